@@ -1,0 +1,1 @@
+console.error('Error: this build has no commands yet.');

