@@ -1,0 +1,1 @@
+export { fileAccess } from './file-access.ts';
