@@ -1,0 +1,34 @@
+/**
+ * The newest file of each level, remembered. It is listed once, when first asked for, and then kept up to date by who
+ * writes: a level that nothing was written to costs no request.
+ */
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+
+export class LevelTops {
+  readonly #client: ReplicaClient;
+  readonly #tops = new Map<number, LtxFileInfo | undefined>();
+
+  constructor(client: ReplicaClient) {
+    this.#client = client;
+  }
+
+  /** The file of `level` with the greatest last TXID, or undefined if the level is empty. */
+  async get(level: number, op: Op = {}): Promise<LtxFileInfo | undefined> {
+    if (this.#tops.has(level)) return this.#tops.get(level);
+    let top: LtxFileInfo | undefined;
+    for await (const file of this.#client.ltxFiles(level, op)) {
+      if (top === undefined || file.maxTxid > top.maxTxid) top = file;
+    }
+    this.#tops.set(level, top);
+    return top;
+  }
+
+  set(level: number, file: LtxFileInfo): void {
+    this.#tops.set(level, file);
+  }
+
+  /** Forgets everything: the replica was changed behind our back, or a write ended in an unknown state. */
+  clear(): void {
+    this.#tops.clear();
+  }
+}

@@ -1,0 +1,146 @@
+/** The pure decisions of the store: what to merge, what to delete, when. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { LtxFileInfo } from '../src/client/contract.ts';
+import { compactionInputs } from '../src/store/compaction-inputs.ts';
+import { contiguityFaults } from '../src/store/contiguity.ts';
+import { boundaryAfter, boundaryBefore, checkLevels, DEFAULT_LEVELS } from '../src/store/levels.ts';
+import { expiredBelow, expiredLevel0, expiredSnapshots } from '../src/store/retention.ts';
+
+const seed = Number(process.env['FC_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
+console.log(`store decisions: FC_SEED=${seed}`);
+
+/** A contiguous chain of files from TXID 1, with rising times. */
+const chain = fc
+  .array(fc.record({ txids: fc.integer({ min: 1, max: 9 }), gapMs: fc.integer({ min: 0, max: 5000 }) }), {
+    maxLength: 30,
+  })
+  .map((steps) => {
+    let txid = 0;
+    let time = 0;
+    return steps.map(({ txids, gapMs }): LtxFileInfo => {
+      const minTxid = BigInt(txid + 1);
+      txid += txids;
+      time += gapMs;
+      return { level: 0, minTxid, maxTxid: BigInt(txid), size: 1, timestamp: new Date(time) };
+    });
+  });
+
+describe('levels', () => {
+  it('accepts the defaults and refuses holes, zero intervals and the snapshot level', () => {
+    expect(() => checkLevels(DEFAULT_LEVELS)).not.toThrow();
+    expect(() => checkLevels([{ level: 2, intervalMs: 1 }])).toThrow(/out of order/);
+    expect(() => checkLevels([{ level: 1, intervalMs: 0 }])).toThrow(/interval/);
+    expect(() => checkLevels(Array.from({ length: 9 }, (_, i) => ({ level: i + 1, intervalMs: 1 })))).toThrow(
+      /above 8/,
+    );
+  });
+
+  it('puts every moment between two boundaries of its interval', () => {
+    fc.assert(
+      fc.property(fc.nat(2 ** 40), fc.integer({ min: 1, max: 10 ** 7 }), (now, interval) => {
+        const before = boundaryBefore(now, interval);
+        expect(before).toBeLessThanOrEqual(now);
+        expect(boundaryAfter(now, interval)).toBeGreaterThan(now);
+        expect(before % interval).toBe(0);
+      }),
+      { seed },
+    );
+  });
+});
+
+describe('compaction inputs', () => {
+  it('takes the whole run after the top, up to the bound', () => {
+    fc.assert(
+      fc.property(chain, fc.integer({ min: 1, max: 40 }), fc.nat(29), (files, inputsMax, at) => {
+        const top = files[at]?.maxTxid ?? 0n;
+        const pending = files.filter((file) => file.minTxid > top);
+        expect(compactionInputs(pending, { top, snapshots: [], inputsMax })).toEqual(pending.slice(0, inputsMax));
+      }),
+      { seed },
+    );
+  });
+
+  it('refuses a missing file unless a snapshot covers the hole', () => {
+    fc.assert(
+      fc.property(
+        chain.filter((files) => files.length > 2),
+        fc.nat(),
+        (files, pick) => {
+          const missing = 1 + (pick % (files.length - 2));
+          const behind = files[missing + 1] as LtxFileInfo;
+          const holed = files.filter((_, index) => index !== missing);
+          expect(() => compactionInputs(holed, { top: 0n, snapshots: [] })).toThrow(/gap at level 0/);
+          expect(() => compactionInputs(holed, { top: 0n, snapshots: [behind.minTxid - 2n] })).toThrow(/gap/);
+          const snapshots = [behind.minTxid - 1n];
+          expect(compactionInputs(holed, { top: 0n, snapshots })).toEqual(files.slice(0, missing));
+          const rest = files.slice(missing + 1);
+          const top = (files[missing - 1] as LtxFileInfo).maxTxid;
+          expect(compactionInputs(rest, { top, snapshots })).toEqual(rest);
+          expect(() => compactionInputs(rest, { top, snapshots: [] })).toThrow(/has no file that begins at/);
+        },
+      ),
+      { seed },
+    );
+  });
+
+  it('names overlaps and disorder', () => {
+    const file = (minTxid: bigint, maxTxid: bigint): LtxFileInfo => ({
+      level: 1,
+      minTxid,
+      maxTxid,
+      size: 1,
+      timestamp: new Date(0),
+    });
+    expect(contiguityFaults([file(1n, 3n), file(3n, 4n)])[0]?.kind).toBe('overlap');
+    expect(contiguityFaults([file(5n, 6n), file(3n, 4n)])[0]?.kind).toBe('order');
+    expect(() => compactionInputs([file(1n, 3n), file(3n, 4n)], { top: 0n, snapshots: [9n] })).toThrow(
+      /overlap at level 1/,
+    );
+  });
+});
+
+describe('retention', () => {
+  it('keeps the newest snapshot whatever its age, and a floor below every kept one', () => {
+    fc.assert(
+      fc.property(chain, fc.nat(200_000), (files, beforeMs) => {
+        const snapshots = files.map((file) => ({ ...file, level: 9, minTxid: 1n }));
+        const { expired, floor } = expiredSnapshots(snapshots, new Date(beforeMs));
+        const kept = snapshots.filter((file) => !expired.includes(file));
+        if (snapshots.length > 0) expect(kept).toContain(snapshots.at(-1));
+        expect(expired.every((file) => file.timestamp.getTime() < beforeMs)).toBe(true);
+        for (const file of kept) if (floor !== undefined) expect(floor).toBeLessThan(file.maxTxid);
+        expect(floor === undefined).toBe(expired.length === 0);
+      }),
+      { seed },
+    );
+  });
+
+  it('never opens a hole: what is left of a level still reaches from the floor to the end', () => {
+    fc.assert(
+      fc.property(chain, fc.bigInt({ min: 0n, max: 300n }), (files, floor) => {
+        const expired = expiredBelow(files, floor);
+        const left = files.filter((file) => !expired.includes(file));
+        expect(contiguityFaults(left)).toEqual([]);
+        if (files.length > 0) expect(left.at(-1)).toEqual(files.at(-1));
+        for (const file of expired) expect(file.maxTxid).toBeLessThan(floor);
+      }),
+      { seed },
+    );
+  });
+
+  it('deletes level 0 files only when level 1 holds them and they are old, and never the newest', () => {
+    fc.assert(
+      fc.property(chain, fc.bigInt({ min: 0n, max: 300n }), fc.nat(200_000), (files, compactedTo, beforeMs) => {
+        const expired = expiredLevel0(files, compactedTo, new Date(beforeMs));
+        expect(files.slice(0, expired.length)).toEqual(expired);
+        for (const file of expired) {
+          expect(file.maxTxid).toBeLessThanOrEqual(compactedTo);
+          expect(file.timestamp.getTime()).toBeLessThanOrEqual(beforeMs);
+        }
+        if (files.length > 0) expect(expired.length).toBeLessThan(files.length);
+      }),
+      { seed },
+    );
+  });
+});
