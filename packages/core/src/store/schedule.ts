@@ -46,6 +46,11 @@ export class Schedule {
     await this.#running;
   }
 
+  /** Asked anew after an await, which the compiler does not see as a chance for the state to change. */
+  #isStopped(): boolean {
+    return this.#state === 'stopped';
+  }
+
   #arm(): void {
     const { clock, intervalMs } = this.#options;
     const now = clock.now();
@@ -57,7 +62,7 @@ export class Schedule {
     this.#state = 'running';
     this.#wokenWhileRunning = false;
     const more = await this.#options.run();
-    if (this.#state === 'stopped') return;
+    if (this.#isStopped()) return;
     this.#state = 'asleep';
     if (more || this.#wokenWhileRunning) this.#arm();
   }
