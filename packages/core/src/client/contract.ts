@@ -121,4 +121,10 @@ export interface ReplicaClient extends AsyncDisposable {
   deleteAll(options?: Op): Promise<void>;
 
   readonly objects?: ObjectOperations | undefined;
+
+  /**
+   * Path of a file that lies on a local disk, whether it exists or not. Restore then reads it straight from its workers,
+   * in place of `openLtxFile`. Only for clients whose files are plain local files.
+   */
+  localPath?(file: LtxFileRef): string;
 }
