@@ -1,0 +1,21 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export { sleep };
+
+/** Polls until `condition` gives something other than undefined or false, and gives that. */
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  options: { timeoutMs?: number; intervalMs?: number; failed?: () => string | undefined } = {},
+): Promise<T> {
+  const { timeoutMs = 30_000, intervalMs = 10 } = options;
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = await condition();
+    if (value !== undefined && value !== false) return value;
+    const failure = options.failed?.();
+    if (failure !== undefined) throw new Error(`waiting for ${what}: ${failure}`);
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms for ${what}`);
+    await sleep(intervalMs);
+  }
+}
