@@ -1,0 +1,53 @@
+/** Faults of a replica's files as errors that name the file. */
+import { formatLtxFilename, isLtxError } from '@litestream/ltx';
+import type { LtxFileRef } from '../client/contract.ts';
+import { isLitestreamError, LitestreamError } from '../error.ts';
+
+/** How a file is called in messages: its place under the replica's path. */
+export function ltxName(file: LtxFileRef): string {
+  return `ltx/${file.level}/${formatLtxFilename(file.minTxid, file.maxTxid)}`;
+}
+
+/** A file that is not what it should be. */
+export function corrupt(name: string, what: string, cause?: unknown): LitestreamError {
+  return new LitestreamError(`${name}: ${what}`, {
+    code: 'LTX_CORRUPT',
+    operation: 'restore',
+    object: name,
+    hint: 'Restore to an earlier TXID or timestamp that does not need this file.',
+    cause,
+  });
+}
+
+/** A file whose checksum, or that of the database it makes, is not the one it states. */
+export function checksumMismatch(name: string, what: string): LitestreamError {
+  return new LitestreamError(`${name}: ${what}`, {
+    code: 'CHECKSUM_MISMATCH',
+    operation: 'restore',
+    object: name,
+    hint: 'The file was damaged after it was written. Restore to a TXID or timestamp that does not need it.',
+  });
+}
+
+const FILE_CODES: Readonly<Record<string, 'NOT_FOUND' | 'PERMISSION_DENIED' | 'DISK_FULL'>> = {
+  ENOENT: 'NOT_FOUND',
+  EACCES: 'PERMISSION_DENIED',
+  EPERM: 'PERMISSION_DENIED',
+  EROFS: 'PERMISSION_DENIED',
+  ENOSPC: 'DISK_FULL',
+  EDQUOT: 'DISK_FULL',
+};
+
+/** Any failure while reading or writing `name`, as an error with a code. Errors that have one stay as they are. */
+export function fault(name: string, cause: unknown): unknown {
+  if (isLitestreamError(cause)) return cause;
+  if (isLtxError(cause)) {
+    return cause.code === 'CHECKSUM_MISMATCH'
+      ? checksumMismatch(name, cause.message)
+      : corrupt(name, cause.message, cause);
+  }
+  const errno = (cause as { code?: unknown } | undefined)?.code;
+  const code = typeof errno === 'string' ? FILE_CODES[errno] : undefined;
+  if (code === undefined || !(cause instanceof Error)) return cause;
+  return new LitestreamError(`${name}: ${cause.message}`, { code, operation: 'restore', object: name, cause });
+}

@@ -1,0 +1,139 @@
+/** The database a restore makes: written beside its final place, and moved there only when it is whole. */
+import type { Stats } from 'node:fs';
+import { lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { LitestreamError } from '../error.ts';
+import { fault } from './ltx-fault.ts';
+
+const SIDECAR_SUFFIXES = ['-wal', '-shm', '-journal'];
+
+/**
+ * Refuses a path at which a restore would destroy something: `OUTPUT_EXISTS` for a non-empty file, for a folder, and for
+ * a database's side files, which SQLite would apply to the restored database.
+ */
+export async function checkOutput(path: string): Promise<void> {
+  const existing = await statOrNothing(path);
+  if (existing?.isDirectory() === true) {
+    throw exists(`cannot restore, the output path is a folder: ${path}`, path, 'Give the path of the database file.');
+  }
+  if (existing !== undefined && existing.size > 0) {
+    throw exists(
+      `cannot restore, output path already exists and is not empty: ${path}`,
+      path,
+      'Choose another output, move the file away, or use -force to overwrite it.',
+    );
+  }
+  for (const suffix of SIDECAR_SUFFIXES) {
+    if ((await statOrNothing(path + suffix)) !== undefined) {
+      throw exists(
+        `cannot restore, SQLite sidecar path already exists: ${path}${suffix}`,
+        path + suffix,
+        'SQLite would apply it to the restored database. Move it away, or use -force to overwrite it.',
+      );
+    }
+  }
+}
+
+function exists(message: string, object: string, hint: string): LitestreamError {
+  return new LitestreamError(message, { code: 'OUTPUT_EXISTS', operation: 'restore', object, hint });
+}
+
+async function statOrNothing(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw fault(path, error);
+  }
+}
+
+export class Output {
+  readonly path: string;
+  readonly temporaryPath: string;
+  readonly #handle: FileHandle;
+  readonly #overwrite: boolean;
+  #state: 'open' | 'done' = 'open';
+
+  private constructor(path: string, handle: FileHandle, overwrite: boolean) {
+    this.path = path;
+    this.temporaryPath = temporaryPathOf(path);
+    this.#handle = handle;
+    this.#overwrite = overwrite;
+  }
+
+  /** Creates missing folders and an empty temporary file, in place of one that a killed restore has left. */
+  static async create(path: string, overwrite: boolean): Promise<Output> {
+    if (!overwrite) await checkOutput(path);
+    const temporaryPath = temporaryPathOf(path);
+    try {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rm(temporaryPath, { force: true });
+      return new Output(path, await open(temporaryPath, 'wx+'), overwrite);
+    } catch (error) {
+      throw fault(temporaryPath, error);
+    }
+  }
+
+  /** For workers to write to, while this object is open. */
+  get descriptor(): number {
+    return this.#handle.fd;
+  }
+
+  async truncate(size: number): Promise<void> {
+    try {
+      await this.#handle.truncate(size);
+    } catch (error) {
+      throw fault(this.temporaryPath, error);
+    }
+  }
+
+  async sync(): Promise<void> {
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      throw fault(this.temporaryPath, error);
+    }
+  }
+
+  /** Moves the file to its place, durably. */
+  async publish(): Promise<void> {
+    await this.#checkOwnership();
+    await this.#handle.close();
+    if (this.#overwrite) {
+      for (const suffix of SIDECAR_SUFFIXES) await rm(this.path + suffix, { force: true });
+    } else {
+      await checkOutput(this.path);
+    }
+    try {
+      await rename(this.temporaryPath, this.path);
+      this.#state = 'done';
+      await using folder = await open(dirname(this.path), 'r');
+      await folder.sync();
+    } catch (error) {
+      throw fault(this.path, error);
+    }
+  }
+
+  /** Another restore to the same output replaces the temporary file: whoever lost it must not move the other's. */
+  async #checkOwnership(): Promise<void> {
+    const [mine, there] = await Promise.all([this.#handle.stat(), lstat(this.temporaryPath).catch(() => undefined)]);
+    if (there?.ino === mine.ino && there.dev === mine.dev) return;
+    this.#state = 'done';
+    await this.#handle.close();
+    throw exists(`another restore to ${this.path} is under way`, this.path, 'Wait for it, or choose another output.');
+  }
+
+  /** Removes the temporary file unless it has been moved to its place. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'done') return;
+    this.#state = 'done';
+    await this.#handle.close();
+    await rm(this.temporaryPath, { force: true });
+  }
+}
+
+/** As upstream names it. */
+function temporaryPathOf(path: string): string {
+  return `${path}.tmp`;
+}

@@ -1,0 +1,130 @@
+/** Decodes a range of frames and writes the pages it owns: the inner loop of a restore, on whichever thread. */
+import { openSync, closeSync, readSync, writeSync } from 'node:fs';
+import { kernel, LtxError } from '@litestream/ltx';
+import type { RangeResult, RangeTask } from './range-task.ts';
+
+/** Decoded bytes of one kernel call: large enough to amortise it, small enough to stay in cache. */
+const BATCH_SIZE = 2 << 20;
+const BATCH_PAGE_COUNT_MAX = 512;
+const PAGE_FLAG_SIZE = 1;
+const CHECKSUM_MASK = (1n << 63n) - 1n;
+const ZEROS = new Uint8Array(65_536);
+
+/** Keeps the last file open: ranges of one file come one after the other. */
+export class RangeDecoder {
+  #buffer = new Uint8Array(0);
+  #path: string | undefined;
+  #descriptor = -1;
+
+  decode(task: RangeTask): RangeResult {
+    const frames = task.source instanceof Uint8Array ? task.source : this.#read(task.source);
+    const { pageSize, pgnos, sizes } = task;
+    const batchPageCount = Math.min(BATCH_PAGE_COUNT_MAX, Math.max(1, Math.floor(BATCH_SIZE / pageSize)));
+    let crc = 0n;
+    let crcLength = 0;
+    let pagesWritten = 0;
+    let databaseChecksum = 0n;
+    let done = 0;
+    for (let at = 0; done < pgnos.length;) {
+      const batch = kernel().decodeFrames(frames.subarray(at), pageSize, crc, batchPageCount);
+      if (batch.count === 0) throw new LtxError('BAD_INDEX', 'the page index names more pages than there are');
+      crc = batch.crc;
+      for (let index = 0, offset = at; index < batch.count; index++) {
+        if (batch.pgnos[index] !== pgnos[done + index] || batch.sizes[index] !== sizes[done + index]) {
+          throw new LtxError('BAD_INDEX', `the page index does not match page ${batch.pgnos[index]}`);
+        }
+        crcLength += pageSize + (((frames[offset + 5] ?? 0) & PAGE_FLAG_SIZE) === 0 ? 6 : 10);
+        offset += batch.sizes[index] ?? 0;
+      }
+      pagesWritten += writeOwned(task, done, batch.count, batch.pages);
+      if (task.withDatabaseChecksum) databaseChecksum ^= checksumOwned(task, done, batch.count, batch.pages);
+      at += batch.consumed;
+      done += batch.count;
+    }
+    return { crc, crcLength, pageCount: done, pagesWritten, databaseChecksum };
+  }
+
+  close(): void {
+    if (this.#descriptor >= 0) closeSync(this.#descriptor);
+    this.#descriptor = -1;
+    this.#path = undefined;
+  }
+
+  #read({ path, offset, size }: { path: string; offset: number; size: number }): Uint8Array {
+    if (this.#path !== path) {
+      this.close();
+      this.#descriptor = openSync(path, 'r');
+      this.#path = path;
+    }
+    if (this.#buffer.length < size) this.#buffer = new Uint8Array(size);
+    for (let done = 0; done < size;) {
+      const count = readSync(this.#descriptor, this.#buffer, done, size - done, offset + done);
+      if (count === 0) throw new LtxError('TRUNCATED', 'the file ends within its pages');
+      done += count;
+    }
+    return this.#buffer.subarray(0, size);
+  }
+}
+
+/** Writes runs of neighbouring owned pages with one call each; all-zero pages stay holes in the fresh output. */
+function writeOwned(task: RangeTask, first: number, count: number, pages: Uint8Array): number {
+  const { pgnos, owned } = task;
+  let written = 0;
+  for (let from = 0; from < count;) {
+    if (owned[first + from] !== 1) {
+      from++;
+      continue;
+    }
+    const pgno = pgnos[first + from] ?? 0;
+    let to = from + 1;
+    while (to < count && owned[first + to] === 1 && pgnos[first + to] === pgno + (to - from)) to++;
+    writeRun(task, first, from, to, pages);
+    written += to - from;
+    from = to;
+  }
+  return written;
+}
+
+function writeRun(task: RangeTask, first: number, from: number, to: number, pages: Uint8Array): void {
+  const { pageSize, sizes } = task;
+  const position = ((task.pgnos[first + from] ?? 0) - 1) * pageSize;
+  let start = from;
+  for (let index = from; index <= to; index++) {
+    const isHole = index < to && maybeZero(sizes[first + index] ?? 0, pageSize) && isZero(pages, index, pageSize);
+    if (index < to && !isHole) continue;
+    if (index > start) {
+      writeFully(task.output, pages.subarray(start * pageSize, index * pageSize), position + (start - from) * pageSize);
+    }
+    start = index + 1;
+  }
+}
+
+/** A page of zeros compresses to about 1/255: only such small frames are looked at. */
+function maybeZero(frameSize: number, pageSize: number): boolean {
+  return frameSize <= 48 + pageSize / 200;
+}
+
+function isZero(pages: Uint8Array, index: number, pageSize: number): boolean {
+  return Buffer.compare(pages.subarray(index * pageSize, (index + 1) * pageSize), ZEROS.subarray(0, pageSize)) === 0;
+}
+
+function writeFully(descriptor: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(descriptor, bytes, done, bytes.length - done, position + done);
+  }
+}
+
+/** Copies the owned pages together first: the kernel's own results do not outlive its next call. */
+function checksumOwned(task: RangeTask, first: number, count: number, pages: Uint8Array): bigint {
+  const { pgnos, owned, pageSize } = task;
+  const kept: number[] = [];
+  for (let index = 0; index < count; index++) if (owned[first + index] === 1) kept.push(index);
+  const copy = new Uint8Array(kept.length * pageSize);
+  kept.forEach((index, at) => copy.set(pages.subarray(index * pageSize, (index + 1) * pageSize), at * pageSize));
+  const checksums = kernel().pageChecksums(
+    kept.map((index) => pgnos[first + index] ?? 0),
+    copy,
+    pageSize,
+  );
+  return checksums.reduce((sum, checksum) => sum ^ (checksum & CHECKSUM_MASK), 0n);
+}

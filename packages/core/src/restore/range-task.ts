@@ -1,0 +1,43 @@
+/** What passes between the restore and its workers. Everything here survives a structured clone. */
+
+/** Frames to decode, and what to do with their pages. */
+export interface RangeTask {
+  /** The file, for errors. */
+  readonly name: string;
+  /** The frames themselves, or where to read them. */
+  readonly source: Uint8Array<ArrayBuffer> | { readonly path: string; readonly offset: number; readonly size: number };
+  readonly pageSize: number;
+  /** What the index says of each frame. */
+  readonly pgnos: Uint32Array;
+  readonly sizes: Uint32Array;
+  /** 1 for a page to write, 0 for one that a newer file replaces. */
+  readonly owned: Uint8Array;
+  /** Descriptor of the output, shared by the whole process. */
+  readonly output: number;
+  /** Also combine the checksums of the written pages into one, for the database's. */
+  readonly withDatabaseChecksum: boolean;
+}
+
+export interface RangeResult {
+  /** CRC of the frames as the file checksum sees them, from zero. */
+  readonly crc: bigint;
+  /** Bytes that CRC covers. */
+  readonly crcLength: number;
+  readonly pageCount: number;
+  readonly pagesWritten: number;
+  /** xor of the checksums of the written pages; 0 if not asked for. */
+  readonly databaseChecksum: bigint;
+}
+
+/** A failure in a worker, in a form that keeps its code. */
+export interface RangeFailure {
+  readonly message: string;
+  readonly code: string | undefined;
+  /** `LtxError`s cross the thread as their code. */
+  readonly isLtx: boolean;
+}
+
+export type WorkerRequest = { readonly id: number; readonly task: RangeTask };
+export type WorkerReply =
+  | { readonly id: number; readonly result: RangeResult }
+  | { readonly id: number; readonly failure: RangeFailure };

@@ -1,0 +1,28 @@
+/** A worker of a restore: decodes and writes one range after the other. */
+import { parentPort } from 'node:worker_threads';
+import { isLtxError } from '@litestream/ltx';
+import { RangeDecoder } from './range-decoder.ts';
+import type { RangeFailure, WorkerReply, WorkerRequest } from './range-task.ts';
+
+const decoder = new RangeDecoder();
+const port = parentPort;
+if (port === null) throw new Error('restore-worker runs as a worker thread');
+
+port.on('message', ({ id, task }: WorkerRequest) => {
+  let reply: WorkerReply;
+  try {
+    reply = { id, result: decoder.decode(task) };
+  } catch (error) {
+    reply = { id, failure: failureOf(error) };
+  }
+  port.postMessage(reply);
+});
+
+function failureOf(error: unknown): RangeFailure {
+  const { message, code } = error as { message?: unknown; code?: unknown };
+  return {
+    message: typeof message === 'string' ? message : String(error),
+    code: typeof code === 'string' ? code : undefined,
+    isLtx: isLtxError(error),
+  };
+}

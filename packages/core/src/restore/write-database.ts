@@ -1,0 +1,213 @@
+/** Turns the files of a plan into a database, each page decoded and written once. */
+import { lockPageNumber } from '@litestream/ltx';
+import type { LtxHeader } from '@litestream/ltx';
+import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
+import { FileChecksum } from './file-checksum.ts';
+import type { FrameRange, RangeLimits } from './index-reader.ts';
+import { checksumMismatch, corrupt, fault } from './ltx-fault.ts';
+import { frameRanges, inMemory, readOutline } from './ltx-outline.ts';
+import type { LtxOutline, TailChecksum } from './ltx-outline.ts';
+import { ltxSource } from './ltx-source.ts';
+import { PageClaims } from './page-claims.ts';
+import type { RangePool } from './range-pool.ts';
+import { TaskLimiter } from './task-limiter.ts';
+
+export interface WriteOptions {
+  readonly client: ReplicaClient;
+  /** In the order they apply. */
+  readonly plan: readonly LtxFileInfo[];
+  /** Descriptor of an empty file. */
+  readonly output: number;
+  readonly truncate: (size: number) => Promise<void>;
+  readonly pool: RangePool;
+  readonly signal: AbortSignal;
+  /** Called with the bytes of input and the pages of output that one more range has settled. */
+  readonly onRange: (inputSize: number, pagesWritten: number) => void;
+}
+
+export interface WrittenDatabase {
+  readonly pageSize: number;
+  readonly pageCount: number;
+  readonly pagesWritten: number;
+}
+
+const CHECKSUM_FLAG = 1n << 63n;
+const RANGE_SIZE_MIN = 128 << 10;
+const RANGE_SIZE_MAX = 4 << 20;
+/** Decoded bytes of a range: bounds what one file of well compressed pages puts into one task. */
+const RANGE_DECODED_SIZE_MAX = 16 << 20;
+/** Files whose head and tail are read ahead of their turn. */
+const READ_AHEAD_COUNT = 8;
+
+/**
+ * Goes through the files from the newest to the oldest, so that the first to name a page owns it, and hands their frames
+ * to the pool as soon as they are claimed. Every byte of every file is verified. Rejects with `LTX_CORRUPT`,
+ * `CHECKSUM_MISMATCH` or `NOT_FOUND`, naming the file, and then nothing writes to the output any more.
+ *
+ * Memory: one bit a page of the database, and a bounded number of ranges of at most 4 MiB in flight.
+ */
+export async function writeDatabase(options: WriteOptions): Promise<WrittenDatabase> {
+  const run = new WriteRun(options);
+  return run.execute();
+}
+
+class WriteRun {
+  readonly #options: WriteOptions;
+  readonly #limiter: TaskLimiter;
+  /** Ends reads under way when another part has failed. */
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #rangeSizeMax: number;
+  #newest: LtxOutline | undefined;
+  #claims = new PageClaims(0, 1);
+  #expectedChecksum: bigint | undefined;
+  #databaseChecksum = 0n;
+  #pagesWritten = 0;
+
+  constructor(options: WriteOptions) {
+    this.#options = options;
+    const { parallelism } = options.pool;
+    // Twice what can run: while one range is decoded the next is on its way.
+    this.#limiter = new TaskLimiter(parallelism * 2 + 2, (error) => this.#stop.abort(error));
+    this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
+    const inputSize = options.plan.reduce((sum, file) => sum + file.size, 0);
+    const share = Math.ceil(inputSize / (parallelism * 8));
+    this.#rangeSizeMax = Math.min(RANGE_SIZE_MAX, Math.max(RANGE_SIZE_MIN, share));
+  }
+
+  async execute(): Promise<WrittenDatabase> {
+    try {
+      for await (const outline of this.#outlines()) await this.#addFile(outline);
+    } catch (error) {
+      this.#limiter.throwIfFailed();
+      this.#stop.abort(error);
+      throw error;
+    } finally {
+      // Even when a file is bad: nobody may write once this returns.
+      await this.#limiter.settled();
+    }
+    this.#limiter.throwIfFailed();
+    return this.#finish();
+  }
+
+  /** Newest first, a few read ahead. */
+  async *#outlines(): AsyncGenerator<LtxOutline, void, undefined> {
+    const { client, plan } = this.#options;
+    const waiting = plan.toReversed();
+    const ahead: Promise<LtxOutline>[] = [];
+    while (waiting.length > 0 || ahead.length > 0) {
+      while (ahead.length < READ_AHEAD_COUNT) {
+        const info = waiting.shift();
+        if (info === undefined) break;
+        const outline = readOutline(ltxSource(client, info, this.#signal));
+        // Its turn may never come, if a file before it is bad.
+        outline.catch(() => undefined);
+        ahead.push(outline);
+      }
+      const next = ahead.shift();
+      if (next !== undefined) yield await next;
+    }
+  }
+
+  async #addFile(outline: LtxOutline): Promise<void> {
+    const { source, header } = outline;
+    if (this.#newest === undefined) await this.#start(outline);
+    const pageSize = this.#newest?.header.pageSize ?? header.pageSize;
+    if (header.pageSize !== pageSize) {
+      throw corrupt(source.name, `its page size is ${header.pageSize}, that of newer files ${pageSize}`);
+    }
+    const checksum = new FileChecksum(outline);
+    const tail: TailChecksum = { crc: 0n, length: 0 };
+    const limits: RangeLimits = {
+      sizeMax: this.#rangeSizeMax,
+      pageCountMax: Math.max(1, Math.floor(RANGE_DECODED_SIZE_MAX / pageSize)),
+    };
+    const ranges: Promise<void>[] = [];
+    for await (const range of frameRanges(outline, limits, tail)) {
+      const index = ranges.length;
+      const owned = this.#claim(range);
+      await this.#limiter.place();
+      ranges.push(this.#limiter.run(this.#decode(outline, checksum, { ...range, owned, index })));
+    }
+    void this.#limiter.follow(this.#verify(ranges, checksum, tail));
+  }
+
+  async #verify(ranges: readonly Promise<void>[], checksum: FileChecksum, tail: TailChecksum): Promise<void> {
+    await Promise.all(ranges);
+    this.#limiter.throwIfFailed();
+    checksum.verify(tail);
+  }
+
+  async #start(outline: LtxOutline): Promise<void> {
+    const { header } = outline;
+    this.#newest = outline;
+    this.#claims = new PageClaims(header.commit, lockPageNumber(header.pageSize));
+    this.#expectedChecksum = databaseChecksumOf(header, outline.postApplyChecksum);
+    await this.#options.truncate(header.commit * header.pageSize);
+  }
+
+  #claim(range: FrameRange): Uint8Array {
+    const owned = new Uint8Array(range.pgnos.length);
+    range.pgnos.forEach((pgno, index) => {
+      if (this.#claims.claim(pgno)) owned[index] = 1;
+    });
+    return owned;
+  }
+
+  async #decode(
+    outline: LtxOutline,
+    checksum: FileChecksum,
+    range: FrameRange & { readonly owned: Uint8Array; readonly index: number },
+  ): Promise<void> {
+    const { source, header } = outline;
+    const { offset, size, pgnos, sizes, owned } = range;
+    const { pool, output, onRange } = this.#options;
+    const bytes = inMemory(outline, offset, size);
+    const from =
+      bytes ?? (source.path === undefined ? await source.read(offset, size) : { path: source.path, offset, size });
+    this.#signal.throwIfAborted();
+    try {
+      const result = await pool.run({
+        name: source.name,
+        source: from,
+        pageSize: header.pageSize,
+        pgnos,
+        sizes,
+        owned,
+        output,
+        withDatabaseChecksum: this.#expectedChecksum !== undefined,
+      });
+      checksum.set(range.index, result);
+      this.#pagesWritten += result.pagesWritten;
+      this.#databaseChecksum ^= result.databaseChecksum;
+      onRange(size, result.pagesWritten);
+    } catch (error) {
+      throw fault(source.name, error);
+    }
+  }
+
+  #finish(): WrittenDatabase {
+    const newest = this.#newest;
+    if (newest === undefined) throw new Error('a restore plan holds at least one file');
+    const { header, source } = newest;
+    const missing = this.#claims.firstMissing();
+    if (missing > 0) {
+      throw corrupt(
+        source.name,
+        `the database has ${header.commit} pages, but no file of the plan holds page ${missing}`,
+      );
+    }
+    const expected = this.#expectedChecksum;
+    if (expected !== undefined && (this.#databaseChecksum | CHECKSUM_FLAG) !== expected) {
+      throw checksumMismatch(source.name, 'the restored database does not match the database checksum in this file');
+    }
+    return { pageSize: header.pageSize, pageCount: header.commit, pagesWritten: this.#pagesWritten };
+  }
+}
+
+/** What the newest file says of the whole database, if it says anything. */
+function databaseChecksumOf(header: LtxHeader, postApplyChecksum: bigint): bigint | undefined {
+  const stated = header.extension?.databaseChecksum ?? 0n;
+  if (stated !== 0n) return stated;
+  return postApplyChecksum === 0n ? undefined : postApplyChecksum;
+}
