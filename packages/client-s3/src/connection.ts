@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+
+import type * as Sdk from '@aws-sdk/client-s3';
+
+import type { S3Settings } from './settings.ts';
+
+/** The part of a request that middleware touches. */
+interface Request {
+  readonly headers: Record<string, string>;
+  readonly body?: unknown;
+}
+
+/** An SDK client for these settings; looks the bucket's region up where nothing says it. */
+export async function connect(sdk: typeof Sdk, settings: S3Settings): Promise<Sdk.S3Client> {
+  const region = settings.region ?? (settings.endpoint === undefined ? undefined : 'us-east-1');
+  if (region !== undefined) return createClient(sdk, settings, region);
+  const scout = createClient(sdk, settings, 'us-east-1');
+  try {
+    return createClient(sdk, settings, await findRegion(sdk, scout, settings.bucket));
+  } finally {
+    scout.destroy();
+  }
+}
+
+/** The region AWS names in the headers of its answer, be it a refusal: this needs no permission at all. */
+async function findRegion(sdk: typeof Sdk, client: Sdk.S3Client, bucket: string): Promise<string> {
+  try {
+    const found = await client.send(new sdk.HeadBucketCommand({ Bucket: bucket }));
+    return found.BucketRegion ?? 'us-east-1';
+  } catch (error) {
+    const response = (error as { $response?: { headers?: Record<string, string> } }).$response;
+    const region = response?.headers?.['x-amz-bucket-region'];
+    if (region === undefined) throw error;
+    return region;
+  }
+}
+
+function createClient(sdk: typeof Sdk, settings: S3Settings, region: string): Sdk.S3Client {
+  const custom = settings.endpoint !== undefined;
+  const agentOptions = {
+    keepAlive: true,
+    maxSockets: 128,
+    timeout: 90_000,
+    // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
+    proxyEnv: process.env,
+  };
+  const config: Sdk.S3ClientConfig = {
+    region,
+    forcePathStyle: settings.forcePathStyle,
+    useArnRegion: true,
+    followRegionRedirects: true,
+    maxAttempts: 3,
+    requestHandler: {
+      connectionTimeout: 30_000,
+      requestTimeout: 0,
+      socketTimeout: 90_000,
+      httpAgent: new HttpAgent(agentOptions),
+      httpsAgent: new HttpsAgent({ ...agentOptions, rejectUnauthorized: !settings.skipVerify }),
+    },
+    // Compatible servers know neither aws-chunked bodies nor CRC trailers; LTX files carry their own checksum.
+    requestChecksumCalculation: custom ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    // Where a body is chunked after all, strict servers refuse chunks below 8 KiB.
+    requestStreamBufferSize: 64 * 1024,
+    customUserAgent: 'litestream',
+    ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
+    ...(settings.credentials === undefined ? {} : { credentials: settings.credentials }),
+  };
+  const client = new sdk.S3Client(config);
+  addMiddleware(client, settings);
+  return client;
+}
+
+function addMiddleware(client: Sdk.S3Client, settings: S3Settings): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const { headers } = args.request as Request;
+      Object.assign(headers, settings.headers);
+      // A hash that is there already is signed as it is.
+      if (!settings.signPayload) headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
+      return next(args);
+    },
+    { step: 'build', name: 'litestreamHeaders', priority: 'low' },
+  );
+  if (settings.requireContentMd5) addContentMd5(client, settings.endpoint !== undefined);
+  if (settings.unsignedAcceptEncoding) {
+    client.middlewareStack.add(
+      (next) => async (args) => {
+        delete (args.request as Request).headers['accept-encoding'];
+        return next(args);
+      },
+      { step: 'finalizeRequest', name: 'litestreamAcceptEncoding', priority: 'high' },
+    );
+  }
+}
+
+/** Batch deletes must carry a digest. Many compatible servers know only MD5, so the SDK's own CRC gives way to it. */
+function addContentMd5(client: Sdk.S3Client, custom: boolean): void {
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      const { headers, body } = args.request as Request;
+      if (context.commandName === 'DeleteObjectsCommand' && (typeof body === 'string' || body instanceof Uint8Array)) {
+        headers['content-md5'] = createHash('md5').update(body).digest('base64');
+        if (custom) {
+          for (const name of Object.keys(headers)) {
+            if (/^x-amz-(checksum-|sdk-checksum-)/i.test(name)) delete headers[name];
+          }
+        }
+      }
+      return next(args);
+    },
+    { step: 'finalizeRequest', name: 'litestreamContentMd5', priority: 'high' },
+  );
+}

@@ -1,0 +1,72 @@
+/** Which provider an endpoint belongs to, and what that provider needs. Source of the facts: upstream's provider guide. */
+
+const LOCAL = [
+  /^localhost$/,
+  /^127\.0\.0\.1$/,
+  /^192\.168\./,
+  /^10\./,
+  /^172\.(1[6-9]|2\d|3[01])\./,
+  /\.local$/,
+  /\.localhost$/,
+];
+const GOOGLE_STORAGE = /^(?:[^.]+-)?storage(?:-[^.]+)?\.(?:[^.]+\.)*googleapis\.com$/;
+
+/** What a provider changes about the defaults. */
+export interface ProviderDefaults {
+  readonly forcePathStyle?: boolean | undefined;
+  readonly requireContentMd5?: boolean | undefined;
+  readonly concurrency?: number | undefined;
+  /** Headers that every request carries. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** The provider's proxies rewrite Accept-Encoding, so it must stay out of the signature. */
+  readonly unsignedAcceptEncoding?: boolean | undefined;
+}
+
+/** `host` or `host:port` of an endpoint in lower case; empty if it is none, or carries credentials. */
+export function endpointHost(endpoint: string | undefined): string {
+  const text = (endpoint ?? '').trim().toLowerCase();
+  if (text === '') return '';
+  const url = URL.parse(/^https?:\/\//.test(text) ? text : `https://${text}`);
+  return url === null || url.username !== '' || url.password !== '' ? '' : hostOf(text);
+}
+
+/** Adds the scheme an endpoint lacks: `http://` for local ones, `https://` for all others. */
+export function ensureEndpointScheme(endpoint: string): string {
+  if (endpoint === '' || /^https?:\/\//.test(endpoint)) return endpoint;
+  return `${isLocalEndpoint(endpoint) ? 'http' : 'https'}://${endpoint}`;
+}
+
+/** A loopback or private address: such servers usually speak plain HTTP. */
+export function isLocalEndpoint(endpoint: string): boolean {
+  const host = endpointHost(endpoint).replace(/:\d+$/, '');
+  return LOCAL.some((pattern) => pattern.test(host));
+}
+
+/** The defaults for an endpoint; an empty object for AWS and for providers that need nothing special. */
+export function providerDefaults(endpoint: string | undefined): ProviderDefaults {
+  const host = endpointHost(endpoint);
+  const bare = host.replace(/:\d+$/, '').replace(/\.$/, '');
+  if (host === '') return {};
+  if (bare === 'fly.storage.tigris.dev' || bare === 't3.storage.dev') {
+    return { requireContentMd5: false, headers: { 'x-tigris-consistent': 'true' } };
+  }
+  if (bare.endsWith('.r2.cloudflarestorage.com')) return { concurrency: 2 };
+  if (bare === 's3.filebase.com' || bare.endsWith('.backblazeb2.com') || bare.endsWith('.supabase.co')) {
+    return { forcePathStyle: true };
+  }
+  if (isGoogleCloudStorage(bare)) return { unsignedAcceptEncoding: true };
+  if (host !== bare && !/\.(amazonaws\.com|digitaloceanspaces\.com|scw\.cloud)$/.test(bare))
+    return { forcePathStyle: true };
+  return {};
+}
+
+/** Google's S3-compatible XML API, under its global, regional, mTLS and legacy host names; no lookalikes. */
+function isGoogleCloudStorage(host: string): boolean {
+  const labels = host.split('.');
+  if (!GOOGLE_STORAGE.test(host)) return false;
+  return labels.length === 3 || labels[1]?.split('-').includes('storage') === false;
+}
+
+function hostOf(text: string): string {
+  return text.replace(/^https?:\/\//, '').replace(/[/?#].*$/, '');
+}

@@ -1,0 +1,103 @@
+import {
+  type ErrorClass,
+  LitestreamError,
+  classifyHttpStatus,
+  classifyNetworkError,
+  httpStatus,
+  isLitestreamError,
+  safeCause,
+} from '@litestream/core';
+
+const BY_NAME: Readonly<Record<string, ErrorClass>> = {
+  ...all('UNAUTHORIZED', 'Check access-key-id and secret-access-key.', [
+    'InvalidAccessKeyId',
+    'SignatureDoesNotMatch',
+    'AuthorizationHeaderMalformed',
+    'InvalidToken',
+    'InvalidClientTokenId',
+    'UnrecognizedClientException',
+  ]),
+  ...all('UNAUTHORIZED', 'No credentials were found: set access-key-id and secret-access-key, or AWS_PROFILE.', [
+    'CredentialsProviderError',
+    'TokenProviderError',
+  ]),
+  ...all('UNAUTHORIZED', 'The token has expired: renew the credentials.', [
+    'ExpiredToken',
+    'ExpiredTokenException',
+    'TokenRefreshRequired',
+  ]),
+  ...all('UNAUTHORIZED', 'The clocks of this machine and of the server differ: set this one.', [
+    'RequestTimeTooSkewed',
+    'RequestExpired',
+  ]),
+  ...all('PERMISSION_DENIED', 'The credentials lack a permission on this bucket or prefix.', [
+    'AccessDenied',
+    'AllAccessDisabled',
+    'AccountProblem',
+  ]),
+  ...all('PERMISSION_DENIED', 'Object lock or retention protects this object.', [
+    'ObjectLocked',
+    'ObjectLockConfigurationNotFoundError',
+  ]),
+  ...all('NOT_FOUND', undefined, ['NoSuchKey', 'NotFound', 'NoSuchUpload']),
+  ...all('CONFIG_INVALID', 'The bucket does not exist: create it, or correct the name.', [
+    'NoSuchBucket',
+    'InvalidBucketName',
+  ]),
+  ...all('CONFIG_INVALID', 'The bucket is in another region: set region.', [
+    'PermanentRedirect',
+    'TemporaryRedirect',
+    'IllegalLocationConstraintException',
+  ]),
+  ...all('PRECONDITION_FAILED', undefined, ['PreconditionFailed']),
+  ...retryable('THROTTLED', [
+    'SlowDown',
+    'Throttling',
+    'ThrottlingException',
+    'TooManyRequests',
+    'TooManyRequestsException',
+    'RequestLimitExceeded',
+  ]),
+  ...retryable('TIMEOUT', ['RequestTimeout', 'RequestCanceled', 'TimeoutError']),
+  ...retryable('UNAVAILABLE', [
+    'InternalError',
+    'ServiceUnavailable',
+    'OperationAborted',
+    'BadDigest',
+    'IncompleteBody',
+  ]),
+};
+
+/** What an error of the AWS SDK means: by its S3 error code, else by what broke on the network, else by HTTP status. */
+export function classifyS3Error(error: unknown): ErrorClass | undefined {
+  const source = error as { name?: unknown; Code?: unknown; code?: unknown } | null | undefined;
+  for (const name of [source?.Code, source?.name, source?.code]) {
+    if (typeof name === 'string' && Object.hasOwn(BY_NAME, name)) return BY_NAME[name];
+  }
+  return classifyNetworkError(error) ?? classifyHttpStatus(httpStatus(error));
+}
+
+/** What to throw for a failed operation: the signal's reason after an abort, else an error with a code and no secrets. */
+export function s3Error(
+  error: unknown,
+  context: { object: string; secrets: readonly (string | undefined)[]; signal?: AbortSignal | undefined },
+): unknown {
+  if (context.signal?.aborted === true) return context.signal.reason;
+  if (isLitestreamError(error)) return error;
+  const found = classifyS3Error(error) ?? { code: 'INTERNAL', retryable: false };
+  const cause = safeCause(error, context.secrets);
+  return new LitestreamError(`s3: ${cause.name}: ${cause.message}`, {
+    ...found,
+    backend: 's3',
+    object: context.object,
+    cause,
+  });
+}
+
+function all(code: ErrorClass['code'], hint: string | undefined, names: readonly string[]): Record<string, ErrorClass> {
+  return Object.fromEntries(names.map((name) => [name, { code, retryable: false, hint }]));
+}
+
+function retryable(code: ErrorClass['code'], names: readonly string[]): Record<string, ErrorClass> {
+  return Object.fromEntries(names.map((name) => [name, { code, retryable: true }]));
+}

@@ -1,0 +1,18 @@
+import { type LtxFileRef, ltxObjectName } from '@litestream/core';
+
+/** Folder of a level, four hex digits, with its slash. Keys of a replica with an empty path begin with a slash. */
+export function levelPrefix(path: string, level: number): string {
+  return `${path}/${level.toString(16).padStart(4, '0')}/`;
+}
+
+export function ltxKey(path: string, file: LtxFileRef): string {
+  return levelPrefix(path, file.level) + ltxObjectName(file);
+}
+
+/** Key of any other object of the replica: here an empty path leaves no slash. */
+export function objectKey(path: string, key: string): string {
+  return path === '' ? key : `${path}/${key}`;
+}
+
+/** Metadata key of a file's time. */
+export const TIMESTAMP_KEY = 'litestream-timestamp';

@@ -1,0 +1,84 @@
+import { type LtxFileInfo, type Op, type TXID, parseLtxObjectName, parseObjectTime, txidText } from '@litestream/core';
+import type { _Object as S3Object } from '@aws-sdk/client-s3';
+
+import { TIMESTAMP_KEY, levelPrefix, ltxKey } from './keys.ts';
+import { type S3Session, sendOptions } from './session.ts';
+
+/** Pages of objects whose key begins with `prefix`, ascending, from behind the key `after`. */
+export async function* listPages(
+  session: S3Session,
+  prefix: string,
+  options: Op & { after?: string | undefined },
+): AsyncGenerator<readonly S3Object[]> {
+  const { sdk, client, settings } = session;
+  let token: string | undefined;
+  do {
+    const command = new sdk.ListObjectsV2Command({
+      Bucket: settings.bucket,
+      Prefix: prefix,
+      ...(token === undefined ? {} : { ContinuationToken: token }),
+      ...(token === undefined && options.after !== undefined ? { StartAfter: options.after } : {}),
+    });
+    const page = await session.run(prefix, options.signal, () => client.send(command, sendOptions(options.signal)));
+    yield page.Contents ?? [];
+    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+  } while (token !== undefined);
+}
+
+/** Files of a level. With `useMetadata`, one HEAD request per file, many at a time, for its exact time. */
+export async function* listLtxFiles(
+  session: S3Session,
+  level: number,
+  query: { seek?: TXID | undefined; useMetadata?: boolean | undefined } & Op,
+): AsyncGenerator<LtxFileInfo> {
+  const { settings } = session;
+  const prefix = levelPrefix(settings.path, level);
+  const seek = query.seek ?? 0n;
+  // The text of a TXID sorts before every name that begins with it.
+  const after = seek === 0n ? undefined : prefix + txidText(seek);
+  for await (const page of listPages(session, prefix, { signal: query.signal, after })) {
+    const files = page.flatMap((object) => toInfo(object, prefix, level) ?? []).filter((file) => file.minTxid >= seek);
+    if (query.useMetadata !== true) {
+      yield* files;
+      continue;
+    }
+    for (let start = 0; start < files.length; start += settings.metadataConcurrency) {
+      const some = files.slice(start, start + settings.metadataConcurrency);
+      const exact = await Promise.all(some.map((file) => withTime(session, file, query.signal)));
+      for (const file of exact) if (file !== undefined) yield file;
+    }
+  }
+}
+
+function toInfo(object: S3Object, prefix: string, level: number): LtxFileInfo | undefined {
+  const key = object.Key ?? '';
+  const name = key.slice(prefix.length);
+  const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
+  if (txids === undefined) return undefined;
+  return {
+    level,
+    ...txids,
+    size: object.Size ?? 0,
+    timestamp: object.LastModified ?? new Date(0),
+    version: object.ETag,
+  };
+}
+
+/** The file with the time of its metadata; as it is where it has none; `undefined` if it is gone by now. */
+async function withTime(
+  session: S3Session,
+  file: LtxFileInfo,
+  signal: AbortSignal | undefined,
+): Promise<LtxFileInfo | undefined> {
+  const { sdk, client, settings } = session;
+  const key = ltxKey(settings.path, file);
+  const command = new sdk.HeadObjectCommand({ Bucket: settings.bucket, Key: key, ...settings.keyParams });
+  try {
+    const found = await session.run(key, signal, () => client.send(command, sendOptions(signal)));
+    const timestamp = parseObjectTime(found.Metadata?.[TIMESTAMP_KEY]) ?? file.timestamp;
+    return { ...file, timestamp };
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}

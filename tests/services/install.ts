@@ -1,0 +1,48 @@
+/** Fetches servers from the ordinary registries into `.cache/` of the repository, once. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+const cache: string = join(root, '.cache');
+
+/** Path of a program that pip installs, in a virtual environment of its own. */
+export function pipTool(tool: string, requirements: readonly string[], program: string): string {
+  const venv = join(cache, 'pip', tool);
+  const stamp = join(venv, '.installed');
+  if (!existsSync(stamp)) {
+    rmSync(venv, { recursive: true, force: true });
+    run('python3', ['-m', 'venv', venv]);
+    run(join(venv, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...requirements]);
+    writeFileSync(stamp, requirements.join('\n'));
+  }
+  return join(venv, 'bin', program);
+}
+
+/** Path of a program that `go install` builds; slow once, cached then. */
+export function goTool(module: string, program: string): string {
+  const folder = join(cache, 'bin');
+  const path = join(folder, program);
+  if (!existsSync(path)) {
+    mkdirSync(folder, { recursive: true });
+    run('go', ['install', module], { GOBIN: folder });
+  }
+  return path;
+}
+
+/** Path of a program among the npm packages of this repository. */
+export function npmTool(program: string): string {
+  return join(root, 'node_modules', '.bin', program);
+}
+
+function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
+  console.error(`installing: ${command} ${args.join(' ')}`);
+  const result = spawnSync(command, args, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+    env: { ...process.env, ...env },
+  });
+  if (result.error) throw new Error(`cannot run ${command}: ${result.error.message}`);
+  if (result.status !== 0) throw new Error(`${command} ${args.join(' ')} failed:\n${result.stderr}`);
+}

