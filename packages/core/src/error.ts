@@ -11,6 +11,7 @@ const brand: symbol = Symbol.for('litestream.error');
 export const ERROR_CODES = [
   'ABORTED',
   'ALREADY_EXISTS',
+  'BUCKET_MISSING',
   'CHECKSUM_MISMATCH',
   'CONFIG_INVALID',
   'DATABASE_BUSY',

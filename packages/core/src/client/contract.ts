@@ -6,6 +6,7 @@
  * `LitestreamError` with a code, and holds no object whole in memory.
  */
 import type { TXID } from '@litestream/ltx';
+import type { ErrorClass } from './sdk-errors.ts';
 
 /** What every operation accepts. An aborted operation rejects with the signal's reason, and leaves nothing behind. */
 export interface Op {
@@ -58,6 +59,16 @@ export interface Capabilities {
   readonly batchDelete?: boolean | undefined;
   /** The server itself starts a listing at a key, so a `seek` costs no scan. Default false. */
   readonly seekListing?: boolean | undefined;
+  /** `objects.delete` honours `ifMatch` where `conditions` is true. False: it rejects with `UNSUPPORTED`. Default true. */
+  readonly conditionalDelete?: boolean | undefined;
+  /** Reads start at an offset. False: a range with one rejects with `UNSUPPORTED`, core reads and skips. Default true. */
+  readonly ranges?: boolean | undefined;
+}
+
+/** Bytes of an LTX file. A client that learns size or version when it opens the file hands them on here. */
+export interface LtxFileBody extends AsyncIterable<Uint8Array> {
+  /** Of the whole file, whatever the range, in the terms of the listing. */
+  readonly info?: { readonly size?: number | undefined; readonly version?: string | undefined } | undefined;
 }
 
 /** Raw objects under the replica's path: leases and old (v0.3) replicas are built on these. */
@@ -109,7 +120,7 @@ export interface ReplicaClient extends AsyncDisposable {
   openLtxFile(
     file: LtxFileRef,
     range?: { offset?: number | undefined; size?: number | undefined } & Op,
-  ): Promise<AsyncIterable<Uint8Array>>;
+  ): Promise<LtxFileBody>;
 
   /** Stores a file, all or nothing: no reader and no listing ever sees a part of it. Replaces an older one. */
   writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo>;
@@ -121,6 +132,12 @@ export interface ReplicaClient extends AsyncDisposable {
   deleteAll(options?: Op): Promise<void>;
 
   readonly objects?: ObjectOperations | undefined;
+
+  /**
+   * What an error of this client's SDK means. `undefined` leaves it to its shape: errno, HTTP status, well-known names.
+   * Must not throw.
+   */
+  classify?(error: unknown): ErrorClass | undefined;
 
   /**
    * Path of a file that lies on a local disk, whether it exists or not. Restore then reads it straight from its workers,

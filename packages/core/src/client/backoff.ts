@@ -1,0 +1,20 @@
+/** How often, and how far apart, a failed call is made again. */
+export interface RetryPolicy {
+  /** Calls in all, the first included. 1 means no retry. */
+  readonly attemptCountMax: number;
+  /** Wait before the second attempt, before jitter. It doubles with each further one. */
+  readonly delayMsMin: number;
+  /** No wait is longer, before jitter or after. */
+  readonly delayMsMax: number;
+}
+
+export const DEFAULT_RETRY_POLICY: RetryPolicy = { attemptCountMax: 4, delayMsMin: 250, delayMsMax: 10_000 };
+
+/**
+ * Wait in milliseconds after the `attempt`-th failure, counted from 1: doubling, and shortened at random by up to half,
+ * so that clients which failed together do not come back together.
+ */
+export function backoffDelayMs(policy: RetryPolicy, attempt: number, random: number): number {
+  const delayMs = Math.min(policy.delayMsMin * 2 ** (attempt - 1), policy.delayMsMax);
+  return Math.round(delayMs * (1 - random / 2));
+}

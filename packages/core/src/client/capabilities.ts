@@ -1,0 +1,20 @@
+import type { Capabilities } from './contract.ts';
+
+/** Every capability with an answer. */
+export type ResolvedCapabilities = { readonly [K in keyof Capabilities]-?: NonNullable<Capabilities[K]> };
+
+/** What a client declares, completed with the defaults that `Capabilities` documents. */
+export function resolveCapabilities(declared: Capabilities): ResolvedCapabilities {
+  const objects = declared.objects ?? false;
+  const conditions = objects && (declared.conditions ?? false);
+  return {
+    objects,
+    conditions,
+    conditionalDelete: conditions && (declared.conditionalDelete ?? true),
+    timestamps: declared.timestamps ?? 'none',
+    timestampResolutionMs: declared.timestampResolutionMs ?? 1,
+    batchDelete: declared.batchDelete ?? false,
+    seekListing: declared.seekListing ?? false,
+    ranges: declared.ranges ?? true,
+  };
+}

@@ -1,0 +1,209 @@
+/**
+ * A replica in a folder of this machine: `<path>/ltx/<level>/<minTXID>-<maxTXID>.ltx`, the time of the last commit as
+ * modification time. Durable before a write resolves; atomic by renaming; never opens a database.
+ */
+import { randomUUID } from 'node:crypto';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { LitestreamError } from '../error.ts';
+import type {
+  Body,
+  Capabilities,
+  LtxFileBody,
+  LtxFileInfo,
+  LtxFileRef,
+  ObjectOperations,
+  Op,
+  ReplicaClient,
+} from './contract.ts';
+import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolder } from './file-durability.ts';
+import { FileObjects, versionOf } from './file-objects.ts';
+import { readRange } from './file-read.ts';
+import { removeStaleTemps, TEMP_MARK } from './file-temp.ts';
+import { ltxObjectName, parseLtxObjectName } from './object-names.ts';
+
+export interface FileClientOptions {
+  /** The replica's folder. Made when first written to. */
+  readonly path: string;
+  /** Database whose mode and owner new files take, and whose folder's mode and owner new folders take. Only statted. */
+  readonly databasePath?: string | undefined;
+}
+
+const LEVEL_COUNT = 10;
+const STALE_TEMP_AGE_MS = 60 * 60 * 1000;
+/** How many files of a listing are statted at a time. */
+const STAT_BATCH = 64;
+
+export class FileClient implements ReplicaClient {
+  readonly type = 'file';
+  readonly capabilities: Capabilities = {
+    objects: true,
+    conditions: true,
+    timestamps: 'listing',
+    timestampResolutionMs: 1,
+    seekListing: true,
+  };
+  readonly objects: ObjectOperations;
+  readonly #path: string;
+  readonly #databasePath: string | undefined;
+
+  constructor(options: FileClientOptions) {
+    this.#path = options.path;
+    this.#databasePath = options.databasePath;
+    this.objects = new FileObjects(options.path, async () => await ownershipOf(this.#databasePath));
+  }
+
+  /** Clears what a killed writer left behind. Makes no folder: a restore from a mistyped path must not create it. */
+  async init(options: Op = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    const there = await statIfThere(this.#path);
+    if (there !== undefined && !there.isDirectory()) {
+      throw new LitestreamError(`${this.#path} is not a folder`, {
+        code: 'CONFIG_INVALID',
+        hint: 'A file replica is a folder: give it a path of its own.',
+      });
+    }
+    const now = Date.now();
+    for (let level = 0; level < LEVEL_COUNT; level++) {
+      await removeStaleTemps(this.#folder(level), STALE_TEMP_AGE_MS, now);
+    }
+  }
+
+  async *ltxFiles(
+    level: number,
+    query: { seek?: bigint | undefined; useMetadata?: boolean | undefined } & Op = {},
+  ): AsyncIterable<LtxFileInfo> {
+    const { signal, seek = 0n } = query;
+    signal?.throwIfAborted();
+    const folder = this.#folder(level);
+    let names: string[];
+    try {
+      names = await readdir(folder);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return;
+      throw error;
+    }
+    const files = names.flatMap((name) => {
+      const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
+      return txids === undefined || txids.minTxid < seek ? [] : [{ name, ...txids }];
+    });
+    files.sort((a, b) => (a.name < b.name ? -1 : 1)); // names sort as their TXIDs do
+    for (let next = 0; next < files.length; next += STAT_BATCH) {
+      signal?.throwIfAborted();
+      const batch = files.slice(next, next + STAT_BATCH);
+      const infos = await Promise.all(
+        batch.map(async ({ name, minTxid, maxTxid }) => await info(join(folder, name), { level, minTxid, maxTxid })),
+      );
+      for (const file of infos) {
+        if (file === undefined) continue; // deleted meanwhile
+        signal?.throwIfAborted();
+        yield file;
+      }
+    }
+  }
+
+  async openLtxFile(
+    file: LtxFileRef,
+    range: { offset?: number | undefined; size?: number | undefined } & Op = {},
+  ): Promise<LtxFileBody> {
+    range.signal?.throwIfAborted();
+    const handle = await open(this.localPath(file), 'r');
+    try {
+      const stats = await handle.stat({ bigint: true });
+      range.signal?.throwIfAborted();
+      const body = readRange(handle, range);
+      return Object.assign(body, { info: { size: Number(stats.size), version: versionOf(stats) } });
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+  }
+
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
+    const { signal } = options;
+    signal?.throwIfAborted();
+    const ownership = await ownershipOf(this.#databasePath);
+    const folder = this.#folder(file.level);
+    await makeFolder(folder, ownership);
+    const path = this.localPath(file);
+    const temp = `${path}${TEMP_MARK}${randomUUID()}`;
+    try {
+      const handle = await open(temp, 'wx', ownership.fileMode);
+      try {
+        await adoptFile(handle, ownership);
+        let size = 0;
+        for await (const chunk of body.open()) {
+          signal?.throwIfAborted();
+          // `write` may take a part only; `writeFile` goes on until the whole chunk is in.
+          await handle.writeFile(chunk);
+          size += chunk.byteLength;
+        }
+        if (body.size !== undefined && size !== body.size) {
+          throw new LitestreamError(`body holds ${size} bytes, ${body.size} were announced`, {
+            code: 'INVALID_ARGUMENT',
+          });
+        }
+        // Before the rename: a file never shows under its name with another time.
+        await handle.utimes(file.timestamp, file.timestamp);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      signal?.throwIfAborted();
+      await rename(temp, path);
+    } catch (error) {
+      await rm(temp, { force: true });
+      throw error;
+    }
+    await syncFolder(folder);
+    const written = await info(path, file);
+    if (written === undefined) {
+      throw new LitestreamError(`${path} was deleted while it was written`, { code: 'OBJECT_CHANGED' });
+    }
+    return written;
+  }
+
+  async deleteLtxFiles(files: readonly LtxFileRef[], options: Op = {}): Promise<void> {
+    for (const file of files) {
+      options.signal?.throwIfAborted();
+      await rm(this.localPath(file), { force: true });
+    }
+  }
+
+  async deleteAll(options: Op = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    await rm(join(this.#path, 'ltx'), { recursive: true, force: true });
+  }
+
+  localPath(file: LtxFileRef): string {
+    return join(this.#folder(file.level), ltxObjectName(file));
+  }
+
+  #folder(level: number): string {
+    return join(this.#path, 'ltx', String(level));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Nothing is held between calls.
+  }
+}
+
+async function info(path: string, { level, minTxid, maxTxid }: LtxFileRef): Promise<LtxFileInfo | undefined> {
+  try {
+    const stats = await stat(path, { bigint: true });
+    if (!stats.isFile()) return undefined;
+    return {
+      level,
+      minTxid,
+      maxTxid,
+      size: Number(stats.size),
+      // Rounded: utimes takes seconds as a double, which may fall a few nanoseconds short of the millisecond.
+      timestamp: new Date(Math.round(Number(stats.mtimeNs) / 1e6)),
+      version: versionOf(stats),
+    };
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,92 @@
+/** Files and folders that survive a power cut, owned like the database they belong to. */
+import type { Stats } from 'node:fs';
+import { chown, mkdir, open, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Mode and owner for new files and folders. */
+export interface Ownership {
+  readonly fileMode: number;
+  readonly folderMode: number;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  readonly folderUid?: number | undefined;
+  readonly folderGid?: number | undefined;
+}
+
+export const PRIVATE: Ownership = { fileMode: 0o600, folderMode: 0o700 };
+
+/** Mode and owner of a database and of its folder. Only stats it: opening it would endanger SQLite's locks. */
+export async function ownershipOf(databasePath: string | undefined): Promise<Ownership> {
+  if (databasePath === undefined) return PRIVATE;
+  const file = await statIfThere(databasePath);
+  const folder = await statIfThere(dirname(databasePath));
+  return {
+    fileMode: file === undefined ? PRIVATE.fileMode : file.mode & 0o777,
+    folderMode: folder === undefined ? PRIVATE.folderMode : folder.mode & 0o777,
+    uid: file?.uid,
+    gid: file?.gid,
+    folderUid: folder?.uid,
+    folderGid: folder?.gid,
+  };
+}
+
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** Creates what is missing of a folder's path, and makes the new names durable. */
+export async function makeFolder(path: string, ownership: Ownership): Promise<void> {
+  if ((await statIfThere(path))?.isDirectory() === true) return;
+  const parent = dirname(path);
+  if (parent !== path) await makeFolder(parent, ownership);
+  try {
+    await mkdir(path, { mode: ownership.folderMode });
+  } catch (error) {
+    // Another writer was faster. Anything but a folder there fails at the next step, with its own error.
+    if (isErrno(error, 'EEXIST')) return;
+    throw error;
+  }
+  await giveTo((uid, gid) => chown(path, uid, gid), ownership.folderUid, ownership.folderGid);
+  await syncFolder(parent);
+}
+
+/** Gives an open file to the owner of the database. */
+export async function adoptFile(file: FileHandle, ownership: Ownership): Promise<void> {
+  await giveTo((uid, gid) => file.chown(uid, gid), ownership.uid, ownership.gid);
+}
+
+/** Only root may give files away; for anybody else they stay their own, as with upstream. */
+async function giveTo(
+  give: (uid: number, gid: number) => Promise<void>,
+  uid: number | undefined,
+  gid: number | undefined,
+): Promise<void> {
+  if (uid === undefined || gid === undefined) return;
+  if (uid === process.getuid?.() && gid === process.getgid?.()) return;
+  try {
+    await give(uid, gid);
+  } catch (error) {
+    if (!isErrno(error, 'EPERM') && !isErrno(error, 'EINVAL') && !isErrno(error, 'ENOTSUP')) throw error;
+  }
+}
+
+/** Makes creations, renames and deletions in a folder durable. */
+export async function syncFolder(path: string): Promise<void> {
+  if (process.platform === 'win32') return; // folders cannot be opened there; renames are journalled
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+export function isErrno(error: unknown, code: string): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === code;
+}

@@ -1,0 +1,34 @@
+/** Names of files that are being written. No listing shows them, no LTX or object name looks like them. */
+import { readdir, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { isErrno } from './file-durability.ts';
+
+export const TEMP_MARK = '.tmp-';
+/** Of the lock files beside objects that are being replaced. */
+export const LOCK_MARK = '.lock~';
+/** What upstream calls its own; it leaves them behind when it is killed. */
+const UPSTREAM_SUFFIX = '.tmp';
+
+export function isTempName(name: string): boolean {
+  return name.includes(TEMP_MARK) || name.endsWith(UPSTREAM_SUFFIX) || name.endsWith(LOCK_MARK);
+}
+
+/** Removes temporary files older than `ageMs` from a folder: what is younger, another process may still be writing. */
+export async function removeStaleTemps(folder: string, ageMs: number, nowMs: number): Promise<void> {
+  let names: string[];
+  try {
+    names = await readdir(folder);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return;
+    throw error;
+  }
+  for (const name of names.filter(isTempName)) {
+    const path = join(folder, name);
+    try {
+      if (nowMs - (await stat(path)).mtimeMs >= ageMs) await rm(path, { force: true });
+    } catch (error) {
+      if (!isErrno(error, 'ENOENT')) throw error; // its writer has just finished
+    }
+  }
+}

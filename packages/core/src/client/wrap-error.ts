@@ -1,0 +1,55 @@
+import { LitestreamError, isLitestreamError } from '../error.ts';
+import { classifyError } from './classify.ts';
+import { redact } from './redact.ts';
+import { safeCause } from './sdk-errors.ts';
+import type { ErrorClass } from './sdk-errors.ts';
+
+/** What was being done when an error came. */
+export interface ErrorContext {
+  readonly operation: string;
+  readonly backend: string;
+  readonly object?: string | undefined;
+  /** The client's own opinion; `undefined` leaves the decision to the error's shape. */
+  readonly classify?: ((error: unknown) => ErrorClass | undefined) | undefined;
+  /** Values that must not appear in any text. */
+  readonly secrets?: readonly string[] | undefined;
+}
+
+/**
+ * Any error as a `LitestreamError` with operation, backend, object, cause and hint. What has been through here already
+ * comes back as it is, so an error is wrapped once however many layers it crosses.
+ */
+export function wrapError(error: unknown, context: ErrorContext): LitestreamError {
+  const { operation, backend, object, secrets = [] } = context;
+  const raised = isLitestreamError(error) ? error : undefined;
+  if (raised?.operation !== undefined && raised.backend !== undefined) return raised;
+  const kind = raised ?? context.classify?.(error) ?? classifyError(error);
+  const subject = object === undefined ? operation : `${operation} ${object}`;
+  return new LitestreamError(redact(`${backend}: ${subject}: ${messageOf(error)}`, secrets), {
+    code: kind.code,
+    retryable: kind.retryable,
+    operation,
+    backend,
+    object: object === undefined ? undefined : redact(object, secrets),
+    hint: kind.hint === undefined ? undefined : redact(kind.hint, secrets),
+    // An SDK's error carries the request, headers and all: only its texts go on, and those without secrets.
+    cause: raised === undefined ? redactCause(error, secrets) : raised.cause,
+  });
+}
+
+function redactCause(error: unknown, secrets: readonly string[]): Error {
+  const cause = safeCause(error, secrets);
+  cause.message = redact(cause.message, secrets);
+  if (cause.stack !== undefined) cause.stack = redact(cause.stack, secrets);
+  const inner = (error as { cause?: unknown } | null)?.cause;
+  if (inner instanceof Error && inner !== error) cause.cause = redactCause(inner, secrets);
+  return cause;
+}
+
+/** An `AggregateError` of Node has an empty message and the real ones inside. */
+function messageOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.message !== '') return error.message;
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
+  return error.name;
+}

@@ -1,0 +1,99 @@
+/** Replica URLs as upstream reads them: `scheme://[user[:password]@]host/path?query`, S3 ARNs, and plain paths. */
+import { posix, resolve } from 'node:path';
+
+import { redact } from '../client/redact.ts';
+import { LitestreamError } from '../error.ts';
+
+export interface ReplicaUrl {
+  /** Lower case. `file` for a plain path. */
+  readonly scheme: string;
+  /** Host with its port, an ARN, or empty. */
+  readonly host: string;
+  /** Cleaned and decoded, without a leading slash; for `file` the absolute path on this machine. */
+  readonly path: string;
+  readonly query: ReadonlyMap<string, string>;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** The URL as it may be shown: without credentials. */
+  readonly text: string;
+}
+
+const URL_SHAPE = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is;
+const ARN_SHAPE = /^(arn:[^/?]*:accesspoint\/[^/?]+)(?:\/([^?]*))?$/i;
+
+/** Is it a URL, and not a path? `C:\data` is a path. */
+export function isReplicaUrl(text: string): boolean {
+  return URL_SHAPE.test(text);
+}
+
+/**
+ * Reads a URL or a path. A relative path starts from `folder`. Rejects what it cannot read with `CONFIG_INVALID`, its
+ * message without the credentials of the URL.
+ */
+export function parseReplicaUrl(text: string, folder: string = process.cwd()): ReplicaUrl {
+  const [, rawScheme = 'file', rest = text] = URL_SHAPE.exec(text) ?? [];
+  const scheme = rawScheme.toLowerCase();
+  if (text.trim() === '') throw invalid('the replica URL is empty', text);
+  if (scheme === 'file') return parseFile(isReplicaUrl(text) ? cutQuery(rest) : rest, folder, text, isReplicaUrl(text));
+
+  const queryAt = rest.indexOf('?');
+  const location = queryAt === -1 ? rest : rest.slice(0, queryAt);
+  const query = new Map(new URLSearchParams(queryAt === -1 ? '' : rest.slice(queryAt + 1)));
+  const arn = ARN_SHAPE.exec(location);
+  if (arn !== null) {
+    return { scheme, host: arn[1] ?? '', path: cleanPath(decode(arn[2] ?? '', text)), query, text: redact(text) };
+  }
+  if (/^arn:/i.test(location)) throw invalid('the access point ARN is incomplete', text);
+
+  const slashAt = location.indexOf('/');
+  const authority = slashAt === -1 ? location : location.slice(0, slashAt);
+  const at = authority.lastIndexOf('@');
+  const [username, password] = at === -1 ? [] : split(authority.slice(0, at), ':');
+  return {
+    scheme,
+    host: authority.slice(at + 1),
+    path: cleanPath(decode(slashAt === -1 ? '' : location.slice(slashAt + 1), text)),
+    query,
+    username: username === undefined ? undefined : decode(username, text),
+    password: password === undefined ? undefined : decode(password, text),
+    text: redact(text),
+  };
+}
+
+function parseFile(rest: string, folder: string, text: string, isUrl: boolean): ReplicaUrl {
+  const path = isUrl ? decode(rest, text) : rest;
+  if (path === '') throw invalid('the replica path is empty', text);
+  // `file://data/app` names no host: upstream reads it as the absolute path /data/app.
+  return { scheme: 'file', host: '', path: resolve(folder, isUrl ? `/${path}` : path), query: new Map(), text };
+}
+
+function cleanPath(path: string): string {
+  const cleaned = posix.normalize(`/${path}`).replace(/^\/+|\/+$/g, '');
+  return cleaned === '.' ? '' : cleaned;
+}
+
+function cutQuery(rest: string): string {
+  const at = rest.indexOf('?');
+  return at === -1 ? rest : rest.slice(0, at);
+}
+
+function split(text: string, separator: string): [string, string | undefined] {
+  const at = text.indexOf(separator);
+  return at === -1 ? [text, undefined] : [text.slice(0, at), text.slice(at + 1)];
+}
+
+function decode(part: string, text: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (cause) {
+    throw invalid('the replica URL has a broken % escape', text, cause);
+  }
+}
+
+function invalid(message: string, text: string, cause?: unknown): LitestreamError {
+  return new LitestreamError(`${message}: ${JSON.stringify(redact(text))}`, {
+    code: 'CONFIG_INVALID',
+    hint: 'Write it as scheme://host/path, or as a path for a folder on this machine.',
+    cause,
+  });
+}

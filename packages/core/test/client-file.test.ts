@@ -1,0 +1,140 @@
+import { mkdtemp, readdir, rm, stat, writeFile, mkdir, utimes, chmod } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { FileClient } from '../src/client/file-client.ts';
+import { hasCode } from '../src/error.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'file client-'));
+});
+afterEach(async () => {
+  await rm(folder, { recursive: true });
+});
+
+const file = (txid: number, level = 0) => ({ level, minTxid: BigInt(txid), maxTxid: BigInt(txid) });
+const timestamp = new Date(1_700_000_000_123);
+const body = (text: string) => ({
+  open: async function* () {
+    yield Buffer.from(text);
+  },
+});
+const text = async (source: AsyncIterable<Uint8Array>) => Buffer.concat(await Array.fromAsync(source)).toString();
+
+describe('file client', () => {
+  it('stores a file under the name that upstream uses, its time as mtime', async () => {
+    const client = new FileClient({ path: folder });
+    await client.init();
+    const written = await client.writeLtxFile({ ...file(7), timestamp }, body('seven'));
+    const path = join(folder, 'ltx/0/0000000000000007-0000000000000007.ltx');
+    expect(client.localPath(file(7))).toBe(path);
+    expect(Math.round((await stat(path)).mtimeMs)).toBe(timestamp.getTime());
+    expect(written).toMatchObject({ size: 5, timestamp });
+    const [listed] = await Array.fromAsync(client.ltxFiles(0));
+    expect(listed).toEqual(written);
+    expect(await text(await client.openLtxFile(file(7), { offset: 1, size: 3 }))).toBe('eve');
+  });
+
+  it('keeps every millisecond of a time', async () => {
+    const client = new FileClient({ path: folder });
+    for (let ms = 0; ms < 1000; ms += 37) {
+      const at = new Date(1_790_000_000_000 + ms);
+      const written = await client.writeLtxFile({ ...file(1), timestamp: at }, body('x'));
+      expect(written.timestamp.getTime()).toBe(at.getTime());
+    }
+  });
+
+  it('gives files the mode of the database and folders the mode of its folder', async () => {
+    const databaseFolder = join(folder, 'data');
+    await mkdir(databaseFolder);
+    await chmod(databaseFolder, 0o750);
+    const databasePath = join(databaseFolder, 'app.db');
+    await writeFile(databasePath, '');
+    await chmod(databasePath, 0o640);
+    const client = new FileClient({ path: join(folder, 'replica'), databasePath });
+    await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
+    expect((await stat(client.localPath(file(1)))).mode & 0o777).toBe(0o640);
+    expect((await stat(join(folder, 'replica/ltx/0'))).mode & 0o777).toBe(0o750);
+  });
+
+  it('makes private files and folders where no database is known', async () => {
+    const client = new FileClient({ path: join(folder, 'replica') });
+    await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
+    expect((await stat(client.localPath(file(1)))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(folder, 'replica/ltx'))).mode & 0o777).toBe(0o700);
+  });
+
+  it('clears stale temporary files at init, and only those', async () => {
+    const client = new FileClient({ path: folder });
+    await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
+    const level = join(folder, 'ltx/0');
+    const old = new Date(Date.now() - 2 * 60 * 60 * 1000);
+    for (const name of ['a.ltx.tmp', 'b.ltx.tmp-1', 'fresh.ltx.tmp', 'other.txt']) {
+      await writeFile(join(level, name), '');
+      if (!name.startsWith('fresh')) await utimes(join(level, name), old, old);
+    }
+    await client.init();
+    expect((await readdir(level)).sort()).toEqual([
+      '0000000000000001-0000000000000001.ltx',
+      'fresh.ltx.tmp',
+      'other.txt',
+    ]);
+    expect(await Array.fromAsync(client.ltxFiles(0))).toHaveLength(1);
+  });
+
+  it('leaves nothing behind when a body fails', async () => {
+    const client = new FileClient({ path: folder });
+    const failing = {
+      open: async function* () {
+        yield Buffer.from('some');
+        throw new Error('source broke');
+      },
+    };
+    await expect(client.writeLtxFile({ ...file(1), timestamp }, failing)).rejects.toThrow('source broke');
+    expect(await readdir(join(folder, 'ltx/0'))).toEqual([]);
+  });
+
+  it('refuses a replica path that is a file, and creates nothing at init', async () => {
+    await writeFile(join(folder, 'plain'), '');
+    const error = await new FileClient({ path: join(folder, 'plain') }).init().catch((caught: unknown) => caught);
+    expect(hasCode(error, 'CONFIG_INVALID')).toBe(true);
+    await new FileClient({ path: join(folder, 'absent') }).init();
+    expect(await readdir(folder)).toEqual(['plain']);
+  });
+
+  it('deletes LTX files only: what lies beside them stays', async () => {
+    const client = new FileClient({ path: folder });
+    await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
+    await writeFile(join(folder, 'keep.txt'), '');
+    await client.deleteAll();
+    expect(await readdir(folder)).toEqual(['keep.txt']);
+  });
+
+  it('lists a level of 20,000 files in order', async () => {
+    const level = join(folder, 'ltx/0');
+    await mkdir(level, { recursive: true });
+    const hex = (txid: number) => txid.toString(16).padStart(16, '0');
+    for (let txid = 20_000; txid > 0; txid--) await writeFile(join(level, `${hex(txid)}-${hex(txid)}.ltx`), '');
+    const files = await Array.fromAsync(new FileClient({ path: folder }).ltxFiles(0, { seek: 101n }));
+    expect(files.length).toBe(19_900);
+    expect(files.every((info, index) => info.minTxid === BigInt(index + 101))).toBe(true);
+  }, 60_000);
+
+  it('has one winner among concurrent replacements under a condition', async () => {
+    const { objects } = new FileClient({ path: folder });
+    const first = await objects.put('lock.json', Buffer.from('0'));
+    const results = await Promise.allSettled(
+      Array.from({ length: 16 }, async (_, index) => {
+        await objects.put('lock.json', Buffer.from(String(index)), { ifMatch: first.version ?? '' });
+      }),
+    );
+    expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    for (const result of results) {
+      if (result.status === 'rejected') expect(hasCode(result.reason, 'PRECONDITION_FAILED')).toBe(true);
+    }
+    expect(await readdir(folder)).toEqual(['lock.json']);
+  });
+});
