@@ -1,10 +1,18 @@
+import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from './constants.ts';
+import { ByteQueue } from './byte-queue.ts';
+import { LtxError } from './error.ts';
+import { decodeHeader, hasChecksums, isSnapshot } from './header.ts';
 import type { LtxHeader } from './header.ts';
+import { IndexWriter, indexEnd } from './index-writer.ts';
+import { frameSizeMax, wasmKernel } from './kernel/wasm-kernel.ts';
+import { PageOrder } from './page-order.ts';
+import { decodeTrailer, validateTrailer } from './trailer.ts';
 import type { LtxTrailer } from './trailer.ts';
 
-/** Some pages of a file: views valid until the next batch. */
+/** Some pages of a file: views valid until the next batch, whatever else the kernel does meanwhile. */
 export interface PageBatch {
   readonly pgnos: Uint32Array;
-  /** Bytes of each frame. */
+  /** Bytes of each frame, headers included. */
   readonly sizes: Uint32Array;
   /** The frames as they stand in the file. */
   readonly frames: Uint8Array;
@@ -15,33 +23,177 @@ export interface PageBatch {
 export interface LtxDecoderOptions {
   /** Name of the file, for errors. */
   readonly file?: string;
+  /** Bytes of pages in a batch, about; also of frames gathered for one. Default 256 KiB. */
+  readonly batchSize?: number;
 }
 
-/** Reads a file from start to end in bounded memory and verifies all of it. Throws `LtxError` on the slightest doubt. */
+const BATCH_SIZE = 256 * 1024;
+
+/**
+ * Reads a file from start to end in bounded memory and verifies all of it: `header`, `batches`, `finish`. Throws
+ * `LtxError` on the slightest doubt; errors of the source pass through. `finish` ends the source; whoever stops earlier
+ * calls `close`.
+ */
 export class LtxDecoder {
+  readonly #queue: ByteQueue;
+  readonly #file: string | undefined;
+  readonly #batchSize: number;
+  #state: 'new' | 'pages' | 'end' | 'done' = 'new';
+  #header: LtxHeader | undefined;
+  #pageCount = 0;
+  #crc = 0n;
+  /** Xor of page checksums, in snapshots that carry them. */
+  #databaseChecksum = 0n;
+  // The index must list exactly the frames that came before it, so its bytes are known: length and CRC suffice.
+  readonly #index = new IndexWriter(HEADER_SIZE);
+  #indexSize = 0;
+  #indexCrc = 0n;
+
   constructor(source: AsyncIterable<Uint8Array>, options: LtxDecoderOptions = {}) {
-    throw new Error(`not built yet: ${String(source)} ${options.file}`);
+    this.#file = options.file;
+    this.#batchSize = options.batchSize ?? BATCH_SIZE;
+    // Whatever the page size, at least one frame fits.
+    this.#queue = new ByteQueue(source, Math.max(this.#batchSize, frameSizeMax(65536)));
   }
 
+  /** Pages read so far. */
+  get pageCount(): number {
+    return this.#pageCount;
+  }
+
+  /** The header; may be asked for again. */
   async header(): Promise<LtxHeader> {
-    throw new Error('not built yet');
+    if (this.#header !== undefined) return this.#header;
+    await this.#queue.fill(HEADER_SIZE);
+    const bytes = this.#queue.bytes.subarray(0, HEADER_SIZE);
+    const header = decodeHeader(bytes, { file: this.#file });
+    this.#crc = wasmKernel().crc64(bytes);
+    this.#queue.consume(HEADER_SIZE);
+    this.#header = header;
+    this.#state = 'pages';
+    return header;
   }
 
-  /** The pages, to their end. */
-  batches(): AsyncIterable<PageBatch> {
-    throw new Error('not built yet');
+  /** The pages, to their end. Reads the header first if nobody did. */
+  async *batches(): AsyncGenerator<PageBatch, void, undefined> {
+    const header = await this.header();
+    if (this.#state !== 'pages') throw new LtxError('WRONG_STATE', 'the pages of this file were read already');
+    const order = new PageOrder(header);
+    const queue = this.#queue;
+    const { pageSize } = header;
+    const countMax = Math.max(1, Math.floor(this.#batchSize / pageSize));
+    const fillSize = Math.max(this.#batchSize, frameSizeMax(pageSize));
+    const pages = new Uint8Array(countMax * pageSize);
+    const checksummed = isSnapshot(header) && hasChecksums(header);
+    while (true) {
+      await queue.fill(fillSize);
+      const place = { file: this.#file, offset: queue.offset };
+      const source = queue.bytes;
+      const batch = wasmKernel().decodeFramesOf(source, pageSize, this.#crc, countMax, place);
+      if (batch.count > 0) {
+        // Copied out of the kernel, so that what a consumer does with it cannot disturb the batch.
+        pages.set(batch.pages);
+        const own = {
+          pgnos: batch.pgnos.slice(),
+          sizes: batch.sizes.slice(),
+          frames: source.subarray(0, batch.consumed),
+          pages: pages.subarray(0, batch.pages.length),
+        };
+        order.next(own.pgnos, 'BAD_PAGE', (i) => ({ ...place, offset: place.offset + sum(own.sizes, i) }));
+        if (checksummed) this.#databaseChecksum ^= wasmKernel().pageChecksumsXor(own.pgnos, own.pages, pageSize);
+        this.#crc = batch.crc;
+        this.#pageCount = order.count;
+        this.#addToIndex(own.pgnos, own.sizes);
+        queue.consume(batch.consumed);
+        yield own;
+      }
+      if (batch.endOfPages) break;
+      if (batch.count === 0 && queue.ended) {
+        throw new LtxError('TRUNCATED', 'ends within the pages', { ...place, offset: place.offset + source.length });
+      }
+    }
+    order.end({ file: this.#file, offset: queue.offset });
+    this.#state = 'end';
   }
 
-  /** Reads and verifies index and trailer. */
+  /** Reads and verifies index and trailer, once the batches are through. `size` is the file's, in bytes. */
   async finish(): Promise<LtxTrailer & { size: number }> {
-    throw new Error('not built yet');
+    if (this.#state !== 'end' || this.#header === undefined) {
+      throw new LtxError('WRONG_STATE', 'a decoder finishes once, after all its batches');
+    }
+    const file = this.#file;
+    await this.#take(PAGE_HEADER_SIZE, (bytes) => this.#hash(bytes));
+    const end = indexEnd(this.#indexSize);
+    const expected = wasmKernel().crc64(end, this.#indexCrc);
+    const offset = this.#queue.offset;
+    let crc = 0n;
+    await this.#take(this.#indexSize + end.length, (bytes) => {
+      crc = wasmKernel().crc64(bytes, crc);
+      this.#hash(bytes);
+    });
+    if (crc !== expected)
+      throw new LtxError('BAD_INDEX', 'page index does not list the pages before it', { file, offset });
+    const place = { file, offset: this.#queue.offset };
+    const bytes = new Uint8Array(TRAILER_SIZE);
+    let filled = 0;
+    await this.#take(TRAILER_SIZE, (part) => {
+      bytes.set(part, filled);
+      filled += part.length;
+    });
+    this.#hash(bytes.subarray(0, 8));
+    const trailer = decodeTrailer(bytes, place);
+    if (trailer.fileChecksum !== (CHECKSUM_FLAG | this.#crc)) {
+      throw new LtxError('CHECKSUM_MISMATCH', 'file checksum does not match the content', place);
+    }
+    validateTrailer(trailer, this.#header, place);
+    if (isSnapshot(this.#header) && hasChecksums(this.#header)) {
+      if (trailer.postApplyChecksum !== (CHECKSUM_FLAG | this.#databaseChecksum)) {
+        throw new LtxError('BAD_TRAILER', 'database checksum does not match the pages', place);
+      }
+    }
+    await this.#queue.fill(1);
+    if (this.#queue.bytes.length > 0) {
+      throw new LtxError('TRAILING_DATA', 'bytes follow the trailer', { file, offset: this.#queue.offset });
+    }
+    this.#state = 'done';
+    return { ...trailer, size: this.#queue.offset };
+  }
+
+  /** Tells the source that no more is wanted. */
+  async close(): Promise<void> {
+    await this.#queue.close();
+  }
+
+  /** Hands over exactly `size` bytes, in pieces. */
+  async #take(size: number, use: (bytes: Uint8Array) => void): Promise<void> {
+    let left = size;
+    while (left > 0) {
+      await this.#queue.fill(Math.min(left, this.#batchSize));
+      const bytes = this.#queue.bytes.subarray(0, left);
+      if (bytes.length === 0) {
+        const place = { file: this.#file, offset: this.#queue.offset };
+        throw new LtxError('TRUNCATED', 'ends within its page index or trailer', place);
+      }
+      use(bytes);
+      this.#queue.consume(bytes.length);
+      left -= bytes.length;
+    }
+  }
+
+  #hash(bytes: Uint8Array): void {
+    this.#crc = wasmKernel().crc64(bytes, this.#crc);
+  }
+
+  #addToIndex(pgnos: Uint32Array, sizes: Uint32Array): void {
+    this.#index.add(pgnos, sizes);
+    const bytes = this.#index.take();
+    this.#indexSize += bytes.length;
+    this.#indexCrc = wasmKernel().crc64(bytes, this.#indexCrc);
   }
 }
 
-/** Reads a whole file and throws `LtxError` unless everything in it holds. */
-export async function verifyLtx(
-  source: AsyncIterable<Uint8Array>,
-  options: LtxDecoderOptions = {},
-): Promise<{ header: LtxHeader; trailer: LtxTrailer; pageCount: number; size: number }> {
-  throw new Error(`not built yet: ${String(source)} ${options.file}`);
+function sum(sizes: Uint32Array, count: number): number {
+  let total = 0;
+  for (const size of sizes.subarray(0, count)) total += size;
+  return total;
 }

@@ -1,36 +1,109 @@
+import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from './constants.ts';
+import { LtxError } from './error.ts';
+import { encodeHeader, hasChecksums } from './header.ts';
 import type { LtxHeader } from './header.ts';
+import { IndexWriter, indexEnd } from './index-writer.ts';
+import { wasmKernel } from './kernel/wasm-kernel.ts';
+import { PageOrder } from './page-order.ts';
+import { validateTrailer } from './trailer.ts';
 
 /**
- * Writes a file, chunk by chunk. Each chunk is a view valid until the next call on this encoder or kernel: write or
- * copy it at once.
+ * Writes a file, chunk by chunk: `begin`, pages in any number of batches, `finish`. Each chunk is a view valid until
+ * the next call on this encoder or kernel: write or copy it at once. Memory grows by some ten bytes a page, for the
+ * index. After a throw the encoder is of no more use.
  */
 export class LtxEncoder {
+  readonly #header: LtxHeader;
+  readonly #headerBytes: Uint8Array;
+  readonly #order: PageOrder;
+  readonly #index = new IndexWriter(HEADER_SIZE);
+  #state: 'new' | 'pages' | 'done' = 'new';
+  #crc = 0n;
+  #size = 0;
+
+  /** Throws `LtxError` (`BAD_HEADER`). */
   constructor(header: LtxHeader) {
-    throw new Error(`not built yet: ${String(header)}`);
+    this.#headerBytes = encodeHeader(header);
+    this.#header = header;
+    this.#order = new PageOrder(header);
   }
 
   /** Bytes returned so far. */
   get size(): number {
-    throw new Error('not built yet');
+    return this.#size;
+  }
+
+  /** Pages taken so far. */
+  get pageCount(): number {
+    return this.#order.count;
   }
 
   /** The header. */
   begin(): Uint8Array {
-    throw new Error('not built yet');
+    this.#expect('new');
+    this.#state = 'pages';
+    this.#crc = wasmKernel().crc64(this.#headerBytes);
+    this.#size = HEADER_SIZE;
+    return this.#headerBytes;
   }
 
-  /** Compresses pages. Page numbers ascend over the whole file; the lock page is refused. */
+  /**
+   * Compresses pages: `pgnos.length × pageSize` bytes, ascending over the whole file; best 256 KiB to 2 MiB a call.
+   * Throws `LtxError` (`INVALID_ARGUMENT`) for the lock page, a page past the database's end, or one out of order.
+   */
   encodePages(pgnos: ArrayLike<number>, pages: Uint8Array): Uint8Array {
-    throw new Error(`not built yet: ${pgnos.length} ${pages.length}`);
+    this.#expect('pages');
+    this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
+    const { frames, sizes, crc } = wasmKernel().encodeFrames(pgnos, pages, this.#header.pageSize, this.#crc);
+    this.#index.add(pgnos, sizes);
+    this.#crc = crc;
+    this.#size += frames.length;
+    return frames;
   }
 
-  /** Takes frames that are compressed already; `pages` is their content, for the checksum. */
+  /**
+   * Takes frames that are compressed already, of `sizes` bytes each, and returns them; `pages` is what they hold, and
+   * is believed. Throws as `encodePages`, and for a frame whose header does not fit its page number or size.
+   */
   appendFrames(pgnos: ArrayLike<number>, sizes: ArrayLike<number>, frames: Uint8Array, pages: Uint8Array): Uint8Array {
-    throw new Error(`not built yet: ${pgnos.length} ${sizes.length} ${frames.length} ${pages.length}`);
+    this.#expect('pages');
+    this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
+    this.#crc = wasmKernel().checksumFrames(pgnos, sizes, frames, pages, this.#header.pageSize, this.#crc);
+    this.#index.add(pgnos, sizes);
+    this.#size += frames.length;
+    return frames;
   }
 
-  /** Zero header, index and trailer. */
-  finish(postApplyChecksum?: bigint): Uint8Array {
-    throw new Error(`not built yet: ${postApplyChecksum}`);
+  /**
+   * Zero header, index and trailer. `postApplyChecksum` is the checksum of the database after the file is applied: in a
+   * file that carries checksums only. Throws `LtxError` for a snapshot that lacks pages (`BAD_PAGE`), a checksum that
+   * does not fit the header (`BAD_TRAILER`).
+   */
+  finish(postApplyChecksum = 0n): Uint8Array {
+    this.#expect('pages');
+    this.#order.end({});
+    if (this.#header.commit === 0 && !hasChecksums(this.#header)) {
+      throw new LtxError('BAD_HEADER', 'an empty database needs a file with checksums');
+    }
+    const index = this.#index.take();
+    const end = indexEnd(index.length);
+    const bytes = new Uint8Array(PAGE_HEADER_SIZE + index.length + end.length + TRAILER_SIZE);
+    bytes.set(index, PAGE_HEADER_SIZE);
+    bytes.set(end, PAGE_HEADER_SIZE + index.length);
+    const view = new DataView(bytes.buffer);
+    const trailerAt = bytes.length - TRAILER_SIZE;
+    view.setBigUint64(trailerAt, postApplyChecksum);
+    const fileChecksum = CHECKSUM_FLAG | wasmKernel().crc64(bytes.subarray(0, trailerAt + 8), this.#crc);
+    validateTrailer({ postApplyChecksum, fileChecksum }, this.#header);
+    view.setBigUint64(trailerAt + 8, fileChecksum);
+    this.#state = 'done';
+    this.#size += bytes.length;
+    return bytes;
+  }
+
+  #expect(state: 'new' | 'pages'): void {
+    if (this.#state === state) return;
+    const next = { new: 'begin', pages: 'encodePages, appendFrames or finish', done: 'nothing more' };
+    throw new LtxError('WRONG_STATE', `encoder called out of order: it expects ${next[this.#state]}`);
   }
 }

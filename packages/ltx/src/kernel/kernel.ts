@@ -2,7 +2,7 @@
 export interface EncodedFrames {
   /** Page header, size and LZ4 block of each page, one after the other. */
   readonly frames: Uint8Array;
-  /** Bytes of each frame. */
+  /** Bytes of each frame, headers included. */
   readonly sizes: Uint32Array;
   /** The running file checksum after these pages. */
   readonly crc: bigint;
@@ -15,18 +15,19 @@ export interface DecodedFrames {
   /** Bytes of `src` they took, without the zero header. */
   readonly consumed: number;
   readonly pgnos: Uint32Array;
-  /** Bytes of each frame, its headers included. */
+  /** Bytes of each frame, headers included. */
   readonly sizes: Uint32Array;
   /** `count × pageSize` bytes. */
   readonly pages: Uint8Array;
+  /** The running file checksum after these frames. */
   readonly crc: bigint;
   /** The six zero bytes that end the pages stand at `consumed`. */
   readonly endOfPages: boolean;
 }
 
-/** The valid frames at the start of a piece of a WAL. */
+/** The valid frames at the start of a piece of a WAL. The arrays are the caller's to keep. */
 export interface WalFrames {
-  /** Frames with matching salts and checksum, from the start. */
+  /** Frames with a page number, matching salts and checksum, from the start. */
   readonly count: number;
   readonly pgnos: Uint32Array;
   /** Database size in pages for a commit frame, else 0. */
@@ -41,20 +42,25 @@ export interface WalFrames {
   readonly commitS1: number;
 }
 
-/** Checksums and compression in WASM, over the memory of this thread's one instance. */
+/**
+ * Checksums and compression in WASM, over the memory of this thread's one instance. That memory grows to the largest
+ * batch and stays: 256 KiB to 2 MiB of pages a call is where speed levels off. Inputs may be views of earlier results.
+ */
 export interface Kernel {
-  /** Running CRC-64/GO-ISO; `seed` is the value so far. */
+  /** CRC-64/GO-ISO of all bytes so far; `seed` is the value before these, 0n at the start. */
   crc64(bytes: Uint8Array, seed?: bigint): bigint;
   /** CRC of A‖B from the CRC of A, that of B, and the length of B in bytes. */
   crc64Combine(a: bigint, b: bigint, bLength: number): bigint;
-  /** Compresses `pgnos.length` pages into frames and runs the file checksum over them. */
+  /** Compresses `pgnos.length` pages into frames and runs the file checksum over them. Knows no order of pages. */
   encodeFrames(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number, crc: bigint): EncodedFrames;
   /**
-   * Decodes as many whole frames as `src` holds, at most `pageCountMax`, stopping before the zero header. A frame cut
-   * off by the end of `src` is left for the next call. Throws `LtxError` (`BAD_PAGE`) for a malformed frame.
+   * Decodes as many whole frames as `src` holds, at most `pageCountMax` (by default what makes 16 MiB of pages: loop
+   * until nothing is consumed), stopping before the zero header. A frame cut off by the end of `src` is left for the
+   * next call; `frameSizeMax` bounds how long one can be. Throws `LtxError` (`BAD_PAGE`, its `offset` in `src`) for a
+   * malformed frame. Order and range of page numbers are the caller's to check.
    */
   decodeFrames(src: Uint8Array, pageSize: number, crc: bigint, pageCountMax?: number): DecodedFrames;
-  /** SQLite's WAL checksum over whole 8-byte words; `s0`, `s1` are the values so far. */
+  /** SQLite's WAL checksum over whole 8-byte units; `s0`, `s1` are the values so far. */
   walChecksum(bytes: Uint8Array, bigEndian: boolean, s0: number, s1: number): { s0: number; s1: number };
   /** Verifies contiguous WAL frames of 24 + pageSize bytes each; stops at the first that does not belong. */
   walFrames(
@@ -66,11 +72,6 @@ export interface Kernel {
     s0: number,
     s1: number,
   ): WalFrames;
-  /** 1<<63 | CRC(page number ‖ page) of each page. */
+  /** 1<<63 | CRC(page number ‖ page) of each page; 0 for the lock page. A copy, the caller's to keep. */
   pageChecksums(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array;
-}
-
-/** The kernel of this thread, made on first use. */
-export function kernel(): Kernel {
-  throw new Error('not built yet');
 }

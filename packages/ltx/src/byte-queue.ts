@@ -1,0 +1,73 @@
+/**
+ * Bytes from an async source, gathered in one buffer of fixed capacity: what a kernel that wants long runs needs of a
+ * source that yields chunks of any size. Takes a new chunk only when the last one is used up.
+ */
+export class ByteQueue {
+  readonly #iterator: AsyncIterator<Uint8Array>;
+  readonly #buffer: Uint8Array;
+  #chunk: Uint8Array = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
+  #offset = 0;
+  #ended = false;
+
+  constructor(source: AsyncIterable<Uint8Array>, capacity: number) {
+    this.#iterator = source[Symbol.asyncIterator]();
+    this.#buffer = new Uint8Array(capacity);
+  }
+
+  /** Bytes consumed from the source so far: the file offset of the first byte of `bytes`. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** What is gathered: a view valid until the next `fill`. */
+  get bytes(): Uint8Array {
+    return this.#buffer.subarray(this.#start, this.#end);
+  }
+
+  /** True once the source ended and nothing waits outside the buffer. */
+  get ended(): boolean {
+    return this.#ended && this.#chunk.length === 0;
+  }
+
+  /** Gathers until `bytes` holds `size` bytes (the capacity at most) or the source ends. */
+  async fill(size: number): Promise<void> {
+    if (this.#end - this.#start >= size) return;
+    if (this.#start > 0) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    while (this.#end < size) {
+      if (this.#chunk.length === 0) {
+        if (this.#ended) return;
+        const next = await this.#iterator.next();
+        if (next.done === true) {
+          this.#ended = true;
+          return;
+        }
+        this.#chunk = next.value;
+        continue;
+      }
+      const taken = this.#chunk.subarray(0, this.#buffer.length - this.#end);
+      this.#buffer.set(taken, this.#end);
+      this.#end += taken.length;
+      this.#chunk = this.#chunk.subarray(taken.length);
+    }
+  }
+
+  /** Drops bytes from the front. */
+  consume(size: number): void {
+    this.#start += size;
+    this.#offset += size;
+  }
+
+  /** Tells the source that no more is wanted. */
+  async close(): Promise<void> {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#chunk = new Uint8Array(0);
+    await this.#iterator.return?.();
+  }
+}

@@ -1,0 +1,51 @@
+import { KERNEL_WASM_BASE64 } from '../generated/kernel-wasm.ts';
+
+/** What `assembly/index.ts` exports. Addresses and sizes are bytes in `memory`. */
+export interface KernelExports {
+  readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
+  heapBase(): number;
+  resultBase(): number;
+  crc64(at: number, length: number, seed: bigint): bigint;
+  crc64Combine(a: bigint, b: bigint, length: bigint): bigint;
+  encodeFrames(pgnos: number, count: number, pages: number, pageSize: number, out: number, sizes: number): number;
+  decodeFrames(
+    src: number,
+    length: number,
+    pageSize: number,
+    sizeMax: number,
+    countMax: number,
+    out: number,
+    pgnos: number,
+    sizes: number,
+  ): number;
+  checksumFrames(frames: number, sizes: number, pgnos: number, count: number, pages: number, pageSize: number): number;
+  pageChecksums(pgnos: number, count: number, pages: number, pageSize: number, skip: number, out: number): bigint;
+  walChecksum(at: number, length: number, big: number, s0: number, s1: number): void;
+  walFrames(
+    at: number,
+    count: number,
+    pageSize: number,
+    big: number,
+    salt1: number,
+    salt2: number,
+    s0: number,
+    s1: number,
+    pgnos: number,
+    commits: number,
+  ): number;
+}
+
+// The types of WebAssembly come with the DOM library, which a package for Node has no business to load.
+interface WebAssemblyApi {
+  Module: new (bytes: Uint8Array) => object;
+  Instance: new (module: object, imports: object) => { readonly exports: unknown };
+}
+
+/** Compiles and instantiates the kernel, synchronously: it is a few KiB, and imports nothing. */
+export function instantiate(): KernelExports {
+  const text = atob(KERNEL_WASM_BASE64);
+  const bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i += 1) bytes[i] = text.charCodeAt(i);
+  const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
+  return new WebAssembly.Instance(new WebAssembly.Module(bytes), {}).exports as KernelExports;
+}

@@ -1,0 +1,75 @@
+import { LtxError } from '../error.ts';
+import type { KernelExports } from './instance.ts';
+
+/** The copies of the kernel work by sixteen bytes and may touch this many past an area. */
+const SLACK = 64;
+const WASM_PAGE = 65536;
+
+/**
+ * Lays out one call's areas in the kernel's memory, from its base up: each call starts anew, so results live until the
+ * next. Growing detaches all views, so an area's place is found first and looked at afterwards.
+ */
+export class KernelMemory {
+  readonly #exports: KernelExports;
+  readonly #base: number;
+  #top: number;
+
+  constructor(exports: KernelExports) {
+    this.#exports = exports;
+    this.#base = exports.heapBase();
+    this.#top = this.#base;
+  }
+
+  /** Starts a call: whatever was there may be overwritten. */
+  reset(): void {
+    this.#top = this.#base;
+  }
+
+  /** Reserves an area, 64-byte aligned. */
+  reserve(bytes: number): number {
+    const at = this.#top;
+    const top = Math.ceil((at + bytes + SLACK) / SLACK) * SLACK;
+    const missing = top + SLACK - this.#exports.memory.buffer.byteLength;
+    if (missing > 0) {
+      try {
+        this.#exports.memory.grow(Math.ceil(missing / WASM_PAGE));
+      } catch (cause) {
+        throw new LtxError('INVALID_ARGUMENT', `a batch of ${bytes} bytes does not fit the kernel's memory`, { cause });
+      }
+    }
+    this.#top = top;
+    return at;
+  }
+
+  /** Reserves an area and copies `bytes` there. */
+  put(bytes: Uint8Array): number {
+    const at = this.reserve(bytes.length);
+    new Uint8Array(this.#exports.memory.buffer, at, bytes.length).set(bytes);
+    return at;
+  }
+
+  /** Reserves an area of u32 and copies numbers there. */
+  putNumbers(numbers: ArrayLike<number>): number {
+    const at = this.reserve(4 * numbers.length);
+    new Uint32Array(this.#exports.memory.buffer, at, numbers.length).set(numbers);
+    return at;
+  }
+
+  bytes(at: number, length: number): Uint8Array {
+    return new Uint8Array(this.#exports.memory.buffer, at, length);
+  }
+
+  numbers(at: number, length: number): Uint32Array {
+    return new Uint32Array(this.#exports.memory.buffer, at, length);
+  }
+
+  view(at: number, length: number): DataView {
+    return new DataView(this.#exports.memory.buffer, at, length);
+  }
+
+  /** The argument itself, or a copy if it is a view of this very memory, which the call is about to overwrite. */
+  outside<T extends Uint8Array | ArrayLike<number>>(data: T): T {
+    if (!ArrayBuffer.isView(data) || data.buffer !== this.#exports.memory.buffer) return data;
+    return (data as T & { slice(): T }).slice();
+  }
+}

@@ -1,0 +1,282 @@
+import { isPageSize, lockPageNumber } from '../constants.ts';
+import { LtxError } from '../error.ts';
+import { instantiate } from './instance.ts';
+import type { KernelExports } from './instance.ts';
+import type { DecodedFrames, EncodedFrames, Kernel, WalFrames } from './kernel.ts';
+import { KernelMemory } from './memory.ts';
+
+/** Long inputs of plain checksums go through the kernel in pieces, so that its memory stays small. */
+const PIECE_SIZE = 1 << 20;
+const PAGES_SIZE_MAX = 16 << 20;
+
+/** By the state that the kernel's `decodeFrames` leaves, from 2. */
+const DECODE_FAULTS = [
+  'page number 0 with flags',
+  'unknown page flags',
+  'compressed size out of bounds',
+  'malformed LZ4 block, or not one page of data',
+  'malformed LZ4 frame, or not one page of data',
+  'wrong checksum in an LZ4 frame',
+];
+
+/** The longest LZ4 block one page can take. */
+function blockSizeMax(pageSize: number): number {
+  return pageSize + Math.ceil(pageSize / 255) + 16;
+}
+
+/**
+ * The longest frame accepted for one page, headers included. An LZ4 block cannot be longer than its bound; the older
+ * LZ4 frames could be arbitrarily long in theory, and get twice the page and some more.
+ */
+export function frameSizeMax(pageSize: number): number {
+  return 2 * pageSize + 1024;
+}
+
+export class WasmKernel implements Kernel {
+  readonly #wasm: KernelExports;
+  readonly #memory: KernelMemory;
+  readonly #result: number;
+
+  constructor() {
+    this.#wasm = instantiate();
+    this.#memory = new KernelMemory(this.#wasm);
+    this.#result = this.#wasm.resultBase();
+  }
+
+  crc64(bytes: Uint8Array, seed = 0n): bigint {
+    const memory = this.#memory;
+    const data = memory.outside(bytes);
+    let crc = seed;
+    for (let at = 0; at < data.length; at += PIECE_SIZE) {
+      memory.reset();
+      const piece = data.subarray(at, at + PIECE_SIZE);
+      crc = this.#wasm.crc64(memory.put(piece), piece.length, crc);
+    }
+    return BigInt.asUintN(64, crc);
+  }
+
+  crc64Combine(a: bigint, b: bigint, bLength: number): bigint {
+    if (!Number.isSafeInteger(bLength) || bLength < 0) throw argument(`a length of ${bLength} bytes`);
+    return BigInt.asUintN(64, this.#wasm.crc64Combine(a, b, BigInt(bLength)));
+  }
+
+  encodeFrames(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number, crc: bigint): EncodedFrames {
+    const memory = this.#memory;
+    const count = checkPages(pgnos, pages, pageSize);
+    const numbers = memory.outside(pgnos);
+    const data = memory.outside(pages);
+    memory.reset();
+    const numbersAt = memory.putNumbers(numbers);
+    const dataAt = memory.put(data);
+    const sizesAt = memory.reserve(4 * count);
+    const outAt = memory.reserve(count * (blockSizeMax(pageSize) + 10));
+    this.#setCrc(crc);
+    const length = this.#wasm.encodeFrames(numbersAt, count, dataAt, pageSize, outAt, sizesAt);
+    return { frames: memory.bytes(outAt, length), sizes: memory.numbers(sizesAt, count), crc: this.#crc() };
+  }
+
+  decodeFrames(src: Uint8Array, pageSize: number, crc: bigint, pageCountMax?: number): DecodedFrames {
+    return this.decodeFramesOf(src, pageSize, crc, pageCountMax, { offset: 0 });
+  }
+
+  /** `decodeFrames` for a piece of a named file: `place` says where `src` stands in which file, for errors. */
+  decodeFramesOf(
+    src: Uint8Array,
+    pageSize: number,
+    crc: bigint,
+    pageCountMax: number | undefined,
+    place: { readonly file?: string | undefined; readonly offset: number },
+  ): DecodedFrames {
+    checkPageSize(pageSize);
+    const memory = this.#memory;
+    // A frame has 11 bytes at least, so a small source cannot ask for much.
+    const countMax = Math.min(
+      pageCountMax ?? Math.ceil(PAGES_SIZE_MAX / pageSize),
+      Math.ceil(PAGES_SIZE_MAX / pageSize),
+      Math.ceil(src.length / 11),
+    );
+    const data = memory.outside(src.subarray(0, Math.max(countMax * frameSizeMax(pageSize), 6)));
+    memory.reset();
+    const pgnosAt = memory.reserve(4 * countMax);
+    const sizesAt = memory.reserve(4 * countMax);
+    const dataAt = memory.put(data);
+    const outAt = memory.reserve(countMax * pageSize);
+    this.#setCrc(crc);
+    const count = this.#wasm.decodeFrames(
+      dataAt,
+      data.length,
+      pageSize,
+      blockSizeMax(pageSize),
+      countMax,
+      outAt,
+      pgnosAt,
+      sizesAt,
+    );
+    const result = memory.view(this.#result, 16);
+    const consumed = result.getUint32(8, true);
+    const state = result.getUint32(12, true);
+    const left = data.length - consumed;
+    if (state > 1 || (count === 0 && countMax > 0 && state === 0 && left >= frameSizeMax(pageSize))) {
+      const fault = state > 1 ? DECODE_FAULTS[state - 2] : 'LZ4 frame longer than any page needs';
+      throw new LtxError('BAD_PAGE', `${fault}`, { file: place.file, offset: place.offset + consumed });
+    }
+    return {
+      count,
+      consumed,
+      pgnos: memory.numbers(pgnosAt, count),
+      sizes: memory.numbers(sizesAt, count),
+      pages: memory.bytes(outAt, count * pageSize),
+      crc: this.#crc(),
+      endOfPages: state === 1,
+    };
+  }
+
+  /** The running file checksum over frames that are compressed already and the pages they hold. */
+  checksumFrames(
+    pgnos: ArrayLike<number>,
+    sizes: ArrayLike<number>,
+    frames: Uint8Array,
+    pages: Uint8Array,
+    pageSize: number,
+    crc: bigint,
+  ): bigint {
+    const memory = this.#memory;
+    const count = checkPages(pgnos, pages, pageSize);
+    let total = 0;
+    for (let i = 0; i < sizes.length; i += 1) total += sizes[i] ?? 0;
+    if (sizes.length !== count || total !== frames.length) throw argument('frames that do not fit their sizes');
+    const own = [memory.outside(pgnos), memory.outside(sizes), memory.outside(frames), memory.outside(pages)] as const;
+    memory.reset();
+    const pgnosAt = memory.putNumbers(own[0]);
+    const sizesAt = memory.putNumbers(own[1]);
+    const framesAt = memory.put(own[2]);
+    const pagesAt = memory.put(own[3]);
+    this.#setCrc(crc);
+    const bad = this.#wasm.checksumFrames(framesAt, sizesAt, pgnosAt, count, pagesAt, pageSize);
+    if (bad >= 0) throw argument(`a frame whose header does not fit page ${pgnos[bad]}`);
+    return this.#crc();
+  }
+
+  walChecksum(bytes: Uint8Array, bigEndian: boolean, s0: number, s1: number): { s0: number; s1: number } {
+    if (bytes.length % 8 !== 0) throw argument(`${bytes.length} bytes, which are not whole units of 8`);
+    const memory = this.#memory;
+    const data = memory.outside(bytes);
+    let sums = { s0, s1 };
+    for (let at = 0; at < data.length; at += PIECE_SIZE) {
+      memory.reset();
+      const piece = data.subarray(at, at + PIECE_SIZE);
+      this.#wasm.walChecksum(memory.put(piece), piece.length, bigEndian ? 1 : 0, sums.s0, sums.s1);
+      const result = memory.view(this.#result, 8);
+      sums = { s0: result.getUint32(0, true), s1: result.getUint32(4, true) };
+    }
+    return sums;
+  }
+
+  walFrames(
+    bytes: Uint8Array,
+    pageSize: number,
+    bigEndian: boolean,
+    salt1: number,
+    salt2: number,
+    s0: number,
+    s1: number,
+  ): WalFrames {
+    checkPageSize(pageSize);
+    const frameSize = 24 + pageSize;
+    const total = Math.floor(bytes.length / frameSize);
+    const step = Math.max(1, Math.floor(PIECE_SIZE / frameSize));
+    const memory = this.#memory;
+    const data = memory.outside(bytes);
+    const pgnos = new Uint32Array(total);
+    const commits = new Uint32Array(total);
+    let found = { count: 0, s0, s1, lastCommit: -1, commitS0: s0, commitS1: s1 };
+    while (found.count < total) {
+      const asked = Math.min(step, total - found.count);
+      memory.reset();
+      const at = memory.put(data.subarray(found.count * frameSize, (found.count + asked) * frameSize));
+      const pgnosAt = memory.reserve(4 * asked);
+      const commitsAt = memory.reserve(4 * asked);
+      const big = bigEndian ? 1 : 0;
+      const { s0: a, s1: b } = found;
+      const count = this.#wasm.walFrames(at, asked, pageSize, big, salt1, salt2, a, b, pgnosAt, commitsAt);
+      const result = memory.view(this.#result, 20);
+      pgnos.set(memory.numbers(pgnosAt, count), found.count);
+      commits.set(memory.numbers(commitsAt, count), found.count);
+      const commit = result.getInt32(16, true);
+      found = {
+        count: found.count + count,
+        s0: result.getUint32(0, true),
+        s1: result.getUint32(4, true),
+        lastCommit: commit < 0 ? found.lastCommit : found.count + commit,
+        commitS0: commit < 0 ? found.commitS0 : result.getUint32(8, true),
+        commitS1: commit < 0 ? found.commitS1 : result.getUint32(12, true),
+      };
+      if (count < asked) break;
+    }
+    return { ...found, pgnos: pgnos.subarray(0, found.count), commits: commits.subarray(0, found.count) };
+  }
+
+  pageChecksums(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array {
+    const { at, count } = this.#checksumPages(pgnos, pages, pageSize);
+    return new BigUint64Array(this.#memory.bytes(at, 8 * count).slice().buffer);
+  }
+
+  /** Xor of the pages' checksums: what they contribute to the database checksum, flag aside. */
+  pageChecksumsXor(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): bigint {
+    return this.#checksumPages(pgnos, pages, pageSize).xor;
+  }
+
+  #checksumPages(
+    pgnos: ArrayLike<number>,
+    pages: Uint8Array,
+    pageSize: number,
+  ): { at: number; count: number; xor: bigint } {
+    const memory = this.#memory;
+    const count = checkPages(pgnos, pages, pageSize);
+    const numbers = memory.outside(pgnos);
+    const data = memory.outside(pages);
+    memory.reset();
+    const numbersAt = memory.putNumbers(numbers);
+    const dataAt = memory.put(data);
+    const at = memory.reserve(8 * count);
+    const xor = this.#wasm.pageChecksums(numbersAt, count, dataAt, pageSize, lockPageNumber(pageSize), at);
+    return { at, count, xor: BigInt.asUintN(64, xor) };
+  }
+
+  #setCrc(crc: bigint): void {
+    this.#memory.view(this.#result, 8).setBigUint64(0, crc, true);
+  }
+
+  #crc(): bigint {
+    return this.#memory.view(this.#result, 8).getBigUint64(0, true);
+  }
+}
+
+let instance: WasmKernel | undefined;
+
+/** The one kernel of this thread. */
+export function wasmKernel(): WasmKernel {
+  instance ??= new WasmKernel();
+  return instance;
+}
+
+/** The kernel of this thread, made on first use. */
+export function kernel(): Kernel {
+  return wasmKernel();
+}
+
+function checkPageSize(pageSize: number): void {
+  if (!isPageSize(pageSize)) throw argument(`a page size of ${pageSize}`);
+}
+
+function checkPages(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): number {
+  checkPageSize(pageSize);
+  if (pages.length !== pgnos.length * pageSize) {
+    throw argument(`${pages.length} bytes for ${pgnos.length} pages of ${pageSize} bytes`);
+  }
+  return pgnos.length;
+}
+
+function argument(what: string): LtxError {
+  return new LtxError('INVALID_ARGUMENT', `the kernel was given ${what}`);
+}

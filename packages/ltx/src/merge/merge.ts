@@ -1,0 +1,106 @@
+import { LtxEncoder } from '../encoder.ts';
+import { LtxError } from '../error.ts';
+import { hasChecksums } from '../header.ts';
+import type { LtxHeader } from '../header.ts';
+import { Cursor } from './cursor.ts';
+import { CursorHeap } from './cursor-heap.ts';
+import { mergedHeader } from './merged-header.ts';
+import { Stage } from './stage.ts';
+
+/** One input of a merge. */
+export interface MergeInput {
+  readonly source: AsyncIterable<Uint8Array>;
+  /** Name of the file, for errors. */
+  readonly file?: string;
+}
+
+export interface MergeOptions {
+  /** Fields of the output's header that replace the computed ones. */
+  readonly header?: Partial<LtxHeader>;
+  /** Pages past the newest commit are dropped; always so. */
+  readonly dropPagesPastCommit?: true;
+}
+
+/** Buffers of all inputs together, about, until there are so many that each has the least it can do with. */
+const BUFFERS_SIZE = 8 << 20;
+const BATCH_SIZE_MIN = 32 << 10;
+const BATCH_SIZE_MAX = 256 << 10;
+
+/**
+ * Merges files into one that holds the newest version of each page. Inputs ascend by transaction and follow on each
+ * other. Compressed frames pass through as they are; every page of every input is decoded once, and the last chunk
+ * comes only after every input proved whole: until then the output must not be used. Chunks are the caller's to keep.
+ *
+ * The output carries no database checksums unless `options.header.flags` is 0; then those of the inputs are kept.
+ * Throws `LtxError`, with the name of the input at fault; errors of a source pass through.
+ */
+export async function* mergeLtx(
+  inputs: readonly MergeInput[],
+  options: MergeOptions = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const share = Math.floor(BUFFERS_SIZE / Math.max(1, inputs.length));
+  const batchSize = Math.min(BATCH_SIZE_MAX, Math.max(BATCH_SIZE_MIN, share));
+  const cursors = inputs.map(
+    ({ source, file }, rank) => new Cursor(source, rank, { batchSize, ...(file === undefined ? {} : { file }) }),
+  );
+  try {
+    const headers = await Promise.all(cursors.map((cursor) => cursor.decoder.header()));
+    const files = inputs.map(({ file }) => file);
+    const header = mergedHeader(headers, files, options.header ?? {});
+    const encoder = new LtxEncoder(header);
+    yield encoder.begin().slice();
+    yield* mergePages(cursors, header, encoder);
+    yield encoder.finish(databaseChecksum(cursors, header)).slice();
+  } finally {
+    // A source that fails to stop must not hide why it was stopped.
+    await Promise.allSettled(cursors.map((cursor) => cursor.decoder.close()));
+  }
+}
+
+async function* mergePages(
+  cursors: readonly Cursor[],
+  header: LtxHeader,
+  encoder: LtxEncoder,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const stage = new Stage(header.pageSize);
+  const heap = new CursorHeap();
+  await Promise.all(cursors.map((cursor) => cursor.start()));
+  for (const cursor of cursors) heap.push(cursor);
+  while (true) {
+    const newest = heap.pop();
+    const pgno = newest?.pgno;
+    if (newest === undefined || pgno === undefined) break;
+    if (pgno > header.commit) {
+      await newest.drain();
+      continue;
+    }
+    while (heap.top?.pgno === pgno) {
+      const older = heap.pop();
+      await older?.skip(1);
+      if (older !== undefined) heap.push(older);
+    }
+    // Until the next page of any other input, all of this one's pages are the newest.
+    const limit = Math.min(heap.top?.pgno ?? Infinity, header.commit + 1);
+    let run = newest.peek(limit, stage.room, stage.frameRoom);
+    if (run.pgnos.length === 0) {
+      yield flush(stage, encoder);
+      run = newest.peek(limit, stage.room, stage.frameRoom);
+    }
+    stage.add(run);
+    await newest.skip(run.pgnos.length);
+    heap.push(newest);
+  }
+  yield flush(stage, encoder);
+}
+
+function flush(stage: Stage, encoder: LtxEncoder): Uint8Array {
+  const { pgnos, sizes, frames, pages } = stage.take();
+  return encoder.appendFrames(pgnos, sizes, frames, pages);
+}
+
+function databaseChecksum(cursors: readonly Cursor[], header: LtxHeader): bigint {
+  if (!hasChecksums(header)) return 0n;
+  const checksum = cursors.at(-1)?.trailer?.postApplyChecksum ?? 0n;
+  if (checksum === 0n) throw new LtxError('INVALID_ARGUMENT', 'the newest input carries no checksum to keep');
+  return checksum;
+}

@@ -1,0 +1,70 @@
+import { HEADER_FLAG_NO_CHECKSUM } from '../constants.ts';
+import { LtxError } from '../error.ts';
+import type { LtxExtension } from '../extension.ts';
+import type { LtxHeader } from '../header.ts';
+import { formatTxid } from '../txid.ts';
+
+/**
+ * The header of a merge of files with these headers, in order. Throws `LtxError` (`NOT_CONTIGUOUS`) where page sizes
+ * differ or transactions are missing; overlap is fine, as long as each file goes further than the one before it.
+ */
+export function mergedHeader(
+  headers: readonly LtxHeader[],
+  files: readonly (string | undefined)[],
+  override: Partial<LtxHeader>,
+): LtxHeader {
+  const [first] = headers;
+  const last = headers.at(-1);
+  if (first === undefined || last === undefined) throw new LtxError('INVALID_ARGUMENT', 'a merge needs an input');
+  let previous = first;
+  for (const [i, header] of headers.entries()) {
+    if (i === 0) continue;
+    const file = files[i];
+    if (header.pageSize !== previous.pageSize) {
+      const what = `page size ${header.pageSize} after a file with ${previous.pageSize}`;
+      throw new LtxError('NOT_CONTIGUOUS', what, { file });
+    }
+    if (header.minTxid > previous.maxTxid + 1n || header.maxTxid <= previous.maxTxid) {
+      const what = `transactions ${range(header)} do not follow on ${range(previous)}`;
+      throw new LtxError('NOT_CONTIGUOUS', what, { file });
+    }
+    previous = header;
+  }
+  const flags = override.flags ?? HEADER_FLAG_NO_CHECKSUM;
+  const extension = mergedExtension(headers, first, last);
+  return {
+    flags,
+    pageSize: first.pageSize,
+    commit: last.commit,
+    minTxid: first.minTxid,
+    maxTxid: last.maxTxid,
+    timestampMs: last.timestampMs,
+    preApplyChecksum: flags === HEADER_FLAG_NO_CHECKSUM ? 0n : first.preApplyChecksum,
+    // A merge is cut from no one place in a WAL.
+    walOffset: 0,
+    walSize: 0,
+    salt1: 0,
+    salt2: 0,
+    nodeId: last.nodeId,
+    ...(extension === undefined ? {} : { extension }),
+    ...override,
+  };
+}
+
+/** The extension spans from before the first file to after the last; files of others leave it out. */
+function mergedExtension(headers: readonly LtxHeader[], first: LtxHeader, last: LtxHeader): LtxExtension | undefined {
+  if (headers.every((header) => header.extension === undefined)) return undefined;
+  const times = headers.map((header) => header.extension?.createdAtMs ?? header.timestampMs);
+  return {
+    createdAtMs: Math.max(
+      0,
+      times.reduce((a, b) => Math.min(a, b)),
+    ),
+    databaseChecksum: last.extension?.databaseChecksum ?? 0n,
+    previousChecksumHigh: first.extension?.previousChecksumHigh ?? 0,
+  };
+}
+
+function range(header: LtxHeader): string {
+  return `${formatTxid(header.minTxid)}-${formatTxid(header.maxTxid)}`;
+}

@@ -1,0 +1,21 @@
+import { LtxDecoder } from './decoder.ts';
+import type { LtxDecoderOptions } from './decoder.ts';
+import type { LtxHeader } from './header.ts';
+import type { LtxTrailer } from './trailer.ts';
+
+/** Reads a whole file and throws `LtxError` unless everything in it holds. `size` is the file's, in bytes. */
+export async function verifyLtx(
+  source: AsyncIterable<Uint8Array>,
+  options: LtxDecoderOptions = {},
+): Promise<{ header: LtxHeader; trailer: LtxTrailer; pageCount: number; size: number }> {
+  const decoder = new LtxDecoder(source, options);
+  try {
+    const header = await decoder.header();
+    let pageCount = 0;
+    for await (const batch of decoder.batches()) pageCount += batch.pgnos.length;
+    const { size, ...trailer } = await decoder.finish();
+    return { header, trailer, pageCount, size };
+  } finally {
+    await decoder.close();
+  }
+}
