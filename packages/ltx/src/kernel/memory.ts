@@ -68,8 +68,13 @@ export class KernelMemory {
   }
 
   /** The argument itself, or a copy if it is a view of this very memory, which the call is about to overwrite. */
-  outside<T extends Uint8Array | ArrayLike<number>>(data: T): T {
-    if (!ArrayBuffer.isView(data) || data.buffer !== this.#exports.memory.buffer) return data;
-    return (data as T & { slice(): T }).slice();
+  outside(data: Uint8Array): Uint8Array {
+    return data.buffer === this.#exports.memory.buffer ? data.slice() : data;
+  }
+
+  /** The same for numbers, which need not be a view at all. */
+  outsideNumbers(data: ArrayLike<number>): ArrayLike<number> {
+    const inside = ArrayBuffer.isView(data) && data.buffer === this.#exports.memory.buffer;
+    return inside ? Array.from(data) : data;
   }
 }

@@ -63,7 +63,7 @@ export class WasmKernel implements Kernel {
   encodeFrames(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number, crc: bigint): EncodedFrames {
     const memory = this.#memory;
     const count = checkPages(pgnos, pages, pageSize);
-    const numbers = memory.outside(pgnos);
+    const numbers = memory.outsideNumbers(pgnos);
     const data = memory.outside(pages);
     memory.reset();
     const numbersAt = memory.putNumbers(numbers);
@@ -145,7 +145,12 @@ export class WasmKernel implements Kernel {
     let total = 0;
     for (let i = 0; i < sizes.length; i += 1) total += sizes[i] ?? 0;
     if (sizes.length !== count || total !== frames.length) throw argument('frames that do not fit their sizes');
-    const own = [memory.outside(pgnos), memory.outside(sizes), memory.outside(frames), memory.outside(pages)] as const;
+    const own = [
+      memory.outsideNumbers(pgnos),
+      memory.outsideNumbers(sizes),
+      memory.outside(frames),
+      memory.outside(pages),
+    ] as const;
     memory.reset();
     const pgnosAt = memory.putNumbers(own[0]);
     const sizesAt = memory.putNumbers(own[1]);
@@ -233,7 +238,7 @@ export class WasmKernel implements Kernel {
   ): { at: number; count: number; xor: bigint } {
     const memory = this.#memory;
     const count = checkPages(pgnos, pages, pageSize);
-    const numbers = memory.outside(pgnos);
+    const numbers = memory.outsideNumbers(pgnos);
     const data = memory.outside(pages);
     memory.reset();
     const numbersAt = memory.putNumbers(numbers);
