@@ -1,6 +1,7 @@
 /** Bytes of one planned file, by range: from a local path where the client has one, else through the client. */
 import { open } from 'node:fs/promises';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
+import { resumableSource } from '../client/resumable-reader.ts';
 import { corrupt, fault, ltxName } from './ltx-fault.ts';
 
 export interface LtxSource {
@@ -48,8 +49,8 @@ async function readRemote(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(range.size);
   let done = 0;
-  const body = await client.openLtxFile(info, { offset: range.offset, size: range.size, signal: range.signal });
-  for await (const chunk of body) {
+  const { offset, size, signal } = range;
+  for await (const chunk of resumableSource(client, info, { offset, size, signal })) {
     if (done + chunk.length > range.size) throw corrupt(range.name, 'the replica sent more bytes than were asked for');
     bytes.set(chunk, done);
     done += chunk.length;

@@ -1,0 +1,14 @@
+import type { TXID } from '@litestream/ltx';
+import type { Op } from '../client/contract.ts';
+import type { Position } from '../db/options.ts';
+import type { SnapshotStream } from '../db/snapshot.ts';
+
+/** What a replica needs of a database. `DB` is one. */
+export interface ReplicaDb {
+  readonly position: Position;
+  sync(options?: Op): Promise<Position>;
+  snapshot(options?: Op): Promise<SnapshotStream>;
+  onChange(listener: (position: Position) => void): () => void;
+  /** Local files of a level. */
+  localLtx(level: number): { path(minTxid: TXID, maxTxid: TXID): string };
+}

@@ -1,0 +1,315 @@
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { Mutex } from '../db/mutex.ts';
+import type { History, Position } from '../db/options.ts';
+import { hasCode, LitestreamError } from '../error.ts';
+import { silentLogger } from '../logger.ts';
+import type { Logger } from '../logger.ts';
+import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
+import { maxTxidOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
+import type { ReplicaDb } from './replica-db.ts';
+import { RetryState } from './retry-state.ts';
+import { syncForShutdown } from './shutdown-sync.ts';
+import type { ShutdownSyncOptions } from './shutdown-sync.ts';
+
+export interface ReplicaOptions {
+  /** Least time between two rounds of uploads. Default 1 s. */
+  readonly syncIntervalMs?: number | undefined;
+  readonly logger?: Logger | undefined;
+  readonly clock?: Clock | undefined;
+}
+
+export interface StopOptions extends ShutdownSyncOptions {
+  /** Send what is committed before stopping. Default true. */
+  readonly finalSync?: boolean | undefined;
+}
+
+/** What a status page or a metric may want to know. */
+export interface ReplicaStatus {
+  readonly position: Position;
+  readonly lastSyncAt: Date | undefined;
+  readonly lastError: unknown;
+}
+
+const SNAPSHOT_LEVEL = 9;
+
+/**
+ * Ships the level-0 files of one database to one replica, in order, each complete before the next starts. Never touches
+ * SQLite, and leaves levels above 0 to others, but for the snapshot that replaces local files that were lost.
+ */
+export class Replica implements History, AsyncDisposable {
+  readonly client: ReplicaClient;
+  readonly #db: ReplicaDb;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #syncIntervalMs: number;
+  readonly #retry: RetryState;
+  readonly #mutex = new Mutex();
+  readonly #listeners = new Set<(position: Position) => void>();
+  /** Position of the remote; undefined until it is asked, and after any failure. */
+  #remote: TXID | undefined;
+  #confirmed: TXID = 0n;
+  /** Files up to here were written by an earlier process and are verified before they are sent. */
+  #unverified: TXID;
+  #lifetime: AbortController | undefined;
+  #unsubscribe: (() => void) | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #round: Promise<void> | undefined;
+  #notBeforeMs = 0;
+  #nextAcknowledgement: Promise<void> | undefined;
+  #lastSyncAt: Date | undefined;
+  #lastError: unknown;
+
+  constructor(client: ReplicaClient, db: ReplicaDb, options: ReplicaOptions = {}) {
+    this.client = client;
+    this.#db = db;
+    this.#logger = (options.logger ?? silentLogger).child({ replica: client.type });
+    this.#clock = options.clock ?? systemClock;
+    this.#syncIntervalMs = options.syncIntervalMs ?? 1000;
+    this.#retry = new RetryState(this.#logger, this.#syncIntervalMs);
+    this.#unverified = db.position.txid;
+  }
+
+  /** The last transaction that is known to be on the replica. */
+  get position(): Position {
+    return { txid: this.#confirmed };
+  }
+
+  status(): ReplicaStatus {
+    return { position: this.position, lastSyncAt: this.#lastSyncAt, lastError: this.#lastError };
+  }
+
+  /** Called after each upload. Returns what ends it. */
+  onUpload(listener: (position: Position) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Highest TXID at any level of the replica. */
+  async maxTxid(options: Op = {}): Promise<TXID> {
+    return maxTxidOfReplica(this.client, options);
+  }
+
+  /** The level-0 file of one transaction; undefined if the replica has none. */
+  async openLevel0(txid: TXID, options: Op = {}): Promise<AsyncIterable<Uint8Array> | undefined> {
+    try {
+      return await this.client.openLtxFile({ level: 0, minTxid: txid, maxTxid: txid }, options);
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Uploads by itself from now on: at once when the database changes after quiet, then once per interval. */
+  start(): void {
+    if (this.#lifetime !== undefined) return;
+    this.#lifetime = new AbortController();
+    this.#unverified = this.#db.position.txid;
+    this.#unsubscribe = this.#db.onChange(() => this.#schedule());
+    this.#schedule();
+  }
+
+  /** Uploads every local file that the replica does not have yet. */
+  async sync(options: Op = {}): Promise<void> {
+    await this.#mutex.run(() => this.#syncOnce(options), options.signal);
+  }
+
+  /**
+   * Resolves once every commit made before the call is on the replica. Callers that come while an upload is under way
+   * share the next one.
+   */
+  async replicated(options: Op = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    this.#nextAcknowledgement ??= this.#mutex.run(async () => {
+      // From here on a commit may come too late for this round: later callers need another.
+      this.#nextAcknowledgement = undefined;
+      const signal = this.#lifetime?.signal;
+      await this.#db.sync({ signal });
+      await this.#syncOnce({ signal });
+    });
+    await abandonOn(options.signal, this.#nextAcknowledgement);
+  }
+
+  /** Uploads a snapshot of the database to level 9. */
+  async snapshot(options: Op = {}): Promise<LtxFileInfo> {
+    await using snapshot = await this.#db.snapshot(options);
+    const { txid } = snapshot.position;
+    const file = {
+      level: SNAPSHOT_LEVEL,
+      minTxid: 1n,
+      maxTxid: txid,
+      timestamp: new Date(snapshot.header.timestampMs),
+    };
+    const body = { size: snapshot.size, open: () => snapshot.body };
+    const info = await this.client.writeLtxFile(file, body, options);
+    this.#logger.debug('snapshot complete', { txid: formatTxid(txid), size: info.size });
+    return info;
+  }
+
+  /**
+   * Ends uploading. With a final sync (the default) everything committed is sent first, for up to 30 s; rejects with
+   * `TIMEOUT` or `ABORTED` if that did not succeed, and has stopped all the same.
+   */
+  async stop(options: StopOptions = {}): Promise<void> {
+    const lifetime = this.#lifetime;
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#lifetime = undefined;
+    try {
+      if (options.finalSync !== false && lifetime !== undefined) {
+        await syncForShutdown((signal) => this.#syncAll(signal), this.#logger, options);
+      }
+    } finally {
+      lifetime?.abort(new LitestreamError('the replica was stopped', { code: 'ABORTED', operation: 'sync' }));
+      await this.#round;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #syncAll(signal: AbortSignal): Promise<void> {
+    await this.#mutex.run(async () => {
+      await this.#db.sync({ signal });
+      await this.#syncOnce({ signal });
+    }, signal);
+  }
+
+  /** Starts a round as soon as the interval, or the wait after a failure, allows it. */
+  #schedule(): void {
+    if (this.#lifetime === undefined || this.#cancelTimer !== undefined || this.#round !== undefined) return;
+    const delayMs = this.#notBeforeMs - this.#clock.now();
+    if (delayMs <= 0) {
+      this.#startRound();
+      return;
+    }
+    this.#cancelTimer = this.#clock.schedule(delayMs, () => {
+      this.#cancelTimer = undefined;
+      this.#startRound();
+    });
+  }
+
+  #startRound(): void {
+    const signal = this.#lifetime?.signal;
+    if (signal === undefined) return;
+    this.#notBeforeMs = this.#clock.now() + this.#syncIntervalMs;
+    this.#round = this.#runRound(signal).finally(() => {
+      this.#round = undefined;
+      // Also the net under the notifications: what came during the round, or was missed, is seen here.
+      const { txid } = this.#db.position;
+      if (txid !== 0n && txid !== this.#remote) this.#schedule();
+    });
+  }
+
+  async #runRound(signal: AbortSignal): Promise<void> {
+    try {
+      await this.sync({ signal });
+      this.#retry.succeeded();
+    } catch (error) {
+      if (signal.aborted) return;
+      const nowMs = this.#clock.now();
+      this.#notBeforeMs = nowMs + this.#retry.failed(error, nowMs);
+    }
+  }
+
+  /** Inside the mutex. */
+  async #syncOnce(options: Op): Promise<void> {
+    try {
+      options.signal?.throwIfAborted();
+      await this.#uploadPending(options);
+      this.#lastSyncAt = new Date(this.#clock.now());
+      this.#lastError = undefined;
+    } catch (error) {
+      // Nobody knows how far it came: the replica is asked again.
+      this.#remote = undefined;
+      if (options.signal?.aborted !== true) this.#lastError = error;
+      throw error;
+    }
+  }
+
+  async #uploadPending(options: Op): Promise<void> {
+    const target = this.#db.position.txid;
+    // No database yet, or nothing committed: not a reason to ask the replica anything.
+    if (target === 0n) return;
+    this.#remote ??= await remotePosition(this.client, target, options);
+    if (this.#remote > target) throw aheadError(this.#remote, target);
+    this.#confirm(this.#remote);
+    if (this.#remote === target) return;
+    this.#logger.debug('replica sync', { 'txid.replica': formatTxid(this.#remote), 'txid.db': formatTxid(target) });
+    while (this.#remote < target) {
+      options.signal?.throwIfAborted();
+      this.#remote = await this.#uploadNext(this.#remote + 1n, options);
+      this.#confirm(this.#remote);
+    }
+  }
+
+  /** Returns the position after it: `txid`, or that of a snapshot where the file is lost. */
+  async #uploadNext(txid: TXID, options: Op): Promise<TXID> {
+    const path = this.#db.localLtx(0).path(txid, txid);
+    let local;
+    try {
+      local = await openLocalFile(path, txid);
+      if (txid <= this.#unverified) await verifyLocalFile(local, path);
+    } catch (error) {
+      if (!isLost(error)) throw error;
+      return await this.#replaceLost(txid, error, options);
+    }
+    const file = { level: 0, minTxid: txid, maxTxid: txid, timestamp: local.timestamp };
+    const info = await this.client.writeLtxFile(file, local.body, options);
+    this.#logger.debug('ltx file uploaded', {
+      level: info.level,
+      minTXID: formatTxid(info.minTxid),
+      maxTXID: formatTxid(info.maxTxid),
+      size: info.size,
+    });
+    return txid;
+  }
+
+  /** A local file that the replica needs is gone: a snapshot holds what it held. */
+  async #replaceLost(txid: TXID, error: unknown, options: Op): Promise<TXID> {
+    const there = await snapshotFrom(this.client, txid, options);
+    if (there !== undefined && there.maxTxid <= this.#db.position.txid) return there.maxTxid;
+    this.#logger.warn('local ltx file is missing or damaged, replacing it by a snapshot', {
+      txid: formatTxid(txid),
+      error,
+    });
+    const snapshot = await this.snapshot(options);
+    return snapshot.maxTxid;
+  }
+
+  #confirm(txid: TXID): void {
+    if (txid === this.#confirmed) return;
+    this.#confirmed = txid;
+    for (const listener of this.#listeners) listener(this.position);
+  }
+}
+
+function aheadError(remote: TXID, local: TXID): LitestreamError {
+  return new LitestreamError(
+    `the replica is ahead of the database: it holds TXID ${formatTxid(remote)}, the database is at ${formatTxid(local)}`,
+    {
+      code: 'REPLICA_AHEAD',
+      operation: 'sync',
+      hint: 'Another process writes to this replica, or the database was replaced by an older copy. Nothing was overwritten. Stop the other process, then start replication again.',
+    },
+  );
+}
+
+/** Settles as `work` does, but rejects as soon as the signal is aborted; the work itself goes on for others. */
+async function abandonOn(signal: AbortSignal | undefined, work: Promise<void>): Promise<void> {
+  if (signal === undefined) return work;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await Promise.race([work, promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}

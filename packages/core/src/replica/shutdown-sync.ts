@@ -1,0 +1,71 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+
+export interface ShutdownSyncOptions {
+  /** How long to try in all. 0: once. Default 30 s. */
+  readonly timeoutMs?: number | undefined;
+  /** Between attempts. Default 500 ms. */
+  readonly intervalMs?: number | undefined;
+  /** Aborted by a second Ctrl-C: stops at once. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Tries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, or with `ABORTED` once
+ * the signal is aborted. Messages are upstream's.
+ */
+export async function syncForShutdown(
+  sync: (signal: AbortSignal) => Promise<void>,
+  logger: Logger,
+  options: ShutdownSyncOptions = {},
+): Promise<void> {
+  const { timeoutMs = 30_000, intervalMs = 500, signal } = options;
+  const startMs = performance.now();
+  const elapsed = (): number => Math.round(performance.now() - startMs);
+  const deadline = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
+  const either = AbortSignal.any([signal, deadline].filter((each) => each !== undefined));
+  for (let attempts = 1; ; attempts++) {
+    if (isAborted(signal)) {
+      logger.warn('shutdown sync skipped, interrupted by signal', { attempts: attempts - 1, duration: elapsed() });
+      throw interrupted(attempts - 1, signal?.reason);
+    }
+    try {
+      await sync(either);
+      if (attempts > 1) logger.info('shutdown sync succeeded after retry', { attempts, duration: elapsed() });
+      return;
+    } catch (error) {
+      if (isAborted(signal)) {
+        logger.warn('shutdown sync interrupted by signal', { attempts, duration: elapsed(), error });
+        throw interrupted(attempts, error);
+      }
+      if (timeoutMs === 0) throw error;
+      if (elapsed() + intervalMs >= timeoutMs) {
+        logger.error('shutdown sync failed after timeout', { attempts, duration: elapsed(), error });
+        throw new LitestreamError(`shutdown sync timeout after ${attempts} attempts`, {
+          code: 'TIMEOUT',
+          operation: 'stop',
+          hint: 'Changes since the last upload are in the local files, and are sent when replication starts again.',
+          cause: error,
+        });
+      }
+      const advice = signal === undefined ? '' : ' (press Ctrl+C again to skip)';
+      const remaining = timeoutMs - elapsed();
+      logger.warn(`shutdown sync failed, retrying${advice}`, { attempts, error, elapsed: elapsed(), remaining });
+      await delay(intervalMs, undefined, { signal: either }).catch(() => undefined);
+    }
+  }
+}
+
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
+function interrupted(attempts: number, cause: unknown): LitestreamError {
+  return new LitestreamError(`shutdown sync interrupted after ${attempts} attempts`, {
+    code: 'ABORTED',
+    operation: 'stop',
+    hint: 'Changes since the last upload are in the local files, and are sent when replication starts again.',
+    cause,
+  });
+}
