@@ -1,0 +1,148 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TXID } from '@litestream/ltx';
+import { hasCode, LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+import { walSizeOf } from '../wal/wal-header.ts';
+import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import type { ResolvedDbOptions } from './options.ts';
+import type { Session } from './session.ts';
+import { runNow } from './steps.ts';
+import type { SyncContext, SyncOutcome } from './sync.ts';
+import { syncSteps } from './sync.ts';
+
+export interface CheckpointContext {
+  readonly session: Session;
+  readonly options: ResolvedDbOptions;
+  readonly logger: Logger;
+  readonly signal: AbortSignal | undefined;
+  readonly syncContext: SyncContext;
+  readonly publish: (txid: TXID) => void;
+}
+
+/** Checkpoints if a threshold says so: TRUNCATE for a runaway log, PASSIVE for a full one or one that waits too long. */
+export async function checkpointIfDue(context: CheckpointContext, outcome: SyncOutcome): Promise<void> {
+  const { session, options, logger } = context;
+  const mode = dueMode(context, outcome);
+  if (mode === undefined) return;
+  if (session.snapshots.size > 0) {
+    logger.trace('checkpoint skipped, snapshot in progress', { mode });
+    return;
+  }
+  const threshold = walSizeOf(session.pageSize, options.truncatePageN);
+  try {
+    if (mode === 'TRUNCATE' && !session.passiveFailed) {
+      const before = logSize(session);
+      session.passiveFailed = !(await checkpointOnce(context, 'PASSIVE'));
+      if (!session.passiveFailed) {
+        logger.info('wal restarted by passive checkpoint, skipping truncate checkpoint', {
+          wal_size: before,
+          threshold,
+        });
+        return;
+      }
+    }
+    if (mode === 'TRUNCATE') logger.info('forcing truncate checkpoint', { wal_size: logSize(session), threshold });
+    await checkpointOnce(context, mode);
+  } catch (error) {
+    if (!hasCode(error, 'DATABASE_BUSY')) throw error;
+    if (mode === 'TRUNCATE') session.passiveFailed = true;
+    logger.trace('passive checkpoint skipped', { reason: 'database busy' });
+  }
+}
+
+/** A checkpoint by request. Rejects with `DATABASE_BUSY` if locks of others kept it from finishing. */
+export async function checkpointNow(context: CheckpointContext, mode: CheckpointMode): Promise<void> {
+  if (await checkpointOnce(context, mode)) return;
+  throw new LitestreamError(`checkpoint did not finish: ${context.session.wal.path}`, {
+    code: 'DATABASE_BUSY',
+    retryable: true,
+    operation: 'checkpoint',
+    object: context.session.wal.path,
+    hint: 'Another connection reads or writes; the checkpoint is taken up again when it is done.',
+  });
+}
+
+/** Is there anything that a sync would do although nothing was written? */
+export function checkpointIsDue(session: Session, options: ResolvedDbOptions): boolean {
+  return session.syncedSinceCheckpoint && session.snapshots.size === 0 && intervalIsOver(session, options);
+}
+
+function dueMode(context: CheckpointContext, outcome: SyncOutcome): CheckpointMode | undefined {
+  const { session, options } = context;
+  const size = logSize(session);
+  if (size < walSizeOf(session.pageSize, options.truncatePageN)) session.passiveFailed = false;
+  else if (!session.fullyCheckpointed) return 'TRUNCATE';
+  // A log that is not read to its end yet cannot be checkpointed to its end.
+  if (session.fullyCheckpointed || (outcome.kind === 'written' && outcome.limited)) return undefined;
+  if (size >= walSizeOf(session.pageSize, options.minCheckpointPageN)) return 'PASSIVE';
+  return session.syncedSinceCheckpoint && intervalIsOver(session, options) ? 'PASSIVE' : undefined;
+}
+
+function intervalIsOver(session: Session, options: ResolvedDbOptions): boolean {
+  const { checkpointIntervalMs } = options;
+  if (checkpointIntervalMs <= 0 || session.fullyCheckpointed) return false;
+  return (
+    options.clock.now() - session.checkpointedAtMs > checkpointIntervalMs &&
+    logSize(session) > walSizeOf(session.pageSize, 1)
+  );
+}
+
+/** Bytes of the log that hold frames: the file's own size counts what is left of earlier generations. */
+function logSize(session: Session): number {
+  return session.last?.endOffset ?? 0;
+}
+
+/** True if all of the log is in the database file now (PASSIVE), or the log is empty (TRUNCATE). */
+async function checkpointOnce(context: CheckpointContext, mode: CheckpointMode): Promise<boolean> {
+  const { session, options, logger, signal } = context;
+  session.checkpointedAtMs = options.clock.now();
+  const deadlineMs = performance.now() + options.busyTimeoutMs;
+  for (let delayMs = 1; ; delayMs *= 2) {
+    const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
+    const passive = await session.connections.barrier({ busyTimeoutMs, signal }, () => passiveBehindBarrier(context));
+    log(logger, 'PASSIVE', passive);
+    const complete = passive.checkpointed === passive.log && passive.log >= 0;
+    session.syncedSinceCheckpoint = false;
+    session.fullyCheckpointed = complete;
+    await repin(context);
+    if (mode === 'PASSIVE') return complete;
+    if (complete) {
+      // All of the log is in the database file, and the pin stands on that: the log is emptied with nothing lost, or a
+      // commit has slipped in, and then nobody can move it to the database file and SQLite keeps the log.
+      const truncated = session.connections.checkpoint('TRUNCATE');
+      log(logger, 'TRUNCATE', truncated);
+      if (!truncated.busy) return true;
+    }
+    if (performance.now() + delayMs > deadlineMs) return false;
+    await sleep(delayMs);
+  }
+}
+
+/** Nobody can write here, and nothing may be awaited: the application may be waiting for us on this very thread. */
+function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
+  const { session, syncContext, publish } = context;
+  const outcome = runNow(syncSteps(syncContext));
+  if (outcome.kind === 'written') publish(outcome.txid);
+  const atEnd = session.caughtUp;
+  if (!atEnd) return { busy: true, log: -1, checkpointed: -1 };
+  session.caughtUp = false;
+  session.connections.unpin();
+  const result = session.connections.checkpoint('PASSIVE');
+  session.connections.pin();
+  // Read to the end, checkpointed and pinned again while nobody could write: nothing can have slipped in between.
+  session.caughtUp = true;
+  return result;
+}
+
+/** Normally there is nothing to do: the pin was taken behind the barrier. */
+async function repin(context: CheckpointContext): Promise<void> {
+  if (context.session.connections.pinned) return;
+  await context.session.connections.pinWhenFree({
+    busyTimeoutMs: context.options.busyTimeoutMs,
+    signal: context.signal,
+  });
+}
+
+function log(logger: Logger, mode: CheckpointMode, result: CheckpointResult): void {
+  logger.debug('checkpoint', { mode, result: `${result.busy ? 1 : 0},${result.log},${result.checkpointed}` });
+}

@@ -1,0 +1,191 @@
+import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
+import { isBusy, retryBusy } from '../driver/busy.ts';
+import { LitestreamError } from '../error.ts';
+
+export type CheckpointMode = 'PASSIVE' | 'TRUNCATE';
+
+/** The row that `PRAGMA wal_checkpoint` gives. */
+export interface CheckpointResult {
+  /** A lock kept it from finishing. */
+  readonly busy: boolean;
+  /** Frames in the log; -1 unknown. */
+  readonly log: number;
+  /** Frames of them that are in the database file. */
+  readonly checkpointed: number;
+}
+
+/** What every call needs that may meet a lock. */
+export interface BusyOptions {
+  readonly busyTimeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Our connections to one database: `rw` writes and holds the write barrier, `checkpointer` checkpoints behind it, and
+ * `reader` holds a read transaction (the pin) that keeps the log from restarting under us.
+ */
+export class Connections {
+  readonly pageSize: number;
+  readonly #path: string;
+  readonly #driver: SqliteDriver;
+  readonly #rw: SqliteConnection;
+  readonly #reader: SqliteConnection;
+  #checkpointer: SqliteConnection | undefined;
+  #pinned = false;
+
+  private constructor(
+    path: string,
+    driver: SqliteDriver,
+    connections: { rw: SqliteConnection; reader: SqliteConnection; pageSize: number },
+  ) {
+    this.#path = path;
+    this.#driver = driver;
+    this.#rw = connections.rw;
+    this.#reader = connections.reader;
+    this.pageSize = connections.pageSize;
+  }
+
+  /** Opens the database, sets WAL mode, makes upstream's two tables, and takes the pin. */
+  static async open(path: string, driver: SqliteDriver, options: BusyOptions): Promise<Connections> {
+    const retry = <T>(operation: string, attempt: () => T): Promise<T> =>
+      retryBusy(attempt, { ...options, operation, path });
+    const rw = driver.open(path);
+    let reader: SqliteConnection | undefined;
+    try {
+      const mode = await retry('journal_mode', () => rw.get('PRAGMA journal_mode = wal')?.['journal_mode']);
+      if (mode !== 'wal') {
+        throw new LitestreamError(`cannot enable WAL mode (it is "${String(mode)}"): ${path}`, {
+          code: 'DATABASE_INVALID',
+          operation: 'open',
+          object: path,
+          hint: 'Litestream needs write-ahead logging: the database must be writable, and on a local file system.',
+        });
+      }
+      rw.get('PRAGMA wal_autocheckpoint = 0');
+      await retry('create tables', () => {
+        rw.exec('CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)');
+        rw.exec('CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)');
+      });
+      const pageSize = Number(rw.get('PRAGMA page_size')?.['page_size']);
+      reader = await retry('open reader', () => driver.open(path, { readOnly: true }));
+      const connections = new Connections(path, driver, { rw, reader, pageSize });
+      await retry('pin', () => connections.pin());
+      return connections;
+    } catch (error) {
+      rw.close();
+      reader?.close();
+      throw error;
+    }
+  }
+
+  get pinned(): boolean {
+    return this.#pinned;
+  }
+
+  /** Takes the read transaction. Throws SQLite's own error if a lock is in the way. */
+  pin(): void {
+    if (this.#pinned) return;
+    beginRead(this.#reader);
+    this.#pinned = true;
+  }
+
+  /** Takes the read transaction, waiting for a lock that is in the way. */
+  pinWhenFree(options: BusyOptions): Promise<void> {
+    return retryBusy(() => this.pin(), { ...options, operation: 'pin', path: this.#path });
+  }
+
+  /** Gives the read transaction up: from here on the log may restart. */
+  unpin(): void {
+    if (!this.#pinned) return;
+    this.#pinned = false;
+    this.#reader.exec('ROLLBACK');
+  }
+
+  /** A connection of its own with a read transaction, for a snapshot that outlives the pin. */
+  openPinned(options: BusyOptions): Promise<SqliteConnection> {
+    return retryBusy(
+      () => {
+        const connection = this.#driver.open(this.#path, { readOnly: true });
+        try {
+          beginRead(connection);
+        } catch (error) {
+          connection.close();
+          throw error;
+        }
+        return connection;
+      },
+      { ...options, operation: 'snapshot', path: this.#path },
+    );
+  }
+
+  /** Writes upstream's row, so that there is a log with a header and a commit. */
+  bumpSequence(options: BusyOptions): Promise<void> {
+    return retryBusy(
+      () =>
+        this.#rw.exec(
+          'INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1',
+        ),
+      { ...options, operation: 'write _litestream_seq', path: this.#path },
+    );
+  }
+
+  /**
+   * Runs `body` while nobody can write to the database. It must not wait for anything: an application on this very
+   * thread may be trying to write.
+   */
+  async barrier<T>(options: BusyOptions, body: () => T): Promise<T> {
+    await retryBusy(() => this.#rw.exec('BEGIN IMMEDIATE'), {
+      ...options,
+      operation: 'checkpoint',
+      path: this.#path,
+    });
+    try {
+      return body();
+    } finally {
+      this.#rw.exec('ROLLBACK');
+    }
+  }
+
+  /** One attempt. A lock in the way is told by `busy`, never thrown. */
+  checkpoint(mode: CheckpointMode): CheckpointResult {
+    this.#checkpointer ??= this.#openCheckpointer();
+    try {
+      const row = this.#checkpointer.get(`PRAGMA wal_checkpoint(${mode})`);
+      return {
+        busy: Number(row?.['busy'] ?? 1) !== 0,
+        log: Number(row?.['log'] ?? -1),
+        checkpointed: Number(row?.['checkpointed'] ?? -1),
+      };
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      return { busy: true, log: -1, checkpointed: -1 };
+    }
+  }
+
+  /**
+   * Closes all connections, the pinned one last: a connection that cannot write leaves the WAL file where it is, and with
+   * it our place in it.
+   */
+  close(): void {
+    this.#checkpointer?.close();
+    this.#rw.close();
+    this.#reader.close();
+    this.#pinned = false;
+  }
+
+  #openCheckpointer(): SqliteConnection {
+    const connection = this.#driver.open(this.#path);
+    connection.get('PRAGMA wal_autocheckpoint = 0');
+    return connection;
+  }
+}
+
+function beginRead(connection: SqliteConnection): void {
+  connection.exec('BEGIN');
+  try {
+    connection.get('SELECT COUNT(1) FROM _litestream_seq');
+  } catch (error) {
+    connection.exec('ROLLBACK');
+    throw error;
+  }
+}

@@ -1,0 +1,283 @@
+import { basename, dirname, join } from 'node:path';
+import type { TXID } from '@litestream/ltx';
+import type { Op } from '../client/contract.ts';
+import { LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+import type { CheckpointMode } from './connections.ts';
+import { checkpointIfDue, checkpointNow } from './checkpoint.ts';
+import { LocalLtx } from './local-ltx.ts';
+import { Mutex } from './mutex.ts';
+import { closeSession, openSession, sessionIsCurrent } from './open-session.ts';
+import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
+import { resolveDbOptions } from './options.ts';
+import type { Session } from './session.ts';
+import type { SnapshotStream } from './snapshot.ts';
+import { takeSnapshot } from './snapshot.ts';
+import { runGently } from './steps.ts';
+import type { SyncContext, SyncOutcome } from './sync.ts';
+import { syncSteps } from './sync.ts';
+import { FollowLoop } from './follow.ts';
+
+/** What a status page or a test may want to know. */
+export interface DbStatus {
+  /** `closed`, `waiting` (no database file yet), or `open`. */
+  readonly state: 'closed' | 'waiting' | 'open';
+  readonly position: Position;
+  readonly pageSize: number | undefined;
+  /** Bytes of the log in use, as of the last sync. */
+  readonly walSize: number;
+  readonly lastSyncAt: Date | undefined;
+  readonly lastError: unknown;
+}
+
+/**
+ * One SQLite database that is followed: each batch of commits in its write-ahead log becomes one immutable level-0 file
+ * in its local folder. Knows nothing of replicas beyond `History`, which it asks once, when it opens.
+ *
+ * All work that moves the position runs one at a time, in the order of the calls.
+ */
+export class DB implements AsyncDisposable {
+  readonly path: string;
+  readonly metaPath: string;
+  readonly #options: ResolvedDbOptions;
+  readonly #logger: Logger;
+  readonly #mutex = new Mutex();
+  readonly #listeners = new Set<(position: Position) => void>();
+  readonly #follow: FollowLoop;
+  readonly #levels = new Map<number, LocalLtx>();
+  #history: History | undefined;
+  #session: Session | undefined;
+  #opened = false;
+  #position: Position = { txid: 0n };
+  #lastSyncAt: Date | undefined;
+  #lastError: unknown;
+
+  constructor(path: string, options: DbOptions = {}) {
+    this.path = path;
+    this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
+    this.#options = resolveDbOptions(options);
+    this.#logger = this.#options.logger.child({ db: basename(path) });
+    this.#follow = new FollowLoop({
+      path,
+      options: this.#options,
+      logger: this.#logger,
+      sync: async (signal) => {
+        await this.sync({ signal });
+      },
+    });
+  }
+
+  /** Last durable level-0 file. */
+  get position(): Position {
+    return this.#position;
+  }
+
+  /** Bytes; undefined until the database was opened. */
+  get pageSize(): number | undefined {
+    return this.#session?.pageSize;
+  }
+
+  /**
+   * Opens the database and recovers the position, if the file exists; otherwise it is picked up when it appears. Rejects
+   * for what waiting cannot mend (`DATABASE_INVALID`, `PERMISSION_DENIED`), and with the failure of `history`.
+   */
+  async open(options: { history?: History | undefined } & Op = {}): Promise<void> {
+    if (this.#opened) return;
+    this.#opened = true;
+    this.#history = options.history;
+    try {
+      await this.#mutex.run(() => this.#openSession(options), options.signal);
+    } catch (error) {
+      this.#opened = false;
+      throw error;
+    }
+  }
+
+  /** Follows the database by itself from now on: at once when it changes, and at `monitorIntervalMs` to be sure. */
+  start(): void {
+    this.#requireOpen('start');
+    this.#follow.start();
+  }
+
+  /** Ends what `start` began; a sync under way is finished. */
+  async stop(): Promise<void> {
+    await this.#follow.stop();
+  }
+
+  /** Takes everything that is committed by now into level-0 files. Resolves with the position that holds it. */
+  async sync(options: Op = {}): Promise<Position> {
+    this.#requireOpen('sync');
+    for (;;) {
+      const outcome = await this.#mutex.run(() => this.#syncOnce(options), options.signal);
+      if (outcome.kind !== 'written' || !outcome.limited) return this.#position;
+    }
+  }
+
+  /** Syncs, then moves the log's pages into the database file. Rejects with `DATABASE_BUSY` if it cannot be locked. */
+  async checkpoint(mode: CheckpointMode, options: Op = {}): Promise<void> {
+    this.#requireOpen('checkpoint');
+    await this.#mutex.run(async () => {
+      const session = await this.#openSession(options);
+      if (session === undefined) return;
+      await this.#syncSession(session, options);
+      await checkpointNow(this.#checkpointContext(session, options), mode);
+    }, options.signal);
+  }
+
+  /** Called after each new level-0 file. Returns what ends it. */
+  onChange(listener: (position: Position) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** The local files of a level. */
+  localLtx(level: number): LocalLtx {
+    let local = this.#levels.get(level);
+    if (local === undefined) this.#levels.set(level, (local = new LocalLtx(this.metaPath, level)));
+    return local;
+  }
+
+  /**
+   * The whole database at one transaction, as an LTX file from TXID 1, while writers go on. The file is made beside the
+   * local files, so that an upload can start again from the first byte; disposing of the stream removes it.
+   */
+  async snapshot(options: Op = {}): Promise<SnapshotStream> {
+    this.#requireOpen('snapshot');
+    return takeSnapshot({
+      lock: (body) => this.#mutex.run(body, options.signal),
+      prepare: async () => {
+        const session = await this.#openSession(options);
+        if (session === undefined) {
+          throw new LitestreamError(`there is no database yet: ${this.path}`, {
+            code: 'DATABASE_MISSING',
+            retryable: true,
+            operation: 'snapshot',
+            object: this.path,
+          });
+        }
+        return session;
+      },
+      sync: (session) => this.#syncSession(session, options),
+      metaPath: this.metaPath,
+      options: this.#options,
+      logger: this.#logger,
+      signal: options.signal,
+    });
+  }
+
+  status(): DbStatus {
+    return {
+      state: !this.#opened ? 'closed' : this.#session === undefined ? 'waiting' : 'open',
+      position: this.#position,
+      pageSize: this.pageSize,
+      walSize: this.#session?.last?.endOffset ?? 0,
+      lastSyncAt: this.#lastSyncAt,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** Ends following, and lets go of the database so that the WAL file, and with it our place in it, stays. */
+  async close(): Promise<void> {
+    if (!this.#opened) return;
+    this.#opened = false;
+    await this.#follow.stop();
+    await this.#mutex.run(async () => {
+      const session = this.#session;
+      this.#session = undefined;
+      if (session !== undefined) await closeSession(session);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #requireOpen(operation: string): void {
+    if (this.#opened) return;
+    throw new LitestreamError(`database is not open: ${this.path}`, {
+      code: 'INVALID_ARGUMENT',
+      operation,
+      object: this.path,
+      hint: 'Call open() first.',
+    });
+  }
+
+  /** The open database file; undefined while there is none. Inside the mutex. */
+  async #openSession(options: Op): Promise<Session | undefined> {
+    const current = this.#session;
+    if (current !== undefined) {
+      if (sessionIsCurrent(current, this.path)) return current;
+      this.#logger.warn('database file was removed or replaced, reopening');
+      this.#session = undefined;
+      await closeSession(current);
+    }
+    this.#session = await openSession({
+      path: this.path,
+      metaPath: this.metaPath,
+      options: this.#options,
+      history: this.#history,
+      logger: this.#logger,
+      signal: options.signal,
+    });
+    if (this.#session !== undefined) this.#position = { txid: this.#session.txid };
+    return this.#session;
+  }
+
+  /** Inside the mutex. */
+  async #syncOnce(options: Op): Promise<SyncOutcome> {
+    try {
+      this.#requireOpen('sync');
+      const session = await this.#openSession(options);
+      if (session === undefined) {
+        this.#logger.debug('sync: no database found');
+        return { kind: 'nothing' };
+      }
+      const outcome = await this.#syncSession(session, options);
+      await checkpointIfDue(this.#checkpointContext(session, options), outcome);
+      this.#lastError = undefined;
+      return outcome;
+    } catch (error) {
+      this.#lastError = error;
+      throw error;
+    }
+  }
+
+  async #syncSession(session: Session, options: Op): Promise<SyncOutcome> {
+    const busy = { busyTimeoutMs: this.#options.busyTimeoutMs, signal: options.signal };
+    let outcome = await runGently(syncSteps(this.#syncContext(session)), options.signal);
+    if (outcome.kind === 'no-wal') {
+      await session.connections.bumpSequence(busy);
+      session.wal.refresh();
+      outcome = await runGently(syncSteps(this.#syncContext(session)), options.signal);
+    }
+    if (outcome.kind === 'written') this.#publish(outcome.txid);
+    return outcome;
+  }
+
+  #syncContext(session: Session): SyncContext {
+    return {
+      session,
+      level0: this.localLtx(0),
+      clock: this.#options.clock,
+      logger: this.#logger,
+      sizeMax: this.#options.maxSyncWalBytes,
+    };
+  }
+
+  #checkpointContext(session: Session, options: Op): Parameters<typeof checkpointNow>[0] {
+    return {
+      session,
+      options: this.#options,
+      logger: this.#logger,
+      signal: options.signal,
+      syncContext: { ...this.#syncContext(session), sizeMax: 0, checkpointing: true },
+      publish: (txid) => this.#publish(txid),
+    };
+  }
+
+  #publish(txid: TXID): void {
+    this.#position = { txid };
+    this.#lastSyncAt = new Date(this.#options.clock.now());
+    for (const listener of this.#listeners) listener(this.#position);
+  }
+}

@@ -1,0 +1,52 @@
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+
+/** The one descriptor of a database file in this process. */
+export interface DatabaseDescriptor {
+  readonly fd: number;
+  readonly device: bigint;
+  readonly inode: bigint;
+}
+
+/**
+ * Every descriptor of a database file that was ever opened, by device and inode, for all copies of this package.
+ *
+ * Closing any descriptor of a file drops all POSIX locks that the process holds on it, SQLite's included (fcntl(2)): the
+ * descriptor is therefore opened once and kept for the life of the process.
+ */
+const registry: Map<string, DatabaseDescriptor> = ((globalThis as Record<symbol, unknown>)[
+  Symbol.for('litestream.descriptors')
+] ??= new Map<string, DatabaseDescriptor>()) as Map<string, DatabaseDescriptor>;
+
+/** The kept descriptor of the file at this path, opened if this is the first time. Undefined if there is no file. */
+export function keepDescriptor(path: string): DatabaseDescriptor | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stat === undefined) return undefined;
+  const known = registry.get(`${stat.dev}:${stat.ino}`);
+  if (known !== undefined) return known;
+  const fd = openSync(path, 'r');
+  const { dev, ino } = fstatSync(fd, { bigint: true });
+  const key = `${dev}:${ino}`;
+  const descriptor = { fd, device: dev, inode: ino };
+  // Replaced between the two calls by a file that is known: this descriptor must stay open all the same.
+  if (!registry.has(key)) registry.set(key, descriptor);
+  return registry.get(key) ?? descriptor;
+}
+
+/** Is this file still the one at the path? */
+export function isAtPath(descriptor: DatabaseDescriptor, path: string): boolean {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat !== undefined && stat.ino === descriptor.inode && stat.dev === descriptor.device;
+}
+
+/** Is this a database file that this process has open? A directory scan asks before it opens a file to look at it. */
+export function isKnownFile(stat: { readonly dev: bigint; readonly ino: bigint }): boolean {
+  return registry.has(`${stat.dev}:${stat.ino}`);
+}
+
+/** Closes the descriptor of a file that no longer has a name: there is nobody left whose locks could be lost. */
+export function releaseDeleted(descriptor: DatabaseDescriptor): void {
+  const key = `${descriptor.device}:${descriptor.inode}`;
+  if (registry.get(key) !== descriptor || fstatSync(descriptor.fd).nlink > 0) return;
+  registry.delete(key);
+  closeSync(descriptor.fd);
+}

@@ -1,0 +1,94 @@
+import { fstatSync, statSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { Logger } from '../logger.ts';
+import { WalFile } from '../wal/wal-file.ts';
+import { WAL_HEADER_SIZE } from '../wal/wal-header.ts';
+import { findBaseline } from './baseline.ts';
+import { Connections } from './connections.ts';
+import type { DatabaseDescriptor } from './descriptor.ts';
+import { isAtPath, releaseDeleted } from './descriptor.ts';
+import type { Ownership } from './local-ltx.ts';
+import { LocalLtx, makeFolder, removeTemporaryFiles } from './local-ltx.ts';
+import type { History, ResolvedDbOptions } from './options.ts';
+import type { Session } from './session.ts';
+import { openDatabaseFile } from './validate.ts';
+
+export interface OpenSessionContext {
+  readonly path: string;
+  readonly metaPath: string;
+  readonly options: ResolvedDbOptions;
+  readonly history: History | undefined;
+  readonly logger: Logger;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** Opens the database file at the path and finds the place to go on from; undefined if there is no file. */
+export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
+  const { path, metaPath, options, logger, signal } = context;
+  const descriptor = openDatabaseFile(path);
+  if (descriptor === undefined) return undefined;
+  warnOfOldSqlite(options.driver.version, logger);
+  const ownership = ownershipOf(descriptor, path);
+  const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };
+  const connections = await Connections.open(path, options.driver, busy);
+  const wal = new WalFile(`${path}-wal`);
+  try {
+    if (!wal.refresh().exists || wal.size() < WAL_HEADER_SIZE) {
+      await connections.bumpSequence(busy);
+      wal.refresh();
+    }
+    makeFolder(metaPath, ownership);
+    removeTemporaryFiles(metaPath);
+    const level0 = new LocalLtx(metaPath, 0);
+    const baseline = await findBaseline({ level0, wal, ownership, logger, history: context.history }, { signal });
+    return {
+      descriptor,
+      connections,
+      wal,
+      ownership,
+      pageSize: connections.pageSize,
+      ...baseline,
+      caughtUp: false,
+      syncedSinceCheckpoint: false,
+      passiveFailed: false,
+      fullyCheckpointed: false,
+      checkpointedAtMs: options.clock.now(),
+      snapshots: new Set(),
+    };
+  } catch (error) {
+    wal.close();
+    connections.close();
+    throw error;
+  }
+}
+
+/** Are the database and the log that are open still those at the path? */
+export function sessionIsCurrent(session: Session, path: string): boolean {
+  return isAtPath(session.descriptor, path) && !session.wal.refresh().replaced;
+}
+
+/** Lets go of the database; snapshots that are being read from it are cut short. */
+export async function closeSession(session: Session): Promise<void> {
+  const running = [...session.snapshots];
+  for (const snapshot of running) snapshot.abort();
+  await Promise.all(running.map((snapshot) => snapshot.done));
+  session.connections.close();
+  session.wal.close();
+  releaseDeleted(session.descriptor);
+}
+
+function ownershipOf(descriptor: DatabaseDescriptor, path: string): Ownership {
+  const file = fstatSync(descriptor.fd);
+  const folder = statSync(dirname(path));
+  return { fileMode: file.mode & 0o777, folderMode: folder.mode & 0o777, uid: file.uid, gid: file.gid };
+}
+
+const warned = new Set<string>();
+
+/** SQLite before 3.51.3 can lose a commit when the WAL is reset (https://sqlite.org/wal.html, "WAL-reset bug"). */
+function warnOfOldSqlite(version: string, logger: Logger): void {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  if (major * 1e6 + minor * 1e3 + patch >= 3_051_003 || warned.has(version)) return;
+  warned.add(version);
+  logger.warn('SQLite older than 3.51.3 has a bug that can lose data when the WAL is reset', { version });
+}

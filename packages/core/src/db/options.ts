@@ -1,0 +1,65 @@
+import type { TXID } from '@litestream/ltx';
+import type { Op } from '../client/contract.ts';
+import type { Clock } from '../clock.ts';
+import { systemClock } from '../clock.ts';
+import type { SqliteDriver } from '../driver/sqlite-driver.ts';
+import { nodeSqlite } from '../driver/node-sqlite.ts';
+import type { Logger } from '../logger.ts';
+import { silentLogger } from '../logger.ts';
+
+/** How a database is followed. Defaults are upstream's. */
+export interface DbOptions {
+  /** Folder of the local LTX files. Default: `.<file name>-litestream` beside the database. */
+  readonly metaPath?: string | undefined;
+  /** Default `nodeSqlite`. A program that opens the same database itself must give its own library. */
+  readonly driver?: SqliteDriver | undefined;
+  readonly logger?: Logger | undefined;
+  readonly clock?: Clock | undefined;
+  /** Least time between two LTX files while the database is being written to. Default 1 s. */
+  readonly syncIntervalMs?: number | undefined;
+  /** How often to look for changes that no file event told of. Default 1 s; 0: never. */
+  readonly monitorIntervalMs?: number | undefined;
+  /** Longest time that synced pages wait in the WAL for a checkpoint. Default 60 s; 0: no limit. */
+  readonly checkpointIntervalMs?: number | undefined;
+  /** Pages in the WAL that make a PASSIVE checkpoint due. Default 1000. */
+  readonly minCheckpointPageN?: number | undefined;
+  /** Pages in the WAL that make a TRUNCATE checkpoint due. Default 121359 (about 500 MB); 0 means the default. */
+  readonly truncatePageN?: number | undefined;
+  /** How long to retry, in all, when another connection holds a lock. Default 1 s. */
+  readonly busyTimeoutMs?: number | undefined;
+  /** WAL bytes that go into one level-0 file, cut at a commit. Default 64 MiB; 0: no limit. */
+  readonly maxSyncWalBytes?: number | undefined;
+}
+
+export type ResolvedDbOptions = { readonly [Key in keyof Omit<DbOptions, 'metaPath'>]-?: NonNullable<DbOptions[Key]> };
+
+const TRUNCATE_PAGE_N = 121_359;
+
+export function resolveDbOptions(options: DbOptions): ResolvedDbOptions {
+  return {
+    driver: options.driver ?? nodeSqlite,
+    logger: options.logger ?? silentLogger,
+    clock: options.clock ?? systemClock,
+    syncIntervalMs: options.syncIntervalMs ?? 1000,
+    monitorIntervalMs: options.monitorIntervalMs ?? 1000,
+    checkpointIntervalMs: options.checkpointIntervalMs ?? 60_000,
+    minCheckpointPageN: options.minCheckpointPageN ?? 1000,
+    truncatePageN: options.truncatePageN === 0 ? TRUNCATE_PAGE_N : (options.truncatePageN ?? TRUNCATE_PAGE_N),
+    busyTimeoutMs: options.busyTimeoutMs ?? 1000,
+    maxSyncWalBytes: options.maxSyncWalBytes ?? 64 * 1024 * 1024,
+  };
+}
+
+/** What a database needs to know, when it is opened, of the history that its replicas hold. */
+export interface History {
+  /** Highest TXID on any replica; 0 if there is none. */
+  maxTxid(options?: Op): Promise<TXID>;
+  /** The level-0 file that holds exactly this transaction; undefined if it is gone (compacted, expired). */
+  openLevel0(txid: TXID, options?: Op): Promise<AsyncIterable<Uint8Array> | undefined>;
+}
+
+/** How far a database is replicated locally. */
+export interface Position {
+  /** Transaction of the last durable level-0 file; 0 before the first. */
+  readonly txid: TXID;
+}

@@ -1,0 +1,77 @@
+import { fstatSync, readSync } from 'node:fs';
+import type { LtxHeader, TXID } from '@litestream/ltx';
+import type { DatabaseDescriptor } from './descriptor.ts';
+import type { Connections } from './connections.ts';
+import type { WalFile } from '../wal/wal-file.ts';
+import type { WalSums } from '../wal/wal-header.ts';
+import type { Ownership } from './local-ltx.ts';
+
+/** The last level-0 file: where the next one begins. */
+export interface LastFile {
+  readonly txid: TXID;
+  readonly commit: number;
+  readonly pageSize: number;
+  readonly timestampMs: number;
+  readonly salt1: number;
+  readonly salt2: number;
+  /** Offset in the log after its last frame. */
+  readonly endOffset: number;
+}
+
+/** What is known of a database file while it is open. A new one begins when the file is replaced. */
+export interface Session {
+  readonly descriptor: DatabaseDescriptor;
+  readonly connections: Connections;
+  readonly wal: WalFile;
+  readonly ownership: Ownership;
+  readonly pageSize: number;
+  last: LastFile | undefined;
+  /** Cumulative checksum at `last.endOffset`, once it is proven that the log there is the one we know. */
+  endSums: WalSums | undefined;
+  /** Highest TXID in use, whether its file is here or not. */
+  txid: TXID;
+  /** Why the next file must be a snapshot, if it must. */
+  snapshotDue: string | undefined;
+  /** The log was read to its end since the present pin was taken. */
+  caughtUp: boolean;
+  /** Data went out since the last checkpoint. */
+  syncedSinceCheckpoint: boolean;
+  /** All of the log is in the database file: another checkpoint has nothing to do. */
+  fullyCheckpointed: boolean;
+  /** When a checkpoint was last tried, or the session began. */
+  checkpointedAtMs: number;
+  /** Snapshots that are being read. The descriptors stay open until they are done. */
+  readonly snapshots: Set<RunningSnapshot>;
+  /** A PASSIVE checkpoint did not bring the log below the TRUNCATE threshold. */
+  passiveFailed: boolean;
+}
+
+/** A snapshot that is being read from a session's database. */
+export interface RunningSnapshot {
+  readonly abort: () => void;
+  readonly done: Promise<void>;
+}
+
+export function lastFileOf(header: LtxHeader): LastFile {
+  return {
+    txid: header.maxTxid,
+    commit: header.commit,
+    pageSize: header.pageSize,
+    timestampMs: header.timestampMs,
+    salt1: header.salt1,
+    salt2: header.salt2,
+    endOffset: header.walOffset + header.walSize,
+  };
+}
+
+/** Pages of the database file, when the log holds no commit: by its header if that is current, else by its size. */
+export function pageCountOfFile(descriptor: DatabaseDescriptor, pageSize: number): number {
+  const { size } = fstatSync(descriptor.fd);
+  const header = Buffer.alloc(100);
+  if (readSync(descriptor.fd, header, 0, header.length, 0) === header.length) {
+    // "In-header database size", valid only if the change counter equals "version-valid-for" (SQLite file format, 1.3.7).
+    const count = header.readUInt32BE(28);
+    if (count > 0 && header.readUInt32BE(24) === header.readUInt32BE(92)) return count;
+  }
+  return Math.ceil(size / pageSize);
+}

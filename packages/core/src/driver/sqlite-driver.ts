@@ -1,0 +1,31 @@
+/** A column of a row: what SQLite stores. */
+export type SqliteValue = null | number | bigint | string | Uint8Array;
+
+/** A row by column name. */
+export type SqliteRow = Record<string, SqliteValue>;
+
+/** One connection. Every call is synchronous and never waits for a lock: a locked database throws at once. */
+export interface SqliteConnection {
+  /** Runs statements that return no rows. */
+  exec(sql: string): void;
+  /** The first row of a statement, or undefined. */
+  get(sql: string): SqliteRow | undefined;
+  /** All rows of a statement. */
+  all(sql: string): SqliteRow[];
+  close(): void;
+}
+
+/**
+ * The SQLite library that core talks through.
+ *
+ * Two copies of SQLite in one process that open the same file drop each other's POSIX locks, so a program that has the
+ * database open itself hands core its own library here.
+ */
+export interface SqliteDriver {
+  /** `node:sqlite`, `better-sqlite3`, … */
+  readonly name: string;
+  /** Version of the SQLite library inside: `3.53.4`. */
+  readonly version: string;
+  /** Opens an existing database with a busy timeout of zero. */
+  open(path: string, options?: { readOnly?: boolean }): SqliteConnection;
+}
