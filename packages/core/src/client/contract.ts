@@ -73,17 +73,17 @@ export interface LtxFileBody extends AsyncIterable<Uint8Array> {
 
 /** Raw objects under the replica's path: leases and old (v0.3) replicas are built on these. */
 export interface ObjectOperations {
-  /** Objects whose key starts with `prefix`, ascending by key. Keys are relative to the replica's path. */
+  /** Objects whose key starts with `prefix`, ascending by the UTF-8 bytes of their keys. Keys are relative to the replica's path. */
   list(prefix: string, options?: Op): AsyncIterable<ObjectInfo>;
   /** Rejects with `NOT_FOUND`. */
   open(
     key: string,
-    range?: { offset?: number; size?: number } & Op,
+    range?: { offset?: number | undefined; size?: number | undefined } & Op,
   ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array> }>;
   /** Atomic. A condition that does not hold rejects with `PRECONDITION_FAILED`. */
-  put(key: string, body: Uint8Array, conditions?: { ifMatch?: string; ifNoneMatch?: '*' } & Op): Promise<ObjectInfo>;
+  put(key: string, body: Uint8Array, conditions?: { ifMatch?: string | undefined; ifNoneMatch?: '*' | undefined } & Op): Promise<ObjectInfo>;
   /** A missing object rejects with `NOT_FOUND` if `ifMatch` is given and is no error otherwise. */
-  delete(key: string, conditions?: { ifMatch?: string } & Op): Promise<void>;
+  delete(key: string, conditions?: { ifMatch?: string | undefined } & Op): Promise<void>;
 }
 
 export interface ObjectInfo {

@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 
 import { LitestreamError } from '../error.ts';
 import type { ObjectInfo, ObjectOperations, Op } from './contract.ts';
+import { compareKeys } from './object-names.ts';
 import { adoptFile, isErrno, makeFolder, syncFolder } from './file-durability.ts';
 import type { Ownership } from './file-durability.ts';
 import { readRange } from './file-read.ts';
@@ -33,7 +34,7 @@ export class FileObjects implements ObjectOperations {
     const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
     const keys: string[] = [];
     await this.#collect(folder, prefix, keys, options.signal);
-    keys.sort(byCodeUnit);
+    keys.sort(compareKeys);
     for (const key of keys) {
       options.signal?.throwIfAborted();
       const info = await this.#info(key);
@@ -181,8 +182,4 @@ function conditionFailed(key: string): LitestreamError {
 
 function notFound(key: string): LitestreamError {
   return new LitestreamError(`no such object: ${key}`, { code: 'NOT_FOUND' });
-}
-
-function byCodeUnit(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

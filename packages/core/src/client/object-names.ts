@@ -35,3 +35,8 @@ export function parseObjectTime(text: string | undefined): Date | undefined {
   const time = new Date(text);
   return Number.isNaN(time.getTime()) ? undefined : time;
 }
+
+/** Order of keys in a listing: by their UTF-8 bytes, as object stores have it. */
+export function compareKeys(a: string, b: string): number {
+  return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
+}

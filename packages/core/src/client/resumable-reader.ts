@@ -1,0 +1,139 @@
+/**
+ * Reads an LTX file to its end over connections that break: resumes by range at the byte it reached, three times in all
+ * for one read, and refuses to mix two versions of an object.
+ *
+ * A restore keeps many files open and may leave one idle for minutes while it works on others; servers close such
+ * connections, some with an error, some as if the file ended there.
+ */
+import { hasCode, LitestreamError } from '../error.ts';
+import type { LtxFileInfo, Op, ReplicaClient } from './contract.ts';
+import { unretried } from './guard-client.ts';
+import { classifyError } from './classify.ts';
+import { ltxObjectName } from './object-names.ts';
+import { sleep, systemTiming } from './timing.ts';
+import type { Timing } from './timing.ts';
+
+/** Retries of one read, whatever made them necessary. */
+const RETRY_COUNT_MAX = 3;
+/** Before the first retry; it doubles. Without a wait all retries would fall into the same throttled second. */
+const RETRY_DELAY_MS = 250;
+
+export interface ResumableOptions extends Op {
+  /** First byte to read. Default 0. */
+  readonly offset?: number | undefined;
+  /** Bytes to read. Default: to the end. What lies past the end of the file is not an error. */
+  readonly size?: number | undefined;
+  readonly timing?: Timing | undefined;
+  /** Called before each retry. */
+  readonly onRetry?: ((retry: { error: unknown; offset: number; attempt: number }) => void) | undefined;
+}
+
+/**
+ * The bytes of a file as listed. Chunks that arrived before a failure are delivered before it is dealt with.
+ *
+ * Rejects with `NOT_FOUND` and the signal's reason at once, with `OBJECT_CHANGED` if the object is no longer the listed
+ * one, and with the last failure after three retries.
+ */
+export function resumableSource(
+  client: ReplicaClient,
+  info: LtxFileInfo,
+  options: ResumableOptions = {},
+): AsyncIterable<Uint8Array> {
+  return { [Symbol.asyncIterator]: () => read(client, info, options) };
+}
+
+async function* read(client: ReplicaClient, info: LtxFileInfo, options: ResumableOptions): AsyncGenerator<Uint8Array> {
+  const { signal, timing = systemTiming } = options;
+  // Core's own retries would multiply with these.
+  const once = unretried(client);
+  let position = options.offset ?? 0;
+  const end = Math.min(info.size, options.size === undefined ? info.size : position + options.size);
+  for (let attempt = 1; position < end; attempt++) {
+    let failure: unknown;
+    try {
+      if (attempt > 1) await refuseChanged(once, info, signal);
+      const range = options.size === undefined ? { offset: position } : { offset: position, size: end - position };
+      const body = await once.openLtxFile(info, { ...range, signal });
+      refuseOther(info, body.info);
+      for await (const chunk of body) {
+        const wanted = chunk.byteLength > end - position ? chunk.subarray(0, end - position) : chunk;
+        position += wanted.byteLength;
+        if (wanted.byteLength > 0) yield wanted;
+        if (chunk.byteLength > wanted.byteLength && options.size === undefined) throw changed(info, 'it is longer');
+      }
+      if (position >= end) return;
+      failure = endedEarly(info, position, end);
+    } catch (error) {
+      if (signal?.aborted === true) throw signal.reason;
+      if (isFinal(error)) throw error;
+      failure = error;
+    }
+    if (attempt > RETRY_COUNT_MAX) throw failure;
+    options.onRetry?.({ error: failure, offset: position, attempt });
+    await sleep(timing, RETRY_DELAY_MS * 2 ** (attempt - 1), signal);
+  }
+}
+
+/** Any other failure is tried again, also one that claims to be permanent: nothing but the read is at stake. */
+function isFinal(error: unknown): boolean {
+  return hasCode(error, 'OBJECT_CHANGED') || classifyError(error).code === 'NOT_FOUND' || hasCode(error, 'ABORTED');
+}
+
+/** Before bytes of a second connection are put behind those of the first: is it still the same object? */
+async function refuseChanged(client: ReplicaClient, info: LtxFileInfo, signal: AbortSignal | undefined): Promise<void> {
+  for await (const file of client.ltxFiles(info.level, { seek: info.minTxid, signal })) {
+    if (file.minTxid > info.minTxid) return; // not listed (yet): opening it will tell
+    if (file.maxTxid !== info.maxTxid) continue;
+    refuseOther(info, file);
+    return;
+  }
+}
+
+function refuseOther(
+  info: LtxFileInfo,
+  now: { readonly size?: number | undefined; readonly version?: string | undefined } | undefined,
+): void {
+  if (now?.size !== undefined && now.size !== info.size) throw changed(info, `${now.size} bytes, not ${info.size}`);
+  if (now?.version === undefined || info.version === undefined || now.version === info.version) return;
+  throw changed(info, 'another version');
+}
+
+function changed(info: LtxFileInfo, how: string): LitestreamError {
+  return new LitestreamError(`${nameOf(info)} was replaced since it was listed: ${how}`, {
+    code: 'OBJECT_CHANGED',
+    object: nameOf(info),
+    hint: 'List the replica again.',
+  });
+}
+
+function endedEarly(info: LtxFileInfo, position: number, end: number): LitestreamError {
+  return new LitestreamError(`${nameOf(info)} ended after ${position} of ${end} bytes`, {
+    code: 'NETWORK',
+    retryable: true,
+    object: nameOf(info),
+  });
+}
+
+function nameOf(info: LtxFileInfo): string {
+  return `${info.level}/${ltxObjectName(info)}`;
+}
+
+/** Random access to a file as listed, each read resumable. `read` gives fewer bytes than asked for only at the end. */
+export function resumableFile(
+  client: ReplicaClient,
+  info: LtxFileInfo,
+  options: Omit<ResumableOptions, 'offset' | 'size'> = {},
+): { readonly size: number; read(offset: number, size: number): Promise<Uint8Array> } {
+  return {
+    size: info.size,
+    read: async (offset, size) => {
+      const target = new Uint8Array(Math.max(0, Math.min(size, info.size - offset)));
+      let filled = 0;
+      for await (const chunk of resumableSource(client, info, { ...options, offset, size: target.length })) {
+        target.set(chunk, filled);
+        filled += chunk.byteLength;
+      }
+      return target;
+    },
+  };
+}
