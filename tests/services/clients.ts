@@ -1,26 +1,20 @@
 /** The client packages under test, by the type their configs name. Loaded only when asked for. */
-import type { ReplicaClient } from '@litestream/core';
+import { type LitestreamPlugin, type ReplicaClient, silentLogger } from '@litestream/core';
 
 import type { RunningService } from './service.ts';
 
-/** Makes a client for a folder of a running service. */
+const plugins: Readonly<Record<string, () => Promise<LitestreamPlugin>>> = {
+  abs: async () => (await import('@litestream/client-abs')).abs(),
+  gs: async () => (await import('@litestream/client-gcs')).gcs(),
+  s3: async () => (await import('@litestream/client-s3')).s3(),
+};
+
+/** Makes a client for a folder of a running service, as core makes it from a config. */
 export async function createClient(running: RunningService, path: string): Promise<ReplicaClient> {
-  const { config } = running;
-  Object.assign(process.env, running.env);
-  switch (config.type) {
-    case 's3': {
-      const { S3ReplicaClient } = await import('@litestream/client-s3');
-      return new S3ReplicaClient({
-        bucket: String(config['bucket']),
-        path,
-        region: String(config['region']),
-        endpoint: String(config['endpoint']),
-        accessKeyId: String(config['access-key-id']),
-        secretAccessKey: String(config['secret-access-key']),
-        forcePathStyle: true,
-      });
-    }
-    default:
-      throw new Error(`no client for type ${config.type}`);
-  }
+  const load = plugins[running.config.type];
+  if (load === undefined) throw new Error(`no client for type ${running.config.type}`);
+  const plugin = await load();
+  const config = plugin.configSchema.parse({ ...running.config, path });
+  const env = { ...process.env, ...running.env };
+  return plugin.create(config, { logger: silentLogger, env, folder: process.cwd() });
 }

@@ -1,1 +1,5 @@
+export * from './abs-client.ts';
+export * from './errors.ts';
 export * from './options.ts';
+export * from './plugin.ts';
+export { default } from './plugin.ts';

@@ -40,10 +40,7 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'ObjectLockConfigurationNotFoundError',
   ]),
   ...all('NOT_FOUND', undefined, ['NoSuchKey', 'NotFound', 'NoSuchUpload']),
-  ...all('CONFIG_INVALID', 'The bucket does not exist: create it, or correct the name.', [
-    'NoSuchBucket',
-    'InvalidBucketName',
-  ]),
+  ...all('BUCKET_MISSING', 'Create the bucket, or correct its name.', ['NoSuchBucket', 'InvalidBucketName']),
   ...all('CONFIG_INVALID', 'The bucket is in another region: set region.', [
     'PermanentRedirect',
     'TemporaryRedirect',

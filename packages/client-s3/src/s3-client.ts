@@ -39,9 +39,12 @@ export class S3ReplicaClient implements ReplicaClient {
   readonly #settings: S3Settings;
   #session: Promise<S3Session> | undefined;
 
-  /** @throws `CONFIG_INVALID` for options that cannot work */
-  constructor(options: S3Options) {
-    this.#settings = resolveSettings(options, process.env);
+  /**
+   * @param env variables that hold credentials and the endpoint where the options do not
+   * @throws `CONFIG_INVALID` for options that cannot work
+   */
+  constructor(options: S3Options, env: Readonly<Record<string, string | undefined>> = process.env) {
+    this.#settings = resolveSettings(options, env);
     this.objects = new S3Objects(() => this.#open());
   }
 

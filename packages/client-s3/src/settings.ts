@@ -43,7 +43,7 @@ interface WriteParams extends KeyParams {
 }
 
 /** Applies defaults, provider quirks and the environment; refuses what cannot work. */
-export function resolveSettings(options: S3Options, env: NodeJS.ProcessEnv): S3Settings {
+export function resolveSettings(options: S3Options, env: Readonly<Record<string, string | undefined>>): S3Settings {
   if (options.bucket === '') throw invalid('bucket required for s3 replica');
   const given = options.endpoint || env['LITESTREAM_S3_ENDPOINT'] || undefined;
   const endpoint = given === undefined ? undefined : withScheme(given, options.endpoint ? 'https' : undefined);
@@ -82,7 +82,10 @@ function withScheme(endpoint: string, fallback: string | undefined): string {
 }
 
 /** Keys of the options, else Litestream's own variables where AWS's are not set; else the SDK's chain finds them. */
-function staticCredentials(options: S3Options, env: NodeJS.ProcessEnv): S3Settings['credentials'] {
+function staticCredentials(
+  options: S3Options,
+  env: Readonly<Record<string, string | undefined>>,
+): S3Settings['credentials'] {
   const own = env['AWS_ACCESS_KEY_ID']
     ? {}
     : { id: env['LITESTREAM_ACCESS_KEY_ID'], key: env['LITESTREAM_SECRET_ACCESS_KEY'] };

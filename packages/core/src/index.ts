@@ -11,6 +11,7 @@ export * from './client/resumable-reader.ts';
 export * from './client/sdk-abort.ts';
 export * from './client/sdk-errors.ts';
 export * from './client/sdk-load.ts';
+export * from './client/sdk-pool.ts';
 export * from './client/sdk-stream.ts';
 export * from './client/timing.ts';
 export * from './client/wrap-error.ts';

@@ -1,0 +1,64 @@
+import { LitestreamError } from '@litestream/core';
+
+import type { AbsOptions } from './options.ts';
+
+/** Options with every default applied and checked. */
+export interface AbsSettings {
+  readonly bucket: string;
+  readonly path: string;
+  readonly endpoint: string;
+  readonly login: Login;
+  readonly partSize: number;
+  readonly concurrency: number;
+}
+
+/** How to get in: SAS token before shared key before whatever identity the machine has. */
+export type Login =
+  | { readonly kind: 'sas'; readonly token: string }
+  | { readonly kind: 'key'; readonly accountName: string; readonly accountKey: string }
+  | { readonly kind: 'connectionString'; readonly connectionString: string }
+  | { readonly kind: 'default' };
+
+const PART_SIZE = 4 * 1024 * 1024;
+
+export function resolveSettings(options: AbsOptions, env: Readonly<Record<string, string | undefined>>): AbsSettings {
+  if (options.bucket === '') throw invalid('bucket required for abs replica');
+  return {
+    bucket: options.bucket,
+    path: options.path ?? '',
+    ...resolveLogin(options, env),
+    partSize: options.partSize ?? PART_SIZE,
+    concurrency: options.concurrency ?? 5,
+  };
+}
+
+/** Everything in the settings that must never be shown. */
+export function secretsOf({ login }: AbsSettings): readonly string[] {
+  if (login.kind === 'sas') return [login.token, ...(/[?&]?sig=([^&]+)/.exec(login.token)?.slice(1) ?? [])];
+  if (login.kind === 'key') return [login.accountKey];
+  if (login.kind !== 'connectionString') return [];
+  const values = login.connectionString.split(';').map((part) => part.replace(/^[^=]*=/, ''));
+  // The short ones are names and protocols.
+  return [login.connectionString, ...values.filter((value) => value.length > 20)];
+}
+
+function resolveLogin(
+  options: AbsOptions,
+  env: Readonly<Record<string, string | undefined>>,
+): Pick<AbsSettings, 'endpoint' | 'login'> {
+  const { accountName } = options;
+  const implied = accountName || options.endpoint ? undefined : env['AZURE_STORAGE_CONNECTION_STRING'];
+  const connectionString = options.connectionString || implied;
+  if (connectionString) return { endpoint: '', login: { kind: 'connectionString', connectionString } };
+  if (!options.endpoint && !accountName) throw invalid('account-name is required when endpoint is not specified');
+  const endpoint = (options.endpoint || `https://${accountName}.blob.core.windows.net`).replace(/\/+$/, '');
+  const token = options.sasToken || env['LITESTREAM_AZURE_SAS_TOKEN'];
+  if (token) return { endpoint, login: { kind: 'sas', token: token.replace(/^\?/, '') } };
+  const accountKey = options.accountKey || env['LITESTREAM_AZURE_ACCOUNT_KEY'];
+  if (accountKey && accountName) return { endpoint, login: { kind: 'key', accountName, accountKey } };
+  return { endpoint, login: { kind: 'default' } };
+}
+
+function invalid(message: string): LitestreamError {
+  return new LitestreamError(message, { code: 'CONFIG_INVALID', backend: 'abs' });
+}

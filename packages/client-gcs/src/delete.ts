@@ -1,0 +1,42 @@
+import type { Bucket } from '@google-cloud/storage';
+import { forEachConcurrent, parseLtxObjectName, raceAbort } from '@litestream/core';
+
+import { gcsError, statusOf } from './errors.ts';
+import { ltxPrefix } from './keys.ts';
+import { listFiles } from './listing.ts';
+
+/** Deletes objects by key, `concurrency` at a time. One that is gone already is no error. */
+export async function deleteKeys(
+  bucket: Bucket,
+  keys: AsyncIterable<string> | Iterable<string>,
+  options: { concurrency: number; signal: AbortSignal | undefined },
+): Promise<void> {
+  await forEachConcurrent(keys, options.concurrency, (key) => deleteKey(bucket, key, options.signal));
+}
+
+/** Deletes every LTX file of every level under the path, and nothing else. */
+export async function deleteAllLtx(
+  bucket: Bucket,
+  path: string,
+  options: { concurrency: number; signal: AbortSignal | undefined },
+): Promise<void> {
+  await deleteKeys(bucket, ltxKeys(bucket, ltxPrefix(path), options.signal), options);
+}
+
+async function* ltxKeys(bucket: Bucket, prefix: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
+  for await (const { name } of listFiles(bucket, prefix, { signal })) {
+    const relative = name.slice(prefix.length);
+    if (/^\d+\/[^/]+$/.test(relative) && parseLtxObjectName(relative) !== undefined) yield name;
+  }
+}
+
+async function deleteKey(bucket: Bucket, key: string, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    signal?.throwIfAborted();
+    await raceAbort(bucket.file(key).delete(), signal);
+  } catch (error) {
+    const kind = gcsError(error, key, signal);
+    if (statusOf(error) === 404 && (kind as { code?: unknown }).code === 'NOT_FOUND') return;
+    throw kind;
+  }
+}

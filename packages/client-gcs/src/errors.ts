@@ -1,0 +1,64 @@
+import {
+  type ErrorClass,
+  LitestreamError,
+  classifyHttpStatus,
+  classifyNetworkError,
+  isLitestreamError,
+  safeCause,
+} from '@litestream/core';
+
+/** Reasons of the JSON API and errors of Google's auth library, by what they mean. */
+const PATTERNS: readonly (readonly [RegExp, ErrorClass])[] = [
+  [
+    /bucket does not exist|notFound.*bucket|bucket.*not found/i,
+    permanent('BUCKET_MISSING', 'Create the bucket, or correct its name.'),
+  ],
+  [
+    /Could not load the default credentials|Unable to detect a Project Id/i,
+    permanent('UNAUTHORIZED', 'Set GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login'),
+  ],
+  [
+    /invalid_grant|invalid_client|invalid_rapt|Invalid JWT/i,
+    permanent('UNAUTHORIZED', 'The credentials are revoked or expired, or the clock of this machine is wrong.'),
+  ],
+  [
+    /retention policy|temporary hold|event-based hold|object lock/i,
+    permanent('PERMISSION_DENIED', 'A retention policy or a hold protects this object.'),
+  ],
+];
+
+/** What an error of Google's SDK means. */
+export function classifyGcsError(error: unknown): ErrorClass | undefined {
+  const message = error instanceof Error ? error.message : String(error);
+  const found = PATTERNS.find(([pattern]) => pattern.test(message));
+  if (found !== undefined) return found[1];
+  const status = statusOf(error);
+  if (status === 401) return permanent('UNAUTHORIZED', 'Check the credentials of the replica.');
+  if (status === 403)
+    return permanent('PERMISSION_DENIED', 'The account needs storage.objects.* permissions on this bucket.');
+  return classifyNetworkError(error) ?? classifyHttpStatus(status);
+}
+
+/** What to throw for a failed operation: the signal's reason after an abort, else an error with a code and no secrets. */
+export function gcsError(error: unknown, object: string, signal?: AbortSignal): unknown {
+  if (signal?.aborted === true) return signal.reason;
+  if (isLitestreamError(error)) return error;
+  const kind = classifyGcsError(error) ?? permanent('INTERNAL');
+  const cause = safeCause(error);
+  return new LitestreamError(`gs: ${cause.message}`, { ...kind, backend: 'gs', object, cause });
+}
+
+/** The SDK puts the HTTP status into `code`, now as a number, now as a text. */
+export function statusOf(error: unknown): number | undefined {
+  const { code, status, response } = (error ?? {}) as {
+    code?: unknown;
+    status?: unknown;
+    response?: { status?: unknown };
+  };
+  const found = [code, status, response?.status].map(Number).find((value) => value >= 100 && value < 600);
+  return found;
+}
+
+function permanent(code: ErrorClass['code'], hint?: string): ErrorClass {
+  return { code, retryable: false, hint };
+}

@@ -1,0 +1,69 @@
+import type { Bucket, File, GetFilesOptions } from '@google-cloud/storage';
+import {
+  type LtxFileInfo,
+  type Op,
+  type TXID,
+  parseLtxObjectName,
+  parseObjectTime,
+  raceAbort,
+  txidText,
+} from '@litestream/core';
+
+import { gcsError } from './errors.ts';
+import { TIMESTAMP_KEY, levelPrefix } from './keys.ts';
+
+/** Objects whose key begins with `prefix`, ascending, from the key `start` on. */
+export async function* listFiles(
+  bucket: Bucket,
+  prefix: string,
+  options: Op & { start?: string | undefined },
+): AsyncGenerator<File> {
+  let query: GetFilesOptions | null | undefined = {
+    prefix,
+    autoPaginate: false,
+    ...(options.start === undefined ? {} : { startOffset: options.start }),
+  };
+  while (query !== null && query !== undefined) {
+    const page: [File[], object | null | undefined, unknown] = await list(bucket, query, options.signal);
+    yield* page[0];
+    query = page[1] as GetFilesOptions | null;
+  }
+}
+
+async function list(
+  bucket: Bucket,
+  query: GetFilesOptions,
+  signal: AbortSignal | undefined,
+): Promise<[File[], object | null | undefined, unknown]> {
+  try {
+    return await raceAbort(bucket.getFiles(query), signal);
+  } catch (error) {
+    throw gcsError(error, query.prefix ?? '', signal);
+  }
+}
+
+/** Files of a level. Their times stand in the listing itself. */
+export async function* listLtxFiles(
+  bucket: Bucket,
+  path: string,
+  level: number,
+  query: { seek?: TXID | undefined } & Op,
+): AsyncGenerator<LtxFileInfo> {
+  const prefix = levelPrefix(path, level);
+  const seek = query.seek ?? 0n;
+  const start = seek === 0n ? undefined : prefix + txidText(seek);
+  for await (const file of listFiles(bucket, prefix, { signal: query.signal, start })) {
+    const name = file.name.slice(prefix.length);
+    const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
+    if (txids === undefined || txids.minTxid < seek) continue;
+    const { size, generation, metadata, timeCreated } = file.metadata;
+    const stored = metadata?.[TIMESTAMP_KEY];
+    yield {
+      level,
+      ...txids,
+      size: Number(size ?? 0),
+      timestamp: parseObjectTime(typeof stored === 'string' ? stored : undefined) ?? new Date(timeCreated ?? 0),
+      version: generation === undefined ? undefined : String(generation),
+    };
+  }
+}

@@ -1,0 +1,63 @@
+import type { Bucket, Storage, StorageOptions } from '@google-cloud/storage';
+import { loadSdk } from '@litestream/core';
+
+import type { GcsOptions } from './options.ts';
+
+/** Options with every default applied. */
+export interface GcsSettings {
+  readonly bucket: string;
+  readonly path: string;
+  readonly endpoint: string | undefined;
+  readonly keyPath: string | undefined;
+  readonly projectId: string | undefined;
+  readonly partSize: number;
+  readonly concurrency: number;
+}
+
+/** Chunks of a resumable upload are multiples of this. */
+const CHUNK_SIZE = 256 * 1024;
+
+export function resolveSettings(options: GcsOptions, env: Readonly<Record<string, string | undefined>>): GcsSettings {
+  const endpoint = options.endpoint || env['STORAGE_EMULATOR_HOST'] || undefined;
+  const partSize = Math.max(1, Math.ceil((options.partSize ?? 8 * 1024 * 1024) / CHUNK_SIZE)) * CHUNK_SIZE;
+  return {
+    bucket: options.bucket,
+    path: options.path ?? '',
+    endpoint: endpoint === undefined || /^https?:\/\//.test(endpoint) ? endpoint : `http://${endpoint}`,
+    keyPath: options.keyPath,
+    projectId: options.projectId,
+    partSize,
+    concurrency: options.concurrency ?? 16,
+  };
+}
+
+/** The SDK's handle on the bucket. */
+export async function openBucket(settings: GcsSettings): Promise<Bucket> {
+  const sdk = await loadSdk('@google-cloud/storage', () => import('@google-cloud/storage'));
+  return createStorage(sdk.Storage, settings).bucket(settings.bucket);
+}
+
+function createStorage(Sdk: typeof Storage, settings: GcsSettings): Storage {
+  const { endpoint, keyPath, projectId } = settings;
+  const options: StorageOptions = {
+    ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: isGoogle(endpoint) }),
+    ...(keyPath === undefined ? {} : { keyFilename: keyPath }),
+    // Without one, the SDK asks the metadata server, which an emulator's machine does not have.
+    ...(projectId === undefined ? (endpoint === undefined ? {} : { projectId: 'litestream' }) : { projectId }),
+    // Core retries operations; within one, the SDK still retries a chunk.
+    retryOptions: { autoRetry: true, maxRetries: 2, retryDelayMultiplier: 2, maxRetryDelay: 2 },
+    userAgent: 'litestream',
+  };
+  // The SDK takes the whole base URL from this variable, where Google's other SDKs take the host: hide it meanwhile.
+  const hidden = process.env['STORAGE_EMULATOR_HOST'];
+  delete process.env['STORAGE_EMULATOR_HOST'];
+  try {
+    return new Sdk(options);
+  } finally {
+    if (hidden !== undefined) process.env['STORAGE_EMULATOR_HOST'] = hidden;
+  }
+}
+
+function isGoogle(endpoint: string): boolean {
+  return URL.parse(endpoint)?.hostname.endsWith('.googleapis.com') === true;
+}
