@@ -3,6 +3,7 @@ import { raceAbort, readStream } from '@litestream/core';
 import type { Readable } from 'node:stream';
 
 import { gcsError, statusOf } from './errors.ts';
+import { mediaUrl, request } from './request.ts';
 
 /** What was found of an object, and its bytes. */
 export interface Download {
@@ -10,11 +11,6 @@ export interface Download {
   readonly generation: string | undefined;
   readonly updated: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
-}
-
-interface Response {
-  readonly statusCode?: number;
-  readonly headers: Readonly<Record<string, string | undefined>>;
 }
 
 /** Opens a range of an object. One past the end is empty; a missing object rejects with `NOT_FOUND`. */
@@ -25,45 +21,32 @@ export async function download(
 ): Promise<Download> {
   const { offset = 0, size, signal } = range;
   if (size === 0) return head(bucket, key, signal);
-  signal?.throwIfAborted();
-  const stream = bucket.file(key).createReadStream({
-    validation: false,
-    decompress: false,
-    ...(offset === 0 && size === undefined ? {} : { start: offset }),
-    ...(size === undefined ? {} : { end: offset + size - 1 }),
-  });
-  let response: Response;
   try {
-    response = await raceAbort(answer(stream), signal);
+    signal?.throwIfAborted();
+    const { headers, data } = await request<Readable>(bucket, {
+      url: mediaUrl(bucket, key),
+      headers: { 'accept-encoding': 'identity', ...rangeHeader(offset, size) },
+      responseType: 'stream',
+      signal,
+    });
+    const length = headers.has('content-length') ? Number(headers.get('content-length')) : undefined;
+    const total = /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1];
+    const body = readStream(data, { signal, size: length, wrapError: (error) => gcsError(error, key) });
+    return {
+      size: total === undefined ? (length ?? 0) : Number(total),
+      generation: headers.get('x-goog-generation') ?? undefined,
+      updated: dateOf(headers.get('last-modified') ?? undefined),
+      body,
+    };
   } catch (error) {
-    stream.destroy();
     if (statusOf(error) === 416) return head(bucket, key, signal);
     throw gcsError(error, key, signal);
   }
-  const length = Number(response.headers['content-length'] ?? Number.NaN);
-  const total = /\/(\d+)$/.exec(response.headers['content-range'] ?? '')?.[1];
-  const body = readStream(stream, {
-    signal,
-    size: Number.isNaN(length) ? undefined : length,
-    wrapError: (error) => gcsError(error, key),
-  });
-  return {
-    size: total === undefined ? length : Number(total),
-    generation: response.headers['x-goog-generation'],
-    updated: dateOf(response.headers['last-modified']),
-    body,
-  };
 }
 
-/** The headers of the answer; the stream starts its request when somebody reads. */
-function answer(stream: Readable): Promise<Response> {
-  return new Promise((resolve, reject) => {
-    stream.on('error', reject);
-    stream.once('response', (response: Response) => {
-      if ((response.statusCode ?? 200) < 300) resolve(response);
-    });
-    stream.read(0);
-  });
+function rangeHeader(offset: number, size: number | undefined): Record<string, string> {
+  if (size !== undefined) return { range: `bytes=${offset}-${offset + size - 1}` };
+  return offset === 0 ? {} : { range: `bytes=${offset}-` };
 }
 
 async function head(bucket: Bucket, key: string, signal: AbortSignal | undefined): Promise<Download> {

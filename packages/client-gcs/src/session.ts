@@ -1,5 +1,6 @@
 import type { Bucket, Storage, StorageOptions } from '@google-cloud/storage';
 import { loadSdk } from '@litestream/core';
+import type * as Auth from 'google-auth-library';
 
 import type { GcsOptions } from './options.ts';
 
@@ -34,13 +35,17 @@ export function resolveSettings(options: GcsOptions, env: Readonly<Record<string
 /** The SDK's handle on the bucket. */
 export async function openBucket(settings: GcsSettings): Promise<Bucket> {
   const sdk = await loadSdk('@google-cloud/storage', () => import('@google-cloud/storage'));
-  return createStorage(sdk.Storage, settings).bucket(settings.bucket);
+  const auth = await loadSdk('google-auth-library', () => import('google-auth-library'));
+  return createStorage(sdk.Storage, auth, settings).bucket(settings.bucket);
 }
 
-function createStorage(Sdk: typeof Storage, settings: GcsSettings): Storage {
+function createStorage(Sdk: typeof Storage, auth: typeof Auth, settings: GcsSettings): Storage {
   const { endpoint, keyPath, projectId } = settings;
+  const anonymous = endpoint !== undefined && !isGoogle(endpoint);
   const options: StorageOptions = {
-    ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: isGoogle(endpoint) }),
+    ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: !anonymous }),
+    // An emulator knows no accounts, and its machine may have none.
+    ...(anonymous ? { authClient: new auth.GoogleAuth({ authClient: new auth.PassThroughClient() }) } : {}),
     ...(keyPath === undefined ? {} : { keyFilename: keyPath }),
     // Without one, the SDK asks the metadata server, which an emulator's machine does not have.
     ...(projectId === undefined ? (endpoint === undefined ? {} : { projectId: 'litestream' }) : { projectId }),

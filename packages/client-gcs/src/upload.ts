@@ -1,8 +1,10 @@
 import type { Bucket } from '@google-cloud/storage';
 import { type Body, BodyReader } from '@litestream/core';
-import { pipeline } from 'node:stream/promises';
+import { randomUUID } from 'node:crypto';
 
 import { gcsError } from './errors.ts';
+import { request, uploadUrl } from './request.ts';
+import { uploadResumable } from './resumable.ts';
 
 /** What to store, and under which condition. */
 export interface UploadTarget {
@@ -11,6 +13,13 @@ export interface UploadTarget {
   readonly contentType: string;
   /** 0: only if there is no such object. */
   readonly ifGenerationMatch?: number | string | undefined;
+}
+
+/** What the server says of a stored object; numbers come as texts. */
+export interface StoredObject {
+  readonly size?: string;
+  readonly generation?: string | number;
+  readonly updated?: string;
 }
 
 /**
@@ -25,41 +34,47 @@ export async function upload(
 ): Promise<{ size: number; generation: string | undefined; updated: Date | undefined }> {
   const { signal, partSize } = options;
   const reader = new BodyReader(body, signal);
-  const file = bucket.file(target.key);
-  const resumable = body.size === undefined || body.size > partSize;
-  const stream = file.createWriteStream({
-    resumable,
-    ...(resumable ? { chunkSize: partSize } : {}),
-    // LTX files carry a checksum of their own, and TLS guards the way.
-    validation: false,
-    contentType: target.contentType,
-    metadata: target.metadata === undefined ? {} : { metadata: target.metadata },
-    ...(target.ifGenerationMatch === undefined
-      ? {}
-      : { preconditionOpts: { ifGenerationMatch: target.ifGenerationMatch } }),
-  });
-  let session: string | undefined;
-  stream.once('uri', (uri: string) => {
-    session = uri;
-  });
+  const small = body.size !== undefined && body.size <= partSize;
   try {
-    await pipeline(reader.chunks(), stream, signal === undefined ? {} : { signal });
+    const stored = await (small
+      ? uploadWhole(bucket, target, await reader.collect(), signal)
+      : uploadResumable(bucket, target, reader.chunks(), { partSize, signal }));
+    return {
+      size: reader.size,
+      generation: stored.generation === undefined ? undefined : String(stored.generation),
+      updated: stored.updated === undefined ? undefined : new Date(stored.updated),
+    };
   } catch (error) {
-    if (session !== undefined) await cancel(session);
     throw reader.errorOr(gcsError(error, target.key, signal));
   }
-  const { generation, updated } = file.metadata;
+}
+
+/** Name, condition and metadata of an upload, as every kind of it takes them. */
+export function describeUpload(target: UploadTarget): { query: Record<string, string>; resource: string } {
+  const { key, contentType, metadata, ifGenerationMatch } = target;
   return {
-    size: reader.size,
-    generation: generation === undefined ? undefined : String(generation),
-    updated: updated === undefined ? undefined : new Date(updated),
+    query: { name: key, ...(ifGenerationMatch === undefined ? {} : { ifGenerationMatch: String(ifGenerationMatch) }) },
+    resource: JSON.stringify({ name: key, contentType, ...(metadata === undefined ? {} : { metadata }) }),
   };
 }
 
-/** Closes a resumable session. Google forgets an open one after a week, so a failure here does no harm. */
-async function cancel(session: string): Promise<void> {
-  await fetch(session, { method: 'DELETE', signal: AbortSignal.timeout(5000) }).then(
-    (response) => response.body?.cancel(),
-    () => undefined,
-  );
+async function uploadWhole(
+  bucket: Bucket,
+  target: UploadTarget,
+  bytes: Buffer,
+  signal: AbortSignal | undefined,
+): Promise<StoredObject> {
+  const { query, resource } = describeUpload(target);
+  const boundary = randomUUID();
+  const head = `--${boundary}\r\ncontent-type: application/json\r\n\r\n${resource}\r\n`;
+  const middle = `--${boundary}\r\ncontent-type: ${target.contentType}\r\n\r\n`;
+  const response = await request<StoredObject>(bucket, {
+    method: 'POST',
+    url: uploadUrl(bucket, { uploadType: 'multipart', ...query }),
+    headers: { 'content-type': `multipart/related; boundary=${boundary}` },
+    body: Buffer.concat([Buffer.from(head + middle), bytes, Buffer.from(`\r\n--${boundary}--`)]),
+    responseType: 'json',
+    signal,
+  });
+  return response.data;
 }
