@@ -4,7 +4,8 @@ import type { Op } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import type { CheckpointMode } from './connections.ts';
-import { checkpointIfDue, checkpointNow } from './checkpoint.ts';
+import { ChangeMarker } from './change-marker.ts';
+import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { Mutex } from './mutex.ts';
 import { closeSession, openSession, sessionIsCurrent } from './open-session.ts';
@@ -43,6 +44,7 @@ export class DB implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
+  readonly #marker: ChangeMarker;
   readonly #follow: FollowLoop;
   readonly #levels = new Map<number, LocalLtx>();
   #history: History | undefined;
@@ -57,13 +59,17 @@ export class DB implements AsyncDisposable {
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
     this.#options = resolveDbOptions(options);
     this.#logger = this.#options.logger.child({ db: basename(path) });
+    this.#marker = new ChangeMarker(path);
     this.#follow = new FollowLoop({
       path,
       options: this.#options,
       logger: this.#logger,
-      sync: async (signal) => {
-        await this.sync({ signal });
+      sync: async () => {
+        const before = this.#position.txid;
+        return (await this.sync()).txid !== before;
       },
+      mayHaveWork: () =>
+        this.#marker.mayHaveChanged() || (this.#session !== undefined && checkpointIsDue(this.#session, this.#options)),
     });
   }
 
@@ -227,6 +233,7 @@ export class DB implements AsyncDisposable {
   async #syncOnce(options: Op): Promise<SyncOutcome> {
     try {
       this.#requireOpen('sync');
+      this.#marker.mark();
       const session = await this.#openSession(options);
       if (session === undefined) {
         this.#logger.debug('sync: no database found');

@@ -1,46 +1,152 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { LitestreamError } from '../error.ts';
+import { hasCode } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import type { ResolvedDbOptions } from './options.ts';
+import { onSweep } from './sweep.ts';
+import { WalWatch } from './wal-watch.ts';
 
-export interface FollowContext {
+/** The database as the loop sees it. */
+export interface Followed {
   readonly path: string;
   readonly options: ResolvedDbOptions;
   readonly logger: Logger;
-  readonly sync: (signal: AbortSignal) => Promise<void>;
+  /** Takes everything committed. Resolves to true if there was something. */
+  readonly sync: () => Promise<boolean>;
+  /** Cheap: may there be something that `sync` would do? Asked at every sweep. */
+  readonly mayHaveWork: () => boolean;
 }
 
-/** placeholder: timer only */
-export class FollowLoop {
-  readonly #context: FollowContext;
-  #abort: AbortController | undefined;
-  #running: Promise<void> | undefined;
+const CHASE_DELAY_MS_MAX = 16;
+const BACKOFF_MS_MAX = 5 * 60_000;
+const ERROR_LOG_INTERVAL_MS = 30_000;
 
-  constructor(context: FollowContext) {
-    this.#context = context;
+/**
+ * Follows one database: the first commit after quiet is taken at once, then at most one file per sync interval while it
+ * is being written to; nothing happens while nobody writes. An error slows the loop down and never ends it.
+ */
+export class FollowLoop {
+  readonly #followed: Followed;
+  #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  #wake: () => void = () => undefined;
+  #errorCount = 0;
+  #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(followed: Followed) {
+    this.#followed = followed;
   }
 
   start(): void {
     if (this.#running !== undefined) return;
-    this.#abort = new AbortController();
-    this.#running = this.#run(this.#abort.signal);
+    const stop = new AbortController();
+    this.#running = { stop, done: this.#run(stop.signal) };
   }
 
+  /** Resolves when the sync that is under way is finished. */
   async stop(): Promise<void> {
-    this.#abort?.abort(new LitestreamError('stopped', { code: 'ABORTED' }));
-    await this.#running;
+    const running = this.#running;
+    if (running === undefined) return;
+    running.stop.abort();
+    await running.done;
     this.#running = undefined;
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { sync, logger, options } = this.#context;
-    while (!signal.aborted) {
-      try {
-        await sync(signal);
-      } catch (error) {
-        if (!signal.aborted) logger.error('sync error', { error });
+    const { path, options, logger, mayHaveWork } = this.#followed;
+    const watch = new WalWatch(path, logger, () => this.#wake());
+    const endSweep =
+      options.monitorIntervalMs > 0
+        ? onSweep(options.monitorIntervalMs, () => {
+            if (mayHaveWork()) this.#wake();
+          })
+        : undefined;
+    try {
+      while (!signal.aborted) {
+        const startedMs = performance.now();
+        if (await this.#look(signal)) {
+          // Disarmed, and one file per interval: a writer at full speed hardly notices that it is followed.
+          watch.disarm();
+          await pause(options.syncIntervalMs - (performance.now() - startedMs), signal);
+          continue;
+        }
+        if (!watch.isArmed && this.#errorCount === 0) {
+          watch.arm();
+          // What came before the watch was armed is found by looking once more; without a watch, the sweep tells.
+          if (watch.isArmed) continue;
+        }
+        await this.#waitForChange(signal);
+        // The watch is silent once it has told of something. If it is not, the sweep woke us, and one look is enough.
+        if (!watch.isArmed && !signal.aborted && (await this.#chase(signal))) await pause(options.syncIntervalMs, signal);
       }
-      await sleep(options.syncIntervalMs, undefined, { signal, ref: false }).catch(() => undefined);
+    } finally {
+      watch.disarm();
+      endSweep?.();
     }
   }
+
+  /**
+   * The first event often comes before the commit frame is written: looks again until there is a commit, or, after some
+   * 30 ms, leaves it to the next event. A look at a log that holds much of an unfinished transaction takes long, and is
+   * repeated less often.
+   */
+  async #chase(signal: AbortSignal): Promise<boolean> {
+    for (let delayMs = 1; !signal.aborted; delayMs *= 2) {
+      const startedMs = performance.now();
+      if (await this.#look(signal)) return true;
+      if (delayMs > CHASE_DELAY_MS_MAX) return false;
+      await pause(Math.max(delayMs, 4 * (performance.now() - startedMs)), signal);
+    }
+    return false;
+  }
+
+  async #waitForChange(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = (): void => resolve();
+    this.#wake = wake;
+    signal.addEventListener('abort', wake, { once: true });
+    await promise;
+    signal.removeEventListener('abort', wake);
+    this.#wake = () => undefined;
+  }
+
+  /** One sync. After a failure, waits before it returns: longer with each failure in a row. */
+  async #look(signal: AbortSignal): Promise<boolean> {
+    const { logger, sync, options } = this.#followed;
+    try {
+      const found = await sync();
+      if (this.#errorCount > 0) logger.info('sync recovered', { previous_errors: this.#errorCount });
+      this.#errorCount = 0;
+      return found;
+    } catch (error) {
+      this.#errorCount++;
+      const base = options.monitorIntervalMs > 0 ? options.monitorIntervalMs : 1000;
+      const backoffMs = Math.min(base * 2 ** Math.min(this.#errorCount - 1, 20), BACKOFF_MS_MAX);
+      this.#logError(error, backoffMs);
+      await pause(backoffMs, signal);
+      // Not "nothing to do": the caller is to look again, not to wait for an event.
+      return true;
+    }
+  }
+
+  #logError(error: unknown, backoffMs: number): void {
+    const { logger, options } = this.#followed;
+    const nowMs = options.clock.now();
+    if (nowMs - this.#errorLoggedAtMs < ERROR_LOG_INTERVAL_MS) return;
+    this.#errorLoggedAtMs = nowMs;
+    const message = hasCode(error, 'DISK_FULL')
+      ? 'disk full while staging ltx file, replication paused until space is freed'
+      : 'sync error';
+    logger.error(message, { error, consecutive_errors: this.#errorCount, backoff: `${backoffMs}ms` });
+  }
+}
+
+/** Sleeps, or less if the signal says so. Never rejects, and does not keep the process alive. */
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  if (delayMs <= 0 || signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = (): void => resolve();
+  const timer = setTimeout(end, delayMs);
+  timer.unref();
+  signal.addEventListener('abort', end, { once: true });
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener('abort', end);
 }
