@@ -1,1 +1,4 @@
-console.error('Error: this build has no commands yet.');
+export { run } from './run.ts';
+export { loadConfig, parseConfig } from './config/load.ts';
+export type { LoadedConfig } from './config/load.ts';
+export type * from './config/types.ts';

@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+// Runs on any Node, so that one too old says so in a sentence; therefore nothing newer than ES2018 here.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  console.error(`Error: litestream needs Node 22.18 or newer, this is ${process.versions.node}`);
+  process.exit(1);
+}
+
+// node:sqlite still announces itself as experimental; users of a command have no use for that. Other warnings stay.
+const emitWarning = process.emitWarning;
+process.emitWarning = (warning, ...rest) => {
+  const type = typeof rest[0] === 'object' && rest[0] !== null ? rest[0].type : rest[0];
+  if (type === 'ExperimentalWarning' && String(warning).startsWith('SQLite ')) return;
+  emitWarning.call(process, warning, ...rest);
+};
+
+import('../dist/run.js')
+  .then(({ run }) => run(process.argv.slice(2)))
+  .catch((error) => {
+    console.error(`Error: ${error.message}`);
+    process.exitCode = 1;
+  });

@@ -1,0 +1,40 @@
+import { flag } from '../flags/kinds.ts';
+import { UsageError } from '../errors.ts';
+import { formatTable } from '../text/table.ts';
+import { defineCommand } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags, readConfig } from './config-flags.ts';
+
+const flags = {
+  config: configFlags.config,
+  json: { kind: flag(), help: 'Prints JSON in place of a table.' },
+  'no-expand-env': configFlags['no-expand-env'],
+  plugin: configFlags.plugin,
+};
+
+export const command: Command = defineCommand({
+  name: 'databases',
+  help: {
+    about: 'Lists the databases of the config file, with the kind of storage that each is replicated to.',
+    usage: ['databases [arguments]'],
+    examples: [
+      { about: 'The databases of the default config.', line: 'databases' },
+      { about: 'Those of another one, for a script.', line: 'databases -json -config /path/to/litestream.yml' },
+    ],
+  },
+  flags,
+  async run({ values, args }, { terminal }) {
+    if (args.length > 0) throw new UsageError('too many arguments', 'litestream databases');
+    const config = await readConfig(values, terminal);
+    const { databasesOf } = await import('../replicate/directory.ts');
+    const { openReplicas } = await import('../replicas.ts');
+    const rows: { path: string; replica: string }[] = [];
+    for (const database of config.databases.flatMap(databasesOf)) {
+      await using replicas = await openReplicas(database.replicas, config);
+      for (const { client } of replicas.all) rows.push({ path: database.path, replica: client.type });
+    }
+    if (values.json) terminal.out(`${JSON.stringify(rows, undefined, 2)}\n`);
+    else terminal.out(formatTable([['path', 'replica'], ...rows.map(({ path, replica }) => [path, replica])]));
+    return 0;
+  },
+});

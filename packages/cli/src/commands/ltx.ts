@@ -1,0 +1,62 @@
+import { formatTxid } from '@litestream/ltx';
+import { isReplicaUrl } from '../config/paths.ts';
+import { flag, level } from '../flags/kinds.ts';
+import { formatTable } from '../text/table.ts';
+import { formatSeconds } from '../text/time.ts';
+import { defineCommand } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags, oneArgument } from './config-flags.ts';
+import { openTarget } from './target.ts';
+
+const SNAPSHOT_LEVEL = 9;
+
+const flags = {
+  ...configFlags,
+  level: { kind: level('LEVEL'), help: 'Lists this compaction level: 0-9 or "all".\nDefaults to 0.' },
+  json: { kind: flag(), help: 'Prints JSON in place of a table.' },
+};
+
+export const command: Command = defineCommand({
+  name: 'ltx',
+  help: {
+    about: 'Lists the LTX files of a replica.',
+    usage: ['ltx [arguments] DB_PATH', 'ltx [arguments] REPLICA_URL'],
+    examples: [
+      { about: 'Files of a database in the config.', line: 'ltx /path/to/db' },
+      { about: 'Files of a replica.', line: 'ltx s3://mybkt/db' },
+      { about: 'Its snapshots.', line: 'ltx -level 9 s3://mybkt/db' },
+      { about: 'Everything.', line: 'ltx -level all s3://mybkt/db' },
+    ],
+  },
+  flags,
+  async run({ values, args }, { terminal }) {
+    const target = oneArgument(args, 'database path or replica URL required', 'litestream ltx /path/to/db');
+    await using opened = await openTarget(target, values, terminal);
+    const levels =
+      values.level === 'all' ? Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, each) => each) : [values.level];
+    const files = [];
+    for (const each of levels) {
+      for await (const file of opened.client.ltxFiles(each)) {
+        files.push({
+          level: each,
+          min_txid: formatTxid(file.minTxid),
+          max_txid: formatTxid(file.maxTxid),
+          size: file.size,
+          timestamp: formatSeconds(file.timestamp),
+        });
+      }
+    }
+    if (values.json) {
+      terminal.out(`${JSON.stringify(files, undefined, 2)}\n`);
+      return 0;
+    }
+    const rows = files.map((file) => [file.level, file.min_txid, file.max_txid, file.size, file.timestamp]);
+    terminal.out(formatTable([['level', 'min_txid', 'max_txid', 'size', 'created'], ...rows]));
+    if (rows.length === 0 && terminal.stderrIsTty) {
+      terminal.err(
+        `No files on ${values.level === 'all' ? 'any level' : `level ${values.level}`} of ${isReplicaUrl(target) ? 'this replica' : target}`,
+      );
+    }
+    return 0;
+  },
+});

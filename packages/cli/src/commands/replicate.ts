@@ -1,0 +1,123 @@
+import { flag, oneOf, text } from '../flags/kinds.ts';
+import type { ParsedFlags } from '../flags/parse.ts';
+import { UsageError } from '../errors.ts';
+import { LOG_LEVELS } from '../log/format.ts';
+import { configuredLogger } from '../log/setup.ts';
+import { isReplicaUrl } from '../config/paths.ts';
+import type { Config } from '../config/types.ts';
+import { defineCommand } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags, readConfig } from './config-flags.ts';
+
+const flags = {
+  ...configFlags,
+  exec: {
+    kind: text('CMD'),
+    help: 'Runs this program beside replication. Signals are passed on to it; when it ends, what it wrote is replicated and litestream exits with its exit code.',
+  },
+  once: {
+    kind: flag(),
+    help: 'Replicates everything that is committed by now, then exits. Cannot be used with -exec.',
+  },
+  'force-snapshot': { kind: flag(), help: 'Writes a snapshot of every database. Needs -once.' },
+  'enforce-retention': {
+    kind: flag(),
+    help: 'Removes snapshots that are older than the retention of the config, and what only they need. Needs -once.',
+  },
+  'log-level': {
+    kind: oneOf('LEVEL', [...LOG_LEVELS, 'TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'warning', 'WARNING'], undefined),
+    help: 'Logs from this level up: trace, debug, info, warn, error.\nWins over LOG_LEVEL and the config.',
+  },
+  'restore-if-db-not-exists': {
+    kind: flag(),
+    help: 'Restores databases that do not exist before replication starts. A replica without a backup is no error.',
+  },
+};
+type Parsed = ParsedFlags<typeof flags>;
+
+export const command: Command = defineCommand({
+  name: 'replicate',
+  help: {
+    about:
+      'Follows SQLite databases and replicates every commit, until it is told to stop: the databases of a config file, or the one on the command line.',
+    usage: ['replicate [arguments]', 'replicate [arguments] DB_PATH REPLICA_URL...'],
+    notes:
+      'SIGINT or SIGTERM stops it after a last sync, for which it tries 30 seconds; a second signal stops it at once.',
+    examples: [
+      { about: 'The databases of /etc/litestream.yml.', line: 'replicate' },
+      { about: 'One database into a folder.', line: 'replicate app.db file:///backup/app' },
+      { about: 'An application and its database.', line: 'replicate -exec "node app.js" app.db s3://mybucket/app' },
+      { about: 'A backup from cron.', line: 'replicate -once -force-snapshot app.db s3://mybucket/app' },
+    ],
+  },
+  flags,
+  async run(parsed, { terminal }) {
+    const { values, args } = parsed;
+    const [path, ...urls] = args;
+    checkFlags(parsed);
+    if (values['log-level'] !== undefined) process.env['LOG_LEVEL'] = values['log-level'];
+
+    const warnings: string[] = [];
+    const config =
+      path === undefined
+        ? await readConfig(values, terminal, (warning) => warnings.push(warning))
+        : await configOf(path, urls, values.plugin);
+    const logger = configuredLogger(config.logging, terminal);
+    for (const warning of warnings) logger.warn(warning);
+    const { replicate } = await import('../replicate/replicate.ts');
+    return replicate({ config: override(config, parsed), logger, terminal, once: onceOf(parsed, config) });
+  },
+});
+
+function checkFlags({ values, args, given }: Parsed): void {
+  const [path, ...urls] = args;
+  if (path !== undefined) {
+    if (urls.length === 0) {
+      throw new UsageError(
+        `must specify at least one replica URL for ${path}`,
+        `litestream replicate ${path} s3://bucket/prefix`,
+      );
+    }
+    const misplaced = urls.find((url) => url.startsWith('-'));
+    if (misplaced !== undefined) {
+      throw new UsageError(
+        `flag "${misplaced}" must be positioned before DB_PATH and REPLICA_URL arguments`,
+        `litestream replicate ${misplaced} ${path} REPLICA_URL`,
+      );
+    }
+    if (given.has('config')) throw new UsageError('cannot specify a replica URL and the -config flag');
+    const bare = urls.find((url) => !isReplicaUrl(url));
+    if (bare !== undefined) {
+      throw new UsageError(`replica url scheme required: ${bare}`, `litestream replicate ${path} file://${bare}`);
+    }
+  }
+  if (values.once && values.exec) throw new UsageError('cannot specify -once flag with -exec');
+  for (const name of ['force-snapshot', 'enforce-retention'] as const) {
+    if (values[name] && !values.once) throw new UsageError(`cannot specify -${name} flag without -once`);
+  }
+}
+
+/** What a command line with a database and replica URLs means. */
+async function configOf(path: string, urls: readonly string[], plugins: readonly string[]): Promise<Config> {
+  const { commandLineConfig } = await import('../config/command-line.ts');
+  return commandLineConfig(path, urls, plugins);
+}
+
+/** Flags win over the config. */
+function override(config: Config, { values }: Parsed): Config {
+  const restore = values['restore-if-db-not-exists'];
+  return {
+    ...config,
+    exec: values.exec || config.exec,
+    databases: config.databases.map((database) => (restore ? { ...database, restoreIfDbNotExists: true } : database)),
+  };
+}
+
+function onceOf(
+  { values }: Parsed,
+  config: Config,
+): { readonly forceSnapshot: boolean; readonly enforceRetention: boolean } | undefined {
+  if (!values.once) return undefined;
+  if (config.exec !== undefined) throw new UsageError('cannot specify -once flag with -exec');
+  return { forceSnapshot: values['force-snapshot'], enforceRetention: values['enforce-retention'] };
+}

@@ -1,0 +1,60 @@
+import { LitestreamError } from '@litestream/core';
+import { expandPath } from '../config/paths.ts';
+import { flag } from '../flags/kinds.ts';
+import { defaultMetaPath, filesBelow, ltxFolder, removeFolder, sizeOf } from '../local-state.ts';
+import { defineCommand } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags, oneArgument, readConfig } from './config-flags.ts';
+
+const flags = {
+  config: configFlags.config,
+  'no-expand-env': configFlags['no-expand-env'],
+  'dry-run': { kind: flag(), help: 'Prints the files that would be removed and removes none.' },
+};
+
+export const command: Command = defineCommand({
+  name: 'reset',
+  help: {
+    about:
+      'Removes the local LTX files of a database, so that the next sync starts with a fresh snapshot. This helps when they are damaged or missing. The database and its replica are not touched. Stop replication first.',
+    usage: ['reset [arguments] DB_PATH'],
+    examples: [
+      { about: 'What would be removed?', line: 'reset -dry-run /path/to/db' },
+      { about: 'Remove it.', line: 'reset /path/to/db' },
+    ],
+  },
+  flags,
+  async run({ values, args }, { terminal }) {
+    const path = expandPath(oneArgument(args, 'database path required', 'litestream reset /path/to/db'));
+    let metaPath = defaultMetaPath(path);
+    if (values.config !== undefined) {
+      const config = await readConfig({ ...values, plugin: [] }, terminal);
+      metaPath = config.databases.find((database) => database.path === path)?.metaPath ?? metaPath;
+    }
+    if (sizeOf(path) === undefined) {
+      throw new LitestreamError(`database does not exist: ${path}`, {
+        code: 'DATABASE_MISSING',
+        hint: 'Check the path.',
+      });
+    }
+    const folder = ltxFolder(metaPath);
+    if (sizeOf(metaPath) === undefined) {
+      terminal.out(`No local state to reset for ${path}\nMeta directory does not exist: ${metaPath}\n`);
+      return 0;
+    }
+    if (values['dry-run']) {
+      const files = filesBelow(folder);
+      terminal.out(`Dry run: local Litestream state would be reset for: ${path}\nWould remove: ${folder}\n`);
+      if (files.length === 0) terminal.out('No local LTX files would be removed.\n');
+      else
+        terminal.out(
+          `Files that would be removed:\n${files.map((file) => `  ${file}\n`).join('')}No files were removed.\n`,
+        );
+      return 0;
+    }
+    terminal.out(`Resetting local Litestream state for: ${path}\nRemoving: ${folder}\n`);
+    removeFolder(folder);
+    terminal.out('Reset complete. Next replication sync will create a fresh snapshot.\n');
+    return 0;
+  },
+});

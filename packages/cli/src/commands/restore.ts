@@ -1,0 +1,176 @@
+import { existsSync } from 'node:fs';
+import { hasCode, planRestore, restore } from '@litestream/core';
+import type { LtxFileInfo, ReplicaClient, RestoreResult } from '@litestream/core';
+import { formatLtxFilename, formatTxid } from '@litestream/ltx';
+import { isReplicaUrl } from '../config/paths.ts';
+import { UsageError } from '../errors.ts';
+import { flag, integer, oneOf, text, timestamp, txid } from '../flags/kinds.ts';
+import type { FlagValues } from '../flags/parse.ts';
+import { plainLogger } from '../log/setup.ts';
+import { Progress } from '../terminal/progress.ts';
+import type { Terminal } from '../terminal/terminal.ts';
+import { formatTable } from '../text/table.ts';
+import { formatSeconds } from '../text/time.ts';
+import { formatDuration } from '../units/duration.ts';
+import { formatSize } from '../units/size.ts';
+import { defineCommand } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags, oneArgument } from './config-flags.ts';
+import { openTarget } from './target.ts';
+import type { Target } from './target.ts';
+
+const flags = {
+  ...configFlags,
+  o: { kind: text('PATH'), help: 'Writes the database here.\nDefaults to where it was, for a database of the config.' },
+  txid: {
+    kind: txid('TXID'),
+    help: 'Restores the state after this transaction, 16 hex digits.\nDefaults to the latest.',
+  },
+  timestamp: {
+    kind: timestamp('TIMESTAMP'),
+    help: 'Restores the state at this time, RFC 3339.\nDefaults to the latest.',
+  },
+  'if-db-not-exists': { kind: flag(), help: 'Does nothing, and exits with 0, if the database exists.' },
+  'if-replica-exists': { kind: flag(), help: 'Exits with 0 if the replica holds no backup.' },
+  'dry-run': { kind: flag(), help: 'Prints the plan and writes nothing.' },
+  force: { kind: flag(), help: 'Replaces an existing output and its SQLite side files, once the new one is whole.' },
+  json: { kind: flag(), help: 'Prints a summary as JSON; logs go to standard error.' },
+  parallelism: {
+    kind: integer('NUM', undefined, 1),
+    help: 'Restores with this many workers.\nDefaults to the number of cores, at most 4.',
+  },
+  'integrity-check': {
+    kind: oneOf('MODE', ['none', 'quick', 'full'], 'none'),
+    help: 'Lets SQLite check the result before it is put in its place: none, quick, full.\nDefaults to none.',
+  },
+};
+type Values = FlagValues<typeof flags>;
+
+export const command: Command = defineCommand({
+  name: 'restore',
+  help: {
+    about: 'Restores a database from its replica, as it is now or as it was.',
+    usage: ['restore [arguments] DB_PATH', 'restore [arguments] REPLICA_URL'],
+    examples: [
+      { about: 'A database of the config, to where it was.', line: 'restore /path/to/db' },
+      { about: 'As it was at a time.', line: 'restore -timestamp 2026-01-01T00:00:00Z /path/to/db' },
+      { about: 'To another place, checked.', line: 'restore -integrity-check full -o /tmp/db /path/to/db' },
+      { about: 'From a replica URL.', line: 'restore -o /tmp/db s3://mybucket/db' },
+      { about: 'What would be fetched?', line: 'restore -dry-run -o /tmp/db s3://mybucket/db' },
+    ],
+  },
+  flags,
+  async run({ values, args }, { terminal }) {
+    const attempt = 'litestream restore -o /path/to/db s3://bucket/prefix';
+    const target = oneArgument(args, 'database path or replica URL required', attempt);
+    if (values.txid !== undefined && values.timestamp !== undefined) {
+      throw new UsageError('cannot specify both -txid and -timestamp', 'litestream restore -h');
+    }
+    if (isReplicaUrl(target) && !values.o) {
+      throw new UsageError(
+        '-o is required when restoring from a replica URL',
+        `litestream restore -o /path/to/db ${target}`,
+      );
+    }
+    const logger = plainLogger(terminal, values.json);
+    await using opened = await openTarget(target, values, terminal);
+    const output = values.o ?? opened.databasePath ?? '';
+    if (values['if-db-not-exists'] && existsSync(output)) {
+      logger.info('database already exists, skipping');
+      return 0;
+    }
+    try {
+      if (values['dry-run']) await printPlan(target, output, opened, values, terminal);
+      else await restoreTo(output, opened.client, values, terminal);
+    } catch (error) {
+      if (!hasCode(error, 'REPLICA_EMPTY') || !values['if-replica-exists']) throw error;
+      logger.info('no matching backups found');
+    }
+    return 0;
+  },
+});
+
+async function restoreTo(output: string, client: ReplicaClient, values: Values, terminal: Terminal): Promise<void> {
+  const logger = plainLogger(terminal, values.json).child({ replica: client.type });
+  const progress = new Progress({ terminal, logger, name: 'restore' });
+  const startMs = performance.now();
+  let result: RestoreResult;
+  try {
+    result = await restore(client, {
+      output,
+      overwrite: values.force,
+      txid: values.txid,
+      timestamp: values.timestamp,
+      parallelism: values.parallelism,
+      integrityCheck: values['integrity-check'],
+      logger,
+      onProgress: ({ phase, bytesDone, bytesTotal }) => progress.update(phase, bytesDone, bytesTotal),
+    });
+  } finally {
+    progress.clear();
+  }
+  const durationMs = performance.now() - startMs;
+  if (values.json) {
+    const summary = {
+      db_path: output,
+      replica: client.type,
+      txid: formatTxid(result.txid),
+      duration_ms: Math.floor(durationMs),
+      integrity_check: values['integrity-check'],
+    };
+    terminal.out(`${JSON.stringify(summary, undefined, 2)}\n`);
+  } else if (terminal.stderrIsTty) {
+    const took = formatDuration(Math.round(durationMs));
+    const state = `transaction ${formatTxid(result.txid)} of ${formatSeconds(result.timestamp)}`;
+    terminal.err(`Restored ${output}: ${formatSize(result.size)} in ${took}, ${state}`);
+  }
+}
+
+async function printPlan(
+  source: string,
+  output: string,
+  { client, text }: Target,
+  values: Values,
+  terminal: Terminal,
+): Promise<void> {
+  const files = await planRestore(client, { txid: values.txid, timestamp: values.timestamp });
+  const first = formatTxid(files[0]?.minTxid ?? 0n);
+  const last = formatTxid(files.at(-1)?.maxTxid ?? 0n);
+  const shown = isReplicaUrl(source) ? text : source;
+  const rows = files.map(planRow);
+  if (values.json) {
+    const plan = {
+      source: shown,
+      target_path: output,
+      replica: client.type,
+      min_txid: first,
+      max_txid: last,
+      files: rows,
+    };
+    terminal.out(`${JSON.stringify(plan, undefined, 2)}\n`);
+    return;
+  }
+  terminal.out('Restore plan:\n');
+  terminal.out(`  source: ${shown}\n  target: ${output}\n  replica: ${client.type}\n`);
+  terminal.out(`  txid range: ${first} - ${last}\n\nFiles to fetch:\n`);
+  const cells = rows.map((row) => [row.level, row.name, row.min_txid, row.max_txid, row.size, row.timestamp]);
+  terminal.out(formatTable([['level', 'file', 'min_txid', 'max_txid', 'size', 'timestamp'], ...cells]));
+}
+
+function planRow(file: LtxFileInfo): {
+  level: number;
+  name: string;
+  min_txid: string;
+  max_txid: string;
+  size: number;
+  timestamp: string;
+} {
+  return {
+    level: file.level,
+    name: formatLtxFilename(file.minTxid, file.maxTxid),
+    min_txid: formatTxid(file.minTxid),
+    max_txid: formatTxid(file.maxTxid),
+    size: file.size,
+    timestamp: formatSeconds(file.timestamp),
+  };
+}

@@ -1,0 +1,31 @@
+/** How the scalars of known keys are read: YAML alone would make a number of `access-key-id: 0123`. */
+
+/** Keys whose values are true or false. YAML 1.1 knows `yes`, `on` and their likes. */
+export const BOOLEAN_KEYS: ReadonlySet<string> = new Set([
+  'enabled',
+  'recursive',
+  'watch',
+  'verify-compaction',
+  'restore-if-db-not-exists',
+  'stderr',
+  'source',
+  'auto-recover',
+  'force-path-style',
+  'sign-payload',
+  'sign-accept-encoding',
+  'require-content-md5',
+  'skip-verify',
+  'concurrent-writes',
+  'tls',
+]);
+
+/** Keys whose values are whole numbers. */
+export const INTEGER_KEYS: ReadonlySet<string> = new Set([
+  'permissions',
+  'min-checkpoint-page-count',
+  'truncate-page-n',
+  'max-sync-wal-bytes',
+  'max-sync-ltx-files',
+  'concurrency',
+  'max-reconnects',
+]);

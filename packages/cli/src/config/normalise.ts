@@ -1,0 +1,178 @@
+/** From what the file says to what the commands use: defaults filled in, settings inherited, paths made absolute. */
+import { LOG_TYPES } from '../log/format.ts';
+import { parseLogLevel } from '../log/logger.ts';
+import { isSecretKey, registerSecret, registerUrlSecrets } from '../secrets.ts';
+import { expandPath } from './paths.ts';
+import { replicaSettings } from './schema.ts';
+import type { RawConfig, RawDatabase, RawReplica } from './schema.ts';
+import type { Config, DatabaseConfig, LoggingConfig, ReplicaConfig } from './types.ts';
+import { isRecord } from './unknown-keys.ts';
+import { invalid, replicasOf } from './validate.ts';
+import type { Where } from './validate.ts';
+
+const HOUR_MS = 3_600_000;
+export const DEFAULT_SYNC_INTERVAL_MS = 1000;
+
+export const DEFAULT_LOGGING: LoggingConfig = {
+  level: 'info',
+  levelText: '',
+  type: 'text',
+  stderr: false,
+  source: false,
+};
+
+/** @param plain The file's content before the schema changed units: what plugins get. */
+export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | undefined, where: Where): Config {
+  const databaseSnapshot = (key: 'interval' | 'retention'): number | undefined =>
+    raw.dbs?.find((database) => database.snapshot?.[key] !== undefined)?.snapshot?.[key];
+  const heartbeatUrl = raw['heartbeat-url'] ?? '';
+  const plainDatabases = isRecord(plain) && Array.isArray(plain['dbs']) ? plain['dbs'] : [];
+  return {
+    path,
+    databases: (raw.dbs ?? []).map((database, index) =>
+      normaliseDatabase(database, raw, plainDatabases[index], plain, ['dbs', index]),
+    ),
+    logging: normaliseLogging(raw.logging, where),
+    plugins: raw.plugins ?? [],
+    exec: nonEmpty(raw.exec),
+    addr: nonEmpty(raw.addr),
+    mcpAddr: nonEmpty(raw['mcp-addr']),
+    socket: {
+      enabled: raw.socket?.enabled ?? false,
+      path: nonEmpty(raw.socket?.path) ?? '/var/run/litestream.sock',
+      permissions: raw.socket?.permissions ?? 0o600,
+    },
+    levels: (raw.levels ?? [{ interval: 30_000 }, { interval: 300_000 }, { interval: HOUR_MS }]).map(
+      ({ interval }) => ({
+        intervalMs: interval,
+      }),
+    ),
+    snapshot: {
+      intervalMs: raw.snapshot?.interval ?? databaseSnapshot('interval') ?? 24 * HOUR_MS,
+      retentionMs: raw.snapshot?.retention ?? databaseSnapshot('retention') ?? 24 * HOUR_MS,
+    },
+    validationIntervalMs: raw.validation?.interval,
+    l0RetentionMs: raw['l0-retention'] ?? 300_000,
+    l0RetentionCheckIntervalMs: raw['l0-retention-check-interval'] ?? 15_000,
+    verifyCompaction: raw['verify-compaction'] ?? false,
+    retentionEnabled: raw.retention?.enabled ?? true,
+    heartbeat:
+      heartbeatUrl === '' ? undefined : { url: heartbeatUrl, intervalMs: raw['heartbeat-interval'] ?? 300_000 },
+    shutdownSyncTimeoutMs: raw['shutdown-sync-timeout'] ?? 30_000,
+    shutdownSyncIntervalMs: raw['shutdown-sync-interval'] ?? 500,
+  };
+}
+
+function normaliseDatabase(
+  raw: RawDatabase,
+  config: RawConfig,
+  plain: unknown,
+  plainConfig: unknown,
+  path: readonly PropertyKey[],
+): DatabaseConfig {
+  const plainReplicas = plainReplicasOf(plain);
+  return {
+    path: raw.path === undefined || raw.path === '' ? undefined : expandPath(raw.path),
+    directory:
+      raw.dir === undefined || raw.dir === ''
+        ? undefined
+        : {
+            path: expandPath(raw.dir),
+            pattern: raw.pattern ?? '',
+            recursive: raw.recursive ?? false,
+            watch: raw.watch ?? false,
+            metaDir: raw['meta-dir'] === undefined ? undefined : expandPath(raw['meta-dir']),
+          },
+    metaPath: raw['meta-path'] === undefined ? undefined : expandPath(raw['meta-path']),
+    monitorIntervalMs: raw['monitor-interval'],
+    checkpointIntervalMs: raw['checkpoint-interval'],
+    busyTimeoutMs: raw['busy-timeout'],
+    minCheckpointPageCount: raw['min-checkpoint-page-count'],
+    truncatePageCount: raw['truncate-page-n'],
+    maxSyncWalBytes: raw['max-sync-wal-bytes'],
+    restoreIfDbNotExists: raw['restore-if-db-not-exists'] ?? false,
+    replicas: replicasOf(raw, path).map(([replica], index) =>
+      normaliseReplica(replica, config, plainReplicas[index], plainConfig),
+    ),
+  };
+}
+
+function plainReplicasOf(database: unknown): unknown[] {
+  if (!isRecord(database)) return [];
+  if (database['replica'] !== undefined) return [database['replica']];
+  return Array.isArray(database['replicas']) ? database['replicas'] : [];
+}
+
+/** Keys that say where a replica is or what core does with it; the rest is its plugin's. */
+const OWN_KEYS = new Set([
+  'type',
+  'name',
+  'url',
+  'path',
+  'sync-interval',
+  'validation-interval',
+  'max-sync-ltx-files',
+  'auto-recover',
+  'age',
+]);
+
+function normaliseReplica(raw: RawReplica, config: RawConfig, plain: unknown, plainConfig: unknown): ReplicaConfig {
+  const url = nonEmpty(raw.url);
+  const settings: Record<string, unknown> = {};
+  for (const source of [inherited(plainConfig, raw), plain]) {
+    if (!isRecord(source)) continue;
+    for (const [key, value] of Object.entries(source)) {
+      if (OWN_KEYS.has(key) || value === '') continue;
+      settings[key] = value;
+      if (isSecretKey(key)) registerSecret(value);
+    }
+  }
+  if (url !== undefined) registerUrlSecrets(url);
+  return {
+    type: replicaType(nonEmpty(raw.type), url),
+    url,
+    path: nonEmpty(raw.path),
+    syncIntervalMs: raw['sync-interval'] ?? config['sync-interval'] ?? DEFAULT_SYNC_INTERVAL_MS,
+    maxSyncLtxFiles: raw['max-sync-ltx-files'] ?? config['max-sync-ltx-files'],
+    autoRecover: raw['auto-recover'] ?? config['auto-recover'] ?? false,
+    settings,
+  };
+}
+
+/** Settings at the top level are defaults; with a URL, `bucket` and `host` come from it. */
+function inherited(plainConfig: unknown, replica: RawReplica): Record<string, unknown> {
+  const settings: Record<string, unknown> = {};
+  if (!isRecord(plainConfig)) return settings;
+  for (const key of Object.keys(replicaSettings)) {
+    if (replica.url !== undefined && (key === 'bucket' || key === 'host')) continue;
+    if (plainConfig[key] !== undefined) settings[key] = plainConfig[key];
+  }
+  return settings;
+}
+
+/** The scheme of the URL decides, then `type`; a bare path is a folder. */
+export function replicaType(type: string | undefined, url: string | undefined): string {
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url ?? '')?.[1]?.toLowerCase();
+  return scheme ?? type ?? 'file';
+}
+
+function normaliseLogging(raw: RawConfig['logging'], where: Where): LoggingConfig {
+  const levelText = process.env['LOG_LEVEL'] || raw?.level || '';
+  const level = levelText === '' ? 'info' : parseLogLevel(levelText);
+  if (level === undefined) {
+    throw invalid(
+      `unknown log level "${levelText}": use trace, debug, info, warn or error`,
+      ['logging', 'level'],
+      where,
+    );
+  }
+  const type = LOG_TYPES.find((name) => name === (raw?.type || 'text'));
+  if (type === undefined) {
+    throw invalid(`unknown log type "${raw?.type ?? ''}": use text, json or pretty`, ['logging', 'type'], where);
+  }
+  return { level, levelText, type, stderr: raw?.stderr ?? false, source: raw?.source ?? false };
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text;
+}

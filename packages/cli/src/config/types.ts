@@ -1,0 +1,72 @@
+/** A config after defaults, inheritance and checks: what the commands work with. Times are in milliseconds. */
+import type { LogLevel, LogType } from '../log/format.ts';
+
+export interface Config {
+  /** The file it came from. */
+  readonly path: string | undefined;
+  readonly databases: readonly DatabaseConfig[];
+  readonly logging: LoggingConfig;
+  readonly plugins: readonly string[];
+  readonly exec: string | undefined;
+  /** `host:port` of the metrics server. */
+  readonly addr: string | undefined;
+  readonly mcpAddr: string | undefined;
+  readonly socket: { readonly enabled: boolean; readonly path: string; readonly permissions: number };
+  /** Intervals of levels 1, 2, …. */
+  readonly levels: readonly { readonly intervalMs: number }[];
+  readonly snapshot: { readonly intervalMs: number; readonly retentionMs: number };
+  readonly validationIntervalMs: number | undefined;
+  readonly l0RetentionMs: number;
+  readonly l0RetentionCheckIntervalMs: number;
+  readonly verifyCompaction: boolean;
+  readonly retentionEnabled: boolean;
+  readonly heartbeat: { readonly url: string; readonly intervalMs: number } | undefined;
+  readonly shutdownSyncTimeoutMs: number;
+  readonly shutdownSyncIntervalMs: number;
+}
+
+export interface LoggingConfig {
+  readonly level: LogLevel;
+  /** The level as it was written, which the first line of the log repeats. */
+  readonly levelText: string;
+  readonly type: LogType;
+  readonly stderr: boolean;
+  readonly source: boolean;
+}
+
+/** One database, or one folder of databases. Undefined means the default of core. */
+export interface DatabaseConfig {
+  /** Absolute path of the database; undefined for a folder. */
+  readonly path: string | undefined;
+  readonly directory: DirectoryConfig | undefined;
+  readonly metaPath: string | undefined;
+  readonly monitorIntervalMs: number | undefined;
+  readonly checkpointIntervalMs: number | undefined;
+  readonly busyTimeoutMs: number | undefined;
+  readonly minCheckpointPageCount: number | undefined;
+  readonly truncatePageCount: number | undefined;
+  readonly maxSyncWalBytes: number | undefined;
+  readonly restoreIfDbNotExists: boolean;
+  /** At least one. */
+  readonly replicas: readonly ReplicaConfig[];
+}
+
+export interface DirectoryConfig {
+  readonly path: string;
+  readonly pattern: string;
+  readonly recursive: boolean;
+  readonly watch: boolean;
+  readonly metaDir: string | undefined;
+}
+
+export interface ReplicaConfig {
+  /** As written, or the scheme of the URL, or `file`. */
+  readonly type: string;
+  readonly url: string | undefined;
+  readonly path: string | undefined;
+  readonly syncIntervalMs: number;
+  readonly maxSyncLtxFiles: number | undefined;
+  readonly autoRecover: boolean;
+  /** Every other key as the config has it, defaults from its top level included: what the backend's plugin reads. */
+  readonly settings: Readonly<Record<string, unknown>>;
+}

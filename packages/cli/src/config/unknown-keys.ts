@@ -1,0 +1,103 @@
+/** Warnings about keys that nothing reads: most are typing errors, some are left over from older versions. */
+import { nearest } from '../text/nearest.ts';
+import { configSchema, databaseSchema, replicaSchema, replicaSettings, snapshotSchema } from './schema.ts';
+
+export interface UnknownKey {
+  readonly path: readonly PropertyKey[];
+  /** A sentence for the user. */
+  readonly message: string;
+}
+
+type Keys = readonly string[];
+
+const ROOT = Object.keys(configSchema.shape);
+const DATABASE = Object.keys(databaseSchema.shape);
+const REPLICA = Object.keys(replicaSchema.shape);
+const SNAPSHOT = Object.keys(snapshotSchema.shape);
+
+const SECTIONS: Readonly<Record<string, Keys>> = {
+  socket: ['enabled', 'path', 'permissions'],
+  snapshot: SNAPSHOT,
+  validation: ['interval'],
+  retention: ['enabled'],
+  logging: ['level', 'type', 'stderr', 'source'],
+  age: ['identities', 'recipients'],
+};
+
+/** Keys of Litestream 0.3 that 0.5 has no use for. */
+const OLD: Readonly<Record<string, string>> = {
+  retention: 'use snapshot.retention',
+  'retention-check-interval': 'retention is checked after each snapshot',
+  'snapshot-interval': 'use snapshot.interval',
+  'max-checkpoint-page-count': 'use truncate-page-n',
+  'shadow-retention-count': 'there is no shadow WAL any more',
+  'wal-retention': 'use l0-retention',
+  'persist-snapshots': 'snapshots are always kept on the replica',
+};
+
+/** @param isBuiltIn Is this replica type one of ours? Others may have keys that only their plugin knows. */
+export function unknownKeys(config: unknown, isBuiltIn: (replica: Record<string, unknown>) => boolean): UnknownKey[] {
+  const found: UnknownKey[] = [];
+  section(config, [], ROOT);
+  if (!isRecord(config)) return found;
+  for (const name of ['socket', 'snapshot', 'validation', 'retention', 'logging', 'age']) section(config[name], [name]);
+  each(config['levels'], ['levels'], (level, path) => section(level, path, ['interval']));
+  each(config['dbs'], ['dbs'], (database, path) => {
+    section(database, path, DATABASE);
+    section(database['snapshot'], [...path, 'snapshot']);
+    replica(database['replica'], [...path, 'replica']);
+    each(database['replicas'], [...path, 'replicas'], replica);
+  });
+  return found;
+
+  function replica(value: unknown, path: readonly PropertyKey[]): void {
+    if (!isRecord(value) || !isBuiltIn(value)) return;
+    section(value, path, REPLICA);
+    section(value['age'], [...path, 'age']);
+  }
+
+  function section(value: unknown, path: readonly PropertyKey[], keys = SECTIONS[String(path.at(-1))] ?? []): void {
+    if (!isRecord(value)) return;
+    for (const key of Object.keys(value)) {
+      if (!keys.includes(key)) found.push({ path: [...path, key], message: describe([...path, key], keys) });
+    }
+  }
+}
+
+function describe(path: readonly PropertyKey[], keys: Keys): string {
+  const key = String(path.at(-1));
+  const name = formatPath(path);
+  const meant = nearest(key, keys);
+  if (meant !== undefined) return `unknown key ${name}: did you mean ${meant}?`;
+  const instead = OLD[key];
+  if (instead !== undefined) return `key ${name} is no longer used: ${instead}`;
+  if (path.length > 1 && (ROOT.includes(key) || DATABASE.includes(key) || Object.hasOwn(replicaSettings, key))) {
+    return `unknown key ${name}: it belongs in another place, check the indentation`;
+  }
+  return `unknown key ${name}: it is ignored`;
+}
+
+/** `dbs[0].replica.sync-interval`. */
+export function formatPath(path: readonly PropertyKey[]): string {
+  let text = '';
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`;
+    else text += text === '' ? String(part) : `.${String(part)}`;
+  }
+  return text;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function each(
+  value: unknown,
+  path: readonly PropertyKey[],
+  visit: (item: Record<string, unknown>, path: readonly PropertyKey[]) => void,
+): void {
+  if (!Array.isArray(value)) return;
+  for (const [index, item] of value.entries()) {
+    if (isRecord(item)) visit(item, [...path, index]);
+  }
+}

@@ -1,0 +1,73 @@
+/** YAML as people write it for Litestream: version 1.1, repeated keys (the last one counts), every place remembered. */
+import { LitestreamError } from '@litestream/core';
+import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml';
+import type { Document, Node } from 'yaml';
+import { BOOLEAN_KEYS, INTEGER_KEYS } from './keys.ts';
+
+export interface YamlConfig {
+  /** Plain objects, arrays and scalars. Scalars of text keys are the text as written. */
+  readonly value: unknown;
+  /** `file:line:column` of the node at this path, or of the nearest one around it that exists. */
+  readonly where: (path: readonly PropertyKey[]) => string;
+}
+
+/** @param file Name for messages. */
+export function parseYaml(text: string, file: string): YamlConfig {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    version: '1.1',
+    uniqueKeys: false,
+    merge: true,
+    prettyErrors: false,
+    lineCounter: lines,
+    logLevel: 'error',
+  });
+  const place = (offset: number): string => {
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const [error] = document.errors;
+  if (error !== undefined) {
+    throw new LitestreamError(`${place(error.pos[0])}: not valid YAML: ${error.message}`, {
+      code: 'CONFIG_INVALID',
+      hint: 'Check the indentation, colons and quotes around that place.',
+    });
+  }
+  return {
+    value: plain(document.contents, undefined, document),
+    where: (path) => {
+      for (let length = path.length; length >= 0; length -= 1) {
+        const node =
+          length === 0 ? document.contents : (document.getIn(path.slice(0, length), true) as Node | undefined);
+        if (node?.range) return place(node.range[0]);
+      }
+      return file;
+    },
+  };
+}
+
+function plain(node: unknown, key: string | undefined, document: Document): unknown {
+  if (isAlias(node)) return plain(node.resolve(document), key, document);
+  if (isSeq(node)) return node.items.map((item) => plain(item, key, document));
+  if (isMap(node)) {
+    const entries: Record<string, unknown> = {};
+    for (const { key: keyNode, value } of node.items) {
+      const name = isScalar(keyNode) ? (keyNode.source ?? String(keyNode.value)) : String(keyNode);
+      const item = plain(value, name, document);
+      if (name === '<<') Object.assign(entries, merged(item), entries);
+      // An empty section (`snapshot:` and nothing below) says nothing, so it does not take a default away.
+      else if (item !== null) entries[name] = item;
+    }
+    return entries;
+  }
+  if (!isScalar(node)) return null;
+  if (typeof node.value === 'number' || typeof node.value === 'boolean') {
+    const natural = key === undefined || BOOLEAN_KEYS.has(key) || INTEGER_KEYS.has(key);
+    return natural ? node.value : (node.source ?? String(node.value));
+  }
+  return node.value;
+}
+
+function merged(value: unknown): unknown {
+  return Array.isArray(value) ? Object.assign({}, ...value.toReversed()) : value;
+}

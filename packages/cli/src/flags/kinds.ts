@@ -1,0 +1,124 @@
+import { parseTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import { parseDuration } from '../units/duration.ts';
+
+/** How a flag's text becomes a value. `parse` throws an `Error` whose message ends the sentence `invalid value …:`. */
+export interface FlagKind<T> {
+  readonly parse: (text: string) => T;
+  readonly initial: T;
+  /** Stands for the value in help. Flags without one are switches and take no argument. */
+  readonly placeholder?: string | undefined;
+}
+
+export function text(placeholder: string): FlagKind<string | undefined> {
+  return { placeholder, initial: undefined, parse: (value) => value };
+}
+
+/** May be given more than once. */
+export interface ListKind extends FlagKind<readonly string[]> {
+  readonly repeated: true;
+}
+
+export function list(placeholder: string): ListKind {
+  return { placeholder, initial: [], repeated: true, parse: (value) => [value] };
+}
+
+export function flag(): FlagKind<boolean> {
+  return {
+    initial: false,
+    parse: (value) => {
+      if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(value)) return true;
+      if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(value)) return false;
+      throw new Error('parse error');
+    },
+  };
+}
+
+export function integer<T extends number | undefined>(
+  placeholder: string,
+  initial: T,
+  min: number,
+): FlagKind<T | number> {
+  return {
+    placeholder,
+    initial,
+    parse: (value) => {
+      const number = /^[-+]?\d+$/.test(value) ? Number(value) : Number.NaN;
+      if (!Number.isSafeInteger(number)) throw new Error('parse error');
+      if (number < min) throw new Error(`must be at least ${min}`);
+      return number;
+    },
+  };
+}
+
+/** A duration in Go's notation, above zero; the value is in milliseconds. */
+export function duration(placeholder: string, initialMs: number): FlagKind<number> {
+  return {
+    placeholder,
+    initial: initialMs,
+    parse: (value) => {
+      const durationMs = parseDuration(value);
+      if (durationMs === undefined) throw new Error('parse error, write it like 500ms, 30s or 1h30m');
+      if (durationMs <= 0) throw new Error('must be greater than 0');
+      return durationMs;
+    },
+  };
+}
+
+export function txid(placeholder: string): FlagKind<TXID | undefined> {
+  return {
+    placeholder,
+    initial: undefined,
+    parse: (value) => {
+      if (!/^[0-9a-f]{16}$/i.test(value)) throw new Error('invalid txid format, it has 16 hex digits');
+      return parseTxid(value.toLowerCase());
+    },
+  };
+}
+
+/** One of these words. */
+export function oneOf<const T extends string, const I extends T | undefined>(
+  placeholder: string,
+  words: readonly T[],
+  initial: I,
+): FlagKind<T | I> {
+  return {
+    placeholder,
+    initial,
+    parse: (value) => {
+      const found = words.find((word) => word === value);
+      if (found === undefined) throw new Error(`must be one of ${words.join(', ')}`);
+      return found;
+    },
+  };
+}
+
+/** A compaction level, or all of them. */
+export function level(placeholder: string): FlagKind<number | 'all'> {
+  return {
+    placeholder,
+    initial: 0,
+    parse: (value) => {
+      if (value === 'all') return 'all';
+      if (!/^[-+]?\d+$/.test(value)) throw new Error('invalid level: must be 0-9 or "all"');
+      if (!/^\+?0*\d$/.test(value)) throw new Error('level must be between 0 and 9');
+      return Number(value);
+    },
+  };
+}
+
+/** A point in time, RFC 3339. */
+export function timestamp(placeholder: string): FlagKind<Date | undefined> {
+  const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)$/;
+  return {
+    placeholder,
+    initial: undefined,
+    parse: (value) => {
+      const date = new Date(form.test(value) ? value : Number.NaN);
+      if (Number.isNaN(date.getTime())) {
+        throw new Error('must be an RFC 3339 time such as 2000-01-01T00:00:00Z');
+      }
+      return date;
+    },
+  };
+}

@@ -1,0 +1,71 @@
+/** One line of log in each of the three formats of the `logging.type` key. */
+import type { LogFields } from '@litestream/core';
+import { quoteIfNeeded } from './quote.ts';
+import { fieldJson, fieldText, formatTime } from './value.ts';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_TYPES = ['text', 'json', 'pretty'] as const;
+export type LogType = (typeof LOG_TYPES)[number];
+
+export interface LogRecord {
+  readonly time: Date;
+  readonly level: LogLevel;
+  readonly message: string;
+  /** `file:line` of the caller, where asked for. */
+  readonly source?: { readonly file: string; readonly line: number } | undefined;
+  readonly fields: LogFields;
+}
+
+/** `time=… level=INFO msg="initialized db" path=/app.db`: slog's text format. */
+export function formatText({ time, level, message, source, fields }: LogRecord): string {
+  let line = `time=${formatTime(time)} level=${level.toUpperCase()}`;
+  if (source !== undefined) line += ` source=${quoteIfNeeded(`${source.file}:${source.line}`)}`;
+  line += ` msg=${quoteIfNeeded(message)}`;
+  for (const [key, value] of Object.entries(fields)) {
+    line += ` ${quoteIfNeeded(key)}=${quoteIfNeeded(fieldText(key, value))}`;
+  }
+  return line;
+}
+
+/** One JSON object; fields with the name of a built-in key come after it, as slog writes them. */
+export function formatJson({ time, level, message, source, fields }: LogRecord): string {
+  const pairs: [string, unknown][] = [
+    ['time', formatTime(time)],
+    ['level', level.toUpperCase()],
+  ];
+  if (source !== undefined) pairs.push(['source', source]);
+  pairs.push(['msg', message], ...Object.entries(fields));
+  const body = pairs.map(([key, value]) => {
+    const json = JSON.stringify(fieldJson(key, value), fieldJson);
+    return `${JSON.stringify(key)}:${json}`;
+  });
+  return `{${body.join(',')}}`;
+}
+
+const SHORT_LEVEL: Readonly<Record<LogLevel, string>> = {
+  trace: 'TRC',
+  debug: 'DBG',
+  info: '\u001B[92mINF\u001B[0m',
+  warn: '\u001B[93mWRN\u001B[0m',
+  error: '\u001B[91mERR\u001B[0m',
+};
+
+/** `15:04:05 INF initialized db path=/app.db`, for eyes. */
+export function formatPretty({ time, level, message, source, fields }: LogRecord, colour: boolean): string {
+  const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
+    .map((n) => String(n).padStart(2, '0'))
+    .join(':');
+  let line = `${faint(clock)} ${SHORT_LEVEL[level]} `;
+  if (source !== undefined) line += `${faint(`${source.file}:${source.line}`)} `;
+  line += message;
+  for (const [key, value] of Object.entries(fields)) {
+    line += ` ${faint(`${quoteIfNeeded(key)}=`)}${quoteIfNeeded(fieldText(key, value))}`;
+  }
+  // oxlint-disable-next-line no-control-regex -- these are the escape sequences written above
+  return colour ? line : line.replaceAll(/\u001B\[\d+m/g, '');
+}
+
+function faint(text: string): string {
+  return `\u001B[2m${text}\u001B[0m`;
+}

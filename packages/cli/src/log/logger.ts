@@ -1,0 +1,59 @@
+import type { LogFields, Logger } from '@litestream/core';
+import { redact } from '../secrets.ts';
+import { LOG_LEVELS, formatJson, formatPretty, formatText } from './format.ts';
+import type { LogLevel, LogRecord, LogType } from './format.ts';
+
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly type: LogType;
+  /** Adds the place in the code that a line comes from. */
+  readonly source: boolean;
+  readonly colour: boolean;
+  /** Takes whole lines, without their end. */
+  readonly write: (line: string) => void;
+}
+
+/** A logger that prints lines of the chosen format, with known secrets blotted out. */
+export function createLogger(options: LoggerOptions, base: LogFields = {}): Logger {
+  const lowest = LOG_LEVELS.indexOf(options.level);
+  const at = (level: LogLevel): ((message: string, fields?: LogFields) => void) => {
+    if (LOG_LEVELS.indexOf(level) < lowest) return () => undefined;
+    return function log(message, fields) {
+      const record: LogRecord = {
+        time: new Date(),
+        level,
+        message,
+        source: options.source ? callerOf(log) : undefined,
+        fields: fields === undefined ? base : { ...base, ...fields },
+      };
+      options.write(redact(format(record)));
+    };
+  };
+  const format = (record: LogRecord): string => {
+    if (options.type === 'json') return formatJson(record);
+    return options.type === 'pretty' ? formatPretty(record, options.colour) : formatText(record);
+  };
+  return {
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (fields) => createLogger(options, { ...base, ...fields }),
+  };
+}
+
+/** `trace` … `error` in any case, `warning` too; undefined for anything else. */
+export function parseLogLevel(text: string): LogLevel | undefined {
+  const name = text.toLowerCase();
+  return name === 'warning' ? 'warn' : LOG_LEVELS.find((level) => level === name);
+}
+
+/** Where `inner` was called from: the file within its package, and the line. */
+function callerOf(inner: (message: string, fields?: LogFields) => void): LogRecord['source'] {
+  const holder: { stack?: string } = {};
+  Error.captureStackTrace(holder, inner);
+  const [, file, line] = /\(?(?:file:\/\/)?([^\s()]+):(\d+):\d+\)?$/m.exec(holder.stack ?? '') ?? [];
+  if (file === undefined) return undefined;
+  return { file: file.replace(/^.*\/(?:dist|src)\//, ''), line: Number(line) };
+}

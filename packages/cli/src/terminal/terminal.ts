@@ -1,0 +1,55 @@
+/** Where commands print. Results go to standard output, errors and advice to standard error. */
+import { writeSync } from 'node:fs';
+import { isatty } from 'node:tty';
+import { redact } from '../secrets.ts';
+
+export interface Terminal {
+  /** Prints a result as it is. */
+  out(text: string): void;
+  /** Prints a line on standard error, secrets blotted out. */
+  err(line: string): void;
+  /** Prints log lines to standard output, or to standard error. */
+  logLine(stderr: boolean): (line: string) => void;
+  readonly stdoutIsTty: boolean;
+  readonly stderrIsTty: boolean;
+  /** Columns of the terminal that standard error is, 80 where unknown. */
+  readonly columns: number;
+}
+
+const STDOUT = 1;
+const STDERR = 2;
+
+/** The process's own. A reader that went away is no error of ours: the rest of the output is dropped. */
+export const processTerminal: Terminal = {
+  out: (text) => writeAll(STDOUT, text),
+  err: (line) => writeAll(STDERR, `${redact(line)}\n`),
+  logLine: (stderr) => (line) => writeAll(stderr ? STDERR : STDOUT, `${line}\n`),
+  get stdoutIsTty() {
+    return isatty(STDOUT);
+  },
+  get stderrIsTty() {
+    return isatty(STDERR);
+  },
+  get columns() {
+    return process.stderr.columns ?? 80;
+  },
+};
+
+const closed = new Set<number>();
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+/** Synchronous, so that lines are whole and in order whatever ends the process next. */
+function writeAll(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let offset = 0; offset < bytes.length && !closed.has(descriptor);) {
+    try {
+      offset += writeSync(descriptor, bytes, offset);
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code;
+      // A pipe that somebody made non-blocking is full: its reader will make room.
+      if (code === 'EAGAIN') Atomics.wait(pause, 0, 0, 1);
+      else if (code === 'EPIPE' || code === 'EBADF' || code === 'EIO') closed.add(descriptor);
+      else throw error;
+    }
+  }
+}
