@@ -85,15 +85,6 @@ function addMiddleware(client: Sdk.S3Client, settings: S3Settings): void {
     { step: 'build', name: 'litestreamHeaders', priority: 'low' },
   );
   if (settings.requireContentMd5) addContentMd5(client, settings.endpoint !== undefined);
-  if (settings.unsignedAcceptEncoding) {
-    client.middlewareStack.add(
-      (next) => async (args) => {
-        delete (args.request as Request).headers['accept-encoding'];
-        return next(args);
-      },
-      { step: 'finalizeRequest', name: 'litestreamAcceptEncoding', priority: 'high' },
-    );
-  }
 }
 
 /** Batch deletes must carry a digest. Many compatible servers know only MD5, so the SDK's own CRC gives way to it. */
@@ -111,6 +102,7 @@ function addContentMd5(client: Sdk.S3Client, custom: boolean): void {
       }
       return next(args);
     },
-    { step: 'finalizeRequest', name: 'litestreamContentMd5', priority: 'high' },
+    // After the SDK's own checksum, before the signature.
+    { step: 'build', name: 'litestreamContentMd5', priority: 'low' },
   );
 }

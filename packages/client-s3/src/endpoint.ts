@@ -9,7 +9,6 @@ const LOCAL = [
   /\.local$/,
   /\.localhost$/,
 ];
-const GOOGLE_STORAGE = /^(?:[^.]+-)?storage(?:-[^.]+)?\.(?:[^.]+\.)*googleapis\.com$/;
 
 /** What a provider changes about the defaults. */
 export interface ProviderDefaults {
@@ -18,8 +17,6 @@ export interface ProviderDefaults {
   readonly concurrency?: number | undefined;
   /** Headers that every request carries. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** The provider's proxies rewrite Accept-Encoding, so it must stay out of the signature. */
-  readonly unsignedAcceptEncoding?: boolean | undefined;
 }
 
 /** `host` or `host:port` of an endpoint in lower case; empty if it is none, or carries credentials. */
@@ -54,17 +51,9 @@ export function providerDefaults(endpoint: string | undefined): ProviderDefaults
   if (bare === 's3.filebase.com' || bare.endsWith('.backblazeb2.com') || bare.endsWith('.supabase.co')) {
     return { forcePathStyle: true };
   }
-  if (isGoogleCloudStorage(bare)) return { unsignedAcceptEncoding: true };
   if (host !== bare && !/\.(amazonaws\.com|digitaloceanspaces\.com|scw\.cloud)$/.test(bare))
     return { forcePathStyle: true };
   return {};
-}
-
-/** Google's S3-compatible XML API, under its global, regional, mTLS and legacy host names; no lookalikes. */
-function isGoogleCloudStorage(host: string): boolean {
-  const labels = host.split('.');
-  if (!GOOGLE_STORAGE.test(host)) return false;
-  return labels.length === 3 || labels[1]?.split('-').includes('storage') === false;
 }
 
 function hostOf(text: string): string {

@@ -57,6 +57,7 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
   ]),
   ...retryable('TIMEOUT', ['RequestTimeout', 'RequestCanceled', 'TimeoutError']),
   ...retryable('UNAVAILABLE', [
+    'ConditionalRequestConflict',
     'InternalError',
     'ServiceUnavailable',
     'OperationAborted',

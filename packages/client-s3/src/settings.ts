@@ -23,7 +23,6 @@ export interface S3Settings {
   readonly concurrency: number;
   readonly metadataConcurrency: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly unsignedAcceptEncoding: boolean;
   /** Goes with every write. */
   readonly writeParams: WriteParams;
   /** Goes with every read and write of an object: empty, or the customer's key. */
@@ -65,7 +64,6 @@ export function resolveSettings(options: S3Options, env: Readonly<Record<string,
     concurrency: options.concurrency ?? provider.concurrency ?? 5,
     metadataConcurrency: options.metadataConcurrency ?? 50,
     headers: provider.headers ?? {},
-    unsignedAcceptEncoding: provider.unsignedAcceptEncoding ?? false,
     keyParams,
     writeParams: {
       ...keyParams,

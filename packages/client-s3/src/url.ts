@@ -22,16 +22,18 @@ export interface S3Host {
  */
 export function s3ConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   const host = /^arn:/i.test(url.host) ? { bucket: url.host, region: url.host.split(':')[3] } : parseHost(url.host);
-  const config: Record<string, unknown> = { ...host, path: url.path, ...Object.fromEntries(url.query) };
-  const endpoint = url.query.get('endpoint') ?? '';
-  if (endpoint === '') return config;
+  const query = new Map([...url.query].map(([name, value]) => [kebab(name), value]));
+  const endpoint = query.get('endpoint') ?? '';
   // An endpoint of one's own is nearly always a server that knows only path style.
-  return {
-    ...config,
-    forcePathStyle: true,
-    ...Object.fromEntries(url.query),
-    endpoint: ensureEndpointScheme(endpoint),
-  };
+  const own = endpoint === '' ? {} : { endpoint: ensureEndpointScheme(endpoint), forcePathStyle: true };
+  const implied = Object.entries({ ...host, ...own, path: url.path }).map(([name, value]) => [kebab(name), value]);
+  const { endpoint: _, ...rest } = Object.fromEntries(query);
+  return { ...Object.fromEntries(implied), ...rest };
+}
+
+/** Names as YAML spells them, so that a URL and the config beside it never hold one option under two names. */
+function kebab(name: string): string {
+  return name.replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
 }
 
 /** Bucket, region, endpoint and addressing that the host of a URL stands for. */
