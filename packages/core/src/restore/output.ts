@@ -54,6 +54,8 @@ export class Output {
   readonly #handle: FileHandle;
   readonly #overwrite: boolean;
   #state: 'open' | 'done' = 'open';
+  #flushing: Promise<void> | undefined;
+  #flushFailure: { readonly error: unknown } | undefined;
 
   private constructor(path: string, handle: FileHandle, overwrite: boolean) {
     this.path = path;
@@ -88,8 +90,23 @@ export class Output {
     }
   }
 
+  /** Starts to write back what is there by now, so that `sync` has less to wait for. Its failure is that of `sync`. */
+  flush(): void {
+    this.#flushing ??= this.#handle
+      .datasync()
+      .catch((error: unknown) => {
+        this.#flushFailure ??= { error };
+      })
+      .finally(() => {
+        this.#flushing = undefined;
+      });
+  }
+
   async sync(): Promise<void> {
     try {
+      await this.#flushing;
+      // The kernel reports a failed write-back once, to whoever syncs first.
+      if (this.#flushFailure !== undefined) throw this.#flushFailure.error;
       await this.#handle.sync();
     } catch (error) {
       throw fault(this.temporaryPath, error);
@@ -128,6 +145,7 @@ export class Output {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'done') return;
     this.#state = 'done';
+    await this.#flushing;
     await this.#handle.close();
     await rm(this.temporaryPath, { force: true });
   }

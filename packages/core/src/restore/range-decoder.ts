@@ -1,6 +1,7 @@
 /** Decodes a range of frames and writes the pages it owns: the inner loop of a restore, on whichever thread. */
 import { openSync, closeSync, readSync, writeSync } from 'node:fs';
 import { kernel, LtxError } from '@litestream/ltx';
+import type { WriteLock } from './write-lock.ts';
 import type { RangeResult, RangeTask } from './range-task.ts';
 
 /** Decoded bytes of one kernel call: large enough to amortise it, small enough to stay in cache. */
@@ -15,6 +16,12 @@ export class RangeDecoder {
   #buffer = new Uint8Array(0);
   #path: string | undefined;
   #descriptor = -1;
+  readonly #lock: WriteLock | undefined;
+
+  /** `lock`: taken around every write, where other threads write to the same output. */
+  constructor(lock?: WriteLock) {
+    this.#lock = lock;
+  }
 
   decode(task: RangeTask): RangeResult {
     const frames = task.source instanceof Uint8Array ? task.source : this.#read(task.source);
@@ -36,7 +43,10 @@ export class RangeDecoder {
         crcLength += pageSize + (((frames[offset + 5] ?? 0) & PAGE_FLAG_SIZE) === 0 ? 6 : 10);
         offset += batch.sizes[index] ?? 0;
       }
-      pagesWritten += writeOwned(task, done, batch.count, batch.pages);
+      const { pages } = batch;
+      const write = (): void => void (pagesWritten += writeOwned(task, done, batch.count, pages));
+      if (this.#lock === undefined) write();
+      else this.#lock.hold(write);
       if (task.withDatabaseChecksum) databaseChecksum ^= checksumOwned(task, done, batch.count, batch.pages);
       at += batch.consumed;
       done += batch.count;

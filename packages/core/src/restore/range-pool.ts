@@ -5,6 +5,7 @@ import { LtxError } from '@litestream/ltx';
 import type { LtxErrorCode } from '@litestream/ltx';
 import { RangeDecoder } from './range-decoder.ts';
 import type { RangeFailure, RangeResult, RangeTask, WorkerReply, WorkerRequest } from './range-task.ts';
+import { WriteLock } from './write-lock.ts';
 
 export interface RangePool extends AsyncDisposable {
   /** How many tasks can make progress at once. */
@@ -37,6 +38,7 @@ interface Pending {
 /** Decodes in worker threads, one range each at a time. Disposing it stops them all and waits for their end. */
 export class WorkerPool implements RangePool {
   readonly parallelism: number;
+  readonly #lock = new WriteLock();
   readonly #workers: Worker[];
   readonly #idle: Worker[];
   readonly #queue: Pending[] = [];
@@ -53,7 +55,7 @@ export class WorkerPool implements RangePool {
   }
 
   #start(url: URL): Worker {
-    const worker = new Worker(url, { name: 'litestream-restore' });
+    const worker = new Worker(url, { name: 'litestream-restore', workerData: this.#lock.buffer });
     worker.on('message', (reply: WorkerReply) => this.#settle(worker, reply));
     worker.on('error', (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
     worker.on('exit', () => this.#fail(new Error('a restore worker ended early')));

@@ -1,10 +1,11 @@
 /** A worker of a restore: decodes and writes one range after the other. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { isLtxError } from '@litestream/ltx';
 import { RangeDecoder } from './range-decoder.ts';
+import { WriteLock } from './write-lock.ts';
 import type { RangeFailure, WorkerReply, WorkerRequest } from './range-task.ts';
 
-const decoder = new RangeDecoder();
+const decoder = new RangeDecoder(new WriteLock(workerData as SharedArrayBuffer));
 const port = parentPort;
 if (port === null) throw new Error('restore-worker runs as a worker thread');
 

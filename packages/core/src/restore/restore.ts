@@ -60,6 +60,8 @@ export interface RestoreResult {
 
 const PLAN_COUNT_MAX = 3;
 const PARALLELISM_DEFAULT_MAX = 4;
+/** How often the output is written back while it grows: the disk then works beside the workers, not after them. */
+const FLUSH_COUNT = 4;
 /** Below this many bytes of input, starting workers takes longer than they save. */
 const INLINE_INPUT_SIZE_MAX = 2 << 20;
 
@@ -135,6 +137,7 @@ async function writePlan(
   const bytesTotal = inputSizeOf(plan);
   await using pool = poolFor(bytesTotal, options.parallelism);
   let bytesDone = 0;
+  let bytesFlushed = 0;
   let pagesDone = 0;
   return await writeDatabase({
     client,
@@ -146,6 +149,10 @@ async function writePlan(
     onRange(inputSize, pagesWritten) {
       bytesDone += inputSize;
       pagesDone += pagesWritten;
+      if (bytesDone - bytesFlushed > bytesTotal / FLUSH_COUNT && bytesTotal > INLINE_INPUT_SIZE_MAX) {
+        bytesFlushed = bytesDone;
+        output.flush();
+      }
       options.onProgress?.({ phase: 'write', bytesDone, bytesTotal, pagesDone });
     },
   });
