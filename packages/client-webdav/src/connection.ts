@@ -1,0 +1,173 @@
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import type { Readable } from 'node:stream';
+
+import { loadSdk } from '@litestream/core';
+import type { DAVResult, FileStat, WebDAVClient } from 'webdav';
+
+import { WebdavStatusError } from './errors.ts';
+import type { WebdavOptions } from './options.ts';
+
+const SOCKETS_MAX = 16;
+
+export interface WebdavRequest {
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: Readable | string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface WebdavResponse {
+  readonly status: number;
+  header(name: string): string | undefined;
+  readonly body: Readable;
+  text(): Promise<string>;
+}
+
+/** The SDK, its login and its sockets. Paths are absolute and not encoded; they lie under the configured URL. */
+export class WebdavConnection {
+  readonly #client: WebDAVClient;
+  readonly #baseUrl: string;
+  readonly #agents: readonly [HttpAgent, HttpsAgent];
+  readonly #parse: (text: string) => Promise<FileStat[]>;
+  /** The login is Digest, whose one-time number may be refused and replaced at any request. */
+  readonly digest: boolean;
+
+  /** Loads the SDK, finds out how the server wants the password, and that it takes it. */
+  static async open(options: WebdavOptions, signal?: AbortSignal): Promise<WebdavConnection> {
+    const sdk = await loadSdk('webdav', () => import('webdav'));
+    const { url, username, password } = splitUrl(options);
+    const agents: [HttpAgent, HttpsAgent] = [
+      new HttpAgent({ keepAlive: true, maxSockets: SOCKETS_MAX }),
+      new HttpsAgent({ keepAlive: true, maxSockets: SOCKETS_MAX, rejectUnauthorized: options.skipVerify !== true }),
+    ];
+    const common = { httpAgent: agents[0], httpsAgent: agents[1] };
+    const parse = async (text: string): Promise<FileStat[]> => {
+      const result: DAVResult = await sdk.parseXML(text, {
+        attributeNamePrefix: '@',
+        attributeParsers: [],
+        tagParsers: [],
+        // The default limit on entities is there for hostile documents, and a folder of thousands of files passes it.
+        entityDecoder: { limit: {} },
+      });
+      return result.multistatus.response.flatMap(({ href, propstat }) =>
+        propstat?.prop === undefined ? [] : [sdk.prepareFileFromProps(propstat.prop, decodeURIComponent(href))],
+      );
+    };
+    const bare = new WebdavConnection(sdk.createClient(url, common), url, agents, parse, false);
+    try {
+      const challenge = await bare.#probe(signal);
+      if (username === undefined) {
+        if (challenge !== undefined) throw new WebdavStatusError('PROPFIND', 401);
+        return bare;
+      }
+      const digest = /\bdigest\b/i.test(challenge ?? '') && !/\bbasic\b/i.test(challenge ?? '');
+      const authType = (digest ? 'digest' : 'password') as NonNullable<
+        Parameters<typeof sdk.createClient>[1]
+      >['authType'];
+      const client = sdk.createClient(url, {
+        ...common,
+        username,
+        password: password ?? '',
+        ...(authType === undefined ? {} : { authType }),
+      });
+      const opened = new WebdavConnection(client, url, agents, parse, digest);
+      if ((await opened.#probe(signal)) !== undefined) throw new WebdavStatusError('PROPFIND', 401);
+      return opened;
+    } catch (error) {
+      bare.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    client: WebDAVClient,
+    baseUrl: string,
+    agents: readonly [HttpAgent, HttpsAgent],
+    parse: (text: string) => Promise<FileStat[]>,
+    digest: boolean,
+  ) {
+    this.#client = client;
+    this.#baseUrl = baseUrl;
+    this.#agents = agents;
+    this.#parse = parse;
+    this.digest = digest;
+  }
+
+  /** One request. Statuses of 400 and more reject with `WebdavStatusError`, but for those in `allowed`. */
+  async request(
+    method: string,
+    path: string,
+    options: WebdavRequest = {},
+    allowed: readonly number[] = [],
+  ): Promise<WebdavResponse> {
+    let response;
+    try {
+      response = await this.#client.customRequest(path, {
+        method,
+        headers: { ...options.headers },
+        ...(options.body === undefined ? {} : { data: options.body }),
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+    } catch (error) {
+      // The SDK attaches the whole response; it must be read or dropped, or its socket stays taken.
+      response = (error as { response?: Awaited<ReturnType<WebDAVClient['customRequest']>> }).response;
+      if (response === undefined) throw error;
+    }
+    const { body } = response as unknown as { body: Readable };
+    const { status, headers } = response;
+    // Under Digest the SDK hands 401 on as if all were well.
+    if (status >= 400 && !allowed.includes(status)) {
+      body.destroy();
+      throw new WebdavStatusError(method, status);
+    }
+    return { status, body, header: (name) => headers.get(name) ?? undefined, text: () => response.text() };
+  }
+
+  /** A request whose answer is only its status. */
+  async call(
+    method: string,
+    path: string,
+    options: WebdavRequest = {},
+    allowed: readonly number[] = [],
+  ): Promise<number> {
+    const response = await this.request(method, path, options, allowed);
+    await response.text();
+    return response.status;
+  }
+
+  /** A folder and what lies directly in it. `undefined` if there is no such folder. */
+  async list(path: string, signal?: AbortSignal): Promise<FileStat[] | undefined> {
+    const headers = { Depth: '1', Accept: 'text/xml,application/xml' };
+    const response = await this.request('PROPFIND', `${path}/`, { headers, signal }, [404]);
+    const text = await response.text();
+    if (response.status === 404) return undefined;
+    if (response.status !== 207) throw new WebdavStatusError('PROPFIND', response.status);
+    return this.#parse(text);
+  }
+
+  /** The URL of a path, for a Destination header. */
+  urlOf(path: string): string {
+    return this.#baseUrl + path.split('/').map(encodeURIComponent).join('/');
+  }
+
+  close(): void {
+    for (const agent of this.#agents) agent.destroy();
+  }
+
+  /** The server's challenge if it refuses this login, `undefined` if it takes it. */
+  async #probe(signal?: AbortSignal): Promise<string | undefined> {
+    const response = await this.request('PROPFIND', '/', { headers: { Depth: '0' }, signal }, [401, 404]);
+    await response.text();
+    return response.status === 401 ? (response.header('www-authenticate') ?? '') : undefined;
+  }
+}
+
+/** The HTTP library refuses URLs with a login in them. */
+function splitUrl(options: WebdavOptions): { url: string; username: string | undefined; password: string | undefined } {
+  const url = new URL(options.url);
+  const username = options.username ?? (url.username === '' ? undefined : decodeURIComponent(url.username));
+  const password = options.password ?? (url.password === '' ? undefined : decodeURIComponent(url.password));
+  url.username = '';
+  url.password = '';
+  return { url: url.href.replace(/\/+$/, ''), username, password };
+}

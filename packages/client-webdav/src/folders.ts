@@ -1,0 +1,52 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { WebdavConnection } from './connection.ts';
+import { WebdavStatusError } from './errors.ts';
+
+const ATTEMPTS = 6;
+
+/** Makes collections, each once: callers that need the same one wait for the same request. */
+export class WebdavFolders {
+  readonly #connection: WebdavConnection;
+  readonly #made = new Map<string, Promise<void>>();
+
+  constructor(connection: WebdavConnection) {
+    this.#connection = connection;
+  }
+
+  /** Makes a collection and those above it, unless it is known to be there. */
+  ensure(path: string): Promise<void> {
+    let made = this.#made.get(path);
+    if (made === undefined) {
+      made = this.#make(path).catch((error: unknown) => {
+        this.#made.delete(path);
+        throw error;
+      });
+      this.#made.set(path, made);
+    }
+    return made;
+  }
+
+  /** What was known is wrong: someone removed a collection. */
+  forget(): void {
+    this.#made.clear();
+  }
+
+  async #make(path: string): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      const status = await this.#connection.call('MKCOL', `${path}/`, {}, [403, 404, 405, 409, 423, 500]);
+      // 405 is the protocol's word for "exists" (RFC 4918, section 9.3.1).
+      if (status < 300 || status === 405) return;
+      const parent = path.slice(0, path.lastIndexOf('/'));
+      if ((status === 409 || status === 404) && parent !== '') await this.ensure(parent);
+      // Apache answers 403, others 423 or 500, if another client makes the same collection at this moment.
+      else if (await this.#exists(path)) return;
+      if (attempt === ATTEMPTS) throw new WebdavStatusError('MKCOL', status);
+      await sleep(20 * 2 ** attempt);
+    }
+  }
+
+  async #exists(path: string): Promise<boolean> {
+    return (await this.#connection.call('PROPFIND', `${path}/`, { headers: { Depth: '0' } }, [403, 404])) === 207;
+  }
+}

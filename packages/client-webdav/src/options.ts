@@ -1,0 +1,12 @@
+/** Where a WebDAV replica lives and how to get in. */
+export interface WebdavOptions {
+  /** The collection everything lies under: `https://host:port/remote.php/dav/files/me`. It must exist. */
+  readonly url: string;
+  readonly username?: string | undefined;
+  /** Sent as Basic or Digest, whichever the server asks for. */
+  readonly password?: string | undefined;
+  /** Folder of the replica under `url`. Made if it does not exist. */
+  readonly path?: string | undefined;
+  /** Trust any TLS certificate. Default false. */
+  readonly skipVerify?: boolean | undefined;
+}

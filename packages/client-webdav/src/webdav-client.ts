@@ -1,0 +1,197 @@
+import { posix } from 'node:path';
+
+import { ltxObjectName, parseLtxObjectName, raceAbort, settleAborted } from '@litestream/core';
+import type {
+  Body,
+  Capabilities,
+  ErrorClass,
+  LtxFileBody,
+  LtxFileInfo,
+  LtxFileRef,
+  Op,
+  ReplicaClient,
+} from '@litestream/core';
+
+import { WebdavConnection } from './connection.ts';
+import { download } from './download.ts';
+import { classifyWebdavError, webdavError } from './errors.ts';
+import { WebdavFolders } from './folders.ts';
+import type { WebdavOptions } from './options.ts';
+import { TEMPORARY, upload } from './upload.ts';
+
+/** An aborted upload gets this long to remove its temporary file. */
+const CLEANUP_MS = 2_000;
+const DELETES_IN_FLIGHT = 8;
+
+/**
+ * A replica on a WebDAV server: `<path>/ltx/<level>/<min>-<max>.ltx`. The protocol keeps no time but the server's own. A
+ * file is sent under a temporary name and moved in place when it is complete.
+ */
+export class WebdavReplicaClient implements ReplicaClient {
+  readonly type = 'webdav';
+  readonly capabilities: Capabilities = { timestamps: 'none' };
+
+  readonly #options: WebdavOptions;
+  readonly #root: string;
+  #opened: Promise<{ connection: WebdavConnection; folders: WebdavFolders }> | undefined;
+
+  constructor(options: WebdavOptions) {
+    this.#options = options;
+    this.#root = posix.join('/', options.path ?? '', 'ltx');
+  }
+
+  async init(options?: Op): Promise<void> {
+    await this.#run('connect to the WebDAV server', undefined, options?.signal, async () => undefined);
+  }
+
+  async *ltxFiles(level: number, query?: { seek?: bigint | undefined } & Op): AsyncIterable<LtxFileInfo> {
+    const folder = this.#folder(level);
+    const signal = query?.signal;
+    const entries = await this.#run('list a level', folder, signal, ({ connection }) =>
+      connection.list(folder, signal),
+    );
+    const seek = query?.seek ?? 0n;
+    const files = (entries ?? []).flatMap(({ basename, size, lastmod, type }): LtxFileInfo[] => {
+      const txids = type === 'file' ? parseLtxObjectName(basename) : undefined;
+      if (txids === undefined || txids.minTxid < seek) return [];
+      return [{ level, ...txids, size, timestamp: new Date(lastmod) }];
+    });
+    yield* files.sort(ascending);
+  }
+
+  async openLtxFile(
+    file: LtxFileRef,
+    range: { offset?: number | undefined; size?: number | undefined } & Op = {},
+  ): Promise<LtxFileBody> {
+    const path = this.#file(file);
+    return this.#run('read a file', path, range.signal, ({ connection }) => download(connection, path, range));
+  }
+
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
+    const path = this.#file(file);
+    const signal = options?.signal;
+    const size = await this.#run(
+      'write a file',
+      path,
+      signal,
+      ({ connection, folders }) => upload(connection, folders, path, body, signal),
+      CLEANUP_MS,
+    );
+    const { level, minTxid, maxTxid, timestamp } = file;
+    return { level, minTxid, maxTxid, size, timestamp };
+  }
+
+  async deleteLtxFiles(files: readonly LtxFileRef[], options?: Op): Promise<void> {
+    const paths = files.map((file) => this.#file(file));
+    await this.#run('delete files', paths[0], options?.signal, ({ connection }) =>
+      removeAll(connection, paths, options?.signal),
+    );
+  }
+
+  /** A folder that holds nothing but our files goes as a whole; one with others in it loses only ours. */
+  async deleteAll(options?: Op): Promise<void> {
+    const signal = options?.signal;
+    await this.#run('delete the replica', this.#root, signal, async ({ connection, folders }) => {
+      folders.forget();
+      const levels = await children(connection, this.#root, signal);
+      let whole = true;
+      for (const { basename, type } of levels) {
+        const ours = type === 'directory' && /^\d+$/.test(basename);
+        whole = ours && (await clear(connection, posix.join(this.#root, basename), signal)) && whole;
+      }
+      if (whole) await remove(connection, `${this.#root}/`, signal);
+    });
+  }
+
+  classify(error: unknown): ErrorClass | undefined {
+    return classifyWebdavError(error);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const opened = this.#opened;
+    this.#opened = undefined;
+    const found = await opened?.catch(() => undefined);
+    found?.connection.close();
+  }
+
+  #folder(level: number): string {
+    return posix.join(this.#root, String(level));
+  }
+
+  #file(file: LtxFileRef): string {
+    return posix.join(this.#folder(file.level), ltxObjectName(file));
+  }
+
+  async #run<T>(
+    doing: string,
+    object: string | undefined,
+    signal: AbortSignal | undefined,
+    work: (opened: { connection: WebdavConnection; folders: WebdavFolders }) => Promise<T>,
+    graceMs = 0,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    try {
+      return await settleAborted(work(await raceAbort(this.#open(), signal)), signal, graceMs);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw webdavError(error, doing, object);
+    }
+  }
+
+  /** Connected on first use; tried anew after it failed. */
+  #open(): Promise<{ connection: WebdavConnection; folders: WebdavFolders }> {
+    this.#opened ??= WebdavConnection.open(this.#options).then(
+      (connection) => ({ connection, folders: new WebdavFolders(connection) }),
+      (error: unknown) => {
+        this.#opened = undefined;
+        throw error;
+      },
+    );
+    return this.#opened;
+  }
+}
+
+interface Entry {
+  readonly basename: string;
+  readonly type: 'file' | 'directory';
+}
+
+/** What lies in a folder; the listing names the folder itself, too. */
+async function children(connection: WebdavConnection, folder: string, signal?: AbortSignal): Promise<Entry[]> {
+  const entries = (await connection.list(folder, signal)) ?? [];
+  return entries.filter(({ filename }) => !filename.replace(/\/$/, '').endsWith(folder));
+}
+
+/** @returns whether the folder is gone */
+async function clear(connection: WebdavConnection, folder: string, signal?: AbortSignal): Promise<boolean> {
+  const entries = await children(connection, folder, signal);
+  const ours = entries.filter(
+    ({ basename, type }) => type === 'file' && (parseLtxObjectName(basename) !== undefined || TEMPORARY.test(basename)),
+  );
+  if (ours.length === entries.length) {
+    await remove(connection, `${folder}/`, signal);
+    return true;
+  }
+  const paths = ours.map(({ basename }) => posix.join(folder, basename));
+  await removeAll(connection, paths, signal);
+  return false;
+}
+
+async function removeAll(connection: WebdavConnection, paths: readonly string[], signal?: AbortSignal): Promise<void> {
+  for (let from = 0; from < paths.length; from += DELETES_IN_FLIGHT) {
+    signal?.throwIfAborted();
+    await Promise.all(paths.slice(from, from + DELETES_IN_FLIGHT).map((path) => remove(connection, path, signal)));
+  }
+}
+
+async function remove(connection: WebdavConnection, path: string, signal?: AbortSignal): Promise<void> {
+  const status = await connection.call('DELETE', path, { signal }, [404]);
+  // 207 says that parts of a folder could not be removed (RFC 4918, section 9.6.1).
+  if (status === 207) throw Object.assign(new Error('not everything could be deleted'), { status });
+}
+
+function ascending(a: LtxFileInfo, b: LtxFileInfo): number {
+  if (a.minTxid !== b.minTxid) return a.minTxid < b.minTxid ? -1 : 1;
+  if (a.maxTxid === b.maxTxid) return 0;
+  return a.maxTxid < b.maxTxid ? -1 : 1;
+}
