@@ -2,6 +2,7 @@
 import { formatLtxFilename, isLtxError } from '@litestream/ltx';
 import type { LtxFileRef } from '../client/contract.ts';
 import { isLitestreamError, LitestreamError } from '../error.ts';
+import type { LitestreamErrorCode } from '../error.ts';
 
 /** How a file is called in messages: its place under the replica's path. */
 export function ltxName(file: LtxFileRef): string {
@@ -29,13 +30,17 @@ export function checksumMismatch(name: string, what: string): LitestreamError {
   });
 }
 
-const FILE_CODES: Readonly<Record<string, 'NOT_FOUND' | 'PERMISSION_DENIED' | 'DISK_FULL'>> = {
+const FILE_CODES: Readonly<Record<string, LitestreamErrorCode>> = {
   ENOENT: 'NOT_FOUND',
   EACCES: 'PERMISSION_DENIED',
   EPERM: 'PERMISSION_DENIED',
   EROFS: 'PERMISSION_DENIED',
   ENOSPC: 'DISK_FULL',
   EDQUOT: 'DISK_FULL',
+  EEXIST: 'INVALID_ARGUMENT',
+  EISDIR: 'INVALID_ARGUMENT',
+  ENAMETOOLONG: 'INVALID_ARGUMENT',
+  ENOTDIR: 'INVALID_ARGUMENT',
 };
 
 /** Any failure while reading or writing `name`, as an error with a code. Errors that have one stay as they are. */

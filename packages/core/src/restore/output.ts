@@ -73,6 +73,8 @@ export class Output {
       await rm(temporaryPath, { force: true });
       return new Output(path, await open(temporaryPath, 'wx+'), overwrite);
     } catch (error) {
+      // Only a file made since the removal above can be in the way.
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST' && (await isFile(temporaryPath))) throw underWay(path);
       throw fault(temporaryPath, error);
     }
   }
@@ -115,8 +117,7 @@ export class Output {
 
   /** Moves the file to its place, durably. */
   async publish(): Promise<void> {
-    await this.#checkOwnership();
-    await this.#handle.close();
+    if (!(await this.#isOurs())) throw underWay(this.path);
     if (this.#overwrite) {
       for (const suffix of SIDECAR_SUFFIXES) await rm(this.path + suffix, { force: true });
     } else {
@@ -125,6 +126,7 @@ export class Output {
     try {
       await rename(this.temporaryPath, this.path);
       this.#state = 'done';
+      await this.#handle.close();
       await using folder = await open(dirname(this.path), 'r');
       await folder.sync();
     } catch (error) {
@@ -132,13 +134,10 @@ export class Output {
     }
   }
 
-  /** Another restore to the same output replaces the temporary file: whoever lost it must not move the other's. */
-  async #checkOwnership(): Promise<void> {
+  /** Another restore to the same output replaces the temporary file: whoever lost it must not touch the other's. */
+  async #isOurs(): Promise<boolean> {
     const [mine, there] = await Promise.all([this.#handle.stat(), lstat(this.temporaryPath).catch(() => undefined)]);
-    if (there?.ino === mine.ino && there.dev === mine.dev) return;
-    this.#state = 'done';
-    await this.#handle.close();
-    throw exists(`another restore to ${this.path} is under way`, this.path, 'Wait for it, or choose another output.');
+    return there?.ino === mine.ino && there.dev === mine.dev;
   }
 
   /** Removes the temporary file unless it has been moved to its place. */
@@ -146,9 +145,18 @@ export class Output {
     if (this.#state === 'done') return;
     this.#state = 'done';
     await this.#flushing;
+    const isOurs = await this.#isOurs();
     await this.#handle.close();
-    await rm(this.temporaryPath, { force: true });
+    if (isOurs) await rm(this.temporaryPath, { force: true });
   }
+}
+
+function underWay(path: string): LitestreamError {
+  return exists(`another restore to ${path} is under way`, path, 'Wait for it, or choose another output.');
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isFile() === true;
 }
 
 /** As upstream names it. */
