@@ -18,25 +18,29 @@ export async function* listFiles(
   prefix: string,
   options: Op & { start?: string | undefined },
 ): AsyncGenerator<File> {
-  let query: GetFilesOptions | null | undefined = {
+  let query: GetFilesOptions | undefined = {
     prefix,
+    // Each page's query has to say so anew: the one the SDK suggests as next would fetch all the rest at once.
     autoPaginate: false,
     ...(options.start === undefined ? {} : { startOffset: options.start }),
   };
-  while (query !== null && query !== undefined) {
-    const page: [File[], object | null | undefined, unknown] = await list(bucket, query, options.signal);
-    yield* page[0];
-    query = page[1] as GetFilesOptions | null;
+  while (query !== undefined) {
+    const { files, token }: Page = await list(bucket, query, options.signal);
+    yield* files;
+    query = token === undefined ? undefined : { ...query, pageToken: token };
   }
 }
 
-async function list(
-  bucket: Bucket,
-  query: GetFilesOptions,
-  signal: AbortSignal | undefined,
-): Promise<[File[], object | null | undefined, unknown]> {
+interface Page {
+  readonly files: readonly File[];
+  readonly token: string | undefined;
+}
+
+async function list(bucket: Bucket, query: GetFilesOptions, signal: AbortSignal | undefined): Promise<Page> {
   try {
-    return await raceAbort(bucket.getFiles(query), signal);
+    signal?.throwIfAborted();
+    const [files, , answer] = await raceAbort(bucket.getFiles(query), signal);
+    return { files, token: (answer as { nextPageToken?: string } | undefined)?.nextPageToken };
   } catch (error) {
     throw gcsError(error, query.prefix ?? '', signal);
   }

@@ -222,7 +222,7 @@ describe('listings and deletes', () => {
     expect(server.calls.map((call) => call.operation)).toEqual(['DeleteObjects', 'DeleteObjects', 'DeleteObjects']);
     expect(server.calls[0]?.headers).not.toHaveProperty('x-amz-checksum-crc32');
     expect(server.keys()).toEqual([]);
-  });
+  }, 30_000);
 
   test('deleteAll leaves neighbours and foreign objects', async () => {
     await using client = clientFor(server);
