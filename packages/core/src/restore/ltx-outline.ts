@@ -4,6 +4,7 @@ import type { LtxHeader } from '@litestream/ltx';
 import type { FrameRange, RangeLimits } from './index-reader.ts';
 import { readFrameRanges } from './index-reader.ts';
 import { corrupt, fault } from './ltx-fault.ts';
+import { WHOLE_SIZE_MAX_REMOTE } from './ltx-source.ts';
 import type { LtxSource } from './ltx-source.ts';
 
 /** Zero header, empty index with its size, trailer: no file is shorter than this behind its header. */
@@ -11,9 +12,8 @@ const INDEX_SIZE_SIZE = 8;
 const TAIL_SIZE_MIN = PAGE_HEADER_SIZE + 1 + INDEX_SIZE_SIZE + TRAILER_SIZE;
 /** Read from the end of a file at once; holds the index of some 7,000 pages. */
 const TAIL_SIZE = 64 << 10;
-/** Files up to this size are read whole: with a request per read, that is cheaper than two. */
+/** As `WHOLE_SIZE_MAX_REMOTE`, for local files. */
 const WHOLE_SIZE_MAX = 256 << 10;
-const WHOLE_SIZE_MAX_REMOTE = 1 << 20;
 const INDEX_CHUNK_SIZE = 1 << 20;
 
 export interface LtxOutline {

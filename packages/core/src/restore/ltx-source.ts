@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
+import type { Spool } from './spool.ts';
 import { corrupt, fault, ltxName } from './ltx-fault.ts';
 
 export interface LtxSource {
@@ -16,9 +17,17 @@ export interface LtxSource {
   read(offset: number, size: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-export function ltxSource(client: ReplicaClient, info: LtxFileInfo, signal: AbortSignal): LtxSource {
+/** Files up to this size are read whole: with a request per read, that is cheaper than two. */
+export const WHOLE_SIZE_MAX_REMOTE: number = 1 << 20;
+
+export async function openLtxSource(
+  client: ReplicaClient,
+  info: LtxFileInfo,
+  { signal, spool }: { readonly signal: AbortSignal; readonly spool: Spool },
+): Promise<LtxSource> {
   const name = ltxName(info);
-  const path = client.localPath?.(info);
+  const needsCopy = client.capabilities.ranges === false && info.size > WHOLE_SIZE_MAX_REMOTE;
+  const path = client.localPath?.(info) ?? (needsCopy ? await spool.copy(client, info, signal) : undefined);
   const read = async (offset: number, size: number): Promise<Uint8Array<ArrayBuffer>> => {
     signal.throwIfAborted();
     try {

@@ -12,6 +12,7 @@ import { checkOutput, Output } from './output.ts';
 import { planRestore } from './plan.ts';
 import { InlinePool, WorkerPool } from './range-pool.ts';
 import type { RangePool } from './range-pool.ts';
+import { Spool } from './spool.ts';
 import { writeDatabase } from './write-database.ts';
 import type { WrittenDatabase } from './write-database.ts';
 
@@ -135,6 +136,7 @@ async function writePlan(
   options: RestoreOptions,
 ): Promise<WrittenDatabase> {
   const bytesTotal = inputSizeOf(plan);
+  await using spool = new Spool(output.temporaryPath);
   await using pool = poolFor(bytesTotal, options.parallelism);
   let bytesDone = 0;
   let bytesFlushed = 0;
@@ -145,6 +147,7 @@ async function writePlan(
     output: output.descriptor,
     truncate: (size) => output.truncate(size),
     pool,
+    spool,
     signal: options.signal ?? new AbortController().signal,
     onRange(inputSize, pagesWritten) {
       bytesDone += inputSize;

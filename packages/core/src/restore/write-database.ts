@@ -7,7 +7,8 @@ import type { FrameRange, RangeLimits } from './index-reader.ts';
 import { checksumMismatch, corrupt, fault } from './ltx-fault.ts';
 import { frameRanges, inMemory, readOutline } from './ltx-outline.ts';
 import type { LtxOutline, TailChecksum } from './ltx-outline.ts';
-import { ltxSource } from './ltx-source.ts';
+import { openLtxSource } from './ltx-source.ts';
+import type { Spool } from './spool.ts';
 import { PageClaims } from './page-claims.ts';
 import type { RangePool } from './range-pool.ts';
 import { TaskLimiter } from './task-limiter.ts';
@@ -20,6 +21,8 @@ export interface WriteOptions {
   readonly output: number;
   readonly truncate: (size: number) => Promise<void>;
   readonly pool: RangePool;
+  /** For copies of files that cannot be read by range. */
+  readonly spool: Spool;
   readonly signal: AbortSignal;
   /** Called with the bytes of input and the pages of output that one more range has settled. */
   readonly onRange: (inputSize: number, pagesWritten: number) => void;
@@ -77,11 +80,11 @@ class WriteRun {
 
   async execute(): Promise<WrittenDatabase> {
     try {
-      for await (const outline of this.#outlines()) await this.#addFile(outline);
+      for await (const outline of this.#outlines()) await this.#addFileOrStop(outline);
     } catch (error) {
-      this.#limiter.throwIfFailed();
       this.#stop.abort(error);
-      throw error;
+      // Whatever failed first has stopped the others.
+      throw this.#stop.signal.reason;
     } finally {
       // Even when a file is bad: nobody may write once this returns.
       await this.#limiter.settled();
@@ -92,20 +95,38 @@ class WriteRun {
 
   /** Newest first, a few read ahead. */
   async *#outlines(): AsyncGenerator<LtxOutline, void, undefined> {
-    const { client, plan } = this.#options;
+    const { client, plan, spool } = this.#options;
     const waiting = plan.toReversed();
     const ahead: Promise<LtxOutline>[] = [];
-    while (waiting.length > 0 || ahead.length > 0) {
-      while (ahead.length < READ_AHEAD_COUNT) {
-        const info = waiting.shift();
-        if (info === undefined) break;
-        const outline = readOutline(ltxSource(client, info, this.#signal));
-        // Its turn may never come, if a file before it is bad.
-        outline.catch(() => undefined);
-        ahead.push(outline);
+    try {
+      while (waiting.length > 0 || ahead.length > 0) {
+        while (ahead.length < READ_AHEAD_COUNT) {
+          const info = waiting.shift();
+          if (info === undefined) break;
+          const source = openLtxSource(client, info, { signal: this.#signal, spool });
+          const outline = source.then(readOutline);
+          // Its turn may never come, if a file before it is bad.
+          outline.catch(() => undefined);
+          ahead.push(outline);
+        }
+        const next = ahead.shift();
+        if (next !== undefined) yield await next;
       }
-      const next = ahead.shift();
-      if (next !== undefined) yield await next;
+    } catch (error) {
+      this.#stop.abort(error);
+      throw error;
+    } finally {
+      await Promise.allSettled(ahead);
+    }
+  }
+
+  /** Stops all reads before the failure gets further, so that nobody waits for them. */
+  async #addFileOrStop(outline: LtxOutline): Promise<void> {
+    try {
+      await this.#addFile(outline);
+    } catch (error) {
+      this.#stop.abort(error);
+      throw error;
     }
   }
 
@@ -129,13 +150,19 @@ class WriteRun {
       await this.#limiter.place();
       ranges.push(this.#limiter.run(this.#decode(outline, checksum, { ...range, owned, index })));
     }
-    void this.#limiter.follow(this.#verify(ranges, checksum, tail));
+    void this.#limiter.follow(this.#verify(ranges, checksum, tail, source.path));
   }
 
-  async #verify(ranges: readonly Promise<void>[], checksum: FileChecksum, tail: TailChecksum): Promise<void> {
+  async #verify(
+    ranges: readonly Promise<void>[],
+    checksum: FileChecksum,
+    tail: TailChecksum,
+    path?: string,
+  ): Promise<void> {
     await Promise.all(ranges);
     this.#limiter.throwIfFailed();
     checksum.verify(tail);
+    if (path !== undefined) await this.#options.spool.remove(path);
   }
 
   async #start(outline: LtxOutline): Promise<void> {
