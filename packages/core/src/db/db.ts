@@ -125,7 +125,8 @@ export class DB implements AsyncDisposable {
     await this.#mutex.run(async () => {
       const session = await this.#openSession(options);
       if (session === undefined) return;
-      await this.#syncSession(session, options);
+      let outcome = await this.#syncSession(session, options);
+      while (outcome.kind === 'written' && outcome.limited) outcome = await this.#syncSession(session, options);
       await checkpointNow(this.#checkpointContext(session, options), mode);
     }, options.signal);
   }
@@ -225,7 +226,8 @@ export class DB implements AsyncDisposable {
       logger: this.#logger,
       signal: options.signal,
     });
-    if (this.#session !== undefined) this.#position = { txid: this.#session.txid };
+    // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it.
+    if (this.#session !== undefined && this.#session.txid !== this.#position.txid) this.#publish(this.#session.txid);
     return this.#session;
   }
 
@@ -258,6 +260,7 @@ export class DB implements AsyncDisposable {
       outcome = await runGently(syncSteps(this.#syncContext(session)), options.signal);
     }
     if (outcome.kind === 'written') this.#publish(outcome.txid);
+    this.#lastSyncAt = new Date(this.#options.clock.now());
     return outcome;
   }
 
@@ -284,7 +287,6 @@ export class DB implements AsyncDisposable {
 
   #publish(txid: TXID): void {
     this.#position = { txid };
-    this.#lastSyncAt = new Date(this.#options.clock.now());
     for (const listener of this.#listeners) listener(this.#position);
   }
 }

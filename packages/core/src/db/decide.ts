@@ -1,3 +1,4 @@
+import type { Successor } from './compare-with-log.ts';
 import type { WalHeader, WalSums } from '../wal/wal-header.ts';
 import { WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
 
@@ -32,13 +33,21 @@ export interface SyncState {
    * backfill what comes after.
    */
   readonly caughtUp: boolean;
+  /** The generation that is proven to follow that of the last file, and what of the latter is still to be read. */
+  readonly successor: Successor | undefined;
   /** Are there frames of the last file's generation left in the WAL file behind the new ones? */
   readonly staleFrames: boolean;
 }
 
 /** Go on from an offset, or take every page. */
 export type SyncDecision =
-  | { readonly kind: 'increment'; readonly offset: number; readonly sums: WalSums }
+  | {
+      readonly kind: 'increment';
+      readonly offset: number;
+      readonly sums: WalSums;
+      /** The frames are what is left of the last file's generation behind those of its successor. */
+      readonly ofPreviousGeneration: boolean;
+    }
   | { readonly kind: 'snapshot'; readonly reason: string };
 
 /** The one place that says whether the log continues what the last level-0 file holds. */
@@ -53,6 +62,10 @@ export function decide(state: SyncState): SyncDecision {
     if (state.endSums !== undefined) return increment(last.endOffset, state.endSums);
     return snapshot('last page does not exist in last ltx file, wal overwritten by another process');
   }
+  const { successor } = state;
+  if (successor !== undefined && sameSalts(successor, wal)) {
+    return successor.tailUnread ? increment(last.endOffset, successor.endSums, true) : increment(WAL_HEADER_SIZE, wal);
+  }
   if (!state.caughtUp) return snapshot('wal header salt reset, snapshotting');
   // Each restart adds one. More than one without a frame between them is what repeated TRUNCATE checkpoints of an idle
   // database leave, and these leave no old frames; anything else means that the pin did not hold.
@@ -60,8 +73,8 @@ export function decide(state: SyncState): SyncDecision {
   return snapshot('wal restarted more than once, snapshotting');
 }
 
-function increment(offset: number, sums: WalSums): SyncDecision {
-  return { kind: 'increment', offset, sums: { s0: sums.s0, s1: sums.s1 } };
+function increment(offset: number, sums: WalSums, ofPreviousGeneration = false): SyncDecision {
+  return { kind: 'increment', offset, sums: { s0: sums.s0, s1: sums.s1 }, ofPreviousGeneration };
 }
 
 function snapshot(reason: string): SyncDecision {

@@ -74,7 +74,8 @@ export class FollowLoop {
         }
         await this.#waitForChange(signal);
         // The watch is silent once it has told of something. If it is not, the sweep woke us, and one look is enough.
-        if (!watch.isArmed && !signal.aborted && (await this.#chase(signal))) await pause(options.syncIntervalMs, signal);
+        if (!watch.isArmed && !signal.aborted && (await this.#chase(signal)))
+          await pause(options.syncIntervalMs, signal);
       }
     } finally {
       watch.disarm();

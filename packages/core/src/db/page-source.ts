@@ -9,6 +9,8 @@ export interface PageSource {
   /** The generation that the offsets belong to. */
   readonly salt1: number;
   readonly salt2: number;
+  /** Where those salts stand as long as no frame is overwritten: in the header, or in the first frame of a tail. */
+  readonly saltsOffset: number;
   /** Does the state end where the log ended, so that a restart of the log leaves this very state in the database file? */
   readonly endsAtLogEnd: boolean;
 }
@@ -81,8 +83,8 @@ export class PageReader {
   }
 
   #sameGeneration(): boolean {
-    const { walFd, salt1, salt2 } = this.#source;
-    if (readFully(walFd, this.#salts, 16) < 8) return false;
+    const { walFd, salt1, salt2, saltsOffset } = this.#source;
+    if (readFully(walFd, this.#salts, saltsOffset) < 8) return false;
     return this.#salts.readUInt32BE(0) === salt1 && this.#salts.readUInt32BE(4) === salt2;
   }
 }

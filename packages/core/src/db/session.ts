@@ -1,6 +1,7 @@
 import { fstatSync, readSync } from 'node:fs';
 import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { DatabaseDescriptor } from './descriptor.ts';
+import type { Successor } from './compare-with-log.ts';
 import type { Connections } from './connections.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalSums } from '../wal/wal-header.ts';
@@ -28,6 +29,8 @@ export interface Session {
   last: LastFile | undefined;
   /** Cumulative checksum at `last.endOffset`, once it is proven that the log there is the one we know. */
   endSums: WalSums | undefined;
+  /** The generation that is proven to follow that of the last file; found on start. */
+  successor: Successor | undefined;
   /** Highest TXID in use, whether its file is here or not. */
   txid: TXID;
   /** Why the next file must be a snapshot, if it must. */

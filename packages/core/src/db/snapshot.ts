@@ -6,7 +6,7 @@ import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { scanWal } from '../wal/scan.ts';
 import { WalFile } from '../wal/wal-file.ts';
-import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
+import { HEADER_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
 import type { Position, ResolvedDbOptions } from './options.ts';
 import { listAllPages } from './page-list.ts';
 import type { LastFile, Session } from './session.ts';
@@ -109,6 +109,7 @@ async function writeSnapshot(
           walFd: wal.isOpen ? wal.fd : session.descriptor.fd,
           salt1: last.salt1,
           salt2: last.salt2,
+          saltsOffset: HEADER_SALTS_OFFSET,
           endsAtLogEnd: true,
         },
         list: listAllPages(last.pageSize, last.commit, frames),

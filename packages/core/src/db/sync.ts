@@ -5,8 +5,13 @@ import type { Logger } from '../logger.ts';
 import type { WalScan } from '../wal/scan.ts';
 import { scanWal, storedSums } from '../wal/scan.ts';
 import type { WalHeader } from '../wal/wal-header.ts';
-import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
-import type { SyncDecision } from './decide.ts';
+import {
+  FRAME_SALTS_OFFSET,
+  HEADER_SALTS_OFFSET,
+  WAL_FRAME_HEADER_SIZE,
+  WAL_HEADER_SIZE,
+  sameSalts,
+} from '../wal/wal-header.ts';
 import { decide } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { makeFolder, own } from './local-ltx.ts';
@@ -73,16 +78,19 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     pageSize: session.pageSize,
     endSums: provenEnd(session, header),
     caughtUp: session.caughtUp,
+    successor: session.successor,
     staleFrames: hasStaleFrames(session),
   });
   const start =
     decision.kind === 'increment'
       ? { offset: decision.offset, sums: decision.sums }
       : { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };
+  const tail = decision.kind === 'increment' && decision.ofPreviousGeneration;
+  const generation = tail ? { ...header, salt1: session.last?.salt1 ?? 0, salt2: session.last?.salt2 ?? 0 } : header;
   const sizeMax = decision.kind === 'increment' && context.sizeMax > 0 ? { sizeMax: context.sizeMax } : {};
-  const scan = yield* scanWal(wal, header, start, sizeMax);
-  const headerAfter = wal.header();
-  if (headerAfter === undefined || !sameSalts(header, headerAfter)) {
+  const scan = yield* scanWal(wal, generation, start, sizeMax);
+  const saltsOffset = tail ? start.offset + FRAME_SALTS_OFFSET : HEADER_SALTS_OFFSET;
+  if (!wal.hasSaltsAt(saltsOffset, generation)) {
     // Frames that we were about to read may be gone; a restart right where we stopped before is the usual case.
     if (scan.endOffset > start.offset) session.caughtUp = false;
     return 'restarted';
@@ -99,21 +107,24 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     ...(context.checkpointing === true ? { chkpt: 'true' } : {}),
     ...(decision.kind === 'snapshot' ? { snap: 'true', reason: decision.reason } : {}),
   });
-  const size = yield* writeFile(context, { header, decision, start: start.offset, scan, txid });
-  return { kind: 'written', txid, size, limited: scan.limited };
+  const plan = { generation, tail, saltsOffset, start: start.offset, scan, txid };
+  const size = yield* writeFile(context, plan, decision.kind === 'snapshot');
+  return { kind: 'written', txid, size, limited: scan.limited || tail };
 }
 
 interface Plan {
-  readonly header: WalHeader;
-  readonly decision: SyncDecision;
+  /** Of the frames: the log's header, or for a tail that of the generation before it. */
+  readonly generation: WalHeader;
+  readonly tail: boolean;
+  readonly saltsOffset: number;
   readonly start: number;
   readonly scan: WalScan;
   readonly txid: TXID;
 }
 
-function* writeFile(context: SyncContext, plan: Plan): Steps<number> {
+function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<number> {
   const { session, level0 } = context;
-  const { header, scan, txid } = plan;
+  const { generation, scan, tail, txid } = plan;
   const commit = scan.commit > 0 ? scan.commit : pageCountOfFile(session.descriptor, session.pageSize);
   const ltxHeader = newHeader({
     pageSize: session.pageSize,
@@ -123,13 +134,10 @@ function* writeFile(context: SyncContext, plan: Plan): Steps<number> {
     timestampMs: context.clock.now(),
     walOffset: plan.start,
     walSize: scan.endOffset - plan.start,
-    salt1: header.salt1,
-    salt2: header.salt2,
+    salt1: generation.salt1,
+    salt2: generation.salt2,
   });
-  const list =
-    plan.decision.kind === 'snapshot'
-      ? listAllPages(session.pageSize, commit, scan.pages)
-      : yield* listIncrement(context, plan, commit);
+  const list = whole ? listAllPages(session.pageSize, commit, scan.pages) : yield* listIncrement(context, plan, commit);
   const path = level0.path(txid, txid);
   const temporaryPath = `${path}.tmp`;
   makeFolder(level0.folder, session.ownership);
@@ -139,9 +147,10 @@ function* writeFile(context: SyncContext, plan: Plan): Steps<number> {
       pageSize: session.pageSize,
       databaseFd: session.descriptor.fd,
       walFd: session.wal.fd,
-      salt1: header.salt1,
-      salt2: header.salt2,
-      endsAtLogEnd: !scan.limited,
+      salt1: generation.salt1,
+      salt2: generation.salt2,
+      saltsOffset: plan.saltsOffset,
+      endsAtLogEnd: !scan.limited && !tail,
     },
     list,
     temporaryPath,
@@ -153,9 +162,13 @@ function* writeFile(context: SyncContext, plan: Plan): Steps<number> {
 
   session.last = lastFileOf(ltxHeader);
   session.endSums = scan.sums;
+  session.successor =
+    tail && session.successor !== undefined
+      ? { ...session.successor, endSums: scan.sums, tailUnread: scan.limited }
+      : undefined;
   session.txid = txid;
   session.snapshotDue = undefined;
-  session.caughtUp = !scan.limited;
+  session.caughtUp = !scan.limited && !tail;
   session.syncedSinceCheckpoint = true;
   session.fullyCheckpointed = false;
   return size;
@@ -164,7 +177,7 @@ function* writeFile(context: SyncContext, plan: Plan): Steps<number> {
 /** The pages of the frames, and those that the database gained without a frame. */
 function* listIncrement(context: SyncContext, plan: Plan, commit: number): Steps<PageList> {
   const { session, logger } = context;
-  const { header, scan } = plan;
+  const { generation, scan } = plan;
   const before = session.last?.commit ?? 0;
   const missing = unwrittenPages(session.pageSize, { before, after: commit }, scan.pages);
   if (missing.length === 0) return listPages(scan.pages);
@@ -176,13 +189,12 @@ function* listIncrement(context: SyncContext, plan: Plan, commit: number): Steps
   });
   // Free pages, whose content means nothing; still they are taken as SQLite would read them: from an older frame of this
   // log, written before the database once shrank, or else from the database file.
-  const whole = yield* scanWal(
-    session.wal,
-    header,
-    { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } },
-    { endOffsetMax: scan.endOffset },
-  );
   const frames = new Map(scan.pages);
+  for (const pgno of missing) frames.set(pgno, 0);
+  // Of a generation that is being overwritten, everything is in the database file.
+  if (plan.tail) return listPages(frames);
+  const start = { offset: WAL_HEADER_SIZE, sums: { s0: generation.s0, s1: generation.s1 } };
+  const whole = yield* scanWal(session.wal, generation, start, { endOffsetMax: scan.endOffset });
   for (const pgno of missing) frames.set(pgno, whole.pages.get(pgno) ?? 0);
   return listPages(frames);
 }
@@ -203,8 +215,5 @@ function provenEnd(session: Session, header: WalHeader): Session['endSums'] {
 function hasStaleFrames(session: Session): boolean {
   const { last, wal } = session;
   if (last === undefined || last.endOffset <= WAL_HEADER_SIZE) return false;
-  const salts = Buffer.alloc(8);
-  const at = last.endOffset - WAL_FRAME_HEADER_SIZE - session.pageSize;
-  if (wal.read(salts, at + 8) < salts.length) return false;
-  return salts.readUInt32BE(0) === last.salt1 && salts.readUInt32BE(4) === last.salt2;
+  return wal.hasSaltsAt(last.endOffset - WAL_FRAME_HEADER_SIZE - session.pageSize + FRAME_SALTS_OFFSET, last);
 }

@@ -53,6 +53,13 @@ export class WalFile {
     return count < WAL_HEADER_SIZE ? undefined : decodeWalHeader(this.#headerBytes);
   }
 
+  /** Do these salts stand at the offset? */
+  hasSaltsAt(offset: number, salts: { readonly salt1: number; readonly salt2: number }): boolean {
+    const bytes = Buffer.alloc(8);
+    if (this.#fd === undefined || this.read(bytes, offset) < bytes.length) return false;
+    return bytes.readUInt32BE(0) === salts.salt1 && bytes.readUInt32BE(4) === salts.salt2;
+  }
+
   /** Reads into `target` from `offset`; fewer bytes at the end of the file. */
   read(target: Uint8Array, offset: number): number {
     let done = 0;

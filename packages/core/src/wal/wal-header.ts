@@ -4,6 +4,12 @@ export const WAL_HEADER_SIZE = 32;
 /** Bytes before each page of a write-ahead log. */
 export const WAL_FRAME_HEADER_SIZE = 24;
 
+/** Where the eight bytes of salts stand in the header. */
+export const HEADER_SALTS_OFFSET = 16;
+
+/** Where they stand in each frame, from its start. */
+export const FRAME_SALTS_OFFSET = 8;
+
 const MAGIC_LITTLE_ENDIAN = 0x377f0682;
 const MAGIC_BIG_ENDIAN = 0x377f0683;
 const FORMAT_VERSION = 3007000;

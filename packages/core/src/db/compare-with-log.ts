@@ -1,0 +1,123 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { HEADER_SIZE, decodeHeader, kernel, readPageIndex } from '@litestream/ltx';
+import { fileAccess } from '@litestream/ltx/node';
+import { scanWal, storedSums } from '../wal/scan.ts';
+import type { WalFile } from '../wal/wal-file.ts';
+import type { WalHeader, WalSums } from '../wal/wal-header.ts';
+import { FRAME_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
+import type { LastFile } from './session.ts';
+import { runGently } from './steps.ts';
+
+/** The generation of the log that begins where the last file's generation ended. */
+export interface Successor {
+  readonly salt1: number;
+  readonly salt2: number;
+  /** Cumulative checksum at the end of the last file. */
+  readonly endSums: WalSums;
+  /** There are frames of the last file's own generation, behind the new ones, that are not read yet. */
+  readonly tailUnread: boolean;
+}
+
+/** What the log proves about the last file's end: it is the same log, or its direct successor, or neither. */
+export interface Comparison {
+  readonly endSums: WalSums | undefined;
+  readonly successor: Successor | undefined;
+}
+
+const NEITHER: Comparison = { endSums: undefined, successor: undefined };
+
+/** Compares the end of the last file, found on start, with the log. A read transaction is held while this runs. */
+export async function compareWithLog(wal: WalFile, path: string, last: LastFile): Promise<Comparison> {
+  wal.refresh();
+  const header = wal.header();
+  if (header === undefined || header.pageSize !== last.pageSize) return NEITHER;
+  if (sameSalts(header, last)) return { endSums: await proveEnd(wal, header, path, last), successor: undefined };
+  if (header.salt1 !== (last.salt1 + 1) >>> 0) return NEITHER;
+  return { endSums: undefined, successor: await proveSuccessor(wal, header, path, last) };
+}
+
+/**
+ * The cumulative checksum at the end of the last file, if the log holds, unbroken from its header, the very frames that
+ * the file was cut from: same salts, a commit at its end, and that frame's page equal to the page in the file.
+ */
+async function proveEnd(wal: WalFile, header: WalHeader, path: string, last: LastFile): Promise<WalSums | undefined> {
+  const seed = { s0: header.s0, s1: header.s1 };
+  if (last.endOffset === WAL_HEADER_SIZE) return seed;
+  const start = { offset: WAL_HEADER_SIZE, sums: seed };
+  const scan = await runGently(scanWal(wal, header, start, { endOffsetMax: last.endOffset }));
+  if (scan.endOffset !== last.endOffset) return undefined;
+  return endFrame(wal, path, last);
+}
+
+/**
+ * The log restarted exactly once while nobody followed it. Its new frames overwrite the old ones from the start of the
+ * file on, one after the other: as long as they have not reached the end of the last file, all that the old generation
+ * held beyond that end is still there, and the new generation begins where the old one stops.
+ */
+async function proveSuccessor(
+  wal: WalFile,
+  header: WalHeader,
+  path: string,
+  last: LastFile,
+): Promise<Successor | undefined> {
+  const frameSize = WAL_FRAME_HEADER_SIZE + last.pageSize;
+  if (last.endOffset < WAL_HEADER_SIZE + frameSize) return undefined;
+  const endSums = await endFrame(wal, path, last);
+  if (endSums === undefined) return undefined;
+
+  // What is left of the old generation up to that end must be one chain: else the old log, too, was written anew.
+  const begin = { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };
+  const fresh = await runGently(scanWal(wal, header, begin, { endOffsetMax: last.endOffset }));
+  const first = fresh.endOffset + fresh.uncommittedSize;
+  const old = { ...header, salt1: last.salt1, salt2: last.salt2 };
+  const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE);
+  if (wal.read(frame, first) < frame.length || !hasSalts(frame, old)) return undefined;
+  const chain = { offset: first + frameSize, sums: storedSums(frame) };
+  const before = await runGently(scanWal(wal, old, chain, { endOffsetMax: last.endOffset }));
+  if (before.endOffset + before.uncommittedSize !== last.endOffset) return undefined;
+
+  // Behind it, a whole frame that does not belong to the chain proves that the old generation was no longer, and so does
+  // the exact end of the file. A file cut in mid-frame was truncated (journal_size_limit), and frames may be missing.
+  const tail = await runGently(scanWal(wal, old, { offset: last.endOffset, sums: endSums }));
+  const tailEnd = tail.endOffset + tail.uncommittedSize;
+  const rest = wal.size() - tailEnd;
+  if (rest !== 0 && rest < frameSize) return undefined;
+  // Had the new generation grown past this end meanwhile, what was just seen behind it would prove nothing.
+  if (!wal.hasSaltsAt(last.endOffset - frameSize + FRAME_SALTS_OFFSET, last)) return undefined;
+  return { salt1: header.salt1, salt2: header.salt2, endSums, tailUnread: tail.commit > 0 };
+}
+
+/** The checksum in the last file's last frame, if that commit is in the WAL file with the same page as in the file. */
+async function endFrame(wal: WalFile, path: string, last: LastFile): Promise<WalSums | undefined> {
+  const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE + last.pageSize);
+  if (wal.read(frame, last.endOffset - frame.length) < frame.length || !hasSalts(frame, last)) return undefined;
+  const view = new DataView(frame.buffer);
+  if (view.getUint32(4) !== last.commit) return undefined;
+  const page = await readPage(path, view.getUint32(0));
+  if (page === undefined || Buffer.compare(page, frame.subarray(WAL_FRAME_HEADER_SIZE)) !== 0) return undefined;
+  return storedSums(frame);
+}
+
+function hasSalts(frame: Uint8Array, salts: { readonly salt1: number; readonly salt2: number }): boolean {
+  const view = new DataView(frame.buffer, frame.byteOffset, WAL_FRAME_HEADER_SIZE);
+  return view.getUint32(8) === salts.salt1 && view.getUint32(12) === salts.salt2;
+}
+
+/** One page of a local file, or undefined if it has no such page. */
+async function readPage(path: string, pgno: number): Promise<Uint8Array | undefined> {
+  const fd = openSync(path, 'r');
+  try {
+    const bytes = new Uint8Array(HEADER_SIZE);
+    readSync(fd, bytes, 0, HEADER_SIZE, 0);
+    const header = decodeHeader(bytes);
+    const access = fileAccess(fd, fstatSync(fd).size);
+    const { index } = await readPageIndex(access);
+    const entry = index.find(pgno);
+    if (entry === undefined) return undefined;
+    return kernel()
+      .decodeFrames(await access.read(entry.offset, entry.size), header.pageSize, 0n, 1)
+      .pages.slice();
+  } finally {
+    closeSync(fd);
+  }
+}

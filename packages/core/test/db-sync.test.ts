@@ -1,0 +1,176 @@
+import { describe, expect, it } from 'vitest';
+import { Lab, drivers } from './helpers/db-lab.ts';
+
+const rows = (count: number, size: number): string =>
+  `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count}) ` +
+  `INSERT INTO t (payload) SELECT randomblob(${size}) FROM n`;
+
+describe.each(drivers)('sync with $name', (driver) => {
+  it('writes each batch of commits as one level-0 file of one transaction', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app();
+    app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+    const db = lab.db();
+    const seen: bigint[] = [];
+    db.onChange((position) => seen.push(position.txid));
+    await db.open();
+    expect(await db.sync()).toEqual({ txid: 1n });
+    for (let index = 0; index < 3; index++) app.exec(rows(5, 100));
+    expect(await db.sync()).toEqual({ txid: 2n });
+    expect(await db.sync()).toEqual({ txid: 2n });
+    app.exec(rows(5, 100));
+    expect(await db.sync()).toEqual({ txid: 3n });
+    expect(seen).toEqual([1n, 2n, 3n]);
+    expect(lab.snapshots()).toEqual(['first sync']);
+    const headers = await lab.headers();
+    for (const [index, header] of headers.entries()) {
+      expect(header.minTxid).toBe(BigInt(index + 1));
+      expect(header.maxTxid).toBe(header.minTxid);
+      expect(header.flags).toBe(2);
+      expect(header.walOffset).toBeGreaterThanOrEqual(32);
+      expect(Math.abs(header.timestampMs - Date.now())).toBeLessThan(60_000);
+    }
+    expect(headers[2]?.walOffset).toBe((headers[1]?.walOffset ?? 0) + (headers[1]?.walSize ?? 0));
+    await lab.verify();
+  });
+
+  it.each([512, 1024, 2048, 4096, 8192, 16384, 32768, 65536])('follows pages of %i bytes', async (pageSize) => {
+    await using lab = new Lab(driver);
+    const app = lab.app([`PRAGMA page_size = ${pageSize}`]);
+    app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+    const db = lab.db();
+    await db.open();
+    for (let round = 0; round < 3; round++) {
+      app.exec(rows(20, pageSize));
+      await db.sync();
+    }
+    expect(db.pageSize).toBe(pageSize);
+    expect((await lab.headers()).map((header) => header.pageSize)).toEqual([pageSize, pageSize, pageSize]);
+    await lab.verify();
+  });
+
+  it('follows growth, deletion, VACUUM and growth again', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app();
+    app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+    const db = lab.db();
+    await db.open();
+    for (let round = 0; round < 3; round++) {
+      app.exec(rows(500, 1000));
+      await db.sync();
+      app.exec('DELETE FROM t WHERE id % 3 > 0');
+      await db.sync();
+      app.exec('VACUUM');
+      await db.sync();
+      await lab.verify();
+      app.exec(rows(700, 1000));
+      app.exec('DELETE FROM t');
+      app.exec('VACUUM');
+      app.exec(rows(50, 1000));
+      await db.sync();
+      await lab.verify();
+    }
+    expect(lab.snapshots()).toEqual(['first sync']);
+  });
+
+  it.each(['FULL', 'INCREMENTAL'])('follows auto_vacuum = %s', async (mode) => {
+    await using lab = new Lab(driver);
+    const app = lab.app([`PRAGMA auto_vacuum = ${mode}`]);
+    app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+    const db = lab.db();
+    await db.open();
+    for (let round = 0; round < 4; round++) {
+      app.exec(rows(300, 2000));
+      await db.sync();
+      app.exec('DELETE FROM t WHERE id % 2 = 0');
+      app.exec('PRAGMA incremental_vacuum(50)');
+      await db.sync();
+    }
+    await lab.verify();
+    expect(lab.snapshots()).toEqual(['first sync']);
+  });
+
+  it('leaves out what a transaction spilled and rolled back, and keeps what is committed after it', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app(['PRAGMA cache_size = 10']);
+    app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    for (let round = 0; round < 5; round++) {
+      const { txid } = db.position;
+      app.exec('BEGIN');
+      app.exec(rows(400, 1500));
+      expect((await db.sync()).txid).toBe(txid);
+      app.exec(round % 2 === 0 ? 'ROLLBACK' : 'COMMIT');
+      await db.sync();
+      app.exec(rows(3, 1500));
+      await db.sync();
+      await lab.verify();
+    }
+    expect(lab.snapshots()).toEqual(['first sync']);
+  });
+
+  it('takes a transaction of 5000 pages as one file, and cuts a long log at commits', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app();
+    app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+    const db = lab.db({ maxSyncWalBytes: 1024 * 1024 });
+    await db.open();
+    await db.sync();
+    app.exec(rows(5000, 4000));
+    expect((await db.sync()).txid).toBe(2n);
+    for (let index = 0; index < 40; index++) app.exec(rows(30, 4000));
+    await db.sync();
+    expect(db.position.txid).toBeGreaterThan(4n);
+    const headers = await lab.headers();
+    for (const header of headers.slice(2, -1)) {
+      expect(header.walSize).toBeGreaterThanOrEqual(1024 * 1024);
+      expect(header.walSize).toBeLessThan(1.4 * 1024 * 1024);
+    }
+    await lab.verify();
+  });
+
+  it.each(['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'])(
+    'loses nothing and writes no needless snapshot when the application checkpoints %s',
+    async (mode) => {
+      await using lab = new Lab(driver);
+      const app = lab.app();
+      app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+      const db = lab.db();
+      await db.open();
+      await db.sync();
+      for (let round = 0; round < 12; round++) {
+        app.exec(rows(10, 500));
+        if (round % 2 === 0) await db.sync();
+        app.get(`PRAGMA wal_checkpoint(${mode})`);
+        app.get(`PRAGMA wal_checkpoint(${mode})`);
+        app.exec(rows(10, 500));
+        if (round % 3 === 0) await db.sync();
+        if (round % 4 === 0) await db.checkpoint('PASSIVE');
+        app.get(`PRAGMA wal_checkpoint(${mode})`);
+      }
+      await db.sync();
+      await lab.verify();
+      expect(lab.snapshots()).toEqual(['first sync']);
+    },
+  );
+
+  it('goes on without a snapshot where an idle log was emptied several times', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app();
+    app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    await db.checkpoint('PASSIVE');
+    for (let index = 0; index < 3; index++) {
+      expect(app.get('PRAGMA wal_checkpoint(TRUNCATE)')?.['busy']).toBe(0);
+      await db.sync();
+    }
+    app.exec(rows(3, 100));
+    await db.sync();
+    expect(lab.snapshots()).toEqual(['first sync']);
+    await lab.verify();
+  });
+});

@@ -1,0 +1,223 @@
+/** A folder with one database, its follower, and an oracle that knows nothing of how either works. */
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LtxDecoder } from '@litestream/ltx';
+import type { LtxHeader } from '@litestream/ltx';
+import type { BetterSqlite3, DbOptions, LogFields, Logger, SqliteConnection, SqliteDriver } from '../../src/index.ts';
+import { DB, betterSqlite3, nodeSqlite } from '../../src/index.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Both drivers; an application in the same process must use the same one. */
+export const drivers: readonly SqliteDriver[] = [nodeSqlite, betterSqlite3(require('better-sqlite3') as BetterSqlite3)];
+
+/** Numbers from a seed, the same ones for the same seed (mulberry32). */
+export function randomFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The seed of a test: from the environment, or the clock. Printed, so that a failure can be had again. */
+export function seedOf(name: string): number {
+  const seed = Number(process.env['LITESTREAM_TEST_SEED'] ?? Date.now() % 1_000_000);
+  console.log(`${name}: LITESTREAM_TEST_SEED=${seed}`);
+  return seed;
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
+/** Keeps what is logged. */
+export function recordingLogger(lines: LogLine[] = []): Logger & { readonly lines: LogLine[] } {
+  const at =
+    (level: string) =>
+    (message: string, fields: LogFields = {}): void =>
+      void lines.push({ level, message, fields });
+  return {
+    lines,
+    trace: at('trace'),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: () => recordingLogger(lines),
+  };
+}
+
+export class Lab implements AsyncDisposable {
+  readonly folder: string = mkdtempSync(join(tmpdir(), 'litestream-db-'));
+  readonly path: string = join(this.folder, 'app.db');
+  readonly logger: Logger & { readonly lines: LogLine[] } = recordingLogger();
+  readonly driver: SqliteDriver;
+  readonly #followers = new Set<DB>();
+  readonly #connections = new Set<SqliteConnection>();
+  readonly #children = new Set<ChildProcess>();
+
+  constructor(driver: SqliteDriver = nodeSqlite) {
+    this.driver = driver;
+  }
+
+  /** A follower with background work off: tests say when. */
+  db(options: DbOptions = {}): DB {
+    const db = new DB(this.path, {
+      driver: this.driver,
+      logger: this.logger,
+      checkpointIntervalMs: 0,
+      minCheckpointPageN: 1_000_000,
+      ...options,
+    });
+    this.#followers.add(db);
+    return db;
+  }
+
+  /** A connection of the application, in this process. */
+  app(setup: readonly string[] = []): SqliteConnection {
+    if (!existsSync(this.path)) writeFileSync(this.path, '');
+    const connection = this.driver.open(this.path);
+    this.#connections.add(connection);
+    for (const sql of setup) connection.exec(sql);
+    connection.get('PRAGMA journal_mode = wal');
+    return connection;
+  }
+
+  closeApp(connection: SqliteConnection): void {
+    this.#connections.delete(connection);
+    connection.close();
+  }
+
+  /** A child process from `test/helpers`. Resolves when it has said `ready`. */
+  async child(script: string, options: object = {}): Promise<ChildProcess> {
+    const child = spawn(process.execPath, ['--no-warnings', helper(script), this.path, JSON.stringify(options)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#children.add(child);
+    await new Promise<void>((resolve, reject) => {
+      child.stdout?.on('data', (data: Buffer) => {
+        if (data.includes('ready')) resolve();
+      });
+      child.once('exit', (code, signal) => reject(new Error(`${script} ended early: ${code} ${signal}`)));
+    });
+    return child;
+  }
+
+  /** Headers of the local level-0 files, in order. */
+  async headers(): Promise<LtxHeader[]> {
+    const files = new DB(this.path).localLtx(0).list();
+    return Promise.all(files.map((file) => new LtxDecoder(createReadStream(file.path)).header()));
+  }
+
+  /** How often a whole database was written for a given reason, or any. */
+  snapshots(): string[] {
+    return this.logger.lines
+      .filter((line) => line.message === 'sync' && line.fields['snap'] === 'true')
+      .map((line) => String(line.fields['reason']));
+  }
+
+  /** The database as the level-0 files make it, up to a transaction. */
+  async rebuild(maxTxid?: bigint): Promise<Buffer> {
+    let database = Buffer.alloc(0);
+    let next = 1n;
+    for (const file of new DB(this.path).localLtx(0).list()) {
+      if (maxTxid !== undefined && file.maxTxid > maxTxid) break;
+      if (file.minTxid !== next) throw new Error(`expected TXID ${next}, found ${file.minTxid}`);
+      next = file.maxTxid + 1n;
+      database = await applyLtx(database, createReadStream(file.path));
+    }
+    return database;
+  }
+
+  /** The database as SQLite has it now, made by a child process from a copy of the file and its WAL. */
+  source(): Buffer {
+    const copy = join(this.folder, 'copy.db');
+    const result = spawnSync(process.execPath, ['--no-warnings', helper('db-copy.mjs'), this.path, copy], {
+      encoding: 'utf8',
+    });
+    if (result.status !== 0) throw new Error(result.stderr);
+    return readFileSync(copy);
+  }
+
+  /** Throws unless the level-0 files make exactly the database that SQLite has. */
+  async verify(): Promise<void> {
+    compare(await this.rebuild(), this.source());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) child.kill('SIGKILL');
+    for (const db of this.#followers) await db.close();
+    for (const connection of this.#connections) connection.close();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export async function applyLtx(base: Buffer, file: AsyncIterable<Uint8Array>): Promise<Buffer<ArrayBuffer>> {
+  const decoder = new LtxDecoder(file);
+  const header = await decoder.header();
+  const database = Buffer.alloc(header.commit * header.pageSize);
+  base.copy(database);
+  for await (const batch of decoder.batches()) {
+    for (const [index, pgno] of batch.pgnos.entries()) {
+      const page = batch.pages.subarray(index * header.pageSize, (index + 1) * header.pageSize);
+      database.set(page, (pgno - 1) * header.pageSize);
+    }
+  }
+  await decoder.finish();
+  return database;
+}
+
+/** Throws with the numbers of the pages that differ. */
+export function compare(actual: Buffer, expected: Buffer): void {
+  if (actual.equals(expected)) return;
+  const pageSize = expected.readUInt16BE(16) === 1 ? 65536 : expected.readUInt16BE(16);
+  const differing: number[] = [];
+  for (let pgno = 1; pgno <= Math.max(actual.length, expected.length) / pageSize; pgno++) {
+    const start = (pgno - 1) * pageSize;
+    if (!actual.subarray(start, start + pageSize).equals(expected.subarray(start, start + pageSize)))
+      differing.push(pgno);
+  }
+  throw new Error(
+    `${actual.length / pageSize} pages, expected ${expected.length / pageSize}; ${differing.length} differ: ${differing.slice(0, 20).join(' ')}`,
+  );
+}
+
+/** Checks a database that a chain writer wrote: SQLite's own check, and every row's hash. Returns the number of rows. */
+export function verifyChain(lab: Lab, database: Buffer): number {
+  const path = join(lab.folder, 'check.db');
+  for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
+  writeFileSync(path, database);
+  const connection = lab.driver.open(path);
+  try {
+    const verdict = connection.get('PRAGMA integrity_check')?.['integrity_check'];
+    if (verdict !== 'ok') throw new Error(`integrity_check: ${String(verdict)}`);
+    let previous = '';
+    let id = 0;
+    for (const row of connection.all('SELECT id, payload, hash FROM chain ORDER BY id')) {
+      if (Number(row['id']) !== ++id) throw new Error(`row ${id} is missing`);
+      const expected = createHash('sha256')
+        .update(`${previous}|${id}|`)
+        .update(row['payload'] as Uint8Array);
+      previous = expected.digest('hex');
+      if (row['hash'] !== previous) throw new Error(`the hash of row ${id} is wrong`);
+    }
+    return id;
+  } finally {
+    connection.close();
+  }
+}
+
+function helper(script: string): string {
+  return fileURLToPath(new URL(script, import.meta.url));
+}
