@@ -46,6 +46,8 @@ const BY_CODE: Readonly<Record<string, ErrorClass>> = {
 /** What an error of Azure's SDK means: by its service code, else by what broke on the network, else by HTTP status. */
 export function classifyAbsError(error: unknown): ErrorClass | undefined {
   const source = error as { code?: unknown; name?: unknown; details?: { errorCode?: unknown } } | null | undefined;
+  // Emulators refuse a wrong key under the code of a missing permission.
+  if (error instanceof Error && /failed to authenticate/i.test(error.message)) return BY_CODE['AuthenticationFailed'];
   for (const name of [source?.code, source?.details?.errorCode, source?.name]) {
     if (typeof name === 'string' && Object.hasOwn(BY_CODE, name)) return BY_CODE[name];
   }

@@ -62,8 +62,17 @@ export class AbsObjects implements ObjectOperations {
     const full = objectKey(session.settings.path, key);
     const blob = session.container.getBlobClient(full);
     await session.run(full, signal, async () => {
-      if (ifMatch === undefined) await blob.deleteIfExists(aborting(signal));
-      else await blob.delete({ ...aborting(signal), conditions: { ifMatch } });
+      if (ifMatch === undefined) {
+        await blob.deleteIfExists(aborting(signal));
+        return;
+      }
+      try {
+        await blob.delete({ ...aborting(signal), conditions: { ifMatch } });
+      } catch (error) {
+        // A condition on nothing fails as a condition: ask whether there is a blob at all.
+        if ((error as { statusCode?: unknown }).statusCode === 412) await blob.getProperties(aborting(signal));
+        throw error;
+      }
     });
   }
 }

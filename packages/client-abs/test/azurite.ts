@@ -1,0 +1,81 @@
+/** Azurite, Azure's own emulator, in memory and on loopback, as npm brings it. */
+import { BlobServiceClient, StorageSharedKeyCredential } from '@azure/storage-blob';
+import type { ContainerClient } from '@azure/storage-blob';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { connect, createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export class Azurite implements AsyncDisposable {
+  /** The account and key of every Azurite, public by its documentation. */
+  readonly accountName = 'devstoreaccount1';
+  readonly accountKey = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+  readonly endpoint: string;
+  /** The container `litestream`, past the client under test. */
+  readonly container: ContainerClient;
+  readonly #process: ChildProcess;
+  readonly #folder: string;
+
+  private constructor(process: ChildProcess, folder: string, port: number) {
+    this.#process = process;
+    this.#folder = folder;
+    this.endpoint = `http://127.0.0.1:${port}/${this.accountName}`;
+    const credential = new StorageSharedKeyCredential(this.accountName, this.accountKey);
+    this.container = new BlobServiceClient(this.endpoint, credential).getContainerClient('litestream');
+  }
+
+  static async start(): Promise<Azurite> {
+    const port = await freePort();
+    const folder = await mkdtemp(join(tmpdir(), 'litestream-azurite-'));
+    const main = join(dirname(createRequire(import.meta.url).resolve('azurite/package.json')), 'dist/src/blob/main.js');
+    const flags = ['--silent', '--inMemoryPersistence', '--skipApiVersionCheck', '--disableTelemetry'];
+    const args = [main, '--blobHost', '127.0.0.1', '--blobPort', String(port), ...flags];
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: 'ignore' });
+    const self = new Azurite(child, folder, port);
+    for (let tries = 0; !(await accepts(port)); tries++) {
+      if (child.exitCode !== null || tries > 300) throw new Error('Azurite did not come up');
+      await sleep(50);
+    }
+    await self.container.create();
+    return self;
+  }
+
+  /** Names of all blobs. */
+  async names(): Promise<string[]> {
+    const blobs = await Array.fromAsync(this.container.listBlobsFlat());
+    return blobs.map((blob) => blob.name);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = once(this.#process, 'exit');
+    this.#process.kill();
+    await ended;
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    const finish = (answer: boolean): void => {
+      socket.destroy();
+      resolve(answer);
+    };
+    socket.once('connect', () => finish(true));
+    socket.once('error', () => finish(false));
+  });
+}
