@@ -1,5 +1,6 @@
 /** Chooses what one compaction merges: a contiguous run of files of the level below, bounded in number. */
-import { formatTxid, type TXID } from '@litestream/ltx';
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import { contiguityFaults, describeFault } from './contiguity.ts';

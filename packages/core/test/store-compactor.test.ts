@@ -1,0 +1,130 @@
+/** Compaction through a client alone: what is merged, what is refused, what is healed. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { LtxFileInfo } from '../src/client/contract.ts';
+import { Compactor } from '../src/store/compactor.ts';
+import { validateReplica } from '../src/store/validation.ts';
+import { MemoryClient } from '../src/testing/memory-client.ts';
+import { chunksOf, encodeFile, pagesOf, store } from './store-support.ts';
+
+const seed = Number(process.env['FC_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
+console.log(`store compactor: FC_SEED=${seed}`);
+
+/** A first file with every page, then files that change some. */
+const history = fc.array(fc.dictionary(fc.constantFrom('1', '2', '3', '5', '8'), fc.nat(255), { minKeys: 1 }), {
+  minLength: 1,
+  maxLength: 12,
+});
+
+async function fill(client: MemoryClient, steps: readonly Record<string, number>[]): Promise<Map<number, number>> {
+  const model = new Map(Array.from({ length: 8 }, (_, i) => [i + 1, 0]));
+  await store(client, { minTxid: 1n, pages: model });
+  for (const [i, step] of steps.entries()) {
+    const pages = new Map(Object.entries(step).map(([pgno, byte]) => [Number(pgno), byte]));
+    for (const [pgno, byte] of pages) model.set(pgno, byte);
+    await store(client, { minTxid: BigInt(i + 2), pages, commit: 8 });
+  }
+  return model;
+}
+
+describe('compactor', () => {
+  it('gives the newest version of every page, under the time of the last commit, whatever the bound on inputs', async () => {
+    await fc.assert(
+      fc.asyncProperty(history, fc.integer({ min: 1, max: 20 }), async (steps, inputsMax) => {
+        const client = new MemoryClient();
+        const model = await fill(client, steps);
+        const compactor = new Compactor(client, { inputsMax });
+        const written = await compactor.compact(1);
+        expect(written).toHaveLength(Math.ceil((steps.length + 1) / inputsMax));
+        expect(written[0]?.minTxid).toBe(1n);
+        expect(written.at(-1)?.maxTxid).toBe(BigInt(steps.length + 1));
+        expect(written.at(-1)?.timestamp.getTime()).toBe((steps.length + 1) * 1000);
+        const merged = new Map<number, number>();
+        for (const file of written) for (const [pgno, byte] of await pagesOf(client, file)) merged.set(pgno, byte);
+        expect(merged).toEqual(model);
+        expect(await compactor.compact(1)).toEqual([]);
+        expect((await validateReplica(client, { sample: 'all' })).faults).toEqual([]);
+      }),
+      { seed, numRuns: 60 },
+    );
+  });
+
+  it('refuses a gap and writes nothing; goes on behind it once a snapshot covers it', async () => {
+    const client = new MemoryClient();
+    const all = new Map([[1, 1]]);
+    for (const minTxid of [1n, 2n, 5n, 6n]) await store(client, { minTxid, pages: all });
+    const compactor = new Compactor(client);
+    await expect(compactor.compact(1)).rejects.toMatchObject({ code: 'REPLICA_GAP' });
+    expect(await Array.fromAsync(client.ltxFiles(1))).toEqual([]);
+    expect((await validateReplica(client)).faults).toMatchObject([{ kind: 'gap', level: 0 }]);
+
+    await store(client, { level: 9, minTxid: 1n, maxTxid: 5n, pages: all });
+    const written = await compactor.compact(1);
+    expect(written.map(({ minTxid, maxTxid }) => [minTxid, maxTxid])).toEqual([
+      [1n, 2n],
+      [5n, 6n],
+    ]);
+    expect((await validateReplica(client)).faults).toEqual([]);
+  });
+
+  it('never merges across a change of page size', async () => {
+    const client = new MemoryClient();
+    await store(client, {
+      minTxid: 1n,
+      pages: new Map([
+        [1, 1],
+        [2, 2],
+      ]),
+    });
+    await store(client, { minTxid: 2n, pages: new Map([[2, 3]]) });
+    await store(client, { minTxid: 3n, pages: new Map([[1, 4]]), pageSize: 1024 });
+    await store(client, { minTxid: 4n, pages: new Map([[1, 5]]), pageSize: 1024 });
+    const written = await new Compactor(client).compact(1);
+    expect(written.map(({ minTxid, maxTxid }) => [minTxid, maxTxid])).toEqual([
+      [1n, 2n],
+      [3n, 4n],
+    ]);
+  });
+
+  it('reads local copies, and the replica instead of a damaged one', async () => {
+    const opened: string[] = [];
+    const client = new MemoryClient({ before: (operation, object) => void opened.push(`${operation} ${object}`) });
+    const model = await fill(client, [{ 1: 7 }, { 3: 9 }]);
+    const good = new Map(
+      [1n, 2n, 3n].map((txid) => [txid, encodeFile({ minTxid: txid, commit: 8, pages: pagesAt(txid) })]),
+    );
+    function pagesAt(txid: bigint): ReadonlyMap<number, number> {
+      if (txid === 1n) return new Map(Array.from({ length: 8 }, (_, i) => [i + 1, 0]));
+      return txid === 2n ? new Map([[1, 7]]) : new Map([[3, 9]]);
+    }
+    const local = { open: (file: LtxFileInfo) => chunksOf(good.get(file.minTxid) ?? new Uint8Array()) };
+    opened.length = 0;
+    const [first] = await new Compactor(client, { local }).compact(1);
+    expect(opened.filter((call) => call.startsWith('openLtxFile'))).toEqual([]);
+    expect(await pagesOf(client, first as LtxFileInfo)).toEqual(model);
+
+    await client.deleteLtxFiles([first as LtxFileInfo]);
+    const damaged = good.get(2n) as Uint8Array;
+    damaged[120] = (damaged[120] ?? 0) ^ 1;
+    const [second] = await new Compactor(client, { local }).compact(1);
+    expect(await pagesOf(client, second as LtxFileInfo)).toEqual(model);
+  });
+
+  it('stores nothing when an input is corrupt on the replica', async () => {
+    const client = new MemoryClient();
+    await fill(client, [{ 1: 7 }]);
+    const bytes = encodeFile({ minTxid: 3n, commit: 8, pages: new Map([[2, 2]]) });
+    bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+    const file = { level: 0, minTxid: 3n, maxTxid: 3n, timestamp: new Date(3000) };
+    await client.writeLtxFile(file, { open: () => chunksOf(bytes) });
+    await expect(new Compactor(client).compact(1)).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+    expect(await Array.fromAsync(client.ltxFiles(1))).toEqual([]);
+    expect((await validateReplica(client, { sample: 'all' })).faults).toMatchObject([{ kind: 'corrupt', level: 0 }]);
+  });
+
+  it('refuses levels that are not for compaction', async () => {
+    const compactor = new Compactor(new MemoryClient());
+    await expect(compactor.compact(0)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(compactor.compact(9)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+});

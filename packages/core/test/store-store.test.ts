@@ -1,0 +1,267 @@
+/** The store over replicas in memory and a fake clock: what it does when, what it never does, and what it costs. */
+import { describe, expect, it } from 'vitest';
+import type { LtxFileInfo, Op } from '../src/client/contract.ts';
+import type { LogFields, Logger } from '../src/logger.ts';
+import { Store } from '../src/store/store.ts';
+import { StoredReplica } from '../src/store/stored-replica.ts';
+import type { StoredReplicaOptions } from '../src/store/stored-replica.ts';
+import { MemoryClient } from '../src/testing/memory-client.ts';
+import { FakeClock, settle, store as storeFile } from './store-support.ts';
+
+const LEVELS = [
+  { level: 1, intervalMs: 10_000 },
+  { level: 2, intervalMs: 60_000 },
+];
+
+class Lines implements Logger {
+  readonly lines: string[] = [];
+  trace(): void {}
+  debug(message: string): void {
+    this.lines.push(`DEBUG ${message}`);
+  }
+  info(message: string): void {
+    this.lines.push(`INFO ${message}`);
+  }
+  warn(message: string, fields: LogFields = {}): void {
+    this.lines.push(`WARN ${message} ${typeof fields['file'] === 'string' ? fields['file'] : ''}`.trim());
+  }
+  error(message: string): void {
+    this.lines.push(`ERROR ${message}`);
+  }
+  child(): Logger {
+    return this;
+  }
+}
+
+/** A database of one page whose commits go straight to level 0. */
+class Rig {
+  readonly clock = new FakeClock();
+  readonly calls: string[] = [];
+  failing = false;
+  readonly client = new MemoryClient({
+    before: (operation, object) => {
+      this.calls.push(`${operation} ${object}`);
+      if (this.failing) throw new Error('the backend is down');
+    },
+  });
+  readonly log = new Lines();
+  readonly stored: StoredReplica;
+  readonly store: Store;
+  readonly position = { txid: 0n };
+
+  constructor(options: Partial<StoredReplicaOptions> = {}) {
+    const settings = {
+      levels: LEVELS,
+      snapshotIntervalMs: 600_000,
+      snapshotRetentionMs: 1_200_000,
+      level0RetentionMs: 30_000,
+      retentionEnabled: true,
+      verifyCompaction: true,
+      clock: this.clock,
+      logger: this.log,
+      ...options,
+    };
+    this.stored = new StoredReplica(
+      {
+        client: this.client,
+        position: this.position,
+        snapshot: (op?: Op) => this.#snapshot(op),
+      },
+      settings,
+    );
+    this.store = new Store({ ...settings, level0CheckIntervalMs: 15_000 });
+  }
+
+  get txid(): bigint {
+    return this.position.txid;
+  }
+
+  async #snapshot(_op?: Op): Promise<LtxFileInfo> {
+    const pages = new Map([[1, Number(this.txid & 255n)]]);
+    const timestampMs = this.clock.now();
+    return await storeFile(this.client, { level: 9, minTxid: 1n, maxTxid: this.txid, pages, timestampMs });
+  }
+
+  async commit(): Promise<void> {
+    this.position.txid += 1n;
+    const pages = new Map([[1, Number(this.txid & 255n)]]);
+    await storeFile(this.client, { minTxid: this.txid, pages, timestampMs: this.clock.now() });
+    this.stored.uploaded();
+    await settle();
+  }
+
+  async ranges(level: number): Promise<string[]> {
+    return (await Array.fromAsync(this.client.ltxFiles(level))).map(({ minTxid, maxTxid }) => `${minTxid}-${maxTxid}`);
+  }
+}
+
+describe('store', () => {
+  it('snapshots at once when there is none, compacts on boundaries, and deletes what level 1 holds', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    expect(await rig.ranges(9)).toEqual(['1-1']);
+    for (let i = 0; i < 4; i += 1) await rig.commit();
+    await rig.clock.advance(10_000);
+    expect(await rig.ranges(1)).toEqual(['1-5']);
+    for (let i = 0; i < 3; i += 1) await rig.commit();
+    await rig.clock.advance(10_000);
+    expect(await rig.ranges(1)).toEqual(['1-5', '6-8']);
+    expect(await rig.ranges(0)).toHaveLength(8);
+    await rig.clock.advance(60_000);
+    expect(await rig.ranges(0)).toEqual(['8-8']);
+    expect(await rig.ranges(2)).toEqual(['1-8']);
+    expect(await rig.ranges(9)).toEqual(['1-1']);
+    expect(rig.log.lines.filter((line) => !line.startsWith('INFO') && !line.startsWith('DEBUG'))).toEqual([]);
+    await rig.store.close();
+  });
+
+  it('costs nothing once a database is quiet: no call, no timer', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    await rig.commit();
+    await rig.clock.advance(1_200_000);
+    rig.calls.length = 0;
+    expect(rig.clock.pending).toBe(0);
+    await rig.clock.advance(86_400_000);
+    expect(rig.calls).toEqual([]);
+    await rig.commit();
+    expect(rig.clock.pending).toBeGreaterThan(0);
+    await rig.store.close();
+  });
+
+  it('takes one snapshot an interval while there are commits, none while there are not', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    for (let minute = 0; minute < 60; minute += 1) {
+      if (minute < 30) await rig.commit();
+      await rig.clock.advance(60_000);
+    }
+    // One at first, one at each boundary of the half hour in which there were commits.
+    const taken = rig.log.lines.filter((line) => line === 'INFO snapshot complete').length;
+    expect(taken).toBeGreaterThanOrEqual(3);
+    expect(taken).toBeLessThanOrEqual(5);
+    expect((await rig.ranges(9)).at(-1)).toBe(`1-${rig.txid}`);
+    await rig.store.close();
+  });
+
+  it('keeps every promised restore while it deletes: a base, and an unbroken chain from it to the end', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    for (let minute = 0; minute < 90; minute += 1) {
+      await rig.commit();
+      await rig.commit();
+      await rig.clock.advance(60_000);
+      const bases = await Array.fromAsync(rig.client.ltxFiles(9));
+      const oldest = bases[0]?.maxTxid ?? 0n;
+      let reached = oldest;
+      const levels = await Promise.all([0, 1, 2].map((level) => Array.fromAsync(rig.client.ltxFiles(level))));
+      for (;;) {
+        const next = levels.flat().filter((file) => file.minTxid <= reached + 1n && file.maxTxid > reached);
+        if (next.length === 0) break;
+        reached = next.reduce((max, file) => (file.maxTxid > max ? file.maxTxid : max), reached);
+      }
+      expect(reached).toBe(rig.txid);
+    }
+    expect((await rig.ranges(9)).length).toBeLessThanOrEqual(4);
+    expect((await rig.ranges(2)).length).toBeLessThanOrEqual(45);
+    await rig.store.close();
+  });
+
+  it('deletes nothing remotely when retention is disabled, and says so at the start', async () => {
+    const rig = new Rig({ retentionEnabled: false });
+    rig.store.add(rig.stored);
+    await settle();
+    for (let i = 0; i < 10; i += 1) {
+      await rig.commit();
+      await rig.clock.advance(300_000);
+    }
+    expect(await rig.ranges(0)).toHaveLength(10);
+    expect(rig.calls.filter((call) => call.startsWith('deleteLtxFiles'))).toEqual([]);
+    expect(rig.log.lines).toContain('WARN retention disabled; cloud provider lifecycle policies must handle retention');
+    await rig.store.close();
+  });
+
+  it('keeps level 0 for good when its retention is 0', async () => {
+    const rig = new Rig({ level0RetentionMs: 0 });
+    rig.store.add(rig.stored);
+    await settle();
+    for (let i = 0; i < 5; i += 1) {
+      await rig.commit();
+      await rig.clock.advance(60_000);
+    }
+    expect(await rig.ranges(0)).toHaveLength(5);
+    await rig.store.close();
+  });
+
+  it('logs a failure, tries again at the next boundary, and goes on', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    await rig.commit();
+    rig.failing = true;
+    await rig.clock.advance(30_000);
+    expect(rig.log.lines).toContain('ERROR compaction failed');
+    rig.failing = false;
+    await rig.clock.advance(20_000);
+    expect(await rig.ranges(1)).toEqual(['1-2']);
+    await rig.store.close();
+  });
+
+  it('heals a gap with one warning and a snapshot', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    for (let i = 0; i < 3; i += 1) await rig.commit();
+    const [, second] = await Array.fromAsync(rig.client.ltxFiles(0));
+    await rig.client.deleteLtxFiles([second as LtxFileInfo]);
+    await rig.clock.advance(10_000);
+    expect(rig.log.lines.filter((line) => line.startsWith('WARN replica has a gap'))).toHaveLength(1);
+    expect(await rig.ranges(9)).toEqual(['1-1', '1-3']);
+    expect(await rig.ranges(1)).toEqual(['1-1', '3-3']);
+    await rig.commit();
+    await rig.clock.advance(20_000);
+    expect(await rig.ranges(1)).toEqual(['1-1', '3-3', '4-4']);
+    await rig.store.close();
+  });
+
+  it('validates, and names the damaged file', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    const [file] = await Array.fromAsync(rig.client.ltxFiles(0));
+    const { size, timestamp } = file as LtxFileInfo;
+    async function* garbage(): AsyncGenerator<Uint8Array> {
+      yield new Uint8Array(size);
+    }
+    await rig.client.writeLtxFile({ level: 0, minTxid: 1n, maxTxid: 1n, timestamp }, { size, open: garbage });
+    const [report] = await rig.store.validate();
+    expect(report?.faults).toMatchObject([
+      { kind: 'corrupt', level: 0, file: '0000000000000001-0000000000000001.ltx' },
+    ]);
+    expect(rig.log.lines).toContain('WARN validation error detected 0000000000000001-0000000000000001.ltx');
+    await rig.store.close();
+  });
+
+  it('closes in mid-compaction: nothing half-written, nothing begun afterwards', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    for (let i = 0; i < 3; i += 1) await rig.commit();
+    const closed = rig.clock.advance(10_000).then(() => undefined);
+    await rig.store.close();
+    await closed;
+    rig.calls.length = 0;
+    await rig.clock.advance(600_000);
+    expect(rig.calls).toEqual([]);
+    for (const range of await rig.ranges(1)) expect(range).toBe('1-3');
+  });
+});
