@@ -81,7 +81,11 @@ export interface ObjectOperations {
     range?: { offset?: number | undefined; size?: number | undefined } & Op,
   ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array> }>;
   /** Atomic. A condition that does not hold rejects with `PRECONDITION_FAILED`. */
-  put(key: string, body: Uint8Array, conditions?: { ifMatch?: string | undefined; ifNoneMatch?: '*' | undefined } & Op): Promise<ObjectInfo>;
+  put(
+    key: string,
+    body: Uint8Array,
+    conditions?: { ifMatch?: string | undefined; ifNoneMatch?: '*' | undefined } & Op,
+  ): Promise<ObjectInfo>;
   /** A missing object rejects with `NOT_FOUND` if `ifMatch` is given and is no error otherwise. */
   delete(key: string, conditions?: { ifMatch?: string | undefined } & Op): Promise<void>;
 }

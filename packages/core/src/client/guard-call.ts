@@ -92,7 +92,13 @@ export class GuardCalls {
     const delayMs = backoffDelayMs(this.#retry, number, this.timing.random());
     const { operation, object } = call;
     const logger = this.#options.logger ?? silentLogger;
-    logger.debug('replica operation failed, retrying', { operation, object, attempt: number, delayMs, error: error.message });
+    logger.debug('replica operation failed, retrying', {
+      operation,
+      object,
+      attempt: number,
+      delayMs,
+      error: error.message,
+    });
     await sleep(this.timing, delayMs, call.signal);
   }
 

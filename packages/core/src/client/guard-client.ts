@@ -112,7 +112,12 @@ export class GuardClient implements ReplicaClient {
       let failure: SourceFailure | undefined;
       const metered: Body = {
         size: body.size,
-        open: () => meteredBody(() => body.open(), attempt, (caught) => (failure = caught)),
+        open: () =>
+          meteredBody(
+            () => body.open(),
+            attempt,
+            (caught) => (failure = caught),
+          ),
       };
       try {
         return await this.#client.writeLtxFile(file, metered, { signal: attempt.watch.signal });
@@ -183,4 +188,3 @@ function compareFiles(a: LtxFileInfo, b: LtxFileInfo): number {
   if (a.maxTxid !== b.maxTxid) return a.maxTxid < b.maxTxid ? -1 : 1;
   return 0;
 }
-

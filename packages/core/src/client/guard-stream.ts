@@ -9,7 +9,10 @@ export interface GuardedStream {
  * Passes a body on: counted, watched for stalls and aborts, its errors wrapped. Ends the attempt when the iteration
  * ends, however it ends.
  */
-export async function* guardStream(source: AsyncIterable<Uint8Array>, stream: GuardedStream): AsyncGenerator<Uint8Array> {
+export async function* guardStream(
+  source: AsyncIterable<Uint8Array>,
+  stream: GuardedStream,
+): AsyncGenerator<Uint8Array> {
   const { attempt, wrap } = stream;
   const { watch } = attempt;
   let iterator: AsyncIterator<Uint8Array> | undefined;

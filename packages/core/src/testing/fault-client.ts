@@ -1,0 +1,194 @@
+/** A wrapper that makes any client fail now and then, as networks do, in an order that its seed decides. */
+import type {
+  Body,
+  Capabilities,
+  LtxFileBody,
+  LtxFileInfo,
+  LtxFileRef,
+  ObjectInfo,
+  ObjectOperations,
+  Op,
+  ReplicaClient,
+} from '../client/contract.ts';
+import type { ErrorClass } from '../client/sdk-errors.ts';
+import { LitestreamError } from '../error.ts';
+import { Seeded } from './seeded.ts';
+
+export const FAULTS = ['before', 'after', 'truncate', 'reset', 'stale', 'latency'] as const;
+
+/**
+ * `before`: the server refuses (throttled) and did nothing. `after`: takes effect, then fails. `truncate`: a body ends early as if that were its
+ * end. `reset`: a body breaks. `stale`: a listing lacks the newest file (not among the faults by default: only stores
+ * without consistent listings do this). `latency`: slow.
+ */
+export type Fault = (typeof FAULTS)[number];
+
+export interface FaultOptions {
+  readonly seed?: number | undefined;
+  /** Chance of a fault per call, 0 to 1. Default 0.2. */
+  readonly rate?: number | undefined;
+  /** Default: all but `stale`. */
+  readonly faults?: readonly Fault[] | undefined;
+  /** Faults in a row after which one call is spared, so that a bounded number of retries must succeed. Default 2. */
+  readonly inRowMax?: number | undefined;
+  /** Longest delay of `latency`. Default 5. */
+  readonly latencyMsMax?: number | undefined;
+}
+
+/** One fault that was injected. */
+export interface InjectedFault {
+  readonly operation: string;
+  readonly fault: Fault;
+}
+
+export class FaultClient implements ReplicaClient {
+  readonly type: string;
+  readonly capabilities: Capabilities;
+  readonly objects?: ObjectOperations | undefined;
+  readonly seed: number;
+  /** Every fault so far, in order. */
+  readonly injected: InjectedFault[] = [];
+  readonly #client: ReplicaClient;
+  readonly #random: Seeded;
+  readonly #options: Required<{ [K in keyof FaultOptions]: NonNullable<FaultOptions[K]> }>;
+  /** Faults in a row, per operation: one fault-free call in between lets a retry through. */
+  readonly #inRow = new Map<string, number>();
+
+  constructor(client: ReplicaClient, options: FaultOptions = {}) {
+    this.#client = client;
+    this.#random = new Seeded(options.seed);
+    this.seed = this.#random.seed;
+    this.#options = {
+      seed: this.seed,
+      rate: options.rate ?? 0.2,
+      faults: options.faults ?? FAULTS.filter((fault) => fault !== 'stale'),
+      inRowMax: options.inRowMax ?? 2,
+      latencyMsMax: options.latencyMsMax ?? 5,
+    };
+    this.type = client.type;
+    this.capabilities = client.capabilities;
+    const { objects } = client;
+    if (objects !== undefined) this.objects = this.#wrapObjects(objects);
+  }
+
+  classify(error: unknown): ErrorClass | undefined {
+    return this.#client.classify?.(error);
+  }
+
+  async init(options?: Op): Promise<void> {
+    await this.#around('init', async () => await this.#client.init(options));
+  }
+
+  ltxFiles(
+    level: number,
+    query?: { seek?: bigint | undefined; useMetadata?: boolean | undefined } & Op,
+  ): AsyncIterable<LtxFileInfo> {
+    return this.#listing('ltxFiles', () => this.#client.ltxFiles(level, query));
+  }
+
+  async openLtxFile(
+    file: LtxFileRef,
+    range?: { offset?: number | undefined; size?: number | undefined } & Op,
+  ): Promise<LtxFileBody> {
+    const fault = await this.#enter('openLtxFile');
+    const body = await this.#client.openLtxFile(file, range);
+    return Object.assign(this.#body(body, fault), { info: body.info });
+  }
+
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
+    const fault = await this.#enter('writeLtxFile');
+    // A reset in the middle of an upload reaches the client as a source that breaks.
+    const sent: Body = fault === 'reset' ? { size: body.size, open: () => this.#body(body.open(), fault) } : body;
+    const info = await this.#client.writeLtxFile(file, sent, options);
+    return leave('writeLtxFile', fault, info);
+  }
+
+  async deleteLtxFiles(files: readonly LtxFileRef[], options?: Op): Promise<void> {
+    await this.#around('deleteLtxFiles', async () => await this.#client.deleteLtxFiles(files, options));
+  }
+
+  async deleteAll(options?: Op): Promise<void> {
+    await this.#around('deleteAll', async () => await this.#client.deleteAll(options));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  #wrapObjects(objects: ObjectOperations): ObjectOperations {
+    return {
+      list: (prefix, options) => this.#listing('objects.list', () => objects.list(prefix, options)),
+      open: async (key, range) => {
+        const fault = await this.#enter('objects.open');
+        const { info, body } = await objects.open(key, range);
+        return { info, body: this.#body(body, fault) };
+      },
+      put: async (key, body, conditions) =>
+        await this.#around('objects.put', async (): Promise<ObjectInfo> => await objects.put(key, body, conditions)),
+      delete: async (key, conditions) =>
+        await this.#around('objects.delete', async () => await objects.delete(key, conditions)),
+    };
+  }
+
+  async #around<T>(operation: string, call: () => Promise<T>): Promise<T> {
+    const fault = await this.#enter(operation);
+    return leave(operation, fault, await call());
+  }
+
+  /** Decides on a call's fault; fails at once where it is `before`. */
+  async #enter(operation: string): Promise<Fault | undefined> {
+    const { rate, faults, inRowMax, latencyMsMax } = this.#options;
+    const inRow = this.#inRow.get(operation) ?? 0;
+    const fault =
+      inRow < inRowMax && this.#random.next() < rate ? faults[this.#random.below(faults.length)] : undefined;
+    this.#inRow.set(operation, fault === undefined ? 0 : inRow + 1);
+    if (fault === undefined) return undefined;
+    this.injected.push({ operation, fault });
+    if (fault === 'before') {
+      throw new LitestreamError(`injected fault in ${operation}: refused`, { code: 'THROTTLED', retryable: true });
+    }
+    if (fault === 'latency') {
+      const delayMs = this.#random.below(latencyMsMax + 1);
+      await new Promise((resolve) => setTimeout(resolve, delayMs));
+    }
+    return fault;
+  }
+
+  async *#listing<T>(operation: string, list: () => AsyncIterable<T>): AsyncGenerator<T> {
+    const fault = await this.#enter(operation);
+    const breakAt = fault === 'reset' || fault === 'after' ? this.#random.below(4) : Number.POSITIVE_INFINITY;
+    let count = 0;
+    let held: T | undefined;
+    for await (const item of list()) {
+      if (count++ === breakAt) throw injected(operation, 'reset');
+      if (fault !== 'stale') yield item;
+      else if (held !== undefined) yield held;
+      held = item;
+    }
+    if (count <= breakAt && breakAt !== Number.POSITIVE_INFINITY) throw injected(operation, 'reset');
+  }
+
+  async *#body(source: AsyncIterable<Uint8Array>, fault: Fault | undefined): AsyncGenerator<Uint8Array> {
+    const breaks = fault === 'reset' || fault === 'truncate' || fault === 'after';
+    let left = breaks ? this.#random.below(4096) : Number.POSITIVE_INFINITY;
+    for await (const chunk of source) {
+      if (chunk.byteLength > left) {
+        if (left > 0) yield chunk.subarray(0, left);
+        if (fault === 'truncate') return;
+        throw injected('body', 'reset');
+      }
+      left -= chunk.byteLength;
+      yield chunk;
+    }
+    if (fault === 'reset' || fault === 'after') throw injected('body', 'reset');
+  }
+}
+
+function leave<T>(operation: string, fault: Fault | undefined, result: T): T {
+  if (fault === 'after') throw injected(operation, 'no answer');
+  return result;
+}
+
+function injected(operation: string, how: string): LitestreamError {
+  return new LitestreamError(`injected fault in ${operation}: ${how}`, { code: 'NETWORK', retryable: true });
+}

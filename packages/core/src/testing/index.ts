@@ -1,0 +1,3 @@
+export * from './fault-client.ts';
+export * from './memory-client.ts';
+export * from './seeded.ts';

@@ -1,0 +1,30 @@
+/** Chance that can be repeated: xorshift32 over a seed. */
+export class Seeded {
+  readonly seed: number;
+  #state: number;
+
+  constructor(seed: number = (Math.random() * 0xffffffff) >>> 0) {
+    this.seed = seed >>> 0;
+    // A zero state would stay zero; the mixing keeps neighbouring seeds apart.
+    this.#state = Math.imul(this.seed ^ 0x9e3779b9, 0x85ebca6b) >>> 0 || 1;
+  }
+
+  /** Uniform in [0, 1). */
+  next(): number {
+    let state = this.#state;
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    this.#state = state >>> 0;
+    return this.#state / 0x1_0000_0000;
+  }
+
+  /** Whole number from 0 to `end`, `end` left out. */
+  below(end: number): number {
+    return Math.floor(this.next() * end);
+  }
+
+  bytes(size: number): Uint8Array {
+    return Uint8Array.from({ length: size }, () => this.below(256));
+  }
+}
