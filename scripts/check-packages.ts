@@ -15,7 +15,10 @@ let failures = 0;
 try {
   for (const folder of readdirSync(join(root, 'packages')).sort()) {
     const path = join(root, 'packages', folder);
-    const manifest = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as { name: string; private?: boolean };
+    const manifest = JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as {
+      name: string;
+      private?: boolean;
+    };
     if (manifest.private !== true) check(manifest.name, path);
   }
 } finally {
@@ -45,7 +48,11 @@ function verdict(tool: string, result: { status: number; stdout: string; stderr:
   console.error(`${tool}:\n${result.stdout}${result.stderr}`);
 }
 
-function run(command: string, args: readonly string[], cwd: string): { status: number; stdout: string; stderr: string } {
+function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+): { status: number; stdout: string; stderr: string } {
   const result = spawnSync(command, args, { cwd, encoding: 'utf8', shell: process.platform === 'win32' });
   if (result.error) throw result.error;
   return { status: result.status ?? 1, stdout: result.stdout, stderr: result.stderr };
