@@ -1,0 +1,80 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+import { LitestreamError } from '@litestream/core';
+import type * as transport from '@nats-io/transport-node';
+import type { Authenticator, NatsConnection } from '@nats-io/transport-node';
+
+import { DEFAULT_URL, RECONNECT_WAIT_MS, TIMEOUT_MS } from './options.ts';
+import type { NatsOptions } from './options.ts';
+
+type Sdk = typeof transport;
+
+/** Logs in to the first server that answers. */
+export async function connect(sdk: Sdk, options: NatsOptions): Promise<NatsConnection> {
+  const { url = DEFAULT_URL } = options;
+  const authenticator = await authenticatorOf(sdk, options);
+  const tls = await tlsOf(options);
+  return sdk.connect({
+    servers: typeof url === 'string' ? url.split(',') : [...url],
+    name: 'litestream',
+    maxReconnectAttempts: options.maxReconnects ?? -1,
+    reconnectTimeWait: options.reconnectWaitMs ?? RECONNECT_WAIT_MS,
+    timeout: options.timeoutMs ?? TIMEOUT_MS,
+    ...(authenticator === undefined ? {} : { authenticator }),
+    ...(tls === undefined ? {} : { tls }),
+  });
+}
+
+/** The first way to log in that is configured, in upstream's order. */
+async function authenticatorOf(sdk: Sdk, options: NatsOptions): Promise<Authenticator | undefined> {
+  const { jwt, seed, creds, nkey, username, password, token } = options;
+  const encode = (text: string): Uint8Array => new TextEncoder().encode(text.trim());
+  if (isSet(jwt) && isSet(seed)) return sdk.jwtAuthenticator(jwt, encode(seed));
+  if (isSet(creds)) return sdk.credsAuthenticator(await read(creds, 'creds'));
+  if (isSet(seed)) return sdk.nkeyAuthenticator(encode(seed));
+  if (isSet(nkey)) return sdk.nkeyAuthenticator(/^SU[A-Z2-7]+$/.test(nkey) ? encode(nkey) : await seedFile(nkey));
+  if (isSet(username)) return sdk.usernamePasswordAuthenticator(username, password ?? '');
+  if (isSet(token)) return sdk.tokenAuthenticator(token);
+  return undefined;
+}
+
+async function seedFile(nkey: string): Promise<Uint8Array> {
+  // A public key proves nothing by itself.
+  if (/^U[A-Z2-7]{55}$/.test(nkey)) throw invalid('nkey of the nats replica needs its seed', 'Set seed: SU…');
+  const text = new TextDecoder().decode(await read(nkey, 'nkey'));
+  return new TextEncoder().encode(/SU[A-Z2-7]+/.exec(text)?.[0] ?? text.trim());
+}
+
+/** Certificates are read here, so that a missing file is named as what it is. */
+async function tlsOf(options: NatsOptions): Promise<{ ca?: string; cert?: string; key?: string } | undefined> {
+  const { tls, rootCas = [], clientCert, clientKey } = options;
+  if (isSet(clientCert) !== isSet(clientKey)) {
+    throw invalid('client-cert and client-key must both be specified for mutual TLS authentication');
+  }
+  if (tls !== true && rootCas.length === 0 && !isSet(clientCert)) return undefined;
+  const text = async (path: string, field: string): Promise<string> => (await read(path, field)).toString('utf8');
+  const cas = await Promise.all(rootCas.map((path) => text(path, 'root-cas')));
+  return {
+    ...(cas.length === 0 ? {} : { ca: cas.join('\n') }),
+    ...(isSet(clientCert) ? { cert: await text(clientCert, 'client-cert') } : {}),
+    ...(isSet(clientKey) ? { key: await text(clientKey, 'client-key') } : {}),
+  };
+}
+
+async function read(path: string, field: string): Promise<Buffer> {
+  try {
+    return await readFile(path.startsWith('~/') ? join(homedir(), path.slice(2)) : path);
+  } catch (error) {
+    throw invalid(`cannot read ${field} of the nats replica`, 'Check the path, and that this user may read it.', error);
+  }
+}
+
+function isSet(text: string | undefined): text is string {
+  return text !== undefined && text !== '';
+}
+
+function invalid(message: string, hint?: string, cause?: unknown): LitestreamError {
+  return new LitestreamError(message, { code: 'CONFIG_INVALID', backend: 'nats', hint, cause });
+}

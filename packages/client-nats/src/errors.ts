@@ -1,0 +1,62 @@
+import { LitestreamError, classifyNetworkError, isLitestreamError, safeCause } from '@litestream/core';
+import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
+
+const JETSTREAM = 'Start the server with JetStream (-js), and let the account use it.';
+const LOGIN = 'Check username and password, token, creds, or jwt and seed.';
+const BUCKET = 'Create the object store first: nats object add BUCKET';
+
+/** Names of the SDK's error classes; it gives most errors no code. */
+const NAMES: Readonly<Record<string, ErrorClass>> = {
+  AuthorizationError: permanent('UNAUTHORIZED', LOGIN),
+  ClosedConnectionError: { code: 'NETWORK', retryable: true },
+  ConnectionError: { code: 'NETWORK', retryable: true },
+  DrainingConnectionError: { code: 'NETWORK', retryable: true },
+  JetStreamNotEnabled: permanent('UNSUPPORTED', JETSTREAM),
+  NoResponders: permanent('UNSUPPORTED', JETSTREAM),
+  PermissionViolationError: permanent('PERMISSION_DENIED', 'Let the user publish and subscribe to $JS.API and $O.'),
+  StreamNotFoundError: permanent('BUCKET_MISSING', BUCKET),
+  TimeoutError: { code: 'TIMEOUT', retryable: true },
+  UserAuthenticationExpiredError: permanent('UNAUTHORIZED', 'The user’s JWT has expired: get a new one.'),
+};
+
+/** Codes of the JetStream API (nats-server, server/errors.json). */
+const API_CODES: Readonly<Record<number, ErrorClass>> = {
+  10002: permanent('DISK_FULL', 'The account is out of storage.'),
+  10028: permanent('DISK_FULL', 'The account is out of storage.'),
+  10037: permanent('NOT_FOUND'),
+  10039: permanent('UNSUPPORTED', JETSTREAM),
+  10047: permanent('DISK_FULL', 'The server is out of JetStream storage.'),
+  10054: permanent('INVALID_ARGUMENT', 'The object store limits the size of messages.'),
+  10059: permanent('BUCKET_MISSING', BUCKET),
+  10076: permanent('UNSUPPORTED', JETSTREAM),
+  10077: permanent('DISK_FULL', 'The object store has reached its size limit.'),
+};
+
+/** What an error of the NATS SDK, or what caused it, means. `undefined` for one of neither. */
+export function classifyNatsError(error: unknown): ErrorClass | undefined {
+  for (let part = error, depth = 0; part instanceof Error && depth < 5; part = part.cause, depth++) {
+    const { name, message, code, status } = part as Error & { code?: unknown; status?: unknown };
+    if (message === 'object store not found') return permanent('BUCKET_MISSING', BUCKET);
+    const network = classifyNetworkError(part);
+    const known = typeof code === 'number' ? API_CODES[code] : undefined;
+    const found = known ?? network ?? (Object.hasOwn(NAMES, name) ? NAMES[name] : undefined);
+    if (found !== undefined) return found;
+    // 503: no leader, starting up, and the like.
+    if (name === 'JetStreamApiError' && (status === 503 || status === 500))
+      return { code: 'UNAVAILABLE', retryable: true };
+  }
+  return undefined;
+}
+
+/** The error a caller gets: classified, and without what the SDK attached. Core's own errors pass unchanged. */
+export function natsError(error: unknown, doing: string, object?: string): Error {
+  if (isLitestreamError(error)) return error;
+  const found = classifyNatsError(error);
+  if (found === undefined) return error instanceof Error ? error : new Error(String(error));
+  const cause = safeCause(error);
+  return new LitestreamError(`cannot ${doing}: ${cause.message}`, { ...found, backend: 'nats', object, cause });
+}
+
+function permanent(code: LitestreamErrorCode, hint?: string): ErrorClass {
+  return { code, retryable: false, hint };
+}

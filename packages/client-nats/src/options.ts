@@ -1,0 +1,35 @@
+/** Which NATS object store a replica lives in, and how to get in. Only `bucket` has no default. */
+export interface NatsOptions {
+  /** `nats://host[:port]`, or several. Default `nats://127.0.0.1:4222`. */
+  readonly url?: string | readonly string[] | undefined;
+  /** Name of an object store that exists. The replica fills it alone: its objects have no folder of their own. */
+  readonly bucket: string;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  readonly token?: string | undefined;
+  /** A user's JWT; needs `seed`. */
+  readonly jwt?: string | undefined;
+  /** The private key that answers the server's challenge, for `jwt` or for a bare NKey: `SU…`. */
+  readonly seed?: string | undefined;
+  /** Path of a `.creds` file, which holds a JWT and its seed. */
+  readonly creds?: string | undefined;
+  /** Public NKey of the user, `U…`, with `seed`; or the path of a file that holds the seed. */
+  readonly nkey?: string | undefined;
+  /** Demand TLS. Default: TLS where the server offers it. */
+  readonly tls?: boolean | undefined;
+  /** PEM files of certificate authorities. */
+  readonly rootCas?: readonly string[] | undefined;
+  /** PEM files of this client's certificate and key; both or neither. */
+  readonly clientCert?: string | undefined;
+  readonly clientKey?: string | undefined;
+  /** Reconnections in a row before the connection is given up, and made anew by the next call. Default -1: never. */
+  readonly maxReconnects?: number | undefined;
+  /** Milliseconds between two of them. Default 2,000. */
+  readonly reconnectWaitMs?: number | undefined;
+  /** Milliseconds to connect. Default 10,000. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export const DEFAULT_URL = 'nats://127.0.0.1:4222';
+export const RECONNECT_WAIT_MS = 2_000;
+export const TIMEOUT_MS = 10_000;

@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto';
+
+import { BodyReader, untilAborted } from '@litestream/core';
+import type { Body } from '@litestream/core';
+
+import { chunkSubject, findObject } from './store.ts';
+import type { NatsStore } from './store.ts';
+
+/** What the SDKs of all languages use, unless the server takes only smaller messages. */
+const CHUNK_SIZE = 128 * 1024;
+const CHUNKS_IN_FLIGHT = 16;
+
+/** What is stored. */
+export interface Stored {
+  readonly size: number;
+  readonly digest: string;
+}
+
+/**
+ * Stores an object: its chunks under a new id, then one message of metadata that makes them the object, in place of an
+ * older one. Up to 16 chunks, 2 MiB, are under way; the SDK's own `put` waits for each. A failed upload takes its chunks
+ * back.
+ */
+export async function upload(
+  store: NatsStore,
+  name: string,
+  headers: Readonly<Record<string, readonly string[]>>,
+  body: Body,
+  signal?: AbortSignal,
+): Promise<Stored> {
+  const older = (await store.objects.info(name))?.nuid;
+  const id = store.nextId();
+  const subject = chunkSubject(store, id);
+  try {
+    const chunkSize = Math.min(CHUNK_SIZE, store.connection.info?.max_payload ?? CHUNK_SIZE);
+    const { size, digest, chunks } = await publishChunks(store, subject, body, chunkSize, signal);
+    signal?.throwIfAborted();
+    const meta = {
+      name,
+      headers,
+      options: { max_chunk_size: chunkSize },
+      bucket: store.bucket,
+      nuid: id,
+      size,
+      mtime: new Date().toISOString(),
+      chunks,
+      digest,
+    };
+    await publishMeta(store, name, JSON.stringify(meta));
+    // The new object is live: were its predecessor's chunks to stay, they would only take room.
+    if (older !== undefined && older !== id) await purge(store, chunkSubject(store, older)).catch(() => undefined);
+    return { size, digest };
+  } catch (error) {
+    await takeBack(store, name, id).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function publishChunks(
+  store: NatsStore,
+  subject: string,
+  body: Body,
+  chunkSize: number,
+  signal: AbortSignal | undefined,
+): Promise<Stored & { chunks: number }> {
+  const reader = new BodyReader({ size: body.size, open: () => untilAborted(body.open(), signal) }, signal);
+  const hash = createHash('sha256');
+  const inFlight = new Set<Promise<void>>();
+  let failure: { readonly error: unknown } | undefined;
+  let chunks = 0;
+  for await (const chunk of rechunk(reader.chunks(), chunkSize)) {
+    if (failure !== undefined) break;
+    hash.update(chunk);
+    chunks += 1;
+    const sent: Promise<void> = store.jetstream
+      .publish(subject, chunk)
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          failure ??= { error };
+        },
+      )
+      .finally(() => inFlight.delete(sent));
+    inFlight.add(sent);
+    if (inFlight.size >= CHUNKS_IN_FLIGHT) await Promise.race(inFlight);
+  }
+  await Promise.all(inFlight);
+  if (failure !== undefined) throw (failure as { error: unknown }).error;
+  return { size: reader.size, digest: `SHA-256=${urlSafe(hash.digest('base64'))}`, chunks };
+}
+
+/** The same bytes in chunks of exactly `size`, but for the last. */
+async function* rechunk(source: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
+  let parts: Buffer[] = [];
+  let held = 0;
+  for await (const chunk of source) {
+    for (let from = 0; from < chunk.length;) {
+      const part = chunk.subarray(from, from + size - held);
+      parts.push(part);
+      held += part.length;
+      from += part.length;
+      if (held < size) continue;
+      yield parts.length === 1 ? part : Buffer.concat(parts);
+      parts = [];
+      held = 0;
+    }
+  }
+  if (held > 0) yield Buffer.concat(parts);
+}
+
+/** The message replaces all earlier ones of its subject. */
+async function publishMeta(store: NatsStore, name: string, meta: string): Promise<void> {
+  const subject = `$O.${store.bucket}.M.${urlSafe(Buffer.from(name).toString('base64'))}`;
+  await store.jetstream.publish(subject, meta, { headers: store.rollup() });
+}
+
+/**
+ * Removes the chunks of a failed upload, unless they belong to the object after all: the answer to the last message may
+ * have been lost, and not the message.
+ */
+async function takeBack(store: NatsStore, name: string, id: string): Promise<void> {
+  const current = await findObject(store, name);
+  if (current?.nuid !== id) await purge(store, chunkSubject(store, id));
+}
+
+async function purge(store: NatsStore, filter: string): Promise<void> {
+  await store.manager.streams.purge(store.stream, { filter });
+}
+
+function urlSafe(base64: string): string {
+  return base64.replaceAll('+', '-').replaceAll('/', '_');
+}
