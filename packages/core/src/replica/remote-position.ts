@@ -15,11 +15,11 @@ export async function maxTxidOfLevel(
   return max;
 }
 
-/** Highest TXID at any level. */
-export async function maxTxidOfReplica(client: ReplicaClient, options: Op = {}): Promise<TXID> {
+/** Highest TXID at level 0, and at any level; 0 for none. */
+export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {}): Promise<{ level0: TXID; max: TXID }> {
   const levels = Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level);
   const ends = await Promise.all(levels.map((level) => maxTxidOfLevel(client, level, options)));
-  return ends.reduce((max, end) => (end > max ? end : max), 0n);
+  return { level0: ends[0] ?? 0n, max: ends.reduce((max, end) => (end > max ? end : max), 0n) };
 }
 
 /**
@@ -29,8 +29,8 @@ export async function maxTxidOfReplica(client: ReplicaClient, options: Op = {}):
 export async function remotePosition(client: ReplicaClient, near: TXID, options: Op = {}): Promise<TXID> {
   const found = near > 1n ? await maxTxidOfLevel(client, 0, { ...options, seek: near }) : 0n;
   if (found > 0n) return found;
-  const level0 = await maxTxidOfLevel(client, 0, options);
-  return level0 > 0n ? level0 : maxTxidOfReplica(client, options);
+  const { level0, max } = await maxTxidsOfReplica(client, options);
+  return level0 > 0n ? level0 : max;
 }
 
 /** The newest snapshot that reaches at least to `txid`, if there is one. */

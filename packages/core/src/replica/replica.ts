@@ -9,7 +9,7 @@ import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
-import { maxTxidOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
+import { maxTxidsOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import { RetryState } from './retry-state.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
@@ -88,9 +88,11 @@ export class Replica implements History, AsyncDisposable {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Highest TXID at any level of the replica. */
+  /** Highest TXID at any level of the replica. What it learns of level 0 saves the first upload a listing. */
   async maxTxid(options: Op = {}): Promise<TXID> {
-    return maxTxidOfReplica(this.client, options);
+    const { level0, max } = await maxTxidsOfReplica(this.client, options);
+    this.#remote ??= level0 > 0n ? level0 : max;
+    return max;
   }
 
   /** The level-0 file of one transaction; undefined if the replica has none. */
@@ -174,10 +176,12 @@ export class Replica implements History, AsyncDisposable {
     await this.stop();
   }
 
+  /** What is in the local files is sent even if the database itself cannot be read any more. */
   async #syncAll(signal: AbortSignal): Promise<void> {
     await this.#mutex.run(async () => {
-      await this.#db.sync({ signal });
+      const [synced] = await Promise.allSettled([this.#db.sync({ signal })]);
       await this.#syncOnce({ signal });
+      if (synced.status === 'rejected') throw synced.reason;
     }, signal);
   }
 

@@ -1,0 +1,47 @@
+import type { Clock } from '../../src/clock.ts';
+
+interface Timer {
+  readonly atMs: number;
+  readonly task: () => void;
+}
+
+/** Time that passes only when a test says so. */
+export class FakeClock implements Clock {
+  #nowMs = Date.UTC(2026, 0, 1);
+  readonly #timers = new Set<Timer>();
+
+  now(): number {
+    return this.#nowMs;
+  }
+
+  schedule(delayMs: number, task: () => void): () => void {
+    const timer = { atMs: this.#nowMs + delayMs, task };
+    this.#timers.add(timer);
+    return () => void this.#timers.delete(timer);
+  }
+
+  /** Timers that wait: none means nothing will ever wake up by itself. */
+  get timerCount(): number {
+    return this.#timers.size;
+  }
+
+  /** Lets time pass, timer by timer, with a pause for what each sets off. */
+  async advance(delayMs: number): Promise<void> {
+    const endMs = this.#nowMs + delayMs;
+    for (;;) {
+      await settle();
+      const next = [...this.#timers].filter((timer) => timer.atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
+      if (next === undefined) break;
+      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      this.#timers.delete(next);
+      next.task();
+    }
+    this.#nowMs = endMs;
+    await settle();
+  }
+}
+
+/** Long enough for file reads and everything that follows from them. */
+export async function settle(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+}
