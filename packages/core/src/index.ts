@@ -5,6 +5,7 @@ export * from './client/contract.ts';
 export * from './client/file-client.ts';
 export * from './client/guard-client.ts';
 export * from './client/guard-options.ts';
+export * from './client/leaser.ts';
 export * from './client/object-names.ts';
 export * from './client/redact.ts';
 export * from './client/resumable-reader.ts';

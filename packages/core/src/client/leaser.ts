@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { hasCode, LitestreamError } from '../error.ts';
 import { resolveCapabilities } from './capabilities.ts';
 import type { ObjectOperations, Op, ReplicaClient } from './contract.ts';
+import { guardClient } from './guard-client.ts';
 
 /** Key of the lease, relative to the replica's path. */
 export const LEASE_KEY = 'lock.json';
@@ -40,7 +41,8 @@ export class Leaser {
   readonly #now: () => number;
 
   constructor(client: ReplicaClient, options: LeaserOptions = {}) {
-    this.#client = client;
+    // Whoever hands in a bare client gets codes all the same.
+    this.#client = guardClient(client);
     this.#owner = options.owner ?? `${hostname()}:${process.pid}`;
     this.#ttlMs = options.ttlMs ?? LEASE_TTL_MS;
     this.#now = options.now ?? Date.now;

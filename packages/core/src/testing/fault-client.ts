@@ -10,6 +10,7 @@ import type {
   Op,
   ReplicaClient,
 } from '../client/contract.ts';
+import { ltxObjectName } from '../client/object-names.ts';
 import type { ErrorClass } from '../client/sdk-errors.ts';
 import { LitestreamError } from '../error.ts';
 import { Seeded } from './seeded.ts';
@@ -29,7 +30,7 @@ export interface FaultOptions {
   readonly rate?: number | undefined;
   /** Default: all but `stale`. */
   readonly faults?: readonly Fault[] | undefined;
-  /** Faults in a row after which one call is spared, so that a bounded number of retries must succeed. Default 2. */
+  /** Faults in a row after which a call on the same object is spared, so that retries must succeed. Default 2. */
   readonly inRowMax?: number | undefined;
   /** Longest delay of `latency`. Default 5. */
   readonly latencyMsMax?: number | undefined;
@@ -51,7 +52,7 @@ export class FaultClient implements ReplicaClient {
   readonly #client: ReplicaClient;
   readonly #random: Seeded;
   readonly #options: Required<{ [K in keyof FaultOptions]: NonNullable<FaultOptions[K]> }>;
-  /** Faults in a row, per operation: one fault-free call in between lets a retry through. */
+  /** Faults in a row, per operation and object. */
   readonly #inRow = new Map<string, number>();
 
   constructor(client: ReplicaClient, options: FaultOptions = {}) {
@@ -76,27 +77,27 @@ export class FaultClient implements ReplicaClient {
   }
 
   async init(options?: Op): Promise<void> {
-    await this.#around('init', async () => await this.#client.init(options));
+    await this.#around('init', '', async () => await this.#client.init(options));
   }
 
   ltxFiles(
     level: number,
     query?: { seek?: bigint | undefined; useMetadata?: boolean | undefined } & Op,
   ): AsyncIterable<LtxFileInfo> {
-    return this.#listing('ltxFiles', () => this.#client.ltxFiles(level, query));
+    return this.#listing('ltxFiles', String(level), () => this.#client.ltxFiles(level, query));
   }
 
   async openLtxFile(
     file: LtxFileRef,
     range?: { offset?: number | undefined; size?: number | undefined } & Op,
   ): Promise<LtxFileBody> {
-    const fault = await this.#enter('openLtxFile');
+    const fault = await this.#enter('openLtxFile', nameOf(file));
     const body = await this.#client.openLtxFile(file, range);
     return Object.assign(this.#body(body, fault), { info: body.info });
   }
 
   async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
-    const fault = await this.#enter('writeLtxFile');
+    const fault = await this.#enter('writeLtxFile', nameOf(file));
     // A reset in the middle of an upload reaches the client as a source that breaks.
     const sent: Body = fault === 'reset' ? { size: body.size, open: () => this.#body(body.open(), fault) } : body;
     const info = await this.#client.writeLtxFile(file, sent, options);
@@ -104,11 +105,11 @@ export class FaultClient implements ReplicaClient {
   }
 
   async deleteLtxFiles(files: readonly LtxFileRef[], options?: Op): Promise<void> {
-    await this.#around('deleteLtxFiles', async () => await this.#client.deleteLtxFiles(files, options));
+    await this.#around('deleteLtxFiles', files.map(nameOf).join(), async () => await this.#client.deleteLtxFiles(files, options));
   }
 
   async deleteAll(options?: Op): Promise<void> {
-    await this.#around('deleteAll', async () => await this.#client.deleteAll(options));
+    await this.#around('deleteAll', '', async () => await this.#client.deleteAll(options));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -117,31 +118,33 @@ export class FaultClient implements ReplicaClient {
 
   #wrapObjects(objects: ObjectOperations): ObjectOperations {
     return {
-      list: (prefix, options) => this.#listing('objects.list', () => objects.list(prefix, options)),
+      list: (prefix, options) => this.#listing('objects.list', prefix, () => objects.list(prefix, options)),
       open: async (key, range) => {
-        const fault = await this.#enter('objects.open');
+        const fault = await this.#enter('objects.open', key);
         const { info, body } = await objects.open(key, range);
         return { info, body: this.#body(body, fault) };
       },
       put: async (key, body, conditions) =>
-        await this.#around('objects.put', async (): Promise<ObjectInfo> => await objects.put(key, body, conditions)),
+        await this.#around('objects.put', key, async (): Promise<ObjectInfo> => await objects.put(key, body, conditions)),
       delete: async (key, conditions) =>
-        await this.#around('objects.delete', async () => await objects.delete(key, conditions)),
+        await this.#around('objects.delete', key, async () => await objects.delete(key, conditions)),
     };
   }
 
-  async #around<T>(operation: string, call: () => Promise<T>): Promise<T> {
-    const fault = await this.#enter(operation);
+  async #around<T>(operation: string, object: string, call: () => Promise<T>): Promise<T> {
+    const fault = await this.#enter(operation, object);
     return leave(operation, fault, await call());
   }
 
   /** Decides on a call's fault; fails at once where it is `before`. */
-  async #enter(operation: string): Promise<Fault | undefined> {
+  async #enter(operation: string, object: string): Promise<Fault | undefined> {
     const { rate, faults, inRowMax, latencyMsMax } = this.#options;
-    const inRow = this.#inRow.get(operation) ?? 0;
+    const subject = `${operation} ${object}`;
+    const inRow = this.#inRow.get(subject) ?? 0;
     const fault =
       inRow < inRowMax && this.#random.next() < rate ? faults[this.#random.below(faults.length)] : undefined;
-    this.#inRow.set(operation, fault === undefined ? 0 : inRow + 1);
+    if (fault === undefined) this.#inRow.delete(subject);
+    else this.#inRow.set(subject, inRow + 1);
     if (fault === undefined) return undefined;
     this.injected.push({ operation, fault });
     if (fault === 'before') {
@@ -154,8 +157,8 @@ export class FaultClient implements ReplicaClient {
     return fault;
   }
 
-  async *#listing<T>(operation: string, list: () => AsyncIterable<T>): AsyncGenerator<T> {
-    const fault = await this.#enter(operation);
+  async *#listing<T>(operation: string, object: string, list: () => AsyncIterable<T>): AsyncGenerator<T> {
+    const fault = await this.#enter(operation, object);
     const breakAt = fault === 'reset' || fault === 'after' ? this.#random.below(4) : Number.POSITIVE_INFINITY;
     let count = 0;
     let held: T | undefined;
@@ -191,4 +194,8 @@ function leave<T>(operation: string, fault: Fault | undefined, result: T): T {
 
 function injected(operation: string, how: string): LitestreamError {
   return new LitestreamError(`injected fault in ${operation}: ${how}`, { code: 'NETWORK', retryable: true });
+}
+
+function nameOf(file: LtxFileRef): string {
+  return `${file.level}/${ltxObjectName(file)}`;
 }

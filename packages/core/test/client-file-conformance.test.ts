@@ -1,0 +1,21 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, describe, it, vi } from 'vitest';
+
+import { FileClient } from '../src/client/file-client.ts';
+import { conformance } from '../src/conformance/index.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'conformance-'));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+vi.setConfig({ testTimeout: 60_000 });
+
+conformance({
+  name: 'file',
+  describe,
+  it,
+  client: (place) => new FileClient({ path: join(root, place) }),
+  runCount: 280,
+});

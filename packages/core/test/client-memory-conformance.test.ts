@@ -1,0 +1,16 @@
+import { describe, it, vi } from 'vitest';
+
+import { conformance } from '../src/conformance/index.ts';
+import { MemoryClient, MemoryStore } from '../src/testing/index.ts';
+
+const store = new MemoryStore();
+
+vi.setConfig({ testTimeout: 60_000 });
+
+conformance({
+  name: 'memory',
+  describe,
+  it,
+  client: (path) => new MemoryClient({ store, path }),
+  runCount: 280,
+});
