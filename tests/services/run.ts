@@ -9,6 +9,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
+import { interop } from './interop.ts';
 import { roundTrip } from './round-trip.ts';
 import type { Service } from './service.ts';
 
@@ -43,6 +44,7 @@ async function check(service: Service): Promise<Record<string, string>> {
     const running = await service.start();
     try {
       row['round trip'] = await roundTrip(running);
+      row['interop with Go'] = await interop(running);
     } finally {
       await running.stop();
     }

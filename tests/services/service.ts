@@ -14,6 +14,8 @@ export interface Service {
 export interface RunningService {
   /** Replica config as it stands in YAML, without `path`: works with our clients and with Go's. */
   readonly config: Readonly<Record<string, unknown>> & { readonly type: string };
+  /** What Go needs differently in its config, if anything. */
+  readonly goConfig?: Readonly<Record<string, unknown>>;
   /** Environment that both need besides. */
   readonly env?: Readonly<Record<string, string>>;
   /**

@@ -16,8 +16,6 @@ export function abs(): LitestreamPlugin<AbsOptions> {
   });
 }
 
-export default abs;
-
 /** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
 export function parseAbsConfig(config: unknown): AbsOptions {
   const read = new ConfigReader(config, 'abs');

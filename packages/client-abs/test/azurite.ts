@@ -32,7 +32,8 @@ export class Azurite implements AsyncDisposable {
   static async start(): Promise<Azurite> {
     const port = await freePort();
     const folder = await mkdtemp(join(tmpdir(), 'litestream-azurite-'));
-    const main = join(dirname(createRequire(import.meta.url).resolve('azurite/package.json')), 'dist/src/blob/main.js');
+    const require = createRequire(import.meta.url);
+    const main = join(dirname(require.resolve('azurite/package.json')), 'dist/src/blob/main.js');
     const flags = ['--silent', '--inMemoryPersistence', '--skipApiVersionCheck', '--disableTelemetry'];
     const args = [main, '--blobHost', '127.0.0.1', '--blobPort', String(port), ...flags];
     const child = spawn(process.execPath, args, { cwd: folder, stdio: 'ignore' });

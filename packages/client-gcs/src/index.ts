@@ -2,4 +2,4 @@ export * from './errors.ts';
 export * from './gcs-client.ts';
 export * from './options.ts';
 export * from './plugin.ts';
-export { default } from './plugin.ts';
+export { gcs as default } from './plugin.ts';

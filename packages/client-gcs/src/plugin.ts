@@ -15,8 +15,6 @@ export function gcs(): LitestreamPlugin<GcsOptions> {
   });
 }
 
-export default gcs;
-
 /** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
 export function parseGcsConfig(config: unknown): GcsOptions {
   const read = new ConfigReader(config, 'gs');

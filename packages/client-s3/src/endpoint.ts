@@ -20,7 +20,7 @@ export interface ProviderDefaults {
 }
 
 /** `host` or `host:port` of an endpoint in lower case; empty if it is none, or carries credentials. */
-export function endpointHost(endpoint: string | undefined): string {
+function endpointHost(endpoint: string | undefined): string {
   const text = (endpoint ?? '').trim().toLowerCase();
   if (text === '') return '';
   const url = URL.parse(/^https?:\/\//.test(text) ? text : `https://${text}`);

@@ -17,8 +17,6 @@ export function s3(): LitestreamPlugin<S3Options> {
   });
 }
 
-export default s3;
-
 /** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
 export function parseS3Config(config: unknown): S3Options {
   const read = new ConfigReader(config, 's3');

@@ -9,7 +9,7 @@ const FILEBASE = /^(?:(.+)\.)?s3\.filebase\.com$/;
 const SCALEWAY = /^(?:(.+)\.)?s3\.([^.]+)\.scw\.cloud$/;
 
 /** What the host of a URL says; a field it does not mention is absent. */
-export interface S3Host {
+interface S3Host {
   readonly bucket?: string | undefined;
   readonly region?: string | undefined;
   readonly endpoint?: string | undefined;
@@ -37,7 +37,7 @@ function kebab(name: string): string {
 }
 
 /** Bucket, region, endpoint and addressing that the host of a URL stands for. */
-export function parseHost(host: string): S3Host {
+function parseHost(host: string): S3Host {
   if (host.includes(':') && !host.includes('.com')) {
     const dot = host.indexOf('.');
     // `127.0.0.1:9000` or `localhost:9000` names no bucket, `bucket.127.0.0.1:9000` does.
