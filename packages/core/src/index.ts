@@ -30,7 +30,10 @@ export type { SqliteConnection, SqliteDriver, SqliteRow, SqliteValue } from './d
 export * from './error.ts';
 export * from './logger.ts';
 export * from './plugin/config-reader.ts';
+export { file } from './plugin/file-plugin.ts';
 export * from './plugin/plugin.ts';
+export { PluginRegistry } from './plugin/registry.ts';
+export type { RegistryOptions, ReplicaSpec } from './plugin/registry.ts';
 export * from './plugin/replica-url.ts';
 export { Replica } from './replica/replica.ts';
 export type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica/replica.ts';

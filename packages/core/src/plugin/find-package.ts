@@ -1,0 +1,71 @@
+/** Finds an npm package the way a program in some folder would, without importing it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+export interface FoundPackage {
+  /** What `import()` takes. */
+  readonly url: string;
+  readonly version: string | undefined;
+}
+
+/** Folders to look from, in order: the config file's, the working directory, beside this package. Each once. */
+export function searchFolders(configFolder: string): readonly string[] {
+  return [...new Set([resolve(configFolder), process.cwd(), dirname(fileURLToPath(import.meta.url))])];
+}
+
+/** The first match of a package name, or of a path, which starts from the first folder. */
+export function findPackage(name: string, folders: readonly string[]): FoundPackage | undefined {
+  if (name.startsWith('.') || isAbsolute(name)) return findPath(resolve(folders[0] ?? '.', name));
+  for (const folder of folders) {
+    const found = findFrom(name, folder);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function findPath(path: string): FoundPackage | undefined {
+  if (!existsSync(path)) return undefined;
+  const manifest = readManifest(path);
+  if (manifest === undefined) return { url: pathToFileURL(path).href, version: undefined };
+  const entry = join(path, entryOf(manifest));
+  return existsSync(entry) ? { url: pathToFileURL(entry).href, version: versionOf(manifest) } : undefined;
+}
+
+function findFrom(name: string, folder: string): FoundPackage | undefined {
+  // `require.resolve` of the name itself would refuse a package that exports to `import` alone.
+  for (const modules of createRequire(join(folder, 'x.js')).resolve.paths(name) ?? []) {
+    const found = findPath(join(modules, name));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+type Manifest = Readonly<Record<string, unknown>>;
+
+function readManifest(folder: string): Manifest | undefined {
+  const path = join(folder, 'package.json');
+  if (!existsSync(path)) return undefined;
+  return JSON.parse(readFileSync(path, 'utf8')) as Manifest;
+}
+
+/** What `import` of the package's own name would load. */
+function entryOf(manifest: Manifest): string {
+  return conditional(manifest['exports']) ?? (typeof manifest['main'] === 'string' ? manifest['main'] : 'index.js');
+}
+
+function conditional(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null) return undefined;
+  const branches = value as Manifest;
+  for (const key of ['.', 'node', 'import', 'default']) {
+    const found = key in branches ? conditional(branches[key]) : undefined;
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function versionOf(manifest: Manifest): string | undefined {
+  return typeof manifest['version'] === 'string' ? manifest['version'] : undefined;
+}
