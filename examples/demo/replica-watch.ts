@@ -36,7 +36,7 @@ export class ReplicaWatch implements Disposable {
       if (performance.now() > deadlineMs) throw new Error(`no new file reached the replica within ${timeoutMs} ms`);
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#waiting = resolve;
-      const timer = setTimeout(resolve, 250);
+      const timer = setTimeout(() => resolve(), 250);
       await promise;
       clearTimeout(timer);
       this.look();

@@ -1,5 +1,6 @@
 /** From a replica in the config to a client: the one place where the CLI meets core's plugins. */
-import { FileClient, LitestreamError, redact } from '@litestream/core';
+import { dirname, resolve } from 'node:path';
+import { PluginRegistry, redact } from '@litestream/core';
 import type { LogFields, ReplicaClient } from '@litestream/core';
 import { DEFAULT_SYNC_INTERVAL_MS, replicaType } from './config/normalise.ts';
 import { expandPath } from './config/paths.ts';
@@ -11,6 +12,8 @@ export interface OpenReplica {
   readonly client: ReplicaClient;
   /** How to name it in messages, without credentials. */
   readonly text: string;
+  /** The folder of a file replica. */
+  readonly folder: string | undefined;
   /** What `replicating to` logs of it. */
   readonly facts: LogFields;
 }
@@ -39,12 +42,13 @@ export async function openReplicas(
   config: Pick<Config, 'plugins' | 'path'>,
   databasePath?: string,
 ): Promise<OpenReplicas> {
+  const registry = await openRegistry(config);
   const all: OpenReplica[] = [];
   const close = async (): Promise<void> => {
     for (const { client } of all) await client[Symbol.asyncDispose]();
   };
   try {
-    for (const replica of replicas) all.push(await openReplica(replica, config, databasePath));
+    for (const replica of replicas) all.push(await openReplica(replica, registry, databasePath));
   } catch (error) {
     await close();
     throw error;
@@ -54,15 +58,37 @@ export async function openReplicas(
 
 async function openReplica(
   replica: ReplicaConfig,
-  config: Pick<Config, 'plugins' | 'path'>,
+  registry: PluginRegistry,
   databasePath: string | undefined,
 ): Promise<OpenReplica> {
-  if (replica.type !== 'file') {
-    throw new LitestreamError(`unknown replica type ${replica.type} ${String(config.path)}`, {
-      code: 'PLUGIN_MISSING',
-    });
+  const { type, url, settings } = replica;
+  if (type === 'file') {
+    const path = expandPath(replica.path ?? (url ?? '').replace(/^file:\/\//, ''));
+    const client = await registry.createClient({ type, settings: { path } }, { databasePath });
+    return { config: replica, client, text: redact(url ?? path), folder: path, facts: { path } };
   }
-  const path = expandPath(replica.path ?? (replica.url ?? '').replace(/^file:\/\//, ''));
-  const client = new FileClient({ path, databasePath });
-  return { config: replica, client, text: redact(replica.url ?? path), facts: { path } };
+  const path = replica.path === undefined ? {} : { path: replica.path };
+  const client = await registry.createClient({ type, url, settings: { ...settings, ...path } }, { databasePath });
+  const text = url === undefined ? `${type}://${replica.path ?? ''}` : redact(url);
+  return { config: replica, client, text, folder: undefined, facts: { ...shown(settings), ...path } };
+}
+
+/** What of a replica's settings is no secret, and tells where it is. */
+function shown(settings: ReplicaConfig['settings']): LogFields {
+  const names = ['bucket', 'region', 'endpoint', 'host', 'user', 'webdav-url'];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = settings[name];
+      return typeof value === 'string' && value !== '' ? [[name, redact(value)]] : [];
+    }),
+  );
+}
+
+/** Core's plugins, and those that the config lists; others are looked for beside the config when they are needed. */
+async function openRegistry(config: Pick<Config, 'plugins' | 'path'>): Promise<PluginRegistry> {
+  const registry = new PluginRegistry({
+    folder: config.path === undefined ? process.cwd() : dirname(resolve(config.path)),
+  });
+  for (const name of config.plugins) await registry.load(name);
+  return registry;
 }

@@ -1,10 +1,11 @@
 /** One database with its replicas, from opening to the last sync. */
 import { basename } from 'node:path';
-import { DB, Replica, hasCode } from '@litestream/core';
+import { DB, LitestreamError, Replica, hasCode } from '@litestream/core';
 import type { LitestreamErrorCode, Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { openReplicas } from '../replicas.ts';
 import type { OpenReplica, OpenReplicas } from '../replicas.ts';
+import { checkReplicaFolder } from './check-folder.ts';
 import type { SingleDatabase } from './directory.ts';
 import { JointHistory } from './history.ts';
 
@@ -64,6 +65,9 @@ export class ManagedDatabase {
 
   /** Opens the database. Rejects if it cannot be replicated at all, or with whatever went wrong if `once`. */
   async open(options: { readonly once: boolean }): Promise<void> {
+    for (const { open } of this.replicas) {
+      if (open.folder !== undefined) checkReplicaFolder(open.folder);
+    }
     try {
       await this.#open();
     } catch (error) {
@@ -81,7 +85,13 @@ export class ManagedDatabase {
 
   /** Everything committed by now goes to every replica. */
   async sync(): Promise<void> {
-    await this.db.sync();
+    const { txid } = await this.db.sync();
+    if (txid === 0n) {
+      throw new LitestreamError(`there is no database to replicate: ${this.path}`, {
+        code: 'DATABASE_MISSING',
+        hint: 'Check the path.',
+      });
+    }
     for (const { replica } of this.replicas) await replica.sync();
   }
 

@@ -1,9 +1,9 @@
 /** The life of `litestream replicate`: open, follow, stop. */
 import { existsSync } from 'node:fs';
-import { hasCode, restore } from '@litestream/core';
+import { LitestreamError, hasCode, isLitestreamError, restore } from '@litestream/core';
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
-import { describeError } from '../errors.ts';
+import { describeError, messageWithCauses } from '../errors.ts';
 import { openReplicas } from '../replicas.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { Terminal } from '../terminal/terminal.ts';
@@ -106,13 +106,20 @@ async function openDatabases(
       open.push(database);
     } catch (error) {
       await database.close();
-      failures.push(error);
+      const named = naming(single.path, error);
+      failures.push(named);
       if (singles.length > 1)
-        logger.error('cannot replicate database', { path: single.path, error: describeError(error) });
+        logger.error('cannot replicate database', { path: single.path, error: describeError(named) });
     }
   }
   if (open.length === 0 && failures.length > 0) throw failures[0];
   return open;
+}
+
+/** The error, its message with the path of the database in it. */
+function naming(path: string, error: unknown): unknown {
+  if (isLitestreamError(error) || messageWithCauses(error).includes(path)) return error;
+  return new LitestreamError(`cannot replicate ${path}`, { code: 'DATABASE_INVALID', object: path, cause: error });
 }
 
 function announce(databases: readonly ManagedDatabase[], logger: Logger): void {

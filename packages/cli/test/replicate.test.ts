@@ -1,0 +1,402 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { countRows, createDatabase, insertRows } from './support/database.ts';
+import { run, scratchFolder, start, until, withoutTimes } from './support/cli.ts';
+
+interface Setup {
+  readonly folder: string;
+  readonly database: string;
+  readonly replica: string;
+  readonly url: string;
+}
+
+function setup(rows = 1): Setup {
+  const folder = scratchFolder();
+  const database = join(folder, 'app.db');
+  const replica = join(folder, 'replica');
+  createDatabase(database, rows);
+  return { folder, database, replica, url: `file://${replica}` };
+}
+
+async function restoredRows({ folder, url }: Setup): Promise<number> {
+  const output = join(folder, `restored-${Math.random().toString(36).slice(2)}.db`);
+  const result = await run(['restore', '-o', output, url]);
+  expect(result).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+  return countRows(output);
+}
+
+describe('replicate', () => {
+  test('follows a database until SIGTERM and says what upstream says', async () => {
+    const at = setup();
+    const daemon = start(['replicate', at.database, at.url]);
+    await daemon.said('msg="replicating to"');
+    insertRows(at.database, 10);
+    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
+    insertRows(at.database, 10);
+    const { exitCode, stdout, stderr } = await daemon.stop('SIGTERM');
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    const lines = withoutTimes(stdout);
+    expect(lines.slice(0, 3)).toEqual([
+      expect.stringMatching(/^level=INFO msg=litestream version=\S+ level=INFO$/),
+      `level=INFO msg="initialized db" path=${at.database}`,
+      `level=INFO msg="replicating to" type=file sync-interval=1s path=${at.replica}`,
+    ]);
+    expect(lines.slice(-2)).toEqual([
+      'level=INFO msg="signal received, litestream shutting down" signal=terminated',
+      'level=INFO msg="litestream shut down"',
+    ]);
+    expect(stdout).not.toMatch(/level=(WARN|ERROR)/);
+    expect(await restoredRows(at)).toBe(21);
+  });
+
+  test('what was committed just before SIGINT is on the replica', async () => {
+    const at = setup();
+    const daemon = start(['replicate', at.database, at.url]);
+    await daemon.said('msg="replicating to"');
+    insertRows(at.database, 200);
+    const { exitCode, stdout } = await daemon.stop('SIGINT');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('signal=interrupt\n');
+    expect(await restoredRows(at)).toBe(201);
+  });
+
+  test('waits for a database that does not exist yet', async () => {
+    const folder = scratchFolder();
+    const at: Setup = {
+      folder,
+      database: join(folder, 'app.db'),
+      replica: join(folder, 'replica'),
+      url: `file://${folder}/replica`,
+    };
+    const daemon = start(['replicate', at.database, at.url]);
+    await daemon.said('msg="replicating to"');
+    createDatabase(at.database, 5);
+    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
+    expect((await daemon.stop()).stdout).not.toContain('level=ERROR');
+    expect(await restoredRows(at)).toBe(5);
+  });
+
+  test('log formats, levels and standard error', async () => {
+    const at = setup();
+    const config = join(at.folder, 'litestream.yml');
+    const write = (logging: string): void =>
+      writeFileSync(config, `logging: ${logging}\ndbs: [{path: ${at.database}, replica: {path: ${at.replica}}}]\n`);
+    write('{type: json, level: debug}');
+    const json = await run(['replicate', '-once', '-config', config]);
+    const records = json.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+    expect(records.map(({ msg }) => msg)).toContain('ltx file uploaded');
+    expect(records[0]).toMatchObject({ level: 'debug', msg: 'litestream' });
+    expect(records.find(({ msg }) => msg === 'replicating to')).toMatchObject({
+      time: expect.stringMatching(/^\d{4}-.*Z$/),
+      level: 'INFO',
+      type: 'file',
+      'sync-interval': 1e9,
+    });
+
+    write('{type: pretty, stderr: true}');
+    const pretty = await run(['replicate', '-once', '-config', config]);
+    expect(pretty.stdout).toBe('');
+    expect(pretty.stderr).toMatch(/^\d\d:\d\d:\d\d INF litestream version=\S+ level=""\n/);
+    expect(pretty.stderr).not.toContain('\u001B');
+
+    write('{level: error}');
+    expect((await run(['replicate', '-once', '-config', config])).stdout).toBe('');
+    expect((await run(['replicate', '-log-level', 'info', '-once', '-config', config])).stdout).toContain('level=INFO');
+    const traced = await run(['replicate', '-once', '-config', config], { env: { LOG_LEVEL: 'DEBUG' } });
+    expect(traced.stdout).toContain('msg=litestream');
+    expect(traced.stdout).toContain('level=DEBUG');
+  });
+
+  test('several databases and several replicas from a config', async () => {
+    const at = setup(3);
+    const other = join(at.folder, 'other.db');
+    createDatabase(other, 7);
+    const config = join(at.folder, 'litestream.yml');
+    writeFileSync(
+      config,
+      `dbs:
+  - path: ${at.database}
+    replicas:
+      - path: ${at.folder}/r1
+      - url: file://${at.folder}/r2
+  - path: ${other}
+    replica: {path: ${at.folder}/r3, sync-interval: 20ms}
+`,
+    );
+    const daemon = start(['replicate', '-config', config]);
+    await daemon.said(/replicating to.*r3\n/);
+    insertRows(at.database, 4);
+    expect((await daemon.stop()).exitCode).toBe(0);
+    for (const [name, rows] of [
+      ['r1', 7],
+      ['r2', 7],
+      ['r3', 7],
+    ] as const) {
+      expect(await restoredRows({ ...at, url: `file://${at.folder}/${name}` })).toBe(rows);
+    }
+  });
+
+  test('restores what is missing before it starts', async () => {
+    const at = setup(5);
+    expect((await run(['replicate', '-once', at.database, at.url])).exitCode).toBe(0);
+    const copy = join(at.folder, 'copy.db');
+    const first = await run(['replicate', '-once', '-restore-if-db-not-exists', copy, at.url]);
+    expect(first.exitCode).toBe(0);
+    expect(withoutTimes(first.stdout).slice(1, 3)).toEqual([
+      `level=INFO msg="attempting restore before replication" path=${copy}`,
+      `level=INFO msg="restore completed" path=${copy}`,
+    ]);
+    expect(countRows(copy)).toBe(5);
+    const second = await run(['replicate', '-once', '-restore-if-db-not-exists', copy, at.url]);
+    expect(second.stdout).toContain(`msg="database exists, skipping restore" path=${copy}`);
+    const empty = await run([
+      'replicate',
+      '-once',
+      '-restore-if-db-not-exists',
+      join(at.folder, 'x.db'),
+      `${at.url}-empty`,
+    ]);
+    expect(empty.stdout).toContain('msg="no backup found, starting fresh"');
+  });
+
+  test('-once with a snapshot and retention', async () => {
+    const at = setup(5);
+    const { exitCode, stdout } = await run([
+      'replicate',
+      '-once',
+      '-force-snapshot',
+      '-enforce-retention',
+      at.database,
+      at.url,
+    ]);
+    expect(exitCode).toBe(0);
+    const lines = withoutTimes(stdout).filter((line) => !line.includes('snapshot complete'));
+    expect(lines.slice(3)).toEqual([
+      `level=INFO msg="syncing database" path=${at.database}`,
+      `level=INFO msg="taking snapshot" path=${at.database}`,
+      `level=INFO msg="enforcing retention" path=${at.database}`,
+      'level=INFO msg="one-shot replication complete"',
+      'level=INFO msg="replication complete, litestream shutting down"',
+      'level=INFO msg="litestream shut down"',
+    ]);
+    expect(existsSync(join(at.replica, 'ltx/9/0000000000000001-0000000000000001.ltx'))).toBe(true);
+  });
+});
+
+describe('-exec', () => {
+  test('runs a program, replicates what it wrote and exits with its code', async () => {
+    const at = setup();
+    const script = join(at.folder, 'app.mjs');
+    writeFileSync(
+      script,
+      `import { DatabaseSync } from 'node:sqlite';
+const db = new DatabaseSync(process.argv[2]);
+for (let i = 0; i < 50; i++) db.exec("INSERT INTO t VALUES ('app')");
+process.exit(7);
+`,
+    );
+    const result = await run([
+      'replicate',
+      '-exec',
+      `${process.execPath} '${script}' "${at.database}"`,
+      at.database,
+      at.url,
+    ]);
+    expect(result.exitCode).toBe(7);
+    expect(withoutTimes(result.stdout).slice(-2)).toEqual([
+      'level=INFO msg="subprocess exited, litestream shutting down"',
+      'level=INFO msg="litestream shut down"',
+    ]);
+    expect(await restoredRows(at)).toBe(51);
+  });
+
+  test.each([
+    ['0', 'process.on("SIGTERM", () => process.exit(0))', 0],
+    ['of its own', 'process.on("SIGTERM", () => process.exit(3))', 3],
+    ['none, since the signal ends it', '', 0],
+  ])('passes SIGTERM on; the exit code is %s', async (_, handler, exitCode) => {
+    const at = setup();
+    const mark = join(at.folder, 'started');
+    const script = join(at.folder, 'app.mjs');
+    writeFileSync(
+      script,
+      `import { writeFileSync } from 'node:fs'; ${handler}; writeFileSync('${mark}', String(process.pid)); setInterval(() => {}, 1000);`,
+    );
+    const daemon = start(['replicate', '-exec', `${process.execPath} ${script}`, at.database, at.url]);
+    await until(() => existsSync(mark) && readFileSync(mark, 'utf8') !== '', 'the program');
+    const result = await daemon.stop('SIGTERM');
+    expect(result.exitCode).toBe(exitCode);
+    expect(withoutTimes(result.stdout).slice(-4)).toEqual([
+      'level=INFO msg="signal received, litestream shutting down" signal=terminated',
+      'level=INFO msg="sending signal to exec process"',
+      'level=INFO msg="waiting for exec process to close"',
+      'level=INFO msg="litestream shut down"',
+    ]);
+    expect(() => process.kill(Number(readFileSync(mark, 'utf8')), 0)).toThrow(/ESRCH/);
+  });
+
+  test('a program that cannot be started', async () => {
+    const at = setup();
+    const result = await run(['replicate', '-exec', 'no-such-program-here --x', at.database, at.url]);
+    expect(result.exitCode).toBe(1);
+    expect(result.stderr).toBe(
+      'Error: cannot start exec command no-such-program-here: no such program. Give a program on the PATH or its full path; use sh -c for shell syntax.\n',
+    );
+  });
+});
+
+describe('stopping when the replica is gone', () => {
+  function broken(): Setup {
+    const at = setup();
+    // Root may write anywhere, so the replica's folder is made impossible: a file stands in its place.
+    mkdirSync(at.replica);
+    return at;
+  }
+
+  test('a second signal ends the last sync at once', async () => {
+    const at = broken();
+    const daemon = start(['replicate', at.database, at.url]);
+    await daemon.said('msg="replicating to"');
+    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
+    await obstruct(at);
+    insertRows(at.database, 1);
+    daemon.child.kill('SIGINT');
+    await daemon.said('msg="shutdown sync failed, retrying (press Ctrl+C again to skip)"');
+    const startMs = performance.now();
+    const { exitCode, stdout } = await daemon.stop('SIGINT');
+    expect(performance.now() - startMs).toBeLessThan(3000);
+    expect(stdout).toContain('msg="shutdown sync skipped by user interrupt"');
+    expect(exitCode).toBe(0);
+  });
+
+  test('the timeout of the config bounds it', async () => {
+    const at = broken();
+    const config = join(at.folder, 'litestream.yml');
+    writeFileSync(
+      config,
+      `shutdown-sync-timeout: 1s\nshutdown-sync-interval: 100ms\ndbs: [{path: ${at.database}, replica: {path: ${at.replica}}}]\n`,
+    );
+    const daemon = start(['replicate', '-config', config]);
+    await daemon.said('msg="replicating to"');
+    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
+    await obstruct(at);
+    insertRows(at.database, 1);
+    const startMs = performance.now();
+    const { exitCode, stdout } = await daemon.stop('SIGTERM');
+    expect(performance.now() - startMs).toBeGreaterThan(500);
+    expect(performance.now() - startMs).toBeLessThan(5000);
+    expect(stdout).toContain('level=ERROR msg="failed to close database"');
+    expect(exitCode).toBe(0);
+  });
+
+  async function obstruct(at: Setup): Promise<void> {
+    const { renameSync } = await import('node:fs');
+    renameSync(at.replica, `${at.replica}-away`);
+    writeFileSync(at.replica, 'in the way');
+  }
+});
+
+describe('databases and replicas that cannot be used', () => {
+  const failing = async (args: readonly string[], uid?: number): Promise<string> => {
+    const { exitCode, stderr } = await run(['replicate', ...args], uid === undefined ? {} : { uid });
+    expect(exitCode).toBe(1);
+    expect(stderr.trimEnd().split('\n')).toHaveLength(1);
+    expect(stderr).toMatch(/^Error: /);
+    return stderr.trimEnd();
+  };
+
+  test('not a database, encrypted', async () => {
+    const folder = scratchFolder();
+    const path = join(folder, 'app.db');
+    for (const content of [Buffer.from('hello, this is a text file\n'.repeat(9)), Buffer.alloc(8192, 0xa7)]) {
+      writeFileSync(path, content);
+      expect(await failing([path, `file://${folder}/r`])).toBe(
+        `Error: not a SQLite database: ${path}. The file does not begin with "SQLite format 3". An encrypted database cannot be replicated as it is.`,
+      );
+      expect(readFileSync(path)).toEqual(content);
+      expect(existsSync(`${folder}/r`)).toBe(false);
+    }
+  });
+
+  test('a folder', async () => {
+    const folder = scratchFolder();
+    expect(await failing([folder, `file://${folder}/r`])).toBe(
+      `Error: is a directory, no database: ${folder}. Give the path of the database file; to replicate every database of a folder, use \`dir\` in the config.`,
+    );
+  });
+
+  test('an empty file is a database without tables', async () => {
+    const folder = scratchFolder();
+    const path = join(folder, 'app.db');
+    writeFileSync(path, '');
+    const daemon = start(['replicate', path, `file://${folder}/r`]);
+    await daemon.said('msg="replicating to"');
+    createDatabase(path, 2);
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect((await run(['restore', '-o', `${folder}/out.db`, `file://${folder}/r`])).exitCode).toBe(0);
+    expect(countRows(`${folder}/out.db`)).toBe(2);
+  });
+
+  test('-once needs a database', async () => {
+    const folder = scratchFolder();
+    expect(await failing(['-once', `${folder}/none.db`, `file://${folder}/r`])).toBe(
+      `Error: there is no database to replicate: ${folder}/none.db. Check the path.`,
+    );
+  });
+
+  test('a replica below a file', async () => {
+    const at = setup();
+    writeFileSync(join(at.folder, 'file'), 'x');
+    expect(await failing([at.database, `file://${at.folder}/file/replica`])).toBe(
+      `Error: replica path is not writable: ${at.folder}/file/replica: a part of it is a file. Choose another path.`,
+    );
+  });
+
+  // Only root can become somebody else, and without that nothing here is out of reach.
+  test.runIf(process.getuid?.() === 0)('no permission', async () => {
+    const { chmodSync } = await import('node:fs');
+    const nobody = 65_534;
+    const at = setup();
+    chmodSync(at.folder, 0o777);
+    chmodSync(at.database, 0o600);
+    expect(await failing([at.database, at.url], nobody)).toMatch(
+      /^Error: no permission to read the database: \S+app\.db: EACCES: .* Run as the user that owns the database/,
+    );
+    chmodSync(at.database, 0o666);
+    mkdirSync(at.replica, { mode: 0o700 });
+    expect(await failing([at.database, at.url], nobody)).toBe(
+      `Error: replica path is not writable: ${at.replica}: permission denied in ${at.replica}. Give this user write permission there, or choose another path.`,
+    );
+  });
+
+  test('one bad database does not stop the others', async () => {
+    const at = setup(2);
+    const bad = join(at.folder, 'bad.db');
+    writeFileSync(bad, 'not a database at all, this one');
+    const config = join(at.folder, 'litestream.yml');
+    writeFileSync(
+      config,
+      `dbs:\n  - {path: ${bad}, replica: {path: ${at.folder}/bad-replica}}\n  - {path: ${at.database}, replica: {path: ${at.replica}}}\n`,
+    );
+    const daemon = start(['replicate', '-config', config]);
+    await daemon.said('msg="replicating to"');
+    const { exitCode, stdout } = await daemon.stop();
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain(`level=ERROR msg="cannot replicate database" path=${bad} error="not a SQLite database`);
+    expect(await restoredRows(at)).toBe(2);
+  });
+
+  test('warnings of the config are in the log', async () => {
+    const at = setup();
+    const config = join(at.folder, 'litestream.yml');
+    writeFileSync(config, `dbs: [{path: ${at.database}, replica: {path: ${at.replica}, sync-intervall: 1s}}]\n`);
+    const { stdout } = await run(['replicate', '-once', '-config', config]);
+    expect(withoutTimes(stdout)[0]).toMatch(
+      /^level=WARN msg="\S+litestream\.yml:1:\d+: unknown key dbs\[0\]\.replica\.sync-intervall: did you mean sync-interval\?"$/,
+    );
+  });
+});

@@ -1,0 +1,112 @@
+/** The real command as a process of its own. */
+import { spawn } from 'node:child_process';
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+
+export const BIN: string = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
+const WAIT_MS = 20_000;
+
+export interface Result {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Runs as this user, where the tests run as root. */
+  readonly uid?: number;
+}
+
+export class Cli {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Result>;
+  #stdout = '';
+  #stderr = '';
+
+  constructor(args: readonly string[], options: RunOptions = {}) {
+    const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LITESTREAM_CONFIG: '/does/not/exist.yml' };
+    const identity: SpawnOptions = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
+    this.child = spawn(process.execPath, [BIN, ...args], {
+      cwd: options.cwd,
+      env: { ...env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...identity,
+    });
+    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
+    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
+    this.ended = new Promise((resolve) => {
+      this.child.once('close', (exitCode) => resolve({ exitCode, stdout: this.#stdout, stderr: this.#stderr }));
+    });
+  }
+
+  get stdout(): string {
+    return this.#stdout;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** Resolves once standard output has this. */
+  async said(pattern: string | RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
+    await until(
+      () => {
+        const text = stream === 'stdout' ? this.#stdout : this.#stderr;
+        if (typeof pattern === 'string' ? text.includes(pattern) : pattern.test(text)) return true;
+        if (this.child.exitCode !== null) {
+          throw new Error(`ended without saying ${String(pattern)}:\n${this.#stdout}\n${this.#stderr}`);
+        }
+        return false;
+      },
+      `${String(pattern)} in the output`,
+    );
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Result> {
+    this.child.kill(signal);
+    return this.ended;
+  }
+}
+
+/** Starts the command; it is killed when the test ends. */
+export function start(args: readonly string[], options: RunOptions = {}): Cli {
+  const cli = new Cli(args, options);
+  onTestFinished(async () => {
+    cli.child.kill('SIGKILL');
+    await cli.ended;
+  });
+  return cli;
+}
+
+export function run(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+  return start(args, options).ended;
+}
+
+/** A folder that is gone when the test ends. */
+export function scratchFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'litestream-cli-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  const deadlineMs = performance.now() + WAIT_MS;
+  while (!condition()) {
+    if (performance.now() > deadlineMs) throw new Error(`waited ${WAIT_MS} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** Log lines without their times. */
+export function withoutTimes(log: string): string[] {
+  return log
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.replace(/^time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z /, ''));
+}
