@@ -1,0 +1,34 @@
+/** Where an OSS replica lives and how to reach it. Only `bucket` has no default. */
+export interface OssOptions {
+  readonly bucket: string;
+  /** Folder of the replica in the bucket. */
+  readonly path?: string | undefined;
+  /** `cn-hangzhou`, with or without `oss-` before it. Default `cn-hangzhou`. Part of every signature. */
+  readonly region?: string | undefined;
+  /** Default: the public endpoint of the region. Without a scheme, `https://` is meant. */
+  readonly endpoint?: string | undefined;
+  /** The endpoint inside Alibaba's network, where traffic costs nothing. Default false. */
+  readonly internal?: boolean | undefined;
+  readonly accessKeyId?: string | undefined;
+  readonly secretAccessKey?: string | undefined;
+  /** Of temporary credentials (STS). */
+  readonly sessionToken?: string | undefined;
+  /** Bucket in the path of the URL, not in its host. Default: only for endpoints that are an IP address or localhost. */
+  readonly forcePathStyle?: boolean | undefined;
+  /** Sign with the older version 1 of the protocol. Default 4. */
+  readonly signatureVersion?: 1 | 4 | undefined;
+  /** Bytes of one part; smaller files go up in one request. Default 5 MiB, at least 100 KiB. */
+  readonly partSize?: number | undefined;
+  /** Parts of one file in flight. Default 3. */
+  readonly concurrency?: number | undefined;
+  /** HEAD requests in flight while a listing fetches exact timestamps. Default 50. */
+  readonly metadataConcurrency?: number | undefined;
+}
+
+export const DEFAULT_REGION = 'cn-hangzhou';
+export const PART_SIZE = 5 * 1024 * 1024;
+/** What the service takes (its reference, UploadPart). */
+export const PART_SIZE_MIN = 100 * 1024;
+export const PART_COUNT_MAX = 10_000;
+export const CONCURRENCY = 3;
+export const METADATA_CONCURRENCY = 50;
