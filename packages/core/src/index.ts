@@ -28,6 +28,15 @@ export type { BetterSqlite3 } from './driver/better-sqlite3.ts';
 export { nodeSqlite } from './driver/node-sqlite.ts';
 export type { SqliteConnection, SqliteDriver, SqliteRow, SqliteValue } from './driver/sqlite-driver.ts';
 export * from './error.ts';
+export { Litestream } from './litestream.ts';
+export type {
+  LitestreamEvents,
+  LitestreamOptions,
+  LitestreamStoreOptions,
+  ReplicaTarget,
+  ReplicateOptions,
+} from './litestream.ts';
+export type { ReplicatedDatabase } from './litestream/replicated-database.ts';
 export * from './logger.ts';
 export * from './plugin/config-reader.ts';
 export { file } from './plugin/file-plugin.ts';

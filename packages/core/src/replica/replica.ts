@@ -1,6 +1,6 @@
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import type { Body, LtxFileInfo, LtxFileRef, Op, ReplicaClient } from '../client/contract.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
@@ -20,6 +20,8 @@ export interface ReplicaOptions {
   readonly syncIntervalMs?: number | undefined;
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
+  /** Called for each failure of an upload that will be tried again by itself. Must not throw. */
+  readonly onError?: ((error: unknown) => void) | undefined;
 }
 
 export interface StopOptions extends ShutdownSyncOptions {
@@ -47,6 +49,7 @@ export class Replica implements History, AsyncDisposable {
   readonly #clock: Clock;
   readonly #syncIntervalMs: number;
   readonly #retry: RetryState;
+  readonly #onError: (error: unknown) => void;
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
   /** Position of the remote; undefined until it is asked, and after any failure. */
@@ -70,6 +73,7 @@ export class Replica implements History, AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#syncIntervalMs = options.syncIntervalMs ?? 1000;
     this.#retry = new RetryState(this.#logger, this.#syncIntervalMs);
+    this.#onError = options.onError ?? (() => undefined);
     this.#unverified = db.position.txid;
   }
 
@@ -146,9 +150,7 @@ export class Replica implements History, AsyncDisposable {
       timestamp: new Date(snapshot.header.timestampMs),
     };
     const body = { size: snapshot.size, open: () => snapshot.body };
-    const info = await this.client.writeLtxFile(file, body, options);
-    this.#logger.debug('snapshot complete', { txid: formatTxid(txid), size: info.size });
-    return info;
+    return await this.#upload(file, body, options);
   }
 
   /**
@@ -219,6 +221,7 @@ export class Replica implements History, AsyncDisposable {
       if (signal.aborted) return;
       const nowMs = this.#clock.now();
       this.#notBeforeMs = nowMs + this.#retry.failed(error, nowMs);
+      this.#onError(error);
     }
   }
 
@@ -265,14 +268,19 @@ export class Replica implements History, AsyncDisposable {
       return await this.#replaceLost(txid, error, options);
     }
     const file = { level: 0, minTxid: txid, maxTxid: txid, timestamp: local.timestamp };
-    const info = await this.client.writeLtxFile(file, local.body, options);
+    await this.#upload(file, local.body, options);
+    return txid;
+  }
+
+  async #upload(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op): Promise<LtxFileInfo> {
+    const info = await this.client.writeLtxFile(file, body, options);
     this.#logger.debug('ltx file uploaded', {
       level: info.level,
       minTXID: formatTxid(info.minTxid),
       maxTXID: formatTxid(info.maxTxid),
       size: info.size,
     });
-    return txid;
+    return info;
   }
 
   /** A local file that the replica needs is gone: a snapshot holds what it held. */

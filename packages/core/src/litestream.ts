@@ -1,0 +1,216 @@
+import { resolve } from 'node:path';
+import type { TXID } from '@litestream/ltx';
+import type { Op, ReplicaClient } from './client/contract.ts';
+import { guardClient } from './client/guard-client.ts';
+import { DB } from './db/db.ts';
+import type { DbOptions } from './db/options.ts';
+import type { SqliteDriver } from './driver/sqlite-driver.ts';
+import { LitestreamError } from './error.ts';
+import { Emitter } from './litestream/emitter.ts';
+import { ReplicatedDatabase } from './litestream/replicated-database.ts';
+import { silentLogger } from './logger.ts';
+import type { Logger } from './logger.ts';
+import type { LitestreamPlugin } from './plugin/plugin.ts';
+import { PluginRegistry } from './plugin/registry.ts';
+import type { ReplicaSpec } from './plugin/registry.ts';
+import { Replica } from './replica/replica.ts';
+import type { StopOptions } from './replica/replica.ts';
+import { restore } from './restore/restore.ts';
+import type { RestoreOptions, RestoreResult } from './restore/restore.ts';
+import { Store } from './store/store.ts';
+import type { StoreOptions } from './store/store.ts';
+import { DEFAULT_LEVELS } from './store/levels.ts';
+import { StoredReplica } from './store/stored-replica.ts';
+
+/** What happens to the databases of one `Litestream`. */
+export interface LitestreamEvents {
+  /** Commits were taken into a local file. */
+  readonly sync: { readonly path: string; readonly txid: TXID };
+  /** Everything up to this transaction is on the replica. */
+  readonly upload: { readonly path: string; readonly txid: TXID };
+  /** Something failed that is tried again by itself. */
+  readonly error: { readonly path: string | undefined; readonly error: unknown };
+}
+
+export interface LitestreamOptions {
+  /** Backends beside files: `[gcs()]`. */
+  readonly plugins?: readonly LitestreamPlugin[] | undefined;
+  /** The library the program itself opens the databases with. Default: `node:sqlite`. */
+  readonly driver?: SqliteDriver | undefined;
+  readonly logger?: Logger | undefined;
+  /** Levels, snapshots, retention. `false`: level-0 files only, and another process compacts them. */
+  readonly store?: LitestreamStoreOptions | false | undefined;
+}
+
+/** Durations in milliseconds; defaults are upstream's. */
+export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'logger' | 'onError'> {
+  /** How long snapshots, and what is needed to restore between them, are kept. Default 24 h. */
+  readonly snapshotRetentionMs?: number | undefined;
+  /** How long level-0 files are kept once they are compacted. Default 5 min. */
+  readonly level0RetentionMs?: number | undefined;
+  /** List a level again after each compaction and check it. Default false. */
+  readonly verifyCompaction?: boolean | undefined;
+}
+
+export interface ReplicateOptions extends Omit<DbOptions, 'driver' | 'logger' | 'clock'>, Op {}
+
+/** A URL or a path, either with settings beside it, or a client, which stays the caller's to dispose of. */
+export type ReplicaTarget = string | ReplicaSpec | ReplicaClient;
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const LEVEL0_RETENTION_MS = 5 * 60 * 1000;
+
+/**
+ * Replicates databases from inside the program that writes them, and restores them.
+ *
+ * ```ts
+ * await using litestream = new Litestream({ plugins: [gcs()] });
+ * const db = await litestream.replicate('app.db', 'gs://bucket/app');
+ * await db.replicated();
+ * ```
+ */
+export class Litestream implements AsyncDisposable {
+  readonly #options: LitestreamOptions;
+  readonly #logger: Logger;
+  readonly #registry: PluginRegistry;
+  readonly #events = new Emitter<LitestreamEvents>();
+  readonly #databases = new Map<string, ReplicatedDatabase | undefined>();
+  readonly #store: Store | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: LitestreamOptions = {}) {
+    this.#options = options;
+    this.#logger = options.logger ?? silentLogger;
+    this.#registry = new PluginRegistry({ plugins: options.plugins });
+    if (options.store === false) return;
+    const onError = (error: unknown): void => this.#events.emit('error', { path: undefined, error });
+    this.#store = new Store({ ...options.store, logger: this.#logger, onError });
+  }
+
+  /** Calls the listener for each event of this name. Returns what ends it. */
+  on<Name extends keyof LitestreamEvents>(name: Name, listener: (event: LitestreamEvents[Name]) => void): () => void {
+    return this.#events.on(name, listener);
+  }
+
+  /** What is being replicated. */
+  get databases(): readonly ReplicatedDatabase[] {
+    return [...this.#databases.values()].filter((database) => database !== undefined);
+  }
+
+  /**
+   * Starts to replicate a database, which need not exist yet. Rejects if the database
+   * or the replica cannot be opened (`DATABASE_INVALID`, `PLUGIN_MISSING`, `CONFIG_INVALID`, `UNAUTHORIZED`, …).
+   */
+  async replicate(path: string, target: ReplicaTarget, options: ReplicateOptions = {}): Promise<ReplicatedDatabase> {
+    const absolute = resolve(path);
+    if (this.#stopped !== undefined) throw invalid('this Litestream was stopped', absolute);
+    if (this.#databases.has(absolute)) throw invalid(`already replicated: ${absolute}`, absolute);
+    this.#databases.set(absolute, undefined);
+    try {
+      const database = await this.#open(absolute, target, options);
+      this.#databases.set(absolute, database);
+      return database;
+    } catch (error) {
+      this.#databases.delete(absolute);
+      throw error;
+    }
+  }
+
+  /** Restores a database; see `restore` for options and errors. */
+  async restore(source: ReplicaTarget, options: RestoreOptions): Promise<RestoreResult> {
+    const { client, release } = await this.#client(source);
+    try {
+      return await restore(client, { logger: this.#logger, ...options });
+    } finally {
+      await release();
+    }
+  }
+
+  /** Sends what is left of every database, for up to 30 s, and stops. Rejects with what failed, after stopping all. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#stop(options);
+    await this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop(options: StopOptions): Promise<void> {
+    await this.#store?.close();
+    const stopped = await Promise.allSettled(this.databases.map((database) => database.stop(options)));
+    const failures = stopped.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, `${failures.length} databases failed their last sync`);
+  }
+
+  async #open(path: string, target: ReplicaTarget, options: ReplicateOptions): Promise<ReplicatedDatabase> {
+    const { signal, ...dbOptions } = options;
+    const { driver } = this.#options;
+    const logger = this.#logger;
+    const { client, release } = await this.#client(target, path);
+    const db = new DB(path, { ...dbOptions, driver, logger });
+    const onError = (error: unknown): void => this.#events.emit('error', { path, error });
+    const replica = new Replica(client, db, { syncIntervalMs: options.syncIntervalMs, logger, onError });
+    try {
+      await client.init({ signal });
+      await db.open({ history: replica, signal });
+    } catch (error) {
+      await db.close();
+      await release();
+      throw error;
+    }
+    const stored = this.#stored(replica, logger);
+    db.onChange(({ txid }) => this.#events.emit('sync', { path, txid }));
+    replica.onUpload(({ txid }) => {
+      this.#events.emit('upload', { path, txid });
+      stored?.uploaded();
+    });
+    db.start();
+    replica.start();
+    if (stored !== undefined) this.#store?.add(stored);
+    return new ReplicatedDatabase({
+      db,
+      replica,
+      release: async () => {
+        this.#databases.delete(path);
+        if (stored !== undefined) await this.#store?.remove(stored);
+        await release();
+      },
+    });
+  }
+
+  #stored(replica: Replica, logger: Logger): StoredReplica | undefined {
+    const { store } = this.#options;
+    if (store === false) return undefined;
+    return new StoredReplica(replica, {
+      levels: store?.levels ?? DEFAULT_LEVELS,
+      snapshotIntervalMs: store?.snapshotIntervalMs ?? DAY_MS,
+      snapshotRetentionMs: store?.snapshotRetentionMs ?? DAY_MS,
+      level0RetentionMs: store?.level0RetentionMs ?? LEVEL0_RETENTION_MS,
+      retentionEnabled: store?.retentionEnabled ?? true,
+      verifyCompaction: store?.verifyCompaction ?? false,
+      logger,
+    });
+  }
+
+  async #client(
+    target: ReplicaTarget,
+    databasePath?: string,
+  ): Promise<{ client: ReplicaClient; release: () => Promise<void> }> {
+    if (isClient(target)) {
+      return { client: guardClient(target, { logger: this.#logger }), release: () => Promise.resolve() };
+    }
+    const spec = typeof target === 'string' ? { url: target } : target;
+    const client = await this.#registry.createClient(spec, { logger: this.#logger, databasePath });
+    return { client, release: async () => await client[Symbol.asyncDispose]() };
+  }
+}
+
+function isClient(target: ReplicaTarget): target is ReplicaClient {
+  return typeof target === 'object' && 'openLtxFile' in target;
+}
+
+function invalid(message: string, object: string): LitestreamError {
+  return new LitestreamError(message, { code: 'INVALID_ARGUMENT', operation: 'replicate', object });
+}

@@ -1,0 +1,64 @@
+import type { LtxFileInfo, Op } from '../client/contract.ts';
+import type { DB } from '../db/db.ts';
+import type { DbStatus } from '../db/db.ts';
+import type { Position } from '../db/options.ts';
+import type { Replica, ReplicaStatus, StopOptions } from '../replica/replica.ts';
+
+/** A database that is being replicated. Disposing of it, or of its `Litestream`, sends what is left and lets it go. */
+export class ReplicatedDatabase implements AsyncDisposable {
+  readonly path: string;
+  readonly #db: DB;
+  readonly #replica: Replica;
+  readonly #release: () => Promise<void>;
+  #stopped: Promise<void> | undefined;
+
+  /** Made by `Litestream.replicate`. `release` frees what was made for this database alone. */
+  constructor(parts: { db: DB; replica: Replica; release: () => Promise<void> }) {
+    this.path = parts.db.path;
+    this.#db = parts.db;
+    this.#replica = parts.replica;
+    this.#release = parts.release;
+  }
+
+  /** The last transaction that is on the replica. */
+  get position(): Position {
+    return this.#replica.position;
+  }
+
+  /**
+   * Resolves once every commit made before the call is on the replica: then it is safe to acknowledge them. Rejects if
+   * the upload fails; replication goes on trying, and so may you.
+   */
+  async replicated(options: Op = {}): Promise<void> {
+    await this.#replica.replicated(options);
+  }
+
+  /** Uploads the whole database as it is now, as a file that a restore can start from. */
+  async snapshot(options: Op = {}): Promise<LtxFileInfo> {
+    return await this.#replica.snapshot(options);
+  }
+
+  status(): { readonly db: DbStatus; readonly replica: ReplicaStatus } {
+    return { db: this.#db.status(), replica: this.#replica.status() };
+  }
+
+  /** Sends what is committed, for up to 30 s, then stops. Rejects if that failed; everything is let go all the same. */
+  async stop(options: StopOptions = {}): Promise<void> {
+    this.#stopped ??= this.#stop(options);
+    await this.#stopped;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop(options: StopOptions): Promise<void> {
+    try {
+      await this.#db.stop();
+      await this.#replica.stop(options);
+    } finally {
+      await this.#db.close();
+      await this.#release();
+    }
+  }
+}

@@ -1,0 +1,216 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { LitestreamError } from '../src/error.ts';
+import { Litestream } from '../src/litestream.ts';
+import type { LitestreamEvents } from '../src/litestream.ts';
+import { MemoryClient, Seeded } from '../src/testing/index.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+const root = temporaryFolder('class');
+const seed = Number(process.env['SEED'] ?? (Math.random() * 2 ** 31) | 0);
+let count = 0;
+let folder = '';
+
+beforeEach(() => {
+  folder = join(root, String(count++));
+  mkdirSync(folder);
+});
+
+function application(name = 'app.db', pageSize = 4096): DatabaseSync {
+  const database = new DatabaseSync(join(folder, name));
+  database.exec(`PRAGMA page_size = ${pageSize}; PRAGMA journal_mode = wal`);
+  database.exec('CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, x BLOB)');
+  return database;
+}
+
+const countOf = (path: string): unknown => {
+  const database = new DatabaseSync(path);
+  const row = database.prepare('SELECT count(*) AS n, coalesce(sum(length(x)), 0) AS size FROM t').get();
+  database.close();
+  return { ...row };
+};
+
+describe('replicate and restore', () => {
+  test('the whole way, on a folder', async () => {
+    const app = application();
+    const replica = join(folder, 'replica');
+    await using litestream = new Litestream();
+    const uploads: bigint[] = [];
+    litestream.on('upload', ({ txid }) => uploads.push(txid));
+    const db = await litestream.replicate(join(folder, 'app.db'), replica);
+    app.exec('INSERT INTO t (x) VALUES (randomblob(5000))');
+    await db.replicated();
+    const copy = await litestream.restore(replica, { output: join(folder, 'one.db'), integrityCheck: 'full' });
+    expect(countOf(copy.output)).toEqual({ n: 1, size: 5000 });
+    expect(db.position).toEqual({ txid: copy.txid });
+    expect(uploads.at(-1)).toBe(copy.txid);
+    app.exec('INSERT INTO t (x) VALUES (randomblob(100)), (randomblob(1))');
+    await litestream.stop();
+    await litestream
+      .restore(`file://${replica}`, { output: join(folder, 'two.db') })
+      .then((result) => expect(countOf(result.output)).toEqual({ n: 3, size: 5101 }));
+    expect(litestream.databases).toEqual([]);
+    app.close();
+  });
+
+  test(`every TXID is what the database was when it was acknowledged (SEED=${seed})`, async () => {
+    const random = new Seeded(seed);
+    for (const pageSize of [512, 4096, 65_536]) {
+      const name = `app-${pageSize}.db`;
+      const app = application(name, pageSize);
+      const client = new MemoryClient();
+      await using litestream = new Litestream({ store: false });
+      const db = await litestream.replicate(join(folder, name), client, { minCheckpointPageN: 8 });
+      const states = new Map<bigint, unknown>();
+      for (let round = 0; round < 25; round++) {
+        const kind = random.below(10);
+        if (kind === 0) app.exec('VACUUM');
+        else if (kind < 3) app.exec(`DELETE FROM t WHERE id % ${2 + random.below(4)} = 0`);
+        else app.exec(`INSERT INTO t (x) VALUES (randomblob(${random.below(60_000)}))`);
+        if (random.below(4) === 0)
+          app.exec(`PRAGMA wal_checkpoint(${['PASSIVE', 'FULL', 'TRUNCATE'][random.below(3)]})`);
+        await db.replicated();
+        const row = app.prepare('SELECT count(*) AS n, coalesce(sum(length(x)), 0) AS size FROM t').get();
+        states.set(db.position.txid, { ...row });
+        if (random.below(8) === 0) await db.snapshot();
+      }
+      expect(states.size).toBeGreaterThan(10);
+      await litestream.restore(client, { output: join(folder, `${pageSize}.db`), integrityCheck: 'full' });
+      for (const [txid, state] of states) {
+        const output = join(folder, `${pageSize}-${txid}.db`);
+        await litestream.restore(client, { output, txid });
+        expect(countOf(output)).toEqual(state);
+      }
+      app.close();
+    }
+  }, 60_000);
+
+  test('a commit is on the replica by itself within milliseconds', async () => {
+    const app = application();
+    const client = new MemoryClient();
+    await using litestream = new Litestream({ store: false });
+    const db = await litestream.replicate(join(folder, 'app.db'), client);
+    await db.replicated();
+    const before = db.position.txid;
+    const uploaded = new Promise<number>((resolve) => {
+      litestream.on('upload', () => resolve(performance.now()));
+    });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    const committedAt = performance.now();
+    app.exec("INSERT INTO t (x) VALUES ('now')");
+    expect((await uploaded) - committedAt).toBeLessThan(900);
+    expect(db.position.txid).toBe(before + 1n);
+    app.close();
+  });
+
+  test('a database that does not exist yet is picked up when it appears', async () => {
+    const client = new MemoryClient();
+    await using litestream = new Litestream({ store: false });
+    const db = await litestream.replicate(join(folder, 'app.db'), client, { monitorIntervalMs: 50 });
+    await db.replicated();
+    expect(db.position).toEqual({ txid: 0n });
+    const app = application();
+    app.exec("INSERT INTO t (x) VALUES ('first')");
+    await db.replicated();
+    expect(db.position.txid).toBeGreaterThan(0n);
+    app.close();
+  });
+
+  test('goes on after a restart without a new snapshot', async () => {
+    const app = application();
+    const client = new MemoryClient();
+    for (let round = 1; round <= 3; round++) {
+      await using litestream = new Litestream({ store: false });
+      const db = await litestream.replicate(join(folder, 'app.db'), client);
+      app.exec('INSERT INTO t (x) VALUES (randomblob(30000))');
+      await db.replicated();
+    }
+    const files = await Array.fromAsync(client.ltxFiles(0));
+    const sizes = files.map((file) => file.size);
+    expect(files.map((file) => file.maxTxid)).toEqual(files.map((_, index) => BigInt(index + 1)));
+    expect(Math.max(...sizes.slice(1))).toBeLessThan(45_000);
+    app.close();
+  });
+});
+
+describe('what goes wrong', () => {
+  test('uploads that fail are told, and tried again', async () => {
+    const app = application();
+    let left = 1;
+    const client = new MemoryClient({
+      before: (operation) => {
+        if (operation === 'writeLtxFile' && left-- > 0) throw new LitestreamError('no', { code: 'UNAUTHORIZED' });
+      },
+    });
+    await using litestream = new Litestream({ store: false });
+    const failed = new Promise<LitestreamEvents['error']>((resolve) => litestream.on('error', resolve));
+    const db = await litestream.replicate(join(folder, 'app.db'), client, { syncIntervalMs: 20 });
+    expect(await failed).toMatchObject({ path: join(folder, 'app.db'), error: { code: 'UNAUTHORIZED' } });
+    await db.replicated();
+    expect(db.position.txid).toBeGreaterThan(0n);
+    app.close();
+  });
+
+  test('not a database', async () => {
+    writeFileSync(
+      join(folder, 'app.db'),
+      'this is not a database, but it is longer than a header would be '.repeat(30),
+    );
+    await using litestream = new Litestream();
+    await expect(litestream.replicate(join(folder, 'app.db'), join(folder, 'replica'))).rejects.toMatchObject({
+      code: 'DATABASE_INVALID',
+    });
+    expect(litestream.databases).toEqual([]);
+    expect(readFileSync(join(folder, 'app.db'), 'utf8')).toMatch(/^this is not/);
+  });
+
+  test('a scheme without its plugin, the same database twice, and after the end', async () => {
+    const app = application();
+    const litestream = new Litestream({ store: false });
+    await expect(litestream.replicate(join(folder, 'app.db'), 'nosuch://bucket/x')).rejects.toMatchObject({
+      code: 'PLUGIN_MISSING',
+    });
+    const both = await Promise.allSettled([
+      litestream.replicate(join(folder, 'app.db'), new MemoryClient()),
+      litestream.replicate(join(folder, 'app.db'), new MemoryClient()),
+    ]);
+    expect(both.map((each) => each.status).sort()).toEqual(['fulfilled', 'rejected']);
+    await litestream.stop();
+    await expect(litestream.replicate(join(folder, 'app.db'), new MemoryClient())).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    app.close();
+  });
+
+  test('a restore from an empty folder', async () => {
+    await using litestream = new Litestream();
+    const output = join(folder, 'out.db');
+    await expect(litestream.restore(join(folder, 'none'), { output })).rejects.toMatchObject({ code: 'REPLICA_EMPTY' });
+    expect(existsSync(join(folder, 'none'))).toBe(false);
+    expect(existsSync(output)).toBe(false);
+  });
+
+  test('a listener that throws does not stop replication', async () => {
+    const app = application();
+    await using litestream = new Litestream({ store: false });
+    const thrown = new Promise((resolve) => {
+      const others = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      process.once('uncaughtException', (error) => {
+        for (const other of others) process.on('uncaughtException', other);
+        resolve(error);
+      });
+    });
+    const end = litestream.on('upload', () => {
+      end();
+      throw new Error('from the listener');
+    });
+    const db = await litestream.replicate(join(folder, 'app.db'), new MemoryClient());
+    await db.replicated();
+    expect(await thrown).toMatchObject({ message: 'from the listener' });
+    expect(db.position.txid).toBeGreaterThan(0n);
+    app.close();
+  });
+});
