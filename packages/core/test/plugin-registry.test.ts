@@ -1,8 +1,11 @@
 /** From a type or a URL to a client, and each way in which that can fail. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
+import { inspect, promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { definePlugin } from '../src/plugin/plugin.ts';
 import type { LitestreamPlugin } from '../src/plugin/plugin.ts';
 import { PluginRegistry } from '../src/plugin/registry.ts';
@@ -105,5 +108,90 @@ describe('plugin registry', () => {
     registry.register(memory('one', ['mem']));
     expect(() => registry.register(memory('two', ['mem']))).toThrow(/one and two both claim mem/);
     expect(() => registry.register(memory('two', ['file']))).toThrow(/@litestream\/core and two both claim file/);
+  });
+
+  it('shows what a schema refuses, field by field, and no secret', async () => {
+    const strict: LitestreamPlugin = {
+      ...memory('strict', ['strict']),
+      configSchema: z.object({ bucket: z.string().min(3), size: z.number() }),
+    };
+    const error = await new PluginRegistry({ folder, plugins: [strict] })
+      .createClient({ url: 'strict://user:hunter22@ab/x' })
+      .catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'CONFIG_INVALID', backend: 'strict' });
+    expect(String(error)).toMatch(/bucket: .*; size: /);
+    expect(inspect(error, { depth: 10 })).not.toContain('hunter22');
+  });
+
+  it('tells a plugin that throws, without the secrets it was given', async () => {
+    const throwing: LitestreamPlugin = {
+      ...memory('throwing', ['boom']),
+      create: () => {
+        throw new Error('cannot use key sesame-open');
+      },
+    };
+    const error = await new PluginRegistry({ folder, plugins: [throwing] })
+      .createClient({ type: 'boom', settings: { 'secret-access-key': 'sesame-open' } })
+      .catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'PLUGIN_INVALID', object: 'throwing' });
+    expect(inspect(error, { depth: 10 })).not.toContain('sesame');
+  });
+
+  it('cuts the secrets of a config out of the errors of its client', async () => {
+    const talkative: LitestreamPlugin = {
+      ...memory('talkative', ['talk']),
+      create: () =>
+        new MemoryClient({
+          before: () => {
+            throw new Error('key sesame-open was refused');
+          },
+        }),
+    };
+    const client = await new PluginRegistry({ folder, plugins: [talkative] }).createClient({
+      type: 'talk',
+      settings: { 'secret-access-key': 'sesame-open' },
+    });
+    const error = await client.deleteAll().catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ backend: 'memory', operation: 'init' });
+    expect(inspect(error, { depth: 10 })).not.toContain('sesame');
+  });
+
+  it('takes a CommonJS package, and a named export', async () => {
+    const path = join(folder, 'old.cjs');
+    writeFileSync(
+      path,
+      plugin(`name: 'old', schemes: ['old'], types: ['old']`).replace('export default', 'exports.default ='),
+    );
+    const registry = new PluginRegistry({ folder });
+    expect((await registry.load('./old.cjs')).name).toBe('old');
+    const named = plugin(`name: 'named', schemes: ['named'], types: ['named']`);
+    writeFileSync(join(folder, 'named.mjs'), named.replace('export default', 'export const plugin ='));
+    expect((await registry.load('./named.mjs')).name).toBe('named');
+  });
+
+  it('calls a plugin with a file missing broken: nothing could be installed', async () => {
+    install('@litestream/client-f', `import './missing.js';`);
+    await expect(new PluginRegistry({ folder }).plugin('f')).rejects.toMatchObject({ code: 'PLUGIN_INVALID' });
+  });
+
+  it('lists what is registered and what is installed, broken ones with their error', async () => {
+    install('@litestream/client-moon', plugin(`name: '@litestream/client-moon', schemes: ['moon'], types: ['moon']`));
+    install('@litestream/client-torn', `throw new Error('no');`);
+    const listings = await new PluginRegistry({ folder, plugins: [memory('one', ['mem'])] }).list();
+    const byName = new Map(listings.map((listing) => [listing.name, listing]));
+    expect(byName.get('@litestream/core')).toMatchObject({ schemes: ['file'] });
+    expect(byName.get('one')).toMatchObject({ types: ['mem'] });
+    expect(byName.get('@litestream/client-moon')).toMatchObject({ version: '3.2.1', schemes: ['moon'] });
+    expect(byName.get('@litestream/client-torn')?.error).toMatchObject({ code: 'PLUGIN_INVALID' });
+  });
+
+  it('loads no storage client with core itself', async () => {
+    const script = `await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)});
+      const loaded = process.getBuiltinModule('module').createRequire('/')('node:module')._cache;
+      console.log(JSON.stringify(Object.keys(loaded ?? {})));`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
+    const loaded = JSON.parse(stdout) as string[];
+    expect(loaded.some((path) => path.includes('tsyringe'))).toBe(true);
+    expect(loaded.filter((path) => /aws-sdk|google-cloud|azure|ali-oss|ssh2|webdav|nats/.test(path))).toEqual([]);
   });
 });

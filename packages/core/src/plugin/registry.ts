@@ -9,11 +9,14 @@ import type { DependencyContainer } from 'tsyringe';
 import type { ReplicaClient } from '../client/contract.ts';
 import { guardClient } from '../client/guard-client.ts';
 import type { GuardOptions } from '../client/guard-options.ts';
+import { redact, secretsOf } from '../client/redact.ts';
 import { hasCode, isLitestreamError, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import { checkPlugin, invalid } from './check-plugin.ts';
 import { file } from './file-plugin.ts';
 import { findPackage, searchFolders } from './find-package.ts';
+import { installedPackages } from './installed-packages.ts';
+import { configIssues } from './config-issues.ts';
 import type { LitestreamPlugin, PluginContext } from './plugin.ts';
 import { parseReplicaUrl } from './replica-url.ts';
 import type { ReplicaUrl } from './replica-url.ts';
@@ -24,6 +27,18 @@ const PACKAGES: Readonly<Record<string, string>> = {
   gcs: '@litestream/client-gcs',
   webdavs: '@litestream/client-webdav',
 };
+
+/** A plugin that is registered or installed, or the reason why it cannot be used. */
+export interface PluginListing {
+  /** The package. */
+  readonly name: string;
+  readonly version?: string | undefined;
+  /** URL of its entry; undefined for a plugin that a program handed over. */
+  readonly url?: string | undefined;
+  readonly types: readonly string[];
+  readonly schemes: readonly string[];
+  readonly error?: LitestreamError | undefined;
+}
 
 /** A replica as a config or a program names it: by URL, by type and settings, or by both. */
 export interface ReplicaSpec {
@@ -47,6 +62,7 @@ export class PluginRegistry {
   readonly #container: DependencyContainer = container.createChildContainer();
   readonly #folder: string;
   readonly #discover: boolean;
+  readonly #listings = new Map<string, PluginListing>();
 
   constructor(options: RegistryOptions = {}) {
     this.#folder = options.folder ?? process.cwd();
@@ -56,6 +72,26 @@ export class PluginRegistry {
 
   /** Adds a plugin. Rejects one that claims a name another one has (`PLUGIN_CONFLICT`); the same one again is fine. */
   register(exported: unknown, source: string = 'the given plugin'): LitestreamPlugin {
+    return this.#add(exported, source, {});
+  }
+
+  /** Every plugin registered so far, `file` first, then what else is installed where packages are looked for. */
+  async list(): Promise<readonly PluginListing[]> {
+    const listings = new Map(this.#listings);
+    for (const name of installedPackages(searchFolders(this.#folder))) {
+      if (listings.has(name)) continue;
+      try {
+        await this.load(name);
+      } catch (error) {
+        if (!isLitestreamError(error)) throw error;
+        listings.set(name, { name, types: [], schemes: [], error });
+      }
+      for (const [loaded, listing] of this.#listings) listings.set(loaded, listing);
+    }
+    return [...listings.values()];
+  }
+
+  #add(exported: unknown, source: string, found: { url?: string; version?: string | undefined }): LitestreamPlugin {
     const plugin = checkPlugin(exported, source);
     for (const token of tokensOf(plugin)) {
       const other = this.#get(token);
@@ -70,6 +106,8 @@ export class PluginRegistry {
       );
     }
     for (const token of tokensOf(plugin)) this.#container.register(token, { useValue: plugin });
+    const { name, types, schemes } = plugin;
+    this.#listings.set(name, { name, types, schemes, url: found.url, version: found.version });
     return plugin;
   }
 
@@ -77,14 +115,14 @@ export class PluginRegistry {
   async load(name: string): Promise<LitestreamPlugin> {
     const found = findPackage(name, searchFolders(this.#folder));
     if (found === undefined) throw missing(`plugin ${name} is not installed`, name);
-    let module: { readonly default?: unknown };
+    let module: { readonly default?: unknown; readonly plugin?: unknown };
     try {
-      module = (await import(found.url)) as { readonly default?: unknown };
+      module = (await import(found.url)) as typeof module;
     } catch (cause) {
       if (isLitestreamError(cause)) throw cause;
       throw loadFailure(name, cause);
     }
-    return this.register(module.default, name);
+    return this.#add(exportedPlugin(module), name, found);
   }
 
   /** The plugin for a type or a scheme, found and loaded if need be. */
@@ -114,19 +152,50 @@ export class PluginRegistry {
     const url = spec.url === undefined ? undefined : parseReplicaUrl(spec.url, folder);
     const plugin = await this.plugin(url?.scheme ?? spec.type ?? 'file');
     const fromUrl = url === undefined ? {} : (plugin.configFromUrl?.(url) ?? defaultConfig(url));
-    const config = plugin.configSchema.parse({ ...fromUrl, ...spec.settings });
-    const client = await plugin.create(config, {
-      logger: context.logger ?? silentLogger,
-      env: context.env ?? process.env,
-      folder,
-      databasePath: context.databasePath,
-    });
-    return guardClient(client, guard);
+    const config = { ...fromUrl, ...spec.settings };
+    // A password in a URL may have become part of the config, under whatever name.
+    const secrets = [...secretsOf(config), ...(url?.password === undefined ? [] : [url.password])];
+    const parsed = parseConfig(plugin, config, secrets);
+    const logger = context.logger ?? silentLogger;
+    const env = context.env ?? process.env;
+    let client: ReplicaClient;
+    try {
+      client = await plugin.create(parsed, { logger, env, folder, databasePath: context.databasePath });
+    } catch (error) {
+      if (isLitestreamError(error)) throw error;
+      const message = redact(error instanceof Error ? error.message : String(error), secrets);
+      throw invalid(plugin.name, `it threw while it made a client: ${message}`, new Error(message));
+    }
+    return guardClient(client, { logger, ...guard, secrets: [...secrets, ...(guard.secrets ?? [])] });
   }
 
   #get(token: string): LitestreamPlugin | undefined {
     return this.#container.isRegistered(token) ? this.#container.resolve<LitestreamPlugin>(token) : undefined;
   }
+}
+
+/** The checked config. What a schema has to say goes into one message, without any value that may be a secret. */
+function parseConfig(plugin: LitestreamPlugin, config: unknown, secrets: readonly string[]): unknown {
+  try {
+    return plugin.configSchema.parse(config);
+  } catch (error) {
+    if (isLitestreamError(error)) throw error;
+    const issues = redact(configIssues(error), secrets);
+    const type = plugin.types[0] ?? plugin.name;
+    throw new LitestreamError(`the config of the ${type} replica: ${issues}`, {
+      code: 'CONFIG_INVALID',
+      backend: type,
+      hint: `See the README of ${plugin.name} for its keys.`,
+      cause: new Error(issues),
+    });
+  }
+}
+
+/** `export default`, or a named `plugin`; a CommonJS module arrives as a default with its own inside. */
+function exportedPlugin(module: { readonly default?: unknown; readonly plugin?: unknown }): unknown {
+  const exported = module.default ?? module.plugin;
+  if (typeof exported !== 'object' || exported === null || 'apiVersion' in exported) return exported;
+  return (exported as { default?: unknown; plugin?: unknown }).default ?? module.plugin ?? exported;
 }
 
 function tokensOf(plugin: LitestreamPlugin): ReadonlySet<string> {
@@ -142,10 +211,21 @@ function missing(message: string, packageName: string): LitestreamError {
   return new LitestreamError(message, { code: 'PLUGIN_MISSING', object: packageName, hint });
 }
 
+/** The package that an import did not find; a file missing inside the plugin is the plugin's own fault. */
+function missingModule(code: unknown, message: string): string | undefined {
+  if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return undefined;
+  const specifier = /Cannot find (?:package|module) '([^']+)'/.exec(message)?.[1];
+  if (specifier === undefined || /^[./]|^[a-z]:[\\/]|^file:/i.test(specifier)) return undefined;
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
 /** The package is there, but something it imports is not; or it threw. */
 function loadFailure(name: string, cause: unknown): LitestreamError {
   const { code, message = '' } = cause as { code?: unknown; message?: string };
-  const sdk = code === 'ERR_MODULE_NOT_FOUND' ? /Cannot find package '([^']+)'/.exec(message)?.[1] : undefined;
+  const sdk = missingModule(code, message);
   if (sdk === undefined) return invalid(name, 'it threw while it was loaded', cause);
   return new LitestreamError(`plugin ${name} needs ${sdk}, which is not installed`, {
     code: 'PLUGIN_SDK_MISSING',
