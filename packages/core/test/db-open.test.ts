@@ -12,7 +12,7 @@ async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-describe.each(drivers)('open with $name', (driver) => {
+describe.each(drivers)('open with $name', { timeout: 60_000 }, (driver) => {
   it.each([
     ['text', Buffer.from('this is no database, whatever its name says, and long enough to be one')],
     ['a few bytes', Buffer.from('SQLite')],

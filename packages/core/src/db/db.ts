@@ -9,6 +9,7 @@ import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts
 import { LocalLtx } from './local-ltx.ts';
 import { Mutex } from './mutex.ts';
 import { closeSession, openSession, sessionIsCurrent } from './open-session.ts';
+import { diskFullOr } from './disk-full.ts';
 import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
 import type { Session } from './session.ts';
@@ -245,7 +246,8 @@ export class DB implements AsyncDisposable {
       await checkpointIfDue(this.#checkpointContext(session, options), outcome);
       this.#lastError = undefined;
       return outcome;
-    } catch (error) {
+    } catch (caught) {
+      const error = diskFullOr(caught, this.metaPath);
       this.#lastError = error;
       throw error;
     }

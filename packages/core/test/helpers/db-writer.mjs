@@ -15,7 +15,8 @@ let hash = last?.hash ?? '';
 
 let stopped = false;
 process.stdin.once('data', () => (stopped = true));
-process.stdin.unref();
+// The test process is gone.
+process.stdin.once('end', () => process.exit(1));
 
 function commit() {
   db.exec('BEGIN IMMEDIATE');

@@ -1,0 +1,138 @@
+import { statSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { Clock } from '../src/clock.ts';
+import { systemClock } from '../src/clock.ts';
+import type { SqliteConnection } from '../src/index.ts';
+import { hasCode } from '../src/index.ts';
+import { Lab, drivers } from './helpers/db-lab.ts';
+
+function insert(app: SqliteConnection, pages: number): void {
+  app.exec(
+    `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${pages}) ` +
+      'INSERT INTO t (payload) SELECT randomblob(4000) FROM n',
+  );
+}
+
+function appOf(lab: Lab): SqliteConnection {
+  const app = lab.app();
+  app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
+  app.exec('PRAGMA wal_autocheckpoint = 0');
+  return app;
+}
+
+const checkpoints = (lab: Lab): string[] =>
+  lab.logger.lines
+    .filter((line) => line.message === 'checkpoint')
+    .map((line) => `${String(line.fields['mode'])} ${String(line.fields['result'])}`);
+
+const walSize = (lab: Lab): number => statSync(`${lab.path}-wal`).size;
+
+describe.each(drivers)('checkpoint with $name', { timeout: 60_000 }, (driver) => {
+  it('is PASSIVE once the log holds minCheckpointPageN pages, and then the log starts over', async () => {
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    const db = lab.db({ minCheckpointPageN: 100 });
+    await db.open();
+    await db.sync();
+    insert(app, 50);
+    await db.sync();
+    expect(checkpoints(lab)).toEqual([]);
+    insert(app, 60);
+    await db.sync();
+    expect(checkpoints(lab).length).toBe(1);
+    await db.sync();
+    await db.sync();
+    expect(checkpoints(lab).length).toBe(1);
+    const size = walSize(lab);
+    insert(app, 60);
+    await db.sync();
+    expect(walSize(lab)).toBe(size);
+    expect((await lab.headers()).at(-1)?.walOffset).toBe(32);
+    expect(lab.snapshots()).toEqual(['first sync']);
+    await lab.verify();
+  });
+
+  it('is PASSIVE after checkpointIntervalMs, only if something was synced, and writes nothing itself', async () => {
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    let nowMs = 1_000_000;
+    const clock: Clock = { ...systemClock, now: () => nowMs };
+    const db = lab.db({ checkpointIntervalMs: 60_000, clock });
+    await db.open();
+    await db.sync();
+    insert(app, 3);
+    await db.sync();
+    nowMs += 59_000;
+    await db.sync();
+    expect(checkpoints(lab)).toEqual([]);
+    nowMs += 2000;
+    const { txid } = await db.sync();
+    expect(checkpoints(lab).length).toBe(1);
+    for (let minute = 0; minute < 5; minute++) {
+      nowMs += 61_000;
+      await db.sync();
+    }
+    expect(checkpoints(lab).length).toBe(1);
+    expect(db.position.txid).toBe(txid);
+    expect((await lab.headers()).map((header) => header.timestampMs)).toEqual([1_000_000, 1_000_000]);
+  });
+
+  it('is TRUNCATE once the log has run away and PASSIVE cannot bring it down', async () => {
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    const reader = lab.app();
+    const db = lab.db({ minCheckpointPageN: 50, truncatePageN: 200, busyTimeoutMs: 20 });
+    await db.open();
+    await db.sync();
+    reader.exec('BEGIN');
+    reader.get('SELECT COUNT(*) FROM t');
+    insert(app, 300);
+    await db.sync();
+    expect(walSize(lab)).toBeGreaterThan(300 * 4120);
+    expect(checkpoints(lab).at(-1)).toMatch(/^PASSIVE 0/);
+    reader.exec('ROLLBACK');
+    insert(app, 1);
+    await db.sync();
+    expect(checkpoints(lab).at(-1)).toBe('TRUNCATE 0,0,0');
+    expect(walSize(lab)).toBe(0);
+    insert(app, 1);
+    await db.sync();
+    expect(lab.snapshots()).toEqual(['first sync']);
+    await lab.verify();
+  });
+
+  it('by request rejects with DATABASE_BUSY while another connection writes, and loses nothing', async () => {
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    const db = lab.db({ busyTimeoutMs: 30 });
+    await db.open();
+    await db.sync();
+    app.exec('BEGIN IMMEDIATE');
+    insert(app, 3);
+    const startedMs = performance.now();
+    const error = await db.checkpoint('PASSIVE').catch((caught: unknown) => caught);
+    expect(hasCode(error, 'DATABASE_BUSY')).toBe(true);
+    expect(performance.now() - startedMs).toBeLessThan(1000);
+    app.exec('COMMIT');
+    await db.checkpoint('TRUNCATE');
+    expect(walSize(lab)).toBe(0);
+    await lab.verify();
+    expect(lab.snapshots()).toEqual(['first sync']);
+  });
+
+  it('waits for an in-process transaction without blocking the thread that is to end it', async () => {
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    const db = lab.db({ busyTimeoutMs: 2000 });
+    await db.open();
+    await db.sync();
+    app.exec('BEGIN IMMEDIATE');
+    insert(app, 2);
+    const done = db.checkpoint('PASSIVE');
+    setTimeout(() => app.exec('COMMIT'), 60);
+    await done;
+    expect(checkpoints(lab).length).toBe(1);
+    await db.sync();
+    await lab.verify();
+  });
+});

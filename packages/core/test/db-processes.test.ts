@@ -1,0 +1,144 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { nodeSqlite } from '../src/index.ts';
+import { Lab, compare, randomFrom, seedOf, verifyChain } from './helpers/db-lab.ts';
+
+const ROUNDS = Number(process.env['LITESTREAM_TEST_ROUNDS'] ?? 5);
+const SECONDS = Number(process.env['LITESTREAM_TEST_SECONDS'] ?? 2);
+
+async function stopWriter(writer: Awaited<ReturnType<Lab['child']>>): Promise<void> {
+  const ended = once(writer, 'exit');
+  writer.stdin?.write('stop\n');
+  await ended;
+}
+
+describe('writers in other processes', { timeout: 60_000 }, () => {
+  it('follows one at full speed, checkpointing all the while, and never needs a snapshot', async () => {
+    await using lab = new Lab();
+    const db = lab.db({ syncIntervalMs: 50, minCheckpointPageN: 200, checkpointIntervalMs: 500 });
+    const writer = await lab.child('db-writer.mjs');
+    await db.open();
+    db.start();
+    await sleep(SECONDS * 1000);
+    await stopWriter(writer);
+    await db.stop();
+    await db.sync();
+    await lab.verify();
+    expect(verifyChain(lab, await lab.rebuild())).toBeGreaterThan(100);
+    expect(lab.snapshots()).toEqual(['first sync']);
+    expect(lab.logger.lines.filter((line) => line.message === 'checkpoint').length).toBeGreaterThan(3);
+    expect(lab.logger.lines.filter((line) => line.level === 'error')).toEqual([]);
+  });
+
+  it('loses nothing beside a process that checkpoints PASSIVE, FULL, RESTART and TRUNCATE', async () => {
+    await using lab = new Lab();
+    const db = lab.db({ syncIntervalMs: 30, minCheckpointPageN: 300 });
+    const writer = await lab.child('db-writer.mjs', { autocheckpoint: 50 });
+    await lab.child('db-checkpointer.mjs', { pauseMs: 7 });
+    await db.open();
+    db.start();
+    await sleep(SECONDS * 1000);
+    await stopWriter(writer);
+    await db.stop();
+    await db.sync();
+    await lab.verify();
+    verifyChain(lab, await lab.rebuild());
+    expect(lab.snapshots()).toEqual(['first sync']);
+  });
+
+  it('survives the death of the writer at any moment', async () => {
+    await using lab = new Lab();
+    const random = randomFrom(seedOf('death of the writer'));
+    const db = lab.db({ syncIntervalMs: 20, minCheckpointPageN: 100 });
+    await db.open();
+    db.start();
+    let before = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const writer = await lab.child('db-writer.mjs', {
+        rowsPerCommit: 1 + Math.floor(random() * 60),
+        payloadSize: 1000,
+      });
+      await sleep(random() * 150);
+      const ended = once(writer, 'exit');
+      writer.kill('SIGKILL');
+      await ended;
+      await db.sync();
+      await lab.verify();
+      const rows = verifyChain(lab, await lab.rebuild());
+      expect(rows).toBeGreaterThan(before);
+      before = rows;
+    }
+    expect(lab.snapshots()).toEqual(['first sync']);
+  });
+
+  it('gives a consistent database at every single transaction', async () => {
+    await using lab = new Lab();
+    const db = lab.db({ syncIntervalMs: 10, minCheckpointPageN: 50 });
+    const writer = await lab.child('db-writer.mjs', { rowsPerCommit: 7, pauseMs: 3 });
+    await db.open();
+    db.start();
+    await sleep(1000);
+    await stopWriter(writer);
+    await db.stop();
+    const { txid } = await db.sync();
+    let before = 0;
+    for (let at = 1n; at <= txid; at += txid / 10n + 1n) {
+      const rows = verifyChain(lab, await lab.rebuild(at));
+      expect(rows % 7).toBe(0);
+      expect(rows).toBeGreaterThanOrEqual(before);
+      before = rows;
+    }
+    expect(before).toBeGreaterThan(0);
+  });
+
+  it('takes snapshots of single transactions from under a writer and its checkpoints', async () => {
+    await using lab = new Lab();
+    const db = lab.db({ syncIntervalMs: 20, minCheckpointPageN: 100 });
+    const writer = await lab.child('db-writer.mjs', { payloadSize: 2000, autocheckpoint: 40 });
+    await lab.child('db-checkpointer.mjs', { pauseMs: 5 });
+    await db.open();
+    db.start();
+    const until = performance.now() + SECONDS * 1000;
+    let count = 0;
+    while (performance.now() < until) {
+      await using snapshot = await db.snapshot();
+      const { applyLtx } = await import('./helpers/db-lab.ts');
+      const whole = await applyLtx(Buffer.alloc(0), snapshot.body);
+      compare(whole, await lab.rebuild(snapshot.position.txid));
+      verifyChain(lab, whole);
+      expect(snapshot.header).toMatchObject({ minTxid: 1n, maxTxid: snapshot.position.txid });
+      count++;
+    }
+    expect(count).toBeGreaterThan(3);
+    await stopWriter(writer);
+    await db.stop();
+    await db.sync();
+    await lab.verify();
+    expect(lab.snapshots()).toEqual(['first sync']);
+  });
+
+  it('keeps the event loop turning while it follows a writer at full speed', async () => {
+    await using lab = new Lab();
+    const db = lab.db({ minCheckpointPageN: 1000, syncIntervalMs: 200 });
+    const writer = await lab.child('db-writer.mjs');
+    await db.open();
+    await db.sync();
+    db.start();
+    const delays: number[] = [];
+    const until = performance.now() + 2000;
+    while (performance.now() < until) {
+      const before = performance.now();
+      await sleep(2);
+      delays.push(performance.now() - before - 2);
+    }
+    await stopWriter(writer);
+    await db.stop();
+    delays.sort((a, b) => a - b);
+    expect(delays[Math.floor(delays.length * 0.99)]).toBeLessThan(100);
+  });
+
+  it('uses the SQLite of Node by default', () => {
+    expect(nodeSqlite.version).toMatch(/^3\.\d+\.\d+$/);
+  });
+});
