@@ -1,0 +1,111 @@
+/** Leases: one holder at a time, whatever the network does. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { FileClient } from '../src/client/file-client.ts';
+import { guardClient } from '../src/client/guard-client.ts';
+import { LEASE_KEY, Leaser } from '../src/client/leaser.ts';
+import { FaultClient, MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';
+import { caught } from './client-guard-support.ts';
+
+describe('Leaser', () => {
+  it('writes what upstream reads: generation, expires_at, owner', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lease-'));
+    const nowMs = Date.UTC(2026, 10, 1, 12);
+    const leaser = new Leaser(new FileClient({ path: folder }), { owner: 'host:1', now: () => nowMs });
+    await leaser.acquire();
+    expect(JSON.parse(readFileSync(join(folder, LEASE_KEY), 'utf8'))).toEqual({
+      generation: 1,
+      expires_at: '2026-11-01T12:00:30.000Z',
+      owner: 'host:1',
+    });
+    rmSync(folder, { recursive: true });
+  });
+
+  it('respects a lease of upstream, and takes it over with the next generation once it has expired', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lease-'));
+    const text = '{"generation":41,"expires_at":"2026-11-01T12:00:30.123456789+01:00","owner":"go:7"}';
+    writeFileSync(join(folder, LEASE_KEY), text);
+    let nowMs = Date.UTC(2026, 10, 1, 11, 0, 30);
+    const leaser = new Leaser(new FileClient({ path: folder }), { owner: 'ours', now: () => nowMs });
+    expect(await caught(async () => await leaser.acquire())).toMatchObject({
+      code: 'LEASE_HELD',
+      message: expect.stringContaining('go:7 until 2026-11-01T11:00:30.123Z') as string,
+    });
+    nowMs += 200;
+    expect(await leaser.acquire()).toMatchObject({ generation: 42, owner: 'ours' });
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each(['', '{', '[]', 'null', '{"generation":"1"}', '{"generation":1,"expires_at":"soon"}'])(
+    'does not take what is no lease for a free one: %j',
+    async (text) => {
+      const client = new MemoryClient();
+      await client.objects.put(LEASE_KEY, Buffer.from(text));
+      const leaser = new Leaser(client);
+      expect(await caught(async () => await leaser.acquire())).toMatchObject({ code: 'LEASE_HELD' });
+      expect(Buffer.from(client.store.entries.get(LEASE_KEY)?.bytes ?? []).toString()).toBe(text);
+    },
+  );
+
+  it('rejects as UNSUPPORTED where there are no conditions', async () => {
+    const client = Object.assign(new MemoryClient(), { capabilities: { objects: true } });
+    expect(await caught(async () => await new Leaser(client).acquire())).toMatchObject({ code: 'UNSUPPORTED' });
+  });
+
+  it('knows its own write again when the answer was lost', async () => {
+    const store = new MemoryStore();
+    const faulty = new FaultClient(new MemoryClient({ store }), { rate: 1, faults: ['after'], inRowMax: 1, seed: 1 });
+    const leaser = new Leaser(guardClient(faulty, { retry: { delayMsMin: 1 } }), { owner: 'me' });
+    const lease = await leaser.acquire();
+    expect(lease).toMatchObject({ generation: 1, owner: 'me' });
+    expect(faulty.injected.map(({ operation }) => operation)).toContain('objects.put');
+    expect(lease.version).toBe(store.entries.get(LEASE_KEY)?.version);
+    expect((await leaser.renew(lease)).generation).toBe(1);
+  });
+
+  it('cannot be renewed once it was released or taken over', async () => {
+    let nowMs = 0;
+    const store = new MemoryStore();
+    const [a, b] = ['a', 'b'].map((owner) => new Leaser(new MemoryClient({ store }), { owner, now: () => nowMs }));
+    const lease = await a!.acquire();
+    await a!.release(lease);
+    expect(await caught(async () => await a!.renew(lease))).toMatchObject({ code: 'LEASE_HELD' });
+    const second = await a!.acquire();
+    nowMs += 30_001;
+    const taken = await b!.acquire();
+    expect(taken.generation).toBe(second.generation + 1);
+    expect(await caught(async () => await a!.release(second))).toMatchObject({
+      code: 'LEASE_HELD',
+      message: expect.stringContaining('held by b') as string,
+    });
+  });
+
+  it('has one holder at any moment, over 100 seeded races with faults', async () => {
+    const seeds = new Seeded();
+    let acquired = 0;
+    for (let round = 0; round < 100; round++) {
+      const seed = seeds.below(2 ** 32);
+      const store = new MemoryStore();
+      const holders = await Promise.all(
+        Array.from({ length: 4 }, async (_, index) => {
+          const faulty = new FaultClient(new MemoryClient({ store }), {
+            seed: seed + index,
+            faults: ['before', 'after', 'latency'],
+            latencyMsMax: 1,
+          });
+          const client = guardClient(faulty, { retry: { delayMsMin: 1, delayMsMax: 1, attemptCountMax: 10 } });
+          // The same clock for all, so that expiries are equal and only the owner tells the holders apart.
+          return await new Leaser(client, { owner: `p${index}`, now: () => 1000 }).acquire().catch(() => undefined);
+        }),
+      );
+      const held = holders.filter((lease) => lease !== undefined);
+      expect(held.length, `seed ${seed}`).toBeLessThanOrEqual(1);
+      acquired += held.length;
+    }
+    expect(acquired).toBeGreaterThan(90);
+  });
+});
