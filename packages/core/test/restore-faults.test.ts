@@ -1,14 +1,21 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { FileClient } from '../src/client/file-client.ts';
 import { isLitestreamError } from '../src/error.ts';
 import type { LitestreamError } from '../src/error.ts';
+import { planRestore } from '../src/restore/plan.ts';
+import { InlinePool, WorkerPool } from '../src/restore/range-pool.ts';
 import { restore } from '../src/restore/restore.ts';
+import { Spool } from '../src/restore/spool.ts';
+import { writeDatabase } from '../src/restore/write-database.ts';
 import type { RestoreOptions, RestoreProgress } from '../src/restore/restore.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { encodeLtx, History, upload } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+
+// A machine that is busy with other things is slow, not wrong.
+vi.setConfig({ testTimeout: 60_000 });
 
 const root = temporaryFolder('restore-faults');
 const history = new History({ pageSize: 512, txidMax: 4, pageCountMax: 6, entropy: 0.05 }, new Seeded(7));
@@ -279,6 +286,32 @@ test('options that make no sense are refused before anything is read', async () 
   const client = await replica();
   expect(await failure(client, { output: '' })).toMatchObject({ code: 'INVALID_ARGUMENT' });
   expect(await failure(client, { parallelism: 0 })).toMatchObject({ code: 'INVALID_ARGUMENT' });
+  expect(await failure(client, { txid: 0n })).toMatchObject({ code: 'INVALID_ARGUMENT' });
   expect(await failure(client, { txid: 1n, timestamp: new Date() })).toMatchObject({ code: 'INVALID_ARGUMENT' });
   expect(await failure(client, { timestamp: new Date(Number.NaN) })).toMatchObject({ code: 'INVALID_ARGUMENT' });
 });
+
+test.runIf(existsSync('/dev/full')).each([new InlinePool(), new WorkerPool(1)])(
+  'a full disk names the output',
+  async (pool) => {
+    const client = await replica();
+    const output = openSync('/dev/full', 'w');
+    try {
+      const written = writeDatabase({
+        client,
+        plan: await planRestore(client),
+        output,
+        outputPath: '/there/out.db.tmp',
+        truncate: () => Promise.resolve(),
+        pool,
+        spool: new Spool(join(folder, 'spool')),
+        signal: new AbortController().signal,
+        onRange: () => undefined,
+      });
+      await expect(written).rejects.toMatchObject({ code: 'DISK_FULL', object: '/there/out.db.tmp' });
+    } finally {
+      await pool[Symbol.asyncDispose]();
+      closeSync(output);
+    }
+  },
+);

@@ -45,6 +45,9 @@ export async function planRestore(client: ReplicaClient, options: PlanOptions = 
       operation: 'restore',
     });
   }
+  if (txid !== undefined && txid < 1n) {
+    throw new LitestreamError(`TXIDs start at 1, ${txid} is none`, { code: 'INVALID_ARGUMENT', operation: 'restore' });
+  }
   if (timestamp !== undefined && Number.isNaN(timestamp.getTime())) {
     throw new LitestreamError('the timestamp is not a valid date', { code: 'INVALID_ARGUMENT', operation: 'restore' });
   }

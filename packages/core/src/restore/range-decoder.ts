@@ -33,7 +33,9 @@ export class RangeDecoder {
     let databaseChecksum = 0n;
     let done = 0;
     for (let at = 0; done < pgnos.length;) {
-      const batch = kernel().decodeFrames(frames.subarray(at), pageSize, crc, batchPageCount);
+      // Only what this batch needs: the kernel copies what it is given.
+      const end = at + sizes.subarray(done, done + batchPageCount).reduce((sum, size) => sum + size, 0);
+      const batch = kernel().decodeFrames(frames.subarray(at, end), pageSize, crc, batchPageCount);
       if (batch.count === 0) throw new LtxError('BAD_INDEX', 'the page index names more pages than there are');
       crc = batch.crc;
       for (let index = 0, offset = at; index < batch.count; index++) {

@@ -110,5 +110,5 @@ export class WorkerPool implements RangePool {
 
 function errorOf(failure: RangeFailure): Error {
   if (failure.isLtx) return new LtxError(failure.code as LtxErrorCode, failure.message);
-  return Object.assign(new Error(failure.message), { code: failure.code });
+  return Object.assign(new Error(failure.message), { code: failure.code, syscall: failure.syscall });
 }

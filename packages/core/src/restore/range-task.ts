@@ -33,6 +33,8 @@ export interface RangeResult {
 export interface RangeFailure {
   readonly message: string;
   readonly code: string | undefined;
+  /** Of a system error: `write` means that the output failed, not the input. */
+  readonly syscall: string | undefined;
   /** `LtxError`s cross the thread as their code. */
   readonly isLtx: boolean;
 }

@@ -20,10 +20,11 @@ port.on('message', ({ id, task }: WorkerRequest) => {
 });
 
 function failureOf(error: unknown): RangeFailure {
-  const { message, code } = error as { message?: unknown; code?: unknown };
+  const { message, code, syscall } = error as { message?: unknown; code?: unknown; syscall?: unknown };
   return {
     message: typeof message === 'string' ? message : String(error),
     code: typeof code === 'string' ? code : undefined,
+    syscall: typeof syscall === 'string' ? syscall : undefined,
     isLtx: isLtxError(error),
   };
 }

@@ -145,6 +145,7 @@ async function writePlan(
     client,
     plan,
     output: output.descriptor,
+    outputPath: output.temporaryPath,
     truncate: (size) => output.truncate(size),
     pool,
     spool,

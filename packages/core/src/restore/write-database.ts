@@ -19,6 +19,8 @@ export interface WriteOptions {
   readonly plan: readonly LtxFileInfo[];
   /** Descriptor of an empty file. */
   readonly output: number;
+  /** Its path, for errors. */
+  readonly outputPath: string;
   readonly truncate: (size: number) => Promise<void>;
   readonly pool: RangePool;
   /** For copies of files that cannot be read by range. */
@@ -209,7 +211,8 @@ class WriteRun {
       this.#databaseChecksum ^= result.databaseChecksum;
       onRange(size, result.pagesWritten);
     } catch (error) {
-      throw fault(source.name, error);
+      const isOutput = (error as NodeJS.ErrnoException | undefined)?.syscall === 'write';
+      throw fault(isOutput ? this.#options.outputPath : source.name, error);
     }
   }
 
