@@ -41,7 +41,10 @@ export class FakeClock implements Clock {
   }
 }
 
-/** Long enough for file reads and everything that follows from them. */
+/** Resolves when nothing reads files any more, and what followed from that has happened. */
 export async function settle(): Promise<void> {
-  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+  for (let quietTurns = 0; quietTurns < 5; quietTurns++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))) quietTurns = -1;
+  }
 }
