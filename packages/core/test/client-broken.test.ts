@@ -1,0 +1,58 @@
+/** The suite against clients that are wrong in one way each: it must fail each, at the case that names the fault. */
+import { describe, expect, it } from 'vitest';
+
+import type { ReplicaClient } from '../src/client/contract.ts';
+import { CASES, runConformance } from '../src/conformance/index.ts';
+import { MemoryClient, MemoryStore } from '../src/testing/index.ts';
+import { BROKEN_READERS } from './client-broken-readers.ts';
+import type { Make } from './client-broken-support.ts';
+import { BROKEN_WRITERS } from './client-broken-writers.ts';
+
+describe('the suite fails', () => {
+  it.each(Object.entries({ ...BROKEN_READERS, ...BROKEN_WRITERS }))('a client that %s', async (_, { make, fails }) => {
+    const cases = CASES.filter(({ name }) => name === fails);
+    expect(cases, `no case is called ${fails}`).toHaveLength(1);
+    const store = new MemoryStore();
+    const broken = (path: string): ReplicaClient => assemble(new MemoryClient({ store, path }), make, store, path);
+    const [variation] = cases[0]?.variations ?? ['direct'];
+    const options = { name: 'broken', cases, variations: [variation ?? 'direct'] as const, timeoutMs: 10_000 };
+    const report = await runConformance({ ...options, client: broken, missingBucket: broken });
+    expect(report.results.map(({ outcome }) => outcome)).toEqual(['failed']);
+    // And the case is not simply always failing.
+    if (fails.includes('missing bucket') || fails.includes('UNSUPPORTED')) return;
+    const good = new MemoryStore();
+    const control = await runConformance({ ...options, client: (path) => new MemoryClient({ store: good, path }) });
+    expect(control.results.map(({ outcome }) => outcome)).toEqual(['passed']);
+  });
+
+  it('a client that hangs, in the time it is given', async () => {
+    const cases = CASES.filter(({ name }) => name === 'deleting no files is no error');
+    const client = (): ReplicaClient =>
+      Object.assign(new MemoryClient(), { deleteLtxFiles: async () => await new Promise<never>(() => undefined) });
+    const report = await runConformance({ name: 'hangs', cases, variations: ['direct'], timeoutMs: 50, client });
+    expect(String(report.results[0]?.error)).toContain('not done after 50 ms');
+  });
+});
+
+describe('the suite', () => {
+  it('has as many cases as it had', () => {
+    expect(CASES.length).toBe(78);
+    expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length);
+  });
+});
+
+function assemble(inner: MemoryClient, make: Make, store: MemoryStore, path: string): ReplicaClient {
+  const sound: ReplicaClient = {
+    type: inner.type,
+    capabilities: inner.capabilities,
+    objects: inner.objects,
+    init: async (op) => await inner.init(op),
+    ltxFiles: (level, query) => inner.ltxFiles(level, query),
+    openLtxFile: async (file, range) => await inner.openLtxFile(file, range),
+    writeLtxFile: async (file, body, op) => await inner.writeLtxFile(file, body, op),
+    deleteLtxFiles: async (files, op) => await inner.deleteLtxFiles(files, op),
+    deleteAll: async (op) => await inner.deleteAll(op),
+    [Symbol.asyncDispose]: async () => await inner[Symbol.asyncDispose](),
+  };
+  return { ...sound, ...make(inner, store, path) };
+}
