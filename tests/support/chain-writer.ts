@@ -11,6 +11,9 @@ export interface ChainWriterOptions {
   readonly autoCheckpointPageCount?: number;
 }
 
+/** For writes: longer than anything that may hold the write lock in a test. */
+const busyTimeoutMs = 20_000;
+
 export const checkpointModes = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
 
 /** Writes transactions of the test database (`chain.ts`) on a connection of its own. */
@@ -27,11 +30,12 @@ export class ChainWriter implements Disposable {
 
   constructor(path: string, random: Random, options: ChainWriterOptions = {}) {
     this.#random = random;
-    const database = new DatabaseSync(path, { timeout: 20_000 });
+    const database = new DatabaseSync(path, { timeout: busyTimeoutMs });
     this.database = database;
     database.exec(`PRAGMA page_size = ${options.pageSize ?? 4096}`);
     database.exec(`PRAGMA auto_vacuum = ${options.autoVacuum ?? 'none'}`);
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    enterWalMode(database);
+    database.exec('PRAGMA synchronous = NORMAL');
     if (options.autoCheckpointPageCount !== undefined) {
       database.exec(`PRAGMA wal_autocheckpoint = ${options.autoCheckpointPageCount}`);
     }
@@ -81,9 +85,10 @@ export class ChainWriter implements Disposable {
     this.database.exec('ROLLBACK; PRAGMA cache_size = -2000');
   }
 
-  /** SQLite's answer, as [busy, frames in the WAL, frames checkpointed]. */
+  /** As applications do it: where a reader is in the way it gives up soon, and that is no error. */
   checkpoint(mode: (typeof checkpointModes)[number]): void {
-    this.database.exec(`PRAGMA wal_checkpoint(${mode})`);
+    this.database.exec(`PRAGMA busy_timeout = 20; PRAGMA wal_checkpoint(${mode})`);
+    this.database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
   }
 
   /** One step of a busy application's life: mostly small transactions, now and then something unusual. */
@@ -122,5 +127,19 @@ export class ChainWriter implements Disposable {
       this.#updateNoise.run(bodyChecksum(body), body, random.between(0, 2 ** 40 - 1));
     }
     if (noise.remove !== undefined) this.#deleteNoise.run(random.between(0, 2 ** 39), noise.remove);
+  }
+}
+
+/** Several connections that change the journal mode at once get SQLITE_BUSY at once, whatever the busy timeout. */
+function enterWalMode(database: DatabaseSync): void {
+  for (const deadline = Date.now() + busyTimeoutMs; ;) {
+    try {
+      database.exec('PRAGMA journal_mode = WAL');
+      return;
+    } catch (error) {
+      const busy = error instanceof Error && error.message.includes('locked');
+      if (!busy || Date.now() > deadline) throw error;
+    }
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
   }
 }

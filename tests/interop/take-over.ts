@@ -1,0 +1,98 @@
+/** The programs take a database, its replica and its local metadata folder from each other, again and again. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { ChainWriter } from '../support/chain-writer.ts';
+import { writeConfig } from '../support/programs.ts';
+import { levelFiles, levelMaxTxid } from '../support/replica-folder.ts';
+import { startWriter } from '../support/start-writer.ts';
+import { sleep } from '../support/wait.ts';
+import { pathsOf, settle, untilShipped } from './case.ts';
+import type { InteropCase } from './case.ts';
+import { compareListings, compareRestores, frozen } from './compare.ts';
+
+const turns = ['go', 'ts', 'go', 'ts', 'go', 'ts', 'ts', 'go'] as const;
+
+/** The application never stops writing, checkpointing and vacuuming; some turns end in kill -9. */
+export const takeOverWhileWriting: InteropCase = {
+  name: 'taken over in turns while the application writes',
+  async run(context) {
+    const { database, replica, config } = pathsOf(context);
+    await writeConfig(config, {
+      database,
+      replica,
+      levels: ['1s', '3s'],
+      minCheckpointPageCount: 200,
+      checkpointInterval: '500ms',
+    });
+    await using writer = startWriter({
+      database,
+      progress: join(context.folder, 'progress'),
+      seed: context.random.between(0, 2 ** 31),
+      autoVacuum: 'incremental',
+      delayMs: 2,
+    });
+    let txid = 0n;
+    let killed = 0;
+    let transactionCount = 0;
+    for (const [index, turn] of turns.entries()) {
+      await using daemon = context[turn].replicate(config);
+      txid = await untilShipped(replica, txid, daemon);
+      await sleep(1200);
+      const last = index === turns.length - 1;
+      if (last) await writer.stop();
+      if (!last && context.random.chance(0.4)) {
+        await daemon.kill();
+        killed += 1;
+      } else await daemon.stop();
+      txid = await levelMaxTxid(replica);
+      const state = await compareRestores(context, await frozen(context, replica));
+      if (state.transactionCount <= transactionCount)
+        throw new Error(`turn ${index + 1} (${turn}) shipped nothing new`);
+      transactionCount = state.transactionCount;
+    }
+    settle(database);
+    await compareRestores(context, replica, { source: database });
+    await compareListings(context, replica);
+    return `${turns.length} turns (${killed} killed), ${transactionCount} transactions, TXID ${txid}`;
+  },
+};
+
+/**
+ * The application is quiet during each change of hands but keeps the database open: the WAL is where the other left it,
+ * so nobody has a reason to send the whole database again.
+ */
+export const takeOverWithoutSnapshot: InteropCase = {
+  name: 'taken over in turns without a needless snapshot',
+  async run(context) {
+    const { database, replica, config } = pathsOf(context);
+    await writeConfig(config, { database, replica });
+    using writer = new ChainWriter(database, context.random, { autoCheckpointPageCount: 0 });
+    for (let i = 0; i < 40; i += 1) writer.transaction(5, { add: 20, size: 1000 });
+    let txid = 0n;
+    for (const [index, turn] of turns.entries()) {
+      await using daemon = context[turn].replicate(config);
+      if (index > 0) {
+        await sleep(400);
+        writer.transaction(3, { add: 2 });
+      }
+      txid = await untilShipped(replica, txid, daemon);
+      for (let i = 0; i < 5; i += 1) {
+        writer.transaction(3, { add: 2 });
+        txid = await untilShipped(replica, txid, daemon);
+      }
+      await daemon.stop();
+      txid = await levelMaxTxid(replica);
+    }
+    const files = await levelFiles(replica, 0);
+    const whole: string[] = [];
+    for (const file of files.slice(1)) {
+      const bytes = await readFile(file.path);
+      const pageCount = bytes.readUInt32BE(12); // Of the header: size of the database in pages.
+      if (file.size > (pageCount * 4096) / 4) whole.push(file.name);
+    }
+    if (whole.length > 0) throw new Error(`the whole database was sent again: ${whole.join(', ')}`);
+    writer.checkpoint('TRUNCATE');
+    await compareRestores(context, replica);
+    return `${turns.length} turns, ${files.length} files, no snapshot but the first`;
+  },
+};
