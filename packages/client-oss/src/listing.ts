@@ -54,8 +54,13 @@ export async function* listLtxFiles(
     const step = useMetadata ? session.settings.metadataConcurrency : PAGE_SIZE;
     for (let from = 0; from < files.length; from += step) {
       const some = files.slice(from, from + step);
-      if (!useMetadata) yield* some.map(({ file }) => file);
-      else yield* await Promise.all(some.map((one) => withExactTime(session, one.key, one.file, signal)));
+      const infos = useMetadata
+        ? await Promise.all(some.map((one) => withExactTime(session, one.key, one.file, signal)))
+        : some.map(({ file }) => file);
+      for (const info of infos) {
+        signal?.throwIfAborted();
+        yield info;
+      }
     }
   }
 }

@@ -26,9 +26,9 @@ export interface OssOptions {
 }
 
 export const DEFAULT_REGION = 'cn-hangzhou';
-export const PART_SIZE = 5 * 1024 * 1024;
+export const PART_SIZE: number = 5 * 1024 * 1024;
 /** What the service takes (its reference, UploadPart). */
-export const PART_SIZE_MIN = 100 * 1024;
+export const PART_SIZE_MIN: number = 100 * 1024;
 export const PART_COUNT_MAX = 10_000;
 export const CONCURRENCY = 3;
 export const METADATA_CONCURRENCY = 50;
