@@ -134,7 +134,10 @@ export class Leaser {
   }
 
   #heldError(operation: string, held: Lease | undefined, cause?: unknown): LitestreamError {
-    const by = held === undefined ? 'nobody any more' : `${held.owner || 'another process'} until ${held.expiresAt.toISOString()}`;
+    const by =
+      held === undefined
+        ? 'nobody any more'
+        : `${held.owner || 'another process'} until ${held.expiresAt.toISOString()}`;
     return new LitestreamError(`${this.#client.type}: the lease is held by ${by}`, {
       code: 'LEASE_HELD',
       operation,

@@ -78,7 +78,12 @@ export interface CaseContext {
 
 /** A file of level 0 with one TXID. */
 export function fileOf(txid: number | bigint, bytes: Uint8Array | string = `file ${txid}`, level = 0): TestFile {
-  return { level, minTxid: BigInt(txid), maxTxid: BigInt(txid), bytes: typeof bytes === 'string' ? Buffer.from(bytes) : bytes };
+  return {
+    level,
+    minTxid: BigInt(txid),
+    maxTxid: BigInt(txid),
+    bytes: typeof bytes === 'string' ? Buffer.from(bytes) : bytes,
+  };
 }
 
 /** `1-1 2-3`: what a listing says, short enough for a message. */
@@ -87,7 +92,11 @@ export function namesOf(files: readonly LtxFileRef[]): string {
 }
 
 /** Runs tasks a few at a time. */
-export async function inParallel<T>(items: readonly T[], width: number, task: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+  items: readonly T[],
+  width: number,
+  task: (item: T) => Promise<void>,
+): Promise<void> {
   let next = 0;
   await Promise.all(
     Array.from({ length: Math.min(width, items.length) }, async () => {

@@ -80,7 +80,10 @@ interface Parts {
   readonly capabilities: ResolvedCapabilities;
   readonly random: Seeded;
   readonly place: string;
-  readonly make: (from: (place: string) => ReplicaClient | Promise<ReplicaClient>, at: string) => Promise<ReplicaClient>;
+  readonly make: (
+    from: (place: string) => ReplicaClient | Promise<ReplicaClient>,
+    at: string,
+  ) => Promise<ReplicaClient>;
 }
 
 function contextOf({ setup, client, capabilities, random, place, make }: Parts): CaseContext {

@@ -105,7 +105,11 @@ export class FaultClient implements ReplicaClient {
   }
 
   async deleteLtxFiles(files: readonly LtxFileRef[], options?: Op): Promise<void> {
-    await this.#around('deleteLtxFiles', files.map(nameOf).join(), async () => await this.#client.deleteLtxFiles(files, options));
+    await this.#around(
+      'deleteLtxFiles',
+      files.map(nameOf).join(),
+      async () => await this.#client.deleteLtxFiles(files, options),
+    );
   }
 
   async deleteAll(options?: Op): Promise<void> {
@@ -125,7 +129,11 @@ export class FaultClient implements ReplicaClient {
         return { info, body: this.#body(body, fault) };
       },
       put: async (key, body, conditions) =>
-        await this.#around('objects.put', key, async (): Promise<ObjectInfo> => await objects.put(key, body, conditions)),
+        await this.#around(
+          'objects.put',
+          key,
+          async (): Promise<ObjectInfo> => await objects.put(key, body, conditions),
+        ),
       delete: async (key, conditions) =>
         await this.#around('objects.delete', key, async () => await objects.delete(key, conditions)),
     };

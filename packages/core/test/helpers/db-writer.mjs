@@ -29,6 +29,7 @@ function commit() {
 }
 
 function step() {
+  // oxlint-disable-next-line no-unmodified-loop-condition -- a signal handler sets it
   for (let count = 0; count < 20 && !stopped; count++) {
     commit();
     if (pauseMs > 0) break;

@@ -187,11 +187,7 @@ export const conditionCases: readonly ConformanceCase[] = [
   },
 ];
 
-async function assertOneWinner(
-  context: CaseContext,
-  writers: readonly Promise<number>[],
-  key: string,
-): Promise<void> {
+async function assertOneWinner(context: CaseContext, writers: readonly Promise<number>[], key: string): Promise<void> {
   const results = await Promise.allSettled(writers);
   const winners = results.filter((result) => result.status === 'fulfilled');
   assert.equal(winners.length, 1, `${winners.length} winners`);

@@ -36,7 +36,7 @@ export const largeCases: readonly ConformanceCase[] = [
       let expected = chunkAt(0);
       for await (const chunk of await client.openLtxFile(info)) {
         rssMax = Math.max(rssMax, process.memoryUsage.rss());
-        for (let at = 0; at < chunk.byteLength; ) {
+        for (let at = 0; at < chunk.byteLength;) {
           const inBlock = position % BLOCK_SIZE;
           const size = Math.min(BLOCK_SIZE - inBlock, chunk.byteLength - at);
           const same = Buffer.compare(chunk.subarray(at, at + size), expected.subarray(inBlock, inBlock + size)) === 0;

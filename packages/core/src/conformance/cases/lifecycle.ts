@@ -28,7 +28,10 @@ export const lifecycleCases: readonly ConformanceCase[] = [
     run: async ({ client, list }) => {
       for (let level = 0; level <= 9; level++) assert.deepEqual(await list(level), []);
       if (client.objects === undefined) return;
-      assert.deepEqual((await Array.fromAsync(client.objects.list(''))).map(({ key }) => key), []);
+      assert.deepEqual(
+        (await Array.fromAsync(client.objects.list(''))).map(({ key }) => key),
+        [],
+      );
     },
   },
   {

@@ -36,7 +36,15 @@ export const listingCases: readonly ConformanceCase[] = [
     name: 'a listing ascends by minTxid, then maxTxid, whatever the order of writing',
     run: async ({ write, list }) => {
       const pairs: [bigint, bigint][] = [
-        [16n, 16n], [2n, 2n], [10n, 10n], [1n, 9n], [1n, 1n], [0xa0n, 0xffn], [9n, 9n], [1n, 0x10n], [0x100n, 0x100n],
+        [16n, 16n],
+        [2n, 2n],
+        [10n, 10n],
+        [1n, 9n],
+        [1n, 1n],
+        [0xa0n, 0xffn],
+        [9n, 9n],
+        [1n, 0x10n],
+        [0x100n, 0x100n],
       ];
       for (const [minTxid, maxTxid] of pairs) await write({ level: 1, minTxid, maxTxid, bytes: Buffer.from('x') });
       assert.equal(namesOf(await list(1)), '1-1 1-9 1-16 2-2 9-9 10-10 16-16 160-255 256-256');
@@ -48,7 +56,10 @@ export const listingCases: readonly ConformanceCase[] = [
       const txids = [2n ** 53n + 1n, 2n ** 63n, 2n ** 64n - 1n];
       for (const txid of txids) await write(fileOf(txid));
       const files = await list();
-      assert.deepEqual(files.map(({ minTxid }) => minTxid), txids);
+      assert.deepEqual(
+        files.map(({ minTxid }) => minTxid),
+        txids,
+      );
       for (const file of files) assert.equal((await read(file)).toString(), `file ${file.minTxid}`);
     },
   },
@@ -117,15 +128,23 @@ export const listingCases: readonly ConformanceCase[] = [
     run: async ({ write, list, capabilities }) => {
       const resolutionMs = capabilities.timestampResolutionMs;
       // Full seconds, trailing zeros, single milliseconds, long ago and in the future.
-      const times = [1_700_000_000_000, 1_700_000_058_650, 1_700_000_058_600, 1_700_000_001_001, 946_684_800_007, 4_000_000_000_999];
+      const times = [
+        1_700_000_000_000, 1_700_000_058_650, 1_700_000_058_600, 1_700_000_001_001, 946_684_800_007, 4_000_000_000_999,
+      ];
       for (const [index, ms] of times.entries()) {
         await write({ ...fileOf(index + 1), timestamp: new Date(Math.floor(ms / resolutionMs) * resolutionMs) });
       }
       const files = await list(0, { useMetadata: true });
       const wanted = times.map((ms) => Math.floor(ms / resolutionMs) * resolutionMs);
-      assert.deepEqual(files.map(({ timestamp }) => timestamp.getTime()), wanted);
+      assert.deepEqual(
+        files.map(({ timestamp }) => timestamp.getTime()),
+        wanted,
+      );
       if (capabilities.timestamps !== 'listing') return;
-      assert.deepEqual((await list()).map(({ timestamp }) => timestamp.getTime()), wanted);
+      assert.deepEqual(
+        (await list()).map(({ timestamp }) => timestamp.getTime()),
+        wanted,
+      );
     },
   },
   {

@@ -19,7 +19,10 @@ export const readingCases: readonly ConformanceCase[] = [
     run: async ({ write, read, list }) => {
       const info = await write(fileOf(1, Buffer.alloc(0)));
       assert.equal(info.size, 0);
-      assert.deepEqual((await list()).map(({ size }) => size), [0]);
+      assert.deepEqual(
+        (await list()).map(({ size }) => size),
+        [0],
+      );
       assert.equal((await read(info)).length, 0);
     },
   },
@@ -27,7 +30,10 @@ export const readingCases: readonly ConformanceCase[] = [
     name: 'a file of one byte is a file',
     run: async ({ write, read, list }) => {
       const info = await write(fileOf(1, Buffer.from([200])));
-      assert.deepEqual((await list()).map(({ size }) => size), [1]);
+      assert.deepEqual(
+        (await list()).map(({ size }) => size),
+        [1],
+      );
       assert.deepEqual([...(await read(info))], [200]);
     },
   },
@@ -38,7 +44,13 @@ export const readingCases: readonly ConformanceCase[] = [
       const bytes = Buffer.from(random.bytes(100_000));
       const info = await write(fileOf(1, bytes));
       const ranges = [
-        [0, 1], [0, 100_000], [1, 1], [99_999, 1], [50_000, 50_000], [65_535, 2], [12_345, 54_321],
+        [0, 1],
+        [0, 100_000],
+        [1, 1],
+        [99_999, 1],
+        [50_000, 50_000],
+        [65_535, 2],
+        [12_345, 54_321],
       ] as const;
       for (const [offset, size] of ranges) {
         const part = await read(info, { offset, size });
@@ -107,7 +119,8 @@ export const readingCases: readonly ConformanceCase[] = [
       else for await (const chunk of body) assert.ok(chunk.byteLength <= 2);
       await write(fileOf(1, 'other'));
       const [after] = await list();
-      if (before.version !== undefined) assert.notEqual(after?.version, before.version, 'a new content, the old version');
+      if (before.version !== undefined)
+        assert.notEqual(after?.version, before.version, 'a new content, the old version');
     },
   },
   {

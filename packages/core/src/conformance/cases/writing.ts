@@ -21,9 +21,12 @@ export const writingCases: readonly ConformanceCase[] = [
     name: 'a body of unknown size, in chunks of any size, is stored whole',
     run: async ({ client, read, random }) => {
       const parts = [1, 0, 70_000, 3, 65_536, 0, 200_001, 5].map((size) => random.bytes(size));
-      const info = await client.writeLtxFile({ ...fileOf(1), timestamp }, bodyOf(async function* () {
-        yield* parts;
-      }));
+      const info = await client.writeLtxFile(
+        { ...fileOf(1), timestamp },
+        bodyOf(async function* () {
+          yield* parts;
+        }),
+      );
       const whole = Buffer.concat(parts);
       assert.equal(info.size, whole.length);
       assert.equal(Buffer.compare(await read(info), whole), 0);
@@ -61,7 +64,10 @@ export const writingCases: readonly ConformanceCase[] = [
       const info = await client.writeLtxFile({ ...fileOf(1, '', 9), timestamp }, bodyOf(open));
       const size = blockCount * 65_536 + 3;
       assert.equal(info.size, size);
-      assert.deepEqual((await list(9)).map((file) => file.size), [size]);
+      assert.deepEqual(
+        (await list(9)).map((file) => file.size),
+        [size],
+      );
       const whole = await read(info);
       assert.equal(whole.length, size);
       for (let index = 0; index < blockCount; index++) {
@@ -76,7 +82,10 @@ export const writingCases: readonly ConformanceCase[] = [
     run: async ({ write, read, list }) => {
       await write(fileOf(1, 'a long first version'));
       const info = await write(fileOf(1, 'short'));
-      assert.deepEqual((await list()).map(({ size }) => size), [5]);
+      assert.deepEqual(
+        (await list()).map(({ size }) => size),
+        [5],
+      );
       assert.equal((await read(info)).toString(), 'short');
       const longer = await write(fileOf(1, 'a version longer than short'));
       assert.equal((await read(longer)).toString(), 'a version longer than short');
