@@ -8,10 +8,10 @@ const brand: symbol = Symbol.for('litestream.ltx-error');
 
 /** What was wrong, for programs. Alphabetical. */
 export const LTX_ERROR_CODES = [
-  /** A page index that is malformed or does not describe the pages before it. */
-  'BAD_INDEX',
   /** A header field is out of range or contradicts another. */
   'BAD_HEADER',
+  /** A page index that is malformed or does not describe the pages before it. */
+  'BAD_INDEX',
   /** A page frame is malformed, out of order, out of range or does not decompress to one page. */
   'BAD_PAGE',
   /** A trailer's database checksum is missing, malformed or wrong. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { kernel, mergeLtx } from '../src/index.ts';
-import type { LtxHeader } from '../src/index.ts';
+import type { LtxError, LtxHeader } from '../src/index.ts';
 import { chunked, collect, decodeFile, encodeFile, makePages, randomOf, seedTests, upTo } from './support.ts';
 
 const seed = seedTests();
@@ -89,8 +89,8 @@ test.each([4096, 65536])('frames pass through as they are, in batches, with %i-b
   expect(Math.max(...chunks)).toBeLessThan(1 << 19);
   const got = await decodeFile(chunked(Buffer.concat(merged)));
   const [old, fresh] = [await decodeFile(chunked(base.file)), await decodeFile(chunked(later.file))];
-  expect(Buffer.from(got.frames).includes(Buffer.from(fresh.frames.subarray(0, 50)))).toBe(true);
-  expect(got.frames.subarray(0, 50)).toEqual(old.frames.subarray(0, 50));
+  expect(Buffer.from(got.frames).includes(firstFrame(fresh.frames))).toBe(true);
+  expect(firstFrame(got.frames)).toEqual(firstFrame(old.frames));
   expect(got.pages.subarray(6 * pageSize, 7 * pageSize)).toEqual(later.pages.subarray(0, pageSize));
 });
 
@@ -172,7 +172,11 @@ test('damage anywhere in any input, even in pages nobody needs, stops the merge 
       const got = await decodeFile(chunked(await collect(mergeLtx(inputs(damaged)))));
       expect(Buffer.compare(got.pages, (await decodeFile(chunked(clean))).pages)).toBe(0);
     } catch (error) {
-      expect(error).toMatchObject({ name: 'LtxError', file: `input-${victim}` });
+      expect(error).toMatchObject({ name: 'LtxError' });
+      // A changed TXID in a header is seen first where the next file no longer follows: that one is named then.
+      const { code, file } = error as LtxError;
+      const blamed = code === 'NOT_CONTIGUOUS' ? [victim, victim + 1] : [victim];
+      expect(blamed.map((index) => `input-${index}`)).toContain(file);
     }
   }
 });
@@ -199,3 +203,9 @@ test('sources are ended when the consumer stops, and when one fails', async () =
   });
   expect(open).toBe(0);
 });
+
+/** Page number, flags, compressed size, and as many bytes. */
+function firstFrame(frames: Uint8Array): Buffer {
+  const all = Buffer.from(frames);
+  return all.subarray(0, 10 + all.readUInt32BE(6));
+}
