@@ -31,7 +31,7 @@ export interface PageList {
  *
  * Under a read transaction taken before the state's end was read, a page is either in a frame up to that end or, final,
  * in the database file; and the log can only restart once all of it is in the database file. So whoever sees other salts
- * in the header after reading takes all pages from the database file (docs/decisions/reading-a-live-database.md).
+ * in the header after reading takes all pages from the database file (docs/decisions/0010-reading-a-live-database.md).
  */
 export class PageReader {
   readonly #source: PageSource;

@@ -41,7 +41,7 @@ let serial = 0;
  * Fixes a transaction and reads its state while writers go on.
  *
  * No write lock is needed: a read transaction of its own, taken before the log is read to its end, is what makes the
- * state at that end readable for as long as it lasts (docs/decisions/reading-a-live-database.md).
+ * state at that end readable for as long as it lasts (docs/decisions/0010-reading-a-live-database.md).
  */
 export async function takeSnapshot(context: SnapshotContext): Promise<SnapshotStream> {
   const { options, signal } = context;

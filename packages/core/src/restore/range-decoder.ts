@@ -7,6 +7,7 @@ import type { RangeResult, RangeTask } from './range-task.ts';
 /** Decoded bytes of one kernel call: large enough to amortise it, small enough to stay in cache. */
 const BATCH_SIZE = 2 << 20;
 const BATCH_PAGE_COUNT_MAX = 512;
+const BUFFER_STEP = 1 << 20;
 const PAGE_FLAG_SIZE = 1;
 const CHECKSUM_MASK = (1n << 63n) - 1n;
 const ZEROS = new Uint8Array(65_536);
@@ -68,7 +69,8 @@ export class RangeDecoder {
       this.#descriptor = openSync(path, 'r');
       this.#path = path;
     }
-    if (this.#buffer.length < size) this.#buffer = new Uint8Array(size);
+    // Rounded up: ranges differ by a few bytes, and a new buffer for each is work for the collector.
+    if (this.#buffer.length < size) this.#buffer = new Uint8Array(Math.ceil(size / BUFFER_STEP) * BUFFER_STEP);
     for (let done = 0; done < size;) {
       const count = readSync(this.#descriptor, this.#buffer, done, size - done, offset + done);
       if (count === 0) throw new LtxError('TRUNCATED', 'the file ends within its pages');

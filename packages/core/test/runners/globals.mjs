@@ -1,0 +1,4 @@
+/* global describe, it */
+import { prove } from './proof.mjs';
+
+prove(describe, it);

@@ -1,0 +1,5 @@
+import { describe, it } from 'node:test';
+
+import { prove } from './proof.mjs';
+
+prove(describe, it);
