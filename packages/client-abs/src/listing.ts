@@ -9,11 +9,14 @@ export async function* listBlobs(session: AbsSession, prefix: string, options: O
   const { signal } = options;
   const pages = session.container
     .listBlobsFlat({ prefix, includeMetadata: true, ...aborting(signal) })
-    .byPage({ maxPageSize: 5000 });
+    .byPage({ maxPageSize: session.settings.pageSize });
   for (;;) {
     const page = await session.run(prefix, signal, () => pages.next());
     if (page.done === true) return;
-    yield* page.value.segment.blobItems;
+    for (const blob of page.value.segment.blobItems) {
+      signal?.throwIfAborted();
+      yield blob;
+    }
   }
 }
 

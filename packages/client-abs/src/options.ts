@@ -15,6 +15,8 @@ export interface AbsOptions {
   readonly endpoint?: string | undefined;
   /** Bytes of a block; smaller files go up in one request. Default 4 MiB. */
   readonly partSize?: number | undefined;
+  /** Rows of one listing request. Default 5000, the most there is. */
+  readonly pageSize?: number | undefined;
   /** Blocks, or deletes, in flight. Default 5. */
   readonly concurrency?: number | undefined;
 }

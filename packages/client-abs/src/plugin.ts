@@ -28,6 +28,7 @@ export function parseAbsConfig(config: unknown): AbsOptions {
     connectionString: read.string('connection-string'),
     endpoint: read.string('endpoint'),
     partSize: read.bytes('part-size'),
+    pageSize: read.integer('page-size'),
     concurrency: read.integer('concurrency'),
   };
 }

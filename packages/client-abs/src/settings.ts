@@ -9,6 +9,7 @@ export interface AbsSettings {
   readonly endpoint: string;
   readonly login: Login;
   readonly partSize: number;
+  readonly pageSize: number;
   readonly concurrency: number;
 }
 
@@ -28,6 +29,7 @@ export function resolveSettings(options: AbsOptions, env: Readonly<Record<string
     path: options.path ?? '',
     ...resolveLogin(options, env),
     partSize: options.partSize ?? PART_SIZE,
+    pageSize: options.pageSize ?? 5000,
     concurrency: options.concurrency ?? 5,
   };
 }

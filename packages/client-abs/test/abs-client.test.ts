@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 
 import { forEachConcurrent, parseReplicaUrl } from '@litestream/core';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 
 import { AbsReplicaClient, abs, parseAbsConfig } from '../src/index.ts';
 import { resolveSettings } from '../src/settings.ts';
@@ -9,6 +9,7 @@ import { Azurite } from './azurite.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
 const timestamp = new Date('2026-11-24T01:02:03.650Z');
+vi.setConfig({ testTimeout: 60_000 });
 let server: Azurite;
 
 beforeAll(async () => {
@@ -50,7 +51,7 @@ describe('uploads', () => {
     const { bytes, body } = randomBody(size);
     const written = await client.writeLtxFile({ ...file(1n), timestamp }, sized ? body : { open: () => body.open() });
     expect(written.size).toBe(size);
-    expect(await readAll(await client.openLtxFile(file(1n)))).toEqual(bytes);
+    expect(bytes.equals(await readAll(await client.openLtxFile(file(1n))))).toBe(true);
   });
 
   test('an abort mid-transfer rejects with its reason and stores nothing', async () => {
@@ -133,7 +134,7 @@ test('files come in order, from a TXID on, and go again; neighbours stay', async
     'über app/x/lock.json',
     'über app/x2/ltx/0/0000000000000001-0000000000000001.ltx',
   ]);
-}, 30_000);
+});
 
 describe('objects with conditions', () => {
   test('eight creates at once have one winner, though the losers hear 409', async () => {

@@ -18,6 +18,7 @@ export async function* listFiles(
   prefix: string,
   options: Op & { start?: string | undefined },
 ): AsyncGenerator<File> {
+  const { signal } = options;
   let query: GetFilesOptions | undefined = {
     prefix,
     // Each page's query has to say so anew: the one the SDK suggests as next would fetch all the rest at once.
@@ -25,8 +26,11 @@ export async function* listFiles(
     ...(options.start === undefined ? {} : { startOffset: options.start }),
   };
   while (query !== undefined) {
-    const { files, token }: Page = await list(bucket, query, options.signal);
-    yield* files;
+    const { files, token }: Page = await list(bucket, query, signal);
+    for (const file of files) {
+      signal?.throwIfAborted();
+      yield file;
+    }
     query = token === undefined ? undefined : { ...query, pageToken: token };
   }
 }

@@ -60,7 +60,10 @@ export class NatsReplicaClient implements ReplicaClient {
       if (txids === undefined || txids.minTxid < seek) return [];
       return [{ level, ...txids, size: info.size, timestamp: timeOf(info), version: info.digest }];
     });
-    yield* files.sort(ascending);
+    for (const file of files.sort(ascending)) {
+      query?.signal?.throwIfAborted();
+      yield file;
+    }
   }
 
   async openLtxFile(

@@ -38,14 +38,16 @@ export async function* listLtxFiles(
   const after = seek === 0n ? undefined : prefix + txidText(seek);
   for await (const page of listPages(session, prefix, { signal: query.signal, after })) {
     const files = page.flatMap((object) => toInfo(object, prefix, level) ?? []).filter((file) => file.minTxid >= seek);
-    if (query.useMetadata !== true) {
-      yield* files;
-      continue;
-    }
     for (let start = 0; start < files.length; start += settings.metadataConcurrency) {
       const some = files.slice(start, start + settings.metadataConcurrency);
-      const exact = await Promise.all(some.map((file) => withTime(session, file, query.signal)));
-      for (const file of exact) if (file !== undefined) yield file;
+      const exact =
+        query.useMetadata === true
+          ? await Promise.all(some.map((file) => withTime(session, file, query.signal)))
+          : some;
+      for (const file of exact) {
+        query.signal?.throwIfAborted();
+        if (file !== undefined) yield file;
+      }
     }
   }
 }

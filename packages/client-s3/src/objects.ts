@@ -18,6 +18,7 @@ export class S3Objects implements ObjectOperations {
     const base = objectKey(session.settings.path, '');
     for await (const page of listPages(session, base + prefix, options)) {
       for (const object of page) {
+        options.signal?.throwIfAborted();
         yield {
           key: (object.Key ?? '').slice(base.length),
           size: object.Size ?? 0,

@@ -1,11 +1,12 @@
 import { inspect } from 'node:util';
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { S3TestServer } from './s3-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
 const timestamp = new Date('2026-11-24T01:02:03.650Z');
+vi.setConfig({ testTimeout: 60_000 });
 let server: S3TestServer;
 
 beforeEach(async () => {
@@ -91,7 +92,7 @@ describe('uploads', () => {
     const written = await client.writeLtxFile({ ...file(1n), timestamp }, sized ? body : { open: () => body.open() });
     expect(written.size).toBe(bytes.byteLength);
     expect(server.calls.filter((call) => call.operation === 'UploadPart')).toHaveLength(3);
-    expect(await readAll(await client.openLtxFile(file(1n)))).toEqual(bytes);
+    expect(bytes.equals(await readAll(await client.openLtxFile(file(1n))))).toBe(true);
     expect(server.uploads.size).toBe(0);
   });
 
@@ -222,7 +223,7 @@ describe('listings and deletes', () => {
     expect(server.calls.map((call) => call.operation)).toEqual(['DeleteObjects', 'DeleteObjects', 'DeleteObjects']);
     expect(server.calls[0]?.headers).not.toHaveProperty('x-amz-checksum-crc32');
     expect(server.keys()).toEqual([]);
-  }, 30_000);
+  });
 
   test('deleteAll leaves neighbours and foreign objects', async () => {
     await using client = clientFor(server);

@@ -96,6 +96,8 @@ function openChannel(client: Client, password: string | undefined, config: Conne
     });
     try {
       client.connect(config);
+      // Requests are small and wait for answers: gathering them into packets would cost 40 ms each.
+      client.setNoDelay(true);
     } catch (error) {
       reject(invalidKey(error));
     }

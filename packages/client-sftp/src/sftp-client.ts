@@ -56,7 +56,10 @@ export class SftpReplicaClient implements ReplicaClient {
       const txids = parseLtxObjectName(name);
       return txids === undefined || txids.minTxid < seek ? [] : [{ level, ...txids, size, timestamp: modified }];
     });
-    yield* files.sort(ascending);
+    for (const file of files.sort(ascending)) {
+      query?.signal?.throwIfAborted();
+      yield file;
+    }
   }
 
   async openLtxFile(

@@ -3,12 +3,15 @@ import type { Body } from '@litestream/core';
 
 import type { SftpSession } from './session.ts';
 
-/** Every server takes packets of 32 KiB (draft-ietf-secsh-filexfer-02, section 3); not all take more. */
-const PACKET_SIZE = 32 * 1024;
+/**
+ * Every server takes packets of 34,000 bytes (draft-ietf-secsh-filexfer-02, section 3), of which the library keeps 2 KiB
+ * for headers. It would cut more in two, and send the second half only when the first is answered.
+ */
+const PACKET_SIZE = 31 * 1024;
 const PACKETS_IN_FLIGHT = 64;
 
 /**
- * Writes a body to an open file. Up to 64 packets are in flight, 2 MiB, whatever the size.
+ * Writes a body to an open file. Up to 64 packets are in flight, 2 MB, whatever the size.
  *
  * @returns bytes written
  */
@@ -50,7 +53,7 @@ export async function upload(
 }
 
 /**
- * Reads `[start, end)` of an open file in order, asking ahead: up to 64 packets, 2 MiB, are under way or waiting.
+ * Reads `[start, end)` of an open file in order, asking ahead: up to 64 packets, 2 MB, are under way or waiting.
  *
  * @param end must not lie behind the end of the file
  */

@@ -56,7 +56,10 @@ export class WebdavReplicaClient implements ReplicaClient {
       if (txids === undefined || txids.minTxid < seek) return [];
       return [{ level, ...txids, size, timestamp: new Date(lastmod) }];
     });
-    yield* files.sort(ascending);
+    for (const file of files.sort(ascending)) {
+      signal?.throwIfAborted();
+      yield file;
+    }
   }
 
   async openLtxFile(

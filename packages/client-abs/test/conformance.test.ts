@@ -1,0 +1,22 @@
+import { conformance } from '@litestream/core/conformance';
+import { afterAll, describe, it, vi } from 'vitest';
+
+import { Azurite } from './azurite.ts';
+import { clientFor } from './support.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+const server = await Azurite.start();
+afterAll(() => server[Symbol.asyncDispose]());
+
+conformance({
+  name: 'abs on Azurite',
+  // Azurite takes its time; the pages are smaller by as much.
+  fileCount: 250,
+  runCount: 286,
+  describe,
+  it,
+  client: (path) => clientFor(server, { path, pageSize: 100 }),
+  wrongCredentials: (path) => clientFor(server, { path, accountKey: Buffer.alloc(64, 1).toString('base64') }),
+  missingBucket: (path) => clientFor(server, { path, bucket: 'nowhere' }),
+  unreachable: (path) => clientFor(server, { path, endpoint: 'http://127.0.0.1:1/devstoreaccount1' }),
+});

@@ -1,0 +1,22 @@
+import { conformance } from '@litestream/core/conformance';
+import { afterAll, describe, it, vi } from 'vitest';
+
+import { GcsTestServer } from './gcs-server.ts';
+import { clientFor } from './support.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+const server = await GcsTestServer.start();
+const locked = await GcsTestServer.start();
+locked.fault = () => ({ kind: 'status', status: 401, message: 'Invalid Credentials' });
+afterAll(() => Promise.all([server[Symbol.asyncDispose](), locked[Symbol.asyncDispose]()]));
+
+conformance({
+  name: 'gcs',
+  runCount: 286,
+  describe,
+  it,
+  client: (path) => clientFor(server, { path }),
+  wrongCredentials: (path) => clientFor(locked, { path }),
+  missingBucket: (path) => clientFor(server, { path, bucket: 'nowhere' }),
+  unreachable: (path) => clientFor(server, { path, endpoint: 'http://127.0.0.1:1' }),
+});

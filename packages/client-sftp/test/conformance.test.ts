@@ -1,0 +1,19 @@
+import { conformance } from '@litestream/core/conformance';
+import { afterAll, describe, it, vi } from 'vitest';
+
+import { SftpReplicaClient } from '../src/index.ts';
+import { SftpTestServer } from './sftp-server.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+const server = await SftpTestServer.start();
+afterAll(() => server[Symbol.asyncDispose]());
+const { host, user, keyPath, hostKey } = server;
+
+conformance({
+  name: 'sftp',
+  describe,
+  it,
+  client: (place) => new SftpReplicaClient({ host, user, keyPath, hostKey, path: `${server.data}/${place}` }),
+  wrongCredentials: (path) => new SftpReplicaClient({ host, user, password: 'wrong', hostKey, path }),
+  unreachable: (path) => new SftpReplicaClient({ host: '127.0.0.1:1', user, keyPath, hostKey, path }),
+});
