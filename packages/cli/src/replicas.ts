@@ -1,7 +1,7 @@
 /** From a replica in the config to a client: the one place where the CLI meets core's plugins. */
 import { dirname, resolve } from 'node:path';
-import { PluginRegistry, redact } from '@litestream/core';
-import type { LogFields, ReplicaClient } from '@litestream/core';
+import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
+import type { LogFields, ReplicaClient, ReplicaUrl } from '@litestream/core';
 import { DEFAULT_SYNC_INTERVAL_MS, replicaType } from './config/normalise.ts';
 import { expandPath } from './config/paths.ts';
 import type { Config, ReplicaConfig } from './config/types.ts';
@@ -39,10 +39,9 @@ export function replicaFromUrl(url: string): ReplicaConfig {
 /** Makes the clients of these replicas; none of them connects yet. */
 export async function openReplicas(
   replicas: readonly ReplicaConfig[],
-  config: Pick<Config, 'plugins' | 'path'>,
+  registry: PluginRegistry,
   databasePath?: string,
 ): Promise<OpenReplicas> {
-  const registry = await openRegistry(config);
   const all: OpenReplica[] = [];
   const close = async (): Promise<void> => {
     for (const { client } of all) await client[Symbol.asyncDispose]();
@@ -61,31 +60,45 @@ async function openReplica(
   registry: PluginRegistry,
   databasePath: string | undefined,
 ): Promise<OpenReplica> {
-  const { type, url, settings } = replica;
+  const { type, url } = replica;
   if (type === 'file') {
     const path = expandPath(replica.path ?? (url ?? '').replace(/^file:\/\//, ''));
     const client = await registry.createClient({ type, settings: { path } }, { databasePath });
     return { config: replica, client, text: redact(url ?? path), folder: path, facts: { path } };
   }
-  const path = replica.path === undefined ? {} : { path: replica.path };
-  const client = await registry.createClient({ type, url, settings: { ...settings, ...path } }, { databasePath });
-  const text = url === undefined ? `${type}://${replica.path ?? ''}` : redact(url);
-  return { config: replica, client, text, folder: undefined, facts: { ...shown(settings), ...path } };
+  const settings = { ...replica.settings, ...(replica.path === undefined ? {} : { path: replica.path }) };
+  const client = await registry.createClient({ type, url, settings }, { databasePath });
+  const parsed = url === undefined ? undefined : parseReplicaUrl(url);
+  const implied = parsed && ((await registry.plugin(type)).configFromUrl?.(parsed) ?? impliedBy(parsed));
+  const text = parsed?.text ?? `${type}://${replica.path ?? ''}`;
+  return { config: replica, client, text, folder: undefined, facts: factsOf(client.type, { ...implied, ...settings }) };
 }
 
-/** What of a replica's settings is no secret, and tells where it is. */
-function shown(settings: ReplicaConfig['settings']): LogFields {
-  const names = ['bucket', 'region', 'endpoint', 'host', 'user', 'webdav-url'];
+function impliedBy({ host, path }: ReplicaUrl): Record<string, unknown> {
+  return { bucket: host, path };
+}
+
+/** What upstream's `replicating to` says of each backend. */
+const FACTS: Readonly<Record<string, readonly string[]>> = {
+  s3: ['bucket', 'path', 'region', 'endpoint'],
+  gs: ['bucket', 'path'],
+  abs: ['bucket', 'path', 'endpoint'],
+  sftp: ['host', 'user', 'path'],
+  nats: ['bucket', 'url'],
+  oss: ['bucket', 'path', 'region'],
+};
+
+function factsOf(type: string, config: Readonly<Record<string, unknown>>): LogFields {
   return Object.fromEntries(
-    names.flatMap((name) => {
-      const value = settings[name];
-      return typeof value === 'string' && value !== '' ? [[name, redact(value)]] : [];
+    (FACTS[type] ?? []).map((name) => {
+      const value = config[name];
+      return [name, typeof value === 'string' ? redact(value) : ''];
     }),
   );
 }
 
 /** Core's plugins, and those that the config lists; others are looked for beside the config when they are needed. */
-async function openRegistry(config: Pick<Config, 'plugins' | 'path'>): Promise<PluginRegistry> {
+export async function openRegistry(config: Pick<Config, 'plugins' | 'path'>): Promise<PluginRegistry> {
   const registry = new PluginRegistry({
     folder: config.path === undefined ? process.cwd() : dirname(resolve(config.path)),
   });

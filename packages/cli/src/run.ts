@@ -1,5 +1,5 @@
 /** From a command line to an exit code. */
-import { ExitError, UsageError, describeError } from './errors.ts';
+import { UsageError } from './errors.ts';
 import { findCommand, overview, COMMANDS } from './commands/table.ts';
 import { formatHelp } from './flags/help.ts';
 import { parseFlags } from './flags/parse.ts';
@@ -17,7 +17,7 @@ export async function run(argv: readonly string[], terminal: Terminal = processT
   try {
     process.exitCode = await dispatch(argv, terminal);
   } catch (error) {
-    process.exitCode = report(error, terminal);
+    process.exitCode = await report(error, terminal);
   } finally {
     clearInterval(alive);
   }
@@ -60,8 +60,8 @@ async function dispatch(argv: readonly string[], terminal: Terminal): Promise<nu
   return command.run(parsed, { terminal });
 }
 
-function report(error: unknown, terminal: Terminal): number {
-  if (error instanceof ExitError) return error.exitCode;
+async function report(error: unknown, terminal: Terminal): Promise<number> {
+  const { describeError } = await import('./describe-error.ts');
   terminal.err(`Error: ${describeError(error)}`);
   if (error instanceof UsageError && error.attempt !== undefined) terminal.err(`Try: ${error.attempt}`);
   const level = (process.env['LOG_LEVEL'] ?? '').toLowerCase();

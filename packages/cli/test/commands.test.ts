@@ -107,6 +107,14 @@ describe('wrong command lines say one line, and what to try', () => {
   });
 });
 
+test.each(['20.19.0', '22.17.1'])('Node %s is too old, in one line', async (node) => {
+  const pretend = `Object.defineProperty(process,'versions',{value:{...process.versions,node:'${node}'}})`;
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(pretend)}` };
+  expect(await run(['version'], { env })).toEqual(
+    usageError(`Error: litestream needs Node 22.18 or newer, this is ${node}`),
+  );
+});
+
 describe('version', () => {
   test('alone', async () => {
     expect(await run(['version'])).toMatchObject({

@@ -27,10 +27,11 @@ export const command: Command = defineCommand({
     if (args.length > 0) throw new UsageError('too many arguments', 'litestream databases');
     const config = await readConfig(values, terminal);
     const { databasesOf } = await import('../replicate/directory.ts');
-    const { openReplicas } = await import('../replicas.ts');
+    const { openRegistry, openReplicas } = await import('../replicas.ts');
+    const registry = await openRegistry(config);
     const rows: { path: string; replica: string }[] = [];
     for (const database of config.databases.flatMap(databasesOf)) {
-      await using replicas = await openReplicas(database.replicas, config);
+      await using replicas = await openReplicas(database.replicas, registry);
       for (const { client } of replicas.all) rows.push({ path: database.path, replica: client.type });
     }
     if (values.json) terminal.out(`${JSON.stringify(rows, undefined, 2)}\n`);

@@ -1,13 +1,48 @@
+import { describeError } from '../describe-error.ts';
+import { UsageError } from '../errors.ts';
+import { flag } from '../flags/kinds.ts';
+import { formatTable } from '../text/table.ts';
 import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
-import { formatTable } from '../text/table.ts';
+import { configFlags, readConfig } from './config-flags.ts';
+
+const flags = { ...configFlags, json: { kind: flag(), help: 'Prints JSON in place of a table.' } };
 
 export const command: Command = defineCommand({
   name: 'plugins',
-  help: { about: 'Lists the storage clients that can be found.', usage: ['plugins'] },
-  flags: {},
-  async run(_, { terminal }) {
-    terminal.out(formatTable([['type', 'package']]));
+  help: {
+    about:
+      'Lists the storage clients that can be found: installed beside the config file, in the working directory or beside litestream, and those that -plugin or the config names.',
+    usage: ['plugins [arguments]'],
+    examples: [{ about: 'Which backends can be used here?', line: 'plugins' }],
+  },
+  flags,
+  async run({ values, args, given }, { terminal }) {
+    if (args.length > 0) throw new UsageError('too many arguments', 'litestream plugins');
+    const { openRegistry } = await import('../replicas.ts');
+    const config = given.has('config')
+      ? await readConfig(values, terminal)
+      : { plugins: values.plugin, path: undefined };
+    const listings = await (await openRegistry(config)).list();
+    const rows = listings.map(({ name, version, types, schemes, error }) => ({
+      package: name,
+      version: version ?? null,
+      types,
+      schemes,
+      error: error === undefined ? null : describeError(error),
+    }));
+    if (values.json) {
+      terminal.out(`${JSON.stringify(rows, undefined, 2)}\n`);
+      return 0;
+    }
+    const cells = rows.map((row) => [
+      row.package,
+      row.version ?? '-',
+      row.types.join(',') || '-',
+      row.schemes.map((scheme) => `${scheme}://`).join(' ') || '-',
+      row.error ?? 'ok',
+    ]);
+    terminal.out(formatTable([['package', 'version', 'types', 'urls', 'status'], ...cells]));
     return 0;
   },
 });

@@ -3,7 +3,7 @@ import type { ReplicaClient } from '@litestream/core';
 import { LitestreamError } from '@litestream/core';
 import { isReplicaUrl } from '../config/paths.ts';
 import type { Config } from '../config/types.ts';
-import { openReplicas, replicaFromUrl } from '../replicas.ts';
+import { openRegistry, openReplicas, replicaFromUrl } from '../replicas.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { findDatabase, readConfig, refuseConfigWithUrl } from './config-flags.ts';
 import type { ConfigFlagValues } from './config-flags.ts';
@@ -32,7 +32,7 @@ export async function openTarget(target: string, values: ConfigFlagValues, termi
     databasePath = database.path;
     replicas = database.replicas.slice(0, 1);
   }
-  const opened = await openReplicas(replicas, config, databasePath);
+  const opened = await openReplicas(replicas, await openRegistry(config), databasePath);
   const [first] = opened.all;
   if (first === undefined) throw new LitestreamError('database has no replica', { code: 'CONFIG_INVALID' });
   return {

@@ -1,7 +1,7 @@
 /** Reads a config file: text → variables expanded → YAML → schema → rules → `Config`. */
 import { readFileSync } from 'node:fs';
 import { LitestreamError } from '@litestream/core';
-import { messageWithCauses } from '../errors.ts';
+import { messageWithCauses } from '../describe-error.ts';
 import { expandEnv } from './expand-env.ts';
 import { normaliseConfig } from './normalise.ts';
 import { expandPath } from './paths.ts';

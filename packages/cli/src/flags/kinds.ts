@@ -1,4 +1,3 @@
-import { parseTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import { parseDuration } from '../units/duration.ts';
 
@@ -71,7 +70,7 @@ export function txid(placeholder: string): FlagKind<TXID | undefined> {
     initial: undefined,
     parse: (value) => {
       if (!/^[0-9a-f]{16}$/i.test(value)) throw new Error('invalid txid format, it has 16 hex digits');
-      return parseTxid(value.toLowerCase());
+      return BigInt(`0x${value}`);
     },
   };
 }

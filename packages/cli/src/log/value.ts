@@ -1,5 +1,5 @@
 /** Values of log fields, as Go's slog renders them. */
-import { messageWithCauses } from '../errors.ts';
+import { messageWithCauses } from '../describe-error.ts';
 import { formatDuration } from '../units/duration.ts';
 
 /** Keys whose numbers are durations in milliseconds: `1h0m0s` in text, nanoseconds in JSON, as Go writes them. */

@@ -1,13 +1,17 @@
 /** One database with its replicas, from opening to the last sync. */
 import { basename } from 'node:path';
-import { DB, LitestreamError, Replica, hasCode } from '@litestream/core';
-import type { LitestreamErrorCode, Logger } from '@litestream/core';
+import { DB, LitestreamError, Replica, StoredReplica, hasCode } from '@litestream/core';
+import type { LitestreamErrorCode, Logger, PluginRegistry, Store } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { openReplicas } from '../replicas.ts';
 import type { OpenReplica, OpenReplicas } from '../replicas.ts';
+import { showUploads } from '../terminal/metered-uploads.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { checkReplicaFolder } from './check-folder.ts';
 import type { SingleDatabase } from './directory.ts';
 import { JointHistory } from './history.ts';
+import { localFilesOf, trimLocalFiles } from './local-files.ts';
+import { levelsOf } from './store.ts';
 
 /** What waiting does not mend: replication of this database cannot start. */
 const FATAL: readonly LitestreamErrorCode[] = [
@@ -27,24 +31,42 @@ export interface StopOptions {
   readonly signal: AbortSignal;
 }
 
+/** What the databases of a process share. */
+export interface Services {
+  readonly config: Config;
+  readonly registry: PluginRegistry;
+  /** Compacts, takes snapshots and deletes what has expired; undefined with `-once`. */
+  readonly store: Store | undefined;
+  readonly logger: Logger;
+  readonly terminal: Terminal;
+}
+
+interface ManagedReplica {
+  readonly open: OpenReplica;
+  readonly replica: Replica;
+  readonly stored: StoredReplica;
+}
+
 export class ManagedDatabase {
   readonly path: string;
   readonly db: DB;
-  readonly replicas: readonly { readonly open: OpenReplica; readonly replica: Replica }[];
+  readonly replicas: readonly ManagedReplica[];
   readonly #clients: OpenReplicas;
+  readonly #services: Services;
   readonly #logger: Logger;
-  #opening: Promise<void> | undefined;
   readonly #lifetime = new AbortController();
+  #opening: Promise<void> | undefined;
+  #trimmedAtMs = 0;
 
-  private constructor(database: SingleDatabase, clients: OpenReplicas, logger: Logger) {
+  private constructor(database: SingleDatabase, clients: OpenReplicas, services: Services) {
     this.path = database.path;
     this.#clients = clients;
-    this.#logger = logger.child({ system: 'store' });
-    const [first] = database.replicas;
+    this.#services = services;
+    this.#logger = services.logger.child({ system: 'store' });
     this.db = new DB(database.path, {
       metaPath: database.metaPath,
       logger: this.#logger,
-      syncIntervalMs: first?.syncIntervalMs,
+      syncIntervalMs: Math.min(...database.replicas.map(({ syncIntervalMs }) => syncIntervalMs)),
       monitorIntervalMs: database.monitorIntervalMs,
       checkpointIntervalMs: database.checkpointIntervalMs,
       minCheckpointPageN: database.minCheckpointPageCount,
@@ -52,15 +74,15 @@ export class ManagedDatabase {
       busyTimeoutMs: database.busyTimeoutMs,
       maxSyncWalBytes: database.maxSyncWalBytes,
     });
-    const options = { logger: this.#logger.child({ db: basename(database.path) }) };
-    this.replicas = clients.all.map((open) => ({
-      open,
-      replica: new Replica(open.client, this.db, { ...options, syncIntervalMs: open.config.syncIntervalMs }),
-    }));
+    this.replicas = clients.all.map((open) => this.#replicaOf(open));
   }
 
-  static async create(database: SingleDatabase, config: Config, logger: Logger): Promise<ManagedDatabase> {
-    return new ManagedDatabase(database, await openReplicas(database.replicas, config, database.path), logger);
+  static async create(database: SingleDatabase, services: Services): Promise<ManagedDatabase> {
+    return new ManagedDatabase(
+      database,
+      await openReplicas(database.replicas, services.registry, database.path),
+      services,
+    );
   }
 
   /** Opens the database. Rejects if it cannot be replicated at all, or with whatever went wrong if `once`. */
@@ -80,7 +102,14 @@ export class ManagedDatabase {
   start(): void {
     if (this.#opening !== undefined) return;
     this.db.start();
-    for (const { replica } of this.replicas) replica.start();
+    for (const { replica, stored } of this.replicas) {
+      replica.onUpload(() => {
+        stored.uploaded();
+        this.#trim();
+      });
+      replica.start();
+      this.#services.store?.add(stored);
+    }
   }
 
   /** Everything committed by now goes to every replica. */
@@ -96,12 +125,12 @@ export class ManagedDatabase {
   }
 
   async snapshot(): Promise<void> {
-    for (const { replica } of this.replicas) await replica.snapshot();
+    for (const { stored } of this.replicas) await stored.snapshot();
   }
 
   /** Removes what the retention of the config does not keep. */
   async enforceRetention(): Promise<void> {
-    await Promise.resolve();
+    for (const { stored } of this.replicas) await stored.enforceSnapshotRetention();
   }
 
   /** Last sync, then everything is let go. Rejects if the last sync failed. */
@@ -110,6 +139,7 @@ export class ManagedDatabase {
     await this.#opening;
     try {
       await this.db.stop();
+      for (const { stored } of this.replicas) await this.#services.store?.remove(stored);
       const stopped = await Promise.allSettled(this.replicas.map(({ replica }) => replica.stop(options)));
       const failures = stopped.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
       if (failures.length === 1) throw failures[0];
@@ -122,6 +152,36 @@ export class ManagedDatabase {
   async close(): Promise<void> {
     await this.db.close();
     await this.#clients[Symbol.asyncDispose]();
+  }
+
+  #replicaOf(open: OpenReplica): ManagedReplica {
+    const { config } = this.#services;
+    const logger = this.#logger.child({ db: basename(this.path) });
+    const client = showUploads(open.client, { terminal: this.#services.terminal, logger });
+    const replica = new Replica(client, this.db, { logger, syncIntervalMs: open.config.syncIntervalMs });
+    const stored = new StoredReplica(replica, {
+      levels: levelsOf(config),
+      snapshotIntervalMs: config.snapshot.intervalMs,
+      snapshotRetentionMs: config.snapshot.retentionMs,
+      level0RetentionMs: config.l0RetentionMs,
+      retentionEnabled: config.retentionEnabled,
+      verifyCompaction: config.verifyCompaction,
+      local: localFilesOf(this.db),
+      logger,
+    });
+    return { open, replica, stored };
+  }
+
+  /** Deletes local files that nothing needs any more, at most once per check interval. */
+  #trim(): void {
+    const { l0RetentionCheckIntervalMs, l0RetentionMs } = this.#services.config;
+    const nowMs = Date.now();
+    if (nowMs - this.#trimmedAtMs < l0RetentionCheckIntervalMs) return;
+    this.#trimmedAtMs = nowMs;
+    const positions = this.replicas.map(({ replica }) => replica.position.txid);
+    const replicated = positions.reduce((lowest, txid) => (txid < lowest ? txid : lowest));
+    const count = trimLocalFiles(this.db.localLtx(0), { replicated, before: new Date(nowMs - l0RetentionMs) });
+    if (count > 0) this.#logger.debug('local ltx files deleted', { db: basename(this.path), count });
   }
 
   async #open(): Promise<void> {

@@ -1,10 +1,10 @@
 /** The life of `litestream replicate`: open, follow, stop. */
 import { existsSync } from 'node:fs';
 import { LitestreamError, hasCode, isLitestreamError, restore } from '@litestream/core';
-import type { Logger } from '@litestream/core';
+import type { Logger, PluginRegistry } from '@litestream/core';
 import type { Config } from '../config/types.ts';
-import { describeError, messageWithCauses } from '../errors.ts';
-import { openReplicas } from '../replicas.ts';
+import { describeError, messageWithCauses } from '../describe-error.ts';
+import { openRegistry, openReplicas } from '../replicas.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { version } from '../version.ts';
@@ -13,7 +13,9 @@ import type { SingleDatabase } from './directory.ts';
 import { startExec } from './exec.ts';
 import type { ChildExit, ExecProcess } from './exec.ts';
 import { ManagedDatabase } from './managed-database.ts';
+import type { Services } from './managed-database.ts';
 import { StopSignals, signalText } from './signals.ts';
+import { announceStore, openStore } from './store.ts';
 
 export interface ReplicateOptions {
   readonly config: Config;
@@ -25,16 +27,24 @@ export interface ReplicateOptions {
 
 /** Resolves to the exit code. */
 export async function replicate(options: ReplicateOptions): Promise<number> {
-  const { config, logger, once } = options;
+  const { config, logger, once, terminal } = options;
   using signals = new StopSignals();
   logger.info('litestream', { version: version(), level: config.logging.levelText });
+  const registry = await openRegistry(config);
   const singles = findDatabases(config, logger);
-  for (const database of singles) if (database.restoreIfDbNotExists) await restoreIfMissing(database, options);
-  const databases = await openDatabases(singles, options);
-  const stop = (): Promise<void> => stopDatabases(databases, signals, options);
+  for (const database of singles) {
+    if (database.restoreIfDbNotExists) await restoreIfMissing(database, registry, options);
+  }
+  const store = once === undefined ? openStore(config, logger) : undefined;
+  const databases = await openDatabases(singles, { config, logger, registry, store, terminal }, once !== undefined);
+  const stop = async (): Promise<void> => {
+    await store?.close();
+    await stopDatabases(databases, signals, options);
+  };
   let exitCode = 0;
   try {
     announce(databases, logger);
+    if (store !== undefined) announceStore(config, logger);
     if (once === undefined) {
       for (const database of databases) database.start();
       exitCode = await follow(signals, options);
@@ -64,15 +74,18 @@ function findDatabases(config: Config, logger: Logger): SingleDatabase[] {
   });
 }
 
-async function restoreIfMissing(database: SingleDatabase, options: ReplicateOptions): Promise<void> {
-  const { config, logger, terminal } = options;
+async function restoreIfMissing(
+  database: SingleDatabase,
+  registry: PluginRegistry,
+  { logger, terminal }: ReplicateOptions,
+): Promise<void> {
   const { path } = database;
   if (existsSync(path)) {
     logger.info('database exists, skipping restore', { path });
     return;
   }
   logger.info('attempting restore before replication', { path });
-  await using replicas = await openReplicas(database.replicas, config, path);
+  await using replicas = await openReplicas(database.replicas, registry, path);
   for (const { client } of replicas.all) {
     const progress = new Progress({ terminal, logger, name: 'restore' });
     try {
@@ -95,14 +108,16 @@ async function restoreIfMissing(database: SingleDatabase, options: ReplicateOpti
 /** A database that cannot be replicated stops the program only if there is no other. */
 async function openDatabases(
   singles: readonly SingleDatabase[],
-  { config, logger, once }: ReplicateOptions,
+  services: Services,
+  once: boolean,
 ): Promise<ManagedDatabase[]> {
+  const { logger } = services;
   const open: ManagedDatabase[] = [];
   const failures: unknown[] = [];
   for (const single of singles) {
-    const database = await ManagedDatabase.create(single, config, logger);
+    const database = await ManagedDatabase.create(single, services);
     try {
-      await database.open({ once: once !== undefined });
+      await database.open({ once });
       open.push(database);
     } catch (error) {
       await database.close();

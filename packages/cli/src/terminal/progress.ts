@@ -60,13 +60,13 @@ export class Progress {
   }
 
   #draw(line: string): void {
-    process.stderr.write(`\r\u001B[K${line}`);
+    this.#options.terminal.status(line);
     this.#drawn = true;
   }
 
   /** Takes the bar away. */
   clear(): void {
-    if (this.#drawn) process.stderr.write('\r\u001B[K');
+    if (this.#drawn) this.#options.terminal.status(undefined);
     this.#drawn = false;
   }
 }

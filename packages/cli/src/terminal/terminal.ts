@@ -8,6 +8,8 @@ export interface Terminal {
   out(text: string): void;
   /** Prints a line on standard error, secrets blotted out. */
   err(line: string): void;
+  /** Shows this line below all others until the next one, or takes it away. Only where standard error is a terminal. */
+  status(line: string | undefined): void;
   /** Prints log lines to standard output, or to standard error. */
   logLine(stderr: boolean): (line: string) => void;
   readonly stdoutIsTty: boolean;
@@ -21,9 +23,15 @@ const STDERR = 2;
 
 /** The process's own. A reader that went away is no error of ours: the rest of the output is dropped. */
 export const processTerminal: Terminal = {
-  out: (text) => writeAll(STDOUT, text),
-  err: (line) => writeAll(STDERR, `${redact(line)}\n`),
-  logLine: (stderr) => (line) => writeAll(stderr ? STDERR : STDOUT, `${line}\n`),
+  out: (text) => print(STDOUT, text),
+  err: (line) => print(STDERR, `${redact(line)}\n`),
+  status: (line) => {
+    clearStatus();
+    if (line === undefined || !isatty(STDERR)) return;
+    writeAll(STDERR, line);
+    statusShown = true;
+  },
+  logLine: (stderr) => (line) => print(stderr ? STDERR : STDOUT, `${line}\n`),
   get stdoutIsTty() {
     return isatty(STDOUT);
   },
@@ -31,9 +39,21 @@ export const processTerminal: Terminal = {
     return isatty(STDERR);
   },
   get columns() {
-    return process.stderr.columns ?? 80;
+    return process.stderr.columns || 80;
   },
 };
+
+let statusShown = false;
+
+function clearStatus(): void {
+  if (statusShown) writeAll(STDERR, '\r\u001B[K');
+  statusShown = false;
+}
+
+function print(descriptor: number, text: string): void {
+  clearStatus();
+  writeAll(descriptor, text);
+}
 
 const closed = new Set<number>();
 const pause = new Int32Array(new SharedArrayBuffer(4));

@@ -1,0 +1,32 @@
+import { isLitestreamError } from '@litestream/core';
+import { isLtxError } from '@litestream/ltx';
+
+/** What went wrong, why and what to do about it, on one line. */
+export function describeError(error: unknown): string {
+  const message = messageWithCauses(error);
+  const hint = isLitestreamError(error) ? error.hint : undefined;
+  const text = hint === undefined ? message : `${message.replace(/\.$/, '')}. ${hint}`;
+  return text.replaceAll(/\s*\n\s*/g, ' ');
+}
+
+/** The message followed by those of its causes that it does not already quote. */
+export function messageWithCauses(error: unknown): string {
+  let text = '';
+  const seen = new Set<unknown>();
+  for (let each: unknown = error; each !== undefined && each !== null && !seen.has(each); each = causeOf(each)) {
+    seen.add(each);
+    const message = messageOf(each);
+    if (message !== '' && !text.includes(message)) text += text === '' ? message : `: ${message}`;
+  }
+  return text === '' ? 'unknown error' : text;
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof Error || isLitestreamError(error) ? error.cause : undefined;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
+  if (error instanceof Error || isLitestreamError(error) || isLtxError(error)) return error.message;
+  return String(error);
+}

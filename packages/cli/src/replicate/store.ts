@@ -1,0 +1,31 @@
+import { SNAPSHOT_LEVEL, Store } from '@litestream/core';
+import type { CompactionLevel, Logger } from '@litestream/core';
+import type { Config } from '../config/types.ts';
+
+/** Levels 1, 2, … with the intervals of the config. */
+export function levelsOf(config: Config): CompactionLevel[] {
+  return config.levels.map(({ intervalMs }, index) => ({ level: index + 1, intervalMs }));
+}
+
+/** The one store of the process. */
+export function openStore(config: Config, logger: Logger): Store {
+  return new Store({
+    levels: levelsOf(config),
+    snapshotIntervalMs: config.snapshot.intervalMs,
+    level0CheckIntervalMs: config.l0RetentionCheckIntervalMs,
+    validationIntervalMs: config.validationIntervalMs,
+    retentionEnabled: config.retentionEnabled,
+    logger: logger.child({ system: 'store' }),
+  });
+}
+
+/** What upstream says when its monitors start. */
+export function announceStore(config: Config, logger: Logger): void {
+  const store = logger.child({ system: 'store' });
+  const levels = [...levelsOf(config), { level: SNAPSHOT_LEVEL, intervalMs: config.snapshot.intervalMs }];
+  for (const { level, intervalMs } of levels) {
+    store.info('starting compaction monitor', { level, interval: intervalMs });
+  }
+  const { l0RetentionCheckIntervalMs: interval, l0RetentionMs: retention } = config;
+  store.info('starting L0 retention monitor', { interval, retention });
+}

@@ -1,0 +1,45 @@
+import type { Body, Logger, ReplicaClient } from '@litestream/core';
+import { Progress } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Smaller files are sent before anybody could read about it. */
+const SIZE_MIN = 16 * 1024 * 1024;
+
+/** The same client; while it sends a large file, the first snapshot above all, progress is shown. */
+export function showUploads(client: ReplicaClient, options: { terminal: Terminal; logger: Logger }): ReplicaClient {
+  return new Proxy(client, {
+    get(target, name) {
+      if (name === 'writeLtxFile') return writeLtxFile;
+      // The client's own private fields are reached through itself only.
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+
+  async function writeLtxFile(
+    ...[file, body, op]: Parameters<ReplicaClient['writeLtxFile']>
+  ): ReturnType<ReplicaClient['writeLtxFile']> {
+    const { size } = body;
+    if (size === undefined || size < SIZE_MIN) return client.writeLtxFile(file, body, op);
+    const progress = new Progress({ ...options, name: file.minTxid === 1n ? 'snapshot' : 'upload' });
+    try {
+      return await client.writeLtxFile(file, counted(body, size, progress), op);
+    } finally {
+      progress.clear();
+    }
+  }
+}
+
+function counted(body: Body, size: number, progress: Progress): Body {
+  return {
+    size,
+    async *open() {
+      let done = 0;
+      for await (const chunk of body.open()) {
+        yield chunk;
+        done += chunk.length;
+        progress.update('write', done, size);
+      }
+    },
+  };
+}
