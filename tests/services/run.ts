@@ -9,6 +9,7 @@ import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
+import { type ConformanceResult, runSuite } from './conformance.ts';
 import { interop } from './interop.ts';
 import { roundTrip } from './round-trip.ts';
 import type { Service } from './service.ts';
@@ -44,6 +45,9 @@ async function check(service: Service): Promise<Record<string, string>> {
     const running = await service.start();
     try {
       row['round trip'] = await roundTrip(running);
+      const result = await runSuite(service, running);
+      row['conformance'] = summaryOf(result);
+      if (result.problems.length > 0) throw new Error(result.problems.join('\n'));
       row['interop with Go'] = await interop(running);
     } finally {
       await running.stop();
@@ -55,4 +59,9 @@ async function check(service: Service): Promise<Record<string, string>> {
   }
   row['seconds'] = ((Date.now() - startedAtMs) / 1000).toFixed(1);
   return row;
+}
+
+function summaryOf({ ran, skipped, deviated, problems }: ConformanceResult): string {
+  const passed = ran - deviated - problems.length;
+  return `${passed} passed, ${skipped} skipped${deviated > 0 ? `, ${deviated} the server cannot` : ''}`;
 }

@@ -23,6 +23,20 @@ export interface RunningService {
    * run nevertheless; one that passes after all is a failure, so that the list cannot rot.
    */
   readonly deviations?: Readonly<Record<string, string>>;
+  /** What to change about the config, or the environment, for a client that the server must refuse. */
+  readonly broken?: {
+    readonly wrongCredentials?: Changes;
+    readonly missingBucket?: Changes;
+    readonly unreachable?: Changes;
+  };
+  /** Files in the conformance cases about many, for servers that take their time. Default 2,500. */
+  readonly fileCount?: number;
   /** Ends the server by its process ID and removes its data. */
   stop(): Promise<void>;
+}
+
+/** Differences to a service's config and environment. */
+export interface Changes {
+  readonly config?: Readonly<Record<string, unknown>>;
+  readonly env?: Readonly<Record<string, string>>;
 }

@@ -24,9 +24,12 @@ export class ChainWriter implements Disposable {
   readonly #insertNoise: StatementSync;
   readonly #updateNoise: StatementSync;
   readonly #deleteNoise: StatementSync;
-  #transactionCount: number;
-  #rowCount: number;
-  #hash: Uint8Array;
+  readonly #selectLast: StatementSync;
+  readonly #dataVersion: StatementSync;
+  #seenVersion: unknown;
+  #transactionCount = 0;
+  #rowCount = 0;
+  #hash: Uint8Array = new Uint8Array();
 
   constructor(path: string, random: Random, options: ChainWriterOptions = {}) {
     this.#random = random;
@@ -48,10 +51,9 @@ export class ChainWriter implements Disposable {
     this.#deleteNoise = database.prepare(
       'DELETE FROM noise WHERE id IN (SELECT id FROM noise WHERE checksum >= ? LIMIT ?)',
     );
-    const last = database.prepare('SELECT id, txn, hash FROM chain ORDER BY id DESC LIMIT 1').get();
-    this.#transactionCount = Number(last?.['txn'] ?? 0);
-    this.#rowCount = Number(last?.['id'] ?? 0);
-    this.#hash = (last?.['hash'] as Uint8Array | undefined) ?? new Uint8Array();
+    this.#selectLast = database.prepare('SELECT id, txn, hash FROM chain ORDER BY id DESC LIMIT 1');
+    this.#dataVersion = database.prepare('PRAGMA data_version');
+    this.#readLast();
   }
 
   /** Number of the last committed transaction. */
@@ -64,6 +66,7 @@ export class ChainWriter implements Disposable {
     const random = this.#random;
     const { database } = this;
     database.exec('BEGIN IMMEDIATE');
+    this.#readLast();
     const txn = this.#transactionCount + 1;
     let hash = this.#hash;
     for (let i = 1; i <= rowCount; i += 1) {
@@ -114,6 +117,17 @@ export class ChainWriter implements Disposable {
 
   [Symbol.dispose](): void {
     this.database.close();
+  }
+
+  /** Where the chain stands, if another connection wrote since it was last read. */
+  #readLast(): void {
+    const version = this.#dataVersion.get()?.['data_version'];
+    if (version === this.#seenVersion) return;
+    this.#seenVersion = version;
+    const last = this.#selectLast.get();
+    this.#transactionCount = Number(last?.['txn'] ?? 0);
+    this.#rowCount = Number(last?.['id'] ?? 0);
+    this.#hash = (last?.['hash'] as Uint8Array | undefined) ?? new Uint8Array();
   }
 
   #changeNoise(noise: { add?: number; change?: number; remove?: number; size?: number }): void {

@@ -93,13 +93,16 @@ export class Child {
     if (this.#exit === undefined) this.#process.kill(signal);
   }
 
-  /** Asks it to end and waits; throws if it is still there after `timeoutMs` (and then kills it) or ended badly. */
-  async stop(timeoutMs = 40_000): Promise<void> {
+  /**
+   * Asks it to end and waits; throws if it is still there after `timeoutMs` (and then kills it) or ended badly. Ended by
+   * the signal itself, before it could listen for it, is no bad end with `early`.
+   */
+  async stop({ timeoutMs = 40_000, early = false }: { timeoutMs?: number; early?: boolean } = {}): Promise<void> {
     this.signal('SIGTERM');
     const timer = setTimeout(() => this.signal('SIGKILL'), timeoutMs);
     const exit = await this.exited;
     clearTimeout(timer);
-    if (exit.code !== 0) {
+    if (exit.code !== 0 && !(early && exit.signal === 'SIGTERM')) {
       throw new Error(`${this.name} ended with ${exit.code ?? exit.signal} when stopped:\n${tail(this.output)}`);
     }
   }

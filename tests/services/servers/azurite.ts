@@ -30,7 +30,12 @@ export async function start(): Promise<RunningService> {
   await client.getContainerClient('litestream').create();
   return {
     config: { type: 'abs', bucket: 'litestream', endpoint, 'account-name': ACCOUNT, 'account-key': KEY },
-    deviations: {},
+    broken: {
+      wrongCredentials: { config: { 'account-key': Buffer.alloc(64, 1).toString('base64') } },
+      missingBucket: { config: { bucket: 'nowhere' } },
+      unreachable: { config: { endpoint: `http://127.0.0.1:1/${ACCOUNT}` } },
+    },
+    fileCount: 300,
     stop: async () => {
       await server.stop();
       await folder.remove();

@@ -35,7 +35,11 @@ export async function start(): Promise<RunningService> {
   return {
     config: { type: 'gs', bucket: 'litestream' },
     env: { STORAGE_EMULATOR_HOST: address },
-    deviations: {},
+    broken: {
+      missingBucket: { config: { bucket: 'nowhere' } },
+      unreachable: { env: { STORAGE_EMULATOR_HOST: '127.0.0.1:1' } },
+    },
+    fileCount: 1100,
     stop: () => server.stop(),
   };
 }

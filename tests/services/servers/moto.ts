@@ -16,7 +16,11 @@ export async function start(): Promise<RunningService> {
   await createBucket(config);
   return {
     config,
-    deviations: {},
+    broken: {
+      missingBucket: { config: { bucket: 'nowhere' } },
+      unreachable: { config: { endpoint: 'http://127.0.0.1:1' } },
+    },
+    fileCount: 1100,
     stop: () => server.stop(),
   };
 }

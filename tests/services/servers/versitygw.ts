@@ -28,6 +28,11 @@ export async function start(): Promise<RunningService> {
   await createBucket(config);
   return {
     config,
+    broken: {
+      wrongCredentials: { config: { 'secret-access-key': 'notthisonenotthisone' } },
+      missingBucket: { config: { bucket: 'nowhere' } },
+      unreachable: { config: { endpoint: 'http://127.0.0.1:1' } },
+    },
     stop: async () => {
       await server.stop();
       await folder.remove();
