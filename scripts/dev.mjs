@@ -37,6 +37,7 @@ const tasks = {
     ['node', 'scripts/check-packages.ts'],
     bin('knip'),
   ],
+  docs: () => [turbo('build', '--output-logs=errors-only'), ['node', 'packages/cli/scripts/write-generated-files.ts']],
   'test:interop': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/interop/run.ts', ...extra]],
   'test:services': (extra) => [
     turbo('build', '--output-logs=errors-only'),

@@ -1,148 +1,156 @@
-/** What a config file may hold. The JSON Schema for editors is made from this. */
+/** What a config file may hold. The JSON Schema for editors and the reference in `docs/` are made from this. */
 import { z } from 'zod';
-import { parseDuration } from '../units/duration.ts';
-import { parseSize } from '../units/size.ts';
+import { EDITOR_TYPE, boolean, choice, count, duration, size, text, texts } from './scalars.ts';
 
-const duration = z.string().transform((text, context) => {
-  const durationMs = parseDuration(text) ?? nanoseconds(text);
-  if (durationMs === undefined) {
-    context.addIssue({
-      code: 'custom',
-      message: `cannot read "${text}" as a duration, write it like 500ms, 30s or 1h30m`,
-    });
-    return z.NEVER;
-  }
-  return durationMs;
+const age = z.looseObject({
+  identities: texts('Keys to decrypt with.'),
+  recipients: texts('Keys to encrypt for.'),
 });
-
-const size = z.string().transform((text, context) => {
-  const bytes = parseSize(text);
-  if (bytes === undefined) {
-    context.addIssue({ code: 'custom', message: `cannot read "${text}" as a size, write it like 512KB, 5MB or 64MiB` });
-    return z.NEVER;
-  }
-  return bytes;
-});
-
-/** Go takes a number without a unit for nanoseconds, and old configs may carry one. */
-function nanoseconds(text: string): number | undefined {
-  return /^\d+$/.test(text) ? Number(text) / 1e6 : undefined;
-}
-
-const text = z.string();
-const texts = z.array(z.string());
-const yes = z.boolean();
-const count = z.int();
 
 /** Keys of a replica that are legal at the top level of a config too, as defaults of all replicas. */
 export const replicaSettings = {
-  'sync-interval': duration.optional(),
-  'validation-interval': duration.optional(),
-  'max-sync-ltx-files': count.min(0, 'must not be negative').optional(),
-  'auto-recover': yes.optional(),
-  'access-key-id': text.optional(),
-  'secret-access-key': text.optional(),
-  region: text.optional(),
-  bucket: text.optional(),
-  endpoint: text.optional(),
-  'force-path-style': yes.optional(),
-  'sign-payload': yes.optional(),
-  'sign-accept-encoding': yes.optional(),
-  'require-content-md5': yes.optional(),
-  'skip-verify': yes.optional(),
-  'storage-class': text.optional(),
-  'part-size': size.optional(),
-  concurrency: count.min(1, 'must be at least 1').optional(),
-  'sse-customer-algorithm': text.optional(),
-  'sse-customer-key': text.optional(),
-  'sse-customer-key-path': text.optional(),
-  'sse-kms-key-id': text.optional(),
-  'account-name': text.optional(),
-  'account-key': text.optional(),
-  'sas-token': text.optional(),
-  host: text.optional(),
-  user: text.optional(),
-  password: text.optional(),
-  'key-path': text.optional(),
-  'concurrent-writes': yes.optional(),
-  'host-key': text.optional(),
-  'webdav-url': text.optional(),
-  'webdav-username': text.optional(),
-  'webdav-password': text.optional(),
-  jwt: text.optional(),
-  seed: text.optional(),
-  creds: text.optional(),
-  nkey: text.optional(),
-  username: text.optional(),
-  token: text.optional(),
-  tls: yes.optional(),
-  'root-cas': texts.optional(),
-  'client-cert': text.optional(),
-  'client-key': text.optional(),
-  'max-reconnects': count.optional(),
-  'reconnect-wait': duration.optional(),
-  timeout: duration.optional(),
-  age: z.looseObject({ identities: texts.optional(), recipients: texts.optional() }).optional(),
+  'sync-interval': duration('The least time between two uploads of one database while it changes. Default 1s.'),
+  'validation-interval': duration('Of Litestream 0.3: use `validation.interval`.'),
+  'max-sync-ltx-files': count('How many files one round of uploads may send.')
+    .min(0, 'must not be negative')
+    .optional(),
+  'auto-recover': boolean('Start over with a snapshot where local files are lost or damaged. Default false.'),
+  'access-key-id': text('S3, OSS: the key. Environment: `AWS_ACCESS_KEY_ID`, `LITESTREAM_ACCESS_KEY_ID`.'),
+  'secret-access-key': text(
+    'S3, OSS: its secret. Environment: `AWS_SECRET_ACCESS_KEY`, `LITESTREAM_SECRET_ACCESS_KEY`.',
+  ),
+  region: text('S3, OSS: where the bucket is.'),
+  bucket: text('S3, GCS, Azure (the container), OSS, NATS: the bucket.'),
+  endpoint: text('S3, Azure, OSS: the address of the service, where it is not the provider’s own.'),
+  'force-path-style': boolean('S3: name the bucket in the path, not in the host. Default true with an endpoint.'),
+  'sign-payload': boolean('S3: sign the bytes of uploads too. Default true.'),
+  'sign-accept-encoding': boolean('S3: sign the `Accept-Encoding` header too. Default true.'),
+  'require-content-md5': boolean('S3: send `Content-MD5` with batch deletes. Default true.'),
+  'skip-verify': boolean('S3, WebDAV: accept any TLS certificate. Default false.'),
+  'storage-class': text('S3: storage class of new objects.'),
+  'part-size': size('S3, OSS: bytes of one part of an upload. Default 5MiB.'),
+  concurrency: count('S3, OSS: parts sent at the same time. Default 5.').min(1, 'must be at least 1').optional(),
+  'sse-customer-algorithm': text('S3: algorithm of your own encryption key, `AES256`.'),
+  'sse-customer-key': text('S3: your own encryption key, in base64.'),
+  'sse-customer-key-path': text('S3: a file with that key.'),
+  'sse-kms-key-id': text('S3: encrypt with this key of the key management service.'),
+  'account-name': text('Azure: the storage account.'),
+  'account-key': text('Azure: its key. Environment: `LITESTREAM_AZURE_ACCOUNT_KEY`.'),
+  'sas-token': text('Azure: a shared access signature. Environment: `LITESTREAM_AZURE_SAS_TOKEN`.'),
+  host: text('SFTP: `name:port` of the server.'),
+  user: text('SFTP: the user.'),
+  password: text('SFTP, NATS: the password.'),
+  'key-path': text('SFTP: a file with the private key.'),
+  'concurrent-writes': boolean('SFTP: send several packets of a file at once. Default true.'),
+  'host-key': text('SFTP: the public key that the server must have, as in its `ssh_host_*_key.pub`.'),
+  'webdav-url': text('WebDAV: address of the server.'),
+  'webdav-username': text('WebDAV: the user.'),
+  'webdav-password': text('WebDAV: the password.'),
+  jwt: text('NATS: the user’s JWT.'),
+  seed: text('NATS: the seed that goes with it.'),
+  creds: text('NATS: a credentials file.'),
+  nkey: text('NATS: a file with an nkey seed.'),
+  username: text('NATS: the user.'),
+  token: text('NATS: an authentication token.'),
+  tls: boolean('NATS: use TLS.'),
+  'root-cas': texts('NATS: files with certificates of authorities to trust.'),
+  'client-cert': text('NATS: a file with the client’s certificate.'),
+  'client-key': text('NATS: a file with its key.'),
+  'max-reconnects': count('NATS: attempts to reconnect; -1 is for ever.').optional(),
+  'reconnect-wait': duration('NATS: time between two of them. Default 2s.'),
+  timeout: duration('NATS: how long a request may take. Default 10s.'),
+  age: age.optional().describe('Not supported yet, and therefore refused.'),
 };
 
-const replica = z.looseObject({
-  type: text.optional(),
-  name: text.optional(),
-  path: text.optional(),
-  url: text.optional(),
-  ...replicaSettings,
+const replica = z
+  .looseObject({
+    type: text(
+      'The backend: file, s3, gs, abs, oss, sftp, webdav, nats, or what a plugin serves. Default: by the URL.',
+    ),
+    name: text('Of Litestream 0.3: replicas have no names any more.'),
+    path: text('Folder, or prefix in the bucket.'),
+    url: text('Where it is, as one URL: `s3://bucket/path`.'),
+    ...replicaSettings,
+  })
+  .meta({
+    description: 'Where a database is replicated to. A third-party backend may have keys of its own.',
+    [EDITOR_TYPE]: 'open',
+  });
+
+const snapshot = z.looseObject({
+  interval: duration('Time between two snapshots. Default 24h.'),
+  retention: duration('How long snapshots, and all that a restore to a time after them needs, are kept. Default 24h.'),
 });
 
-const snapshot = z.looseObject({ interval: duration.optional(), retention: duration.optional() });
-
-const database = z.looseObject({
-  path: text.optional(),
-  dir: text.optional(),
-  pattern: text.optional(),
-  recursive: yes.optional(),
-  watch: yes.optional(),
-  snapshot: snapshot.optional(),
-  'meta-path': text.optional(),
-  'meta-dir': text.optional(),
-  'monitor-interval': duration.optional(),
-  'checkpoint-interval': duration.optional(),
-  'busy-timeout': duration.optional(),
-  'min-checkpoint-page-count': count.optional(),
-  'truncate-page-n': count.optional(),
-  'max-sync-wal-bytes': count.optional(),
-  'restore-if-db-not-exists': yes.optional(),
-  replica: replica.optional(),
-  replicas: z.array(replica).optional(),
-});
+const database = z
+  .looseObject({
+    path: text('The database file.'),
+    dir: text('A folder of databases, in place of `path`.'),
+    pattern: text('Which files of the folder, such as `*.db`.'),
+    recursive: boolean('Look into its subfolders too. Default false.'),
+    watch: boolean('Replicate databases that appear later, and let go of those that vanish. Default false.'),
+    snapshot: snapshot
+      .optional()
+      .describe('Of all databases together, so two of them must not say different things; better at the top level.'),
+    'meta-path': text('Folder of the local files. Default: `.NAME-litestream` beside the database.'),
+    'meta-dir': text('With `dir`: the folder under which each database has its local files.'),
+    'monitor-interval': duration('How often to look for changes that no file event told of. Default 1s.'),
+    'checkpoint-interval': duration('The longest time between two checkpoints of a changed database. Default 1m.'),
+    'busy-timeout': duration('How long to wait for locks of the application. Default 1s.'),
+    'min-checkpoint-page-count': count('Checkpoint once the log holds this many pages. Default 1000.').optional(),
+    'truncate-page-n': count('Truncate the log once it holds this many pages. Default 121359.').optional(),
+    'max-sync-wal-bytes': count('The most bytes of the log that one file holds; 0 is no limit.').optional(),
+    'restore-if-db-not-exists': boolean('Restore the database before replicating, if it is missing. Default false.'),
+    replica: replica.optional(),
+    replicas: z.array(replica).optional().describe('Several of them.'),
+  })
+  .describe('A database, or a folder of them.');
 
 export const configSchema = z.looseObject({
-  ...replicaSettings,
-  addr: text.optional(),
+  dbs: z.array(database).optional().describe('The databases to replicate.'),
+  addr: text('Serve metrics and the status page here: `:9090`, `127.0.0.1:9090`.'),
   socket: z
     .looseObject({
-      enabled: yes.optional(),
-      path: text.optional(),
-      permissions: count.min(0, 'must not be negative').max(0o777, 'must be octal and at most 0777').optional(),
+      enabled: boolean('Default false.'),
+      path: text('Default `/var/run/litestream.sock`.'),
+      permissions: count('Who may use it, in octal. Default 0600.')
+        .min(0, 'must not be negative')
+        .max(0o777, 'must be octal and at most 0777')
+        .meta({ [EDITOR_TYPE]: 'octal' })
+        .optional(),
+    })
+    .optional()
+    .describe('The control socket, for `start`, `stop`, `sync`, `register` and the like.'),
+  levels: z
+    .array(z.looseObject({ interval: duration('Time between two compactions into this level.').unwrap() }))
+    .optional()
+    .describe('Compaction levels 1, 2, … Default 30s, 5m, 1h.'),
+  snapshot: snapshot.optional(),
+  validation: z
+    .looseObject({ interval: duration('Time between two checks of the replicas. Default: none.') })
+    .optional(),
+  'l0-retention': duration('How long files of level 0 are kept once they are in level 1. Default 5m.'),
+  'l0-retention-check-interval': duration('How often to look for them. Default 15s.'),
+  'verify-compaction': boolean('List a level again after each compaction and check it. Default false.'),
+  retention: z
+    .looseObject({ enabled: boolean('False: files on the replica are never deleted. Default true.') })
+    .optional(),
+  'heartbeat-url': text('Called while replication works.'),
+  'heartbeat-interval': duration('Time between two of these calls, 1m at least. Default 5m.'),
+  exec: text('A program to run; replication ends with it.'),
+  logging: z
+    .looseObject({
+      level: choice(['trace', 'debug', 'info', 'warn', 'error'], 'Default info. Environment: `LOG_LEVEL`.'),
+      type: choice(['text', 'json', 'pretty'], 'Default text.'),
+      stderr: boolean('Write to standard error in place of standard output. Default false.'),
+      source: boolean('Name the place in the code. Default false.'),
     })
     .optional(),
-  levels: z.array(z.looseObject({ interval: duration })).optional(),
-  snapshot: snapshot.optional(),
-  validation: z.looseObject({ interval: duration.optional() }).optional(),
-  'l0-retention': duration.optional(),
-  'l0-retention-check-interval': duration.optional(),
-  'verify-compaction': yes.optional(),
-  retention: z.looseObject({ enabled: yes.optional() }).optional(),
-  'heartbeat-url': text.optional(),
-  'heartbeat-interval': duration.optional(),
-  dbs: z.array(database).optional(),
-  exec: text.optional(),
-  logging: z
-    .looseObject({ level: text.optional(), type: text.optional(), stderr: yes.optional(), source: yes.optional() })
-    .optional(),
-  'mcp-addr': text.optional(),
-  'shutdown-sync-timeout': duration.optional(),
-  'shutdown-sync-interval': duration.optional(),
-  plugins: texts.optional(),
+  'mcp-addr': text('Serve the Model Context Protocol here.'),
+  'shutdown-sync-timeout': duration('How long the last sync may take when the program ends. Default 30s.'),
+  'shutdown-sync-interval': duration('Time between its attempts. Default 500ms.'),
+  plugins: texts('Third-party backends: names of packages, or paths.'),
+  ...replicaSettings,
 });
 
 export type RawConfig = z.output<typeof configSchema>;
