@@ -15,7 +15,8 @@ const specs = {
   mode: { kind: oneOf('MODE', ['none', 'quick', 'full'], 'none'), help: 'Mode.' },
   plugin: { kind: list('NAME'), help: 'Plugins.' },
 };
-const parse = (...argv: string[]): ReturnType<typeof parseFlags<typeof specs>> => parseFlags('test', specs, argv);
+const parse = (...argv: string[]): ReturnType<typeof parseFlags<typeof specs>> =>
+  parseFlags('litestream test', specs, argv);
 
 describe('command lines in the style of Go', () => {
   test.each([
@@ -110,6 +111,7 @@ describe('command lines in the style of Go', () => {
 
 test('help shows what is there', () => {
   const help = formatHelp(
+    'litestream',
     { about: 'Does things.', usage: ['test [arguments] DB'], examples: [{ about: 'Do it.', line: 'test a.db' }] },
     { o: specs.o, once: specs.once },
   );

@@ -25,7 +25,7 @@ export type { DbOptions, History, Position } from './db/options.ts';
 export type { SnapshotStream } from './db/snapshot.ts';
 export { betterSqlite3 } from './driver/better-sqlite3.ts';
 export type { BetterSqlite3 } from './driver/better-sqlite3.ts';
-export { nodeSqlite } from './driver/node-sqlite.ts';
+export { loadNodeSqlite, nodeSqlite } from './driver/node-sqlite.ts';
 export type { SqliteConnection, SqliteDriver, SqliteRow, SqliteValue } from './driver/sqlite-driver.ts';
 export * from './error.ts';
 export { Litestream } from './litestream.ts';

@@ -1,13 +1,5 @@
 /** Every command, with what the overview says about it. A command's code loads when it is run. */
-import type { Command } from './command.ts';
-
-export interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  readonly load: () => Promise<{ readonly command: Command }>;
-  /** Not in the overview: an old name. */
-  readonly deprecatedFor?: string;
-}
+import type { CommandEntry } from '../program.ts';
 
 const entry = (name: string, summary: string, load: CommandEntry['load']): CommandEntry => ({ name, summary, load });
 
@@ -22,21 +14,3 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('version', 'prints the version', () => import('./version.ts')),
   { ...entry('wal', 'old name of ltx', () => import('./ltx.ts')), deprecatedFor: 'ltx' },
 ];
-
-export function findCommand(name: string): CommandEntry | undefined {
-  return COMMANDS.find((command) => command.name === name);
-}
-
-/** The overview that `litestream help` prints. */
-export function overview(): string {
-  const shown = COMMANDS.filter((command) => command.deprecatedFor === undefined);
-  const width = Math.max(...shown.map((command) => command.name.length)) + 3;
-  const lines = shown.map((command) => `\t${command.name.padEnd(width)}${command.summary}\n`);
-  return [
-    'litestream replicates SQLite databases to storage and restores them.\n\n',
-    'Usage:\n\n\tlitestream <command> [arguments]\n\n',
-    'The commands are:\n\n',
-    ...lines,
-    '\nlitestream <command> -h explains one of them.\n\n',
-  ].join('');
-}

@@ -4,7 +4,7 @@ import type { FlagSpecs } from './parse.ts';
 export interface HelpText {
   /** One or more paragraphs. */
   readonly about: string;
-  /** Forms of the command line, without `litestream`. */
+  /** Forms of the command line, without the program's name. */
   readonly usage: readonly string[];
   readonly examples?: readonly { readonly about: string; readonly line: string }[];
   /** Paragraphs after the flags. */
@@ -14,8 +14,8 @@ export interface HelpText {
 const COLUMNS = 76;
 
 /** The page that `-h` prints, laid out as upstream's. */
-export function formatHelp(help: HelpText, specs: FlagSpecs): string {
-  const out = [wrap(help.about, ''), 'Usage:', ...help.usage.map((line) => `\tlitestream ${line}`)];
+export function formatHelp(program: string, help: HelpText, specs: FlagSpecs): string {
+  const out = [wrap(help.about, ''), 'Usage:', ...help.usage.map((line) => `\t${program} ${line}`)];
   const flags = Object.entries(specs);
   if (flags.length > 0) out.push('Arguments:');
   for (const [name, { kind, help: about }] of flags) {
@@ -24,7 +24,7 @@ export function formatHelp(help: HelpText, specs: FlagSpecs): string {
   }
   if (help.notes !== undefined) out.push(wrap(help.notes, ''));
   if (help.examples !== undefined) {
-    out.push('Examples:', ...help.examples.map(({ about, line }) => `\t# ${about}\n\t$ litestream ${line}`));
+    out.push('Examples:', ...help.examples.map(({ about, line }) => `\t# ${about}\n\t$ ${program} ${line}`));
   }
   return `${out.join('\n\n')}\n`;
 }

@@ -27,12 +27,12 @@ export interface ParsedFlags<S extends FlagSpecs> {
   readonly help: boolean;
 }
 
-/** @param command Name of the command, for the advice that goes with an error. */
+/** @param command Program and command, for the advice that goes with an error: `litestream ltx`. */
 export function parseFlags<S extends FlagSpecs>(command: string, specs: S, argv: readonly string[]): ParsedFlags<S> {
   const values: Record<string, unknown> = {};
   for (const [name, spec] of Object.entries(specs)) values[name] = spec.kind.initial;
   const given = new Set<string>();
-  const explain = `litestream ${command} -h`;
+  const explain = `${command} -h`;
 
   let at = 0;
   for (; at < argv.length; at += 1) {

@@ -4,7 +4,7 @@ import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.
 let loaded: typeof NodeSqlite | undefined;
 
 /** Loads `node:sqlite` without the warning that it is experimental: a user can do nothing about it. */
-function load(): typeof NodeSqlite {
+export function loadNodeSqlite(): typeof NodeSqlite {
   if (loaded !== undefined) return loaded;
   const own = Object.getOwnPropertyDescriptor(process, 'emitWarning');
   process.emitWarning = () => undefined;
@@ -20,7 +20,7 @@ class NodeSqliteConnection implements SqliteConnection {
   readonly #db: NodeSqlite.DatabaseSync;
 
   constructor(path: string, readOnly: boolean) {
-    this.#db = new (load().DatabaseSync)(path, { readOnly, timeout: 0 });
+    this.#db = new (loadNodeSqlite().DatabaseSync)(path, { readOnly, timeout: 0 });
   }
 
   exec(sql: string): void {
