@@ -23,7 +23,7 @@ describe('help', () => {
     expect(result.stdout).toContain('The commands are:');
   });
 
-  test.each(['databases', 'ltx', 'plugins', 'replicate', 'reset', 'restore', 'status', 'version'])(
+  test.each(['completion', 'databases', 'ltx', 'plugins', 'replicate', 'reset', 'restore', 'status', 'version'])(
     '%s -h goes to standard output and succeeds',
     async (command) => {
       const results = await Promise.all([run([command, '-h']), run([command, '--help']), run(['help', command])]);

@@ -4,6 +4,7 @@ import type { CommandEntry } from '../program.ts';
 const entry = (name: string, summary: string, load: CommandEntry['load']): CommandEntry => ({ name, summary, load });
 
 export const COMMANDS: readonly CommandEntry[] = [
+  entry('completion', 'print a script with completions for a shell', () => import('./completion.ts')),
   entry('databases', 'list databases specified in config file', () => import('./databases.ts')),
   entry('ltx', 'list available LTX files for a database', () => import('./ltx.ts')),
   entry('plugins', 'list the storage clients that can be found', () => import('./plugins.ts')),
