@@ -43,6 +43,7 @@ const tasks = {
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],
   ],
+  soak: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/soak/run.ts', ...extra]],
   exec: (extra) => [extra],
 };
 
