@@ -16,6 +16,8 @@ export * from './client/sdk-pool.ts';
 export * from './client/sdk-stream.ts';
 export * from './client/timing.ts';
 export * from './client/wrap-error.ts';
+export { copyReplica } from './copy/copy-replica.ts';
+export type { CopyOptions, CopyProgress, CopyResult } from './copy/copy-replica.ts';
 export { DB } from './db/db.ts';
 export type { DbStatus } from './db/db.ts';
 export { isKnownFile } from './db/descriptor.ts';

@@ -5,6 +5,7 @@ const entry = (name: string, summary: string, load: CommandEntry['load']): Comma
 
 export const COMMANDS: readonly CommandEntry[] = [
   entry('completion', 'print a script with completions for a shell', () => import('./completion.ts')),
+  entry('copy', 'copy a replica to another place or backend', () => import('./copy.ts')),
   entry('databases', 'list databases specified in config file', () => import('./databases.ts')),
   entry('ltx', 'list available LTX files for a database', () => import('./ltx.ts')),
   entry('plugins', 'list the storage clients that can be found', () => import('./plugins.ts')),

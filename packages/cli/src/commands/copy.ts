@@ -1,0 +1,81 @@
+import { copyReplica } from '@litestream/core';
+import type { CopyResult } from '@litestream/core';
+import { formatLtxFilename, formatTxid } from '@litestream/ltx';
+import { UsageError } from '../errors.ts';
+import { flag, integer } from '../flags/kinds.ts';
+import { plainLogger } from '../log/setup.ts';
+import { Progress } from '../terminal/progress.ts';
+import { formatTable } from '../text/table.ts';
+import { formatSeconds } from '../text/time.ts';
+import { formatSize } from '../units/size.ts';
+import { defineCommand } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags } from './config-flags.ts';
+import { openTarget } from './target.ts';
+
+const flags = {
+  ...configFlags,
+  parallelism: { kind: integer('NUM', 8, 1), help: 'Copies this many files at the same time.\nDefaults to 8.' },
+  'dry-run': { kind: flag(), help: 'Lists what would be copied.' },
+  json: { kind: flag(), help: 'Prints JSON in place of text.' },
+};
+
+export const command: Command = defineCommand({
+  name: 'copy',
+  help: {
+    about:
+      'Copies a replica with its whole history to another place or backend. Each file is verified on its way. A copy that was interrupted goes on where it stopped; nothing is ever deleted.',
+    usage: ['copy [arguments] SOURCE TARGET_URL', 'SOURCE is a replica URL, or the path of a database in the config.'],
+    examples: [
+      { about: 'From a folder to a bucket.', line: 'copy file:///backups/app s3://mybkt/app' },
+      { about: 'Out of the bucket of a database in the config.', line: 'copy /path/to/db file:///backups/app' },
+    ],
+  },
+  flags,
+  async run({ values, args }, { terminal }) {
+    const attempt = 'litestream copy file:///backups/app s3://bucket/app';
+    const [from, to, ...more] = args;
+    if (from === undefined || to === undefined) throw new UsageError('source and target required', attempt);
+    if (more.length > 0) throw new UsageError('too many arguments', attempt);
+    await using source = await openTarget(from, values, terminal);
+    await using target = await openTarget(to, { ...values, config: undefined }, terminal);
+    if (source.text === target.text) throw new UsageError('source and target are the same replica', attempt);
+    const logger = plainLogger(terminal, values.json);
+    const progress = new Progress({ terminal, logger, name: 'copy' });
+    const stop = new AbortController();
+    const interrupt = (): void => stop.abort(new Error('interrupted: the same command goes on where this one stopped'));
+    process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+    let result: CopyResult;
+    try {
+      result = await copyReplica(source.client, target.client, {
+        parallelism: values.parallelism,
+        dryRun: values['dry-run'],
+        signal: stop.signal,
+        logger,
+        onProgress: ({ bytesDone, bytesTotal }) => progress.update('write', bytesDone, bytesTotal),
+      });
+    } finally {
+      progress.clear();
+      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    }
+    const files = result.copied.map((file) => ({
+      level: file.level,
+      name: formatLtxFilename(file.minTxid, file.maxTxid),
+      min_txid: formatTxid(file.minTxid),
+      max_txid: formatTxid(file.maxTxid),
+      size: file.size,
+      timestamp: formatSeconds(file.timestamp),
+    }));
+    if (values.json) {
+      const summary = { source: source.text, target: target.text, size: result.size, present: result.present, files };
+      terminal.out(`${JSON.stringify(summary, undefined, 2)}\n`);
+    } else if (values['dry-run']) {
+      const rows = files.map((file) => [file.level, file.name, file.size, file.timestamp]);
+      terminal.out(formatTable([['level', 'file', 'size', 'timestamp'], ...rows]));
+    } else {
+      const there = result.present === 0 ? '' : `, ${result.present} were there already`;
+      terminal.out(`Copied ${files.length} files, ${formatSize(result.size)}, to ${target.text}${there}\n`);
+    }
+    return 0;
+  },
+});

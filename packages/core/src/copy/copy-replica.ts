@@ -1,0 +1,219 @@
+/** Copies a replica with its whole history to another backend or place. */
+import { HEADER_SIZE, TRAILER_SIZE, decodeHeader } from '@litestream/ltx';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { resolveCapabilities } from '../client/capabilities.ts';
+import { resumableSource } from '../client/resumable-reader.ts';
+import type { ResumableOptions } from '../client/resumable-reader.ts';
+import { hasCode, LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+import { silentLogger } from '../logger.ts';
+import { ltxName } from '../restore/ltx-fault.ts';
+import { forEachBounded } from '../store/bounded.ts';
+import { verifiedSource } from './verified-source.ts';
+
+export interface CopyOptions extends Op {
+  /** Files copied at the same time; those of level 0 go one by one. Default 8. */
+  readonly parallelism?: number | undefined;
+  /** Only find out what is to be copied. */
+  readonly dryRun?: boolean | undefined;
+  readonly logger?: Logger | undefined;
+  readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
+}
+
+/** Bytes and files of the present round. */
+export interface CopyProgress {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+  readonly filesDone: number;
+  readonly filesTotal: number;
+}
+
+export interface CopyResult {
+  /** In the order in which they were, or with `dryRun` would be, copied. */
+  readonly copied: readonly LtxFileInfo[];
+  /** Files that were there already. */
+  readonly present: number;
+  /** Bytes of the files that were copied. */
+  readonly size: number;
+}
+
+const LEVELS = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
+/** A replica that is written to meanwhile gains files; after so many rounds what is new since is left for later. */
+const ROUNDS_MAX = 5;
+
+/**
+ * Copies every file of `source` that `target` lacks, snapshots first and level 0 in order, so that a copy that ends early
+ * can be restored from and is taken up again by another call. Each file is verified on its way: what arrives has the
+ * checksum that it states. Nothing is deleted.
+ *
+ * A source in use may gain and lose files meanwhile; the copy looks again until it has everything.
+ *
+ * @throws LitestreamError `REPLICA_EMPTY` if there is nothing to copy, `ALREADY_EXISTS` if `target` holds another
+ *   history, `LTX_CORRUPT` or `CHECKSUM_MISMATCH` with the name of a damaged file.
+ */
+export async function copyReplica(
+  source: ReplicaClient,
+  target: ReplicaClient,
+  options: CopyOptions = {},
+): Promise<CopyResult> {
+  const { logger = silentLogger, signal } = options;
+  const copied: LtxFileInfo[] = [];
+  let present = 0;
+  for (let round = 1; round <= ROUNDS_MAX; round++) {
+    const { missing, shared } = await compare(source, target, { signal });
+    if (round === 1) present = shared;
+    if (options.dryRun === true) return { copied: missing, present, size: sizeOf(missing) };
+    if (missing.length === 0) break;
+    logger.debug('copy', { round, files: missing.length, size: sizeOf(missing) });
+    copied.push(...(await copyFiles(source, target, missing, options)));
+  }
+  return { copied, present, size: sizeOf(copied) };
+}
+
+/** What the target lacks. Refuses one whose files are not the source's. */
+async function compare(
+  source: ReplicaClient,
+  target: ReplicaClient,
+  op: Op,
+): Promise<{ missing: LtxFileInfo[]; shared: number }> {
+  const missing: LtxFileInfo[] = [];
+  let shared = 0;
+  let lastOfSource = 0n;
+  let lastOfTarget: LtxFileInfo | undefined;
+  for (const level of LEVELS) {
+    const files = await Array.fromAsync(source.ltxFiles(level, { ...op, useMetadata: true }));
+    const there = new Map<string, LtxFileInfo>();
+    for await (const file of target.ltxFiles(level, op)) {
+      there.set(ltxName(file), file);
+      if (file.maxTxid > (lastOfTarget?.maxTxid ?? 0n)) lastOfTarget = file;
+    }
+    let lastShared: LtxFileInfo | undefined;
+    for (const file of files) {
+      if (file.maxTxid > lastOfSource) lastOfSource = file.maxTxid;
+      const twin = there.get(ltxName(file));
+      if (twin === undefined) {
+        missing.push(file);
+        continue;
+      }
+      if (twin.size !== file.size) {
+        throw otherHistory(`${ltxName(file)} has ${twin.size} bytes there and ${file.size} bytes here`, target);
+      }
+      lastShared = file;
+      shared += 1;
+    }
+    if (lastShared !== undefined && !(await sameTrailer(source, target, lastShared, op))) {
+      throw otherHistory(`${ltxName(lastShared)} has another checksum there`, target);
+    }
+  }
+  if (lastOfSource === 0n) {
+    throw new LitestreamError('the source replica has no files', {
+      code: 'REPLICA_EMPTY',
+      operation: 'copy',
+      backend: source.type,
+      hint: 'Check its path, and that a database was replicated to it.',
+    });
+  }
+  if (lastOfTarget !== undefined && lastOfTarget.maxTxid > lastOfSource) {
+    throw otherHistory(`it holds ${ltxName(lastOfTarget)}, which lies beyond the source`, target);
+  }
+  return { missing, shared };
+}
+
+/** Do both sides' files end in the same checksums? Two databases may well have files of one name and size. */
+async function sameTrailer(source: ReplicaClient, target: ReplicaClient, file: LtxFileInfo, op: Op): Promise<boolean> {
+  const [here, there] = await Promise.all(
+    [source, target].map(async (client) => {
+      const { version: _, ...info } = file;
+      return await readPart(client, info, { ...op, offset: file.size - TRAILER_SIZE, size: TRAILER_SIZE });
+    }),
+  );
+  return here !== undefined && there !== undefined && here.equals(there);
+}
+
+async function readPart(client: ReplicaClient, file: LtxFileInfo, range: ResumableOptions): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of resumableSource(client, file, range)) parts.push(chunk.slice());
+  return Buffer.concat(parts);
+}
+
+function otherHistory(what: string, target: ReplicaClient): LitestreamError {
+  return new LitestreamError(`the target replica holds another history: ${what}`, {
+    code: 'ALREADY_EXISTS',
+    operation: 'copy',
+    backend: target.type,
+    hint: 'Copy to an empty path.',
+  });
+}
+
+async function copyFiles(
+  source: ReplicaClient,
+  target: ReplicaClient,
+  files: readonly LtxFileInfo[],
+  options: CopyOptions,
+): Promise<LtxFileInfo[]> {
+  const { signal, parallelism = 8, logger = silentLogger, onProgress } = options;
+  const copied: LtxFileInfo[] = [];
+  const bytesTotal = sizeOf(files);
+  let bytesDone = 0;
+  let filesDone = 0;
+  const report = (): void => onProgress?.({ bytesDone, bytesTotal, filesDone, filesTotal: files.length });
+  for (const level of LEVELS) {
+    const ofLevel = files.filter((file) => file.level === level);
+    // A gap at level 0 would keep a restore from everything behind it, so these go in order.
+    await forEachBounded(ofLevel, level === 0 ? 1 : parallelism, async (file) => {
+      signal?.throwIfAborted();
+      try {
+        await copyFile(source, target, file, { signal }, (bytes) => {
+          bytesDone += bytes;
+          report();
+        });
+        copied.push(file);
+      } catch (error) {
+        // Retention, or a compaction: the next round sees what took its place.
+        if (!hasCode(error, 'NOT_FOUND')) throw error;
+        logger.debug('file was deleted while it was to be copied', { file: ltxName(file) });
+      }
+      filesDone += 1;
+      report();
+    });
+  }
+  return copied;
+}
+
+async function copyFile(
+  source: ReplicaClient,
+  target: ReplicaClient,
+  file: LtxFileInfo,
+  op: Op,
+  onBytes: (bytes: number) => void,
+): Promise<void> {
+  const timestamp = await commitTime(source, file, op);
+  const open = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    let sent = 0;
+    try {
+      for await (const chunk of verifiedSource(resumableSource(source, file, op), file)) {
+        sent += chunk.byteLength;
+        onBytes(chunk.byteLength);
+        yield chunk;
+      }
+      sent = 0;
+    } finally {
+      // An attempt that failed starts over.
+      if (sent > 0) onBytes(-sent);
+    }
+  };
+  await target.writeLtxFile({ ...file, timestamp }, { size: file.size, open }, op);
+}
+
+/** Of the last commit in the file, to the millisecond: what the backend has beside it, or else what stands in it. */
+async function commitTime(source: ReplicaClient, file: LtxFileInfo, op: Op): Promise<Date> {
+  const { timestamps, timestampResolutionMs } = resolveCapabilities(source.capabilities);
+  if (timestamps !== 'none' && timestampResolutionMs <= 1) return file.timestamp;
+  const header = await readPart(source, file, { ...op, size: HEADER_SIZE });
+  const { timestampMs } = decodeHeader(header, { file: ltxName(file) });
+  return new Date(timestampMs);
+}
+
+function sizeOf(files: readonly LtxFileInfo[]): number {
+  return files.reduce((total, { size }) => total + size, 0);
+}

@@ -1,0 +1,40 @@
+/** A file on its way, verified as it passes. */
+import { verifyLtx } from '@litestream/ltx';
+import type { LtxFileRef } from '../client/contract.ts';
+import { corrupt, fault, ltxName } from '../restore/ltx-fault.ts';
+
+/**
+ * The chunks of `source`, unchanged. The last one is held back until all of them are known to be one whole LTX file of
+ * these transactions: a server that was told the size stores an object as soon as it has its last byte.
+ *
+ * @throws LitestreamError `LTX_CORRUPT` or `CHECKSUM_MISMATCH`, with the file's name.
+ */
+export async function* verifiedSource(
+  source: AsyncIterable<Uint8Array>,
+  file: LtxFileRef,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const name = ltxName(file);
+  // Has no room of its own: a write resolves once the verifier took the chunk.
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const writer = writable.getWriter();
+  const verdict = verifyLtx(readable, { file: name });
+  try {
+    let held: Uint8Array | undefined;
+    for await (const chunk of source) {
+      await Promise.race([writer.write(chunk), verdict]);
+      if (held !== undefined) yield held;
+      held = chunk;
+    }
+    await Promise.race([writer.close(), verdict]);
+    const { header } = await verdict;
+    if (header.minTxid !== file.minTxid || header.maxTxid !== file.maxTxid) {
+      throw corrupt(name, 'it holds other transactions than its name says');
+    }
+    if (held !== undefined) yield held;
+  } catch (error) {
+    throw fault(name, error);
+  } finally {
+    // Ends the verifier too, where the reader left or the source broke.
+    await Promise.allSettled([writer.abort(new Error('the copy ended')), verdict]);
+  }
+}
