@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { hasCode, planRestore, restore } from '@litestream/core';
+import { Follower, hasCode, planRestore, restore } from '@litestream/core';
 import type { LtxFileInfo, ReplicaClient, RestoreResult } from '@litestream/core';
 import { formatLtxFilename, formatTxid } from '@litestream/ltx';
 import { isReplicaUrl } from '../config/paths.ts';
 import { UsageError } from '../errors.ts';
-import { flag, integer, oneOf, text, timestamp, txid } from '../flags/kinds.ts';
+import { duration, flag, integer, oneOf, text, timestamp, txid } from '../flags/kinds.ts';
 import type { FlagValues } from '../flags/parse.ts';
 import { plainLogger } from '../log/setup.ts';
 import { Progress } from '../terminal/progress.ts';
@@ -35,6 +35,14 @@ const flags = {
   'dry-run': { kind: flag(), help: 'Prints the plan and writes nothing.' },
   force: { kind: flag(), help: 'Replaces an existing output and its SQLite side files, once the new one is whole.' },
   json: { kind: flag(), help: 'Prints a summary as JSON; logs go to standard error.' },
+  f: {
+    kind: flag(),
+    help: 'Follows the replica: restores, then applies what is new, until it is stopped. Others may read the database all the time, but must not write to it. Goes on where it was, by the -txid file beside the database.',
+  },
+  'follow-interval': {
+    kind: duration('DURATION', 1000),
+    help: 'How often to look for changes with -f.\nDefaults to 1s.',
+  },
   parallelism: {
     kind: integer('NUM', undefined, 1),
     help: 'Restores with this many workers.\nDefaults to the number of cores, at most 4.',
@@ -56,6 +64,7 @@ export const command: Command = defineCommand({
       { about: 'As it was at a time.', line: 'restore -timestamp 2026-01-01T00:00:00Z /path/to/db' },
       { about: 'To another place, checked.', line: 'restore -integrity-check full -o /tmp/db /path/to/db' },
       { about: 'From a replica URL.', line: 'restore -o /tmp/db s3://mybucket/db' },
+      { about: 'A read-only copy that is kept up to date.', line: 'restore -f -o /tmp/copy.db s3://mybucket/db' },
       { about: 'What would be fetched?', line: 'restore -dry-run -o /tmp/db s3://mybucket/db' },
     ],
   },
@@ -66,6 +75,7 @@ export const command: Command = defineCommand({
     if (values.txid !== undefined && values.timestamp !== undefined) {
       throw new UsageError('cannot specify both -txid and -timestamp', 'litestream restore -h');
     }
+    if (values.f) checkFollow(values);
     if (isReplicaUrl(target) && !values.o) {
       throw new UsageError(
         '-o is required when restoring from a replica URL',
@@ -80,7 +90,8 @@ export const command: Command = defineCommand({
       return 0;
     }
     try {
-      if (values['dry-run']) await printPlan(target, output, opened, values, terminal);
+      if (values.f) await followTo(output, opened.client, values, terminal);
+      else if (values['dry-run']) await printPlan(target, output, opened, values, terminal);
       else await restoreTo(output, opened.client, values, terminal);
     } catch (error) {
       if (!hasCode(error, 'REPLICA_EMPTY') || !values['if-replica-exists']) throw error;
@@ -89,6 +100,53 @@ export const command: Command = defineCommand({
     return 0;
   },
 });
+
+function checkFollow(values: Values): void {
+  if (values.txid !== undefined) throw new UsageError('cannot use follow mode with -txid', 'litestream restore -h');
+  if (values.timestamp !== undefined) {
+    throw new UsageError('cannot use follow mode with -timestamp', 'litestream restore -h');
+  }
+  if (values['dry-run']) throw new UsageError('cannot use -dry-run with -f', 'litestream restore -h');
+}
+
+/** Resolves when it is told to stop. */
+async function followTo(output: string, client: ReplicaClient, values: Values, terminal: Terminal): Promise<void> {
+  const logger = plainLogger(terminal, values.json).child({ replica: client.type });
+  const progress = new Progress({ terminal, logger, name: 'restore' });
+  using stop = stopSignal();
+  try {
+    await using follower = await Follower.open(client, {
+      output,
+      overwrite: values.force,
+      intervalMs: values['follow-interval'],
+      parallelism: values.parallelism,
+      integrityCheck: values['integrity-check'],
+      logger,
+      signal: stop.signal,
+      onProgress: ({ phase, bytesDone, bytesTotal }) => progress.update(phase, bytesDone, bytesTotal),
+    });
+    progress.clear();
+    await follower.run(stop.signal);
+  } catch (error) {
+    progress.clear();
+    if (error !== stop.signal.reason) throw error;
+    logger.info('follow mode stopped');
+  }
+}
+
+/** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
+function stopSignal(): { readonly signal: AbortSignal } & Disposable {
+  const stop = new AbortController();
+  const onSignal = (): void => stop.abort();
+  const names = ['SIGINT', 'SIGTERM'] as const;
+  for (const name of names) process.once(name, onSignal);
+  return {
+    signal: stop.signal,
+    [Symbol.dispose]() {
+      for (const name of names) process.off(name, onSignal);
+    },
+  };
+}
 
 async function restoreTo(output: string, client: ReplicaClient, values: Values, terminal: Terminal): Promise<void> {
   const logger = plainLogger(terminal, values.json).child({ replica: client.type });

@@ -17,13 +17,16 @@ const registry: Map<string, DatabaseDescriptor> = ((globalThis as Record<symbol,
   Symbol.for('litestream.descriptors')
 ] ??= new Map<string, DatabaseDescriptor>()) as Map<string, DatabaseDescriptor>;
 
-/** The kept descriptor of the file at this path, opened if this is the first time. Undefined if there is no file. */
-export function keepDescriptor(path: string): DatabaseDescriptor | undefined {
+/**
+ * The kept descriptor of the file at this path, opened if this is the first time. Undefined if there is no file. The same
+ * care is due to a `-shm`, which some write to (`r+`): SQLite's locks of a database in WAL mode are on it.
+ */
+export function keepDescriptor(path: string, flags: 'r' | 'r+' = 'r'): DatabaseDescriptor | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (stat === undefined) return undefined;
   const known = registry.get(`${stat.dev}:${stat.ino}`);
   if (known !== undefined) return known;
-  const fd = openSync(path, 'r');
+  const fd = openSync(path, flags);
   const { dev, ino } = fstatSync(fd, { bigint: true });
   const key = `${dev}:${ino}`;
   const descriptor = { fd, device: dev, inode: ino };

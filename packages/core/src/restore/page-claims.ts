@@ -32,10 +32,10 @@ export class PageClaims {
     return this.#missing;
   }
 
-  /** The lowest page no file has claimed, 0 if every one is. */
-  firstMissing(): number {
+  /** The lowest page from `from` on that no file has claimed, 0 if every one is. */
+  firstMissing(from = 1): number {
     if (this.#missing === 0) return 0;
-    for (let pgno = 1; pgno <= this.#commit; pgno++) {
+    for (let pgno = from; pgno <= this.#commit; pgno++) {
       const claimed = ((this.#bits[pgno >>> 3] ?? 0) & (1 << (pgno & 7))) !== 0;
       if (!claimed && pgno !== this.#lockPage) return pgno;
     }

@@ -59,6 +59,12 @@ export interface RestoreResult {
   readonly checkDurationMs: number;
 }
 
+/** For core itself. */
+export interface RestoreHooks {
+  /** Called when the output is whole, before it appears at its place. */
+  readonly beforePublish?: ((txid: TXID) => Promise<void>) | undefined;
+}
+
 const PLAN_COUNT_MAX = 3;
 const PARALLELISM_DEFAULT_MAX = 4;
 /** How often the output is written back while it grows: the disk then works beside the workers, not after them. */
@@ -73,7 +79,11 @@ const INLINE_INPUT_SIZE_MAX = 2 << 20;
  * Every file's checksum is verified. Rejects with the errors of `planRestore`, `OUTPUT_EXISTS`, `LTX_CORRUPT`,
  * `CHECKSUM_MISMATCH`, `DATABASE_INVALID` (integrity check), `DISK_FULL`, `PERMISSION_DENIED`, or the signal's reason.
  */
-export async function restore(client: ReplicaClient, options: RestoreOptions): Promise<RestoreResult> {
+export async function restore(
+  client: ReplicaClient,
+  options: RestoreOptions,
+  hooks: RestoreHooks = {},
+): Promise<RestoreResult> {
   const logger = options.logger ?? silentLogger;
   checkOptions(options);
   options.signal?.throwIfAborted();
@@ -101,6 +111,7 @@ export async function restore(client: ReplicaClient, options: RestoreOptions): P
       }
       const checkedMs = performance.now();
       options.signal?.throwIfAborted();
+      await hooks.beforePublish?.(last.maxTxid);
       logger.debug('renaming database from temporary location');
       await output.publish();
       return {

@@ -1,7 +1,7 @@
 /** Turns the files of a plan into a database, each page decoded and written once. */
 import { lockPageNumber } from '@litestream/ltx';
-import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
+import { databaseChecksumOf } from './database-checksum.ts';
 import { FileChecksum } from './file-checksum.ts';
 import type { FrameRange, RangeLimits } from './index-reader.ts';
 import { checksumMismatch, corrupt, fault } from './ltx-fault.ts';
@@ -233,11 +233,4 @@ class WriteRun {
     }
     return { pageSize: header.pageSize, pageCount: header.commit, pagesWritten: this.#pagesWritten };
   }
-}
-
-/** What the newest file says of the whole database, if it says anything. */
-function databaseChecksumOf(header: LtxHeader, postApplyChecksum: bigint): bigint | undefined {
-  const stated = header.extension?.databaseChecksum ?? 0n;
-  if (stated !== 0n) return stated;
-  return postApplyChecksum === 0n ? undefined : postApplyChecksum;
 }

@@ -60,6 +60,27 @@ export function decodeWalHeader(bytes: Uint8Array): WalHeader | undefined {
   };
 }
 
+/** Encodes a header, and gives its checksum, with which that of the first frame begins. */
+export function encodeWalHeader(header: {
+  readonly bigEndian: boolean;
+  readonly pageSize: number;
+  readonly checkpointSequence: number;
+  /** The eight bytes of both salts. */
+  readonly salts: Uint8Array;
+}): { readonly bytes: Uint8Array } & WalSums {
+  const bytes = new Uint8Array(WAL_HEADER_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, header.bigEndian ? MAGIC_BIG_ENDIAN : MAGIC_LITTLE_ENDIAN);
+  view.setUint32(4, FORMAT_VERSION);
+  view.setUint32(8, header.pageSize);
+  view.setUint32(12, header.checkpointSequence);
+  bytes.set(header.salts, HEADER_SALTS_OFFSET);
+  const { s0, s1 } = headerChecksum(view, header.bigEndian);
+  view.setUint32(24, s0);
+  view.setUint32(28, s1);
+  return { bytes, s0, s1 };
+}
+
 /** Bytes of a WAL that holds this many pages. */
 export function walSizeOf(pageSize: number, pageCount: number): number {
   return WAL_HEADER_SIZE + (WAL_FRAME_HEADER_SIZE + pageSize) * pageCount;

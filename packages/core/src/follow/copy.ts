@@ -1,0 +1,154 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { isAtPath, keepDescriptor, releaseDeleted } from '../db/descriptor.ts';
+import type { DatabaseDescriptor } from '../db/descriptor.ts';
+import { openDatabaseFile } from '../db/validate.ts';
+import { isBusy, retryBusy } from '../driver/busy.ts';
+import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
+import { LitestreamError } from '../error.ts';
+import { LogWriter } from './log-writer.ts';
+import { WalIndex } from './wal-index.ts';
+import type { WalIndexHeader } from './wal-index.ts';
+
+export interface CopyOptions {
+  readonly driver: SqliteDriver;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How long to wait for a lock that somebody else holds: only checkpoints and recoveries by readers need it, briefly. */
+const BUSY_TIMEOUT_MS = 10_000;
+
+/**
+ * A database that is kept up with a replica while others read it. New pages enter through its write-ahead log, under
+ * SQLite's own write lock, which a connection of this process takes: to readers it is a database somebody writes to.
+ */
+export class Copy {
+  readonly path: string;
+  readonly pageSize: number;
+  readonly index: WalIndex;
+  readonly #driver: SqliteDriver;
+  readonly #database: DatabaseDescriptor;
+  readonly #shm: DatabaseDescriptor;
+  readonly #log: number;
+  /** Idle but for checkpoints. While it is open, log and index stay where they are. */
+  readonly #keeper: SqliteConnection;
+
+  private constructor(
+    path: string,
+    driver: SqliteDriver,
+    parts: { database: DatabaseDescriptor; keeper: SqliteConnection; pageSize: number },
+  ) {
+    this.path = path;
+    this.#driver = driver;
+    this.#database = parts.database;
+    this.#keeper = parts.keeper;
+    this.pageSize = parts.pageSize;
+    const shm = keepDescriptor(`${path}-shm`, 'r+');
+    if (shm === undefined) throw notWal(path, 'SQLite made no -shm file');
+    this.#shm = shm;
+    this.index = new WalIndex(shm.fd, `${path}-shm`);
+    this.#log = openSync(`${path}-wal`, 'r+');
+  }
+
+  /** Opens an existing database; whatever a killed process left in its log or journal is recovered by SQLite first. */
+  static async open(path: string, { driver, signal }: CopyOptions): Promise<Copy> {
+    const database = openDatabaseFile(path);
+    if (database === undefined) throw gone(path);
+    const retry = <T>(operation: string, attempt: () => T): Promise<T> =>
+      retryBusy(attempt, { busyTimeoutMs: BUSY_TIMEOUT_MS, operation, path, signal });
+    const keeper = driver.open(path);
+    try {
+      // One that upstream followed is in rollback mode: it writes pages in place.
+      const mode = await retry('journal_mode', () => keeper.get('PRAGMA journal_mode = wal')?.['journal_mode']);
+      if (mode !== 'wal') throw notWal(path, `its journal mode stays "${String(mode)}"`);
+      keeper.get('PRAGMA wal_autocheckpoint = 0');
+      // The first read opens log and index.
+      await retry('read', () => keeper.get('SELECT count(*) FROM sqlite_schema'));
+      const pageSize = Number(keeper.get('PRAGMA page_size')?.['page_size']);
+      return new Copy(path, driver, { database, keeper, pageSize });
+    } catch (error) {
+      keeper.close();
+      throw error;
+    }
+  }
+
+  /** Descriptor of the database file, for reading. It must not be closed. */
+  get database(): number {
+    return this.#database.fd;
+  }
+
+  /** Throws `DATABASE_MISSING` if the file at the path is no longer the one that is open. */
+  check(): void {
+    if (!isAtPath(this.#database, this.path)) throw gone(this.path);
+  }
+
+  /** Runs `body` while nobody else can write to the database, restart its log, or recover it. */
+  async locked<T>(signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
+    // A connection of its own each time: one that slept through a change of its pages would go on with its old ones.
+    const locker = this.#driver.open(this.path);
+    try {
+      await retryBusy(() => locker.exec('BEGIN IMMEDIATE'), {
+        busyTimeoutMs: BUSY_TIMEOUT_MS,
+        operation: 'follow',
+        path: this.path,
+        signal,
+      });
+      return await body();
+    } finally {
+      // Closing ends the transaction, and with it the lock.
+      locker.close();
+    }
+  }
+
+  /** Starts a transaction. Inside `locked`. */
+  begin(): LogWriter {
+    return new LogWriter(this.index, this.#log, this.pageSize, fstatSync(this.#database.fd).size);
+  }
+
+  /** Has SQLite look at a transaction that was committed: does it see what was written? */
+  confirm(header: WalIndexHeader): void {
+    const count = Number(this.#keeper.get('PRAGMA page_count')?.['page_count']);
+    if (count === header.pageCount) return;
+    throw new LitestreamError(
+      `SQLite ${this.#driver.version} sees ${count} pages where ${header.pageCount} were written: ${this.path}`,
+      { code: 'INTERNAL', operation: 'follow', object: this.path, hint: 'Please report this.' },
+    );
+  }
+
+  /**
+   * Moves the log's pages into the database file and, once they all are and no reader uses the log, empties it. What
+   * readers keep it from doing is left to the next time.
+   */
+  checkpoint(): void {
+    try {
+      this.#keeper.get('PRAGMA wal_checkpoint(TRUNCATE)');
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+    }
+  }
+
+  /** Lets go. The last connection of all processes takes log and index away, with everything in the database file. */
+  close(): void {
+    this.#keeper.close();
+    closeSync(this.#log);
+    releaseDeleted(this.#shm);
+    releaseDeleted(this.#database);
+  }
+}
+
+function gone(path: string): LitestreamError {
+  return new LitestreamError(`the copy was removed or replaced: ${path}`, {
+    code: 'DATABASE_MISSING',
+    operation: 'follow',
+    object: path,
+    hint: 'Start again to restore it anew.',
+  });
+}
+
+function notWal(path: string, why: string): LitestreamError {
+  return new LitestreamError(`the copy cannot use write-ahead logging, ${why}: ${path}`, {
+    code: 'DATABASE_INVALID',
+    operation: 'follow',
+    object: path,
+    hint: 'A copy that is followed must be writable, and on a local file system.',
+  });
+}

@@ -1,0 +1,291 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { Op, ReplicaClient } from '../client/contract.ts';
+import { isErrno } from '../client/file-durability.ts';
+import { sleep, systemTiming } from '../client/timing.ts';
+import { Mutex } from '../db/mutex.ts';
+import type { SqliteDriver } from '../driver/sqlite-driver.ts';
+import { nodeSqlite } from '../driver/node-sqlite.ts';
+import { hasCode, LitestreamError } from '../error.ts';
+import { silentLogger } from '../logger.ts';
+import type { Logger } from '../logger.ts';
+import { fault } from '../restore/ltx-fault.ts';
+import { restore } from '../restore/restore.ts';
+import type { RestoreOptions } from '../restore/restore.ts';
+import { applyFiles } from './apply.ts';
+import type { Applied } from './apply.ts';
+import { Copy } from './copy.ts';
+import { completeStep, listAll, nextStep, wholeChain } from './next-step.ts';
+import type { Step, StepContext } from './next-step.ts';
+import { readSidecar, removeSidecar, writeSidecar } from './sidecar.ts';
+
+export interface FollowOptions
+  extends
+    Op,
+    Pick<RestoreOptions, 'output' | 'overwrite' | 'parallelism' | 'integrityCheck' | 'onProgress' | 'logger'> {
+  /** How often to look for new files. Default 1 s. */
+  readonly intervalMs?: number | undefined;
+  /** Default `nodeSqlite`. A program that reads the copy itself must give its own library. */
+  readonly driver?: SqliteDriver | undefined;
+  /** Called after each transaction on the copy. */
+  readonly onUpdate?: ((update: FollowUpdate) => void) | undefined;
+}
+
+/** One transaction on a copy. */
+export interface FollowUpdate {
+  readonly fromTxid: TXID;
+  readonly toTxid: TXID;
+  /** The whole database was compared and put right, instead of continued. */
+  readonly isRebase: boolean;
+  readonly fileCount: number;
+  /** Pages written. */
+  readonly pageCount: number;
+}
+
+const INTERVAL_DEFAULT_MS = 1000;
+/** After failures the interval doubles up to this. */
+const BACKOFF_MAX_MS = 60_000;
+/** How often to list all levels although level 0 shows nothing new: its files may have been compacted away unseen. */
+const COMPLETE_INTERVAL_MS = 60_000;
+/** Frames in the log that make a checkpoint due; SQLite's own default. */
+const CHECKPOINT_FRAME_COUNT = 1000;
+const ATTEMPT_COUNT_MAX = 3;
+/** A replica that ends before the copy is believed when it was listed so this many times in a row. */
+const AHEAD_COUNT_MAX = 2;
+
+/**
+ * A read-only copy of a database that is kept up with its replica. Other processes read it with any SQLite, at any
+ * time: each change of the copy is one SQLite transaction, also when this process is killed in the middle of it.
+ */
+export class Follower implements AsyncDisposable {
+  readonly path: string;
+  readonly #client: ReplicaClient;
+  readonly #options: FollowOptions;
+  readonly #logger: Logger;
+  readonly #copy: Copy;
+  readonly #mutex = new Mutex();
+  #position: TXID;
+  /** What the copy's index counted when its content was last known to be that of `position`. */
+  #changeCount: number | undefined;
+  #completeAtMs = 0;
+  #aheadCount = 0;
+  #needsRebase: string | undefined;
+  #isClosed = false;
+
+  private constructor(
+    client: ReplicaClient,
+    options: FollowOptions,
+    parts: { copy: Copy; position: TXID | undefined },
+  ) {
+    this.path = parts.copy.path;
+    this.#client = client;
+    this.#options = options;
+    this.#logger = options.logger ?? silentLogger;
+    this.#copy = parts.copy;
+    this.#position = parts.position ?? 0n;
+    if (parts.position === undefined) this.#needsRebase = 'the copy was not followed before';
+  }
+
+  /**
+   * Restores the copy, or goes on with the one that is there by its `-txid` file; `overwrite` takes over an existing
+   * database without such a file. Rejects with `OUTPUT_EXISTS` for one without, and with the errors of `restore`.
+   */
+  static async open(client: ReplicaClient, options: FollowOptions): Promise<Follower> {
+    const logger = options.logger ?? silentLogger;
+    const { intervalMs = INTERVAL_DEFAULT_MS } = options;
+    if (!(intervalMs > 0)) throw invalid(`the interval is a time above zero, not ${intervalMs} ms`);
+    if (options.output === '') throw invalid('output path required');
+    const path = resolve(options.output);
+    options.signal?.throwIfAborted();
+    if (!(await isDatabase(path))) {
+      await removeSidecar(path);
+      // The sidecar first: killed between the two, there is no database, and it is restored again.
+      await restore(client, { ...options, output: path }, { beforePublish: (txid) => writeSidecar(path, txid) });
+    } else {
+      const txid = await readSidecarUnless(options.overwrite === true, path);
+      if (txid !== undefined) logger.info('resuming follow mode from crash recovery', { txid, output: options.output });
+    }
+    const driver = options.driver ?? nodeSqlite;
+    const copy = await Copy.open(path, { driver, signal: options.signal });
+    const position = await readSidecarUnless(options.overwrite === true, path);
+    return new Follower(client, options, { copy, position });
+  }
+
+  /** The transaction that the copy holds. */
+  get position(): TXID {
+    return this.#position;
+  }
+
+  /** Follows until the signal is aborted, and then resolves. Failures are logged and tried again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { intervalMs = INTERVAL_DEFAULT_MS, output } = this.#options;
+    this.#logger.info('entering follow mode', { output, txid: formatTxid(this.#position), interval: intervalMs });
+    let errorCount = 0;
+    while (!signal.aborted) {
+      try {
+        await this.poll({ signal });
+        errorCount = 0;
+      } catch (error) {
+        if (isAborted(signal)) break;
+        if (hasCode(error, 'DATABASE_MISSING')) throw error;
+        errorCount++;
+        this.#logger.error('follow: error applying updates', { err: error, consecutive_errors: errorCount });
+      }
+      const delayMs = Math.min(intervalMs * 2 ** Math.min(errorCount, 16), Math.max(BACKOFF_MAX_MS, intervalMs));
+      await sleep(systemTiming, delayMs, signal).catch(() => undefined);
+    }
+    this.#logger.info('follow mode stopped');
+  }
+
+  /** Applies what is new by now. Resolves with the transaction that the copy holds then. */
+  async poll(options: Op = {}): Promise<TXID> {
+    return await this.#mutex.run(async () => {
+      if (this.#isClosed) throw invalid('this follower is closed');
+      this.#copy.check();
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await this.#pollOnce(options.signal);
+          return this.#position;
+        } catch (error) {
+          // Retention or compaction removed a file after it was listed: other files lead there now.
+          const isGone = hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED');
+          if (!isGone || attempt === ATTEMPT_COUNT_MAX) throw error;
+          this.#completeAtMs = 0;
+        }
+      }
+    }, options.signal);
+  }
+
+  /** Ends it. The copy stays, with its position beside it, and can be followed again. */
+  async close(): Promise<void> {
+    await this.#mutex.run(async () => {
+      if (this.#isClosed) return;
+      this.#isClosed = true;
+      this.#copy.close();
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #pollOnce(signal: AbortSignal | undefined): Promise<void> {
+    const context: StepContext = { client: this.#client, logger: this.#logger, signal };
+    if (this.#changeCount !== undefined && this.#copy.index.readHeader().changeCount !== this.#changeCount) {
+      this.#changeCount = undefined;
+      this.#needsRebase = 'another program wrote to the copy';
+    }
+    // What is not sure is looked at under the lock: whoever else writes to the copy has finished then.
+    if (this.#changeCount === undefined || this.#needsRebase !== undefined) {
+      await this.#copy.locked(signal, async () => await this.#take(await this.#surely(context), signal));
+    } else {
+      const step = await this.#next(context);
+      if (step.kind === 'none' || step.kind === 'ahead') return;
+      await this.#copy.locked(signal, async () => {
+        // Written to since: the next round sees to it.
+        if (this.#copy.index.readHeader().changeCount === this.#changeCount) await this.#take(step, signal);
+      });
+    }
+    if (this.#copy.index.readHeader().frameCount >= CHECKPOINT_FRAME_COUNT) this.#copy.checkpoint();
+  }
+
+  /** The copy holds the transaction of its sidecar, or a later one that this step reaches as well. */
+  async #surely(context: StepContext): Promise<Step> {
+    let reason = this.#needsRebase;
+    if (reason === undefined) {
+      const step = await completeStep(context, this.#position);
+      if (!('hasGap' in step) || !step.hasGap) return await this.#minding(step, context);
+      reason = 'what the copy held when it was last followed may lie behind a gap';
+    }
+    const chain = wholeChain(await listAll(context));
+    return chain.length === 0 ? { kind: 'none', hasGap: true } : { kind: 'rebase', chain, reason };
+  }
+
+  async #next(context: StepContext): Promise<Step> {
+    const isDue = Date.now() - this.#completeAtMs >= COMPLETE_INTERVAL_MS || this.#aheadCount > 0;
+    if (!isDue) return await nextStep(context, this.#position);
+    const step = await completeStep(context, this.#position);
+    this.#completeAtMs = Date.now();
+    return this.#minding(step, context);
+  }
+
+  /** A replica that was reset is followed as it is now, but not by the first listing that says so. */
+  async #minding(step: Step, context: StepContext): Promise<Step> {
+    if (step.kind !== 'ahead') {
+      this.#aheadCount = 0;
+      return step;
+    }
+    this.#logger.warn('follow: the replica ends before the copy', {
+      'txid.replica': formatTxid(step.newest),
+      'txid.copy': formatTxid(this.#position),
+    });
+    if (++this.#aheadCount < AHEAD_COUNT_MAX) return step;
+    const chain = wholeChain(await listAll(context));
+    return chain.length === 0 ? step : { kind: 'rebase', chain, reason: 'the replica was reset' };
+  }
+
+  /** Inside the lock. */
+  async #take(step: Step, signal: AbortSignal | undefined): Promise<void> {
+    if (step.kind === 'ahead') return;
+    const before = this.#copy.index.readHeader().changeCount;
+    if (step.kind === 'none') {
+      if (this.#needsRebase === undefined && !step.hasGap) this.#changeCount = before;
+      return;
+    }
+    const isRebase = step.kind === 'rebase';
+    if (isRebase) this.#logger.warn('follow: comparing the whole database', { reason: step.reason });
+    const { chain } = step;
+    // Whatever happens now, the copy is not known to be at the position until the end.
+    this.#changeCount = undefined;
+    const applied = await applyFiles(this.#copy, { client: this.#client, chain, isWhole: isRebase, signal });
+    if (applied.header !== undefined) this.#copy.confirm(applied.header);
+    await this.#arrive(chain.at(-1)?.maxTxid ?? this.#position, applied, { isRebase, fileCount: chain.length });
+    this.#changeCount = applied.header?.changeCount ?? before;
+  }
+
+  async #arrive(toTxid: TXID, applied: Applied, facts: { isRebase: boolean; fileCount: number }): Promise<void> {
+    const fromTxid = this.#position;
+    await writeSidecar(this.path, toTxid);
+    this.#position = toTxid;
+    this.#needsRebase = undefined;
+    this.#aheadCount = 0;
+    this.#logger.info('follow: applied updates', { from_txid: formatTxid(fromTxid), to_txid: formatTxid(toTxid) });
+    this.#options.onUpdate?.({ fromTxid, toTxid, ...facts, pageCount: applied.pageCount });
+  }
+}
+
+/** An empty file is no database yet: a restore replaces it. */
+async function isDatabase(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).size > 0;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw fault(path, error);
+  }
+}
+
+async function readSidecarUnless(takeOver: boolean, path: string): Promise<TXID | undefined> {
+  try {
+    const txid = await readSidecar(path);
+    if (txid !== undefined || takeOver) return txid;
+  } catch (error) {
+    if (takeOver && hasCode(error, 'DATABASE_INVALID')) return undefined;
+    throw error;
+  }
+  throw new LitestreamError(`cannot resume follow mode: database exists but no -txid file found: ${path}`, {
+    code: 'OUTPUT_EXISTS',
+    operation: 'follow',
+    object: path,
+    hint: 'Delete the database to restore it anew, or use -force to compare it with the replica and take it over.',
+  });
+}
+
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
+}
+
+function invalid(message: string): LitestreamError {
+  return new LitestreamError(message, { code: 'INVALID_ARGUMENT', operation: 'follow' });
+}

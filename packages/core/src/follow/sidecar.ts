@@ -1,0 +1,54 @@
+/** The `-txid` file beside a copy: the transaction it is known to hold, 16 hex digits, as upstream writes it. */
+import { open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { formatTxid, parseTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import { isErrno, syncFolder } from '../client/file-durability.ts';
+import { LitestreamError } from '../error.ts';
+import { fault } from '../restore/ltx-fault.ts';
+
+export function sidecarPath(path: string): string {
+  return `${path}-txid`;
+}
+
+/** Undefined if there is no file. Rejects with `DATABASE_INVALID` for one that holds no TXID. */
+export async function readSidecar(path: string): Promise<TXID | undefined> {
+  const sidecar = sidecarPath(path);
+  let text: string;
+  try {
+    text = (await readFile(sidecar, 'latin1')).trim();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw fault(sidecar, error);
+  }
+  const txid = /^[0-9a-fA-F]{16}$/.test(text) ? parseTxid(text) : 0n;
+  if (txid > 0n) return txid;
+  throw new LitestreamError(`does not hold a TXID: ${sidecar}`, {
+    code: 'DATABASE_INVALID',
+    operation: 'follow',
+    object: sidecar,
+    hint: 'Delete it and the copy to restore anew, or use -force to bring the copy up to date as it is.',
+  });
+}
+
+/** Durable and all or nothing. */
+export async function writeSidecar(path: string, txid: TXID): Promise<void> {
+  const sidecar = sidecarPath(path);
+  const temporary = `${sidecar}.tmp`;
+  try {
+    {
+      await using file = await open(temporary, 'w');
+      await file.writeFile(`${formatTxid(txid)}\n`);
+      await file.sync();
+    }
+    await rename(temporary, sidecar);
+    await syncFolder(dirname(sidecar));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fault(sidecar, error);
+  }
+}
+
+export async function removeSidecar(path: string): Promise<void> {
+  await rm(sidecarPath(path), { force: true });
+}
