@@ -14,7 +14,7 @@ import { guardClient, restore } from '@litestream/core';
 
 import { Child } from '../support/child.ts';
 import { goEnvironment, goLitestream } from '../support/go-litestream.ts';
-import { createClient } from './clients.ts';
+import { createClient, replicaConfig } from './clients.ts';
 import { type ObjectFacts, storedObjects } from './objects.ts';
 import { scratchFolder } from './process.ts';
 import type { RunningService } from './service.ts';
@@ -39,11 +39,12 @@ async function killAndRestore(running: RunningService, program: Program): Promis
   const path = `interop-${program}`;
   try {
     const database = join(folder.path, 'app.db');
-    const replica = { ...running.config, path };
+    const replica = await replicaConfig(running, path);
     const config = await writeConfig(folder.path, database, replica, running);
     using app = openApp(database);
     insertRows(app, 50);
     await using replicator = await startReplicator(program, { database, config, replica, running });
+    await untilFollowed(running, path, replicator);
     for (let round = 0; round < 10; round++) {
       insertRows(app, 20);
       await sleep(100);
@@ -104,15 +105,30 @@ async function writeConfig(
   return file;
 }
 
-/** Waits until files have arrived and none has for a while. */
+/** Waits until the first file has arrived. */
+async function untilFollowed(running: RunningService, path: string, replicator: Child): Promise<void> {
+  await untilArrived(running, path, replicator, (last) => last > 0n);
+}
+
+/** Waits until none has arrived for a while. */
 async function untilQuiet(running: RunningService, path: string, replicator: Child): Promise<void> {
+  await untilArrived(running, path, replicator, (last, unchangedMs) => last > 0n && unchangedMs >= QUIET_MS);
+}
+
+/** @param enough asked again and again with the last TXID that arrived, 0 for none, and how long it has been that one */
+async function untilArrived(
+  running: RunningService,
+  path: string,
+  replicator: Child,
+  enough: (last: bigint, unchangedMs: number) => boolean,
+): Promise<void> {
   await using client = await createClient(running, path);
   await client.init();
-  const deadline = Date.now() + DEADLINE_MS;
-  let last = -1n;
-  for (let changedAtMs = Date.now(); last <= 0n || Date.now() - changedAtMs < QUIET_MS; await sleep(200)) {
+  const startedAtMs = Date.now();
+  let last = 0n;
+  for (let changedAtMs = startedAtMs; !enough(last, Date.now() - changedAtMs); await sleep(200)) {
     if (replicator.exit !== undefined) throw new Error(`${replicator.name} ended:\n${replicator.output}`);
-    if (Date.now() > deadline) throw new Error(`nothing arrived:\n${replicator.output}`);
+    if (Date.now() - startedAtMs > DEADLINE_MS) throw new Error(`nothing arrived:\n${replicator.output}`);
     const files = await Array.fromAsync(client.ltxFiles(0));
     const max = files.at(-1)?.maxTxid ?? 0n;
     if (max !== last) changedAtMs = Date.now();

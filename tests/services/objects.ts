@@ -12,6 +12,7 @@ export async function storedObjects(
   running: RunningService,
   path: string,
 ): Promise<Map<string, ObjectFacts> | undefined> {
+  if (running.stored !== undefined) return running.stored(path);
   switch (running.config.type) {
     case 's3':
       return s3Objects(running, path);

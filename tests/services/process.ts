@@ -41,11 +41,19 @@ export async function scratchFolder(name: string): Promise<{ path: string; remov
 export async function startServer(
   command: string,
   args: readonly string[],
-  options: { port: number; env?: Readonly<Record<string, string>>; cwd?: string; timeoutMs?: number },
+  options: {
+    readonly port: number;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly cwd?: string;
+    readonly timeoutMs?: number;
+    /** Whom to run as, where this process is root. */
+    readonly user?: { readonly uid: number; readonly gid: number } | undefined;
+  },
 ): Promise<ServerProcess> {
   const child = spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
+    ...options.user,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';

@@ -1,5 +1,7 @@
 /** What a file under `servers/` exports, and `run.ts` runs. */
 
+import type { ObjectFacts } from './objects.ts';
+
 /** A real server that a backend is tested on. */
 export interface Service {
   /** Type of the client under test: `s3`, `gcs`, … */
@@ -29,6 +31,10 @@ export interface RunningService {
     readonly missingBucket?: Changes;
     readonly unreachable?: Changes;
   };
+  /** Config of the replica at a path, where that takes more than adding `path`. */
+  readonly configAt?: (path: string) => Promise<RunningService['config']>;
+  /** What lies under a path, seen past our clients, where `objects.ts` has no way of its own for the type. */
+  readonly stored?: (path: string) => Promise<Map<string, ObjectFacts>>;
   /** Files in the conformance cases about many, for servers that take their time. Default 2,500. */
   readonly fileCount?: number;
   /** Ends the server by its process ID and removes its data. */
