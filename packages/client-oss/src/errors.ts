@@ -11,6 +11,7 @@ const KEYS = 'Check access-key-id and secret-access-key.';
 
 /** Codes of the service (its reference, error responses). */
 const CODES: Readonly<Record<string, ErrorClass>> = {
+  AccessForbidden: permanent('PERMISSION_DENIED', 'Let the key list, read, write and delete in the bucket.'),
   AccessDenied: permanent('PERMISSION_DENIED', 'Let the key list, read, write and delete in the bucket.'),
   FileImmutable: permanent('PERMISSION_DENIED', 'A retention policy (WORM) protects the object.'),
   InvalidAccessKeyId: permanent('UNAUTHORIZED', KEYS),
@@ -21,6 +22,8 @@ const CODES: Readonly<Record<string, ErrorClass>> = {
   OperationNotSupported: permanent('UNSUPPORTED'),
   QpsLimitExceeded: { code: 'THROTTLED', retryable: true },
   RequestTimeTooSkewed: permanent('UNAUTHORIZED', 'The clock of this machine is wrong: set it.'),
+  PermanentRedirect: permanent('CONFIG_INVALID', 'The bucket is elsewhere: correct region, or endpoint.'),
+  SlowDown: { code: 'THROTTLED', retryable: true },
   SecurityTokenExpired: permanent('UNAUTHORIZED', 'The temporary credentials have expired: get new ones.'),
   SignatureDoesNotMatch: permanent('UNAUTHORIZED', `${KEYS} The region is part of the signature.`),
   UserDisable: permanent('PERMISSION_DENIED', 'The account is suspended, perhaps for an unpaid bill.'),
@@ -33,7 +36,7 @@ const ERRNO = /\b(E[A-Z]{4,}|CERT_[A-Z_]+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNE
 export function classifyOssError(error: unknown): ErrorClass | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, name, status, message } = error as Error & { code?: unknown; status?: unknown };
-  if (/must be addressed using the specified endpoint/i.test(message)) {
+  if (/must be addressed using the specified endpoint|invalid signing region/i.test(message)) {
     return permanent('CONFIG_INVALID', 'The bucket is in another region: correct region, or endpoint.');
   }
   if (/bucket must be conform/i.test(message)) return CODES['InvalidBucketName'];

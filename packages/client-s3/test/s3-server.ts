@@ -4,32 +4,20 @@
  * proves it faithful by running the same suite on real servers.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 
+import {
+  type Answer,
+  type Call,
+  ProtocolServer,
+  Refusal,
+  answer,
+  byteRange,
+  escapeXml as xml,
+  sortedKeys,
+  unescapeXml,
+} from '../../../tests/support/protocol-server.ts';
 import { checkSignature } from './signature.ts';
-
-/** What a test makes go wrong with one request. */
-export type Fault =
-  | { readonly kind: 'status'; readonly status: number; readonly code: string }
-  /** The connection is reset before anything is answered. */
-  | { readonly kind: 'reset' }
-  /** The connection is reset after this many bytes of the body of an answer. */
-  | { readonly kind: 'cut'; readonly afterBytes: number }
-  /** No answer ever. */
-  | { readonly kind: 'stall' };
-
-/** One request, for tests to look at and to choose faults by. */
-export interface Call {
-  readonly method: string;
-  /** As S3 names it: `PutObject`, `ListObjectsV2`, … */
-  readonly operation: string;
-  readonly bucket: string;
-  readonly key: string;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingMessage['headers'];
-  readonly body: Buffer;
-}
 
 /** A stored object. */
 export interface StoredObject {
@@ -46,82 +34,34 @@ interface Upload {
   readonly parts: Map<number, Buffer>;
 }
 
-class Refusal extends Error {
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string) {
-    super(code);
-    this.status = status;
-    this.code = code;
-  }
-}
-
-export class S3TestServer implements AsyncDisposable {
+export class S3TestServer extends ProtocolServer {
   readonly accessKeyId = 'litestreamtest';
   readonly secretAccessKey = 'litestreamtestsecret';
   readonly buckets: Map<string, Map<string, StoredObject>> = new Map([['litestream', new Map()]]);
   /** Multipart uploads that are neither completed nor aborted. */
   readonly uploads: Map<string, Upload> = new Map();
-  readonly calls: Call[] = [];
-  readonly sockets: Set<Socket> = new Set();
-  /** Decides before each request whether it fails. */
-  fault: (call: Call) => Fault | undefined = () => undefined;
-  readonly #server: Server;
-
-  private constructor(server: Server) {
-    this.#server = server;
-  }
 
   static async start(): Promise<S3TestServer> {
-    const server = createServer();
-    const self = new S3TestServer(server);
-    server.on('request', (request, response) => void self.#handle(request, response));
-    server.on('connection', (socket) => {
-      self.sockets.add(socket);
-      socket.once('close', () => self.sockets.delete(socket));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return self;
+    return await new S3TestServer().listen();
   }
 
-  get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  private constructor() {
+    super();
   }
 
-  /** Keys of a bucket in the order S3 lists them: by bytes. */
   keys(bucket = 'litestream'): string[] {
-    return [...(this.buckets.get(bucket)?.keys() ?? [])].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return sortedKeys(this.buckets.get(bucket) ?? new Map());
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
+  protected read(request: IncomingMessage, body: Buffer): Call {
+    const url = new URL(request.url ?? '/', 'http://server');
+    const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decodeURIComponent(url.pathname)) ?? [];
+    const method = request.method ?? 'GET';
+    const { searchParams: query } = url;
+    return { method, operation: operationOf(method, key, query), bucket, key, query, headers: request.headers, body };
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    request.on('error', () => undefined);
-    try {
-      const call = await readCall(request);
-      this.calls.push(call);
-      const fault = this.fault(call);
-      if (fault?.kind === 'stall') return;
-      if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
-      if (fault?.kind === 'status') throw new Refusal(fault.status, fault.code);
-      this.#authorize(request, call);
-      const answer = this.#answer(call);
-      response.writeHead(answer.status, answer.headers);
-      if (call.method === 'HEAD') response.end();
-      else if (fault?.kind === 'cut') {
-        response.write(answer.body.subarray(0, fault.afterBytes), () => request.socket.resetAndDestroy());
-      } else response.end(answer.body);
-    } catch (error) {
-      if (error instanceof Refusal) refuse(request, response, error);
-      else request.socket.destroy();
-    }
-  }
-
-  #authorize(request: IncomingMessage, call: Call): void {
+  protected authorize(request: IncomingMessage, call: Call): void {
     const refusal = checkSignature(request, this);
     if (refusal !== undefined) throw new Refusal(403, refusal);
     const hash = String(call.headers['x-amz-content-sha256']);
@@ -135,7 +75,7 @@ export class S3TestServer implements AsyncDisposable {
     }
   }
 
-  #answer(call: Call): Answer {
+  protected answer(call: Call): Answer {
     const bucket = this.buckets.get(call.bucket);
     if (bucket === undefined) throw new Refusal(404, 'NoSuchBucket');
     switch (call.operation) {
@@ -159,6 +99,11 @@ export class S3TestServer implements AsyncDisposable {
       default:
         return this.#multipart(call, bucket);
     }
+  }
+
+  protected refuse(_call: Call | undefined, refusal: Refusal): Answer {
+    const body = `<Error><Code>${refusal.code}</Code><Message>${refusal.message}</Message></Error>`;
+    return answer(refusal.status, body, { 'content-type': 'application/xml', ...refusal.headers });
   }
 
   #list(call: Call, bucket: ReadonlyMap<string, StoredObject>): Answer {
@@ -228,26 +173,6 @@ export class S3TestServer implements AsyncDisposable {
   }
 }
 
-interface Answer {
-  readonly status: number;
-  readonly headers: Record<string, string>;
-  readonly body: Buffer;
-}
-
-function answer(status: number, body: string | Buffer, headers: Record<string, string> = {}): Answer {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body;
-  return { status, body: bytes, headers: { 'content-length': String(bytes.byteLength), ...headers } };
-}
-
-async function readCall(request: IncomingMessage): Promise<Call> {
-  const url = new URL(request.url ?? '/', 'http://server');
-  const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decodeURIComponent(url.pathname)) ?? [];
-  const body = Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>));
-  const method = request.method ?? 'GET';
-  const { searchParams: query } = url;
-  return { method, operation: operationOf(method, key, query), bucket, key, query, headers: request.headers, body };
-}
-
 function operationOf(method: string, key: string, query: URLSearchParams): string {
   if (key === '') {
     if (method === 'POST' && query.has('delete')) return 'DeleteObjects';
@@ -293,12 +218,11 @@ function getObject(call: Call, bucket: ReadonlyMap<string, StoredObject>): Answe
     etag: object.etag,
     'last-modified': new Date(object.modifiedAtMs).toUTCString(),
   };
-  const range = /^bytes=(\d+)-(\d*)$/.exec(call.headers.range ?? '');
-  if (range === null) return answer(200, object.body, headers);
   const total = object.body.byteLength;
-  const start = Number(range[1]);
-  const end = Math.min(range[2] === '' ? total : Number(range[2]) + 1, total);
-  if (start >= total) throw new Refusal(416, 'InvalidRange');
+  const range = byteRange(call.headers.range, total);
+  if (range === undefined) return answer(200, object.body, headers);
+  if (range === 'past') throw new Refusal(416, 'InvalidRange');
+  const { start, end } = range;
   return answer(206, object.body.subarray(start, end), {
     ...headers,
     'content-range': `bytes ${start}-${end - 1}/${total}`,
@@ -313,30 +237,6 @@ function deleteObjects(call: Call, bucket: Map<string, StoredObject>): Answer {
   return answer(200, '<DeleteResult></DeleteResult>');
 }
 
-function refuse(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
-  if (response.headersSent) return void request.socket.destroy();
-  const body =
-    request.method === 'HEAD' ? '' : `<Error><Code>${refusal.code}</Code><Message>${refusal.code}</Message></Error>`;
-  response.writeHead(refusal.status, {
-    'content-type': 'application/xml',
-    'content-length': String(Buffer.byteLength(body)),
-  });
-  response.end(body);
-}
-
 function etagOf(body: Buffer, suffix = ''): string {
   return `"${createHash('md5').update(body).digest('hex')}${suffix}"`;
-}
-
-function xml(text: string): string {
-  return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
-}
-
-function unescapeXml(text: string): string {
-  const named: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-  return text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (_, hex?: string, decimal?: string, name?: string) =>
-    name === undefined
-      ? String.fromCodePoint(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16))
-      : (named[name] ?? ''),
-  );
 }

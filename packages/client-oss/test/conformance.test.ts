@@ -1,0 +1,21 @@
+import { conformance } from '@litestream/core/conformance';
+import { afterAll, describe, it, vi } from 'vitest';
+
+import { OssTestServer } from './oss-server.ts';
+import { clientFor } from './support.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+const server = await OssTestServer.start();
+afterAll(() => server[Symbol.asyncDispose]());
+
+conformance({
+  name: 'oss',
+  runCount: 210,
+  fileCount: 1100,
+  describe,
+  it,
+  client: (path) => clientFor(server, { path }),
+  wrongCredentials: (path) => clientFor(server, { path, secretAccessKey: 'not this one' }),
+  missingBucket: (path) => clientFor(server, { path, bucket: 'nowhere' }),
+  unreachable: (path) => clientFor(server, { path, endpoint: 'http://127.0.0.1:1' }),
+});
