@@ -17,6 +17,8 @@ import { Replica } from './replica/replica.ts';
 import type { StopOptions } from './replica/replica.ts';
 import { restore } from './restore/restore.ts';
 import type { RestoreOptions, RestoreResult } from './restore/restore.ts';
+import type { LocalFiles } from './store/compactor.ts';
+import { LocalLevel0, releaseOnUpload } from './store/local-level0.ts';
 import { Store } from './store/store.ts';
 import type { StoreOptions } from './store/store.ts';
 import { DEFAULT_LEVELS } from './store/levels.ts';
@@ -46,9 +48,9 @@ export interface LitestreamOptions {
 export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'logger' | 'onError'> {
   /** How long snapshots, and what is needed to restore between them, are kept. Default 24 h. */
   readonly snapshotRetentionMs?: number | undefined;
-  /** How long level-0 files are kept once they are compacted. Default 5 min. */
+  /** How long level-0 files are kept once they are compacted. Default 5 min; 0 keeps them on the replica for good. */
   readonly level0RetentionMs?: number | undefined;
-  /** List a level again after each compaction and check it. Default false. */
+  /** List a level again after each compaction, read back what was written, and check both. Default false. */
   readonly verifyCompaction?: boolean | undefined;
 }
 
@@ -160,7 +162,9 @@ export class Litestream implements AsyncDisposable {
       await release();
       throw error;
     }
-    const stored = this.#stored(replica, logger);
+    const local = new LocalLevel0(db.localLtx(0)).forReplica();
+    const stored = this.#stored(replica, local);
+    if (stored === undefined) replica.onUpload(releaseOnUpload(local, LEVEL0_RETENTION_MS));
     db.onChange(({ txid }) => this.#events.emit('sync', { path, txid }));
     replica.onUpload(({ txid }) => {
       this.#events.emit('upload', { path, txid });
@@ -180,7 +184,7 @@ export class Litestream implements AsyncDisposable {
     });
   }
 
-  #stored(replica: Replica, logger: Logger): StoredReplica | undefined {
+  #stored(replica: Replica, local: LocalFiles): StoredReplica | undefined {
     const { store } = this.#options;
     if (store === false) return undefined;
     return new StoredReplica(replica, {
@@ -190,7 +194,8 @@ export class Litestream implements AsyncDisposable {
       level0RetentionMs: store?.level0RetentionMs ?? LEVEL0_RETENTION_MS,
       retentionEnabled: store?.retentionEnabled ?? true,
       verifyCompaction: store?.verifyCompaction ?? false,
-      logger,
+      local,
+      logger: this.#logger,
     });
   }
 

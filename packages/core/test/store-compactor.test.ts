@@ -117,7 +117,10 @@ describe('compactor', () => {
     bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
     const file = { level: 0, minTxid: 3n, maxTxid: 3n, timestamp: new Date(3000) };
     await client.writeLtxFile(file, { open: () => chunksOf(bytes) });
-    await expect(new Compactor(client).compact(1)).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+    await expect(new Compactor(client).compact(1)).rejects.toMatchObject({
+      code: 'LTX_CORRUPT',
+      object: 'ltx/0/0000000000000003-0000000000000003.ltx',
+    });
     expect(await Array.fromAsync(client.ltxFiles(1))).toEqual([]);
     expect((await validateReplica(client, { sample: 'all' })).faults).toMatchObject([{ kind: 'corrupt', level: 0 }]);
   });

@@ -94,9 +94,23 @@ describe('compaction inputs', () => {
     });
     expect(contiguityFaults([file(1n, 3n), file(3n, 4n)])[0]?.kind).toBe('overlap');
     expect(contiguityFaults([file(5n, 6n), file(3n, 4n)])[0]?.kind).toBe('order');
-    expect(() => compactionInputs([file(1n, 3n), file(3n, 4n)], { top: 0n, snapshots: [9n] })).toThrow(
-      /overlap at level 1/,
-    );
+    const overlap = [file(1n, 3n), file(3n, 4n)];
+    expect(() => compactionInputs(overlap, { top: 0n, snapshots: [3n] })).toThrow(/overlap at level 1/);
+    expect(compactionInputs(overlap, { top: 0n, snapshots: [4n] })).toEqual([file(1n, 3n)]);
+    const disorder = [file(5n, 6n), file(3n, 4n)];
+    expect(() => compactionInputs(disorder, { top: 4n, snapshots: [9n] })).toThrow(/order at level 1/);
+  });
+
+  it('passes over files that lie within another one: a compaction was done twice', () => {
+    const file = (minTxid: bigint, maxTxid: bigint): LtxFileInfo => ({
+      level: 1,
+      minTxid,
+      maxTxid,
+      size: 1,
+      timestamp: new Date(0),
+    });
+    const files = [file(1n, 2n), file(3n, 4n), file(3n, 9n), file(5n, 8n), file(10n, 10n)];
+    expect(compactionInputs(files, { top: 0n, snapshots: [] })).toEqual([file(1n, 2n), file(3n, 9n), file(10n, 10n)]);
   });
 });
 
@@ -131,16 +145,37 @@ describe('retention', () => {
 
   it('deletes level 0 files only when level 1 holds them and they are old, and never the newest', () => {
     fc.assert(
-      fc.property(chain, fc.bigInt({ min: 0n, max: 300n }), fc.nat(200_000), (files, compactedTo, beforeMs) => {
-        const expired = expiredLevel0(files, compactedTo, new Date(beforeMs));
+      fc.property(chain, fc.nat(30), fc.nat(300), fc.nat(200_000), (files, count, snapshot, beforeMs) => {
+        const held = files.slice(0, count);
+        const [first] = held;
+        const last = held.at(-1);
+        const level1 = first === undefined || last === undefined ? [] : [{ ...last, level: 1, minTxid: first.minTxid }];
+        const { expired } = expiredLevel0(files, { level1, snapshot: BigInt(snapshot) }, new Date(beforeMs));
         expect(files.slice(0, expired.length)).toEqual(expired);
         for (const file of expired) {
-          expect(file.maxTxid).toBeLessThanOrEqual(compactedTo);
+          expect(held).toContain(file);
           expect(file.timestamp.getTime()).toBeLessThanOrEqual(beforeMs);
         }
         if (files.length > 0) expect(expired.length).toBeLessThan(files.length);
       }),
       { seed },
     );
+  });
+
+  it('keeps a level 0 file that compaction left behind, unless a snapshot holds what it held', () => {
+    const at = (txid: bigint, level = 0, minTxid = txid): LtxFileInfo => ({
+      level,
+      minTxid,
+      maxTxid: txid,
+      size: 1,
+      timestamp: new Date(0),
+    });
+    const files = [1n, 2n, 3n, 4n, 5n].map((txid) => at(txid));
+    const level1 = [at(1n, 1), at(4n, 1, 3n)];
+    const txids = (snapshot: bigint): bigint[] =>
+      expiredLevel0(files, { level1, snapshot }, new Date(1)).expired.map(({ maxTxid }) => maxTxid);
+    expect(txids(0n)).toEqual([1n]);
+    expect(txids(1n)).toEqual([1n]);
+    expect(txids(2n)).toEqual([1n, 2n, 3n, 4n]);
   });
 });

@@ -111,7 +111,7 @@ describe('store', () => {
     expect(await rig.ranges(0)).toHaveLength(8);
     await rig.clock.advance(60_000);
     expect(await rig.ranges(0)).toEqual(['8-8']);
-    expect(await rig.ranges(2)).toEqual(['1-8']);
+    expect(await rig.ranges(2)).toEqual(['1-5', '6-8']);
     expect(await rig.ranges(9)).toEqual(['1-1']);
     expect(rig.log.lines.filter((line) => !line.startsWith('INFO') && !line.startsWith('DEBUG'))).toEqual([]);
     await rig.store.close();
@@ -245,9 +245,9 @@ describe('store', () => {
     await rig.client.writeLtxFile({ level: 0, minTxid: 1n, maxTxid: 1n, timestamp }, { size, open: garbage });
     const [report] = await rig.store.validate();
     expect(report?.faults).toMatchObject([
-      { kind: 'corrupt', level: 0, file: '0000000000000001-0000000000000001.ltx' },
+      { kind: 'corrupt', level: 0, file: 'ltx/0/0000000000000001-0000000000000001.ltx' },
     ]);
-    expect(rig.log.lines).toContain('WARN validation error detected 0000000000000001-0000000000000001.ltx');
+    expect(rig.log.lines).toContain('WARN validation error detected ltx/0/0000000000000001-0000000000000001.ltx');
     await rig.store.close();
   });
 

@@ -95,8 +95,17 @@ test.each([4096, 65536])('frames pass through as they are, in batches, with %i-b
 });
 
 test('one input gives the same file, apart from where it was cut from the log', async () => {
-  const { file } = make({ minTxid: 3n, maxTxid: 3n, commit: 50 }, [1, 9, 50], seed);
+  const extension = { createdAtMs: 500, databaseChecksum: 0n, previousChecksumHigh: 0 };
+  const { file } = make({ minTxid: 3n, maxTxid: 3n, commit: 50, extension }, [1, 9, 50], seed);
   expect(await collect(mergeLtx(inputs([file])))).toEqual(file);
+});
+
+test('files of others say when their earliest commit was by their own times', async () => {
+  const files = [2n, 3n, 4n].map(
+    (id) => make({ minTxid: id, maxTxid: id, commit: 5, timestampMs: 700 + Number(id) }, [1], seed).file,
+  );
+  const { header } = await decodeFile(chunked(await collect(mergeLtx(inputs(files)))));
+  expect(header).toMatchObject({ timestampMs: 704, extension: { createdAtMs: 702, databaseChecksum: 0n } });
 });
 
 test('the extension spans from the earliest to the last', async () => {

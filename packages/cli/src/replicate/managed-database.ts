@@ -10,7 +10,7 @@ import type { Terminal } from '../terminal/terminal.ts';
 import { checkReplicaFolder } from './check-folder.ts';
 import type { SingleDatabase } from './directory.ts';
 import { JointHistory } from './history.ts';
-import { localFilesOf, trimLocalFiles } from './local-files.ts';
+import { localFilesOf } from './local-files.ts';
 import { levelsOf } from './store.ts';
 
 /** What waiting does not mend: replication of this database cannot start. */
@@ -56,7 +56,6 @@ export class ManagedDatabase {
   readonly #logger: Logger;
   readonly #lifetime = new AbortController();
   #opening: Promise<void> | undefined;
-  #trimmedAtMs = 0;
 
   private constructor(database: SingleDatabase, clients: OpenReplicas, services: Services) {
     this.path = database.path;
@@ -103,10 +102,7 @@ export class ManagedDatabase {
     if (this.#opening !== undefined) return;
     this.db.start();
     for (const { replica, stored } of this.replicas) {
-      replica.onUpload(() => {
-        stored.uploaded();
-        this.#trim();
-      });
+      replica.onUpload(() => stored.uploaded());
       replica.start();
       this.#services.store?.add(stored);
     }
@@ -170,18 +166,6 @@ export class ManagedDatabase {
       logger,
     });
     return { open, replica, stored };
-  }
-
-  /** Deletes local files that nothing needs any more, at most once per check interval. */
-  #trim(): void {
-    const { l0RetentionCheckIntervalMs, l0RetentionMs } = this.#services.config;
-    const nowMs = Date.now();
-    if (nowMs - this.#trimmedAtMs < l0RetentionCheckIntervalMs) return;
-    this.#trimmedAtMs = nowMs;
-    const positions = this.replicas.map(({ replica }) => replica.position.txid);
-    const replicated = positions.reduce((lowest, txid) => (txid < lowest ? txid : lowest));
-    const count = trimLocalFiles(this.db.localLtx(0), { replicated, before: new Date(nowMs - l0RetentionMs) });
-    if (count > 0) this.#logger.debug('local ltx files deleted', { db: basename(this.path), count });
   }
 
   async #open(): Promise<void> {

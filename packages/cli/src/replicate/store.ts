@@ -26,6 +26,7 @@ export function announceStore(config: Config, logger: Logger): void {
   for (const { level, intervalMs } of levels) {
     store.info('starting compaction monitor', { level, interval: intervalMs });
   }
-  const { l0RetentionCheckIntervalMs: interval, l0RetentionMs: retention } = config;
-  store.info('starting L0 retention monitor', { interval, retention });
+  const { l0RetentionCheckIntervalMs: interval, l0RetentionMs: retention, validationIntervalMs } = config;
+  if (retention > 0) store.info('starting L0 retention monitor', { interval, retention });
+  if ((validationIntervalMs ?? 0) > 0) store.info('starting validation monitor', { interval: validationIntervalMs });
 }

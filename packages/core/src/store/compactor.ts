@@ -3,14 +3,15 @@
  * one, is read instead of the remote object: it is faster, and a slow or eventually consistent store cannot serve it
  * stale. Behaviour after upstream's `compactor.go`; gaps are refused when a file is written, not found at a restore.
  */
-import { decodeHeader, formatTxid, HEADER_SIZE, isLtxError, mergeLtx } from '@litestream/ltx';
-import type { LtxHeader } from '@litestream/ltx';
-import type { Body, LtxFileInfo, LtxFileRef, Op, ReplicaClient } from '../client/contract.ts';
+import { decodeHeader, HEADER_SIZE, isLtxError, mergeLtx } from '@litestream/ltx';
+import type { LtxError, LtxHeader, TXID } from '@litestream/ltx';
+import type { Body, LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import { LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { compactionInputs, INPUTS_MAX } from './compaction-inputs.ts';
+import { fileName } from './contiguity.ts';
 import { LevelTops } from './level-tops.ts';
 import { SNAPSHOT_LEVEL } from './levels.ts';
 
@@ -18,6 +19,11 @@ import { SNAPSHOT_LEVEL } from './levels.ts';
 export interface LocalFiles {
   /** The bytes of a copy of just this size, or undefined if there is none. */
   open(file: LtxFileInfo): AsyncIterable<Uint8Array> | undefined;
+  /**
+   * This replica needs no local file that ends before `txid`; those written before `before` may go, once no other
+   * replica needs them. Returns how many went, and how many are left.
+   */
+  release?(upTo: { readonly txid: TXID; readonly before: Date }): { readonly deleted: number; readonly left: number };
 }
 
 export interface CompactorOptions {
@@ -26,6 +32,8 @@ export interface CompactorOptions {
   /** Shared with whoever else writes to the same replica, so that nobody lists a level to learn what is known. */
   readonly tops?: LevelTops | undefined;
   readonly inputsMax?: number | undefined;
+  /** Called with the first file of another page size than those before it: only a snapshot can be a base for it. */
+  readonly onPageSizeChange?: ((file: LtxFileInfo) => void) | undefined;
 }
 
 export class Compactor {
@@ -33,6 +41,7 @@ export class Compactor {
   readonly #logger: Logger;
   readonly #local: LocalFiles | undefined;
   readonly #inputsMax: number;
+  readonly #onPageSizeChange: ((file: LtxFileInfo) => void) | undefined;
   readonly tops: LevelTops;
 
   constructor(client: ReplicaClient, options: CompactorOptions = {}) {
@@ -40,77 +49,102 @@ export class Compactor {
     this.#logger = options.logger ?? silentLogger;
     this.#local = options.local;
     this.#inputsMax = options.inputsMax ?? INPUTS_MAX;
+    this.#onPageSizeChange = options.onPageSizeChange;
     this.tops = options.tops ?? new LevelTops(client);
   }
 
   /**
    * Merges what level `level - 1` has beyond the end of `level` and stores the result. Returns the files written, in
-   * order: none if there is nothing new, more than one where a page size changes or the inputs are too many for one.
+   * order: none if there is nothing new, more than one where a chain breaks or the inputs are too many for one.
    *
-   * @throws LitestreamError `REPLICA_GAP` if the inputs are not one unbroken chain; `LTX_CORRUPT` if one is damaged.
+   * @throws LitestreamError `REPLICA_GAP` if the inputs are not one unbroken chain, `LTX_CORRUPT` if one is damaged; both
+   *   only where no snapshot makes up for it. What was written until then stays.
    */
   async compact(level: number, op: Op = {}): Promise<readonly LtxFileInfo[]> {
     if (level < 1 || level >= SNAPSHOT_LEVEL) {
       throw new LitestreamError(`cannot compact into level ${level}`, { code: 'INVALID_ARGUMENT' });
     }
     let top = (await this.tops.get(level, op))?.maxTxid ?? 0n;
-    let pending = await collect(this.#client.ltxFiles(level - 1, { seek: top + 1n, ...op }));
-    if (pending.length === 0) return [];
-    const snapshots = await this.#snapshotEnds(pending, top, op);
-
+    let pending = await Array.fromAsync(this.#client.ltxFiles(level - 1, { seek: top + 1n, ...op }));
+    const snapshots = isUnbroken(pending, top) ? [] : await this.#snapshotEnds(op);
     const written: LtxFileInfo[] = [];
     while (pending.length > 0) {
       const inputs = compactionInputs(pending, { top, snapshots, inputsMax: this.#inputsMax });
       const merged = await this.#mergeRun(level, inputs, op);
-      this.tops.set(level, merged);
-      written.push(merged);
-      top = merged.maxTxid;
+      written.push(...merged.written);
+      top = merged.reached;
       pending = pending.filter((file) => file.minTxid > top);
     }
     return written;
   }
 
-  /** Merges one run, or as much of it as has one page size. A damaged local copy is passed over for the remote file. */
-  async #mergeRun(level: number, inputs: readonly LtxFileInfo[], op: Op): Promise<LtxFileInfo> {
+  /** Merges one run, or as much of it as can be: up to a change of page size, or up to a damaged file and past it. */
+  async #mergeRun(
+    level: number,
+    inputs: readonly LtxFileInfo[],
+    op: Op,
+  ): Promise<{ readonly written: readonly LtxFileInfo[]; readonly reached: TXID }> {
+    const merged = await this.#mergeOrFail(level, inputs, op);
+    if ('maxTxid' in merged) return { written: [merged], reached: merged.maxTxid };
+    if (merged.code === 'NOT_CONTIGUOUS') {
+      const count = await this.#samePageSize(inputs, op);
+      const change = inputs[count];
+      if (change === undefined) throw corrupt(inputs[0], merged);
+      this.#logger.info('page size changed, compacting up to the change', { level, files: count });
+      this.#onPageSizeChange?.(change);
+      const before = await this.#merge(level, inputs.slice(0, count), op);
+      return { written: [before], reached: before.maxTxid };
+    }
+    const at = inputs.findIndex((file) => fileName(file) === merged.file);
+    const damaged = inputs[at];
+    if (damaged === undefined) throw corrupt(inputs[0], merged);
+    const snapshots = await this.#snapshotEnds(op);
+    if (!snapshots.some((end) => end >= damaged.maxTxid)) throw corrupt(damaged, merged);
+    this.#logger.debug('damaged file is left out, a snapshot holds what it held', { level, file: merged.file });
+    const written = at === 0 ? [] : [await this.#merge(level, inputs.slice(0, at), op)];
+    return { written, reached: damaged.maxTxid };
+  }
+
+  /** The merged file, or the fault of an input on the replica. A damaged local copy is passed over for the remote file. */
+  async #mergeOrFail(level: number, inputs: readonly LtxFileInfo[], op: Op): Promise<LtxFileInfo | LtxError> {
     try {
-      return await this.#merge(level, inputs, this.#local, op);
+      return await this.#merge(level, inputs, op, this.#local);
     } catch (error) {
       if (!isLtxError(error)) throw error;
-      const count = error.code === 'NOT_CONTIGUOUS' ? await this.#samePageSize(inputs, op) : inputs.length;
-      if (count < inputs.length) {
-        this.#logger.info('page size changed, compacting up to the change', { level, files: count });
-      } else if (this.#local === undefined) {
-        throw error;
-      } else {
-        this.#logger.warn('local ltx file is damaged, reading the replica instead', { level, error: error.message });
-      }
-      return await this.#merge(level, inputs.slice(0, count), undefined, op);
+      if (error.code === 'NOT_CONTIGUOUS' || this.#local === undefined) return error;
+      this.#logger.warn('local ltx file is damaged, reading the replica instead', { level, error: error.message });
+    }
+    try {
+      return await this.#merge(level, inputs, op);
+    } catch (error) {
+      if (!isLtxError(error)) throw error;
+      return error;
     }
   }
 
-  async #merge(
-    level: number,
-    inputs: readonly LtxFileInfo[],
-    local: LocalFiles | undefined,
-    op: Op,
-  ): Promise<LtxFileInfo> {
+  async #merge(level: number, inputs: readonly LtxFileInfo[], op: Op, local?: LocalFiles): Promise<LtxFileInfo> {
     const [first] = inputs;
     const last = inputs.at(-1);
     if (first === undefined || last === undefined) {
       throw new LitestreamError('a compaction needs at least one file', { code: 'INTERNAL' });
     }
-    const open = (): AsyncIterable<Uint8Array> =>
+    const open = (): AsyncGenerator<Uint8Array> =>
       mergeLtx(
         inputs.map((file) => ({
           source: local?.open(file) ?? resumableSource(this.#client, file, op),
-          file: nameOf(file),
+          file: fileName(file),
         })),
       );
 
     // The header of the merged file, its first chunk, holds the time under which the file has to be stored.
-    const started = open()[Symbol.asyncIterator]();
+    const started = open();
     const head = await started.next();
     if (head.done === true) throw new LitestreamError('a merge gave no bytes', { code: 'INTERNAL' });
+    const header = decodeHeader(head.value.subarray(0, HEADER_SIZE));
+    if (header.minTxid !== first.minTxid || header.maxTxid !== last.maxTxid) {
+      await started.return(undefined);
+      throw corrupt(first, new Error(`the merged file would hold other transactions than its inputs' names say`));
+    }
     let resumable: AsyncIterable<Uint8Array> | undefined = continued(head.value, started);
     const body: Body = {
       open: () => {
@@ -119,15 +153,13 @@ export class Compactor {
         return stream;
       },
     };
-    const timestamp = new Date(decodeHeader(head.value.subarray(0, HEADER_SIZE)).timestampMs);
+    const file = { level, minTxid: first.minTxid, maxTxid: last.maxTxid, timestamp: new Date(header.timestampMs) };
     try {
-      return await this.#client.writeLtxFile(
-        { level, minTxid: first.minTxid, maxTxid: last.maxTxid, timestamp },
-        body,
-        op,
-      );
+      const written = await this.#client.writeLtxFile(file, body, op);
+      this.tops.set(level, written);
+      return written;
     } finally {
-      if (resumable !== undefined) await started.return?.();
+      if (resumable !== undefined) await started.return(undefined);
     }
   }
 
@@ -145,23 +177,38 @@ export class Compactor {
   async #header(file: LtxFileInfo, op: Op): Promise<LtxHeader> {
     const bytes = new Uint8Array(HEADER_SIZE);
     let length = 0;
-    for await (const chunk of this.#local?.open(file) ??
-      resumableSource(this.#client, file, { size: HEADER_SIZE, ...op })) {
+    for await (const chunk of resumableSource(this.#client, file, { size: HEADER_SIZE, ...op })) {
       const part = chunk.subarray(0, HEADER_SIZE - length);
       bytes.set(part, length);
       length += part.length;
-      if (length === HEADER_SIZE) break;
     }
-    return decodeHeader(bytes.subarray(0, length));
+    return decodeHeader(bytes.subarray(0, length), { file: fileName(file) });
   }
 
   /** Asked only where it matters: the chain has a break, and a snapshot may stand behind it. */
-  async #snapshotEnds(pending: readonly LtxFileInfo[], top: bigint, op: Op): Promise<readonly bigint[]> {
-    const unbroken = pending.every((file, index) => file.minTxid === (pending[index - 1]?.maxTxid ?? top) + 1n);
-    if (unbroken || (top === 0n && pending.length === 1)) return [];
-    const snapshots = await collect(this.#client.ltxFiles(SNAPSHOT_LEVEL, op));
-    return snapshots.map((snapshot) => snapshot.maxTxid);
+  async #snapshotEnds(op: Op): Promise<readonly TXID[]> {
+    const snapshots = await Array.fromAsync(this.#client.ltxFiles(SNAPSHOT_LEVEL, op));
+    const newest = await this.tops.get(SNAPSHOT_LEVEL, op); // a listing may lag behind what was just written
+    return [...snapshots, ...(newest === undefined ? [] : [newest])].map(({ maxTxid }) => maxTxid);
   }
+}
+
+/** From nothing, any first file will do: what came before it is expired. */
+function isUnbroken(pending: readonly LtxFileInfo[], top: TXID): boolean {
+  return pending.every((file, index) => {
+    const before = pending[index - 1]?.maxTxid ?? top;
+    return before === 0n || file.minTxid === before + 1n;
+  });
+}
+
+function corrupt(file: LtxFileInfo | undefined, cause: Error): LitestreamError {
+  return new LitestreamError(`a file of the replica is damaged: ${cause.message}`, {
+    code: 'LTX_CORRUPT',
+    operation: 'compact',
+    object: file === undefined ? undefined : fileName(file),
+    hint: 'A new snapshot makes up for it; litestream takes one by itself while it replicates this database.',
+    cause,
+  });
 }
 
 async function* continued(head: Uint8Array, rest: AsyncIterator<Uint8Array>): AsyncIterable<Uint8Array> {
@@ -171,12 +218,4 @@ async function* continued(head: Uint8Array, rest: AsyncIterator<Uint8Array>): As
   } finally {
     await rest.return?.();
   }
-}
-
-async function collect(files: AsyncIterable<LtxFileInfo>): Promise<readonly LtxFileInfo[]> {
-  return await Array.fromAsync(files);
-}
-
-function nameOf(file: LtxFileRef): string {
-  return `level ${file.level} ${formatTxid(file.minTxid)}-${formatTxid(file.maxTxid)}`;
 }

@@ -1,6 +1,6 @@
 /** Checks that the files of one level follow each other without gap or overlap. */
-import { formatTxid } from '@litestream/ltx';
-import type { LtxFileInfo } from '../client/contract.ts';
+import { formatLtxFilename, formatTxid } from '@litestream/ltx';
+import type { LtxFileInfo, LtxFileRef } from '../client/contract.ts';
 
 export interface ContiguityFault {
   readonly kind: 'gap' | 'overlap' | 'order';
@@ -29,4 +29,9 @@ export function describeFault({ kind, previous, next }: ContiguityFault): string
 
 function range(file: LtxFileInfo): string {
   return `${formatTxid(file.minTxid)}-${formatTxid(file.maxTxid)}`;
+}
+
+/** `ltx/1/000…1-000…9.ltx`: how messages name a file, wherever its replica keeps it. */
+export function fileName({ level, minTxid, maxTxid }: LtxFileRef): string {
+  return `ltx/${level}/${formatLtxFilename(minTxid, maxTxid)}`;
 }

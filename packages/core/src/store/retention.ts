@@ -27,15 +27,37 @@ export function expiredBelow(files: readonly LtxFileInfo[], floor: TXID): readon
   return files.slice(0, -1).filter((file) => file.maxTxid < floor);
 }
 
+/** Level 0, sorted by what retention makes of it. */
+export interface Level0Retention {
+  readonly expired: readonly LtxFileInfo[];
+  /** Files that level 1 does not hold yet, or that may only be kept for its sake. */
+  readonly notCompacted: number;
+  readonly tooRecent: number;
+}
+
 /**
- * Level 0 files that level 1 holds already and that are older than `before`. The newest file is always kept: the
- * position is read from it. Stops at the first young file, so what is left is contiguous.
+ * Level 0 files that a file of level 1 holds and that are older than `before`. The newest file is always kept: the
+ * position is read from it. Ends at the first file that is young or not compacted, so what is left has no new gap; but a
+ * file that compaction left behind (it was damaged) is no reason to stop where a snapshot holds what it held.
  */
-export function expiredLevel0(files: readonly LtxFileInfo[], compactedTo: TXID, before: Date): readonly LtxFileInfo[] {
+export function expiredLevel0(
+  files: readonly LtxFileInfo[],
+  held: { readonly level1: readonly LtxFileInfo[]; readonly snapshot: TXID },
+  before: Date,
+): Level0Retention {
+  const compactedTo = held.level1.reduce((max, file) => (file.maxTxid > max ? file.maxTxid : max), 0n);
   const expired: LtxFileInfo[] = [];
+  let next = 0;
   for (const file of files.slice(0, -1)) {
-    if (file.timestamp > before || file.maxTxid > compactedTo) break;
+    if (file.timestamp > before) break;
+    // Both ascend.
+    while ((held.level1[next]?.maxTxid ?? file.maxTxid) < file.maxTxid) next += 1;
+    const covering = held.level1[next];
+    const isHeld = covering !== undefined && covering.minTxid <= file.minTxid;
+    if (!isHeld && (file.maxTxid > compactedTo || file.maxTxid > held.snapshot)) break;
     expired.push(file);
   }
-  return expired;
+  const rest = files.slice(expired.length);
+  const tooRecent = rest.filter((file) => file.timestamp > before).length;
+  return { expired, notCompacted: rest.filter((file) => file.maxTxid > compactedTo).length, tooRecent };
 }

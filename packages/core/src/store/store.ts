@@ -3,20 +3,21 @@
  * what retention no longer needs, and validates. It never touches a file and never asks a backend about a database that
  * nothing was written to: each schedule sleeps until a replica says that there is something to do.
  */
+import { Semaphore } from '../client/semaphore.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
+import { Mutex } from '../db/mutex.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
-import { forEachBounded } from './bounded.ts';
 import { checkLevels, DEFAULT_LEVELS, SNAPSHOT_LEVEL } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
 import { Schedule } from './schedule.ts';
 import type { StoredReplica } from './stored-replica.ts';
-import type { ValidationReport } from './validation.ts';
+import type { ValidationOptions, ValidationReport } from './validation.ts';
 
 /** Durations in milliseconds; defaults are upstream's. */
 export interface StoreOptions {
-  /** Default 1 at 30 s, 2 at 5 min, 3 at 1 h. */
+  /** Default 1 at 30 s, 2 at 5 min, 3 at 1 h. None: snapshots alone, and level 0 lives until one takes its place. */
   readonly levels?: readonly CompactionLevel[] | undefined;
   /** Default 24 h. */
   readonly snapshotIntervalMs?: number | undefined;
@@ -25,7 +26,7 @@ export interface StoreOptions {
   /** Default 0: no periodic validation. */
   readonly validationIntervalMs?: number | undefined;
   readonly retentionEnabled?: boolean | undefined;
-  /** Databases worked on at the same time. Default 4. */
+  /** Replicas worked on at the same time. Default 4, of which snapshots and validation take at most half. */
   readonly concurrency?: number | undefined;
   readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
@@ -33,39 +34,61 @@ export interface StoreOptions {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+/** Between two attempts at a snapshot that is due at once, where the first one failed. */
+const SNAPSHOT_RETRY_MS = 60_000;
+
+/** One kind of work on every replica, at its own interval. */
+interface Task {
+  readonly failure: string;
+  readonly fields: Record<string, unknown>;
+  readonly isPending: (replica: StoredReplica) => boolean;
+  readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
+  /** It may take long: others must not wait for it. */
+  readonly isLong: boolean;
+  /** A replica that is new to the store is served at once, not at the next boundary. */
+  readonly atOnce: boolean;
+  /** Replicas on which it runs, or waits for its turn. */
+  readonly under: Set<StoredReplica>;
+}
+
+interface Job {
+  readonly task: Task;
+  readonly schedule: Schedule;
+}
 
 export class Store {
-  readonly #replicas = new Set<StoredReplica>();
-  readonly #schedules = new Map<number, Schedule>();
-  readonly #level0: Schedule;
-  readonly #validation: Schedule | undefined;
+  /** One thing at a time is done to each; who waits for that takes no slot. */
+  readonly #replicas = new Map<StoredReplica, Mutex>();
+  readonly #jobs: readonly Job[];
+  readonly #snapshots: Job;
+  readonly #snapshotFailedAtMs = new WeakMap<StoredReplica, number>();
+  readonly #clock: Clock;
   readonly #logger: Logger;
-  readonly #concurrency: number;
+  readonly #slots: Semaphore;
+  readonly #longSlots: Semaphore;
   readonly #onError: (error: unknown) => void;
   readonly #stopped = new AbortController();
+  readonly #underWay = new Set<Promise<void>>();
 
   constructor(options: StoreOptions = {}) {
     const levels = options.levels ?? DEFAULT_LEVELS;
     checkLevels(levels);
     const clock = options.clock ?? systemClock;
+    this.#clock = clock;
+    const concurrency = Math.max(1, options.concurrency ?? 4);
     this.#logger = options.logger ?? silentLogger;
-    this.#concurrency = options.concurrency ?? 4;
+    this.#slots = new Semaphore(concurrency);
+    this.#longSlots = new Semaphore(Math.max(1, concurrency >> 1));
     this.#onError = options.onError ?? (() => undefined);
-    for (const level of levels) {
-      this.#schedules.set(level.level, this.#levelSchedule(clock, level));
-    }
-    this.#schedules.set(SNAPSHOT_LEVEL, this.#snapshotSchedule(clock, options.snapshotIntervalMs ?? DAY_MS));
-    this.#level0 = new Schedule({
-      clock,
-      intervalMs: options.level0CheckIntervalMs ?? 15_000,
-      run: async () => {
-        await this.#each('l0 retention enforcement failed', {}, (replica, op) => replica.enforceLevel0Retention(op));
-        return this.#some((replica) => replica.isLevel0Pending);
-      },
-    });
-    if ((options.validationIntervalMs ?? 0) > 0) {
-      this.#validation = this.#validationSchedule(clock, options.validationIntervalMs ?? 0);
-    }
+    const job = (intervalMs: number, task: Task): Job => ({ task, schedule: this.#schedule(clock, intervalMs, task) });
+    this.#snapshots = job(options.snapshotIntervalMs ?? DAY_MS, snapshotTask());
+    const { validationIntervalMs = 0 } = options;
+    this.#jobs = [
+      ...levels.map((level) => job(level.intervalMs, compactionTask(level))),
+      this.#snapshots,
+      job(options.level0CheckIntervalMs ?? 15_000, level0Task()),
+      ...(validationIntervalMs > 0 ? [job(validationIntervalMs, validationTask())] : []),
+    ];
     if (options.retentionEnabled === false) {
       this.#logger.warn('retention disabled; cloud provider lifecycle policies must handle retention');
     }
@@ -73,11 +96,10 @@ export class Store {
 
   /** Takes a replica into its care. What it lacks is looked up once, at once. */
   add(replica: StoredReplica): void {
-    this.#replicas.add(replica);
+    this.#replicas.set(replica, new Mutex());
     replica.onPending = () => this.#wake(replica);
-    this.#validation?.wake();
     this.#wake(replica);
-    for (const schedule of this.#schedules.values()) schedule.runNow();
+    for (const { task } of this.#jobs) if (task.atOnce) this.#begin(task, replica);
   }
 
   /** Lets a replica go, after work on it that is under way has ended. */
@@ -90,91 +112,123 @@ export class Store {
   /** Stops all schedules; work under way is aborted and waited for. */
   async close(): Promise<void> {
     this.#stopped.abort(new Error('the store was closed'));
-    const schedules = [
-      ...this.#schedules.values(),
-      this.#level0,
-      ...(this.#validation === undefined ? [] : [this.#validation]),
-    ];
-    await Promise.all(schedules.map((schedule) => schedule.stop()));
+    await Promise.all(this.#jobs.map(({ schedule }) => schedule.stop()));
+    await Promise.all(this.#underWay);
     this.#replicas.clear();
   }
 
-  /** Validates every replica now. */
-  async validate(): Promise<readonly ValidationReport[]> {
-    const reports: ValidationReport[] = [];
-    await this.#each('validation check failed', {}, async (replica, op) => {
-      reports.push(await replica.validate(op));
-    });
-    return reports;
+  /** Validates every replica now. Rejects with the first failure to read one. */
+  async validate(options: ValidationOptions = {}): Promise<readonly ValidationReport[]> {
+    return await Promise.all(
+      [...this.#replicas.keys()].map((replica) => this.#longSlots.run(() => replica.validate(options), options.signal)),
+    );
   }
 
   #wake(replica: StoredReplica): void {
-    for (const [level, schedule] of this.#schedules) {
-      if (!replica.isPending(level)) continue;
-      if (level === SNAPSHOT_LEVEL && replica.lacksSnapshot) schedule.runNow();
-      else schedule.wake();
+    for (const { task, schedule } of this.#jobs) if (task.isPending(replica)) schedule.wake();
+    // Without a base nothing can be restored: that does not wait for a boundary.
+    const failedAtMs = this.#snapshotFailedAtMs.get(replica) ?? Number.NEGATIVE_INFINITY;
+    if (replica.lacksSnapshot && this.#clock.now() - failedAtMs >= SNAPSHOT_RETRY_MS) {
+      this.#begin(this.#snapshots.task, replica);
     }
-    if (replica.isLevel0Pending) this.#level0.wake();
   }
 
-  #levelSchedule(clock: Clock, level: CompactionLevel): Schedule {
-    return new Schedule({
-      clock,
-      intervalMs: level.intervalMs,
-      run: async () => {
-        await this.#each('compaction failed', { level: level.level }, async (replica, op) => {
-          await replica.compact(level, op);
-        });
-        return this.#some((replica) => replica.isPending(level.level));
-      },
-    });
-  }
-
-  #snapshotSchedule(clock: Clock, intervalMs: number): Schedule {
+  #schedule(clock: Clock, intervalMs: number, task: Task): Schedule {
     return new Schedule({
       clock,
       intervalMs,
-      run: async () => {
-        await this.#each('snapshot failed', { level: SNAPSHOT_LEVEL }, async (replica, op) => {
-          const taken = await replica.snapshotIfDue(op);
-          if (taken !== undefined) await replica.enforceSnapshotRetention(op);
-        });
-        return this.#some((replica) => replica.isPending(SNAPSHOT_LEVEL));
+      run: () => {
+        for (const replica of this.#replicas.keys()) this.#begin(task, replica);
+        return Promise.resolve([...this.#replicas.keys()].some((replica) => task.isPending(replica)));
       },
     });
   }
 
-  #validationSchedule(clock: Clock, intervalMs: number): Schedule {
-    return new Schedule({
-      clock,
-      intervalMs,
-      run: async () => {
-        await this.validate();
-        return this.#replicas.size > 0;
-      },
+  /** Starts the task on one replica, unless it is there already. One that takes long keeps no other replica waiting. */
+  #begin(task: Task, replica: StoredReplica): void {
+    if (this.#stopped.signal.aborted || task.under.has(replica) || !task.isPending(replica)) return;
+    task.under.add(replica);
+    const run = this.#run(task, replica).finally(() => {
+      task.under.delete(replica);
+      this.#underWay.delete(run);
     });
-  }
-
-  #some(test: (replica: StoredReplica) => boolean): boolean {
-    return [...this.#replicas].some(test);
+    this.#underWay.add(run);
   }
 
   /** One replica's failure is logged, counted and kept from the others. */
-  async #each(
-    failure: string,
-    fields: Record<string, unknown>,
-    task: (replica: StoredReplica, op: { signal: AbortSignal }) => Promise<void>,
-  ): Promise<void> {
+  async #run(task: Task, replica: StoredReplica): Promise<void> {
     const { signal } = this.#stopped;
-    await forEachBounded(this.#replicas, this.#concurrency, async (replica) => {
+    const turns = this.#replicas.get(replica);
+    if (turns === undefined) return;
+    const work = async (): Promise<void> => {
+      // It may have been let go, or served, while it waited.
+      if (this.#replicas.has(replica) && task.isPending(replica)) await task.run(replica, { signal });
+    };
+    const inTurn = (): Promise<void> => turns.run(() => this.#slots.run(work, signal), signal);
+    try {
+      await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
+    } catch (error) {
       if (signal.aborted) return;
-      try {
-        await task(replica, { signal });
-      } catch (error) {
-        if (signal.aborted) return;
-        replica.logger.error(failure, { ...fields, error });
-        this.#onError(error);
-      }
-    });
+      if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.now());
+      replica.logger.error(task.failure, { ...task.fields, error });
+      this.#onError(error);
+    }
   }
+}
+
+function compactionTask(level: CompactionLevel): Task {
+  return {
+    failure: 'compaction failed',
+    fields: { level: level.level },
+    isPending: (replica) => replica.isPending(level.level),
+    run: (replica, op) => replica.compact(level, op),
+    isLong: false,
+    atOnce: true,
+    under: new Set(),
+  };
+}
+
+function snapshotTask(): Task {
+  return {
+    failure: 'compaction failed',
+    fields: { level: SNAPSHOT_LEVEL },
+    isPending: (replica) => replica.isPending(SNAPSHOT_LEVEL),
+    run: async (replica, op) => {
+      const taken = await replica.snapshotIfDue(op);
+      if (taken === undefined) return;
+      try {
+        await replica.enforceSnapshotRetention(op);
+      } catch (error) {
+        if (op.signal.aborted) throw error;
+        replica.logger.error('retention enforcement failed', { error });
+      }
+    },
+    isLong: true,
+    atOnce: true,
+    under: new Set(),
+  };
+}
+
+function level0Task(): Task {
+  return {
+    failure: 'l0 retention enforcement failed',
+    fields: {},
+    isPending: (replica) => replica.isLevel0Pending,
+    run: (replica, op) => replica.enforceLevel0Retention(op),
+    isLong: false,
+    atOnce: false,
+    under: new Set(),
+  };
+}
+
+function validationTask(): Task {
+  return {
+    failure: 'validation check failed',
+    fields: {},
+    isPending: () => true,
+    run: (replica, op) => replica.validate(op),
+    isLong: true,
+    atOnce: false,
+    under: new Set(),
+  };
 }

@@ -15,13 +15,12 @@ import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { Compactor } from './compactor.ts';
 import type { LocalFiles } from './compactor.ts';
-import { contiguityFaults, describeFault } from './contiguity.ts';
 import { LevelTops } from './level-tops.ts';
 import { boundaryBefore, SNAPSHOT_LEVEL } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
-import { expiredBelow, expiredLevel0, expiredSnapshots } from './retention.ts';
-import { validateReplica } from './validation.ts';
-import type { ValidationReport } from './validation.ts';
+import { Retention } from './retention-pass.ts';
+import { validateReplica, verifyLevel } from './validation.ts';
+import type { ValidationOptions, ValidationReport } from './validation.ts';
 
 /** What the store needs of a replica, and nothing about databases. */
 export interface ReplicaUnderStore {
@@ -36,6 +35,7 @@ export interface StoredReplicaOptions {
   readonly levels: readonly CompactionLevel[];
   readonly snapshotIntervalMs: number;
   readonly snapshotRetentionMs: number;
+  /** 0 keeps level 0 for good. */
   readonly level0RetentionMs: number;
   readonly retentionEnabled: boolean;
   readonly verifyCompaction: boolean;
@@ -44,6 +44,14 @@ export interface StoredReplicaOptions {
   readonly logger?: Logger | undefined;
   /** Called for each problem found by `verify-compaction`. */
   readonly onVerifyError?: ((message: string) => void) | undefined;
+}
+
+/** Counted since the replica was given to the store. */
+export interface StoredReplicaCounts {
+  readonly compactions: number;
+  readonly snapshots: number;
+  readonly verifyErrors: number;
+  readonly validationErrors: number;
 }
 
 export class StoredReplica {
@@ -55,13 +63,15 @@ export class StoredReplica {
   onPending: (() => void) | undefined;
   readonly #tops: LevelTops;
   readonly #compactor: Compactor;
+  readonly #retention: Retention;
   readonly #queue = new Mutex();
   /** Levels whose source has, or may have, files they do not hold yet. At start that is not known of any. */
   readonly #pending: Set<number>;
   /** When this process last wrote to a level. */
   readonly #writtenAtMs = new Map<number, number>();
-  #snapshotWanted = false;
-  #level0Deletable = true;
+  readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
+  /** A snapshot is due, whenever the last one was: restores behind a break need one that reaches this TXID. */
+  #snapshotFrom: TXID | undefined;
   #lastSnapshot: TXID | undefined;
 
   constructor(replica: ReplicaUnderStore, options: StoredReplicaOptions) {
@@ -69,41 +79,56 @@ export class StoredReplica {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.logger = options.logger ?? silentLogger;
-    this.#tops = new LevelTops(replica.client);
-    this.#compactor = new Compactor(replica.client, { logger: this.logger, local: options.local, tops: this.#tops });
+    const { client } = replica;
+    const { logger } = this;
+    this.#tops = new LevelTops(client);
+    this.#compactor = new Compactor(client, {
+      logger,
+      local: options.local,
+      tops: this.#tops,
+      onPageSizeChange: (file) => this.#wantSnapshot(file.minTxid),
+    });
+    this.#retention = new Retention({ ...options, client, logger, tops: this.#tops, clock: this.#clock });
     this.#pending = new Set(options.levels.map(({ level }) => level));
   }
 
   /** A level 0 file reached the backend. */
   uploaded(): void {
     if (this.#options.levels.length > 0) this.#pending.add(1);
-    this.#level0Deletable = true;
+    this.#retention.uploaded();
     this.onPending?.();
   }
 
-  /** No snapshot is known: one is due at once, not at the next boundary. */
+  get counts(): StoredReplicaCounts {
+    return { ...this.#counts };
+  }
+
+  /** A snapshot is due at once, not at the next boundary: none is known, or restores behind a break need one. */
   get lacksSnapshot(): boolean {
-    return this.#lastSnapshot === undefined;
+    return this.#lastSnapshot === undefined || this.#snapshotFrom !== undefined;
   }
 
   /** Is there, as far as is known, anything to merge into this level, or to snapshot? */
   isPending(level: number): boolean {
     if (level !== SNAPSHOT_LEVEL) return this.#pending.has(level);
     const { txid } = this.#replica.position;
-    return txid > 0n && (this.#snapshotWanted || txid > (this.#lastSnapshot ?? 0n));
+    return txid > 0n && (this.#snapshotFrom !== undefined || txid > (this.#lastSnapshot ?? 0n));
   }
 
   get isLevel0Pending(): boolean {
-    return this.#level0Deletable;
+    return this.#retention.isLevel0Pending;
   }
 
   /** Merges into `level` what is due, unless that was done since the last boundary already. */
   async compact({ level, intervalMs }: CompactionLevel, op: Op = {}): Promise<readonly LtxFileInfo[]> {
     return await this.#queue.run(async () => {
       if (!this.#pending.has(level)) return [];
-      if (await this.#doneSince(boundaryBefore(this.#clock.now(), intervalMs), level, op)) return [];
+      if (await this.#doneSince(boundaryBefore(this.#clock.now(), intervalMs), level, op)) {
+        this.logger.debug('no compaction', { level });
+        return [];
+      }
       return await this.#compactNow(level, op);
-    });
+    }, op.signal);
   }
 
   /**
@@ -119,44 +144,54 @@ export class StoredReplica {
   async #compactNow(level: number, op: Op): Promise<readonly LtxFileInfo[]> {
     this.#pending.delete(level);
     try {
-      const written = await this.#compactor.compact(level, op);
-      this.#writtenAtMs.set(level, this.#clock.now());
-      for (const file of written) {
-        this.logger.info('compaction complete', {
-          level,
-          'txid.min': formatTxid(file.minTxid),
-          'txid.max': formatTxid(file.maxTxid),
-          size: file.size,
-        });
-      }
-      if (written.length > 0) {
-        if (this.#options.levels.some((other) => other.level === level + 1)) this.#pending.add(level + 1);
-        if (level === 1) this.#level0Deletable = true;
-        if (this.#options.verifyCompaction) await this.#verify(level, op);
-      }
-      return written;
+      return await this.#compactOrHeal(level, op);
     } catch (error) {
       this.#pending.add(level);
       this.#tops.clear(); // what is on the backend is no longer certain
-      if (hasCode(error, 'REPLICA_GAP')) {
-        return await this.#heal(level, error, op);
-      }
       throw error;
     }
   }
 
   /** Behind a gap nothing can be restored until a snapshot stands there; with one, the level goes on behind it. */
-  async #heal(level: number, gap: LitestreamError, op: Op): Promise<readonly LtxFileInfo[]> {
-    this.#snapshotWanted = true;
-    this.logger.warn('replica has a gap, taking a snapshot', { level, error: gap.message });
-    await this.#snapshotNow(op);
-    return await this.#compactor.compact(level, op);
+  async #compactOrHeal(level: number, op: Op): Promise<readonly LtxFileInfo[]> {
+    let written: readonly LtxFileInfo[];
+    try {
+      written = await this.#compactor.compact(level, op);
+    } catch (error) {
+      if (!hasCode(error, 'REPLICA_GAP') && !hasCode(error, 'LTX_CORRUPT')) throw error;
+      this.#logHealing(level, error);
+      await this.#snapshotNow(op);
+      written = await this.#compactor.compact(level, op);
+    }
+    this.#writtenAtMs.set(level, this.#clock.now());
+    if (written.length === 0) this.logger.debug('no compaction', { level });
+    for (const file of written) {
+      this.#counts.compactions += 1;
+      const txid = { 'txid.min': formatTxid(file.minTxid), 'txid.max': formatTxid(file.maxTxid) };
+      this.logger.info('compaction complete', { level, ...txid, size: file.size });
+    }
+    if (written.length > 0) {
+      if (this.#options.levels.some((other) => other.level === level + 1)) this.#pending.add(level + 1);
+      if (level === 1) this.#retention.uploaded();
+      if (this.#options.verifyCompaction) await this.#verify(level, written, op);
+      this.onPending?.();
+    }
+    return written;
   }
 
-  async #verify(level: number, op: Op): Promise<void> {
-    const files = await Array.fromAsync(this.#replica.client.ltxFiles(level, op));
-    for (const fault of contiguityFaults(files)) {
-      const message = describeFault(fault);
+  #logHealing(level: number, error: LitestreamError): void {
+    const what = hasCode(error, 'REPLICA_GAP') ? 'has a gap' : 'has a damaged file';
+    this.logger.warn(`replica ${what}, taking a snapshot`, { level, error: error.message });
+  }
+
+  #wantSnapshot(from: TXID): void {
+    if ((this.#lastSnapshot ?? 0n) >= from) return;
+    this.#snapshotFrom = from;
+  }
+
+  async #verify(level: number, written: readonly LtxFileInfo[], op: Op): Promise<void> {
+    for (const { message } of await verifyLevel(this.#replica.client, level, written, op)) {
+      this.#counts.verifyErrors += 1;
       this.logger.warn('post-compaction verification failed', { level, error: message });
       this.#options.onVerifyError?.(message);
     }
@@ -168,18 +203,25 @@ export class StoredReplica {
       const newest = await this.#tops.get(SNAPSHOT_LEVEL, op);
       this.#lastSnapshot = newest?.maxTxid;
       const { txid } = this.#replica.position;
-      if (txid === 0n || (newest !== undefined && newest.maxTxid >= txid)) return undefined;
+      if (this.#snapshotFrom !== undefined && newest !== undefined && newest.maxTxid >= this.#snapshotFrom) {
+        this.#snapshotFrom = undefined;
+      }
+      if (txid === 0n) return undefined;
+      if (newest !== undefined && newest.maxTxid >= txid && this.#snapshotFrom === undefined) return undefined;
       const boundary = boundaryBefore(this.#clock.now(), this.#options.snapshotIntervalMs);
       const due =
-        newest === undefined || this.#snapshotWanted || !(await this.#doneSince(boundary, SNAPSHOT_LEVEL, op));
-      if (!due) return undefined;
-      return await this.#snapshotNow(op);
-    });
+        newest === undefined ||
+        this.#snapshotFrom !== undefined ||
+        !(await this.#doneSince(boundary, SNAPSHOT_LEVEL, op));
+      if (due) return await this.#snapshotNow(op);
+      this.logger.debug('no compaction', { level: SNAPSHOT_LEVEL });
+      return undefined;
+    }, op.signal);
   }
 
   /** Takes a snapshot now, even if nothing changed since the last one. */
   async snapshot(op: Op = {}): Promise<LtxFileInfo | undefined> {
-    return await this.#queue.run(() => this.#snapshotNow(op));
+    return await this.#queue.run(() => this.#snapshotNow(op), op.signal);
   }
 
   async #snapshotNow(op: Op): Promise<LtxFileInfo | undefined> {
@@ -188,60 +230,42 @@ export class StoredReplica {
     this.#tops.set(SNAPSHOT_LEVEL, file);
     this.#writtenAtMs.set(SNAPSHOT_LEVEL, this.#clock.now());
     this.#lastSnapshot = file.maxTxid;
-    this.#snapshotWanted = false;
+    this.#snapshotFrom = undefined;
+    this.#counts.snapshots += 1;
     this.logger.info('snapshot complete', { txid: formatTxid(file.maxTxid), size: file.size });
     return file;
   }
 
   /** Deletes snapshots past their retention, then what only they needed on the levels below. */
   async enforceSnapshotRetention(op: Op = {}): Promise<void> {
-    await this.#queue.run(async () => {
-      const before = new Date(this.#clock.now() - this.#options.snapshotRetentionMs);
-      const snapshots = await Array.fromAsync(this.#replica.client.ltxFiles(SNAPSHOT_LEVEL, op));
-      const { expired, floor } = expiredSnapshots(snapshots, before);
-      await this.#delete(SNAPSHOT_LEVEL, expired, op);
-      if (floor === undefined) return;
-      for (const { level } of this.#options.levels) {
-        const files = await Array.fromAsync(this.#replica.client.ltxFiles(level, op));
-        await this.#delete(level, expiredBelow(files, floor), op);
-      }
-    });
+    await this.#queue.run(() => this.#retention.enforceSnapshots(op), op.signal);
   }
 
-  /** Deletes level 0 files that level 1 holds and that are older than the retention. */
+  /** Deletes level 0 files that level 1 holds and that are older than the retention, and their local copies. */
   async enforceLevel0Retention(op: Op = {}): Promise<void> {
-    if (this.#options.level0RetentionMs <= 0 || !this.#level0Deletable) return;
-    await this.#queue.run(async () => {
-      const compactedTo = (await this.#tops.get(1, op))?.maxTxid;
-      if (compactedTo === undefined) return;
-      const before = new Date(this.#clock.now() - this.#options.level0RetentionMs);
-      const files = await Array.fromAsync(this.#replica.client.ltxFiles(0, op));
-      const expired = expiredLevel0(files, compactedTo, before);
-      await this.#delete(0, expired, op);
-      // Nothing more can expire until another file arrives, once all that is left is the newest one.
-      this.#level0Deletable = files.length - expired.length > 1;
-    });
+    if (!this.#retention.isLevel0Pending) return;
+    await this.#queue.run(() => this.#retention.enforceLevel0(this.#replica.position.txid, op), op.signal);
   }
 
-  async #delete(level: number, files: readonly LtxFileInfo[], op: Op): Promise<void> {
-    if (files.length === 0) return;
-    if (!this.#options.retentionEnabled) {
-      this.logger.debug('skipping remote deletion (retention disabled)', { level, count: files.length });
-      return;
-    }
-    await this.#replica.client.deleteLtxFiles(files, op);
-    this.logger.debug('ltx files deleted', { level, count: files.length });
-  }
-
-  /** Contiguity of every level, and the checksums of a sample of the files; each fault is logged with its file. */
-  async validate(op: Op = {}): Promise<ValidationReport> {
+  /**
+   * Contiguity of every level, and the checksums of a sample of the files; each fault is logged with its file. Where a
+   * fault stands in the way of restores and no snapshot makes up for it, one is taken.
+   */
+  async validate(options: ValidationOptions = {}): Promise<ValidationReport> {
+    const op: Op = { signal: options.signal };
     return await this.#queue.run(async () => {
-      const report = await validateReplica(this.#replica.client, op);
+      const report = await validateReplica(this.#replica.client, options);
       for (const { kind, level, file, message } of report.faults) {
+        this.#counts.validationErrors += 1;
         this.logger.warn('validation error detected', { level, type: kind, file, message });
       }
+      if (report.snapshotNeeded && this.#replica.position.txid > 0n) {
+        this.#tops.clear();
+        this.#options.levels.forEach(({ level }) => this.#pending.add(level));
+        await this.#snapshotNow(op);
+      }
       return report;
-    });
+    }, op.signal);
   }
 
   /** Resolves when whatever is under way has ended. */

@@ -1,12 +1,14 @@
 /**
- * Looks a replica over: is each level one unbroken chain, does it stand on a base, and are the files what they claim to
- * be? Reads only. After upstream's `ValidateLevel`, which checks contiguity alone.
+ * Looks a replica over: is each level one unbroken chain, can its newest state be restored, and are the files what they
+ * claim to be? Reads only. After upstream's `ValidateLevel`, which checks contiguity alone.
  */
-import { formatLtxFilename, isLtxError, verifyLtx } from '@litestream/ltx';
+import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import { hasCode } from '../error.ts';
-import { contiguityFaults, describeFault } from './contiguity.ts';
+import { extendChain } from '../restore/chain.ts';
+import { contiguityFaults, describeFault, fileName } from './contiguity.ts';
 import { SNAPSHOT_LEVEL } from './levels.ts';
 
 export interface ValidationFault {
@@ -19,64 +21,140 @@ export interface ValidationFault {
 
 export interface ValidationReport {
   readonly faults: readonly ValidationFault[];
+  /** A fault keeps some later state from being restored, until a new snapshot is taken. */
+  readonly snapshotNeeded: boolean;
   readonly filesListed: number;
   /** Files read whole and checked against their own checksum. */
   readonly filesVerified: number;
 }
 
 export interface ValidationOptions extends Op {
-  /** Levels below the snapshots, default 0 … 8. */
-  readonly levels?: readonly number[] | undefined;
   /** Files to read whole, per replica, drawn at random; `all` reads every one. Default 2. */
   readonly sample?: number | 'all' | undefined;
   /** Draws the sample: a number in [0, 1). */
   readonly random?: (() => number) | undefined;
 }
 
-const EVERY_LEVEL = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+interface Listing {
+  readonly levels: readonly (readonly LtxFileInfo[])[];
+  readonly snapshots: readonly LtxFileInfo[];
+  readonly all: readonly LtxFileInfo[];
+}
 
+/**
+ * The full check of a replica is `sample: 'all'`. Needs no database, and may run beside a live `litestream`: a fault of
+ * the listings is looked for twice before it is reported, since compaction and retention between two listings look the
+ * same.
+ */
 export async function validateReplica(
   client: ReplicaClient,
   options: ValidationOptions = {},
 ): Promise<ValidationReport> {
   const op: Op = { signal: options.signal };
-  const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
-  const faults: ValidationFault[] = [];
-  const listed: LtxFileInfo[] = [...snapshots];
-  for (const level of options.levels ?? EVERY_LEVEL) {
-    const files = await Array.fromAsync(client.ltxFiles(level, op));
-    listed.push(...files);
-    faults.push(...chainFaults(files, snapshots));
+  let listing = await list(client, op);
+  let faults = listingFaults(listing);
+  if (faults.length > 0) {
+    listing = await list(client, op);
+    faults = listingFaults(listing);
   }
-  if (listed.length > 0 && !listed.some((file) => file.minTxid === 1n)) {
-    faults.push({
-      kind: 'no-base',
-      level: SNAPSHOT_LEVEL,
-      file: undefined,
-      message: 'no file of the replica begins at the first transaction, so nothing can be restored from it',
-    });
-  }
-  const chosen = options.sample === 'all' ? listed : draw(listed, options.sample ?? 2, options.random ?? Math.random);
+  const { all } = listing;
+  const chosen = options.sample === 'all' ? all : draw(all, options.sample ?? 2, options.random ?? Math.random);
+  const corrupt: { readonly fault: ValidationFault; readonly file: LtxFileInfo }[] = [];
   let filesVerified = 0;
   for (const file of chosen) {
     const fault = await fileFault(client, file, op);
     if (fault === 'gone') continue;
     filesVerified += 1;
-    if (fault !== undefined) faults.push(fault);
+    if (fault !== undefined) corrupt.push({ fault, file });
   }
-  return { faults, filesListed: listed.length, filesVerified };
+  const sound = listing.snapshots.filter((snapshot) => !corrupt.some(({ file }) => file === snapshot));
+  const base = lastTxid(sound);
+  return {
+    faults: [...faults, ...corrupt.map(({ fault }) => fault)],
+    snapshotNeeded:
+      faults.some(({ kind }) => kind === 'gap' || kind === 'no-base') ||
+      corrupt.some(({ file }) => file.maxTxid > base),
+    filesListed: all.length,
+    filesVerified,
+  };
 }
 
-/** Breaks of one level, but for gaps that a snapshot covers: those were healed, and restores go around them. */
+/** After a compaction: is the level one unbroken chain, and do the files just written read back as they should? */
+export async function verifyLevel(
+  client: ReplicaClient,
+  level: number,
+  written: readonly LtxFileInfo[],
+  op: Op,
+): Promise<readonly ValidationFault[]> {
+  const files = await Array.fromAsync(client.ltxFiles(level, op));
+  const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
+  const faults = [...chainFaults(files, snapshots)];
+  for (const file of written) {
+    const fault = await fileFault(client, file, op);
+    if (fault === 'gone') faults.push(corruptFault(file, 'it is not there'));
+    else if (fault !== undefined) faults.push(fault);
+  }
+  return faults;
+}
+
+/** Lowest level first, snapshots last: files only ever move upwards, so none is missed on its way. */
+async function list(client: ReplicaClient, op: Op): Promise<Listing> {
+  const levels: LtxFileInfo[][] = [];
+  for (let level = 0; level < SNAPSHOT_LEVEL; level += 1) {
+    levels.push(await Array.fromAsync(client.ltxFiles(level, op)));
+  }
+  const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
+  return { levels, snapshots, all: [...levels.flat(), ...snapshots] };
+}
+
+function listingFaults({ levels, snapshots, all }: Listing): readonly ValidationFault[] {
+  const faults = levels.flatMap((files) => chainFaults(files, snapshots));
+  if (all.length === 0) return faults;
+  if (!all.some((file) => file.minTxid === 1n)) {
+    return [
+      ...faults,
+      {
+        kind: 'no-base',
+        level: SNAPSHOT_LEVEL,
+        file: undefined,
+        message: 'no file of the replica begins at the first transaction, so nothing can be restored from it',
+      },
+    ];
+  }
+  return [...faults, ...reachFaults(levels.flat(), snapshots, faults)];
+}
+
+/** Breaks of one level, but for those that a snapshot covers: they were healed, and restores go around them. */
 function chainFaults(files: readonly LtxFileInfo[], snapshots: readonly LtxFileInfo[]): readonly ValidationFault[] {
+  const base = lastTxid(snapshots);
   return contiguityFaults(files)
-    .filter(({ kind, next }) => kind !== 'gap' || !snapshots.some(({ maxTxid }) => maxTxid >= next.minTxid - 1n))
+    .filter(({ kind, next }) => kind === 'order' || (kind === 'gap' ? next.minTxid - 1n : next.maxTxid) > base)
     .map((fault) => ({
       kind: fault.kind,
       level: fault.next.level,
-      file: nameOf(fault.next),
+      file: fileName(fault.next),
       message: describeFault(fault),
     }));
+}
+
+/** Every level may be whole, and yet one may end before the level below it begins. */
+function reachFaults(
+  files: readonly LtxFileInfo[],
+  snapshots: readonly LtxFileInfo[],
+  known: readonly ValidationFault[],
+): readonly ValidationFault[] {
+  const base = lastTxid(snapshots);
+  const reached = extendChain(files, base, {}).at(-1)?.maxTxid ?? base;
+  const [beyond] = files
+    .filter((file) => file.minTxid > reached + 1n)
+    .sort((a, b) => (a.minTxid < b.minTxid ? -1 : a.minTxid > b.minTxid ? 1 : b.level - a.level));
+  if (beyond === undefined || known.some(({ file }) => file === fileName(beyond))) return [];
+  const message = `gap between ${formatTxid(reached)}, up to which the replica is whole, and ${fileName(beyond)}`;
+  return [{ kind: 'gap', level: beyond.level, file: fileName(beyond), message }];
+}
+
+function lastTxid(files: readonly LtxFileInfo[]): TXID {
+  return files.reduce((max, file) => (file.maxTxid > max ? file.maxTxid : max), 0n);
 }
 
 /** Retention may delete a file between its listing and its reading: that is no fault of the replica. */
@@ -85,23 +163,21 @@ async function fileFault(
   file: LtxFileInfo,
   op: Op,
 ): Promise<ValidationFault | 'gone' | undefined> {
-  const name = nameOf(file);
   try {
-    const { header, size } = await verifyLtx(resumableSource(client, file, op), { file: name });
+    const source = resumableSource(client, file, op);
+    const { header, size } = await verifyLtx(source, { file: fileName(file) });
     const claims = header.minTxid === file.minTxid && header.maxTxid === file.maxTxid && size === file.size;
     if (claims) return undefined;
-    const message = `level ${file.level} file ${name} holds other transactions or another size than its name and listing say`;
-    return { kind: 'corrupt', level: file.level, file: name, message };
+    return corruptFault(file, 'it holds other transactions or another size than its name and listing say');
   } catch (error) {
-    if (hasCode(error, 'NOT_FOUND')) return 'gone';
+    if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED')) return 'gone';
     if (!isLtxError(error)) throw error;
-    return {
-      kind: 'corrupt',
-      level: file.level,
-      file: name,
-      message: `level ${file.level} file ${name}: ${error.message}`,
-    };
+    return { kind: 'corrupt', level: file.level, file: fileName(file), message: error.message };
   }
+}
+
+function corruptFault(file: LtxFileInfo, what: string): ValidationFault {
+  return { kind: 'corrupt', level: file.level, file: fileName(file), message: `${fileName(file)}: ${what}` };
 }
 
 /** `count` different items, each as likely as any other. */
@@ -112,8 +188,4 @@ function draw<T>(items: readonly T[], count: number, random: () => number): read
     drawn.push(...pool.splice(Math.floor(random() * pool.length), 1));
   }
   return drawn;
-}
-
-function nameOf(file: LtxFileInfo): string {
-  return formatLtxFilename(file.minTxid, file.maxTxid);
 }

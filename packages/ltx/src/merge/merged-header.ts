@@ -46,20 +46,19 @@ export function mergedHeader(
     salt1: 0,
     salt2: 0,
     nodeId: last.nodeId,
-    ...(extension === undefined ? {} : { extension }),
+    extension,
     ...override,
   };
 }
 
-/** The extension spans from before the first file to after the last; files of others leave it out. */
-function mergedExtension(headers: readonly LtxHeader[], first: LtxHeader, last: LtxHeader): LtxExtension | undefined {
-  if (headers.every((header) => header.extension === undefined)) return undefined;
-  const times = headers.map((header) => header.extension?.createdAtMs ?? header.timestampMs);
+/** Spans from before the first file to after the last; of a file of others, its own time is the earliest known. */
+function mergedExtension(headers: readonly LtxHeader[], first: LtxHeader, last: LtxHeader): LtxExtension {
+  const earliestMs = headers.reduce(
+    (min, header) => Math.min(min, header.extension?.createdAtMs ?? header.timestampMs),
+    Number.POSITIVE_INFINITY,
+  );
   return {
-    createdAtMs: Math.max(
-      0,
-      times.reduce((a, b) => Math.min(a, b)),
-    ),
+    createdAtMs: Math.max(0, earliestMs),
     databaseChecksum: last.extension?.databaseChecksum ?? 0n,
     previousChecksumHigh: first.extension?.previousChecksumHigh ?? 0,
   };

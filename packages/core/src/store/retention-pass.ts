@@ -1,0 +1,126 @@
+/** Deletes what one replica no longer needs, in batches. What may go is decided in `retention.ts`. */
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import type { Clock } from '../clock.ts';
+import type { Logger } from '../logger.ts';
+import type { LocalFiles } from './compactor.ts';
+import type { LevelTops } from './level-tops.ts';
+import { SNAPSHOT_LEVEL } from './levels.ts';
+import type { CompactionLevel } from './levels.ts';
+import { expiredBelow, expiredLevel0, expiredSnapshots } from './retention.ts';
+
+export interface RetentionOptions {
+  readonly client: ReplicaClient;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tops: LevelTops;
+  readonly local?: LocalFiles | undefined;
+  readonly levels: readonly CompactionLevel[];
+  readonly snapshotRetentionMs: number;
+  readonly level0RetentionMs: number;
+  /** False: nothing is deleted on the backend, whose own lifecycle rules do that; local files still are. */
+  readonly retentionEnabled: boolean;
+}
+
+export class Retention {
+  readonly #options: RetentionOptions;
+  #level0Pending = true;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+  }
+
+  /** Something may come to be deleted at level 0: a file was uploaded, or compacted. */
+  uploaded(): void {
+    this.#level0Pending = true;
+  }
+
+  get isLevel0Pending(): boolean {
+    return this.#level0Pending;
+  }
+
+  /** Snapshots by age, then the levels below by what the kept snapshots need. */
+  async enforceSnapshots(op: Op): Promise<void> {
+    const { client, clock, logger, snapshotRetentionMs } = this.#options;
+    const before = new Date(clock.now() - snapshotRetentionMs);
+    logger.debug('enforcing snapshot retention', { timestamp: before });
+    const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
+    const { expired, floor } = expiredSnapshots(snapshots, before);
+    await this.#delete(SNAPSHOT_LEVEL, expired, op);
+    if (floor === undefined) return;
+    for (const level of this.#levelsBelow()) {
+      logger.debug('enforcing retention', { level, txid: formatTxid(floor) });
+      const files = await Array.fromAsync(client.ltxFiles(level, op));
+      await this.#delete(level, expiredBelow(files, floor), op);
+    }
+  }
+
+  /** Level 0 has a retention of its own; what that passes over (no level 1, or a break) ends here. */
+  #levelsBelow(): readonly number[] {
+    const { levels, level0RetentionMs } = this.#options;
+    return [...(level0RetentionMs > 0 ? [0] : []), ...levels.map(({ level }) => level)];
+  }
+
+  /** @param position Last TXID that is wholly on the backend. */
+  async enforceLevel0(position: TXID, op: Op): Promise<void> {
+    const { clock, level0RetentionMs, levels, tops, retentionEnabled } = this.#options;
+    const compactedTo = levels.length === 0 ? position : ((await tops.get(1, op))?.maxTxid ?? 0n);
+    const before = new Date(clock.now() - level0RetentionMs);
+    const remoteLeft =
+      level0RetentionMs > 0 && retentionEnabled && levels.length > 0 && compactedTo > 0n
+        ? await this.#enforceRemoteLevel0(before, op)
+        : 0;
+    const localLeft = this.#releaseLocal({ txid: compactedTo < position ? compactedTo : position, before });
+    // Nothing more can expire until another file arrives, once all that is left is the newest one.
+    this.#level0Pending = remoteLeft > 1 || localLeft > 1;
+  }
+
+  /** Returns how many files are left. */
+  async #enforceRemoteLevel0(before: Date, op: Op): Promise<number> {
+    const { client, logger, tops } = this.#options;
+    const files = await Array.fromAsync(client.ltxFiles(0, op));
+    const [oldest, second] = files;
+    if (oldest === undefined || second === undefined || oldest.timestamp > before) return files.length;
+    // Listed, not remembered: what is to take the place of the deleted files must be there.
+    const level1 = await Array.fromAsync(client.ltxFiles(1, op));
+    const snapshot = (await tops.get(SNAPSHOT_LEVEL, op))?.maxTxid ?? 0n;
+    const { expired, notCompacted, tooRecent } = expiredLevel0(files, { level1, snapshot }, before);
+    const maxL1Txid = formatTxid(level1.at(-1)?.maxTxid ?? 0n);
+    logger.debug('l0 retention scan complete', {
+      total_l0_files: files.length,
+      eligible_for_deletion: expired.length,
+      not_compacted_yet: notCompacted,
+      too_recent: tooRecent,
+      max_l1_txid: maxL1Txid,
+    });
+    await this.#delete(0, expired, op);
+    if (expired.length > 0) {
+      logger.info('l0 retention enforced', { deleted_count: expired.length, max_l1_txid: maxL1Txid });
+    }
+    return files.length - expired.length;
+  }
+
+  /** Returns how many files are left. */
+  #releaseLocal(upTo: { readonly txid: TXID; readonly before: Date }): number {
+    const { local, logger, retentionEnabled } = this.#options;
+    const released = local?.release?.(upTo);
+    if (released === undefined) return 0;
+    const { deleted, left } = released;
+    if (deleted === 0) return left;
+    if (!retentionEnabled) logger.debug('skipping remote deletion (retention disabled)', { level: 0, count: deleted });
+    logger.debug('local ltx files deleted', { count: deleted });
+    return left;
+  }
+
+  async #delete(level: number, files: readonly LtxFileInfo[], op: Op): Promise<void> {
+    const { client, logger, retentionEnabled } = this.#options;
+    if (files.length === 0) return;
+    if (!retentionEnabled) {
+      logger.debug('skipping remote deletion (retention disabled)', { level, count: files.length });
+      return;
+    }
+    await client.deleteLtxFiles(files, op);
+    logger.debug('ltx files deleted', { level, count: files.length });
+  }
+}
