@@ -65,7 +65,13 @@ export const command: Command = defineCommand({
     const logger = configuredLogger(config.logging, terminal);
     for (const warning of warnings) logger.warn(warning);
     const { replicate } = await import('../replicate/replicate.ts');
-    return replicate({ config: override(config, parsed), logger, terminal, once: onceOf(parsed, config) });
+    return replicate({
+      config: override(config, parsed),
+      logger,
+      terminal,
+      once: onceOf(parsed, config),
+      reread: undefined,
+    });
   },
 });
 

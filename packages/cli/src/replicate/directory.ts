@@ -1,22 +1,18 @@
 /** Databases of a `dir:` entry: found by pattern, each with its own place below the replica's path. */
-import type { Dirent } from 'node:fs';
-import { closeSync, openSync, readSync, readdirSync } from 'node:fs';
 import { basename, dirname, join, posix, relative, sep } from 'node:path';
 import { LitestreamError } from '@litestream/core';
 import type { DatabaseConfig, DirectoryConfig, ReplicaConfig } from '../config/types.ts';
-import { compileGlob } from '../text/glob.ts';
+import { findDatabases } from './scan.ts';
 
 export type SingleDatabase = DatabaseConfig & { readonly path: string };
+export type WatchedDirectory = DatabaseConfig & { readonly directory: DirectoryConfig };
 
-const META_SUFFIX = '-litestream';
-const MAGIC = Buffer.from('SQLite format 3\0');
-
-/** A single database as it is, or those that a folder holds now. Call this before any of them is open here. */
+/** A single database as it is, or those that a folder holds now. */
 export function databasesOf(database: DatabaseConfig): SingleDatabase[] {
   const { path, directory } = database;
   if (path !== undefined) return [{ ...database, path }];
   if (directory === undefined) return [];
-  const found = findDatabases(directory).map((each) => entryOf(database, directory, each));
+  const found = findDatabases(directory).map((each) => entryOf({ ...database, directory }, each));
   if (found.length === 0 && !directory.watch) {
     throw new LitestreamError(
       `no SQLite databases found in directory ${directory.path} with pattern ${directory.pattern}`,
@@ -26,62 +22,23 @@ export function databasesOf(database: DatabaseConfig): SingleDatabase[] {
   return found;
 }
 
-function findDatabases(directory: DirectoryConfig): string[] {
-  const matches = compileGlob(directory.pattern);
-  const found: string[] = [];
-  const visit = (folder: string): void => {
-    for (const entry of listFolder(folder, directory)) {
-      const path = join(folder, entry.name);
-      if (entry.isDirectory()) {
-        if (directory.recursive && !entry.name.endsWith(META_SUFFIX)) visit(path);
-      } else if (matches(entry.name) && !isSidecar(entry.name) && isSqliteDatabase(path)) {
-        found.push(path);
-      }
-    }
-  };
-  visit(directory.path);
-  return found.sort();
+/** All databases of a config. One that a folder holds and that is named by itself too is the one that is named. */
+export function allDatabasesOf(databases: readonly DatabaseConfig[]): SingleDatabase[] {
+  const named = new Set(databases.flatMap(({ path }) => path ?? []));
+  const seen = new Set<string>();
+  return databases.flatMap((database) =>
+    databasesOf(database).filter(({ path }) => {
+      if (database.directory === undefined) return true;
+      if (named.has(path) || seen.has(path)) return false;
+      seen.add(path);
+      return true;
+    }),
+  );
 }
 
-function listFolder(folder: string, directory: DirectoryConfig): Dirent[] {
-  try {
-    return readdirSync(folder, { withFileTypes: true });
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code;
-    // A folder below may vanish while it is scanned; the one in the config has to be there.
-    if (code === 'ENOENT' && folder !== directory.path) return [];
-    throw new LitestreamError(`failed to scan directory ${folder}`, {
-      code: code === 'EACCES' ? 'PERMISSION_DENIED' : 'CONFIG_INVALID',
-      hint: 'Check the path and its permissions.',
-      cause,
-    });
-  }
-}
-
-/** SQLite's own companions of a database never are databases, whatever the pattern says. */
-function isSidecar(name: string): boolean {
-  return /-(wal|shm|journal)$/.test(name);
-}
-
-/** Reads the first bytes. Never call this on a database that is open in this process: closing drops its locks. */
-export function isSqliteDatabase(path: string): boolean {
-  let descriptor: number;
-  try {
-    descriptor = openSync(path, 'r');
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'EACCES' || code === 'ENXIO') return false;
-    throw error;
-  }
-  try {
-    const head = Buffer.alloc(MAGIC.length);
-    return readSync(descriptor, head, 0, head.length, 0) === head.length && head.equals(MAGIC);
-  } finally {
-    closeSync(descriptor);
-  }
-}
-
-function entryOf(database: DatabaseConfig, directory: DirectoryConfig, path: string): SingleDatabase {
+/** The config of one database that was found in a folder. */
+export function entryOf(database: WatchedDirectory, path: string): SingleDatabase {
+  const { directory } = database;
   const below = relative(directory.path, path);
   return {
     ...database,
@@ -94,9 +51,9 @@ function entryOf(database: DatabaseConfig, directory: DirectoryConfig, path: str
 
 /** `meta-dir/<relative path>-litestream`, or `meta-path/<relative folder>/.<name>-litestream`, as upstream names them. */
 function metaPathOf(database: DatabaseConfig, directory: DirectoryConfig, below: string): string | undefined {
-  if (directory.metaDir !== undefined) return join(directory.metaDir, below + META_SUFFIX);
+  if (directory.metaDir !== undefined) return join(directory.metaDir, `${below}-litestream`);
   if (database.metaPath === undefined) return undefined;
-  return join(database.metaPath, dirname(below), `.${basename(below)}${META_SUFFIX}`);
+  return join(database.metaPath, dirname(below), `.${basename(below)}-litestream`);
 }
 
 /** The replica of one database of a folder: its path, or its URL's, with the relative path at the end. */

@@ -1,4 +1,4 @@
-/** SIGINT and SIGTERM, one after the other. */
+/** SIGINT and SIGTERM, one after the other, and SIGHUP, as they arrive from when this is made until it is disposed. */
 
 const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated' } as const;
 export type StopSignal = keyof typeof NAMES;
@@ -8,17 +8,25 @@ export function signalText(signal: StopSignal): string {
   return NAMES[signal];
 }
 
-/** Signals as they arrive, from when this is made until it is disposed. */
-export class StopSignals implements Disposable {
+export class Signals implements Disposable {
   readonly #pending: StopSignal[] = [];
+  readonly #first = new AbortController();
   #waiting: ((signal: StopSignal) => void) | undefined;
+  #hangups = 0;
+  #onHangup: (() => void) | undefined;
 
   constructor() {
     process.on('SIGINT', this.#receive);
     process.on('SIGTERM', this.#receive);
+    process.on('SIGHUP', this.#hangUp);
   }
 
-  /** The next signal. Only the newest call is answered. */
+  /** Aborted by the first signal to stop. */
+  get stopping(): AbortSignal {
+    return this.#first.signal;
+  }
+
+  /** The next signal to stop. Only the newest call is answered. */
   next(): Promise<StopSignal> {
     const signal = this.#pending.shift();
     if (signal !== undefined) return Promise.resolve(signal);
@@ -27,16 +35,29 @@ export class StopSignals implements Disposable {
     });
   }
 
+  /** Calls this for every SIGHUP; at once if some came before. */
+  onHangup(listener: () => void): void {
+    this.#onHangup = listener;
+    if (this.#hangups > 0) listener();
+  }
+
   [Symbol.dispose](): void {
     process.off('SIGINT', this.#receive);
     process.off('SIGTERM', this.#receive);
+    process.off('SIGHUP', this.#hangUp);
   }
 
   readonly #receive = (signal: NodeJS.Signals): void => {
     if (signal !== 'SIGINT' && signal !== 'SIGTERM') return;
+    this.#first.abort(new Error(`stopped by ${signal}`));
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting === undefined) this.#pending.push(signal);
     else waiting(signal);
+  };
+
+  readonly #hangUp = (): void => {
+    this.#hangups += 1;
+    this.#onHangup?.();
   };
 }

@@ -7,20 +7,24 @@ export function levelsOf(config: Config): CompactionLevel[] {
   return config.levels.map(({ intervalMs }, index) => ({ level: index + 1, intervalMs }));
 }
 
-/** The one store of the process. */
+/** A store with the intervals of the config. */
 export function openStore(config: Config, logger: Logger): Store {
   return new Store({
     levels: levelsOf(config),
     snapshotIntervalMs: config.snapshot.intervalMs,
     level0CheckIntervalMs: config.l0RetentionCheckIntervalMs,
     validationIntervalMs: config.validationIntervalMs,
-    retentionEnabled: config.retentionEnabled,
     logger: logger.child({ system: 'store' }),
   });
 }
 
 /** What upstream says when its monitors start. */
-export function announceStore(config: Config, logger: Logger): void {
+export function announceStores(config: Config, logger: Logger): void {
+  if (!config.retentionEnabled) {
+    logger.warn('retention disabled; cloud provider lifecycle policies must handle retention', {
+      hint: 'a database that nobody writes to gets no new snapshots: it loses its backup if the lifecycle rules of the cloud delete the last one',
+    });
+  }
   const store = logger.child({ system: 'store' });
   const levels = [...levelsOf(config), { level: SNAPSHOT_LEVEL, intervalMs: config.snapshot.intervalMs }];
   for (const { level, intervalMs } of levels) {

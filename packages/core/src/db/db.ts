@@ -3,12 +3,15 @@ import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
+import { ActivityLog } from './activity.ts';
+import type { DbActivity } from './activity.ts';
 import type { CheckpointMode } from './connections.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { Mutex } from './mutex.ts';
 import { closeSession, openSession, sessionIsCurrent } from './open-session.ts';
+import { isAtPath } from './descriptor.ts';
 import { diskFullOr } from './disk-full.ts';
 import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
@@ -29,7 +32,11 @@ export interface DbStatus {
   /** Bytes of the log in use, as of the last sync. */
   readonly walSize: number;
   readonly lastSyncAt: Date | undefined;
+  /** When everything committed was last known to be in the local files: synced, or looked at and found unchanged. */
+  readonly lastLookAt: Date | undefined;
   readonly lastError: unknown;
+  /** Undefined before the first sync. */
+  readonly activity: DbActivity | undefined;
 }
 
 /**
@@ -46,6 +53,7 @@ export class DB implements AsyncDisposable {
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
   readonly #marker: ChangeMarker;
+  readonly #activity: ActivityLog;
   readonly #follow: FollowLoop;
   readonly #levels = new Map<number, LocalLtx>();
   #history: History | undefined;
@@ -53,6 +61,7 @@ export class DB implements AsyncDisposable {
   #opened = false;
   #position: Position = { txid: 0n };
   #lastSyncAt: Date | undefined;
+  #lastLookAt: Date | undefined;
   #lastError: unknown;
 
   constructor(path: string, options: DbOptions = {}) {
@@ -61,6 +70,7 @@ export class DB implements AsyncDisposable {
     this.#options = resolveDbOptions(options);
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#marker = new ChangeMarker(path);
+    this.#activity = new ActivityLog(() => this.#options.clock.now());
     this.#follow = new FollowLoop({
       path,
       options: this.#options,
@@ -69,8 +79,7 @@ export class DB implements AsyncDisposable {
         const before = this.#position.txid;
         return (await this.sync()).txid !== before;
       },
-      mayHaveWork: () =>
-        this.#marker.mayHaveChanged() || (this.#session !== undefined && checkpointIsDue(this.#session, this.#options)),
+      mayHaveWork: () => this.#mayHaveWork(),
     });
   }
 
@@ -180,7 +189,9 @@ export class DB implements AsyncDisposable {
       pageSize: this.pageSize,
       walSize: this.#session?.last?.endOffset ?? 0,
       lastSyncAt: this.#lastSyncAt,
+      lastLookAt: this.#lastLookAt,
       lastError: this.#lastError,
+      activity: this.#activity.last,
     };
   }
 
@@ -210,6 +221,13 @@ export class DB implements AsyncDisposable {
     });
   }
 
+  /** Cheap; asked at every sweep. */
+  #mayHaveWork(): boolean {
+    if (this.#marker.mayHaveChanged()) return true;
+    if (this.#lastError === undefined) this.#lastLookAt = new Date(this.#options.clock.now());
+    return this.#session !== undefined && checkpointIsDue(this.#session, this.#options);
+  }
+
   /** The open database file; undefined while there is none. Inside the mutex. */
   async #openSession(options: Op): Promise<Session | undefined> {
     const current = this.#session;
@@ -236,18 +254,31 @@ export class DB implements AsyncDisposable {
   async #syncOnce(options: Op): Promise<SyncOutcome> {
     try {
       this.#requireOpen('sync');
+      this.#activity.begin('sync');
       this.#marker.mark();
       const session = await this.#openSession(options);
       if (session === undefined) {
         this.#logger.debug('sync: no database found');
+        this.#activity.end();
         return { kind: 'nothing' };
       }
+      this.#activity.enter('verify_and_sync');
       const outcome = await this.#syncSession(session, options);
+      this.#activity.enter('checkpoint_if_needed');
       await checkpointIfDue(this.#checkpointContext(session, options), outcome);
+      this.#activity.enter('update_metrics');
+      this.#activity.end();
       this.#lastError = undefined;
       return outcome;
     } catch (caught) {
+      if (this.#session !== undefined && !isAtPath(this.#session.descriptor, this.path)) {
+        // Deleted under our hands: the next look sees that it is gone.
+        this.#logger.debug('sync: database was removed', { error: caught });
+        this.#activity.end();
+        return { kind: 'nothing' };
+      }
       const error = diskFullOr(caught, this.metaPath);
+      this.#activity.end(error);
       this.#lastError = error;
       throw error;
     }
@@ -263,6 +294,7 @@ export class DB implements AsyncDisposable {
     }
     if (outcome.kind === 'written') this.#publish(outcome.txid);
     this.#lastSyncAt = new Date(this.#options.clock.now());
+    this.#lastLookAt = this.#lastSyncAt;
     return outcome;
   }
 

@@ -26,13 +26,23 @@ export function keepDescriptor(path: string, flags: 'r' | 'r+' = 'r'): DatabaseD
   if (stat === undefined) return undefined;
   const known = registry.get(`${stat.dev}:${stat.ino}`);
   if (known !== undefined) return known;
-  const fd = openSync(path, flags);
+  const fd = openExisting(path, flags);
+  if (fd === undefined) return undefined;
   const { dev, ino } = fstatSync(fd, { bigint: true });
   const key = `${dev}:${ino}`;
   const descriptor = { fd, device: dev, inode: ino };
   // Replaced between the two calls by a file that is known: this descriptor must stay open all the same.
   if (!registry.has(key)) registry.set(key, descriptor);
   return registry.get(key) ?? descriptor;
+}
+
+function openExisting(path: string, flags: 'r' | 'r+'): number | undefined {
+  try {
+    return openSync(path, flags);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Is this file still the one at the path? */

@@ -24,9 +24,20 @@ export interface OpenSessionContext {
 
 /** Opens the database file at the path and finds the place to go on from; undefined if there is no file. */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
-  const { path, metaPath, options, logger, signal } = context;
-  const descriptor = openDatabaseFile(path);
+  const descriptor = openDatabaseFile(context.path);
   if (descriptor === undefined) return undefined;
+  try {
+    return await openFile(descriptor, context);
+  } catch (error) {
+    // Deleted meanwhile: there is no database, and that is no failure.
+    if (isAtPath(descriptor, context.path)) throw error;
+    releaseDeleted(descriptor);
+    return undefined;
+  }
+}
+
+async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionContext): Promise<Session> {
+  const { path, metaPath, options, logger, signal } = context;
   warnOfOldSqlite(options.driver.version, logger);
   const ownership = ownershipOf(descriptor, path);
   const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };

@@ -1,4 +1,5 @@
 import type * as NodeSqlite from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
 let loaded: typeof NodeSqlite | undefined;
@@ -20,7 +21,7 @@ class NodeSqliteConnection implements SqliteConnection {
   readonly #db: NodeSqlite.DatabaseSync;
 
   constructor(path: string, readOnly: boolean) {
-    this.#db = new (loadNodeSqlite().DatabaseSync)(path, { readOnly, timeout: 0 });
+    this.#db = new (loadNodeSqlite().DatabaseSync)(readOnly ? path : existing(path), { readOnly, timeout: 0 });
   }
 
   exec(sql: string): void {
@@ -38,6 +39,13 @@ class NodeSqliteConnection implements SqliteConnection {
   close(): void {
     this.#db.close();
   }
+}
+
+/** A database that was deleted a moment ago must not come back, empty, because it was opened for writing. */
+function existing(path: string): URL {
+  const url = pathToFileURL(path);
+  url.searchParams.set('mode', 'rw');
+  return url;
 }
 
 /** The SQLite that Node brings. The default. */

@@ -51,14 +51,21 @@ interface Task {
   readonly under: Set<StoredReplica>;
 }
 
+/** What a replica gets while the store takes care of it. */
+interface Care {
+  /** One thing at a time is done to it; who waits for that takes no slot. */
+  readonly turns: Mutex;
+  /** Ends the work on it when it is let go. */
+  readonly abort: AbortController;
+}
+
 interface Job {
   readonly task: Task;
   readonly schedule: Schedule;
 }
 
 export class Store {
-  /** One thing at a time is done to each; who waits for that takes no slot. */
-  readonly #replicas = new Map<StoredReplica, Mutex>();
+  readonly #replicas = new Map<StoredReplica, Care>();
   readonly #jobs: readonly Job[];
   readonly #snapshots: Job;
   readonly #snapshotFailedAtMs = new WeakMap<StoredReplica, number>();
@@ -67,7 +74,7 @@ export class Store {
   readonly #slots: Semaphore;
   readonly #longSlots: Semaphore;
   readonly #onError: (error: unknown) => void;
-  readonly #stopped = new AbortController();
+  #stopped = false;
   readonly #underWay = new Set<Promise<void>>();
 
   constructor(options: StoreOptions = {}) {
@@ -96,14 +103,15 @@ export class Store {
 
   /** Takes a replica into its care. What it lacks is looked up once, at once. */
   add(replica: StoredReplica): void {
-    this.#replicas.set(replica, new Mutex());
+    this.#replicas.set(replica, { turns: new Mutex(), abort: new AbortController() });
     replica.onPending = () => this.#wake(replica);
     this.#wake(replica);
     for (const { task } of this.#jobs) if (task.atOnce) this.#begin(task, replica);
   }
 
-  /** Lets a replica go, after work on it that is under way has ended. */
+  /** Lets a replica go; work on it that is under way is aborted and waited for. */
   async remove(replica: StoredReplica): Promise<void> {
+    this.#replicas.get(replica)?.abort.abort(new Error('the replica was let go'));
     this.#replicas.delete(replica);
     replica.onPending = undefined;
     await replica.idle();
@@ -111,7 +119,8 @@ export class Store {
 
   /** Stops all schedules; work under way is aborted and waited for. */
   async close(): Promise<void> {
-    this.#stopped.abort(new Error('the store was closed'));
+    this.#stopped = true;
+    for (const { abort } of this.#replicas.values()) abort.abort(new Error('the store was closed'));
     await Promise.all(this.#jobs.map(({ schedule }) => schedule.stop()));
     await Promise.all(this.#underWay);
     this.#replicas.clear();
@@ -146,7 +155,7 @@ export class Store {
 
   /** Starts the task on one replica, unless it is there already. One that takes long keeps no other replica waiting. */
   #begin(task: Task, replica: StoredReplica): void {
-    if (this.#stopped.signal.aborted || task.under.has(replica) || !task.isPending(replica)) return;
+    if (this.#stopped || task.under.has(replica) || !task.isPending(replica)) return;
     task.under.add(replica);
     const run = this.#run(task, replica).finally(() => {
       task.under.delete(replica);
@@ -157,9 +166,10 @@ export class Store {
 
   /** One replica's failure is logged, counted and kept from the others. */
   async #run(task: Task, replica: StoredReplica): Promise<void> {
-    const { signal } = this.#stopped;
-    const turns = this.#replicas.get(replica);
-    if (turns === undefined) return;
+    const care = this.#replicas.get(replica);
+    if (care === undefined) return;
+    const { turns } = care;
+    const { signal } = care.abort;
     const work = async (): Promise<void> => {
       // It may have been let go, or served, while it waited.
       if (this.#replicas.has(replica) && task.isPending(replica)) await task.run(replica, { signal });

@@ -225,7 +225,7 @@ export class StoredReplica {
   }
 
   async #snapshotNow(op: Op): Promise<LtxFileInfo | undefined> {
-    const file = await this.#replica.snapshot(op);
+    const file = await this.#fileOfSnapshot(op);
     if (file === undefined) return undefined;
     this.#tops.set(SNAPSHOT_LEVEL, file);
     this.#writtenAtMs.set(SNAPSHOT_LEVEL, this.#clock.now());
@@ -234,6 +234,18 @@ export class StoredReplica {
     this.#counts.snapshots += 1;
     this.logger.info('snapshot complete', { txid: formatTxid(file.maxTxid), size: file.size });
     return file;
+  }
+
+  /** Undefined if there is no database (any more): then there is nothing to take one of, and nothing went wrong. */
+  async #fileOfSnapshot(op: Op): Promise<LtxFileInfo | undefined> {
+    try {
+      return await this.#replica.snapshot(op);
+    } catch (error) {
+      const isGone = hasCode(error, 'DATABASE_MISSING') || (hasCode(error, 'ABORTED') && op.signal?.aborted !== true);
+      if (!isGone) throw error;
+      this.logger.debug('no snapshot, the database is gone', { error });
+      return undefined;
+    }
   }
 
   /** Deletes snapshots past their retention, then what only they needed on the levels below. */

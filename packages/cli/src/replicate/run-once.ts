@@ -1,0 +1,35 @@
+/** `-once`: everything that is committed by now goes to the replicas, and that is all. */
+import type { Logger } from '@litestream/core';
+import { describeError } from '../describe-error.ts';
+import type { Daemon } from './daemon.ts';
+import { namingDatabase } from './naming.ts';
+
+export interface OnceOptions {
+  readonly forceSnapshot: boolean;
+  readonly enforceRetention: boolean;
+}
+
+/** One database after the other; one that fails does not keep the rest from their turn. Throws the first failure. */
+export async function runOnce(daemon: Daemon, options: OnceOptions, logger: Logger): Promise<void> {
+  const failures: unknown[] = [];
+  for (const { path, running } of daemon.databases) {
+    if (running === undefined) continue;
+    try {
+      logger.info('syncing database', { path });
+      await running.syncOnce();
+      if (options.forceSnapshot) {
+        logger.info('taking snapshot', { path });
+        await running.snapshot();
+      }
+      if (options.enforceRetention) {
+        logger.info('enforcing retention', { path });
+        await running.enforceRetention();
+      }
+    } catch (error) {
+      failures.push(namingDatabase(path, error));
+      if (daemon.databases.length > 1) logger.error('sync failed', { path, error: describeError(error) });
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+  logger.info('one-shot replication complete');
+}

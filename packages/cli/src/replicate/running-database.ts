@@ -1,0 +1,198 @@
+/** A database with its replicas while it is replicated, from opening to the last sync. */
+import { basename } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DB, LitestreamError, hasCode } from '@litestream/core';
+import type { LitestreamErrorCode, Logger, StopOptions, TXID } from '@litestream/core';
+import { openReplicas } from '../replicas.ts';
+import type { OpenReplicas } from '../replicas.ts';
+import { checkReplicaFolder } from './check-folder.ts';
+import type { SingleDatabase } from './directory.ts';
+import { JointHistory } from './history.ts';
+import { RunningReplica } from './running-replica.ts';
+import type { Services } from './services.ts';
+
+/** What waiting does not mend: replication of this database cannot start. */
+const FATAL: readonly LitestreamErrorCode[] = [
+  'CONFIG_INVALID',
+  'DATABASE_INVALID',
+  'INVALID_ARGUMENT',
+  'PERMISSION_DENIED',
+  'UNSUPPORTED',
+];
+
+const BACKOFF_MS_MAX = 300_000;
+const ERROR_LOG_INTERVAL_MS = 30_000;
+
+export class RunningDatabase {
+  readonly path: string;
+  readonly db: DB;
+  readonly replicas: readonly RunningReplica[];
+  readonly #clients: OpenReplicas;
+  readonly #logger: Logger;
+  readonly #lifetime = new AbortController();
+  #opening: Promise<void> | undefined;
+  #openError: unknown;
+  #started = false;
+
+  private constructor(database: SingleDatabase, clients: OpenReplicas, services: Services) {
+    this.path = database.path;
+    this.#clients = clients;
+    const logger = services.logger.child({ system: 'store' });
+    this.#logger = logger.child({ db: basename(database.path) });
+    this.db = new DB(database.path, {
+      metaPath: database.metaPath,
+      logger,
+      syncIntervalMs: Math.min(...database.replicas.map(({ syncIntervalMs }) => syncIntervalMs)),
+      monitorIntervalMs: database.monitorIntervalMs,
+      checkpointIntervalMs: database.checkpointIntervalMs,
+      minCheckpointPageN: database.minCheckpointPageCount,
+      truncatePageN: database.truncatePageCount,
+      busyTimeoutMs: database.busyTimeoutMs,
+      maxSyncWalBytes: database.maxSyncWalBytes,
+    });
+    this.replicas = clients.all.map((open) => new RunningReplica(open, this.db, services));
+  }
+
+  /** Makes it, and the clients of its replicas; nothing is opened yet. */
+  static async create(database: SingleDatabase, services: Services): Promise<RunningDatabase> {
+    const clients = await openReplicas(database.replicas, services.registry, database.path);
+    return new RunningDatabase(database, clients, services);
+  }
+
+  /**
+   * Opens the database. Rejects if it cannot be replicated at all, or with whatever went wrong if `once`; what may pass
+   * is tried again from then on.
+   */
+  async open({ once }: { readonly once: boolean }): Promise<void> {
+    this.#checkFolders();
+    try {
+      await this.#open();
+    } catch (error) {
+      if (once || FATAL.some((code) => hasCode(error, code))) throw error;
+      this.#opening = this.#openLater(error);
+    }
+  }
+
+  /** Follows and uploads from now on, or from when it could be opened. */
+  start(): void {
+    this.#started = true;
+    if (this.#opening === undefined) this.#start();
+  }
+
+  /**
+   * Takes everything committed by now into local files and, with `upload`, to every replica. Rejects if one of them does
+   * not take it, after the others had their turn.
+   */
+  async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
+    if (this.#opening !== undefined) throw this.#openError;
+    if (!upload) {
+      await this.db.sync({ signal });
+      return;
+    }
+    throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
+  }
+
+  /** Everything committed by now goes to every replica, then a snapshot and retention where asked for. */
+  async syncOnce(): Promise<void> {
+    const { txid } = await this.db.sync();
+    if (txid === 0n) {
+      throw new LitestreamError(`there is no database to replicate: ${this.path}`, {
+        code: 'DATABASE_MISSING',
+        hint: 'Check the path.',
+      });
+    }
+    throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.sync())));
+  }
+
+  async snapshot(): Promise<void> {
+    for (const { stored } of this.replicas) await stored.snapshot();
+  }
+
+  /** Removes what the retention of the config does not keep. */
+  async enforceRetention(): Promise<void> {
+    for (const { stored } of this.replicas) await stored.enforceSnapshotRetention();
+  }
+
+  /** The last transaction that every replica has. */
+  get replicatedTxid(): TXID {
+    const positions = this.replicas.map(({ replica }) => replica.position.txid);
+    return positions.reduce((lowest, txid) => (txid < lowest ? txid : lowest));
+  }
+
+  /** Why it cannot be opened, the database cannot be read, or a replica does not take its files. */
+  get lastError(): unknown {
+    if (this.#opening !== undefined) return this.#openError;
+    return this.db.status().lastError ?? this.replicas.map((each) => each.report().lastError).find(Boolean);
+  }
+
+  /** Last sync, then everything is let go. Rejects if the last sync failed. */
+  async stop(options: StopOptions): Promise<void> {
+    this.#lifetime.abort();
+    await this.#opening;
+    try {
+      await this.db.stop();
+      throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(options))));
+    } finally {
+      await this.close();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.db.close();
+    await this.#clients[Symbol.asyncDispose]();
+  }
+
+  #start(): void {
+    this.db.start();
+    for (const replica of this.replicas) replica.start();
+  }
+
+  /** A replica folder that can never be written to is refused, unless there is another replica to go on with. */
+  #checkFolders(): void {
+    const failures: unknown[] = [];
+    for (const { open } of this.replicas) {
+      try {
+        if (open.folder !== undefined) checkReplicaFolder(open.folder);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length === this.replicas.length) throw failures[0];
+  }
+
+  async #open(): Promise<void> {
+    await this.db.open({ history: new JointHistory(this.replicas.map(({ replica }) => replica)) });
+  }
+
+  /** What keeps one database from being opened is no reason to leave the others without replication. */
+  async #openLater(first: unknown): Promise<void> {
+    const { signal } = this.#lifetime;
+    let loggedAtMs = Number.NEGATIVE_INFINITY;
+    this.#openError = first;
+    for (let errors = 1; ; errors += 1) {
+      const backoffMs = Math.min(1000 * 2 ** (errors - 1), BACKOFF_MS_MAX);
+      if (performance.now() - loggedAtMs >= ERROR_LOG_INTERVAL_MS) {
+        loggedAtMs = performance.now();
+        const error = this.#openError;
+        this.#logger.error('sync error', { error, consecutive_errors: errors, backoff: backoffMs });
+      }
+      await sleep(backoffMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await this.#open();
+      } catch (error) {
+        this.#openError = error;
+        continue;
+      }
+      this.#opening = undefined;
+      if (this.#started) this.#start();
+      return;
+    }
+  }
+}
+
+function throwAll(results: readonly PromiseSettledResult<unknown>[]): void {
+  const failures = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+  if (failures.length === 1) throw failures[0];
+  if (failures.length > 1) throw new AggregateError(failures);
+}

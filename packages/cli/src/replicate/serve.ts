@@ -1,0 +1,52 @@
+/** What runs between the start of a daemon and its end. */
+import type { Daemon } from './daemon.ts';
+import { DirectoryWatcher } from './directory-watcher.ts';
+import type { WatchedDirectory } from './directory.ts';
+import { startExec } from './exec.ts';
+import type { ChildExit, ExecProcess } from './exec.ts';
+import type { ReplicateOptions } from './replicate.ts';
+import { signalText } from './signals.ts';
+import type { Signals } from './signals.ts';
+import { stopOptionsOf } from './stopping.ts';
+
+/** Runs until a signal, or until the program of `-exec` ends. Resolves to the exit code. */
+export async function serve(daemon: Daemon, signals: Signals, options: ReplicateOptions): Promise<number> {
+  const { config, logger } = options;
+  daemon.announce();
+  daemon.follow();
+  const watchers = config.databases
+    .filter((database): database is WatchedDirectory => database.directory?.watch === true)
+    .map((directory) => new DirectoryWatcher({ directory, daemon, logger, stop: stopOptionsOf(config) }));
+  for (const watcher of watchers) watcher.start();
+  try {
+    return await waitForEnd(signals, options);
+  } finally {
+    for (const watcher of watchers) await watcher.stop();
+  }
+}
+
+async function waitForEnd(signals: Signals, { config, logger }: ReplicateOptions): Promise<number> {
+  const child = config.exec === undefined ? undefined : await startExec(config.exec);
+  const first = await Promise.race([signals.next(), ...(child === undefined ? [] : [child.exited])]);
+  if (typeof first !== 'string') {
+    logger.info('subprocess exited, litestream shutting down');
+    return first.exitCode;
+  }
+  logger.info('signal received, litestream shutting down', { signal: signalText(first) });
+  if (child === undefined) return 0;
+  logger.info('sending signal to exec process');
+  child.kill(first);
+  logger.info('waiting for exec process to close');
+  const { exitCode, signal } = await exitOf(child, signals);
+  // It ended as it was told to.
+  return signal === undefined ? exitCode : 0;
+}
+
+/** Waits for the program; further signals go to it too, since it is not ours to leave it running. */
+async function exitOf(child: ExecProcess, signals: Signals): Promise<ChildExit> {
+  for (;;) {
+    const next = await Promise.race([child.exited, signals.next()]);
+    if (typeof next !== 'string') return next;
+    child.kill(next);
+  }
+}

@@ -1,0 +1,14 @@
+import type { Logger, PluginRegistry } from '@litestream/core';
+import type { Config } from '../config/types.ts';
+import type { Terminal } from '../terminal/terminal.ts';
+import type { Stores } from './stores.ts';
+
+/** What the databases of a process share. */
+export interface Services {
+  readonly config: Config;
+  readonly registry: PluginRegistry;
+  /** Compact, take snapshots and delete what has expired; undefined with `-once`. */
+  readonly stores: Stores | undefined;
+  readonly logger: Logger;
+  readonly terminal: Terminal;
+}

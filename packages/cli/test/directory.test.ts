@@ -1,0 +1,203 @@
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, test } from 'vitest';
+import { countRows, createDatabase, insertRows } from './support/database.ts';
+import { run, scratchFolder, start, until } from './support/cli.ts';
+import type { Cli } from './support/cli.ts';
+
+interface Setup {
+  readonly folder: string;
+  readonly databases: string;
+  readonly replica: string;
+  readonly config: string;
+}
+
+function setup(keys = ''): Setup {
+  const folder = scratchFolder();
+  const at = {
+    folder,
+    databases: join(folder, 'databases'),
+    replica: join(folder, 'replica'),
+    config: join(folder, 'litestream.yml'),
+  };
+  mkdirSync(at.databases);
+  writeFileSync(
+    at.config,
+    `dbs:\n  - {dir: ${at.databases}, pattern: "*.db", watch: true, ${keys} replica: {path: ${at.replica}}}\n`,
+  );
+  return at;
+}
+
+async function daemonOf(at: Setup): Promise<Cli> {
+  const daemon = start(['replicate', '-config', at.config]);
+  await daemon.said('msg="starting L0 retention monitor"');
+  return daemon;
+}
+
+function replicaOf(at: Setup, name: string): string {
+  return join(at.replica, name);
+}
+
+/** Names below the replica folder that are replicas. */
+function replicated(at: Setup, folder = at.replica): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (!entry.isDirectory()) return [];
+    return existsSync(join(path, 'ltx', '0')) ? [relative(at.replica, path)] : replicated(at, path);
+  });
+}
+
+function create(at: Setup, name: string, rows = 1): string {
+  const path = join(at.databases, name);
+  mkdirSync(dirname(path), { recursive: true });
+  createDatabase(path, rows);
+  return path;
+}
+
+async function restoredRows(at: Setup, name: string): Promise<number> {
+  const output = join(at.folder, `restored-${Math.random().toString(36).slice(2)}.db`);
+  expect(await run(['restore', '-o', output, `file://${replicaOf(at, name)}`])).toMatchObject({ exitCode: 0 });
+  return countRows(output);
+}
+
+const troubles = (daemon: Cli): string[] => daemon.stdout.split('\n').filter((line) => /level=(ERROR|WARN)/.test(line));
+
+describe('a watched folder', () => {
+  test('new, nested and many databases at once; others are left alone', async () => {
+    const at = setup('recursive: true,');
+    create(at, 'first.db', 3);
+    const daemon = await daemonOf(at);
+    expect(daemon.stdout).toContain(`msg="found databases in directory" dir=${at.databases} count=1 watch=true`);
+
+    writeFileSync(join(at.databases, 'empty.db'), '');
+    writeFileSync(join(at.databases, 'text.db'), 'this is no database'.repeat(100));
+    writeFileSync(join(at.databases, 'binary.db'), Buffer.alloc(8192, 0xa7));
+    createDatabase(join(at.databases, 'app.db.bak'));
+    createDatabase(join(at.databases, 'app.sqlite'));
+    const names = Array.from({ length: 20 }, (_, index) => `many-${index}.db`);
+    for (const name of names) create(at, name);
+    create(at, 'tenants/a/app.db');
+    const wanted = ['first.db', 'tenants/a/app.db', ...names].sort();
+    await until(() => replicated(at).length >= wanted.length, 'all databases on the replica');
+    expect(replicated(at).sort()).toEqual(wanted);
+
+    // A file becomes a database long after it was made.
+    rmSync(join(at.databases, 'empty.db'));
+    writeFileSync(join(at.databases, 'empty.db'), '');
+    createDatabase(join(at.databases, 'empty.db'), 4);
+    await until(() => replicated(at).includes('empty.db'), 'the file that became a database');
+    insertRows(join(at.databases, 'tenants/a/app.db'), 5);
+
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(troubles(daemon)).toEqual([]);
+    const lines = daemon.stdout.split('\n').filter((line) => line.includes('msg="added database to replication"'));
+    expect(lines).toHaveLength(22);
+    expect(lines[0]).toMatch(new RegExp(`dir=${at.databases} path=${at.databases}/`));
+    const meta = readdirSync(at.databases).filter((name) => name.endsWith('-litestream'));
+    expect(meta.sort()).toEqual(['empty.db', 'first.db', ...names].map((name) => `.${name}-litestream`).sort());
+    expect(await restoredRows(at, 'tenants/a/app.db')).toBe(6);
+    expect(await restoredRows(at, 'empty.db')).toBe(4);
+  });
+
+  test('removed and renamed databases are let go; what was written last is sent', async () => {
+    const at = setup('recursive: true,');
+    const a = create(at, 'a.db', 2);
+    const b = create(at, 'b.db', 2);
+    create(at, 'tenant/c.db', 2);
+    const daemon = await daemonOf(at);
+    await until(() => replicated(at).length === 3, 'all databases on the replica');
+
+    for (const suffix of ['-shm', '-wal', '']) if (existsSync(a + suffix)) rmSync(a + suffix);
+    // The daemon may be writing there.
+    rmSync(join(at.databases, 'tenant'), { recursive: true, maxRetries: 20 });
+    const renamed = join(at.databases, 'renamed.db');
+    // As an application that is stopped for it leaves its files: the log goes with the database.
+    for (const suffix of ['-wal', '']) if (existsSync(b + suffix)) renameSync(b + suffix, renamed + suffix);
+    for (const path of [a, b, join(at.databases, 'tenant/c.db')]) {
+      await daemon.said(`msg="removed database from replication" dir=${at.databases} path=${path}\n`);
+    }
+    await daemon.said(`msg="added database to replication" dir=${at.databases} path=${renamed}\n`);
+    insertRows(renamed, 7);
+
+    // The name is free for another database, which goes on behind what the replica has.
+    createDatabase(a, 11);
+    await daemon.said(`msg="added database to replication" dir=${at.databases} path=${a}\n`);
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(daemon.stdout).not.toContain('level=ERROR');
+    expect(await restoredRows(at, 'b.db')).toBe(2);
+    expect(await restoredRows(at, 'renamed.db')).toBe(9);
+    expect(await restoredRows(at, 'tenant/c.db')).toBe(2);
+    expect(await restoredRows(at, 'a.db')).toBe(11);
+  });
+
+  test('open connections, writes during the scan, and a restart', async () => {
+    const at = setup('meta-path: META,'.replace('META', join(scratchFolder(), 'meta')));
+    const path = create(at, 'a.db');
+    const app = new DatabaseSync(path);
+    app.exec('PRAGMA busy_timeout = 5000');
+    const daemon = await daemonOf(at);
+    await until(() => existsSync(join(replicaOf(at, 'a.db'), 'ltx/0')), 'the first file');
+    const inode = statSync(`${path}-shm`).ino;
+    for (let row = 0; row < 50; row += 1) app.exec(`INSERT INTO t VALUES ('row ${row}')`);
+    create(at, 'b.db', 3);
+    await until(() => existsSync(join(replicaOf(at, 'b.db'), 'ltx/0')), 'the second database');
+    expect(statSync(`${path}-shm`).ino).toBe(inode);
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(troubles(daemon)).toEqual([]);
+    expect(readdirSync(at.databases).filter((name) => name.includes('litestream'))).toEqual([]);
+    app.exec('INSERT INTO t VALUES (1)');
+
+    create(at, 'c.db', 4);
+    const again = await daemonOf(at);
+    expect(again.stdout).toContain('count=3 watch=true');
+    create(at, 'd.db', 5);
+    await again.said(`path=${at.databases}/d.db\n`);
+    expect((await again.stop()).exitCode).toBe(0);
+    expect(troubles(again)).toEqual([]);
+    app.close();
+    expect(await Promise.all(['a.db', 'b.db', 'c.db', 'd.db'].map((name) => restoredRows(at, name)))).toEqual([
+      52, 3, 4, 5,
+    ]);
+  });
+});
+
+describe('places that two databases would share', () => {
+  const failing = async (yaml: string): Promise<string> => {
+    const config = join(scratchFolder(), 'litestream.yml');
+    writeFileSync(config, yaml);
+    const { exitCode, stderr } = await run(['replicate', '-config', config]);
+    expect(exitCode).toBe(1);
+    return stderr;
+  };
+
+  test('the same database twice, the same local files, the same replica', async () => {
+    const folder = scratchFolder();
+    const entry = (name: string, replica: string, more = ''): string =>
+      `  - {path: ${folder}/${name}, replica: {path: ${folder}/${replica}}${more}}\n`;
+    expect(await failing(`dbs:\n${entry('a.db', 'r1')}${entry('a.db', 'r2')}`)).toBe(
+      `Error: database ${folder}/a.db is configured twice. Give it several replicas with \`replicas:\`.\n`,
+    );
+    const meta = `, meta-path: ${folder}/m`;
+    expect(await failing(`dbs:\n${entry('a.db', 'r1', meta)}${entry('b.db', 'r2', meta)}`)).toMatch(
+      /^Error: databases \S+a\.db and \S+b\.db would share the folder of local files \S+m\. /,
+    );
+    expect(await failing(`dbs:\n${entry('a.db', 'r')}${entry('b.db', 'r')}`)).toMatch(
+      /^Error: databases \S+a\.db and \S+b\.db would share a replica \(type file, path \S+\/r\)\. /,
+    );
+  });
+
+  test('a database of a folder that is configured by itself too is configured by itself', async () => {
+    const at = setup();
+    const path = create(at, 'a.db');
+    create(at, 'b.db');
+    writeFileSync(
+      at.config,
+      `dbs:\n  - {dir: ${at.databases}, pattern: "*.db", replica: {path: ${at.replica}}}\n  - {path: ${path}, replica: {path: ${at.folder}/own}}\n`,
+    );
+    expect((await run(['replicate', '-once', '-config', at.config])).exitCode).toBe(0);
+    expect(replicated(at)).toEqual(['b.db']);
+    expect(existsSync(join(at.folder, 'own/ltx/0'))).toBe(true);
+  });
+});
