@@ -58,7 +58,10 @@ test('a replica is copied with its history, taken up again, and restored from', 
 test.each([
   [['copy'], 'Error: source and target required\nTry: litestream copy file:///backups/app s3://bucket/app\n'],
   [['copy', 'file:///a', 'file:///a'], /^Error: source and target are the same replica\n/],
-  [['copy', 'file:///does/not/exist', 'file:///tmp/x'], /^Error: the source replica has no files\. Check its path/],
+  [
+    ['copy', 'file:///does/not/exist', 'file:///does/not/exist/either'],
+    /^Error: the source replica has no files\. Check its path/,
+  ],
 ])('litestream %j is refused', async (args, stderr) => {
   const result = await run(args);
   expect(result).toMatchObject({ exitCode: 1, stdout: '' });
