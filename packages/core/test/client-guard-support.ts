@@ -2,7 +2,7 @@
 import type { Body } from '../src/client/contract.ts';
 import { guardClient } from '../src/client/guard-client.ts';
 import type { GuardOptions, OperationEvent } from '../src/client/guard-options.ts';
-import type { Timing } from '../src/client/timing.ts';
+import type { Clock } from '../src/clock.ts';
 import { LitestreamError } from '../src/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 
@@ -22,14 +22,13 @@ export const caught = async (call: () => Promise<unknown>) =>
   );
 
 /** A clock that jumps to whatever is waited for, and writes down how long that was. */
-export function jumpingTiming(random = 0): Timing & { waits: number[] } {
+export function jumpingClock(): Clock & { waits: number[] } {
   const waits: number[] = [];
   let nowMs = 0;
   return {
     waits,
     now: () => nowMs,
-    random: () => random,
-    after: (delayMs, task) => {
+    schedule: (delayMs, task) => {
       let live = true;
       // Timeouts are set with every call and mostly cancelled; only what is really waited for counts.
       setImmediate(() =>
@@ -59,14 +58,15 @@ export function failing(failures: Record<string, unknown[]>, options: GuardOptio
     },
   });
   const events: OperationEvent[] = [];
-  const timing = jumpingTiming();
+  const clock = jumpingClock();
   const client = guardClient(inner, {
-    timing,
+    clock,
+    random: () => 0,
     timeoutsMs: noTimeouts,
     onOperation: (event) => events.push(event),
     ...options,
   });
-  return { client, inner, calls, events, timing };
+  return { client, inner, calls, events, clock };
 }
 
 export const noTimeouts = Object.fromEntries(

@@ -5,23 +5,23 @@ import type { Body, LtxFileInfo, ReplicaClient } from '../src/client/contract.ts
 import { guardClient } from '../src/client/guard-client.ts';
 import { LitestreamError } from '../src/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
-import { bodyOf, caught, failing, file, jumpingTiming, retryable, timestamp } from './client-guard-support.ts';
+import { bodyOf, caught, failing, file, jumpingClock, retryable, timestamp } from './client-guard-support.ts';
 
 describe('retries', () => {
   it('repeats what may pass, after 250 ms, 500 ms, 1 s, and then gives the last error', async () => {
     const failure = retryable();
-    const { client, calls, timing } = failing({ deleteAll: Array(9).fill(failure) });
+    const { client, calls, clock } = failing({ deleteAll: Array(9).fill(failure) });
     const error = await caught(async () => await client.deleteAll());
     expect(error).toMatchObject({ code: 'NETWORK', operation: 'deleteAll', backend: 'memory' });
     expect(calls).toEqual(['init', 'deleteAll', 'deleteAll', 'deleteAll', 'deleteAll']);
-    expect(timing.waits).toEqual([250, 500, 1000]);
+    expect(clock.waits).toEqual([250, 500, 1000]);
   });
 
   it('shortens waits by chance, up to half', async () => {
-    const timing = jumpingTiming(0.999_999);
-    const { client } = failing({ deleteAll: [retryable(), retryable()] }, { timing });
+    const clock = jumpingClock();
+    const { client } = failing({ deleteAll: [retryable(), retryable()] }, { clock, random: () => 0.999_999 });
     await client.deleteAll();
-    expect(timing.waits).toEqual([125, 250]);
+    expect(clock.waits).toEqual([125, 250]);
   });
 
   it.each([
@@ -98,7 +98,7 @@ describe('retries', () => {
           return { ...file(1), size: bytes.length, timestamp };
         },
       }),
-      { timing: jumpingTiming() },
+      { clock: jumpingClock() },
     );
     const body: Body = {
       open: () => {
@@ -142,7 +142,7 @@ describe('retries', () => {
           }
         },
       }),
-      { timing: jumpingTiming() },
+      { clock: jumpingClock() },
     );
     const txids = (await Array.fromAsync(client.ltxFiles(0))).map(({ minTxid }) => Number(minTxid));
     expect(txids).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));

@@ -49,16 +49,15 @@ async function script(endings: Ending[], chunkSize = 4) {
     },
   });
   const waits: number[] = [];
-  const timing = {
+  const clock = {
     now: () => 0,
-    random: () => 0,
-    after: (delayMs: number, task: () => void) => {
+    schedule: (delayMs: number, task: () => void) => {
       waits.push(delayMs);
       setImmediate(task);
       return () => undefined;
     },
   };
-  return { client, inner, info, opened, left, waits, timing };
+  return { client, inner, info, opened, left, waits, clock };
 }
 
 const text = async (source: AsyncIterable<Uint8Array>) => Buffer.concat(await Array.fromAsync(source)).toString();
@@ -66,26 +65,26 @@ const reset = Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
 
 describe('resumableSource', () => {
   it('reads a file that gives no trouble in one go', async () => {
-    const { client, info, opened, waits, timing } = await script([]);
-    expect(await text(resumableSource(client, info, { timing }))).toBe(CONTENT);
+    const { client, info, opened, waits, clock } = await script([]);
+    expect(await text(resumableSource(client, info, { clock }))).toBe(CONTENT);
     expect(opened).toEqual([{ offset: 0, size: undefined }]);
     expect(waits).toEqual([]);
   });
 
   it('resumes at the byte it reached, after an error and after an early end', async () => {
-    const { client, info, opened, waits, timing } = await script([
+    const { client, info, opened, waits, clock } = await script([
       { after: 10, error: reset },
       { after: 3 },
       { after: 0, error: reset },
     ]);
-    expect(await text(resumableSource(client, info, { timing }))).toBe(CONTENT);
+    expect(await text(resumableSource(client, info, { clock }))).toBe(CONTENT);
     expect(opened.map(({ offset }) => offset)).toEqual([0, 10, 13, 13]);
     expect(waits).toEqual([250, 500, 1000]);
   });
 
   it('gives up after three retries in all, with the last failure', async () => {
     const last = new Error('the last one');
-    const { client, info, opened, timing } = await script([
+    const { client, info, opened, clock } = await script([
       { after: 5, error: reset },
       { after: 5 },
       { refuse: reset },
@@ -93,7 +92,7 @@ describe('resumableSource', () => {
     ]);
     const seen: string[] = [];
     const error = await caught(async () => {
-      for await (const chunk of resumableSource(client, info, { timing })) seen.push(Buffer.from(chunk).toString());
+      for await (const chunk of resumableSource(client, info, { clock })) seen.push(Buffer.from(chunk).toString());
     });
     expect(error).toBe(last);
     expect(seen.join('')).toBe(CONTENT.slice(0, 15));
@@ -101,8 +100,8 @@ describe('resumableSource', () => {
   });
 
   it('says how far it came when the file keeps ending early', async () => {
-    const { client, info, timing } = await script(Array.from({ length: 9 }, () => ({ after: 0 })));
-    expect(await caught(async () => await text(resumableSource(client, info, { timing })))).toMatchObject({
+    const { client, info, clock } = await script(Array.from({ length: 9 }, () => ({ after: 0 })));
+    expect(await caught(async () => await text(resumableSource(client, info, { clock })))).toMatchObject({
       code: 'NETWORK',
       message: expect.stringContaining('ended after 0 of 26 bytes') as string,
     });
@@ -113,8 +112,8 @@ describe('resumableSource', () => {
     ['a 404 of some SDK', Object.assign(new Error('gone'), { statusCode: 404 })],
   ])('does not try again after %s', async (_, failure) => {
     for (const endings of [[{ refuse: failure }], [{ after: 5, error: reset }, { refuse: failure }]]) {
-      const { client, info, timing } = await script(endings);
-      expect(await caught(async () => await text(resumableSource(client, info, { timing })))).toBe(failure);
+      const { client, info, clock } = await script(endings);
+      expect(await caught(async () => await text(resumableSource(client, info, { clock })))).toBe(failure);
       expect(endings).toEqual([]);
     }
   });
@@ -137,9 +136,9 @@ describe('resumableSource', () => {
   });
 
   it('refuses an object that was replaced between two openings', async () => {
-    const { client, inner, info, timing } = await script([{ after: 10, error: reset }]);
+    const { client, inner, info, clock } = await script([{ after: 10, error: reset }]);
     const error = await caught(async () => {
-      for await (const _ of resumableSource(client, info, { timing })) {
+      for await (const _ of resumableSource(client, info, { clock })) {
         await inner.writeLtxFile({ ...file(1), timestamp }, bodyOf(CONTENT.toUpperCase()));
       }
     });
@@ -160,8 +159,8 @@ describe('resumableSource', () => {
   });
 
   it('reads a range, resumes within it, and not past it', async () => {
-    const { client, info, opened, timing } = await script([{ after: 3 }]);
-    expect(await text(resumableSource(client, info, { offset: 5, size: 10, timing }))).toBe('fghijklmno');
+    const { client, info, opened, clock } = await script([{ after: 3 }]);
+    expect(await text(resumableSource(client, info, { offset: 5, size: 10, clock }))).toBe('fghijklmno');
     expect(opened).toEqual([
       { offset: 5, size: 10 },
       { offset: 8, size: 7 },
@@ -179,8 +178,8 @@ describe('resumableSource', () => {
   });
 
   it('does not multiply with the retries of the layer around the client', async () => {
-    const { client, info, opened, timing } = await script(Array.from({ length: 99 }, () => ({ refuse: reset })));
-    const error = await caught(async () => await text(resumableSource(guardClient(client), info, { timing })));
+    const { client, info, opened, clock } = await script(Array.from({ length: 99 }, () => ({ refuse: reset })));
+    const error = await caught(async () => await text(resumableSource(guardClient(client), info, { clock })));
     expect(error).toMatchObject({ code: 'NETWORK', operation: 'openLtxFile' });
     expect(opened).toHaveLength(4);
   });
@@ -201,10 +200,10 @@ describe('resumableSource', () => {
         },
       );
       const faulty = new FaultClient(inner, { seed, rate: 0.5, latencyMsMax: 0 });
-      const { timing } = await script([]);
+      const { clock } = await script([]);
       const guarded = guardClient(faulty, { retry: { delayMsMin: 1, delayMsMax: 1 } });
       try {
-        const found = Buffer.concat(await Array.fromAsync(resumableSource(guarded, info, { timing })));
+        const found = Buffer.concat(await Array.fromAsync(resumableSource(guarded, info, { clock })));
         expect(Buffer.compare(found, bytes), `seed ${seed}`).toBe(0);
         whole++;
       } catch (error) {
@@ -217,8 +216,8 @@ describe('resumableSource', () => {
 
 describe('resumableFile', () => {
   it('reads anywhere, and less only at the end', async () => {
-    const { client, info, timing } = await script([{ after: 1, error: reset }]);
-    const random = resumableFile(client, info, { timing });
+    const { client, info, clock } = await script([{ after: 1, error: reset }]);
+    const random = resumableFile(client, info, { clock });
     expect(random.size).toBe(26);
     expect(Buffer.from(await random.read(3, 4)).toString()).toBe('defg');
     expect(Buffer.from(await random.read(24, 10)).toString()).toBe('yz');

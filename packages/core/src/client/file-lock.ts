@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto';
 import { LitestreamError } from '../error.ts';
 import { isErrno } from './file-durability.ts';
 import { LOCK_MARK, TEMP_MARK } from './file-temp.ts';
-import { sleep, systemTiming } from './timing.ts';
+import { sleep, systemClock } from '../clock.ts';
 
 /** Nobody holds the lock for long: past this age its holder is dead. */
 const STALE_AGE_MS = 10_000;
@@ -37,7 +37,7 @@ async function acquire(path: string): Promise<void> {
     if (Date.now() > deadlineMs) {
       throw new LitestreamError(`cannot lock ${path}`, { code: 'UNAVAILABLE', retryable: true });
     }
-    await sleep(systemTiming, POLL_MS);
+    await sleep(systemClock, POLL_MS);
   }
 }
 

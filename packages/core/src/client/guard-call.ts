@@ -1,4 +1,6 @@
 /** One operation of a guarded client: attempts, waits between them, watch, count and error, in one place. */
+import { sleep, systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import type { LitestreamError, LitestreamErrorCode } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import { backoffDelayMs, DEFAULT_RETRY_POLICY } from './backoff.ts';
@@ -8,8 +10,6 @@ import { DEFAULT_TIMEOUTS, OPERATION_KINDS } from './guard-options.ts';
 import type { ClientOperation, GuardOptions, OperationTimeouts } from './guard-options.ts';
 import { SourceFailure } from './guard-stream.ts';
 import { Semaphore } from './semaphore.ts';
-import { sleep, systemTiming } from './timing.ts';
-import type { Timing } from './timing.ts';
 import { Watch } from './watch.ts';
 import { wrapError } from './wrap-error.ts';
 
@@ -37,7 +37,8 @@ export interface Attempt {
 }
 
 export class GuardCalls {
-  readonly timing: Timing;
+  readonly clock: Clock;
+  readonly #random: () => number;
   readonly #client: ReplicaClient;
   readonly #options: GuardOptions;
   readonly #retry: RetryPolicy;
@@ -48,7 +49,8 @@ export class GuardCalls {
   constructor(client: ReplicaClient, options: GuardOptions) {
     this.#client = client;
     this.#options = options;
-    this.timing = options.timing ?? systemTiming;
+    this.clock = options.clock ?? systemClock;
+    this.#random = options.random ?? Math.random;
     this.#retry = { ...DEFAULT_RETRY_POLICY, ...options.retry };
     this.#timeoutsMs = { ...DEFAULT_TIMEOUTS, ...options.timeoutsMs };
     this.#reads = new Semaphore(options.concurrencyMax ?? 16);
@@ -89,7 +91,7 @@ export class GuardCalls {
   }
 
   async #wait(number: number, error: LitestreamError, call: Call): Promise<void> {
-    const delayMs = backoffDelayMs(this.#retry, number, this.timing.random());
+    const delayMs = backoffDelayMs(this.#retry, number, this.#random());
     const { operation, object } = call;
     const logger = this.#options.logger ?? silentLogger;
     logger.debug('replica operation failed, retrying', {
@@ -99,22 +101,22 @@ export class GuardCalls {
       delayMs,
       error: error.message,
     });
-    await sleep(this.timing, delayMs, call.signal);
+    await sleep(this.clock, delayMs, call.signal);
   }
 
   /** A bare attempt, for what spans several steps (listings, bodies): its owner ends it. */
   begin(call: Call, number: number, timeoutMs: number): Attempt {
-    const { timing } = this;
+    const { clock } = this;
     const { operation, signal } = call;
-    const watch = new Watch({ signal, timeoutMs, timing });
-    const startedAtMs = timing.now();
+    const watch = new Watch({ signal, timeoutMs, clock });
+    const startedAtMs = clock.now();
     let ended = false;
     const report = (code: LitestreamErrorCode | undefined): void =>
       this.#options.onOperation?.({
         backend: this.#client.type,
         operation,
         kind: OPERATION_KINDS[operation],
-        durationMs: timing.now() - startedAtMs,
+        durationMs: clock.now() - startedAtMs,
         bytes: attempt.bytes,
         count: attempt.count,
         attempt: number,

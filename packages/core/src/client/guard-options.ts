@@ -1,7 +1,7 @@
 import type { LitestreamErrorCode } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import type { RetryPolicy } from './backoff.ts';
-import type { Timing } from './timing.ts';
+import type { Clock } from '../clock.ts';
 
 /** Operations of a client, by the names they are counted, timed out and reported under. */
 export type ClientOperation =
@@ -76,7 +76,9 @@ export interface GuardOptions {
   /** Called after each attempt. Must not throw. */
   readonly onOperation?: ((event: OperationEvent) => void) | undefined;
   readonly logger?: Logger | undefined;
-  readonly timing?: Timing | undefined;
+  readonly clock?: Clock | undefined;
+  /** Spreads retries: uniform in [0, 1). Default `Math.random`. */
+  readonly random?: (() => number) | undefined;
   /** Values that must not appear in any message: `secretsOf(config)`. */
   readonly secrets?: readonly string[] | undefined;
 }

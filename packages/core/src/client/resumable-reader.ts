@@ -5,13 +5,13 @@
  * A restore keeps many files open and may leave one idle for minutes while it works on others; servers close such
  * connections, some with an error, some as if the file ended there.
  */
+import { sleep, systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import type { LtxFileInfo, Op, ReplicaClient } from './contract.ts';
 import { unretried } from './guard-client.ts';
 import { classifyError } from './classify.ts';
 import { ltxObjectName } from './object-names.ts';
-import { sleep, systemTiming } from './timing.ts';
-import type { Timing } from './timing.ts';
 
 /** Retries of one read, whatever made them necessary. */
 const RETRY_COUNT_MAX = 3;
@@ -23,7 +23,7 @@ export interface ResumableOptions extends Op {
   readonly offset?: number | undefined;
   /** Bytes to read. Default: to the end. What lies past the end of the file is not an error. */
   readonly size?: number | undefined;
-  readonly timing?: Timing | undefined;
+  readonly clock?: Clock | undefined;
   /** Called before each retry. */
   readonly onRetry?: ((retry: { error: unknown; offset: number; attempt: number }) => void) | undefined;
 }
@@ -43,7 +43,7 @@ export function resumableSource(
 }
 
 async function* read(client: ReplicaClient, info: LtxFileInfo, options: ResumableOptions): AsyncGenerator<Uint8Array> {
-  const { signal, timing = systemTiming } = options;
+  const { signal, clock = systemClock } = options;
   // Core's own retries would multiply with these.
   const once = unretried(client);
   let position = options.offset ?? 0;
@@ -70,7 +70,7 @@ async function* read(client: ReplicaClient, info: LtxFileInfo, options: Resumabl
     }
     if (attempt > RETRY_COUNT_MAX) throw failure;
     options.onRetry?.({ error: failure, offset: position, attempt });
-    await sleep(timing, RETRY_DELAY_MS * 2 ** (attempt - 1), signal);
+    await sleep(clock, RETRY_DELAY_MS * 2 ** (attempt - 1), signal);
   }
 }
 

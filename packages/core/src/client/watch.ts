@@ -1,11 +1,11 @@
+import type { Clock } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
-import type { Timing } from './timing.ts';
 
 export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long a call may show no sign of life. Infinity: for ever. */
   readonly timeoutMs: number;
-  readonly timing: Timing;
+  readonly clock: Clock;
 }
 
 /**
@@ -64,7 +64,7 @@ export class Watch implements Disposable {
 
   /** The call has made progress. */
   moved(): void {
-    this.#movedAtMs = this.#options.timing.now();
+    this.#movedAtMs = this.#options.clock.now();
   }
 
   /** Runs something the client has to wait for, with the clock stopped. */
@@ -98,23 +98,24 @@ export class Watch implements Disposable {
   }
 
   #arm(): void {
-    const { timing } = this.#options;
+    const { clock } = this.#options;
     const timeoutMs = this.#timeoutMs;
     if (this.#cancelTimer !== undefined || timeoutMs === Number.POSITIVE_INFINITY) return;
-    const idleMs = timing.now() - this.#movedAtMs;
-    this.#cancelTimer = timing.after(Math.max(1, timeoutMs - idleMs), () => {
+    const idleMs = clock.now() - this.#movedAtMs;
+    const check = (): void => {
       this.#cancelTimer = undefined;
       this.#check();
-    });
+    };
+    this.#cancelTimer = clock.schedule(Math.max(1, timeoutMs - idleMs), check, { keepAlive: true });
   }
 
   #check(): void {
     // Between steps nobody waits: the next step arms the timer again.
     if (this.#fail === undefined) return;
-    const { timing } = this.#options;
+    const { clock } = this.#options;
     const timeoutMs = this.#timeoutMs;
     if (this.#suspended > 0) this.moved();
-    if (timing.now() - this.#movedAtMs < timeoutMs) {
+    if (clock.now() - this.#movedAtMs < timeoutMs) {
       this.#arm();
       return;
     }

@@ -6,7 +6,8 @@ import { classifyError } from '../client/classify.ts';
 import type { ReplicaClient } from '../client/contract.ts';
 import { guardClient } from '../client/guard-client.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
-import { systemTiming } from '../client/timing.ts';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { isLitestreamError } from '../error.ts';
 import { FaultClient } from '../testing/fault-client.ts';
 import { Seeded } from '../testing/seeded.ts';
@@ -72,7 +73,10 @@ function dress(client: ReplicaClient, { variation, testCase }: Setup, random: Se
   return guardClient(faulty, { retry: { attemptCountMax: 10, delayMsMin: 1, delayMsMax: 4 } });
 }
 
-const unhurried = { ...systemTiming, after: (_delayMs: number, task: () => void) => systemTiming.after(1, task) };
+const unhurried: Clock = {
+  ...systemClock,
+  schedule: (_delayMs, task, options) => systemClock.schedule(1, task, options),
+};
 
 interface Parts {
   readonly setup: Setup;
@@ -117,7 +121,7 @@ function contextOf({ setup, client, capabilities, random, place, make }: Parts):
     },
     read: async (info, range = {}, from = client) =>
       variation === 'faults'
-        ? await collect(resumableSource(from, info, { ...range, timing: unhurried }))
+        ? await collect(resumableSource(from, info, { ...range, clock: unhurried }))
         : await collect(await from.openLtxFile(info, range)),
     readObject: async (key, range = {}) => await readObject(client, key, range, variation === 'faults'),
     list: async (level = 0, query = {}, of = client) => await Array.fromAsync(of.ltxFiles(level, query)),

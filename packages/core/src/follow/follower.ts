@@ -4,7 +4,7 @@ import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import { isErrno } from '../client/file-durability.ts';
-import { sleep, systemTiming } from '../client/timing.ts';
+import { sleep, systemClock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
 import type { SqliteDriver } from '../driver/sqlite-driver.ts';
 import { nodeSqlite } from '../driver/node-sqlite.ts';
@@ -134,7 +134,7 @@ export class Follower implements AsyncDisposable {
         this.#logger.error('follow: error applying updates', { err: error, consecutive_errors: errorCount });
       }
       const delayMs = Math.min(intervalMs * 2 ** Math.min(errorCount, 16), Math.max(BACKOFF_MAX_MS, intervalMs));
-      await sleep(systemTiming, delayMs, signal).catch(() => undefined);
+      await sleep(systemClock, delayMs, signal).catch(() => undefined);
     }
     this.#logger.info('follow mode stopped');
   }
