@@ -10,6 +10,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { behind } from './behind.ts';
 import type { InteropCase } from './case.ts';
 import { replicates } from './replicates.ts';
+import { socket } from './socket.ts';
 import { takeOverWhileWriting, takeOverWithoutSnapshot } from './take-over.ts';
 
 /** Two cores are what the smallest CI machine has. */
@@ -20,6 +21,7 @@ const cases: readonly InteropCase[] = [
   // Without levels: `litestream replicate` does not run the store yet (docs/status.md).
   replicates({ by: 'ts', pageSize: 4096, durationMs: 7000, pointCount: 6 }),
   takeOverWithoutSnapshot,
+  socket,
   behind('go', 'ts'),
   behind('ts', 'go'),
   behind('ts', 'ts'),

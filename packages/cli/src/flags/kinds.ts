@@ -13,6 +13,11 @@ export function text(placeholder: string): FlagKind<string | undefined> {
   return { placeholder, initial: undefined, parse: (value) => value };
 }
 
+/** Text that is always there. */
+export function word(placeholder: string, initial: string): FlagKind<string> {
+  return { placeholder, initial, parse: (value) => value };
+}
+
 /** May be given more than once. */
 export interface ListKind extends FlagKind<readonly string[]> {
   readonly repeated: true;

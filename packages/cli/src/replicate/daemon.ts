@@ -47,6 +47,11 @@ export class Daemon {
     return [...this.#databases.values()];
   }
 
+  /** Makes the clients of replicas. */
+  get registry(): PluginRegistry {
+    return this.#options.registry;
+  }
+
   find(path: string): ManagedDatabase | undefined {
     return this.#databases.get(path);
   }

@@ -1,4 +1,5 @@
 /** What runs between the start of a daemon and its end. */
+import { ControlServer } from '../control/server.ts';
 import type { Daemon } from './daemon.ts';
 import { DirectoryWatcher } from './directory-watcher.ts';
 import type { WatchedDirectory } from './directory.ts';
@@ -12,16 +13,20 @@ import { stopOptionsOf } from './stopping.ts';
 /** Runs until a signal, or until the program of `-exec` ends. Resolves to the exit code. */
 export async function serve(daemon: Daemon, signals: Signals, options: ReplicateOptions): Promise<number> {
   const { config, logger } = options;
+  const stop = stopOptionsOf(config);
+  const { enabled, path, permissions } = config.socket;
+  const control = enabled ? await ControlServer.start({ path, permissions, daemon, logger, stop }) : undefined;
   daemon.announce();
   daemon.follow();
   const watchers = config.databases
     .filter((database): database is WatchedDirectory => database.directory?.watch === true)
-    .map((directory) => new DirectoryWatcher({ directory, daemon, logger, stop: stopOptionsOf(config) }));
+    .map((directory) => new DirectoryWatcher({ directory, daemon, logger, stop }));
   for (const watcher of watchers) watcher.start();
   try {
     return await waitForEnd(signals, options);
   } finally {
     for (const watcher of watchers) await watcher.stop();
+    await control?.close();
   }
 }
 

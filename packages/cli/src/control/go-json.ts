@@ -1,0 +1,46 @@
+/** JSON as Go's encoder writes it, which scripts compare byte for byte. */
+
+/** On one line, with its end. */
+export function goJson(value: unknown): string {
+  return `${encode(value, '', '')}\n`;
+}
+
+/** Indented by two spaces, with its end. */
+export function goJsonIndented(value: unknown): string {
+  return `${encode(value, '  ', '\n')}\n`;
+}
+
+/** Bigints become numbers, dates RFC 3339; keys whose value is undefined are left out. */
+function encode(value: unknown, step: string, indent: string): string {
+  if (typeof value === 'bigint') return value.toString();
+  if (value instanceof Date) return JSON.stringify(value.toISOString());
+  if (Array.isArray(value))
+    return wrap(
+      '[',
+      ']',
+      value.map((each) => encode(each, step, indent + step)),
+      step,
+      indent,
+    );
+  if (typeof value === 'object' && value !== null) {
+    const colon = step === '' ? ':' : ': ';
+    const pairs = Object.entries(value)
+      .filter(([, each]) => each !== undefined)
+      .map(([key, each]) => `${text(key)}${colon}${encode(each, step, indent + step)}`);
+    return wrap('{', '}', pairs, step, indent);
+  }
+  return typeof value === 'string' ? text(value) : JSON.stringify(value ?? null);
+}
+
+function wrap(open: string, close: string, items: readonly string[], step: string, indent: string): string {
+  if (items.length === 0) return open + close;
+  if (step === '') return open + items.join(',') + close;
+  return `${open}${indent}${step}${items.join(`,${indent}${step}`)}${indent}${close}`;
+}
+
+/** Go escapes what HTML or JavaScript might take for its own. */
+function text(value: string): string {
+  return JSON.stringify(value).replaceAll(/[<>&\u2028\u2029]/g, (char) => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}

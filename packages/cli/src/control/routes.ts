@@ -1,0 +1,236 @@
+/** What each path of the control socket does, with upstream's status codes and words. */
+import type { StopOptions } from '@litestream/core';
+import { commandLineConfig } from '../config/command-line.ts';
+import { expandPath, isReplicaUrl } from '../config/paths.ts';
+import { describeError } from '../describe-error.ts';
+import { openReplicas } from '../replicas.ts';
+import type { Daemon } from '../replicate/daemon.ts';
+import type { ManagedDatabase } from '../replicate/managed-database.ts';
+import type { DatabaseReport } from '../replicate/report.ts';
+import { version } from '../version.ts';
+import { decodeBody } from './decode.ts';
+import type { BodyType, FieldType } from './decode.ts';
+import type { SyncDiagnostic } from './protocol.ts';
+
+export interface RouteRequest {
+  readonly query: URLSearchParams;
+  readonly body: string;
+}
+
+export interface RouteResponse {
+  readonly status: number;
+  readonly body: object;
+}
+
+export interface RouteContext {
+  readonly daemon: Daemon;
+  readonly startedAt: Date;
+  /** How long the config lets a last sync try. */
+  readonly stop: StopOptions;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly handle: (context: RouteContext, request: RouteRequest) => RouteResponse | Promise<RouteResponse>;
+}
+
+const DEFAULT_TIMEOUT_SECONDS = 30;
+
+const bodies = {
+  start: { name: 'StartRequest', fields: { path: 'string', timeout: 'int' } },
+  stop: { name: 'StopRequest', fields: { path: 'string', timeout: 'int' } },
+  sync: { name: 'SyncRequest', fields: { path: 'string', wait: 'bool', timeout: 'int' } },
+  register: { name: 'RegisterDatabaseRequest', fields: { path: 'string', replica_url: 'string' } },
+  unregister: { name: 'UnregisterDatabaseRequest', fields: { path: 'string', timeout: 'int' } },
+} as const satisfies Record<string, BodyType<Record<string, FieldType>>>;
+
+export const ROUTES: Readonly<Record<string, Route>> = {
+  '/start': { method: 'POST', handle: start },
+  '/stop': { method: 'POST', handle: stop },
+  '/register': { method: 'POST', handle: register },
+  '/unregister': { method: 'POST', handle: unregister },
+  '/sync': { method: 'POST', handle: sync },
+  '/txid': { method: 'GET', handle: txid },
+  '/list': { method: 'GET', handle: list },
+  '/info': { method: 'GET', handle: info },
+  '/debug/sync-status': { method: 'GET', handle: syncStatus },
+};
+
+async function start({ daemon }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+  const { path, timeout } = decodeBody(body, bodies.start);
+  if (path === '') return failure(400, 'path required');
+  const database = daemon.find(expandPath(path));
+  if (database === undefined) return failure(500, `database not found: ${expandPath(path)}`);
+  try {
+    const started = await within(timeout, database.start(), 'enable database');
+    return ok(stateOf(database, started ? 'started' : 'already_running'));
+  } catch (error) {
+    return failure(500, `open database: ${describeError(error)}`);
+  }
+}
+
+async function stop({ daemon, stop }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+  const { path, timeout } = decodeBody(body, bodies.stop);
+  if (path === '') return failure(400, 'path required');
+  const database = daemon.find(expandPath(path));
+  if (database === undefined) return failure(500, `database not found: ${expandPath(path)}`);
+  try {
+    const stopped = await database.stop(shortened(stop, timeout));
+    return ok(stateOf(database, stopped ? 'stopped' : 'already_stopped'));
+  } catch (error) {
+    return failure(500, `close database: ${describeError(error)}`);
+  }
+}
+
+async function register({ daemon }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+  const { path: given, replica_url: url } = decodeBody(body, bodies.register);
+  if (given === '') return failure(400, 'path required');
+  if (url === '') return failure(400, 'replica_url required');
+  const path = expandPath(given);
+  if (daemon.find(path) !== undefined) return ok({ status: 'already_registered', path });
+  if (!isReplicaUrl(url)) return failure(400, `invalid replica url: replica url scheme required: ${url}`);
+  const [database] = commandLineConfig(path, [url], []).databases;
+  if (database === undefined) return failure(400, 'path required');
+  try {
+    // Made for a moment, to tell a wrong URL from a database that cannot be replicated.
+    const replicas = await openReplicas(database.replicas, daemon.registry, path);
+    await replicas[Symbol.asyncDispose]();
+  } catch (error) {
+    return failure(400, `invalid replica url: ${describeError(error)}`);
+  }
+  try {
+    const added = await daemon.add({ ...database, path }, 'socket');
+    return ok({ status: added ? 'registered' : 'already_registered', path });
+  } catch (error) {
+    return failure(500, `failed to register database: ${describeError(error)}`);
+  }
+}
+
+async function unregister({ daemon, stop }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+  const { path: given, timeout } = decodeBody(body, bodies.unregister);
+  if (given === '') return failure(400, 'path required');
+  const path = expandPath(given);
+  try {
+    const database = await daemon.remove(path, shortened(stop, timeout));
+    if (database !== undefined) return ok(stateOf(database, 'unregistered'));
+    return ok({ status: 'already_unregistered', path, txid: 0n });
+  } catch (error) {
+    return failure(500, `failed to unregister database: close db: ${describeError(error)}`);
+  }
+}
+
+async function sync({ daemon }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+  const { path: given, wait, timeout } = decodeBody(body, bodies.sync);
+  if (given === '') return failure(400, 'path required');
+  const path = expandPath(given);
+  const database = daemon.find(path);
+  if (database === undefined) return failure(404, `database not found: ${path}`);
+  const seconds = timeout > 0 ? timeout : wait ? DEFAULT_TIMEOUT_SECONDS : 0;
+  const abort = new AbortController();
+  try {
+    const work = database.sync({ upload: wait, signal: abort.signal });
+    const result = await within(seconds, work, 'sync', abort);
+    if (result === undefined) return failure(409, `database not open: ${path}`);
+    if (wait && result.txid === 0n) {
+      return failure(500, 'sync database: replica sync: no position, waiting for data');
+    }
+    const status = !result.changed ? 'no_change' : wait ? 'synced' : 'synced_local';
+    return ok({ status, path, txid: result.txid, replicated_txid: result.replicatedTxid });
+  } catch (error) {
+    return failure(500, `sync database: ${describeError(error)}`);
+  }
+}
+
+function txid({ daemon }: RouteContext, { query }: RouteRequest): RouteResponse {
+  const path = query.get('path') ?? '';
+  if (path === '') return failure(400, 'path required');
+  const database = daemon.find(expandPath(path));
+  return database === undefined ? failure(404, 'database not found') : ok({ txid: database.txid });
+}
+
+function list({ daemon }: RouteContext): RouteResponse {
+  const databases = daemon.report().map(({ path, state, lastSyncAt }) => ({
+    path,
+    status: state,
+    last_sync_at: lastSyncAt?.toISOString(),
+  }));
+  return ok({ databases });
+}
+
+function info({ daemon, startedAt }: RouteContext): RouteResponse {
+  return ok({
+    version: version(),
+    pid: process.pid,
+    uptime_seconds: Math.floor((Date.now() - startedAt.getTime()) / 1000),
+    started_at: startedAt.toISOString(),
+    database_count: daemon.databases.length,
+  });
+}
+
+function syncStatus({ daemon }: RouteContext, { query }: RouteRequest): RouteResponse {
+  const path = query.get('path') ?? '';
+  if (path === '') return ok({ databases: daemon.report().map(diagnosticOf) });
+  const database = daemon.find(expandPath(path));
+  if (database === undefined) return failure(404, 'database not found');
+  return ok({ databases: [diagnosticOf(database.report())] });
+}
+
+function diagnosticOf({ path, txid, db, lastError }: DatabaseReport): SyncDiagnostic {
+  const activity = db?.activity;
+  const error = lastError === undefined ? undefined : describeError(lastError);
+  if (activity === undefined) return { path, active: false, txid: nonZero(txid), error };
+  const { active, operation, phase, startedAt, updatedAt } = activity;
+  const endMs = active ? Date.now() : updatedAt.getTime();
+  return {
+    path,
+    active,
+    operation,
+    phase,
+    started_at: startedAt.toISOString(),
+    updated_at: updatedAt.toISOString(),
+    elapsed_seconds: nonZero((endMs - startedAt.getTime()) / 1000),
+    txid: nonZero(txid),
+    last_synced_wal_offset: nonZero(db?.walSize ?? 0),
+    error,
+  };
+}
+
+function nonZero<T extends number | bigint>(value: T): T | undefined {
+  return value > 0 ? value : undefined;
+}
+
+function stateOf({ path, txid }: ManagedDatabase, status: string): object {
+  return { status, path, txid };
+}
+
+function ok(body: object): RouteResponse {
+  return { status: 200, body };
+}
+
+function failure(status: number, error: string): RouteResponse {
+  return { status, body: { error } };
+}
+
+/** Upstream gives a stop 30 seconds unless the request says otherwise. */
+function shortened(stop: StopOptions, seconds: number): StopOptions {
+  const timeoutMs = (seconds > 0 ? seconds : DEFAULT_TIMEOUT_SECONDS) * 1000;
+  return { ...stop, timeoutMs: Math.min(stop.timeoutMs ?? timeoutMs, timeoutMs) };
+}
+
+/** Rejects once the time is over; 0 is no limit. What is under way is aborted where it can be. */
+async function within<T>(seconds: number, work: Promise<T>, what: string, abort?: AbortController): Promise<T> {
+  if (seconds <= 0) return await work;
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    const error = new Error(`${what}: no end within ${seconds}s`);
+    abort?.abort(error);
+    reject(error);
+  }, seconds * 1000);
+  // Whoever waits has left; its own log tells how it ends.
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

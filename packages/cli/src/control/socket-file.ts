@@ -1,0 +1,51 @@
+/** The file of a Unix socket: made with the permissions it is to have, in place of one that nobody listens on. */
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import type { Server } from 'node:http';
+import { LitestreamError } from '@litestream/core';
+
+/** Removes what an earlier process left. Throws if somebody listens there, or if it is no socket. */
+export async function clearSocket(path: string): Promise<void> {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return;
+  if (!stats.isSocket()) throw refusal(path, 'is not a socket', 'Move the file away, or choose another socket path.');
+  if (await isListening(path)) {
+    throw refusal(path, 'is in use by another process', 'Stop that process, or choose another socket path.');
+  }
+  rmSync(path, { force: true });
+}
+
+/** Listens there. Nobody without the permission can connect at any moment. */
+export async function listenOn(server: Server, path: string, permissions: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.once('listening', resolve);
+  // The file is made within this call; between it and `chmod` anybody could open one with the usual mode.
+  const umask = process.umask(0o777 & ~permissions);
+  try {
+    server.listen({ path });
+  } finally {
+    process.umask(umask);
+  }
+  await promise;
+  server.off('error', reject);
+  chmodSync(path, permissions);
+}
+
+function isListening(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    // Refused: nobody is there. A full queue or no permission means that somebody is.
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT');
+    });
+  });
+}
+
+function refusal(path: string, what: string, hint: string): LitestreamError {
+  return new LitestreamError(`socket path ${path} ${what}`, { code: 'CONFIG_INVALID', object: path, hint });
+}
