@@ -1,0 +1,13 @@
+export { load } from './load/load.ts';
+export type { LoadOptions, LoadProgress, LoadResult } from './load/load.ts';
+export { PATTERNS } from './load/pattern.ts';
+export type { Pattern } from './load/pattern.ts';
+export { populate } from './populate.ts';
+export type { PopulateOptions, PopulateResult } from './populate.ts';
+export { run } from './run.ts';
+export { CHECKPOINT_MODES, shrink } from './shrink.ts';
+export type { CheckpointMode, CheckpointResult, ShrinkOptions, ShrinkResult } from './shrink.ts';
+export { contentChecksum } from './validate/content-checksum.ts';
+export type { ContentChecksum, TableChecksum } from './validate/content-checksum.ts';
+export { CHECK_TYPES, validate } from './validate/validate.ts';
+export type { CheckResult, CheckType, ValidateOptions, ValidateResult } from './validate/validate.ts';
