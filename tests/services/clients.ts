@@ -7,6 +7,7 @@ const plugins: Readonly<Record<string, () => Promise<LitestreamPlugin>>> = {
   abs: async () => (await import('@litestream/client-abs')).abs(),
   gs: async () => (await import('@litestream/client-gcs')).gcs(),
   nats: async () => (await import('@litestream/client-nats')).nats(),
+  oss: async () => (await import('@litestream/client-oss')).oss(),
   s3: async () => (await import('@litestream/client-s3')).s3(),
   sftp: async () => (await import('@litestream/client-sftp')).sftp(),
   webdav: async () => (await import('@litestream/client-webdav')).webdav(),

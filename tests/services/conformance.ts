@@ -1,15 +1,24 @@
 /** Runs the conformance suite on a running service. */
 import type { ReplicaClient } from '@litestream/core';
-import { runConformance } from '@litestream/core/conformance';
+import { CASE_GROUPS, runConformance } from '@litestream/core/conformance';
+import type { CaseResult } from '@litestream/core/conformance';
 
 import { createClient } from './clients.ts';
 import type { Changes, RunningService, Service } from './service.ts';
 
+/** Cases of one group, repetitions included. `cannot` are those the server fails whatever the client does. */
+export interface GroupCounts {
+  readonly passed: number;
+  readonly skipped: number;
+  readonly cannot: number;
+  readonly failed: number;
+}
+
 /** How it went; `problems` are failures nobody announced, and announced ones that did not come. */
 export interface ConformanceResult {
-  readonly ran: number;
-  readonly skipped: number;
-  readonly deviated: number;
+  readonly groups: Readonly<Record<string, GroupCounts>>;
+  /** Requirements that were not met, for each case that was skipped. */
+  readonly lacks: Readonly<Record<string, string>>;
   readonly problems: readonly string[];
 }
 
@@ -28,18 +37,32 @@ export async function runSuite(service: Service, running: RunningService): Promi
     unreachable: unreachable === undefined ? undefined : open(unreachable),
     fileCount: running.fileCount,
   });
-  const failed = report.results.filter((result) => result.outcome === 'failed');
-  const unannounced = failed.filter((result) => deviations[result.name] === undefined);
-  const missed = Object.keys(deviations).filter((name) => !failed.some((result) => result.name === name));
-  const skipped = report.results.filter((result) => result.outcome === 'skipped').length;
+  const { results, seed } = report;
+  const cannot = (result: CaseResult): boolean => result.outcome === 'failed' && deviations[result.name] !== undefined;
+  const failed = (result: CaseResult): boolean => result.outcome === 'failed' && !cannot(result);
+  const missed = Object.keys(deviations).filter((name) => !results.some((one) => one.name === name && cannot(one)));
+  const groups = Object.entries(CASE_GROUPS).map(([group, cases]): [string, GroupCounts] => {
+    const names = new Set(cases.map(({ name }) => name));
+    const mine = results.filter(({ name }) => names.has(name));
+    return [
+      group,
+      {
+        passed: mine.filter(({ outcome }) => outcome === 'passed').length,
+        skipped: mine.filter(({ outcome }) => outcome === 'skipped').length,
+        cannot: mine.filter(cannot).length,
+        failed: mine.filter(failed).length,
+      },
+    ];
+  });
   return {
-    ran: report.results.length - skipped,
-    skipped,
-    deviated: failed.length - unannounced.length,
+    groups: Object.fromEntries(groups),
+    lacks: Object.fromEntries(
+      results.filter(({ outcome }) => outcome === 'skipped').map(({ name, lacks = [] }) => [name, lacks.join(', ')]),
+    ),
     problems: [
-      ...unannounced.map(
-        ({ name, variation, error }) => `${variation}: ${name}: ${String(error)} (seed ${report.seed})`,
-      ),
+      ...results
+        .filter(failed)
+        .map(({ name, variation, error }) => `${variation}: ${name}: ${String(error)} (seed ${seed})`),
       ...missed.map((name) => `announced as a deviation of the server, but passed: ${name}`),
     ],
   };

@@ -1,7 +1,7 @@
 /** Fetches servers from the ordinary registries into `.cache/` of the repository, once. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -20,13 +20,25 @@ export function pipTool(tool: string, requirements: readonly string[], program: 
   return join(venv, 'bin', program);
 }
 
-/** Path of a program that `go install` builds; slow once, cached then. */
-export function goTool(module: string, program: string): string {
+/** Path of a program that `go install` builds; slow once, cached then. Its name is the last folder of the module. */
+export function goTool(module: string, program: string = basename(module.replace(/@.*$/, ''))): string {
   const folder = join(cache, 'bin');
   const path = join(folder, program);
   if (!existsSync(path)) {
     mkdirSync(folder, { recursive: true });
     run('go', ['install', module], { GOBIN: folder });
+    const built = join(folder, basename(module.replace(/@.*$/, '')));
+    if (built !== path) renameSync(built, path);
+  }
+  return path;
+}
+
+/** Path of a program that `cargo install` builds; slow once, cached then. */
+export function cargoTool(crate: string, version: string, features: string): string {
+  const path = join(cache, 'cargo', 'bin', crate);
+  if (!existsSync(path)) {
+    const args = ['--version', version, '--features', features, '--locked', '--quiet'];
+    run('cargo', ['install', crate, ...args, '--root', join(cache, 'cargo')]);
   }
   return path;
 }

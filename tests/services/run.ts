@@ -1,9 +1,10 @@
 /**
- * `npm run test:services [-- BACKEND …]`: every client against real servers.
+ * `npm run test:services [-- NAME …]`: every client against real servers.
  *
  * Each file under `servers/` is one server; its default export is a `Service`. This program starts them one after the
- * other, runs the checks on each and prints a table. Without arguments it runs all of them; arguments name backends
- * (`s3`) or servers (`moto`). Exits 1 if anything failed.
+ * other, runs the checks on each, prints a table and writes `docs/backends.md`. Without names it runs all of them but the
+ * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `interop`, …). Exits 1 if
+ * anything failed.
  */
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -11,21 +12,42 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { type ConformanceResult, runSuite } from './conformance.ts';
 import { interop } from './interop.ts';
+import { type ServiceResult, keepResults } from './results.ts';
 import { roundTrip } from './round-trip.ts';
-import type { Service } from './service.ts';
+import type { RunningService, Service } from './service.ts';
 
-const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+/** Checks by name, in the order they run. Each adds to the result of its server. */
+const CHECKS: Readonly<Record<string, (service: Service, running: RunningService) => Promise<Partial<ServiceResult>>>> =
+  {
+    conformance: async (service, running) => {
+      await roundTrip(running);
+      const conformance = await runSuite(service, running);
+      return { conformance, deviations: running.deviations };
+    },
+    interop: async (_service, running) => ({ interop: await interop(running), goDiffers: running.goDiffers }),
+  };
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const checks = Object.entries(CHECKS).filter(([name]) => names.includes(name));
+const wanted = names.filter((name) => CHECKS[name] === undefined);
+const services = (await loadServices()).filter(({ backend, name, optional }) =>
+  wanted.length === 0 ? optional !== true : wanted.includes(name) || (wanted.includes(backend) && optional !== true),
+);
+if (services.length === 0) throw new Error(`no server matches: ${wanted.join(' ')}`);
+
 const rows: Record<string, string>[] = [];
-let failures = 0;
-
-for (const service of await loadServices()) {
-  if (wanted.length > 0 && !wanted.includes(service.backend) && !wanted.includes(service.name)) continue;
-  rows.push(await check(service));
+const results: ServiceResult[] = [];
+for (const service of services) {
+  const startedAtMs = Date.now();
+  const result = await check(service);
+  results.push(result);
+  rows.push({ ...rowOf(result), seconds: ((Date.now() - startedAtMs) / 1000).toFixed(1) });
 }
-if (rows.length === 0) throw new Error(`no server matches: ${wanted.join(' ')}`);
+await keepResults(results);
 console.table(rows);
+const failures = results.filter(({ error }) => error !== undefined).length;
 if (failures > 0) {
-  console.error(`Error: ${failures} of ${rows.length} servers failed`);
+  console.error(`Error: ${failures} of ${results.length} servers failed`);
   process.exitCode = 1;
 }
 
@@ -38,30 +60,43 @@ async function loadServices(): Promise<Service[]> {
   return modules.map((module) => module.default).sort((a, b) => (a.backend + a.name).localeCompare(b.backend + b.name));
 }
 
-async function check(service: Service): Promise<Record<string, string>> {
-  const row: Record<string, string> = { backend: service.backend, server: service.name };
-  const startedAtMs = Date.now();
+async function check(service: Service): Promise<ServiceResult> {
+  const result: ServiceResult = { backend: service.backend, server: service.name };
   try {
     const running = await service.start();
     try {
-      row['round trip'] = await roundTrip(running);
-      const result = await runSuite(service, running);
-      row['conformance'] = summaryOf(result);
-      if (result.problems.length > 0) throw new Error(result.problems.join('\n'));
-      row['interop with Go'] = await interop(running);
+      for (const [, run] of checks.length > 0 ? checks : Object.entries(CHECKS)) {
+        Object.assign(result, await run(service, running));
+      }
+      const problems = result.conformance?.problems ?? [];
+      if (problems.length > 0) throw new Error(problems.join('\n'));
     } finally {
       await running.stop();
     }
+    return result;
   } catch (error) {
-    failures += 1;
-    row['error'] = String(error).split('\n')[0] ?? '';
     console.error(`${service.name}:`, error);
+    return { ...result, error: String(error).split('\n')[0] ?? '' };
   }
-  row['seconds'] = ((Date.now() - startedAtMs) / 1000).toFixed(1);
-  return row;
 }
 
-function summaryOf({ ran, skipped, deviated, problems }: ConformanceResult): string {
-  const passed = ran - deviated - problems.length;
-  return `${passed} passed, ${skipped} skipped${deviated > 0 ? `, ${deviated} the server cannot` : ''}`;
+function rowOf({ backend, server, conformance, interop: crossed, error }: ServiceResult): Record<string, string> {
+  return {
+    backend,
+    server,
+    ...(conformance === undefined ? {} : { conformance: summaryOf(conformance) }),
+    ...(crossed === undefined
+      ? {}
+      : { 'interop with Go': `go ${crossed.go.files} files, ours ${crossed.ours.files} files` }),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+function summaryOf({ groups }: ConformanceResult): string {
+  const sum = (name: 'passed' | 'skipped' | 'cannot' | 'failed'): number =>
+    Object.values(groups).reduce((total, counts) => total + counts[name], 0);
+  const texts = [`${sum('passed')} passed`, `${sum('skipped')} skipped`];
+  if (sum('cannot') > 0) texts.push(`${sum('cannot')} the server cannot`);
+  if (sum('failed') > 0) texts.push(`${sum('failed')} failed`);
+  return texts.join(', ');
 }

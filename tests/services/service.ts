@@ -8,6 +8,8 @@ export interface Service {
   readonly backend: string;
   /** Name of the server, as the table prints it. */
   readonly name: string;
+  /** Run only when it is named: slow to build, or of a licence that not everybody wants on a machine. */
+  readonly optional?: boolean;
   /** Installs what is not in the cache yet and starts the server on loopback, on a free port. */
   start(): Promise<RunningService>;
 }
@@ -18,6 +20,8 @@ export interface RunningService {
   readonly config: Readonly<Record<string, unknown>> & { readonly type: string };
   /** What Go needs differently in its config, if anything. */
   readonly goConfig?: Readonly<Record<string, unknown>>;
+  /** Facts of stored objects in which we differ from Go on purpose, each with the reason. */
+  readonly goDiffers?: Readonly<Record<string, string>>;
   /** Environment that both need besides. */
   readonly env?: Readonly<Record<string, string>>;
   /**

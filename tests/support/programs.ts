@@ -59,10 +59,11 @@ export async function goProgram(): Promise<Program> {
   return new Program('go', await goLitestream(), [], goEnvironment());
 }
 
-/** Our command line, as npm would install it. Needs the packages built. */
+/** Our command line's entry, as npm would install it. Needs the packages built. */
+export const ourProgram: string = join(repositoryRoot, 'packages', 'cli', 'bin', 'litestream.js');
+
 export function tsProgram(): Program {
-  const bin = join(repositoryRoot, 'packages', 'cli', 'bin', 'litestream.js');
-  return new Program('ts', process.execPath, [bin], process.env);
+  return new Program('ts', process.execPath, [ourProgram], process.env);
 }
 
 export function fileUrl(folder: string): string {

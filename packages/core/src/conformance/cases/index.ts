@@ -10,16 +10,19 @@ import { objectCases } from './objects.ts';
 import { readingCases } from './reading.ts';
 import { writingCases } from './writing.ts';
 
+/** The cases by what they are about, for reports. */
+export const CASE_GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> = {
+  lifecycle: lifecycleCases,
+  listing: listingCases,
+  reading: readingCases,
+  writing: writingCases,
+  deleting: deletingCases,
+  aborting: abortingCases,
+  objects: objectCases,
+  conditions: conditionCases,
+  refusals: failingCases,
+  large: largeCases,
+};
+
 /** Every promise of the contract. A test holds their number, so that none is lost unnoticed. */
-export const CASES: readonly ConformanceCase[] = [
-  ...lifecycleCases,
-  ...listingCases,
-  ...readingCases,
-  ...writingCases,
-  ...deletingCases,
-  ...abortingCases,
-  ...objectCases,
-  ...conditionCases,
-  ...failingCases,
-  ...largeCases,
-];
+export const CASES: readonly ConformanceCase[] = Object.values(CASE_GROUPS).flat();

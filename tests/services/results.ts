@@ -1,0 +1,160 @@
+/** What the last run on each server gave: kept in `results.json`, and shown as tables in `docs/backends.md`. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { repositoryRoot } from '../support/repository.ts';
+import type { ConformanceResult, GroupCounts } from './conformance.ts';
+import type { FaultResult } from './faults.ts';
+import type { InteropResult } from './interop.ts';
+
+export interface ServiceResult {
+  readonly backend: string;
+  readonly server: string;
+  readonly conformance?: ConformanceResult | undefined;
+  /** What the server does instead, for each case it cannot pass. */
+  readonly deviations?: Readonly<Record<string, string>> | undefined;
+  readonly interop?: InteropResult | undefined;
+  /** Facts of objects in which we differ from Go on purpose, and why. */
+  readonly goDiffers?: Readonly<Record<string, string>> | undefined;
+  /** Answers of the server of the npm tests that were compared with this one's. */
+  readonly compared?: number | undefined;
+  readonly faults?: readonly FaultResult[] | undefined;
+  readonly error?: string | undefined;
+}
+
+const file = join(repositoryRoot, 'tests', 'services', 'results.json');
+const page = join(repositoryRoot, 'docs', 'backends.md');
+
+/** Puts these results in the place of older ones of the same servers, and writes the page anew. */
+export async function keepResults(results: readonly ServiceResult[]): Promise<void> {
+  const kept = new Map((await readResults()).map((result) => [keyOf(result), result]));
+  for (const result of results) kept.set(keyOf(result), { ...kept.get(keyOf(result)), error: undefined, ...result });
+  const all = [...kept.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  await writeFile(file, `${JSON.stringify(all, null, 2)}\n`);
+  await writeFile(page, pageOf(all));
+}
+
+async function readResults(): Promise<ServiceResult[]> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8')) as ServiceResult[];
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function keyOf({ backend, server }: ServiceResult): string {
+  return `${backend} ${server}`;
+}
+
+function pageOf(results: readonly ServiceResult[]): string {
+  return [
+    `# Backends, on servers
+
+This page is written by \`npm run test:services\`: each row is the last run on that server. Nothing here is typed by hand.
+
+## Conformance
+
+Cases of the [contract](client-contract.md) that passed, each counted once in every variation it ran in (plain, under a
+long path, behind core's layer, behind that layer with faults). "n/a": the client declares that the backend has none of
+it, or the server cannot be made to refuse. "cannot": the server fails it whatever a client does; what it does instead
+stands below.
+`,
+    ...conformanceTable(results),
+    ...deviationList(results),
+    `
+## Interop with Litestream 0.5.17
+
+One program replicates while an application writes and is killed with SIGKILL; then both restore, and each copy equals
+the source row by row. Names and metadata of the objects are compared with what the other program stores.
+`,
+    ...interopTable(results),
+    ...differenceList(results),
+    ...faultTables(results),
+    '',
+  ].join('\n');
+}
+
+function conformanceTable(results: readonly ServiceResult[]): string[] {
+  const ran = results.flatMap((result) =>
+    result.conformance === undefined ? [] : [{ ...result, conformance: result.conformance }],
+  );
+  const groups = Object.keys(ran[0]?.conformance.groups ?? {}).filter((group) =>
+    ran.some(({ conformance }) => Object.values(conformance.groups[group] ?? {}).some((count) => count > 0)),
+  );
+  const total = (counts: readonly GroupCounts[]): GroupCounts => ({
+    passed: sum(counts.map(({ passed }) => passed)),
+    skipped: sum(counts.map(({ skipped }) => skipped)),
+    cannot: sum(counts.map(({ cannot }) => cannot)),
+    failed: sum(counts.map(({ failed }) => failed)),
+  });
+  return table(
+    ['backend', 'server', ...groups, 'all'],
+    ran.map(({ backend, server, conformance }) => {
+      const counts = groups.map((group) => conformance.groups[group] ?? total([]));
+      return [backend, server].concat(counts.map(cellOf), cellOf(total(counts)));
+    }),
+  );
+}
+
+function cellOf({ passed, skipped, cannot, failed }: GroupCounts): string {
+  const parts = [
+    passed > 0 ? String(passed) : '',
+    failed > 0 ? `**${failed} failed**` : '',
+    cannot > 0 ? `${cannot} cannot` : '',
+    skipped > 0 ? `${skipped} n/a` : '',
+  ];
+  return parts.filter((part) => part !== '').join(', ') || '–';
+}
+
+function deviationList(results: readonly ServiceResult[]): string[] {
+  const lines = results.flatMap(({ server, deviations = {} }) =>
+    Object.entries(deviations).map(([name, instead]) => `- ${server}: “${name}”: ${instead}`),
+  );
+  return lines.length === 0 ? [] : ['', 'What servers cannot:', '', ...lines];
+}
+
+function interopTable(results: readonly ServiceResult[]): string[] {
+  const rows = results.flatMap(({ backend, server, interop }) => {
+    if (interop === undefined) return [];
+    const { go, ours, shapes } = interop;
+    const side = (one: { files: number; rows: number }): string => `${one.files} files, ${one.rows} rows`;
+    const metadata = [...new Set(Object.values(shapes).flatMap((facts) => Object.keys(facts)))].sort();
+    return [[backend, server, side(go), side(ours), 'yes', metadata.join(', ') || '–']];
+  });
+  const heads = ['backend', 'server', 'Go wrote, both restored', 'we wrote, both restored', 'same names and metadata'];
+  return table([...heads, 'compared beside names'], rows);
+}
+
+function differenceList(results: readonly ServiceResult[]): string[] {
+  const lines = results.flatMap(({ server, goDiffers = {} }) =>
+    Object.entries(goDiffers).map(([fact, reason]) => `- ${server}: ${fact}: ${reason}`),
+  );
+  return lines.length === 0 ? [] : ['', 'Left out of the comparison, on purpose:', '', ...lines];
+}
+
+function faultTables(results: readonly ServiceResult[]): string[] {
+  const rows = results.flatMap(({ backend, server, faults = [] }) =>
+    faults.map((fault) => [backend, server, fault.name, fault.what, String(fault.transactions), fault.outcome]),
+  );
+  if (rows.length === 0) return [];
+  return [
+    `
+## Faults
+
+A writer commits without a pause, \`litestream replicate\` reaches the server through Toxiproxy, and the fault comes and
+goes. Afterwards a restored copy holds every transaction, the replica's files follow each other without a gap or a
+double, and the process is the one that was started.
+`,
+    ...table(['backend', 'server', 'fault', 'what', 'transactions', 'outcome'], rows),
+  ];
+}
+
+function table(heads: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  return [line(heads), line(heads.map(() => '---')), ...rows.map(line)];
+}
+
+function sum(numbers: readonly number[]): number {
+  return numbers.reduce((total, number) => total + number, 0);
+}
