@@ -15,7 +15,7 @@ const plugins: Readonly<Record<string, () => Promise<LitestreamPlugin>>> = {
 
 /** Config of the replica at a path of a running service, in the words of YAML. */
 export async function replicaConfig(running: RunningService, path: string): Promise<RunningService['config']> {
-  return (await running.configAt?.(path)) ?? { ...running.config, path };
+  return (await running.configAt?.(path, running.config)) ?? { ...running.config, path };
 }
 
 /** Makes a client for a folder of a running service, as core makes it from a config. */

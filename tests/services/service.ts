@@ -35,8 +35,8 @@ export interface RunningService {
     readonly missingBucket?: Changes;
     readonly unreachable?: Changes;
   };
-  /** Config of the replica at a path, where that takes more than adding `path`. */
-  readonly configAt?: (path: string) => Promise<RunningService['config']>;
+  /** Config of the replica at a path, where that takes more than adding `path` to `config`, which `broken` may have changed. */
+  readonly configAt?: (path: string, config: RunningService['config']) => Promise<RunningService['config']>;
   /** What lies under a path, seen past our clients, where `objects.ts` has no way of its own for the type. */
   readonly stored?: (path: string) => Promise<Map<string, ObjectFacts>>;
   /** Files in the conformance cases about many, for servers that take their time. Default 2,500. */

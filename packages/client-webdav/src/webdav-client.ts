@@ -51,10 +51,10 @@ export class WebdavReplicaClient implements ReplicaClient {
       connection.list(folder, signal),
     );
     const seek = query?.seek ?? 0n;
-    const files = (entries ?? []).flatMap(({ basename, size, lastmod, type }): LtxFileInfo[] => {
+    const files = (entries ?? []).flatMap(({ basename, size, lastmod, type, etag }): LtxFileInfo[] => {
       const txids = type === 'file' ? parseLtxObjectName(basename) : undefined;
       if (txids === undefined || txids.minTxid < seek) return [];
-      return [{ level, ...txids, size, timestamp: new Date(lastmod) }];
+      return [{ level, ...txids, size, timestamp: dateOf(lastmod), version: versionOf(etag) }];
     });
     for (const file of files.sort(ascending)) {
       signal?.throwIfAborted();
@@ -152,6 +152,17 @@ export class WebdavReplicaClient implements ReplicaClient {
     );
     return this.#opened;
   }
+}
+
+/** Servers that keep no time of a file leave it out. */
+function dateOf(text: string | null): Date {
+  const date = new Date(text ?? 0);
+  return Number.isNaN(date.getTime()) ? new Date(0) : date;
+}
+
+/** Apache calls the tag of a file weak while the file is younger than a second; it is the same tag. */
+function versionOf(etag: string | null): string | undefined {
+  return etag?.replace(/^W\//, '');
 }
 
 interface Entry {
