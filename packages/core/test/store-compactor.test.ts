@@ -27,7 +27,7 @@ async function fill(client: MemoryClient, steps: readonly Record<string, number>
   return model;
 }
 
-describe('compactor', () => {
+describe('compactor', { timeout: 60_000 }, () => {
   it('gives the newest version of every page, under the time of the last commit, whatever the bound on inputs', async () => {
     await fc.assert(
       fc.asyncProperty(history, fc.integer({ min: 1, max: 20 }), async (steps, inputsMax) => {
@@ -45,7 +45,7 @@ describe('compactor', () => {
         expect(await compactor.compact(1)).toEqual([]);
         expect((await validateReplica(client, { sample: 'all' })).faults).toEqual([]);
       }),
-      { seed, numRuns: 60 },
+      { seed, numRuns: 40 },
     );
   });
 

@@ -95,7 +95,7 @@ class Rig {
   }
 }
 
-describe('store', () => {
+describe('store', { timeout: 60_000 }, () => {
   it('snapshots at once when there is none, compacts on boundaries, and deletes what level 1 holds', async () => {
     const rig = new Rig();
     rig.store.add(rig.stored);

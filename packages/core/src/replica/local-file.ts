@@ -9,6 +9,8 @@ import type { Body } from '../client/contract.ts';
 export interface LocalFile {
   readonly timestamp: Date;
   readonly body: Body;
+  /** Its bytes are in memory: to verify them costs little, and what is verified is what is sent. */
+  readonly isKept: boolean;
 }
 
 /** Files up to this size are read once and kept while they are sent. */
@@ -29,7 +31,7 @@ export async function openLocalFile(path: string, txid: TXID): Promise<LocalFile
     }
     const kept = bytesRead === size ? bytes : undefined;
     const stream = (): AsyncIterable<Uint8Array> => (kept === undefined ? createReadStream(path) : once(kept));
-    return { timestamp: new Date(header.timestampMs), body: { size, open: stream } };
+    return { timestamp: new Date(header.timestampMs), body: { size, open: stream }, isKept: kept !== undefined };
   } finally {
     await handle.close();
   }

@@ -55,7 +55,7 @@ export class Replica implements History, AsyncDisposable {
   /** Position of the remote; undefined until it is asked, and after any failure. */
   #remote: TXID | undefined;
   #confirmed: TXID = 0n;
-  /** Files up to here were written by an earlier process and are verified before they are sent. */
+  /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
   #lifetime: AbortController | undefined;
   #unsubscribe: (() => void) | undefined;
@@ -262,7 +262,7 @@ export class Replica implements History, AsyncDisposable {
     let local;
     try {
       local = await openLocalFile(path, txid);
-      if (txid <= this.#unverified) await verifyLocalFile(local, path);
+      if (local.isKept || txid <= this.#unverified) await verifyLocalFile(local, path);
     } catch (error) {
       if (!isLost(error)) throw error;
       return await this.#replaceLost(txid, error, options);

@@ -7,6 +7,8 @@ import { decodeHeader, HEADER_SIZE, isLtxError, mergeLtx } from '@litestream/ltx
 import type { LtxError, LtxHeader, TXID } from '@litestream/ltx';
 import type { Body, LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
@@ -32,6 +34,7 @@ export interface CompactorOptions {
   /** Shared with whoever else writes to the same replica, so that nobody lists a level to learn what is known. */
   readonly tops?: LevelTops | undefined;
   readonly inputsMax?: number | undefined;
+  readonly clock?: Clock | undefined;
   /** Called with the first file of another page size than those before it: only a snapshot can be a base for it. */
   readonly onPageSizeChange?: ((file: LtxFileInfo) => void) | undefined;
 }
@@ -41,6 +44,7 @@ export class Compactor {
   readonly #logger: Logger;
   readonly #local: LocalFiles | undefined;
   readonly #inputsMax: number;
+  readonly #clock: Clock;
   readonly #onPageSizeChange: ((file: LtxFileInfo) => void) | undefined;
   readonly tops: LevelTops;
 
@@ -49,6 +53,7 @@ export class Compactor {
     this.#logger = options.logger ?? silentLogger;
     this.#local = options.local;
     this.#inputsMax = options.inputsMax ?? INPUTS_MAX;
+    this.#clock = options.clock ?? systemClock;
     this.#onPageSizeChange = options.onPageSizeChange;
     this.tops = options.tops ?? new LevelTops(client);
   }
@@ -131,7 +136,7 @@ export class Compactor {
     const open = (): AsyncGenerator<Uint8Array> =>
       mergeLtx(
         inputs.map((file) => ({
-          source: local?.open(file) ?? resumableSource(this.#client, file, op),
+          source: local?.open(file) ?? resumableSource(this.#client, file, { clock: this.#clock, ...op }),
           file: fileName(file),
         })),
       );
@@ -177,7 +182,7 @@ export class Compactor {
   async #header(file: LtxFileInfo, op: Op): Promise<LtxHeader> {
     const bytes = new Uint8Array(HEADER_SIZE);
     let length = 0;
-    for await (const chunk of resumableSource(this.#client, file, { size: HEADER_SIZE, ...op })) {
+    for await (const chunk of resumableSource(this.#client, file, { clock: this.#clock, size: HEADER_SIZE, ...op })) {
       const part = chunk.subarray(0, HEADER_SIZE - length);
       bytes.set(part, length);
       length += part.length;

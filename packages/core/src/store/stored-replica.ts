@@ -86,6 +86,7 @@ export class StoredReplica {
       logger,
       local: options.local,
       tops: this.#tops,
+      clock: this.#clock,
       onPageSizeChange: (file) => this.#wantSnapshot(file.minTxid),
     });
     this.#retention = new Retention({ ...options, client, logger, tops: this.#tops, clock: this.#clock });
@@ -190,7 +191,7 @@ export class StoredReplica {
   }
 
   async #verify(level: number, written: readonly LtxFileInfo[], op: Op): Promise<void> {
-    for (const { message } of await verifyLevel(this.#replica.client, level, written, op)) {
+    for (const { message } of await verifyLevel(this.#replica.client, level, written, { clock: this.#clock, ...op })) {
       this.#counts.verifyErrors += 1;
       this.logger.warn('post-compaction verification failed', { level, error: message });
       this.#options.onVerifyError?.(message);
@@ -266,7 +267,7 @@ export class StoredReplica {
   async validate(options: ValidationOptions = {}): Promise<ValidationReport> {
     const op: Op = { signal: options.signal };
     return await this.#queue.run(async () => {
-      const report = await validateReplica(this.#replica.client, options);
+      const report = await validateReplica(this.#replica.client, { clock: this.#clock, ...options });
       for (const { kind, level, file, message } of report.faults) {
         this.#counts.validationErrors += 1;
         this.logger.warn('validation error detected', { level, type: kind, file, message });

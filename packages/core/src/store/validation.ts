@@ -6,6 +6,7 @@ import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
+import type { Clock } from '../clock.ts';
 import { hasCode } from '../error.ts';
 import { extendChain } from '../restore/chain.ts';
 import { contiguityFaults, describeFault, fileName } from './contiguity.ts';
@@ -33,6 +34,7 @@ export interface ValidationOptions extends Op {
   readonly sample?: number | 'all' | undefined;
   /** Draws the sample: a number in [0, 1). */
   readonly random?: (() => number) | undefined;
+  readonly clock?: Clock | undefined;
 }
 
 interface Listing {
@@ -50,7 +52,7 @@ export async function validateReplica(
   client: ReplicaClient,
   options: ValidationOptions = {},
 ): Promise<ValidationReport> {
-  const op: Op = { signal: options.signal };
+  const op = { signal: options.signal, clock: options.clock };
   let listing = await list(client, op);
   let faults = listingFaults(listing);
   if (faults.length > 0) {
@@ -84,7 +86,7 @@ export async function verifyLevel(
   client: ReplicaClient,
   level: number,
   written: readonly LtxFileInfo[],
-  op: Op,
+  op: Op & { readonly clock?: Clock | undefined },
 ): Promise<readonly ValidationFault[]> {
   const files = await Array.fromAsync(client.ltxFiles(level, op));
   const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
@@ -161,7 +163,7 @@ function lastTxid(files: readonly LtxFileInfo[]): TXID {
 async function fileFault(
   client: ReplicaClient,
   file: LtxFileInfo,
-  op: Op,
+  op: Op & { readonly clock?: Clock | undefined },
 ): Promise<ValidationFault | 'gone' | undefined> {
   try {
     const source = resumableSource(client, file, op);
