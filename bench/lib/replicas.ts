@@ -9,7 +9,7 @@ import { fileUrl } from '../../tests/support/programs.ts';
 import { Orders, database } from './database.ts';
 
 /** Changes whenever what is made changes. */
-const generation = 1;
+const generation = 2;
 
 /** The share of the large database that the replica of many files has: 354 MB of 1.08 GB. */
 const manyFilesShare = 0.328;
@@ -18,8 +18,8 @@ export const level1Count = 4;
 /** Level-0 files in each level-1 file. */
 const level1Span = 40;
 /** What makes a level-0 file of some 405 kB at full size. */
-const rowsPerFile = 300;
-const changesPerFile = 25;
+const rowsPerFile = 95;
+const changesPerFile = 20;
 
 /** A replica of one snapshot, written by Go as it writes them. */
 export async function snapshotReplica(cache: string, size: number, go: Program): Promise<string> {
