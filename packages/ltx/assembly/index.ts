@@ -68,8 +68,9 @@ export function encodeFrames(
 
 /**
  * Decodes whole frames until `src` ends, `countMax` is reached, the zero header stands next, or one is malformed.
- * Returns how many. RESULT: running checksum +0 (before and after), bytes consumed +8, state +12:
- * 0 more may follow, 1 end of pages, then errors: 2 page number, 3 flags, 4 size, 5 block, 6 LZ4 frame, 7 its checksum.
+ * Returns how many. RESULT: running checksum +0 (before and after), bytes consumed +8, state +12, bytes that the checksum
+ * covers +16. States: 0 more may follow, 1 end of pages, then errors: 2 page number, 3 flags, 4 size, 5 block, 6 LZ4
+ * frame, 7 its checksum.
  */
 export function decodeFrames(
   src: usize,
@@ -86,6 +87,7 @@ export function decodeFrames(
   let crc = ~load<u64>(RESULT);
   let count = 0;
   let state: u32 = 0;
+  let covered: u32 = 0;
   while (count < countMax && end - src >= 6) {
     const pgno = bswap(load<u32>(src));
     const flags = <u32>bswap(load<u16>(src, 4));
@@ -122,6 +124,7 @@ export function decodeFrames(
     }
     crc = headers(crc, pgno, flags, size);
     crc = update(crc, out, pageSize);
+    covered += <u32>pageSize + (flags ? 10 : 6);
     store<u32>(pgnos + (<usize>count << 2), pgno);
     store<u32>(sizes + (<usize>count << 2), <u32>total);
     src += total;
@@ -131,6 +134,7 @@ export function decodeFrames(
   store<u64>(RESULT, ~crc);
   store<u32>(RESULT + 8, <u32>(src - start));
   store<u32>(RESULT + 12, state);
+  store<u32>(RESULT + 16, covered);
   return count;
 }
 

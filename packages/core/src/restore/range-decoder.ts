@@ -5,16 +5,13 @@ import type { WriteLock } from './write-lock.ts';
 import type { RangeResult, RangeTask } from './range-task.ts';
 
 /** Decoded bytes of one kernel call: large enough to amortise it, small enough to stay in cache. */
-const BATCH_SIZE = 2 << 20;
+const BATCH_SIZE = 512 << 10;
 const BATCH_PAGE_COUNT_MAX = 512;
-const BUFFER_STEP = 1 << 20;
-const PAGE_FLAG_SIZE = 1;
 const CHECKSUM_MASK = (1n << 63n) - 1n;
 const ZEROS = new Uint8Array(65_536);
 
 /** Keeps the last file open: ranges of one file come one after the other. */
 export class RangeDecoder {
-  #buffer = new Uint8Array(0);
   #path: string | undefined;
   #descriptor = -1;
   readonly #lock: WriteLock | undefined;
@@ -25,7 +22,6 @@ export class RangeDecoder {
   }
 
   decode(task: RangeTask): RangeResult {
-    const frames = task.source instanceof Uint8Array ? task.source : this.#read(task.source);
     const { pageSize, pgnos, sizes } = task;
     const batchPageCount = Math.min(BATCH_PAGE_COUNT_MAX, Math.max(1, Math.floor(BATCH_SIZE / pageSize)));
     let crc = 0n;
@@ -34,17 +30,15 @@ export class RangeDecoder {
     let databaseChecksum = 0n;
     let done = 0;
     for (let at = 0; done < pgnos.length;) {
-      // Only what this batch needs: the kernel copies what it is given.
-      const end = at + sizes.subarray(done, done + batchPageCount).reduce((sum, size) => sum + size, 0);
-      const batch = kernel().decodeFrames(frames.subarray(at, end), pageSize, crc, batchPageCount);
+      const size = sumOf(sizes, done, done + batchPageCount);
+      const batch = kernel().decodeFrames(this.#frames(task, at, size), pageSize, crc, batchPageCount);
       if (batch.count === 0) throw new LtxError('BAD_INDEX', 'the page index names more pages than there are');
       crc = batch.crc;
-      for (let index = 0, offset = at; index < batch.count; index++) {
+      crcLength += batch.crcLength;
+      for (let index = 0; index < batch.count; index++) {
         if (batch.pgnos[index] !== pgnos[done + index] || batch.sizes[index] !== sizes[done + index]) {
           throw new LtxError('BAD_INDEX', `the page index does not match page ${batch.pgnos[index]}`);
         }
-        crcLength += pageSize + (((frames[offset + 5] ?? 0) & PAGE_FLAG_SIZE) === 0 ? 6 : 10);
-        offset += batch.sizes[index] ?? 0;
       }
       const { pages } = batch;
       const write = (): void => void (pagesWritten += writeOwned(task, done, batch.count, pages));
@@ -63,21 +57,29 @@ export class RangeDecoder {
     this.#path = undefined;
   }
 
-  #read({ path, offset, size }: { path: string; offset: number; size: number }): Uint8Array {
+  /** `size` bytes of the range from `at`, read straight into the kernel's memory where they are in a file. */
+  #frames({ source }: RangeTask, at: number, size: number): Uint8Array {
+    if (source instanceof Uint8Array) return source.subarray(at, at + size);
+    const { path, offset } = source;
     if (this.#path !== path) {
       this.close();
       this.#descriptor = openSync(path, 'r');
       this.#path = path;
     }
-    // Rounded up: ranges differ by a few bytes, and a new buffer for each is work for the collector.
-    if (this.#buffer.length < size) this.#buffer = new Uint8Array(Math.ceil(size / BUFFER_STEP) * BUFFER_STEP);
+    const frames = kernel().input(size);
     for (let done = 0; done < size;) {
-      const count = readSync(this.#descriptor, this.#buffer, done, size - done, offset + done);
+      const count = readSync(this.#descriptor, frames, done, size - done, offset + at + done);
       if (count === 0) throw new LtxError('TRUNCATED', 'the file ends within its pages');
       done += count;
     }
-    return this.#buffer.subarray(0, size);
+    return frames;
   }
+}
+
+function sumOf(sizes: Uint32Array, from: number, to: number): number {
+  let sum = 0;
+  for (let index = from; index < Math.min(to, sizes.length); index++) sum += sizes[index] ?? 0;
+  return sum;
 }
 
 /** Writes runs of neighbouring owned pages with one call each; all-zero pages stay holes in the fresh output. */

@@ -23,6 +23,8 @@ export interface DecodedFrames {
   readonly crc: bigint;
   /** The six zero bytes that end the pages stand at `consumed`. */
   readonly endOfPages: boolean;
+  /** Bytes that the file checksum covers for these frames, as `crc64Combine` wants to know. */
+  readonly crcLength: number;
 }
 
 /** The valid frames at the start of a piece of a WAL. The arrays are the caller's to keep. */
@@ -47,6 +49,11 @@ export interface WalFrames {
  * batch and stays: 256 KiB to 2 MiB of pages a call is where speed levels off. Inputs may be views of earlier results.
  */
 export interface Kernel {
+  /**
+   * `size` bytes of the kernel's own memory, to be filled and given to the next call on this thread: to `decodeFrames` as
+   * `src` or to `encodeFrames` as `pages`, which then copy nothing. Any other call, and that one, make it void.
+   */
+  input(size: number): Uint8Array;
   /** CRC-64/GO-ISO of all bytes so far; `seed` is the value before these, 0n at the start. */
   crc64(bytes: Uint8Array, seed?: bigint): bigint;
   /** CRC of A‖B from the CRC of A, that of B, and the length of B in bytes. */

@@ -25,6 +25,23 @@ export class KernelMemory {
     this.#top = this.#base;
   }
 
+  /** An area at the base, for a caller to fill: what the next call is given there is not copied. */
+  input(bytes: number): Uint8Array {
+    this.reset();
+    return this.bytes(this.reserve(bytes), bytes);
+  }
+
+  /** Starts a call on `data`, which stays where it is if that is the base: all other areas come after it. */
+  begin(data: Uint8Array): number {
+    const { length } = data;
+    const inPlace = data.buffer === this.#exports.memory.buffer && data.byteOffset === this.#base;
+    const own = inPlace ? undefined : this.outside(data);
+    this.reset();
+    const at = this.reserve(length);
+    if (own !== undefined) new Uint8Array(this.#exports.memory.buffer, at, length).set(own);
+    return at;
+  }
+
   /** Reserves an area, 64-byte aligned. */
   reserve(bytes: number): number {
     const at = this.#top;

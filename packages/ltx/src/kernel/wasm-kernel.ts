@@ -43,6 +43,10 @@ export class WasmKernel implements Kernel {
     this.#result = this.#wasm.resultBase();
   }
 
+  input(size: number): Uint8Array {
+    return this.#memory.input(size);
+  }
+
   crc64(bytes: Uint8Array, seed = 0n): bigint {
     const memory = this.#memory;
     const data = memory.outside(bytes);
@@ -64,10 +68,8 @@ export class WasmKernel implements Kernel {
     const memory = this.#memory;
     const count = checkPages(pgnos, pages, pageSize);
     const numbers = memory.outsideNumbers(pgnos);
-    const data = memory.outside(pages);
-    memory.reset();
+    const dataAt = memory.begin(pages);
     const numbersAt = memory.putNumbers(numbers);
-    const dataAt = memory.put(data);
     const sizesAt = memory.reserve(4 * count);
     const outAt = memory.reserve(count * (blockSizeMax(pageSize) + 10));
     this.#setCrc(crc);
@@ -95,16 +97,15 @@ export class WasmKernel implements Kernel {
       Math.ceil(PAGES_SIZE_MAX / pageSize),
       Math.ceil(src.length / 11),
     );
-    const data = memory.outside(src.subarray(0, Math.max(countMax * frameSizeMax(pageSize), 6)));
-    memory.reset();
+    const length = Math.min(src.length, Math.max(countMax * frameSizeMax(pageSize), 6));
+    const dataAt = memory.begin(src.subarray(0, length));
     const pgnosAt = memory.reserve(4 * countMax);
     const sizesAt = memory.reserve(4 * countMax);
-    const dataAt = memory.put(data);
     const outAt = memory.reserve(countMax * pageSize);
     this.#setCrc(crc);
     const count = this.#wasm.decodeFrames(
       dataAt,
-      data.length,
+      length,
       pageSize,
       blockSizeMax(pageSize),
       countMax,
@@ -112,10 +113,10 @@ export class WasmKernel implements Kernel {
       pgnosAt,
       sizesAt,
     );
-    const result = memory.view(this.#result, 16);
+    const result = memory.view(this.#result, 20);
     const consumed = result.getUint32(8, true);
     const state = result.getUint32(12, true);
-    const left = data.length - consumed;
+    const left = length - consumed;
     if (state > 1 || (count === 0 && countMax > 0 && state === 0 && left >= frameSizeMax(pageSize))) {
       const fault = state > 1 ? DECODE_FAULTS[state - 2] : 'LZ4 frame longer than any page needs';
       throw new LtxError('BAD_PAGE', `${fault}`, { file: place.file, offset: place.offset + consumed });
@@ -128,6 +129,7 @@ export class WasmKernel implements Kernel {
       pages: memory.bytes(outAt, count * pageSize),
       crc: this.#crc(),
       endOfPages: state === 1,
+      crcLength: result.getUint32(16, true),
     };
   }
 
