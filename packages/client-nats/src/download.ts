@@ -1,72 +1,75 @@
 import { LitestreamError } from '@litestream/core';
-import type { ObjectInfo } from '@nats-io/obj';
 
-import { chunkSubject, findObject } from './store.ts';
+import { findObject } from './objects.ts';
+import type { StoredObject } from './objects.ts';
+import { chunkSubject } from './store.ts';
 import type { NatsStore } from './store.ts';
 
-/** Chunks asked for at a time: 4 MiB, which is all that is held. The SDK's own `get` holds what the reader leaves. */
-const CHUNKS_PER_FETCH = 32;
+/** Asked for at a time, and all that is held: the SDK's own `get` holds whatever the reader has not taken yet. */
+const BYTES_PER_FETCH = 4 * 1024 * 1024;
+const CHUNKS_PER_FETCH_MAX = 1024;
 const FETCH_TIMEOUT_MS = 2_000;
 const EMPTY_FETCHES_MAX = 5;
+const CONSUMER_IDLE_NS = 60e9;
 
-/**
- * Bytes of an object from `offset`, `size` of them. Chunks may be of any size, so those before the offset are read and
- * dropped. Rejects with `OBJECT_CHANGED` if the object is replaced or deleted meanwhile.
- */
-export async function* download(
-  store: NatsStore,
-  info: ObjectInfo,
-  offset: number,
-  size: number,
-): AsyncGenerator<Uint8Array> {
-  const end = Math.min(offset + size, info.size);
-  if (offset >= end) return;
-  const consumer = await store.jetstream.consumers.get(store.stream, {
-    filter_subjects: chunkSubject(store, info.nuid),
-    inactive_threshold: 60_000,
+/** The first `size` bytes of an object. Rejects with `OBJECT_CHANGED` if it is replaced or deleted meanwhile. */
+export async function* download(store: NatsStore, object: StoredObject, size: number): AsyncGenerator<Uint8Array> {
+  const end = Math.min(size, object.size);
+  if (end === 0) return;
+  const { stream, manager, jetstream } = store;
+  const info = await manager.consumers.add(stream, {
+    filter_subject: chunkSubject(store, object.nuid),
+    deliver_policy: 'all',
+    ack_policy: 'none',
+    mem_storage: true,
+    inactive_threshold: CONSUMER_IDLE_NS,
   });
   try {
+    const consumer = jetstream.consumers.getConsumerFromInfo(info);
+    // Go cuts objects as its reader gives the bytes, so chunks may be of any size.
+    const perFetch = Math.ceil(BYTES_PER_FETCH / Math.max(object.size / object.chunks, 1));
     let position = 0;
     let emptyFetches = 0;
-    for (let left = info.chunks; left > 0 && position < end;) {
+    for (let left = object.chunks; left > 0 && position < end;) {
+      const asked = Math.min(left, perFetch, CHUNKS_PER_FETCH_MAX);
       let fetched = 0;
-      const batch = { max_messages: Math.min(left, CHUNKS_PER_FETCH), expires: FETCH_TIMEOUT_MS };
-      for await (const { data } of await consumer.fetch(batch)) {
+      for await (const message of await consumer.fetch({ max_messages: asked, expires: FETCH_TIMEOUT_MS })) {
+        // Nothing may be missing in the middle.
+        if (message.info.deliverySequence !== object.chunks - left + fetched + 1) throw lost(object, position);
         fetched += 1;
-        const part = data.subarray(Math.max(offset - position, 0), Math.max(end - position, 0));
-        position += data.byteLength;
+        const part = message.data.subarray(0, end - position);
+        position += part.byteLength;
         if (part.byteLength > 0) yield part;
         if (position >= end) return;
       }
       left -= fetched;
       emptyFetches = fetched === 0 ? emptyFetches + 1 : 0;
-      if (fetched < batch.max_messages) await expectUnchanged(store, info, emptyFetches);
+      if (fetched < asked) await expectUnchanged(store, object);
+      if (emptyFetches >= EMPTY_FETCHES_MAX) throw lost(object, position);
     }
-    if (position < end) throw lost(info.name, position, info.size);
+    if (position < end) throw lost(object, position);
   } finally {
-    // The server forgets the consumer by itself if it cannot be told.
-    consumer.delete().catch(() => undefined);
+    // The server forgets it by itself if it cannot be told.
+    manager.consumers.delete(stream, info.name).catch(() => undefined);
   }
 }
 
-async function expectUnchanged(store: NatsStore, info: ObjectInfo, emptyFetches: number): Promise<void> {
-  const current = await findObject(store, info.name);
-  if (current?.nuid !== info.nuid) {
-    throw new LitestreamError('the object was replaced or deleted while it was read', {
-      code: 'OBJECT_CHANGED',
-      backend: 'nats',
-      object: info.name,
-      retryable: true,
-    });
-  }
-  if (emptyFetches >= EMPTY_FETCHES_MAX) throw lost(info.name, 0, info.size);
+async function expectUnchanged(store: NatsStore, object: StoredObject): Promise<void> {
+  const current = await findObject(store, object.name);
+  if (current?.nuid === object.nuid && current.deleted !== true) return;
+  throw new LitestreamError('the object was replaced or deleted while it was read', {
+    code: 'OBJECT_CHANGED',
+    backend: 'nats',
+    object: object.name,
+    retryable: true,
+  });
 }
 
-function lost(object: string, position: number, size: number): LitestreamError {
+function lost({ name, size }: StoredObject, position: number): LitestreamError {
   return new LitestreamError(`the server has only ${position} of ${size} bytes of the object`, {
     code: 'NETWORK',
     backend: 'nats',
-    object,
+    object: name,
     retryable: true,
   });
 }

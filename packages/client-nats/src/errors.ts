@@ -22,6 +22,8 @@ const NAMES: Readonly<Record<string, ErrorClass>> = {
 /** Codes of the JetStream API (nats-server, server/errors.json). */
 const API_CODES: Readonly<Record<number, ErrorClass>> = {
   10002: permanent('DISK_FULL', 'The account is out of storage.'),
+  // Our consumer went with the server, which restarted.
+  10014: { code: 'NETWORK', retryable: true },
   10028: permanent('DISK_FULL', 'The account is out of storage.'),
   10037: permanent('NOT_FOUND'),
   10039: permanent('UNSUPPORTED', JETSTREAM),

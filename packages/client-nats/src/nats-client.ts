@@ -1,4 +1,5 @@
 import {
+  LitestreamError,
   formatObjectTime,
   ltxObjectName,
   parseLtxObjectName,
@@ -17,12 +18,14 @@ import type {
   Op,
   ReplicaClient,
 } from '@litestream/core';
-import type { ObjectInfo } from '@nats-io/obj';
 
 import { download } from './download.ts';
 import { classifyNatsError, natsError } from './errors.ts';
+import { EitherSignal } from './link.ts';
+import { findObject, listObjects, removeObject } from './objects.ts';
+import type { StoredObject } from './objects.ts';
 import type { NatsOptions } from './options.ts';
-import { findObject, headerOf, listObjects, openStore } from './store.ts';
+import { openStore } from './store.ts';
 import type { NatsStore } from './store.ts';
 import { upload } from './upload.ts';
 
@@ -30,6 +33,8 @@ const TIMESTAMP_HEADER = 'Litestream-Timestamp';
 /** An aborted upload gets this long to take its chunks back. */
 const CLEANUP_MS = 2_000;
 const DELETES_IN_FLIGHT = 16;
+/** How long a call waits for a connection that is being made again. */
+const RECONNECT_MS = 10_000;
 
 /**
  * A replica in a NATS JetStream object store: objects `ltx/<level>/<min>-<max>.ltx`, the commit time in the header
@@ -37,7 +42,8 @@ const DELETES_IN_FLIGHT = 16;
  */
 export class NatsReplicaClient implements ReplicaClient {
   readonly type = 'nats';
-  readonly capabilities: Capabilities = { timestamps: 'listing' };
+  /** A read cannot start in the middle: chunks may be of any size, and nothing says which holds a byte. */
+  readonly capabilities: Capabilities = { timestamps: 'listing', ranges: false };
 
   readonly #options: NatsOptions;
   #opened: Promise<NatsStore> | undefined;
@@ -55,10 +61,11 @@ export class NatsReplicaClient implements ReplicaClient {
     const prefix = `ltx/${level}/`;
     const objects = await this.#run('list a level', prefix, query?.signal, listObjects);
     const seek = query?.seek ?? 0n;
-    const files = objects.flatMap((info): LtxFileInfo[] => {
-      const txids = isLtxName(info.name) && info.name.startsWith(prefix) ? parseLtxObjectName(info.name) : undefined;
-      if (txids === undefined || txids.minTxid < seek) return [];
-      return [{ level, ...txids, size: info.size, timestamp: timeOf(info), version: info.digest }];
+    const files = objects.flatMap((object): LtxFileInfo[] => {
+      const { name, size, digest, deleted } = object;
+      const txids = isLtxName(name) && name.startsWith(prefix) ? parseLtxObjectName(name) : undefined;
+      if (txids === undefined || txids.minTxid < seek || deleted === true) return [];
+      return [{ level, ...txids, size, timestamp: timeOf(object), version: digest }];
     });
     for (const file of files.sort(ascending)) {
       query?.signal?.throwIfAborted();
@@ -71,21 +78,32 @@ export class NatsReplicaClient implements ReplicaClient {
     range: { offset?: number | undefined; size?: number | undefined } & Op = {},
   ): Promise<LtxFileBody> {
     const { offset = 0, size = Infinity, signal } = range;
+    if (offset > 0) {
+      throw new LitestreamError('NATS reads objects from their beginning only', {
+        code: 'UNSUPPORTED',
+        backend: 'nats',
+      });
+    }
     const name = nameOf(file);
-    const { store, info } = await this.#run('read an object', name, signal, async (store) => {
-      const info = await findObject(store, name);
-      if (info === undefined) throw Object.assign(new Error('object not found'), { code: OBJECT_NOT_FOUND });
-      return { store, info };
+    const { store, object } = await this.#run('read an object', name, signal, async (store) => {
+      const object = await findObject(store, name);
+      if (object === undefined || object.deleted === true) {
+        throw Object.assign(new Error('object not found'), { code: OBJECT_NOT_FOUND });
+      }
+      return { store, object };
     });
-    const bytes = readObject(download(store, info, offset, size), name, signal);
-    return Object.assign(bytes, { info: { size: info.size, version: info.digest } });
+    const bytes = readObject(store, object, size, signal);
+    return Object.assign(bytes, { info: { size: object.size, version: object.digest } });
   }
 
   async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
     const name = nameOf(file);
     const signal = options?.signal;
     const headers = { [TIMESTAMP_HEADER]: [formatObjectTime(file.timestamp)] };
-    const work = (store: NatsStore): ReturnType<typeof upload> => upload(store, name, headers, body, signal);
+    const work = async (store: NatsStore): ReturnType<typeof upload> => {
+      using either = new EitherSignal(signal, store.link.signal);
+      return await upload(store, name, headers, body, either.signal);
+    };
     const { size, digest } = await this.#run('write an object', name, signal, work, CLEANUP_MS);
     const { level, minTxid, maxTxid, timestamp } = file;
     return { level, minTxid, maxTxid, size, timestamp, version: digest };
@@ -125,7 +143,10 @@ export class NatsReplicaClient implements ReplicaClient {
   ): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await settleAborted(work(await raceAbort(this.#open(), signal)), signal, graceMs);
+      const store = await raceAbort(this.#open(), signal);
+      if (store.link.signal.aborted) await waitFor(store.link.up(), signal);
+      // What is under way when the connection breaks would wait for an answer that cannot come.
+      return await raceAbort(settleAborted(work(store), signal, graceMs), store.link.signal);
     } catch (error) {
       signal?.throwIfAborted();
       throw natsError(error, doing, object);
@@ -163,33 +184,36 @@ function isLtxName(name: string): boolean {
   return /^ltx\/\d+\/[^/]+$/.test(name) && parseLtxObjectName(name) !== undefined;
 }
 
-function timeOf(info: ObjectInfo): Date {
-  return parseObjectTime(headerOf(info, TIMESTAMP_HEADER)) ?? new Date(info.mtime);
+function timeOf({ headers, mtime }: StoredObject): Date {
+  return parseObjectTime(headers?.[TIMESTAMP_HEADER]?.[0]) ?? parseObjectTime(mtime) ?? new Date(0);
 }
 
 async function* readObject(
-  chunks: AsyncGenerator<Uint8Array>,
-  name: string,
+  store: NatsStore,
+  object: StoredObject,
+  size: number,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array> {
+  using either = new EitherSignal(signal, store.link.signal);
   try {
-    yield* untilAborted(chunks, signal);
+    yield* untilAborted(download(store, object, size), either.signal);
   } catch (error) {
     signal?.throwIfAborted();
-    throw natsError(error, 'read an object', name);
+    throw natsError(error, 'read an object', object.name);
   }
 }
 
-/** Those that are gone already, of which a tombstone may be left, stay as they are. */
 async function removeAll(store: NatsStore, names: readonly string[], signal?: AbortSignal): Promise<void> {
   for (let from = 0; from < names.length; from += DELETES_IN_FLIGHT) {
     signal?.throwIfAborted();
-    await Promise.all(
-      names.slice(from, from + DELETES_IN_FLIGHT).map(async (name) => {
-        if ((await findObject(store, name)) !== undefined) await store.objects.delete(name);
-      }),
-    );
+    await Promise.all(names.slice(from, from + DELETES_IN_FLIGHT).map((name) => removeObject(store, name)));
   }
+}
+
+/** A server that restarts is given some time before the call fails; core then tries it again. */
+async function waitFor(up: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  using limit = new EitherSignal(signal, AbortSignal.timeout(RECONNECT_MS));
+  await raceAbort(up, limit.signal);
 }
 
 function ascending(a: LtxFileInfo, b: LtxFileInfo): number {

@@ -1,9 +1,9 @@
 import { loadSdk } from '@litestream/core';
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
-import type { ObjectInfo, ObjectStore } from '@nats-io/obj';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 
 import { connect } from './connect.ts';
+import { Link } from './link.ts';
 import type { NatsOptions } from './options.ts';
 
 /** A JetStream answer that takes longer has been lost. */
@@ -14,34 +14,34 @@ export interface NatsStore {
   readonly bucket: string;
   readonly stream: string;
   readonly connection: NatsConnection;
+  readonly link: Link;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
-  readonly objects: ObjectStore;
   /** A name no other upload uses, for the chunks of one. */
   nextId(): string;
   /** Headers of a message that replaces all earlier ones of its subject. */
   rollup(): MsgHdrs;
 }
 
-/** Connects and opens the bucket. It is not made: its replicas, limits and storage are the operator's to choose. */
+/** Connects and looks whether the bucket is there. It is not made: its replicas, limits and storage are the operator's. */
 export async function openStore(options: NatsOptions): Promise<NatsStore> {
-  const [transport, { jetstream }, { Objm }] = await Promise.all([
+  const [transport, { jetstream }] = await Promise.all([
     loadSdk('@nats-io/transport-node', () => import('@nats-io/transport-node')),
     loadSdk('@nats-io/jetstream', () => import('@nats-io/jetstream')),
-    loadSdk('@nats-io/obj', () => import('@nats-io/obj')),
   ]);
   const connection = await connect(transport, options);
   try {
     const js = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
     const manager = await js.jetstreamManager();
-    const objects = await new Objm(js).open(options.bucket);
+    const stream = `OBJ_${options.bucket}`;
+    await manager.streams.info(stream);
     return {
       bucket: options.bucket,
-      stream: `OBJ_${options.bucket}`,
+      stream,
       connection,
+      link: new Link(connection),
       jetstream: js,
       manager,
-      objects,
       nextId: () => transport.nuid.next(),
       rollup: () => {
         const headers = transport.headers();
@@ -55,32 +55,21 @@ export async function openStore(options: NatsOptions): Promise<NatsStore> {
   }
 }
 
-/** Every object but the deleted ones, whose tombstones stay in the stream. */
-export async function listObjects(store: NatsStore): Promise<ObjectInfo[]> {
-  const objects = await store.objects.list();
-  return objects.filter(({ deleted }) => !deleted);
-}
-
-/** What is stored about an object. `undefined` if there is none, or it is deleted. */
-export async function findObject(store: NatsStore, name: string): Promise<ObjectInfo | undefined> {
-  const info = await store.objects.info(name);
-  return info === null || info.deleted ? undefined : info;
-}
-
-/** A listing has the headers of an object as plain JSON, other calls as an object with `get`. */
-export function headerOf(info: ObjectInfo, name: string): string | undefined {
-  const headers: unknown = info.headers;
-  if (typeof headers !== 'object' || headers === null) return undefined;
-  if ('get' in headers && typeof headers.get === 'function') {
-    const value: unknown = headers.get(name);
-    return typeof value === 'string' && value !== '' ? value : undefined;
-  }
-  const value: unknown = (headers as Record<string, unknown>)[name];
-  const first: unknown = Array.isArray(value) ? value[0] : value;
-  return typeof first === 'string' ? first : undefined;
-}
-
-/** Subject of an upload's chunks. */
+/** Subject of an object's chunks. */
 export function chunkSubject(store: NatsStore, id: string): string {
   return `$O.${store.bucket}.C.${id}`;
+}
+
+/** Subject of an object's metadata; `>` for that of all. */
+export function metaSubject(store: NatsStore, name: string): string {
+  return `$O.${store.bucket}.M.${name === '>' ? name : urlSafe(Buffer.from(name).toString('base64'))}`;
+}
+
+/** Removes the messages of a subject, those before `before` only if it is given. */
+export async function purge(store: NatsStore, filter: string, before?: number): Promise<void> {
+  await store.manager.streams.purge(store.stream, before === undefined ? { filter } : { filter, seq: before });
+}
+
+export function urlSafe(base64: string): string {
+  return base64.replaceAll('+', '-').replaceAll('/', '_');
 }

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 
-import { BodyReader, untilAborted } from '@litestream/core';
+import { BodyReader, raceAbort, untilAborted } from '@litestream/core';
 import type { Body } from '@litestream/core';
 
-import { chunkSubject, findObject } from './store.ts';
+import { findObject } from './objects.ts';
+import { chunkSubject, metaSubject, purge, urlSafe } from './store.ts';
 import type { NatsStore } from './store.ts';
 
 /** What the SDKs of all languages use, unless the server takes only smaller messages. */
@@ -28,7 +29,7 @@ export async function upload(
   body: Body,
   signal?: AbortSignal,
 ): Promise<Stored> {
-  const older = (await store.objects.info(name))?.nuid;
+  const older = (await findObject(store, name))?.nuid;
   const id = store.nextId();
   const subject = chunkSubject(store, id);
   try {
@@ -72,8 +73,7 @@ async function publishChunks(
     if (failure !== undefined) break;
     hash.update(chunk);
     chunks += 1;
-    const sent: Promise<void> = store.jetstream
-      .publish(subject, chunk)
+    const sent: Promise<void> = raceAbort(store.jetstream.publish(subject, chunk), signal)
       .then(
         () => undefined,
         (error: unknown) => {
@@ -110,8 +110,7 @@ async function* rechunk(source: AsyncIterable<Buffer>, size: number): AsyncGener
 
 /** The message replaces all earlier ones of its subject. */
 async function publishMeta(store: NatsStore, name: string, meta: string): Promise<void> {
-  const subject = `$O.${store.bucket}.M.${urlSafe(Buffer.from(name).toString('base64'))}`;
-  await store.jetstream.publish(subject, meta, { headers: store.rollup() });
+  await store.jetstream.publish(metaSubject(store, name), meta, { headers: store.rollup() });
 }
 
 /**
@@ -119,14 +118,7 @@ async function publishMeta(store: NatsStore, name: string, meta: string): Promis
  * have been lost, and not the message.
  */
 async function takeBack(store: NatsStore, name: string, id: string): Promise<void> {
+  await store.link.up();
   const current = await findObject(store, name);
   if (current?.nuid !== id) await purge(store, chunkSubject(store, id));
-}
-
-async function purge(store: NatsStore, filter: string): Promise<void> {
-  await store.manager.streams.purge(store.stream, { filter });
-}
-
-function urlSafe(base64: string): string {
-  return base64.replaceAll('+', '-').replaceAll('/', '_');
 }
