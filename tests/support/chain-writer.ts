@@ -12,7 +12,7 @@ export interface ChainWriterOptions {
 }
 
 /** For writes: longer than anything that may hold the write lock in a test. */
-const busyTimeoutMs = 20_000;
+const writeTimeoutMs = 20_000;
 
 export const checkpointModes = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
 
@@ -33,7 +33,7 @@ export class ChainWriter implements Disposable {
 
   constructor(path: string, random: Random, options: ChainWriterOptions = {}) {
     this.#random = random;
-    const database = new DatabaseSync(path, { timeout: busyTimeoutMs });
+    const database = new DatabaseSync(path, { timeout: writeTimeoutMs });
     this.database = database;
     database.exec(`PRAGMA page_size = ${options.pageSize ?? 4096}`);
     database.exec(`PRAGMA auto_vacuum = ${options.autoVacuum ?? 'none'}`);
@@ -89,9 +89,9 @@ export class ChainWriter implements Disposable {
   }
 
   /** As applications do it: where a reader is in the way it gives up soon, and that is no error. */
-  checkpoint(mode: (typeof checkpointModes)[number]): void {
-    this.database.exec(`PRAGMA busy_timeout = 20; PRAGMA wal_checkpoint(${mode})`);
-    this.database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`);
+  checkpoint(mode: (typeof checkpointModes)[number], busyTimeoutMs = 20): void {
+    this.database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA wal_checkpoint(${mode})`);
+    this.database.exec(`PRAGMA busy_timeout = ${writeTimeoutMs}`);
   }
 
   /** One step of a busy application's life: mostly small transactions, now and then something unusual. */
@@ -146,7 +146,7 @@ export class ChainWriter implements Disposable {
 
 /** Several connections that change the journal mode at once get SQLITE_BUSY at once, whatever the busy timeout. */
 function enterWalMode(database: DatabaseSync): void {
-  for (const deadline = Date.now() + busyTimeoutMs; ;) {
+  for (const deadline = Date.now() + writeTimeoutMs; ;) {
     try {
       database.exec('PRAGMA journal_mode = WAL');
       return;

@@ -33,7 +33,7 @@ export function rowHash(previous: Uint8Array, txn: number, payload: Uint8Array):
   return createHash('sha256').update(previous).update(String(txn)).update(payload).digest();
 }
 
-/** Checksum of a noise row's body: 40 bits, so that the sum of many stays exact. */
+/** Checksum of a noise row's body: 40 bits. */
 export function bodyChecksum(body: Uint8Array): number {
   return createHash('sha256').update(body).digest().readUIntBE(0, 5);
 }
@@ -104,15 +104,19 @@ function verifyRows(database: DatabaseSync): Omit<ChainState, 'noiseCount'> {
 
 function verifyNoise(database: DatabaseSync): number {
   let count = 0;
-  let checksum = 0;
+  // 40 bits each: the sum of many is beyond the numbers that are exact.
+  let checksum = 0n;
   for (const row of database.prepare('SELECT id, checksum, body FROM noise').iterate()) {
     count += 1;
-    checksum += Number(row['checksum']);
+    checksum += BigInt(Number(row['checksum']));
     if (bodyChecksum(row['body'] as Uint8Array) !== row['checksum']) throw new Error(`noise row ${String(row['id'])}`);
   }
-  const total = database.prepare('SELECT count, checksum FROM total').get();
-  if (total?.['count'] !== count || total['checksum'] !== checksum) {
-    throw new Error(`noise has ${count} rows, sum ${checksum}; total says ${JSON.stringify(total)}`);
+  const select = database.prepare('SELECT count, checksum FROM total');
+  select.setReadBigInts(true);
+  const total = select.get();
+  if (total?.['count'] !== BigInt(count) || total['checksum'] !== checksum) {
+    const said = `${String(total?.['count'])} and ${String(total?.['checksum'])}`;
+    throw new Error(`noise has ${count} rows, sum ${checksum}; total says ${said}`);
   }
   return count;
 }

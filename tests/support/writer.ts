@@ -4,6 +4,7 @@
  */
 import { fsyncSync, openSync, writeSync } from 'node:fs';
 import { ChainWriter } from './chain-writer.ts';
+import type { checkpointModes } from './chain-writer.ts';
 import type { ChainWriterOptions } from './chain-writer.ts';
 import { Random } from './random.ts';
 import { sleep } from './wait.ts';
@@ -19,6 +20,8 @@ export interface WriterOptions extends ChainWriterOptions {
   readonly delayMs?: number;
   /** Only small transactions: no VACUUM, no checkpoint, nothing big. */
   readonly calm?: boolean;
+  /** Only small transactions, each followed by an attempt at such a checkpoint. */
+  readonly checkpointEach?: (typeof checkpointModes)[number];
 }
 
 /** A full-speed writer must still see signals; and the log must reach the disk, but not at each commit. */
@@ -33,7 +36,10 @@ async function main(options: WriterOptions): Promise<void> {
   let breathedAt = performance.now();
   let logged = writer.transactionCount;
   for (let step = 0; !stop.signal.aborted && step < (options.stepCountMax ?? Infinity); step += 1) {
-    if (options.calm === true) writer.transaction(random.between(1, 5), { add: 2, change: 1, remove: 1 });
+    if (options.checkpointEach !== undefined) {
+      writer.transaction(random.between(1, 5), { add: 1, change: 2, remove: 1 });
+      writer.checkpoint(options.checkpointEach, 0);
+    } else if (options.calm === true) writer.transaction(random.between(1, 5), { add: 2, change: 1, remove: 1 });
     else writer.step();
     if (writer.transactionCount !== logged) {
       logged = writer.transactionCount;

@@ -4,6 +4,7 @@ import type { Clock } from '../src/clock.ts';
 import { systemClock } from '../src/clock.ts';
 import type { SqliteConnection } from '../src/index.ts';
 import { hasCode } from '../src/index.ts';
+import { endOffsetOf } from '../src/db/log-place.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
 function insert(app: SqliteConnection, pages: number): void {
@@ -47,7 +48,8 @@ describe.each(drivers)('checkpoint with $name', { timeout: 60_000 }, (driver) =>
     insert(app, 60);
     await db.sync();
     expect(walSize(lab)).toBe(size);
-    expect((await lab.headers()).at(-1)?.walOffset).toBe(32);
+    const ends = (await lab.headers()).map((header) => endOffsetOf(header));
+    expect(ends.at(-1)).toBeLessThan(ends.at(-2) ?? 0);
     expect(lab.snapshots()).toEqual(['first sync']);
     await lab.verify();
   });

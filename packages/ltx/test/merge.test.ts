@@ -118,7 +118,7 @@ test('the extension spans from the earliest to the last', async () => {
   ];
   const { header } = await decodeFile(chunked(await collect(mergeLtx(inputs(files)))));
   expect(header.extension).toEqual({ ...last, createdAtMs: 400, previousChecksumHigh: 0x80000001 });
-  expect(header.nodeId).toBe(9n);
+  expect(header.nodeId).toBe(0n);
   const override = { header: { timestampMs: 1, extension: last } };
   expect((await decodeFile(chunked(await collect(mergeLtx(inputs(files), override))))).header).toMatchObject(
     override.header,

@@ -2,6 +2,7 @@ import { fstatSync, readSync } from 'node:fs';
 import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import type { Successor } from './compare-with-log.ts';
+import { endOffsetOf } from './log-place.ts';
 import type { Connections } from './connections.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalSums } from '../wal/wal-header.ts';
@@ -63,7 +64,7 @@ export function lastFileOf(header: LtxHeader): LastFile {
     timestampMs: header.timestampMs,
     salt1: header.salt1,
     salt2: header.salt2,
-    endOffset: header.walOffset + header.walSize,
+    endOffset: endOffsetOf(header),
   };
 }
 

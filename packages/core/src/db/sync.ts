@@ -15,6 +15,7 @@ import {
 import { decide } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { makeFolder, own } from './local-ltx.ts';
+import { logPlaceFields } from './log-place.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
@@ -132,8 +133,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     minTxid: txid,
     maxTxid: txid,
     timestampMs: context.clock.now(),
-    walOffset: plan.start,
-    walSize: scan.endOffset - plan.start,
+    ...logPlaceFields({ startOffset: plan.start, endOffset: scan.endOffset }),
     salt1: generation.salt1,
     salt2: generation.salt2,
   });

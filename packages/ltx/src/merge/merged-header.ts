@@ -40,12 +40,12 @@ export function mergedHeader(
     maxTxid: last.maxTxid,
     timestampMs: last.timestampMs,
     preApplyChecksum: flags === HEADER_FLAG_NO_CHECKSUM ? 0n : first.preApplyChecksum,
-    // A merge is cut from no one place in a WAL.
+    // A merge is cut from no one place in a WAL, and made by no one node.
     walOffset: 0,
     walSize: 0,
     salt1: 0,
     salt2: 0,
-    nodeId: last.nodeId,
+    nodeId: 0n,
     extension,
     ...override,
   };
