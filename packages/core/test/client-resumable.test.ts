@@ -135,6 +135,19 @@ describe('resumableSource', () => {
     expect(opened).toHaveLength(1);
   });
 
+  it('frees the connection of an object that is refused when it is opened', async () => {
+    const { client, inner, info, left, clock } = await script([]);
+    const openLtxFile = client.openLtxFile.bind(client);
+    const other = { size: info.size, version: 'another' };
+    client.openLtxFile = async (...call) => Object.assign(await openLtxFile(...call), { info: other });
+    const error = await caught(
+      async () => await text(resumableSource(client, { ...info, version: 'listed' }, { clock })),
+    );
+    expect(error).toMatchObject({ code: 'OBJECT_CHANGED' });
+    expect(left).toHaveLength(1);
+    await inner[Symbol.asyncDispose]();
+  });
+
   it('refuses an object that was replaced between two openings', async () => {
     const { client, inner, info, clock } = await script([{ after: 10, error: reset }]);
     const error = await caught(async () => {

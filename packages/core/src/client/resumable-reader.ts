@@ -54,13 +54,15 @@ async function* read(client: ReplicaClient, info: LtxFileInfo, options: Resumabl
       if (attempt > 1) await refuseChanged(once, info, signal);
       const range = options.size === undefined ? { offset: position } : { offset: position, size: end - position };
       const body = await once.openLtxFile(info, { ...range, signal });
-      refuseOther(info, body.info);
       for await (const chunk of body) {
+        // Only leaving an iteration frees the connection: a body that nobody iterates keeps it.
+        refuseOther(info, body.info);
         const wanted = chunk.byteLength > end - position ? chunk.subarray(0, end - position) : chunk;
         position += wanted.byteLength;
         if (wanted.byteLength > 0) yield wanted;
         if (chunk.byteLength > wanted.byteLength && options.size === undefined) throw changed(info, 'it is longer');
       }
+      refuseOther(info, body.info);
       if (position >= end) return;
       failure = endedEarly(info, position, end);
     } catch (error) {

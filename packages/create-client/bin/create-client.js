@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+// Runs on any Node, so that one too old says so in a sentence; therefore nothing newer than ES2018 here.
+const [major, minor] = process.versions.node.split('.').map(Number);
+if (major < 22 || (major === 22 && minor < 18)) {
+  console.error(`Error: a Litestream client needs Node 22.18 or newer, this is ${process.versions.node}`);
+  process.exit(1);
+}
+
+import('../dist/run.js')
+  .then(({ run }) => run(process.argv.slice(2)))
+  .catch((error) => {
+    console.error(`Error: ${error.message}`);
+    process.exitCode = 1;
+  });

@@ -1,0 +1,70 @@
+import { ltxObjectName, parseLtxObjectName } from '@litestream/core';
+import type { Body, LtxFileBody, LtxFileInfo, LtxFileRef, Op, ReplicaClient, TXID } from '@litestream/core';
+import { Store } from './store.ts';
+import type { Entry, Range } from './store.ts';
+
+const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+/** The files of one replica. Core checks arguments, retries, times out, and resumes broken reads: this stays naive. */
+export class AcmeStoreClient implements ReplicaClient {
+  readonly type = 'acme-store';
+  /** See "Capabilities" in the contract: declare what you have, say nothing of the rest. */
+  readonly capabilities = { timestamps: 'listing' } as const;
+  readonly #store: Store;
+
+  constructor(folder: string, path: string) {
+    this.#store = new Store(folder, path);
+  }
+
+  /** Connects, and loads the SDK: `const { Sdk } = await loadSdk('your-sdk', () => import('your-sdk'))`. Creates nothing. */
+  async init({ signal }: Op = {}): Promise<void> {
+    signal?.throwIfAborted();
+  }
+
+  async *ltxFiles(
+    level: number,
+    { seek = 0n, signal }: { seek?: TXID | undefined } & Op = {},
+  ): AsyncIterable<LtxFileInfo> {
+    for await (const entry of this.#store.list(`ltx/${level}`, signal)) {
+      signal?.throwIfAborted();
+      const txids = parseLtxObjectName(entry.name);
+      if (txids !== undefined && txids.minTxid >= seek) yield infoOf({ level, ...txids }, entry);
+    }
+    signal?.throwIfAborted();
+  }
+
+  async openLtxFile(file: LtxFileRef, range: Range = {}): Promise<LtxFileBody> {
+    range.signal?.throwIfAborted();
+    const { entry, body } = await this.#store.open(keyOf(file), range);
+    return Object.assign(body, { info: { size: entry.size, version: entry.version } });
+  }
+
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, { signal }: Op = {}): Promise<LtxFileInfo> {
+    return infoOf(file, await this.#store.write(keyOf(file), body, file.timestamp, signal));
+  }
+
+  async deleteLtxFiles(files: readonly LtxFileRef[], { signal }: Op = {}): Promise<void> {
+    for (const file of files) {
+      signal?.throwIfAborted();
+      await this.#store.delete(keyOf(file));
+    }
+  }
+
+  async deleteAll({ signal }: Op = {}): Promise<void> {
+    for (const level of LEVELS)
+      await this.deleteLtxFiles(await Array.fromAsync(this.ltxFiles(level, { signal })), { signal });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#store.close();
+  }
+}
+
+/** Names sort as their TXIDs do. */
+function keyOf(file: LtxFileRef): string {
+  return `ltx/${file.level}/${ltxObjectName(file)}`;
+}
+
+function infoOf({ level, minTxid, maxTxid }: LtxFileRef, { size, time, version }: Entry): LtxFileInfo {
+  return { level, minTxid, maxTxid, size, timestamp: time, version };
+}

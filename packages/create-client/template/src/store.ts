@@ -1,0 +1,118 @@
+/** The service. This one is a folder, so that everything works before you begin: replace what its methods do. */
+import { randomUUID } from 'node:crypto';
+import type { BigIntStats } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { BodyReader, readStream } from '@litestream/core';
+import type { Body } from '@litestream/core';
+
+/** What a listing says of an object. */
+export interface Entry {
+  /** The last part of its key. */
+  readonly name: string;
+  readonly size: number;
+  /** The time given to `write`, if your service keeps it (say so in `capabilities.timestamps`), else its own. */
+  readonly time: Date;
+  /** ETag, generation: anything that changes with the content. */
+  readonly version: string;
+}
+
+export interface Range {
+  readonly offset?: number | undefined;
+  readonly size?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const TEMPORARY = '.uploading';
+
+export class Store {
+  readonly #root: string;
+
+  constructor(folder: string, path: string) {
+    this.#root = join(folder, path);
+  }
+
+  /** Everything directly in a folder, by name. A service lists in pages: fetch the next one when it is asked for. */
+  async *list(folder: string, signal?: AbortSignal): AsyncGenerator<Entry> {
+    signal?.throwIfAborted();
+    for (const name of await namesIn(join(this.#root, folder))) {
+      const entry = await this.#find(`${folder}/${name}`);
+      // Deleted since: a listing may miss what changes meanwhile.
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  /** Rejects if there is none: core knows ENOENT, 404 and `NoSuchKey`; teach it others in the client's `classify`. */
+  async open(
+    key: string,
+    { offset = 0, size = Infinity, signal }: Range,
+  ): Promise<{ entry: Entry; body: AsyncIterable<Uint8Array> }> {
+    const file = await open(join(this.#root, key));
+    const entry = entryOf(key, await file.stat({ bigint: true }));
+    const end = Math.min(offset + size, entry.size);
+    if (end <= offset) {
+      await file.close();
+      return { entry, body: emptyBody() };
+    }
+    const stream = file.createReadStream({ start: offset, end: end - 1 });
+    return { entry, body: readStream(stream, { signal, size: end - offset, wrapError: (error) => error }) };
+  }
+
+  /** All or nothing: nobody may see the object, or a part of it, before it is whole. */
+  async write(key: string, body: Body, time: Date, signal?: AbortSignal): Promise<Entry> {
+    const path = join(this.#root, key);
+    const temporary = join(this.#root, `${randomUUID()}${TEMPORARY}`);
+    await mkdir(dirname(path), { recursive: true });
+    try {
+      const file = await open(temporary, 'wx');
+      try {
+        // Gives chunks that may be kept, and holds the body to the size it announced.
+        for await (const chunk of new BodyReader(body, signal).chunks()) await file.writeFile(chunk);
+        await file.utimes(time, time);
+        await file.sync();
+      } finally {
+        await file.close();
+      }
+      signal?.throwIfAborted();
+      await rename(temporary, path);
+      return entryOf(key, await stat(path, { bigint: true }));
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
+
+  /** What is gone already is no error. */
+  async delete(key: string): Promise<void> {
+    await rm(join(this.#root, key), { force: true });
+  }
+
+  /** Frees connections. May be called twice, and before anything else. */
+  async close(): Promise<void> {}
+
+  async #find(key: string): Promise<Entry | undefined> {
+    const stats = await orUndefined(stat(join(this.#root, key), { bigint: true }));
+    return stats === undefined ? undefined : entryOf(key, stats);
+  }
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await orUndefined(readdir(folder)))?.sort() ?? [];
+}
+
+async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
+  try {
+    return await promise;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function entryOf(key: string, { size, mtimeMs, mtimeNs, ctimeNs, ino }: BigIntStats): Entry {
+  // Set from a floating-point number of seconds, so a nanosecond below the millisecond is the millisecond.
+  const timeMs = Number(mtimeMs) + Math.round(Number(mtimeNs % 1_000_000n) / 1e6);
+  return { name: basename(key), size: Number(size), time: new Date(timeMs), version: `${ino}-${ctimeNs}` };
+}
+
+async function* emptyBody(): AsyncGenerator<Uint8Array> {}
