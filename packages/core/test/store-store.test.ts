@@ -38,6 +38,7 @@ class Rig {
   readonly clock = new FakeClock();
   readonly calls: string[] = [];
   failing = false;
+  down = false;
   readonly client = new MemoryClient({
     before: (operation, object) => {
       this.calls.push(`${operation} ${object}`);
@@ -61,10 +62,14 @@ class Rig {
       logger: this.log,
       ...options,
     };
+    const isDown = (): boolean => this.down;
     this.stored = new StoredReplica(
       {
         client: this.client,
         position: this.position,
+        get isDown() {
+          return isDown();
+        },
         snapshot: (op?: Op) => this.#snapshot(op),
       },
       settings,
@@ -114,6 +119,24 @@ describe('store', { timeout: 60_000 }, () => {
     expect(await rig.ranges(2)).toEqual(['1-5', '6-8']);
     expect(await rig.ranges(9)).toEqual(['1-1']);
     expect(rig.log.lines.filter((line) => !line.startsWith('INFO') && !line.startsWith('DEBUG'))).toEqual([]);
+    await rig.store.close();
+  });
+
+  it('leaves a replica alone that nothing reaches, and goes on with the first upload', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await rig.commit();
+    rig.down = true;
+    const calls = rig.calls.length;
+    rig.position.txid += 1n;
+    rig.stored.uploaded();
+    await rig.clock.advance(3_600_000);
+    expect(rig.calls).toHaveLength(calls);
+    rig.down = false;
+    rig.position.txid -= 1n;
+    await rig.commit();
+    await rig.clock.advance(60_000);
+    expect(await rig.ranges(1)).toEqual(['1-1', '2-2']);
     await rig.store.close();
   });
 

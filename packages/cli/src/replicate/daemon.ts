@@ -11,6 +11,7 @@ import type { SingleDatabase } from './directory.ts';
 import { ManagedDatabase } from './managed-database.ts';
 import type { Origin } from './managed-database.ts';
 import { namingDatabase } from './naming.ts';
+import { Patience } from './patience.ts';
 import type { DatabaseReport } from './report.ts';
 import { announceStores } from './store.ts';
 import { Stores } from './stores.ts';
@@ -36,9 +37,11 @@ export class Daemon {
   /** Removals that are under way: what comes to the same path waits for them. */
   readonly #leaving = new Map<string, Promise<void>>();
   readonly #stores: Stores | undefined;
+  readonly #patience: Patience | undefined;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#patience = options.once ? undefined : new Patience();
     this.#stores = options.once ? undefined : new Stores(options.config, options.logger);
   }
 
@@ -152,7 +155,11 @@ export class Daemon {
 
   #make(config: SingleDatabase, origin: Origin): ManagedDatabase {
     this.#collisions.claim(config);
-    const database = new ManagedDatabase(config, origin, { ...this.#options, stores: this.#stores });
+    const database = new ManagedDatabase(config, origin, {
+      ...this.#options,
+      stores: this.#stores,
+      patience: this.#patience,
+    });
     this.#databases.set(config.path, database);
     return database;
   }

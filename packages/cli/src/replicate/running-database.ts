@@ -8,8 +8,10 @@ import type { OpenReplicas } from '../replicas.ts';
 import { checkReplicaFolder } from './check-folder.ts';
 import type { SingleDatabase } from './directory.ts';
 import { JointHistory } from './history.ts';
+import { isTooFarBehind } from './lagging.ts';
 import { RunningReplica } from './running-replica.ts';
 import type { Services } from './services.ts';
+import { backendOf } from './stores.ts';
 
 /** What waiting does not mend: replication of this database cannot start. */
 const FATAL: readonly LitestreamErrorCode[] = [
@@ -28,11 +30,14 @@ export class RunningDatabase {
   readonly db: DB;
   readonly replicas: readonly RunningReplica[];
   readonly #clients: OpenReplicas;
+  readonly #services: Services;
   readonly #logger: Logger;
   readonly #lifetime = new AbortController();
   #opening: Promise<void> | undefined;
   #openError: unknown;
   #started = false;
+  #rejoining: Promise<void> | undefined;
+  #lookedBackAtMs = 0;
 
   private constructor(database: SingleDatabase, clients: OpenReplicas, services: Services) {
     this.path = database.path;
@@ -50,7 +55,14 @@ export class RunningDatabase {
       busyTimeoutMs: database.busyTimeoutMs,
       maxSyncWalBytes: database.maxSyncWalBytes,
     });
-    this.replicas = clients.all.map((open) => new RunningReplica(open, this.db, services));
+    this.#services = services;
+    this.replicas = clients.all.map((open) => {
+      const replica: RunningReplica = new RunningReplica(open, this.db, services, (error) => {
+        this.#replicaFailed(replica, error);
+      });
+      return replica;
+    });
+    if (this.replicas.length > 1) this.db.onChange(() => this.#lookBack());
   }
 
   /** Makes it, and the clients of its replicas; nothing is opened yet. */
@@ -84,6 +96,7 @@ export class RunningDatabase {
    * not take it, after the others had their turn.
    */
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
+    await this.#rejoining;
     if (this.#opening !== undefined) throw this.#openError;
     if (!upload) {
       await this.db.sync({ signal });
@@ -128,6 +141,7 @@ export class RunningDatabase {
   /** Last sync, then everything is let go. Rejects if the last sync failed. */
   async stop(options: StopOptions): Promise<void> {
     this.#lifetime.abort();
+    await this.#rejoining;
     await this.#opening;
     try {
       await this.db.stop();
@@ -161,7 +175,49 @@ export class RunningDatabase {
   }
 
   async #open(): Promise<void> {
-    await this.db.open({ history: new JointHistory(this.replicas.map(({ replica }) => replica)) });
+    const parts = this.replicas.map(({ replica, open }) => ({
+      history: replica,
+      backend: open.config.type === 'file' ? undefined : backendOf(open.config),
+    }));
+    await this.db.open({ history: new JointHistory(parts, this.#services.patience), signal: this.#lifetime.signal });
+  }
+
+  /** An upload failed; it is tried again by itself. */
+  #replicaFailed(failed: RunningReplica, error: unknown): void {
+    if (!hasCode(error, 'REPLICA_AHEAD') || failed.replica.isKnown) return;
+    this.#rejoining ??= this.#rejoin(failed).finally(() => (this.#rejoining = undefined));
+  }
+
+  /**
+   * A replica that could not be asked when the database was opened reaches farther than the database: its local state
+   * was lost, or it was restored. As if it had answered then, the database goes on above it.
+   */
+  async #rejoin({ open }: RunningReplica): Promise<void> {
+    if (this.#lifetime.signal.aborted) return;
+    this.#logger.info('replica is ahead of the database, opening it anew to go on above it', { replica: open.text });
+    this.#services.patience?.forgive(backendOf(open.config));
+    try {
+      await this.db.close();
+      await this.#open();
+      if (this.#started) this.db.start();
+    } catch (error) {
+      if (!this.#lifetime.signal.aborted) this.#opening = this.#openLater(error);
+    }
+  }
+
+  /** Files that wait for a slow replica, or one that is down, go when they outweigh a snapshot and another one has them. */
+  #lookBack(): void {
+    const { l0RetentionCheckIntervalMs, l0RetentionMs } = this.#services.config;
+    const nowMs = Date.now();
+    if (nowMs - this.#lookedBackAtMs < l0RetentionCheckIntervalMs) return;
+    this.#lookedBackAtMs = nowMs;
+    const positions = this.replicas.map(({ replica }) => replica.position.txid);
+    const farthest = positions.reduce((max, txid) => (txid > max ? txid : max), 0n);
+    for (const replica of this.replicas) {
+      const { txid } = replica.replica.position;
+      if (txid >= farthest || !isTooFarBehind(this.db, txid, farthest)) continue;
+      replica.forgo(new Date(nowMs - l0RetentionMs));
+    }
   }
 
   /** What keeps one database from being opened is no reason to leave the others without replication. */

@@ -1,7 +1,8 @@
 /** One replica of a database that is being replicated: its client, its uploads and its place in the store. */
 import { basename } from 'node:path';
 import { Replica, StoredReplica } from '@litestream/core';
-import type { DB, StopOptions } from '@litestream/core';
+import type { DB, LocalFiles, Logger, StopOptions, TXID } from '@litestream/core';
+import { formatTxid } from '@litestream/ltx';
 import type { OpenReplica } from '../replicas.ts';
 import { showUploads } from '../terminal/metered-uploads.ts';
 import { localFilesOf } from './local-files.ts';
@@ -13,18 +14,25 @@ export class RunningReplica {
   readonly open: OpenReplica;
   readonly replica: Replica;
   readonly stored: StoredReplica;
+  readonly #local: LocalFiles;
   readonly #services: Services;
   readonly #db: DB;
+  readonly #logger: Logger;
+  #started = false;
+  /** Its position when files that it has not got were last let go. */
+  #forgoneAt: TXID | undefined;
   #care: 'none yet' | 'given' | 'over' = 'none yet';
 
-  constructor(open: OpenReplica, db: DB, services: Services) {
+  constructor(open: OpenReplica, db: DB, services: Services, onError: (error: unknown) => void) {
     const { config } = services;
     const logger = services.logger.child({ system: 'store', db: basename(db.path) });
     const client = showUploads(open.client, { terminal: services.terminal, logger });
     this.open = open;
+    this.#logger = logger;
     this.#db = db;
     this.#services = services;
-    this.replica = new Replica(client, db, { logger, syncIntervalMs: open.config.syncIntervalMs });
+    this.replica = new Replica(client, db, { logger, syncIntervalMs: open.config.syncIntervalMs, onError });
+    this.#local = localFilesOf(db);
     this.stored = new StoredReplica(this.replica, {
       levels: levelsOf(config),
       snapshotIntervalMs: config.snapshot.intervalMs,
@@ -32,13 +40,15 @@ export class RunningReplica {
       level0RetentionMs: config.l0RetentionMs,
       retentionEnabled: config.retentionEnabled,
       verifyCompaction: config.verifyCompaction,
-      local: localFilesOf(db),
+      local: this.#local,
       logger,
     });
   }
 
   /** Uploads from now on. The store takes care of it once it has answered: before that there is nothing to look after. */
   start(): void {
+    if (this.#started) return;
+    this.#started = true;
     this.replica.onUpload(() => {
       if (this.#care === 'none yet') {
         this.#care = 'given';
@@ -55,6 +65,20 @@ export class RunningReplica {
     this.#care = 'over';
     if (given) await this.#services.stores?.remove(this.open.config, this.stored);
     await this.replica.stop(options);
+  }
+
+  /** Lets local files go that it has not got, older than this: a snapshot will take their place. */
+  forgo(before: Date): void {
+    const { position } = this.replica;
+    if (this.#forgoneAt !== position.txid) {
+      this.#forgoneAt = position.txid;
+      this.#logger.warn('replica is too far behind, it gets a snapshot once it answers', {
+        replica: this.open.text,
+        'txid.replica': formatTxid(position.txid),
+        'txid.db': formatTxid(this.#db.position.txid),
+      });
+    }
+    this.#local.release?.({ txid: this.#db.position.txid, before });
   }
 
   report(): ReplicaReport {

@@ -1,6 +1,7 @@
 import type { Logger, PluginRegistry } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import type { Patience } from './patience.ts';
 import type { Stores } from './stores.ts';
 
 /** What the databases of a process share. */
@@ -9,6 +10,8 @@ export interface Services {
   readonly registry: PluginRegistry;
   /** Compact, take snapshots and delete what has expired; undefined with `-once`. */
   readonly stores: Stores | undefined;
+  /** With replicas that do not answer when a database is opened; none with `-once`: then all have to. */
+  readonly patience: Patience | undefined;
   readonly logger: Logger;
   readonly terminal: Terminal;
 }

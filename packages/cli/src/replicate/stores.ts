@@ -39,6 +39,7 @@ const PLACES = ['bucket', 'endpoint', 'host', 'webdav-url', 'account-name', 'reg
 
 /** What fails together: type, and the host or bucket. */
 export function backendOf({ type, url, settings }: ReplicaConfig): string {
+  // Folders may be on different disks, but none keeps the others waiting for long.
   if (type === 'file') return type;
   const host = url === undefined ? undefined : parseReplicaUrl(url).host;
   return JSON.stringify([type, host, ...PLACES.map((key) => settings[key])]);

@@ -60,6 +60,7 @@ export class DB implements AsyncDisposable {
   #session: Session | undefined;
   #opened = false;
   #position: Position = { txid: 0n };
+  #baseline: TXID = 0n;
   #lastSyncAt: Date | undefined;
   #lastLookAt: Date | undefined;
   #lastError: unknown;
@@ -86,6 +87,11 @@ export class DB implements AsyncDisposable {
   /** Last durable level-0 file. */
   get position(): Position {
     return this.#position;
+  }
+
+  /** The highest TXID that was known, here or on a replica that answered, when the database file was opened. */
+  get baseline(): TXID {
+    return this.#baseline;
   }
 
   /** Bytes; undefined until the database was opened. */
@@ -245,6 +251,7 @@ export class DB implements AsyncDisposable {
       logger: this.#logger,
       signal: options.signal,
     });
+    if (this.#session !== undefined && this.#session.txid > this.#baseline) this.#baseline = this.#session.txid;
     // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it.
     if (this.#session !== undefined && this.#session.txid !== this.#position.txid) this.#publish(this.#session.txid);
     return this.#session;

@@ -16,7 +16,17 @@ export async function maxTxidOfLevel(
 }
 
 /** Highest TXID at level 0, and at any level; 0 for none. */
-export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {}): Promise<{ level0: TXID; max: TXID }> {
+export interface ReplicaEnds {
+  readonly level0: TXID;
+  readonly max: TXID;
+}
+
+/** From where uploads go on: the end of level 0, or of any level where that is empty (compacted and expired). */
+export function endOf({ level0, max }: ReplicaEnds): TXID {
+  return level0 > 0n ? level0 : max;
+}
+
+export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {}): Promise<ReplicaEnds> {
   const levels = Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level);
   const ends = await Promise.all(levels.map((level) => maxTxidOfLevel(client, level, options)));
   return { level0: ends[0] ?? 0n, max: ends.reduce((max, end) => (end > max ? end : max), 0n) };
@@ -29,8 +39,7 @@ export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {})
 export async function remotePosition(client: ReplicaClient, near: TXID, options: Op = {}): Promise<TXID> {
   const found = near > 1n ? await maxTxidOfLevel(client, 0, { ...options, seek: near }) : 0n;
   if (found > 0n) return found;
-  const { level0, max } = await maxTxidsOfReplica(client, options);
-  return level0 > 0n ? level0 : max;
+  return endOf(await maxTxidsOfReplica(client, options));
 }
 
 /** The newest snapshot that reaches at least to `txid`, if there is one. */

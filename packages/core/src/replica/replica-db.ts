@@ -6,6 +6,11 @@ import type { SnapshotStream } from '../db/snapshot.ts';
 /** What a replica needs of a database. `DB` is one. */
 export interface ReplicaDb {
   readonly position: Position;
+  /**
+   * The highest TXID that was known, here or on a replica, when the database was opened: what this process wrote comes
+   * after it. Where it is given, a replica that did not answer then is compared with it when it does.
+   */
+  readonly baseline?: TXID | undefined;
   sync(options?: Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;
   onChange(listener: (position: Position) => void): () => void;

@@ -9,7 +9,8 @@ import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
-import { maxTxidsOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
+import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
+import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import { RetryState } from './retry-state.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
@@ -55,6 +56,10 @@ export class Replica implements History, AsyncDisposable {
   /** Position of the remote; undefined until it is asked, and after any failure. */
   #remote: TXID | undefined;
   #confirmed: TXID = 0n;
+  /** How far the replica reached before this process sent anything; undefined until it has answered. */
+  #ends: ReplicaEnds | undefined;
+  /** It holds nothing beyond what the database goes on from. */
+  #known = false;
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
   #lifetime: AbortController | undefined;
@@ -86,7 +91,7 @@ export class Replica implements History, AsyncDisposable {
     return { position: this.position, lastSyncAt: this.#lastSyncAt, lastError: this.#lastError };
   }
 
-  /** Called after each upload. Returns what ends it. */
+  /** Called after each upload, and when a replica that failed answers again. Returns what ends it. */
   onUpload(listener: (position: Position) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -94,9 +99,20 @@ export class Replica implements History, AsyncDisposable {
 
   /** Highest TXID at any level of the replica. What it learns of level 0 saves the first upload a listing. */
   async maxTxid(options: Op = {}): Promise<TXID> {
-    const { level0, max } = await maxTxidsOfReplica(this.client, options);
-    this.#remote ??= level0 > 0n ? level0 : max;
-    return max;
+    const ends = await maxTxidsOfReplica(this.client, options);
+    if (!this.#known) this.#ends = ends;
+    this.#remote ??= endOf(ends);
+    return ends.max;
+  }
+
+  /** The last attempt to send something failed. */
+  get isDown(): boolean {
+    return this.#lastError !== undefined;
+  }
+
+  /** Has it answered, and is it certain that it holds no transactions but those that the database goes on from? */
+  get isKnown(): boolean {
+    return this.#known;
   }
 
   /** The level-0 file of one transaction; undefined if the replica has none. */
@@ -231,7 +247,8 @@ export class Replica implements History, AsyncDisposable {
       options.signal?.throwIfAborted();
       await this.#uploadPending(options);
       this.#lastSyncAt = new Date(this.#clock.now());
-      this.#lastError = undefined;
+      // It answers again although there was nothing to send: who waits for that hears of it.
+      if (this.#lastError !== undefined) this.#publish();
     } catch (error) {
       // Nobody knows how far it came: the replica is asked again.
       this.#remote = undefined;
@@ -244,6 +261,7 @@ export class Replica implements History, AsyncDisposable {
     const target = this.#db.position.txid;
     // No database yet, or nothing committed: not a reason to ask the replica anything.
     if (target === 0n) return;
+    if (!this.#known) await this.#meet(target, options);
     this.#remote ??= await remotePosition(this.client, target, options);
     if (this.#remote > target) throw aheadError(this.#remote, target);
     this.#confirm(this.#remote);
@@ -254,6 +272,33 @@ export class Replica implements History, AsyncDisposable {
       this.#remote = await this.#uploadNext(this.#remote + 1n, options);
       this.#confirm(this.#remote);
     }
+  }
+
+  /** A replica that was not asked, or did not answer, when the database was opened may hold another history. */
+  async #meet(target: TXID, options: Op): Promise<void> {
+    const { baseline } = this.#db;
+    if (baseline !== undefined) {
+      const ends = this.#ends ?? (await maxTxidsOfReplica(this.client, options));
+      this.#ends = undefined;
+      if (ends.max > target) throw aheadError(ends.max, target);
+      this.#remote = ends.max > baseline ? await this.#replaceHistory(ends.max, target, options) : endOf(ends);
+    }
+    this.#known = true;
+  }
+
+  /**
+   * The replica ends with transactions of its own, under numbers that the database has used for others. From the present
+   * position on it gets those of the database. The level-0 file there comes first: should this process end now, the next
+   * one sees a gap before that file, which is healed by a snapshot, and never appends to the other history.
+   */
+  async #replaceHistory(end: TXID, target: TXID, options: Op): Promise<TXID> {
+    this.#logger.warn('replica holds transactions that the database does not have, replacing them by a snapshot', {
+      'txid.replica': formatTxid(end),
+      'txid.db': formatTxid(target),
+    });
+    if (target > end) await this.#uploadNext(target, options);
+    await this.snapshot(options);
+    return target;
   }
 
   /** Returns the position after it: `txid`, or that of a snapshot where the file is lost. */
@@ -298,6 +343,11 @@ export class Replica implements History, AsyncDisposable {
   #confirm(txid: TXID): void {
     if (txid === this.#confirmed) return;
     this.#confirmed = txid;
+    this.#publish();
+  }
+
+  #publish(): void {
+    this.#lastError = undefined;
     for (const listener of this.#listeners) listener(this.position);
   }
 }

@@ -27,6 +27,8 @@ export interface ReplicaUnderStore {
   readonly client: ReplicaClient;
   /** Last TXID that is wholly on the backend. */
   readonly position: { readonly txid: TXID };
+  /** Nothing reaches the backend at the moment: until something does, there is no use in looking after it. */
+  readonly isDown?: boolean | undefined;
   /** Writes the database's present state to the snapshot level. Undefined if the database is not there yet. */
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }
@@ -111,13 +113,14 @@ export class StoredReplica {
 
   /** Is there, as far as is known, anything to merge into this level, or to snapshot? */
   isPending(level: number): boolean {
+    if (this.#replica.isDown === true) return false;
     if (level !== SNAPSHOT_LEVEL) return this.#pending.has(level);
     const { txid } = this.#replica.position;
     return txid > 0n && (this.#snapshotFrom !== undefined || txid > (this.#lastSnapshot ?? 0n));
   }
 
   get isLevel0Pending(): boolean {
-    return this.#retention.isLevel0Pending;
+    return this.#replica.isDown !== true && this.#retention.isLevel0Pending;
   }
 
   /** Merges into `level` what is due, unless that was done since the last boundary already. */

@@ -41,10 +41,13 @@ export class FakeClock implements Clock {
   }
 }
 
+/** What a file operation that is under way goes by. */
+const FILE_WORK = new Set(['FSReqPromise', 'FSReqCallback', 'CloseReq']);
+
 /** Resolves when nothing reads files any more, and what followed from that has happened. */
 export async function settle(): Promise<void> {
   for (let quietTurns = 0; quietTurns < 5; quietTurns++) {
     await new Promise((resolve) => setTimeout(resolve, 1));
-    if (process.getActiveResourcesInfo().some((name) => name.startsWith('FSReq'))) quietTurns = -1;
+    if (process.getActiveResourcesInfo().some((name) => FILE_WORK.has(name))) quietTurns = -1;
   }
 }

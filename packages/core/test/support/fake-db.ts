@@ -13,15 +13,16 @@ export class FakeDb implements ReplicaDb {
   readonly #folder: string;
   readonly #listeners = new Set<(position: Position) => void>();
   position: Position = { txid: 0n };
+  baseline: TXID | undefined;
   /** Commits that the next `sync` picks up. */
   pending = 0;
   syncCount = 0;
   snapshotCount = 0;
 
-  constructor(folder: string, txidMax = 60) {
+  constructor(folder: string, txidMax = 60, random = new Seeded(11)) {
     this.#folder = folder;
     mkdirSync(folder, { recursive: true });
-    this.history = new History({ pageSize: 512, txidMax, pageCountMax: 5, entropy: 0.1 }, new Seeded(11));
+    this.history = new History({ pageSize: 512, txidMax, pageCountMax: 5, entropy: 0.1 }, random);
   }
 
   pathOf(txid: TXID): string {
