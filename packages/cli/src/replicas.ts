@@ -1,7 +1,7 @@
 /** From a replica in the config to a client: the one place where the CLI meets core's plugins. */
 import { dirname, resolve } from 'node:path';
 import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
-import type { LogFields, ReplicaClient, ReplicaUrl } from '@litestream/core';
+import type { GuardOptions, LogFields, ReplicaClient, ReplicaUrl } from '@litestream/core';
 import { DEFAULT_SYNC_INTERVAL_MS, replicaType } from './config/normalise.ts';
 import { expandPath } from './config/paths.ts';
 import type { Config, ReplicaConfig } from './config/types.ts';
@@ -41,13 +41,14 @@ export async function openReplicas(
   replicas: readonly ReplicaConfig[],
   registry: PluginRegistry,
   databasePath?: string,
+  guard: GuardOptions = {},
 ): Promise<OpenReplicas> {
   const all: OpenReplica[] = [];
   const close = async (): Promise<void> => {
     for (const { client } of all) await client[Symbol.asyncDispose]();
   };
   try {
-    for (const replica of replicas) all.push(await openReplica(replica, registry, databasePath));
+    for (const replica of replicas) all.push(await openReplica(replica, registry, databasePath, guard));
   } catch (error) {
     await close();
     throw error;
@@ -59,15 +60,16 @@ async function openReplica(
   replica: ReplicaConfig,
   registry: PluginRegistry,
   databasePath: string | undefined,
+  guard: GuardOptions,
 ): Promise<OpenReplica> {
   const { type, url } = replica;
   if (type === 'file') {
     const path = expandPath(replica.path ?? (url ?? '').replace(/^file:\/\//, ''));
-    const client = await registry.createClient({ type, settings: { path } }, { databasePath });
+    const client = await registry.createClient({ type, settings: { path } }, { databasePath }, guard);
     return { config: replica, client, text: redact(url ?? path), folder: path, facts: { path } };
   }
   const settings = { ...replica.settings, ...(replica.path === undefined ? {} : { path: replica.path }) };
-  const client = await registry.createClient({ type, url, settings }, { databasePath });
+  const client = await registry.createClient({ type, url, settings }, { databasePath }, guard);
   const parsed = url === undefined ? undefined : parseReplicaUrl(url);
   const implied = parsed && ((await registry.plugin(type)).configFromUrl?.(parsed) ?? impliedBy(parsed));
   const text = parsed?.text ?? `${type}://${replica.path ?? ''}`;

@@ -21,6 +21,7 @@ export { copyReplica } from './copy/copy-replica.ts';
 export type { CopyOptions, CopyProgress, CopyResult } from './copy/copy-replica.ts';
 export { DB } from './db/db.ts';
 export type { DbActivity } from './db/activity.ts';
+export type { DbTotals, WorkTotals } from './db/totals.ts';
 export type { DbStatus } from './db/db.ts';
 export { isKnownFile } from './db/descriptor.ts';
 export { LocalLtx } from './db/local-ltx.ts';

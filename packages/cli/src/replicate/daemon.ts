@@ -2,7 +2,7 @@
  * All databases of a process, by path: the one place that adds, removes, starts and stops them, and that knows how they
  * are. The control socket, a reload of the config and watched folders act on it; whoever shows something reads from it.
  */
-import type { Logger, PluginRegistry, StopOptions } from '@litestream/core';
+import type { Logger, OperationEvent, PluginRegistry, StopOptions } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { describeError } from '../describe-error.ts';
 import type { Terminal } from '../terminal/terminal.ts';
@@ -27,6 +27,8 @@ export interface DaemonOptions {
   readonly terminal: Terminal;
   /** Nothing runs by itself: `-once`. */
   readonly once: boolean;
+  /** Told of each call of a backend. */
+  readonly onOperation?: ((event: OperationEvent) => void) | undefined;
 }
 
 export class Daemon {
@@ -157,6 +159,7 @@ export class Daemon {
     this.#collisions.claim(config);
     const database = new ManagedDatabase(config, origin, {
       ...this.#options,
+      onOperation: this.#options.onOperation,
       stores: this.#stores,
       patience: this.#patience,
     });

@@ -2,11 +2,13 @@
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { openRegistry } from '../replicas.ts';
+import type { Metrics } from '../http/metrics.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { version } from '../version.ts';
 import { Daemon } from './daemon.ts';
 import { allDatabasesOf } from './directory.ts';
 import type { SingleDatabase } from './directory.ts';
+import type { DatabaseReport } from './report.ts';
 import { restoreIfMissing } from './restore-missing.ts';
 import { runOnce } from './run-once.ts';
 import type { OnceOptions } from './run-once.ts';
@@ -41,13 +43,15 @@ export async function replicate(options: ReplicateOptions): Promise<number> {
   );
   for (const each of restored) if (each.status === 'rejected') throw each.reason;
 
-  const daemon = new Daemon({ config, logger, registry, terminal, once: once !== undefined });
+  const metrics = once === undefined ? await openMetrics(config, () => daemon.report()) : undefined;
+  const onOperation = metrics?.onOperation;
+  const daemon = new Daemon({ config, logger, registry, terminal, once: once !== undefined, onOperation });
   let exitCode = 0;
   try {
     const named = new Set(config.databases.map(({ path }) => path));
     await daemon.open(databases, ({ path }) => (named.has(path) ? 'config' : 'directory'));
     if (once === undefined) {
-      exitCode = await serve(daemon, signals, options);
+      exitCode = await serve(daemon, signals, { ...options, metrics });
     } else {
       daemon.announce();
       await runOnce(daemon, once, logger);
@@ -60,6 +64,13 @@ export async function replicate(options: ReplicateOptions): Promise<number> {
   await stopDaemon(daemon, { config, logger, signals });
   logger.info('litestream shut down');
   return exitCode;
+}
+
+/** Nothing is counted, and the library not loaded, where nobody can ask. */
+async function openMetrics(config: Config, report: () => readonly DatabaseReport[]): Promise<Metrics | undefined> {
+  if (config.addr === undefined) return undefined;
+  const { Metrics } = await import('../http/metrics.ts');
+  return new Metrics(report);
 }
 
 function findDatabases(config: Config, logger: Logger): SingleDatabase[] {

@@ -1,5 +1,5 @@
 /** What is known of the databases of a daemon at one moment: for the control socket, metrics and status pages. */
-import type { DbStatus, TXID } from '@litestream/core';
+import type { DbStatus, StoredReplicaCounts, TXID } from '@litestream/core';
 
 export type DatabaseState = 'replicating' | 'stopped';
 
@@ -14,6 +14,8 @@ export interface ReplicaReport {
   readonly lastSyncAt: Date | undefined;
   /** What the last attempt failed with; undefined once one succeeded. */
   readonly lastError: unknown;
+  /** What the store did for it. */
+  readonly counts: StoredReplicaCounts;
 }
 
 export interface DatabaseReport {

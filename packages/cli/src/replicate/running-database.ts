@@ -67,7 +67,8 @@ export class RunningDatabase {
 
   /** Makes it, and the clients of its replicas; nothing is opened yet. */
   static async create(database: SingleDatabase, services: Services): Promise<RunningDatabase> {
-    const clients = await openReplicas(database.replicas, services.registry, database.path);
+    const { onOperation } = services;
+    const clients = await openReplicas(database.replicas, services.registry, database.path, { onOperation });
     return new RunningDatabase(database, clients, services);
   }
 

@@ -92,6 +92,7 @@ export class RunningReplica {
       // What the database last looked at without finding anything new is on this replica as well.
       lastSyncAt: hasAll ? latest(lastSyncAt, db.lastLookAt) : lastSyncAt,
       lastError,
+      counts: this.stored.counts,
     };
   }
 }

@@ -1,5 +1,8 @@
 /** What runs between the start of a daemon and its end. */
 import { ControlServer } from '../control/server.ts';
+import type { Metrics } from '../http/metrics.ts';
+import type { StatusServer } from '../http/server.ts';
+import type { Logger } from '@litestream/core';
 import type { Daemon } from './daemon.ts';
 import { DirectoryWatcher } from './directory-watcher.ts';
 import type { WatchedDirectory } from './directory.ts';
@@ -10,9 +13,14 @@ import { signalText } from './signals.ts';
 import type { Signals } from './signals.ts';
 import { stopOptionsOf } from './stopping.ts';
 
+export interface ServeOptions extends ReplicateOptions {
+  /** There if the config has an address to serve them at. */
+  readonly metrics: Metrics | undefined;
+}
+
 /** Runs until a signal, or until the program of `-exec` ends. Resolves to the exit code. */
-export async function serve(daemon: Daemon, signals: Signals, options: ReplicateOptions): Promise<number> {
-  const { config, logger } = options;
+export async function serve(daemon: Daemon, signals: Signals, options: ServeOptions): Promise<number> {
+  const { config, logger, metrics } = options;
   const stop = stopOptionsOf(config);
   const { enabled, path, permissions } = config.socket;
   const control = enabled ? await ControlServer.start({ path, permissions, daemon, logger, stop }) : undefined;
@@ -22,12 +30,23 @@ export async function serve(daemon: Daemon, signals: Signals, options: Replicate
     .filter((database): database is WatchedDirectory => database.directory?.watch === true)
     .map((directory) => new DirectoryWatcher({ directory, daemon, logger, stop }));
   for (const watcher of watchers) watcher.start();
+  const status = metrics === undefined ? undefined : await serveStatus(config.addr ?? '', { daemon, metrics, logger });
   try {
     return await waitForEnd(signals, options);
   } finally {
     for (const watcher of watchers) await watcher.stop();
     await control?.close();
+    await status?.close();
+    metrics?.stop();
   }
+}
+
+async function serveStatus(
+  addr: string,
+  parts: { readonly daemon: Daemon; readonly metrics: Metrics; readonly logger: Logger },
+): Promise<StatusServer | undefined> {
+  const { StatusServer } = await import('../http/server.ts');
+  return await StatusServer.start({ addr, ...parts });
 }
 
 async function waitForEnd(signals: Signals, { config, logger }: ReplicateOptions): Promise<number> {

@@ -1,4 +1,4 @@
-import type { Logger, PluginRegistry } from '@litestream/core';
+import type { Logger, OperationEvent, PluginRegistry } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import type { Patience } from './patience.ts';
@@ -13,5 +13,7 @@ export interface Services {
   /** With replicas that do not answer when a database is opened; none with `-once`: then all have to. */
   readonly patience: Patience | undefined;
   readonly logger: Logger;
+  /** Told of each call of a backend; undefined where nobody counts them. */
+  readonly onOperation: ((event: OperationEvent) => void) | undefined;
   readonly terminal: Terminal;
 }

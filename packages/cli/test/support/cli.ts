@@ -95,9 +95,9 @@ export function scratchFolder(): string {
   return folder;
 }
 
-export async function until(condition: () => boolean, what: string): Promise<void> {
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadlineMs = performance.now() + WAIT_MS;
-  while (!condition()) {
+  while (!(await condition())) {
     if (performance.now() > deadlineMs) throw new Error(`waited ${WAIT_MS} ms for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

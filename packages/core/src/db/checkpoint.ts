@@ -17,6 +17,8 @@ export interface CheckpointContext {
   readonly signal: AbortSignal | undefined;
   readonly syncContext: SyncContext;
   readonly publish: (txid: TXID) => void;
+  /** Called after each checkpoint with the time it took; failed: it threw, because locks of others kept it from starting, or for worse. */
+  readonly onCheckpoint: (mode: CheckpointMode, durationMs: number, failed: boolean) => void;
 }
 
 /** Checkpoints if a threshold says so: TRUNCATE for a runaway log, PASSIVE for a full one or one that waits too long. */
@@ -94,6 +96,18 @@ function logSize(session: Session): number {
 
 /** True if all of the log is in the database file now (PASSIVE), or the log is empty (TRUNCATE). */
 async function checkpointOnce(context: CheckpointContext, mode: CheckpointMode): Promise<boolean> {
+  const startedAtMs = performance.now();
+  let failed = true;
+  try {
+    const complete = await attemptCheckpoint(context, mode);
+    failed = false;
+    return complete;
+  } finally {
+    context.onCheckpoint(mode, performance.now() - startedAtMs, failed);
+  }
+}
+
+async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMode): Promise<boolean> {
   const { session, options, logger, signal } = context;
   session.checkpointedAtMs = options.clock.now();
   const deadlineMs = performance.now() + options.busyTimeoutMs;

@@ -5,6 +5,8 @@ import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { ActivityLog } from './activity.ts';
 import type { DbActivity } from './activity.ts';
+import { TotalsCounter } from './totals.ts';
+import type { DbTotals } from './totals.ts';
 import type { CheckpointMode } from './connections.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
@@ -37,6 +39,7 @@ export interface DbStatus {
   readonly lastError: unknown;
   /** Undefined before the first sync. */
   readonly activity: DbActivity | undefined;
+  readonly totals: DbTotals;
 }
 
 /**
@@ -54,6 +57,7 @@ export class DB implements AsyncDisposable {
   readonly #listeners = new Set<(position: Position) => void>();
   readonly #marker: ChangeMarker;
   readonly #activity: ActivityLog;
+  readonly #totals = new TotalsCounter();
   readonly #follow: FollowLoop;
   readonly #levels = new Map<number, LocalLtx>();
   #history: History | undefined;
@@ -198,6 +202,7 @@ export class DB implements AsyncDisposable {
       lastLookAt: this.#lastLookAt,
       lastError: this.#lastError,
       activity: this.#activity.last,
+      totals: this.#totals.totals,
     };
   }
 
@@ -259,6 +264,8 @@ export class DB implements AsyncDisposable {
 
   /** Inside the mutex. */
   async #syncOnce(options: Op): Promise<SyncOutcome> {
+    const startedAtMs = performance.now();
+    let failed = false;
     try {
       this.#requireOpen('sync');
       this.#activity.begin('sync');
@@ -287,7 +294,10 @@ export class DB implements AsyncDisposable {
       const error = diskFullOr(caught, this.metaPath);
       this.#activity.end(error);
       this.#lastError = error;
+      failed = true;
       throw error;
+    } finally {
+      this.#totals.addSync(performance.now() - startedAtMs, failed);
     }
   }
 
@@ -312,6 +322,7 @@ export class DB implements AsyncDisposable {
       clock: this.#options.clock,
       logger: this.#logger,
       sizeMax: this.#options.maxSyncWalBytes,
+      onWalBytes: (bytes) => this.#totals.addWalBytes(bytes),
     };
   }
 
@@ -323,6 +334,7 @@ export class DB implements AsyncDisposable {
       signal: options.signal,
       syncContext: { ...this.#syncContext(session), sizeMax: 0, checkpointing: true },
       publish: (txid) => this.#publish(txid),
+      onCheckpoint: (mode, durationMs, failed) => this.#totals.addCheckpoint(mode, durationMs, failed),
     };
   }
 

@@ -41,6 +41,8 @@ export interface SyncContext {
   readonly logger: Logger;
   /** WAL bytes a file may hold, cut at a commit; 0: no limit. */
   readonly sizeMax: number;
+  /** Bytes of the log that went into a file. */
+  readonly onWalBytes?: (bytes: number) => void;
   /** Behind a checkpoint's barrier; only for the log. */
   readonly checkpointing?: boolean;
 }
@@ -160,6 +162,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   own(temporaryPath, session.ownership.fileMode, session.ownership);
   yield* renameDurably(temporaryPath, path);
 
+  context.onWalBytes?.(ltxHeader.walSize);
   session.last = lastFileOf(ltxHeader);
   session.endSums = scan.sums;
   session.successor =

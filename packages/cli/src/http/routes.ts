@@ -1,0 +1,87 @@
+/** What each path of the status server answers. */
+import type { ReplicaClient } from '@litestream/core';
+import type { Daemon } from '../replicate/daemon.ts';
+import type { DatabaseReport } from '../replicate/report.ts';
+import { parseDuration } from '../units/duration.ts';
+import { lagSeconds } from './metrics.ts';
+import type { Metrics } from './metrics.ts';
+import { PAGE } from './page.ts';
+import { databaseStatus, fileStatus, processStatus } from './status.ts';
+
+export interface PageContext {
+  readonly daemon: Daemon;
+  readonly metrics: Metrics;
+}
+
+export interface Page {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+type Route = (context: PageContext, query: URLSearchParams) => Page | Promise<Page>;
+
+export const ROUTES: Readonly<Record<string, Route>> = {
+  '/': () => ({ status: 200, type: 'text/html; charset=utf-8', body: PAGE }),
+  '/metrics': async ({ metrics }) => ({ status: 200, type: metrics.contentType, body: await metrics.text() }),
+  '/healthz': () => ({ status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' }),
+  '/readyz': ready,
+  '/api/status': ({ daemon }) =>
+    json(200, { ...processStatus(daemon), databases: daemon.report().map((report) => databaseStatus(report)) }),
+  '/api/files': files,
+};
+
+const MAX_LAG_MS = 60_000;
+const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+/** Files of a level that are shown; more would say no more. */
+const FILES_MAX = 2000;
+
+/** Every database is replicated, and was not long ago: `?max-lag=30s`, a minute by default. */
+function ready({ daemon }: PageContext, query: URLSearchParams): Page {
+  const maxLagMs = parseDuration(query.get('max-lag') ?? '') ?? MAX_LAG_MS;
+  const behind = daemon.report().flatMap((report) => {
+    const reason = reasonNotReady(report, maxLagMs);
+    return reason === undefined ? [] : [`${report.path}: ${reason}`];
+  });
+  const body = behind.length === 0 ? 'ok' : behind.join('\n');
+  return { status: behind.length === 0 ? 200 : 503, type: 'text/plain; charset=utf-8', body: `${body}\n` };
+}
+
+/** Undefined for a database whose replicas are up to date. One that was stopped by request is nobody's lag. */
+export function reasonNotReady(
+  report: DatabaseReport,
+  maxLagMs: number,
+  nowMs: number = Date.now(),
+): string | undefined {
+  if (report.state === 'stopped') return undefined;
+  if (report.db?.state === 'waiting') return 'there is no database file yet';
+  const lag = lagSeconds(report, nowMs);
+  if (lag === undefined) return 'not replicated yet';
+  return lag * 1000 > maxLagMs ? `last replicated ${Math.round(lag)} s ago` : undefined;
+}
+
+/** The files of one replica, asked of the backend: only when somebody looks. */
+async function files({ daemon }: PageContext, query: URLSearchParams): Promise<Page> {
+  const database = daemon.find(query.get('path') ?? '');
+  const replica = database?.running?.replicas[Number(query.get('replica') ?? '0')];
+  if (replica === undefined) return json(404, { error: 'no such database or replica, or it is stopped' });
+  const levels = await Promise.all(LEVELS.map((level) => listLevel(replica.open.client, level)));
+  return json(200, { levels: levels.filter(({ files }) => files.length > 0) });
+}
+
+async function listLevel(
+  client: ReplicaClient,
+  level: number,
+): Promise<{ level: number; files: object[]; more: boolean }> {
+  const listed: object[] = [];
+  for await (const file of client.ltxFiles(level)) {
+    if (listed.length === FILES_MAX) return { level, files: listed, more: true };
+    listed.push(fileStatus(file));
+  }
+  return { level, files: listed, more: false };
+}
+
+function json(status: number, value: object): Page {
+  return { status, type: 'application/json; charset=utf-8', body: `${JSON.stringify(value)}\n` };
+}

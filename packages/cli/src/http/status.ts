@@ -1,0 +1,50 @@
+/** What the status page shows, as JSON: nothing in it is a secret. */
+import type { LtxFileInfo } from '@litestream/core';
+import { formatTxid } from '@litestream/ltx';
+import { describeError } from '../describe-error.ts';
+import type { Daemon } from '../replicate/daemon.ts';
+import type { DatabaseReport } from '../replicate/report.ts';
+import { version } from '../version.ts';
+import { lagSeconds } from './metrics.ts';
+
+export function processStatus({ startedAt }: Daemon): object {
+  return { version: version(), pid: process.pid, started_at: startedAt.toISOString(), now: new Date().toISOString() };
+}
+
+export function databaseStatus(report: DatabaseReport): object {
+  const { path, state, txid, db, replicas, lastSyncAt, lastError } = report;
+  return {
+    path,
+    state: state === 'stopped' ? 'stopped' : (db?.state ?? 'closed'),
+    txid: formatTxid(txid),
+    page_size: db?.pageSize ?? null,
+    wal_size: db?.walSize ?? null,
+    lag_seconds: lagSeconds(report) ?? null,
+    last_sync_at: lastSyncAt?.toISOString() ?? null,
+    error: textOf(lastError),
+    replicas: replicas.map((replica) => ({
+      type: replica.type,
+      url: replica.text,
+      txid: formatTxid(replica.txid),
+      behind: Number(txid - replica.txid),
+      last_sync_at: replica.lastSyncAt?.toISOString() ?? null,
+      error: textOf(replica.lastError),
+      compactions: replica.counts.compactions,
+      snapshots: replica.counts.snapshots,
+    })),
+  };
+}
+
+export function fileStatus({ minTxid, maxTxid, size, timestamp, createdAt }: LtxFileInfo): object {
+  return {
+    min_txid: formatTxid(minTxid),
+    max_txid: formatTxid(maxTxid),
+    size,
+    timestamp: timestamp.toISOString(),
+    ...(createdAt === undefined ? {} : { created_at: createdAt.toISOString() }),
+  };
+}
+
+function textOf(error: unknown): string | null {
+  return error === undefined ? null : describeError(error);
+}

@@ -1,0 +1,188 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parseAddress } from '../src/http/address.ts';
+import { reasonNotReady } from '../src/http/routes.ts';
+import { scratchFolder, start, until } from './support/cli.ts';
+import { createDatabase, insertRows } from './support/database.ts';
+
+const SECRET = 'canary-secret-7f3a';
+
+/** A daemon with two databases, one of which has no file yet, and the address of its status server. */
+async function served(
+  extra = '',
+): Promise<{ url: string; folder: string; database: string; daemon: ReturnType<typeof start> }> {
+  const folder = scratchFolder();
+  const database = join(folder, 'app.db');
+  createDatabase(database, 3);
+  const config = join(folder, 'litestream.yml');
+  writeFileSync(
+    config,
+    `addr: 127.0.0.1:0\naccess-key-id: key\nsecret-access-key: ${SECRET}\n${extra}dbs:
+  - {path: ${database}, min-checkpoint-page-count: 1, replica: {path: ${join(folder, 'replica')}, sync-interval: 10ms}}
+  - {path: ${join(folder, 'missing.db')}, replica: {path: ${join(folder, 'other')}}}\n`,
+  );
+  const daemon = start(['replicate', '-config', config]);
+  await daemon.said(/serving metrics on" url=\S+/);
+  const url = /serving metrics on" url=(\S+)\/metrics/.exec(daemon.stdout)?.[1] ?? '';
+  return { url, folder, database, daemon };
+}
+
+async function get(url: string, options?: RequestInit): Promise<{ status: number; body: string; headers: Headers }> {
+  const response = await fetch(url, options);
+  return { status: response.status, body: await response.text(), headers: response.headers };
+}
+
+/** Value of one sample of the metrics page. */
+async function metric(url: string, sample: string): Promise<number> {
+  const { body } = await get(`${url}/metrics`);
+  const line = body.split('\n').find((each) => each.startsWith(`${sample} `));
+  return Number(line?.slice(sample.length + 1) ?? Number.NaN);
+}
+
+describe('the status server', () => {
+  test('serves metrics under upstream’s names, and follows what happens', async () => {
+    const { url, database } = await served();
+    const db = `{db="${database}"}`;
+    await until(async () => (await metric(url, `litestream_txid${db}`)) >= 1, 'the first transaction');
+    const before = await metric(url, `litestream_total_wal_bytes${db}`);
+    insertRows(database, 3);
+    await until(async () => (await metric(url, `litestream_queue_depth${db}`)) === 0, 'the replica to have it');
+    await until(async () => (await metric(url, `litestream_total_wal_bytes${db}`)) > before, 'bytes of the log');
+    await until(
+      async () => (await metric(url, `litestream_checkpoint_count{db="${database}",mode="PASSIVE"}`)) > 0,
+      'a checkpoint',
+    );
+    const { body, headers } = await get(`${url}/metrics`);
+    expect(headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/);
+    for (const name of [
+      'db_size',
+      'wal_size',
+      'total_wal_bytes',
+      'txid',
+      'sync_count',
+      'sync_error_count',
+      'sync_seconds',
+      'disk_full',
+      'compaction_verify_error_count',
+      'checkpoint_count',
+      'checkpoint_error_count',
+      'checkpoint_seconds',
+      'replica_operation_total',
+      'replica_operation_bytes',
+      'replica_operation_duration_seconds',
+      'replica_operation_errors_total',
+      'sync_lag_seconds',
+      'queue_depth',
+      'event_loop_delay_seconds',
+    ]) {
+      expect(body, name).toContain(`# TYPE litestream_${name} `);
+    }
+    expect(
+      await metric(url, 'litestream_replica_operation_total{replica_type="file",operation="PUT"}'),
+    ).toBeGreaterThan(0);
+    expect(
+      await metric(url, 'litestream_replica_operation_bytes{replica_type="file",operation="PUT"}'),
+    ).toBeGreaterThan(100);
+    expect(await metric(url, `litestream_db_size${db}`)).toBeGreaterThan(4096);
+    expect(await metric(url, `litestream_sync_lag_seconds${db}`)).toBeLessThan(60);
+    expect(body).not.toContain(SECRET);
+  });
+
+  test('tells the state of each database and the files of its replica', async () => {
+    const { url, database, folder } = await served();
+    interface Status {
+      databases: { path: string; state: string; txid: string; replicas: { behind: number; url: string }[] }[];
+    }
+    const status = async (): Promise<Status> => JSON.parse((await get(`${url}/api/status`)).body) as Status;
+    const isThere = async (): Promise<boolean> => {
+      const [first] = (await status()).databases;
+      return first !== undefined && !/^0+$/.test(first.txid) && first.replicas[0]?.behind === 0;
+    };
+    await until(isThere, 'everything on the replica');
+    const { databases } = await status();
+    expect(databases).toMatchObject([
+      {
+        path: database,
+        state: 'open',
+        error: null,
+        replicas: [{ type: 'file', url: join(folder, 'replica'), error: null }],
+      },
+      { path: join(folder, 'missing.db'), state: 'waiting' },
+    ]);
+    const files = await get(`${url}/api/files?path=${encodeURIComponent(database)}`);
+    expect(JSON.parse(files.body)).toMatchObject({ levels: [{ level: 0, more: false }] });
+    expect((await get(`${url}/api/files?path=nowhere`)).status).toBe(404);
+  });
+
+  test('says whether it is alive, and whether all is replicated', async () => {
+    const { url, folder } = await served();
+    expect(await get(`${url}/healthz`)).toMatchObject({ status: 200, body: 'ok\n' });
+    const missing = join(folder, 'missing.db');
+    expect(await get(`${url}/readyz`)).toMatchObject({
+      status: 503,
+      body: expect.stringContaining(`${missing}: there is no database file yet`),
+    });
+    createDatabase(missing, 1);
+    await until(async () => (await get(`${url}/readyz`)).status === 200, 'the second database');
+    expect((await get(`${url}/readyz?max-lag=1h`)).body).toBe('ok\n');
+  });
+
+  test('only reads, and says where nothing is', async () => {
+    const { url } = await served();
+    expect(await get(`${url}/metrics`, { method: 'POST' })).toMatchObject({ status: 405 });
+    expect(await get(`${url}/nothing`)).toMatchObject({ status: 404 });
+    const page = await get(`${url}/`);
+    expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
+    expect(page.body).not.toMatch(/(src|href)="?(https?:)?\/\//);
+    expect((await get(`${url}/`, { method: 'HEAD' })).body).toBe('');
+  });
+
+  test('an address that is taken is logged, and replication goes on', async () => {
+    const { url } = await served();
+    const folder = scratchFolder();
+    const database = join(folder, 'b.db');
+    createDatabase(database, 1);
+    const config = join(folder, 'litestream.yml');
+    const replica = join(folder, 'replica');
+    writeFileSync(
+      config,
+      `addr: ${url.replace('http://', '')}\ndbs: [{path: ${database}, replica: {path: ${replica}}}]\n`,
+    );
+    const daemon = start(['replicate', '-config', config]);
+    await daemon.said(/level=ERROR msg="cannot start metrics server" error=.*EADDRINUSE/);
+    expect((await daemon.stop()).exitCode).toBe(0);
+    rmSync(replica, { recursive: true });
+  });
+});
+
+test.each([
+  [':9090', { host: undefined, port: 9090 }],
+  ['127.0.0.1:0', { host: '127.0.0.1', port: 0 }],
+  ['localhost:80', { host: 'localhost', port: 80 }],
+  ['[::1]:9090', { host: '::1', port: 9090 }],
+])('address %s', (text, address) => {
+  expect(parseAddress(text)).toEqual(address);
+});
+
+test.each(['9090', 'host', 'host:port', ':99999', 'a:b:1'])('%s is no address', (text) => {
+  expect(() => parseAddress(text)).toThrow('not an address');
+});
+
+test('a database is ready while its last proof is young, or if it was stopped by request', () => {
+  const nowMs = Date.UTC(2026, 0, 1);
+  const report = {
+    path: '/a',
+    state: 'replicating',
+    txid: 1n,
+    replicas: [],
+    lastError: undefined,
+    db: { state: 'open' },
+  };
+  const at = (lastSyncAt: Date | undefined, more: object = {}): string | undefined =>
+    reasonNotReady({ ...report, lastSyncAt, ...more } as never, 30_000, nowMs);
+  expect(at(new Date(nowMs - 29_000))).toBeUndefined();
+  expect(at(new Date(nowMs - 31_000))).toBe('last replicated 31 s ago');
+  expect(at(undefined)).toBe('not replicated yet');
+  expect(at(undefined, { state: 'stopped', db: undefined })).toBeUndefined();
+});
