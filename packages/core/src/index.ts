@@ -58,7 +58,7 @@ export type { IntegrityCheck } from './restore/integrity.ts';
 export { planRestore } from './restore/plan.ts';
 export type { PlanOptions } from './restore/plan.ts';
 export { restore } from './restore/restore.ts';
-export type { RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore.ts';
+export type { RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore-options.ts';
 export { Compactor } from './store/compactor.ts';
 export type { CompactorOptions, LocalFiles } from './store/compactor.ts';
 export { DEFAULT_LEVELS, SNAPSHOT_LEVEL } from './store/levels.ts';

@@ -16,7 +16,7 @@ import type { ReplicaSpec } from './plugin/registry.ts';
 import { Replica } from './replica/replica.ts';
 import type { StopOptions } from './replica/replica.ts';
 import { restore } from './restore/restore.ts';
-import type { RestoreOptions, RestoreResult } from './restore/restore.ts';
+import type { RestoreOptions, RestoreResult } from './restore/restore-options.ts';
 import type { LocalFiles } from './store/compactor.ts';
 import { LocalLevel0, releaseOnUpload } from './store/local-level0.ts';
 import { Store } from './store/store.ts';

@@ -9,7 +9,7 @@ import { InlinePool, WorkerPool } from '../src/restore/range-pool.ts';
 import { restore } from '../src/restore/restore.ts';
 import { Spool } from '../src/restore/spool.ts';
 import { writeDatabase } from '../src/restore/write-database.ts';
-import type { RestoreOptions, RestoreProgress } from '../src/restore/restore.ts';
+import type { RestoreOptions, RestoreProgress } from '../src/restore/restore-options.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { encodeLtx, History, upload } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';

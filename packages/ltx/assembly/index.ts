@@ -7,6 +7,7 @@ import { encodeBlock, resetTable } from './lz4-encode';
 import { FRAME_CUT, FRAME_SUM, decodeFrame } from './lz4-frame';
 import { RESULT } from './result';
 
+export { decodeBlock } from './lz4-decode';
 export { walChecksum, walFrames } from './wal';
 
 const FLAG_SIZE: u32 = 1;

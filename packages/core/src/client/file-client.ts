@@ -18,7 +18,7 @@ import type {
   ReplicaClient,
 } from './contract.ts';
 import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolder } from './file-durability.ts';
-import { FileObjects, versionOf } from './file-objects.ts';
+import { FileObjects, modifiedAt, versionOf } from './file-objects.ts';
 import { readRange } from './file-read.ts';
 import { removeStaleTemps, TEMP_MARK } from './file-temp.ts';
 import { ltxObjectName, parseLtxObjectName } from './object-names.ts';
@@ -198,8 +198,7 @@ async function info(path: string, { level, minTxid, maxTxid }: LtxFileRef): Prom
       minTxid,
       maxTxid,
       size: Number(stats.size),
-      // Rounded: utimes takes seconds as a double, which may fall a few nanoseconds short of the millisecond.
-      timestamp: new Date(Math.round(Number(stats.mtimeNs) / 1e6)),
+      timestamp: modifiedAt(stats),
       version: versionOf(stats),
     };
   } catch (error) {

@@ -164,6 +164,11 @@ export class FileObjects implements ObjectOperations {
   }
 }
 
+/** Rounded: utimes takes seconds as a double, which may fall a few nanoseconds short of the millisecond. */
+export function modifiedAt(stats: BigIntStats): Date {
+  return new Date(Math.round(Number(stats.mtimeNs) / 1e6));
+}
+
 /** Each version of an object is another file, so inode, times and size together name it. */
 export function versionOf(stats: BigIntStats): string {
   return createHash('sha256')
@@ -173,7 +178,7 @@ export function versionOf(stats: BigIntStats): string {
 }
 
 function objectInfo(key: string, stats: BigIntStats): ObjectInfo {
-  return { key, size: Number(stats.size), lastModified: stats.mtime, version: versionOf(stats) };
+  return { key, size: Number(stats.size), lastModified: modifiedAt(stats), version: versionOf(stats) };
 }
 
 function conditionFailed(key: string): LitestreamError {

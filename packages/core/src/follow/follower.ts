@@ -13,7 +13,7 @@ import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { fault } from '../restore/ltx-fault.ts';
 import { restore } from '../restore/restore.ts';
-import type { RestoreOptions } from '../restore/restore.ts';
+import type { RestoreOptions } from '../restore/restore-options.ts';
 import { applyFiles } from './apply.ts';
 import type { Applied } from './apply.ts';
 import { Copy } from './copy.ts';

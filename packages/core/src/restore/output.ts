@@ -84,6 +84,16 @@ export class Output {
     return this.#handle.fd;
   }
 
+  async write(bytes: Uint8Array, position: number): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.length;) {
+        done += (await this.#handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+      }
+    } catch (error) {
+      throw fault(this.temporaryPath, error);
+    }
+  }
+
   async truncate(size: number): Promise<void> {
     try {
       await this.#handle.truncate(size);

@@ -1,69 +1,23 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import type { TXID } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
-import { hasCode, LitestreamError } from '../error.ts';
+import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
+import { hasCode } from '../error.ts';
 import { silentLogger } from '../logger.ts';
-import type { Logger } from '../logger.ts';
-import type { RestoreTarget } from './chain.ts';
-import { checkIntegrity } from './integrity.ts';
-import type { IntegrityCheck } from './integrity.ts';
+import { finishOutput } from './finish-output.ts';
 import { checkOutput, Output } from './output.ts';
 import { planRestore } from './plan.ts';
 import { InlinePool, WorkerPool } from './range-pool.ts';
 import type { RangePool } from './range-pool.ts';
+import { checkOptions } from './restore-options.ts';
+import type { RestoreHooks, RestoreOptions, RestoreResult } from './restore-options.ts';
 import { Spool } from './spool.ts';
+import { prefersV3 } from './v3/choose-format.ts';
+import { listV3 } from './v3/listing.ts';
+import { planV3 } from './v3/plan-v3.ts';
+import type { V3Plan } from './v3/plan-v3.ts';
+import { restoreV3 } from './v3/restore-v3.ts';
 import { writeDatabase } from './write-database.ts';
 import type { WrittenDatabase } from './write-database.ts';
-
-export interface RestoreOptions extends RestoreTarget, Op {
-  /** Path of the database to make. Missing folders are created. */
-  readonly output: string;
-  /** Replace an existing output and its side files. Default false. */
-  readonly overwrite?: boolean | undefined;
-  /** Worker threads. Default: the number of cores, at most 4. */
-  readonly parallelism?: number | undefined;
-  /** Let SQLite check the result before it appears at its place. Default `none`. */
-  readonly integrityCheck?: IntegrityCheck | undefined;
-  readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
-  readonly logger?: Logger | undefined;
-}
-
-export interface RestoreProgress {
-  readonly phase: 'write' | 'sync' | 'check';
-  /** Bytes of LTX frames decoded so far. */
-  readonly bytesDone: number;
-  /** Bytes of the files of the plan, which is a little more. */
-  readonly bytesTotal: number;
-  /** Pages of the output that are written. */
-  readonly pagesDone: number;
-}
-
-export interface RestoreResult {
-  readonly output: string;
-  /** The restored state: the database after this transaction. */
-  readonly txid: TXID;
-  /** Time of the last file, as the replica lists it. */
-  readonly timestamp: Date;
-  readonly pageSize: number;
-  readonly pageCount: number;
-  /** Bytes of the database. */
-  readonly size: number;
-  /** What was applied, in this order. */
-  readonly plan: readonly LtxFileInfo[];
-  /** Bytes of those files. */
-  readonly inputSize: number;
-  readonly planDurationMs: number;
-  readonly writeDurationMs: number;
-  readonly syncDurationMs: number;
-  readonly checkDurationMs: number;
-}
-
-/** For core itself. */
-export interface RestoreHooks {
-  /** Called when the output is whole, before it appears at its place. */
-  readonly beforePublish?: ((txid: TXID) => Promise<void>) | undefined;
-}
 
 const PLAN_COUNT_MAX = 3;
 const PARALLELISM_DEFAULT_MAX = 4;
@@ -90,7 +44,11 @@ export async function restore(
   const path = resolve(options.output);
   if (options.overwrite !== true) await checkOutput(path);
   let startMs = performance.now();
-  let plan = await planRestore(client, options);
+  const planned = await planFormat(client, options);
+  if (planned.format === 'v0.3') {
+    return await restoreV3(client, planned.plan, { ...options, output: path }, hooks);
+  }
+  let { plan } = planned;
   await using output = await Output.create(path, options.overwrite ?? false);
   for (let attempt = 1; ; attempt++) {
     const last = plan.at(-1);
@@ -100,24 +58,13 @@ export async function restore(
     try {
       const written = await writePlan(client, plan, output, options);
       const writtenMs = performance.now();
-      const progress = { bytesDone: inputSizeOf(plan), bytesTotal: inputSizeOf(plan), pagesDone: written.pagesWritten };
-      options.onProgress?.({ phase: 'sync', ...progress });
-      await output.sync();
-      const syncedMs = performance.now();
-      if (options.integrityCheck !== undefined && options.integrityCheck !== 'none') {
-        options.onProgress?.({ phase: 'check', ...progress });
-        await checkIntegrity(output.temporaryPath, options.integrityCheck, options.signal);
-        logger.info('post-restore integrity check passed');
-      }
-      const checkedMs = performance.now();
-      options.signal?.throwIfAborted();
-      await hooks.beforePublish?.(last.maxTxid);
-      logger.debug('renaming database from temporary location');
-      await output.publish();
+      const done = { bytes: inputSizeOf(plan), pages: written.pagesWritten };
+      const times = await finishOutput(output, options, done, () => hooks.beforePublish?.(last.maxTxid));
       return {
         output: path,
         txid: last.maxTxid,
         timestamp: last.timestamp,
+        format: 'ltx',
         pageSize: written.pageSize,
         pageCount: written.pageCount,
         size: written.pageCount * written.pageSize,
@@ -125,8 +72,7 @@ export async function restore(
         inputSize: inputSizeOf(plan),
         planDurationMs: plannedMs - startMs,
         writeDurationMs: writtenMs - plannedMs,
-        syncDurationMs: syncedMs - writtenMs,
-        checkDurationMs: checkedMs - syncedMs,
+        ...times,
       };
     } catch (error) {
       // Retention or compaction removed a file after it was listed: another chain of files leads there now.
@@ -138,6 +84,28 @@ export async function restore(
       plan = await planRestore(client, options);
     }
   }
+}
+
+type PlannedFormat =
+  | { readonly format: 'ltx'; readonly plan: readonly LtxFileInfo[] }
+  | { readonly format: 'v0.3'; readonly plan: V3Plan };
+
+/** Plans from whichever format upstream would restore. A TXID is of LTX files alone; both listings run side by side. */
+async function planFormat(client: ReplicaClient, options: RestoreOptions): Promise<PlannedFormat> {
+  const { txid, timestamp, signal } = options;
+  const [ltx, v3] = await Promise.allSettled([
+    planRestore(client, options),
+    txid === undefined ? listV3(client, { signal }) : undefined,
+  ]);
+  // Options that make no sense are refused whatever the replica holds.
+  if (ltx.status === 'rejected' && hasCode(ltx.reason, 'INVALID_ARGUMENT')) throw ltx.reason;
+  if (v3.status === 'rejected') throw v3.reason;
+  const context = { client, timestamp, signal, logger: options.logger ?? silentLogger };
+  if (v3.value !== undefined && (await prefersV3(v3.value, context))) {
+    return { format: 'v0.3', plan: planV3(v3.value, timestamp) };
+  }
+  if (ltx.status === 'rejected') throw ltx.reason;
+  return { format: 'ltx', plan: ltx.value };
 }
 
 async function writePlan(
@@ -180,19 +148,4 @@ function poolFor(inputSize: number, parallelism: number | undefined): RangePool 
 
 function inputSizeOf(plan: readonly LtxFileInfo[]): number {
   return plan.reduce((sum, file) => sum + file.size, 0);
-}
-
-function checkOptions(options: RestoreOptions): void {
-  const { output, parallelism, integrityCheck } = options;
-  if (output === '') throw invalid('output path required');
-  if (parallelism !== undefined && (!Number.isInteger(parallelism) || parallelism < 1)) {
-    throw invalid(`parallelism is a whole number from 1, not ${parallelism}`);
-  }
-  if (integrityCheck !== undefined && !['none', 'quick', 'full'].includes(integrityCheck)) {
-    throw invalid(`unsupported integrity check mode: ${integrityCheck}`);
-  }
-}
-
-function invalid(message: string): LitestreamError {
-  return new LitestreamError(message, { code: 'INVALID_ARGUMENT', operation: 'restore' });
 }

@@ -20,6 +20,7 @@ export interface KernelExports {
   ): number;
   checksumFrames(frames: number, sizes: number, pgnos: number, count: number, pages: number, pageSize: number): number;
   pageChecksums(pgnos: number, count: number, pages: number, pageSize: number, skip: number, out: number): bigint;
+  decodeBlock(src: number, length: number, out: number, outEnd: number, base: number): number;
   walChecksum(at: number, length: number, big: number, s0: number, s1: number): void;
   walFrames(
     at: number,

@@ -67,6 +67,11 @@ export interface Kernel {
    * malformed frame. Order and range of page numbers are the caller's to check.
    */
   decodeFrames(src: Uint8Array, pageSize: number, crc: bigint, pageCountMax?: number): DecodedFrames;
+  /**
+   * Decodes one LZ4 block, whose matches may reach back into `history`, the bytes before it. Undefined if it is malformed
+   * or longer than `sizeMax`. A view valid until the next kernel call on this thread.
+   */
+  decodeLz4Block(block: Uint8Array, sizeMax: number, history?: Uint8Array): Uint8Array | undefined;
   /** SQLite's WAL checksum over whole 8-byte units; `s0`, `s1` are the values so far. */
   walChecksum(bytes: Uint8Array, bigEndian: boolean, s0: number, s1: number): { s0: number; s1: number };
   /** Verifies contiguous WAL frames of 24 + pageSize bytes each; stops at the first that does not belong. */

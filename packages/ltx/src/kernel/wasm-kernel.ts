@@ -8,6 +8,8 @@ import { KernelMemory } from './memory.ts';
 /** Long inputs of plain checksums go through the kernel in pieces, so that its memory stays small. */
 const PIECE_SIZE = 1 << 20;
 const PAGES_SIZE_MAX = 16 << 20;
+const LZ4_BLOCK_SIZE_MAX = 1 << 24;
+const EMPTY = new Uint8Array(0);
 
 /** By the state that the kernel's `decodeFrames` leaves, from 2. */
 const DECODE_FAULTS = [
@@ -162,6 +164,20 @@ export class WasmKernel implements Kernel {
     const bad = this.#wasm.checksumFrames(framesAt, sizesAt, pgnosAt, count, pagesAt, pageSize);
     if (bad >= 0) throw argument(`a frame whose header does not fit page ${pgnos[bad]}`);
     return this.#crc();
+  }
+
+  decodeLz4Block(block: Uint8Array, sizeMax: number, history: Uint8Array = EMPTY): Uint8Array | undefined {
+    // A run of length bytes in the block must not overflow 32 bits.
+    if (block.length >= LZ4_BLOCK_SIZE_MAX) throw argument(`an LZ4 block of ${block.length} bytes`);
+    const memory = this.#memory;
+    const [data, before] = [memory.outside(block), memory.outside(history)];
+    memory.reset();
+    const dataAt = memory.put(data);
+    const baseAt = memory.reserve(before.length + sizeMax);
+    memory.bytes(baseAt, before.length).set(before);
+    const outAt = baseAt + before.length;
+    const end = this.#wasm.decodeBlock(dataAt, data.length, outAt, outAt + sizeMax, baseAt);
+    return end === 0 ? undefined : memory.bytes(outAt, end - outAt);
   }
 
   walChecksum(bytes: Uint8Array, bigEndian: boolean, s0: number, s1: number): { s0: number; s1: number } {

@@ -1,0 +1,73 @@
+import type { TXID } from '@litestream/ltx';
+import type { LtxFileInfo, Op } from '../client/contract.ts';
+import { LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+import type { RestoreTarget } from './chain.ts';
+import type { IntegrityCheck } from './integrity.ts';
+
+export interface RestoreOptions extends RestoreTarget, Op {
+  /** Path of the database to make. Missing folders are created. */
+  readonly output: string;
+  /** Replace an existing output and its side files. Default false. */
+  readonly overwrite?: boolean | undefined;
+  /** Worker threads. Default: the number of cores, at most 4. */
+  readonly parallelism?: number | undefined;
+  /** Let SQLite check the result before it appears at its place. Default `none`. */
+  readonly integrityCheck?: IntegrityCheck | undefined;
+  readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
+  readonly logger?: Logger | undefined;
+}
+
+export interface RestoreProgress {
+  readonly phase: 'write' | 'sync' | 'check';
+  /** Bytes of LTX frames decoded so far. */
+  readonly bytesDone: number;
+  /** Bytes of the files of the plan, which is a little more. */
+  readonly bytesTotal: number;
+  /** Pages of the output that are written. */
+  readonly pagesDone: number;
+}
+
+export interface RestoreResult {
+  readonly output: string;
+  /** The restored state: the database after this transaction. 0 for a v0.3 replica, which does not count them. */
+  readonly txid: TXID;
+  /** Time of the last file, as the replica lists it. */
+  readonly timestamp: Date;
+  /** What was restored from: LTX files, or a generation of a v0.3 replica. */
+  readonly format: 'ltx' | 'v0.3';
+  readonly pageSize: number;
+  readonly pageCount: number;
+  /** Bytes of the database. */
+  readonly size: number;
+  /** What was applied, in this order. Empty for a v0.3 replica. */
+  readonly plan: readonly LtxFileInfo[];
+  /** Bytes of those files. */
+  readonly inputSize: number;
+  readonly planDurationMs: number;
+  readonly writeDurationMs: number;
+  readonly syncDurationMs: number;
+  readonly checkDurationMs: number;
+}
+
+/** For core itself. */
+export interface RestoreHooks {
+  /** Called when the output is whole, before it appears at its place. */
+  readonly beforePublish?: ((txid: TXID) => Promise<void>) | undefined;
+}
+
+/** Throws `INVALID_ARGUMENT` for options that make no sense. */
+export function checkOptions(options: RestoreOptions): void {
+  const { output, parallelism, integrityCheck } = options;
+  if (output === '') throw invalid('output path required');
+  if (parallelism !== undefined && (!Number.isInteger(parallelism) || parallelism < 1)) {
+    throw invalid(`parallelism is a whole number from 1, not ${parallelism}`);
+  }
+  if (integrityCheck !== undefined && !['none', 'quick', 'full'].includes(integrityCheck)) {
+    throw invalid(`unsupported integrity check mode: ${integrityCheck}`);
+  }
+}
+
+function invalid(message: string): LitestreamError {
+  return new LitestreamError(message, { code: 'INVALID_ARGUMENT', operation: 'restore' });
+}

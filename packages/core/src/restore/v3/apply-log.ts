@@ -1,0 +1,69 @@
+import { readSync, writeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE } from '../../wal/wal-header.ts';
+import { scanWal } from '../../wal/scan.ts';
+import { WalFile } from '../../wal/wal-file.ts';
+import { corrupt } from '../ltx-fault.ts';
+
+/** Pages copied before other things may happen. */
+const TURN_PAGE_COUNT = 256;
+
+/**
+ * Does to a database file what SQLite's checkpoint does: each page's last committed frame goes to its place, and the file
+ * ends where the last commit says. Frames that do not belong to the log, or to no commit, are left out. Returns how many
+ * pages were written.
+ */
+export async function applyLog(
+  log: { readonly path: string; readonly name: string },
+  output: number,
+  options: { readonly truncate: (size: number) => Promise<void>; readonly signal?: AbortSignal | undefined },
+): Promise<number> {
+  const wal = new WalFile(log.path);
+  wal.refresh();
+  try {
+    const header = wal.header();
+    // Nothing was committed to it.
+    if (header === undefined && wal.size() < WAL_HEADER_SIZE) return 0;
+    if (header === undefined) throw corrupt(log.name, 'is no write-ahead log');
+    const { pageSize } = header;
+    if (pageSize !== databasePageSize(output)) {
+      throw corrupt(log.name, `its page size is ${pageSize}, that of the snapshot ${databasePageSize(output)}`);
+    }
+    const scan = scanWal(wal, header, { offset: WAL_HEADER_SIZE, sums: header });
+    let step = scan.next();
+    while (step.done !== true) {
+      options.signal?.throwIfAborted();
+      await nextTurn();
+      step = scan.next();
+    }
+    const { pages, commit } = step.value;
+    if (commit === 0) return 0;
+    const page = Buffer.alloc(pageSize);
+    let count = 0;
+    for (const [pgno, offset] of [...pages].sort(([a], [b]) => a - b)) {
+      wal.read(page, offset + WAL_FRAME_HEADER_SIZE);
+      writePage(output, page, (pgno - 1) * pageSize);
+      if (++count % TURN_PAGE_COUNT !== 0) continue;
+      options.signal?.throwIfAborted();
+      await nextTurn();
+    }
+    await options.truncate(commit * pageSize);
+    return count;
+  } finally {
+    wal.close();
+  }
+}
+
+function writePage(descriptor: number, page: Uint8Array, position: number): void {
+  for (let done = 0; done < page.length;) {
+    done += writeSync(descriptor, page, done, page.length - done, position + done);
+  }
+}
+
+/** Of the database in a file, from its header; 0 for a file that is too short. */
+export function databasePageSize(descriptor: number): number {
+  const bytes = Buffer.alloc(2);
+  if (readSync(descriptor, bytes, 0, 2, 16) < 2) return 0;
+  const stored = bytes.readUInt16BE(0);
+  return stored === 1 ? 65_536 : stored;
+}

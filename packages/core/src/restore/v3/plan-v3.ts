@@ -1,0 +1,67 @@
+import { LitestreamError } from '../../error.ts';
+import { timeOf } from './listing.ts';
+import type { V3File, V3Listing } from './listing.ts';
+
+/** A snapshot, and the pieces of the logs after it, in their order. */
+export interface V3Plan {
+  readonly snapshot: V3File;
+  readonly segments: readonly V3File[];
+  /** Bytes to read. */
+  readonly size: number;
+}
+
+/**
+ * Upstream's choice: the newest snapshot of all generations, not after `timestamp` if one is given, and the log of its
+ * generation from there on. Throws `TIMESTAMP_OUT_OF_RANGE`, and `REPLICA_GAP` for a log that has a hole.
+ */
+export function planV3(listing: V3Listing, timestamp: Date | undefined): V3Plan {
+  const untilMs = timestamp?.getTime() ?? Number.POSITIVE_INFINITY;
+  const snapshot = listing.snapshots.findLast((file) => timeOf(file) <= untilMs);
+  if (snapshot === undefined) throw noSnapshot(listing, timestamp);
+  const segments = listing.segments.filter(
+    (file) => file.generation === snapshot.generation && file.index >= snapshot.index && timeOf(file) <= untilMs,
+  );
+  checkStarts(snapshot, segments);
+  const size = [snapshot, ...segments].reduce((sum, file) => sum + file.object.size, 0);
+  return { snapshot, segments, size };
+}
+
+/** That each log continues where the piece before it ended, only its content tells: see `restore-v3.ts`. */
+function checkStarts(snapshot: V3File, segments: readonly V3File[]): void {
+  let index = snapshot.index - 1;
+  for (const file of segments) {
+    if (file.index === index) continue;
+    index++;
+    if (file.index !== index) throw gapV3(file, `log ${hex(index)} is missing`);
+    if (file.offset !== 0) throw gapV3(file, `the first piece of log ${hex(index)} is missing`);
+  }
+}
+
+export function gapV3(file: V3File, what: string): LitestreamError {
+  return new LitestreamError(`the v0.3 replica has a gap before ${file.object.key}: ${what}`, {
+    code: 'REPLICA_GAP',
+    operation: 'restore',
+    object: file.object.key,
+    hint: `Restore -timestamp ${new Date(timeOf(file) - 1).toISOString()} for the state before the gap.`,
+  });
+}
+
+function noSnapshot({ snapshots, segments }: V3Listing, timestamp: Date | undefined): LitestreamError {
+  const first = snapshots[0];
+  if (first === undefined || timestamp === undefined) {
+    return new LitestreamError(`the v0.3 replica holds ${segments.length} pieces of logs, but no snapshot`, {
+      code: 'REPLICA_GAP',
+      operation: 'restore',
+      hint: 'A restore starts from a snapshot.',
+    });
+  }
+  const earliest = first.object.lastModified.toISOString();
+  return new LitestreamError(
+    `time ${timestamp.toISOString()} is not in the v0.3 replica: its first snapshot is of ${earliest}`,
+    { code: 'TIMESTAMP_OUT_OF_RANGE', operation: 'restore', hint: `Restore a time from ${earliest} on.` },
+  );
+}
+
+function hex(index: number): string {
+  return index.toString(16).padStart(8, '0');
+}

@@ -1,0 +1,53 @@
+import type { ObjectInfo, ReplicaClient } from '../../client/contract.ts';
+import { sleep, systemTiming } from '../../client/timing.ts';
+import { hasCode, LitestreamError } from '../../error.ts';
+
+const RETRY_COUNT_MAX = 3;
+const RETRY_DELAY_MS = 250;
+
+/**
+ * The bytes of an object as listed, over connections that break: goes on at the byte it reached, three times in all.
+ * Rejects with `NOT_FOUND`, with `OBJECT_CHANGED` for another object under the key, and with the last failure.
+ */
+export async function* readObject(
+  client: ReplicaClient,
+  info: ObjectInfo,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { objects } = client;
+  if (objects === undefined) throw new Error('only clients that list objects can be asked for one');
+  let position = 0;
+  for (let attempt = 1; position < info.size; attempt++) {
+    let failure: unknown;
+    try {
+      const opened = await objects.open(info.key, { offset: position, signal });
+      const { version } = opened.info;
+      if (version !== undefined && info.version !== undefined && version !== info.version) throw changed(info.key);
+      for await (const chunk of opened.body) {
+        position += chunk.length;
+        if (position > info.size) throw changed(info.key);
+        yield chunk;
+      }
+      failure = new LitestreamError(`${info.key} ended after ${position} of ${info.size} bytes`, {
+        code: 'NETWORK',
+        retryable: true,
+        object: info.key,
+      });
+    } catch (error) {
+      if (signal?.aborted === true) throw signal.reason;
+      if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED')) throw error;
+      failure = error;
+    }
+    if (position >= info.size) return;
+    if (attempt > RETRY_COUNT_MAX) throw failure;
+    await sleep(systemTiming, RETRY_DELAY_MS * 2 ** (attempt - 1), signal);
+  }
+}
+
+function changed(key: string): LitestreamError {
+  return new LitestreamError(`${key} was replaced since it was listed`, {
+    code: 'OBJECT_CHANGED',
+    object: key,
+    hint: 'List the replica again.',
+  });
+}
