@@ -82,7 +82,7 @@ export async function startServer(
     if (!ended()) child.kill('SIGKILL');
     await exited;
   };
-  const deadline = Date.now() + (options.timeoutMs ?? 30_000);
+  const deadline = Date.now() + (options.timeoutMs ?? 120_000);
   while (!(await accepts(options.port))) {
     if (ended() || Date.now() > deadline) {
       await stop();

@@ -135,7 +135,14 @@ function differenceList(results: readonly ServiceResult[]): string[] {
 
 function faultTables(results: readonly ServiceResult[]): string[] {
   const rows = results.flatMap(({ backend, server, faults = [] }) =>
-    faults.map((fault) => [backend, server, fault.name, fault.what, String(fault.transactions), fault.outcome]),
+    faults.map(({ name, what, transactions, recoveredMs }) => [
+      backend,
+      server,
+      name,
+      what,
+      String(transactions),
+      `${(recoveredMs / 1000).toFixed(1)} s`,
+    ]),
   );
   if (rows.length === 0) return [];
   return [
@@ -146,7 +153,7 @@ A writer commits without a pause, \`litestream replicate\` reaches the server th
 goes. Afterwards a restored copy holds every transaction, the replica's files follow each other without a gap or a
 double, and the process is the one that was started.
 `,
-    ...table(['backend', 'server', 'fault', 'what', 'transactions', 'outcome'], rows),
+    ...table(['backend', 'server', 'fault', 'what', 'transactions', 'level again after'], rows),
   ];
 }
 

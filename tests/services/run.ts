@@ -3,14 +3,15 @@
  *
  * Each file under `servers/` is one server; its default export is a `Service`. This program starts them one after the
  * other, runs the checks on each, prints a table and writes `docs/backends.md`. Without names it runs all of them but the
- * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `interop`, …). Exits 1 if
- * anything failed.
+ * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `interop`, `faults`).
+ * Faults take minutes, so they run only when they are named. Exits 1 if anything failed.
  */
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { type ConformanceResult, runSuite } from './conformance.ts';
+import { runFaults } from './faults.ts';
 import { interop } from './interop.ts';
 import { type ServiceResult, keepResults } from './results.ts';
 import { roundTrip } from './round-trip.ts';
@@ -25,10 +26,13 @@ const CHECKS: Readonly<Record<string, (service: Service, running: RunningService
       return { conformance, deviations: running.deviations };
     },
     interop: async (_service, running) => ({ interop: await interop(running), goDiffers: running.goDiffers }),
+    faults: async (_service, running) => ({ faults: await runFaults(running) }),
   };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
-const checks = Object.entries(CHECKS).filter(([name]) => names.includes(name));
+const checks = Object.entries(CHECKS).filter(([name]) =>
+  names.some((one) => CHECKS[one] !== undefined) ? names.includes(name) : name !== 'faults',
+);
 const wanted = names.filter((name) => CHECKS[name] === undefined);
 const services = (await loadServices()).filter(({ backend, name, optional }) =>
   wanted.length === 0 ? optional !== true : wanted.includes(name) || (wanted.includes(backend) && optional !== true),
@@ -65,7 +69,7 @@ async function check(service: Service): Promise<ServiceResult> {
   try {
     const running = await service.start();
     try {
-      for (const [, run] of checks.length > 0 ? checks : Object.entries(CHECKS)) {
+      for (const [, run] of checks) {
         Object.assign(result, await run(service, running));
       }
       const problems = result.conformance?.problems ?? [];
