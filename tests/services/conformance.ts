@@ -36,6 +36,8 @@ export async function runSuite(service: Service, running: RunningService): Promi
     missingBucket: missingBucket === undefined ? undefined : open(missingBucket),
     unreachable: unreachable === undefined ? undefined : open(unreachable),
     fileCount: running.fileCount,
+    // Servers differ in speed by a factor of a hundred, and so do machines.
+    timeoutMs: 600_000,
   });
   const { results, seed } = report;
   const cannot = (result: CaseResult): boolean => result.outcome === 'failed' && deviations[result.name] !== undefined;

@@ -63,7 +63,10 @@ function deleteError(
   count: number,
 ): LitestreamError {
   const [first] = failed;
-  const found = classifyS3Error({ name: first?.Code }) ?? { code: 'INTERNAL', retryable: false };
+  const found = classifyS3Error({ name: first?.Code, message: first?.Message }) ?? {
+    code: 'INTERNAL',
+    retryable: false,
+  };
   const message = `s3: ${failed.length} of ${count} objects not deleted, the first: ${first?.Code}: ${first?.Message}`;
   return new LitestreamError(message, { ...found, backend: 's3', object: first?.Key });
 }

@@ -8,11 +8,17 @@ import {
   safeCause,
 } from '@litestream/core';
 
+const LOCK = /object[ -]?lock|retention|WORM/i;
+const PROXY_LOGIN: ErrorClass = {
+  code: 'UNAUTHORIZED',
+  retryable: false,
+  hint: 'The proxy wants a login: put it into HTTPS_PROXY or HTTP_PROXY, or name the server in NO_PROXY.',
+};
+
 const BY_NAME: Readonly<Record<string, ErrorClass>> = {
   ...all('UNAUTHORIZED', 'Check access-key-id and secret-access-key.', [
     'InvalidAccessKeyId',
     'SignatureDoesNotMatch',
-    'AuthorizationHeaderMalformed',
     'InvalidToken',
     'InvalidClientTokenId',
     'UnrecognizedClientException',
@@ -26,10 +32,13 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'ExpiredTokenException',
     'TokenRefreshRequired',
   ]),
-  ...all('UNAUTHORIZED', 'The clocks of this machine and of the server differ: set this one.', [
-    'RequestTimeTooSkewed',
-    'RequestExpired',
-  ]),
+  // The SDK reads the server's clock out of the first refusal and goes by it from then on, but repeats only the request
+  // that met it: those beside it are core's to try again.
+  ...retryable(
+    'UNAUTHORIZED',
+    ['RequestTimeTooSkewed', 'RequestExpired'],
+    'The clocks of this machine and of the server differ: set this one.',
+  ),
   ...all('PERMISSION_DENIED', 'The credentials lack a permission on this bucket or prefix.', [
     'AccessDenied',
     'AllAccessDisabled',
@@ -44,6 +53,7 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
   ...all('CONFIG_INVALID', 'The bucket is in another region: set region.', [
     'PermanentRedirect',
     'TemporaryRedirect',
+    'AuthorizationHeaderMalformed',
     'IllegalLocationConstraintException',
   ]),
   ...all('PRECONDITION_FAILED', undefined, ['PreconditionFailed']),
@@ -70,9 +80,16 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
 export function classifyS3Error(error: unknown): ErrorClass | undefined {
   const source = error as { name?: unknown; Code?: unknown; code?: unknown } | null | undefined;
   for (const name of [source?.Code, source?.name, source?.code]) {
-    if (typeof name === 'string' && Object.hasOwn(BY_NAME, name)) return BY_NAME[name];
+    if (typeof name !== 'string' || !Object.hasOwn(BY_NAME, name)) continue;
+    const { message } = source as { message?: unknown };
+    // Servers say "access denied" of what a lock protects, and the difference in words only.
+    const locked = name === 'AccessDenied' && typeof message === 'string' && LOCK.test(message);
+    return BY_NAME[locked ? 'ObjectLocked' : name];
   }
-  return classifyNetworkError(error) ?? classifyHttpStatus(httpStatus(error));
+  const status = httpStatus(error);
+  if (status === 407) return PROXY_LOGIN;
+  if (status !== undefined && status >= 300 && status < 400) return BY_NAME['PermanentRedirect'];
+  return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }
 
 /** What to throw for a failed operation: the signal's reason after an abort, else an error with a code and no secrets. */
@@ -96,6 +113,6 @@ function all(code: ErrorClass['code'], hint: string | undefined, names: readonly
   return Object.fromEntries(names.map((name) => [name, { code, retryable: false, hint }]));
 }
 
-function retryable(code: ErrorClass['code'], names: readonly string[]): Record<string, ErrorClass> {
-  return Object.fromEntries(names.map((name) => [name, { code, retryable: true }]));
+function retryable(code: ErrorClass['code'], names: readonly string[], hint?: string): Record<string, ErrorClass> {
+  return Object.fromEntries(names.map((name) => [name, { code, retryable: true, hint }]));
 }

@@ -290,7 +290,7 @@ describe('errors', () => {
     [500, 'InternalError', 'UNAVAILABLE', true],
     [403, 'AccessDenied', 'PERMISSION_DENIED', false],
     [400, 'ExpiredToken', 'UNAUTHORIZED', false],
-    [403, 'RequestTimeTooSkewed', 'UNAUTHORIZED', false],
+    [403, 'RequestTimeTooSkewed', 'UNAUTHORIZED', true],
     [412, 'PreconditionFailed', 'PRECONDITION_FAILED', false],
     [409, 'ConditionalRequestConflict', 'UNAVAILABLE', true],
   ])('%i %s is %s, retryable: %s', async (status, name, code, retryable) => {

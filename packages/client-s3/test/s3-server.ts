@@ -36,7 +36,15 @@ interface Upload {
 
 export class S3TestServer extends ProtocolServer {
   readonly accessKeyId = 'litestreamtest';
-  readonly secretAccessKey = 'litestreamtestsecret';
+  secretAccessKey = 'litestreamtestsecret';
+  /** What signatures must be made for. */
+  region = 'us-east-1';
+  /** What temporary credentials must bring along; none by default. */
+  sessionToken: string | undefined;
+  /** How far the server's clock is from this machine's. */
+  clockOffsetMs = 0;
+  /** Objects that a batch delete refuses, and the reason it gives. */
+  kept: (key: string) => string | undefined = () => undefined;
   readonly buckets: Map<string, Map<string, StoredObject>> = new Map([['litestream', new Map()]]);
   /** Multipart uploads that are neither completed nor aborted. */
   readonly uploads: Map<string, Upload> = new Map();
@@ -63,7 +71,12 @@ export class S3TestServer extends ProtocolServer {
 
   protected authorize(request: IncomingMessage, call: Call): void {
     const refusal = checkSignature(request, this);
-    if (refusal !== undefined) throw new Refusal(403, refusal);
+    if (refusal !== undefined) {
+      const wrongRegion = refusal === 'AuthorizationHeaderMalformed';
+      const date = { date: new Date(Date.now() + this.clockOffsetMs).toUTCString() };
+      throw new Refusal(wrongRegion ? 400 : 403, refusal, refusal, date);
+    }
+    if (call.headers['x-amz-security-token'] !== this.sessionToken) throw new Refusal(400, 'ExpiredToken');
     const hash = String(call.headers['x-amz-content-sha256']);
     if (hash.startsWith('STREAMING-')) throw new Refusal(501, 'NotImplemented');
     if (hash !== 'UNSIGNED-PAYLOAD' && hash !== createHash('sha256').update(call.body).digest('hex')) {
@@ -95,7 +108,7 @@ export class S3TestServer extends ProtocolServer {
         bucket.delete(call.key);
         return answer(204, '');
       case 'DeleteObjects':
-        return deleteObjects(call, bucket);
+        return deleteObjects(call, bucket, this.kept);
       default:
         return this.#multipart(call, bucket);
     }
@@ -229,12 +242,22 @@ function getObject(call: Call, bucket: ReadonlyMap<string, StoredObject>): Answe
   });
 }
 
-function deleteObjects(call: Call, bucket: Map<string, StoredObject>): Answer {
+function deleteObjects(
+  call: Call,
+  bucket: Map<string, StoredObject>,
+  kept: (key: string) => string | undefined,
+): Answer {
   if (call.headers['content-md5'] === undefined) throw new Refusal(400, 'InvalidRequest');
   const keys = [...call.body.toString().matchAll(/<Key>(.*?)<\/Key>/gs)].map((match) => unescapeXml(match[1] ?? ''));
   if (keys.length > 1000) throw new Refusal(400, 'MalformedXML');
-  for (const key of keys) bucket.delete(key);
-  return answer(200, '<DeleteResult></DeleteResult>');
+  const errors = keys.flatMap((key) => {
+    const reason = kept(key);
+    if (reason === undefined) bucket.delete(key);
+    return reason === undefined
+      ? []
+      : [`<Error><Key>${xml(key)}</Key><Code>AccessDenied</Code><Message>${reason}</Message></Error>`];
+  });
+  return answer(200, `<DeleteResult>${errors.join('')}</DeleteResult>`);
 }
 
 function etagOf(body: Buffer, suffix = ''): string {

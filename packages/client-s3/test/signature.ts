@@ -5,8 +5,14 @@ import type { IncomingMessage } from 'node:http';
 /** Why a request is refused, as an S3 error code; `undefined` if its signature is right. */
 export function checkSignature(
   request: IncomingMessage,
-  keys: { accessKeyId: string; secretAccessKey: string },
-): 'AccessDenied' | 'InvalidAccessKeyId' | 'SignatureDoesNotMatch' | 'RequestTimeTooSkewed' | undefined {
+  keys: { accessKeyId: string; secretAccessKey: string; region: string; clockOffsetMs: number },
+):
+  | 'AccessDenied'
+  | 'AuthorizationHeaderMalformed'
+  | 'InvalidAccessKeyId'
+  | 'SignatureDoesNotMatch'
+  | 'RequestTimeTooSkewed'
+  | undefined {
   const match = /^AWS4-HMAC-SHA256 Credential=([^,]+), ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(
     request.headers.authorization ?? '',
   );
@@ -16,7 +22,8 @@ export function checkSignature(
   if (accessKeyId !== keys.accessKeyId) return 'InvalidAccessKeyId';
   const date = String(request.headers['x-amz-date']);
   const atMs = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
-  if (!(Math.abs(Date.now() - atMs) < 15 * 60_000)) return 'RequestTimeTooSkewed';
+  if (!(Math.abs(Date.now() + keys.clockOffsetMs - atMs) < 15 * 60_000)) return 'RequestTimeTooSkewed';
+  if (scope[1] !== keys.region) return 'AuthorizationHeaderMalformed';
   const canonical = [
     request.method,
     canonicalPath(request.url ?? '/'),

@@ -1,3 +1,4 @@
+import { isLitestreamError } from '@litestream/core';
 import type { LogFields, Logger } from '@litestream/core';
 import { redact } from '../secrets.ts';
 import { LOG_LEVELS, formatJson, formatPretty, formatText } from './format.ts';
@@ -24,7 +25,7 @@ export function createLogger(options: LoggerOptions, base: LogFields = {}): Logg
         level,
         message,
         source: options.source ? callerOf(log) : undefined,
-        fields: fields === undefined ? base : { ...base, ...fields },
+        fields: fields === undefined ? base : { ...base, ...withHint(fields) },
       };
       options.write(redact(format(record)));
     };
@@ -41,6 +42,13 @@ export function createLogger(options: LoggerOptions, base: LogFields = {}): Logg
     error: at('error'),
     child: (fields) => createLogger(options, { ...base, ...fields }),
   };
+}
+
+/** An error's next step stands beside it, whoever logs it. */
+function withHint(fields: LogFields): LogFields {
+  const { error, hint } = fields;
+  if (hint !== undefined || !isLitestreamError(error) || error.hint === undefined) return fields;
+  return { ...fields, hint: error.hint };
 }
 
 /** `trace` … `error` in any case, `warning` too; undefined for anything else. */
