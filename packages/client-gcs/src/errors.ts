@@ -3,15 +3,18 @@ import {
   LitestreamError,
   classifyHttpStatus,
   classifyNetworkError,
+  hasCode,
   isLitestreamError,
   safeCause,
 } from '@litestream/core';
+
+const BUCKET_HINT = 'Create the bucket, or correct its name.';
 
 /** Reasons of the JSON API and errors of Google's auth library, by what they mean. */
 const PATTERNS: readonly (readonly [RegExp, ErrorClass])[] = [
   [
     /bucket does not exist|notFound.*bucket|bucket.*not found/i,
-    permanent('BUCKET_MISSING', 'Create the bucket, or correct its name.'),
+    permanent('BUCKET_MISSING', BUCKET_HINT),
   ],
   [
     /Could not load the default credentials|Unable to detect a Project Id/i,
@@ -37,6 +40,14 @@ export function classifyGcsError(error: unknown): ErrorClass | undefined {
   if (status === 403)
     return permanent('PERMISSION_DENIED', 'The account needs storage.objects.* permissions on this bucket.');
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
+}
+
+/** The same for a request that concerns no object that could be missing: what is not found is the bucket. */
+export function gcsBucketError(error: unknown, object: string, signal?: AbortSignal): unknown {
+  const kind = gcsError(error, object, signal);
+  if (!hasCode(kind, 'NOT_FOUND')) return kind;
+  const missing = permanent('BUCKET_MISSING', BUCKET_HINT);
+  return new LitestreamError(kind.message, { ...missing, backend: 'gs', object, cause: kind.cause });
 }
 
 /** What to throw for a failed operation: the signal's reason after an abort, else an error with a code and no secrets. */

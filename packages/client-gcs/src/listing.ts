@@ -9,7 +9,7 @@ import {
   txidText,
 } from '@litestream/core';
 
-import { gcsError } from './errors.ts';
+import { gcsBucketError } from './errors.ts';
 import { TIMESTAMP_KEY, levelPrefix } from './keys.ts';
 
 /** Objects whose key begins with `prefix`, ascending, from the key `start` on. */
@@ -46,7 +46,7 @@ async function list(bucket: Bucket, query: GetFilesOptions, signal: AbortSignal 
     const [files, , answer] = await raceAbort(bucket.getFiles(query), signal);
     return { files, token: (answer as { nextPageToken?: string } | undefined)?.nextPageToken };
   } catch (error) {
-    throw gcsError(error, query.prefix ?? '', signal);
+    throw gcsBucketError(error, query.prefix ?? '', signal);
   }
 }
 

@@ -2,7 +2,7 @@ import type { Bucket } from '@google-cloud/storage';
 import { type Body, BodyReader } from '@litestream/core';
 import { randomUUID } from 'node:crypto';
 
-import { gcsError } from './errors.ts';
+import { gcsBucketError } from './errors.ts';
 import { request, uploadUrl } from './request.ts';
 import { uploadResumable } from './resumable.ts';
 
@@ -45,7 +45,7 @@ export async function upload(
       updated: stored.updated === undefined ? undefined : new Date(stored.updated),
     };
   } catch (error) {
-    throw reader.errorOr(gcsError(error, target.key, signal));
+    throw reader.errorOr(gcsBucketError(error, target.key, signal));
   }
 }
 

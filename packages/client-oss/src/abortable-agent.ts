@@ -13,8 +13,10 @@ export class AbortableAgents {
   readonly #signals = new AsyncLocalStorage<AbortSignal | undefined>();
 
   constructor(socketsMax: number) {
-    this.http = new HttpAgent({ keepAlive: true, maxSockets: socketsMax });
-    this.https = new HttpsAgent({ keepAlive: true, maxSockets: socketsMax });
+    // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
+    const options = { keepAlive: true, maxSockets: socketsMax, proxyEnv: process.env };
+    this.http = new HttpAgent(options);
+    this.https = new HttpsAgent(options);
     this.#watch(this.http);
     this.#watch(this.https);
   }

@@ -3,7 +3,9 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
 import type * as Sdk from '@aws-sdk/client-s3';
+import type { Logger } from '@litestream/core';
 
+import { addDebugLog } from './debug.ts';
 import type { S3Settings } from './settings.ts';
 
 /** The part of a request that middleware touches. */
@@ -13,12 +15,12 @@ interface Request {
 }
 
 /** An SDK client for these settings; looks the bucket's region up where nothing says it. */
-export async function connect(sdk: typeof Sdk, settings: S3Settings): Promise<Sdk.S3Client> {
+export async function connect(sdk: typeof Sdk, settings: S3Settings, logger: Logger): Promise<Sdk.S3Client> {
   const region = settings.region ?? (settings.endpoint === undefined ? undefined : 'us-east-1');
-  if (region !== undefined) return createClient(sdk, settings, region);
-  const scout = createClient(sdk, settings, 'us-east-1');
+  if (region !== undefined) return createClient(sdk, settings, region, logger);
+  const scout = createClient(sdk, settings, 'us-east-1', logger);
   try {
-    return createClient(sdk, settings, await findRegion(sdk, scout, settings.bucket));
+    return createClient(sdk, settings, await findRegion(sdk, scout, settings.bucket), logger);
   } finally {
     scout.destroy();
   }
@@ -37,7 +39,7 @@ async function findRegion(sdk: typeof Sdk, client: Sdk.S3Client, bucket: string)
   }
 }
 
-function createClient(sdk: typeof Sdk, settings: S3Settings, region: string): Sdk.S3Client {
+function createClient(sdk: typeof Sdk, settings: S3Settings, region: string, logger: Logger): Sdk.S3Client {
   const custom = settings.endpoint !== undefined;
   const agentOptions = {
     keepAlive: true,
@@ -70,6 +72,7 @@ function createClient(sdk: typeof Sdk, settings: S3Settings, region: string): Sd
   };
   const client = new sdk.S3Client(config);
   addMiddleware(client, settings);
+  addDebugLog(client, settings.debug, logger);
   return client;
 }
 

@@ -13,7 +13,7 @@ export function s3(): LitestreamPlugin<S3Options> {
     types: ['s3'],
     configSchema: { parse: parseS3Config },
     configFromUrl: s3ConfigFromUrl,
-    create: (options, context) => new S3ReplicaClient(options, context.env),
+    create: (options, context) => new S3ReplicaClient(options, context.env, context.logger),
   });
 }
 

@@ -9,7 +9,9 @@ import {
   type ReplicaClient,
   type TXID,
   formatObjectTime,
+  type Logger,
   loadSdk,
+  silentLogger,
 } from '@litestream/core';
 
 import { connect } from './connection.ts';
@@ -37,13 +39,20 @@ export class S3ReplicaClient implements ReplicaClient {
   };
   readonly objects: S3Objects;
   readonly #settings: S3Settings;
+  readonly #logger: Logger;
   #session: Promise<S3Session> | undefined;
 
   /**
    * @param env variables that hold credentials and the endpoint where the options do not
+   * @param logger takes what `LITESTREAM_S3_DEBUG` in `env` asks for
    * @throws `CONFIG_INVALID` for options that cannot work
    */
-  constructor(options: S3Options, env: Readonly<Record<string, string | undefined>> = process.env) {
+  constructor(
+    options: S3Options,
+    env: Readonly<Record<string, string | undefined>> = process.env,
+    logger: Logger = silentLogger,
+  ) {
+    this.#logger = logger;
     this.#settings = resolveSettings(options, env);
     this.objects = new S3Objects(() => this.#open());
   }
@@ -116,6 +125,6 @@ export class S3ReplicaClient implements ReplicaClient {
 
   async #connect(): Promise<S3Session> {
     const sdk = await loadSdk('@aws-sdk/client-s3', () => import('@aws-sdk/client-s3'));
-    return new S3Session(sdk, await connect(sdk, this.#settings), this.#settings);
+    return new S3Session(sdk, await connect(sdk, this.#settings, this.#logger), this.#settings);
   }
 }

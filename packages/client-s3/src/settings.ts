@@ -23,6 +23,8 @@ export interface S3Settings {
   readonly concurrency: number;
   readonly metadataConcurrency: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** What `LITESTREAM_S3_DEBUG` asks to be logged. */
+  readonly debug: string | undefined;
   /** Goes with every write. */
   readonly writeParams: WriteParams;
   /** Goes with every read and write of an object: empty, or the customer's key. */
@@ -64,6 +66,7 @@ export function resolveSettings(options: S3Options, env: Readonly<Record<string,
     concurrency: options.concurrency ?? provider.concurrency ?? 5,
     metadataConcurrency: options.metadataConcurrency ?? 50,
     headers: provider.headers ?? {},
+    debug: env['LITESTREAM_S3_DEBUG'],
     keyParams,
     writeParams: {
       ...keyParams,

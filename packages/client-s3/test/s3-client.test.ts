@@ -2,6 +2,9 @@ import { inspect } from 'node:util';
 
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
+import type { Logger } from '@litestream/core';
+
+import { S3ReplicaClient } from '../src/index.ts';
 import { S3TestServer } from './s3-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
@@ -298,6 +301,36 @@ describe('errors', () => {
     server.fault = () => ({ kind: 'status', status, code: name });
     const write = client.writeLtxFile({ ...file(1n), timestamp }, randomBody(1).body);
     await expect(write).rejects.toMatchObject({ code, retryable });
+  });
+
+  test('LITESTREAM_S3_DEBUG logs requests and answers, and no credential', async () => {
+    const lines: string[] = [];
+    const log = (message: string, fields?: unknown): void => void lines.push(`${message} ${JSON.stringify(fields)}`);
+    const logger: Logger = { trace: log, debug: log, info: log, warn: log, error: log, child: () => logger };
+    const { endpoint, accessKeyId, secretAccessKey } = server;
+    server.sessionToken = 'canary-token';
+    const options = { bucket: 'litestream', path: 'app', endpoint, accessKeyId, secretAccessKey };
+    const sseCustomerKey = Buffer.alloc(32, 7).toString('base64');
+    const secret = { sseCustomerKey, sessionToken: 'canary-token' };
+    await using client = new S3ReplicaClient(
+      { ...options, ...secret },
+      { LITESTREAM_S3_DEBUG: 'all,nonsense' },
+      logger,
+    );
+    server.fault = ({ operation }) =>
+      operation === 'PutObject' && server.calls.length === 1
+        ? { kind: 'status', status: 503, code: 'SlowDown' }
+        : undefined;
+    await client.writeLtxFile({ ...file(1n), timestamp }, randomBody(10).body);
+    const text = lines.join('\n');
+    expect(text).toMatch(/unknown LITESTREAM_S3_DEBUG value.*nonsense/);
+    expect(text).toMatch(/s3 signing .*x-amz-date/);
+    expect(text).toMatch(/s3 request .*PutObject.*"size":10/);
+    expect(text).toMatch(/s3 response .*"status":200/);
+    expect(text).toMatch(/s3 retries .*"attempts":2/);
+    for (const value of [secretAccessKey, sseCustomerKey, 'canary-token', 'Signature=']) {
+      expect(text).not.toContain(value);
+    }
   });
 
   test('neither errors nor the client show credentials', async () => {
