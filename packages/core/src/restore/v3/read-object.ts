@@ -1,5 +1,5 @@
 import type { ObjectInfo, ReplicaClient } from '../../client/contract.ts';
-import { sleep, systemTiming } from '../../client/timing.ts';
+import { sleep, systemClock } from '../../clock.ts';
 import { hasCode, LitestreamError } from '../../error.ts';
 
 const RETRY_COUNT_MAX = 3;
@@ -40,7 +40,7 @@ export async function* readObject(
     }
     if (position >= info.size) return;
     if (attempt > RETRY_COUNT_MAX) throw failure;
-    await sleep(systemTiming, RETRY_DELAY_MS * 2 ** (attempt - 1), signal);
+    await sleep(systemClock, RETRY_DELAY_MS * 2 ** (attempt - 1), signal);
   }
 }
 
