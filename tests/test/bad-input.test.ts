@@ -9,13 +9,16 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { S3TestServer } from '../../packages/client-s3/test/s3-server.ts';
 import { Child } from '../support/child.ts';
 import { ourProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/wait.ts';
+
+// Each case starts a handful of processes, one after the other.
+vi.setConfig({ testTimeout: 240_000 });
 
 const CANARIES = ['canary-secret-key-5d1f', 'canary-session-token-77aa', 'canary-proxy-password-90ee'];
 const [SECRET = '', TOKEN = '', PROXY_PASSWORD = ''] = CANARIES;
@@ -109,7 +112,7 @@ async function level(changes: Changes = {}): Promise<void> {
       using copy = new DatabaseSync(output, { readOnly: true });
       return JSON.stringify(rows(copy)) === expected;
     },
-    { timeoutMs: 50_000, intervalMs: 500 },
+    { timeoutMs: 90_000, intervalMs: 500 },
   );
 }
 
@@ -128,7 +131,7 @@ async function breaksAndMends(
   await until('the first file', () => uploads() > 0, { failed });
   breakIt();
   insert('while broken');
-  await until(`${String(says)} in the log`, () => says.test(daemon.output), { failed, timeoutMs: 40_000 }).catch(
+  await until(`${String(says)} in the log`, () => says.test(daemon.output), { failed, timeoutMs: 90_000 }).catch(
     (error: unknown) => {
       throw new Error(daemon.output, { cause: error });
     },
@@ -232,12 +235,12 @@ describe('a bucket that breaks under replication', () => {
         insert(`row ${number++}`);
         return says.test(daemon.output);
       },
-      { timeoutMs: 40_000, intervalMs: 100, failed: () => (daemon.exit && daemon.output) || undefined },
+      { timeoutMs: 90_000, intervalMs: 100, failed: () => (daemon.exit && daemon.output) || undefined },
     );
     await level({ top });
     server.kept = () => undefined;
     const { length } = server.keys();
-    await until('what was left to be deleted', () => server.keys().length < length, { timeoutMs: 40_000 });
+    await until('what was left to be deleted', () => server.keys().length < length, { timeoutMs: 90_000 });
     await level({ top });
     expect(daemon.exit).toBeUndefined();
   });
