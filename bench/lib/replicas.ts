@@ -60,7 +60,8 @@ export async function linkLevel0(replica: string, folder: string): Promise<void>
 export async function filesOf(replica: string, level: number): Promise<readonly { path: string; size: number }[]> {
   const folder = join(replica, 'ltx', String(level));
   if (!existsSync(folder)) return [];
-  const names = (await readdir(folder)).sort();
+  // A file that is being written has another name.
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.ltx')).sort();
   return Promise.all(
     names.map(async (name) => ({ path: join(folder, name), size: (await stat(join(folder, name))).size })),
   );

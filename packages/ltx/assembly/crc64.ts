@@ -113,15 +113,20 @@ export function update(state: u64, ptr: usize, length: usize): u64 {
 }
 
 /** a · b mod P, reflected. */
-function multiply(a: u64, b: u64): u64 {
+export function multiply(a: u64, b: u64): u64 {
   let product: u64 = 0;
   for (let i = 0; i < 64; i++) {
-    // Bit 63 of a is its power 0.
-    if (a >> 63) product ^= b;
+    // Bit 63 of a is its power 0. Without branches, which nobody could predict.
+    product ^= b & (0 - (a >> 63));
     a <<= 1;
-    b = (b >> 1) ^ (b & 1 ? 0xd800000000000000 : 0);
+    b = (b >> 1) ^ (0xd800000000000000 & (0 - (b & 1)));
   }
   return product;
+}
+
+/** x^(8 · length) mod P: what moves a CRC past `length` bytes. */
+export function power(length: u64): u64 {
+  return combine(1 << 63, 0, length);
 }
 
 /** CRC of A‖B from the CRCs of A and B and B's length: a · x^(8·length) + b. */

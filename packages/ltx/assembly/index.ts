@@ -1,7 +1,7 @@
 // The kernel: every export works on a batch, so that JavaScript and WASM meet once per batch and never per page.
 // Memory after `heapBase()` is the caller's to lay out; 64 bytes of slack follow each area it names.
 
-import { combine as crcCombine, step16, step32, update } from './crc64';
+import { combine as crcCombine, multiply, power, step16, step32, update } from './crc64';
 import { decodeBlock, initPatterns } from './lz4-decode';
 import { encodeBlock, resetTable } from './lz4-encode';
 import { FRAME_CUT, FRAME_SUM, decodeFrame } from './lz4-frame';
@@ -72,6 +72,9 @@ export function encodeFrames(
  * Returns how many. RESULT: running checksum +0 (before and after), bytes consumed +8, state +12, bytes that the checksum
  * covers +16. States: 0 more may follow, 1 end of pages, then errors: 2 page number, 3 flags, 4 size, 5 block, 6 LZ4
  * frame, 7 its checksum.
+ *
+ * With `crcs`, no page is kept: each is decoded to `out` and forgotten; the CRC of each frame, as the file checksum sees
+ * it, goes to `crcs`, its flags to `kinds`, and with `sum` the xor of the pages' own checksums to RESULT +24.
  */
 export function decodeFrames(
   src: usize,
@@ -82,8 +85,14 @@ export function decodeFrames(
   out: usize,
   pgnos: usize,
   sizes: usize,
+  crcs: usize,
+  kinds: usize,
+  sum: bool,
 ): i32 {
   const start = src;
+  const overBlock = crcs ? power(pageSize + 10) : 0;
+  const overFrame = crcs ? power(pageSize + 6) : 0;
+  let all: u64 = 0;
   const end = src + length;
   let crc = ~load<u64>(RESULT);
   let count = 0;
@@ -123,20 +132,40 @@ export function decodeFrames(
       }
       total = <usize>result + 6;
     }
-    crc = headers(crc, pgno, flags, size);
-    crc = update(crc, out, pageSize);
+    if (crcs) {
+      const own = ~update(headers(~0, pgno, flags, size), out, pageSize);
+      crc = ~(multiply(~crc, flags ? overBlock : overFrame) ^ own);
+      if (sum) all ^= (1 << 63) | ~update(step32(~0, bswap(pgno)), out, pageSize);
+      store<u64>(crcs + (<usize>count << 3), own);
+      store<u8>(kinds + count, <u8>flags);
+    } else {
+      crc = headers(crc, pgno, flags, size);
+      crc = update(crc, out, pageSize);
+    }
     covered += <u32>pageSize + (flags ? 10 : 6);
     store<u32>(pgnos + (<usize>count << 2), pgno);
     store<u32>(sizes + (<usize>count << 2), <u32>total);
     src += total;
-    out += pageSize;
+    if (!crcs) out += pageSize;
     count++;
   }
   store<u64>(RESULT, ~crc);
   store<u32>(RESULT + 8, <u32>(src - start));
   store<u32>(RESULT + 12, state);
   store<u32>(RESULT + 16, covered);
+  store<u64>(RESULT + 24, all);
   return count;
+}
+
+/** Runs the checksum at RESULT over frames by the CRCs and flags that `decodeFrames` left of them. */
+export function appendChecked(crcs: usize, kinds: usize, count: i32, pageSize: usize): void {
+  const overBlock = power(pageSize + 10);
+  const overFrame = power(pageSize + 6);
+  let crc = load<u64>(RESULT);
+  for (let i = 0; i < count; i++) {
+    crc = multiply(crc, load<u8>(kinds + i) ? overBlock : overFrame) ^ load<u64>(crcs + (<usize>i << 3));
+  }
+  store<u64>(RESULT, crc);
 }
 
 /**

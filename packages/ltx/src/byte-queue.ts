@@ -1,10 +1,10 @@
 /**
- * Bytes from an async source, gathered in one buffer of fixed capacity: what a kernel that wants long runs needs of a
+ * Bytes from an async source, gathered in one buffer: what a kernel that wants long runs needs of a
  * source that yields chunks of any size. Takes a new chunk only when the last one is used up.
  */
 export class ByteQueue {
   readonly #iterator: AsyncIterator<Uint8Array>;
-  readonly #buffer: Uint8Array;
+  #buffer: Uint8Array;
   #chunk: Uint8Array = new Uint8Array(0);
   #start = 0;
   #end = 0;
@@ -31,9 +31,16 @@ export class ByteQueue {
     return this.#ended && this.#chunk.length === 0;
   }
 
-  /** Gathers until `bytes` holds `size` bytes (the capacity at most) or the source ends. */
+  /** Gathers until `bytes` holds `size` bytes, for which the buffer grows if it must, or the source ends. */
   async fill(size: number): Promise<void> {
     if (this.#end - this.#start >= size) return;
+    if (size > this.#buffer.length) {
+      const buffer = new Uint8Array(size);
+      buffer.set(this.bytes);
+      this.#buffer = buffer;
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
     if (this.#start > 0) {
       this.#buffer.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;

@@ -20,6 +20,19 @@ export interface PageBatch {
   readonly pages: Uint8Array;
 }
 
+/** Some frames of a file whose pages were decoded, verified and forgotten. `frames` is a view valid until the next batch. */
+export interface FrameBatch {
+  readonly pgnos: Uint32Array;
+  /** Bytes of each frame, headers included. */
+  readonly sizes: Uint32Array;
+  /** The frames as they stand in the file. */
+  readonly frames: Uint8Array;
+  /** CRC of each frame as the file checksum sees it. */
+  readonly checksums: BigUint64Array;
+  /** Flags of each frame. */
+  readonly kinds: Uint8Array;
+}
+
 export interface LtxDecoderOptions {
   /** Name of the file, for errors. */
   readonly file?: string;
@@ -28,6 +41,8 @@ export interface LtxDecoderOptions {
 }
 
 const BATCH_SIZE = 256 * 1024;
+/** Frames of a batch whose pages are forgotten: bounds what very small frames need beside themselves. */
+const FRAME_COUNT_MAX = 4096;
 
 /**
  * Reads a file from start to end in bounded memory and verifies all of it: `header`, `batches`, `finish`. Throws
@@ -52,8 +67,7 @@ export class LtxDecoder {
   constructor(source: AsyncIterable<Uint8Array>, options: LtxDecoderOptions = {}) {
     this.#file = options.file;
     this.#batchSize = options.batchSize ?? BATCH_SIZE;
-    // Whatever the page size, at least one frame fits.
-    this.#queue = new ByteQueue(source, Math.max(this.#batchSize, frameSizeMax(65536)));
+    this.#queue = new ByteQueue(source, this.#batchSize);
   }
 
   /** Pages read so far. */
@@ -99,13 +113,38 @@ export class LtxDecoder {
           frames: source.subarray(0, batch.consumed),
           pages: pages.subarray(0, batch.pages.length),
         };
-        order.next(own.pgnos, 'BAD_PAGE', (i) => ({ ...place, offset: place.offset + sum(own.sizes, i) }));
         if (checksummed) this.#databaseChecksum ^= wasmKernel().pageChecksumsXor(own.pgnos, own.pages, pageSize);
-        this.#crc = batch.crc;
-        this.#pageCount = order.count;
-        this.#addToIndex(own.pgnos, own.sizes);
-        queue.consume(batch.consumed);
+        this.#accept(order, { ...own, consumed: batch.consumed, crc: batch.crc });
         yield own;
+      }
+      if (batch.endOfPages) break;
+      if (batch.count === 0 && queue.ended) {
+        throw new LtxError('TRUNCATED', 'ends within the pages', { ...place, offset: place.offset + source.length });
+      }
+    }
+    order.end({ file: this.#file, offset: queue.offset });
+    this.#state = 'end';
+  }
+
+  /** As `batches`, for who needs no pages: frames, to be passed on as they are. */
+  async *frames(): AsyncGenerator<FrameBatch, void, undefined> {
+    const header = await this.header();
+    if (this.#state !== 'pages') throw new LtxError('WRONG_STATE', 'the pages of this file were read already');
+    const order = new PageOrder(header);
+    const queue = this.#queue;
+    const { pageSize } = header;
+    const fillSize = Math.max(this.#batchSize, frameSizeMax(pageSize));
+    const options = { countMax: FRAME_COUNT_MAX, withPageChecksums: isSnapshot(header) && hasChecksums(header) };
+    while (true) {
+      await queue.fill(fillSize);
+      const place = { file: this.#file, offset: queue.offset };
+      const source = queue.bytes;
+      const batch = wasmKernel().checkFramesOf(source, pageSize, this.#crc, options, place);
+      const { pgnos, sizes, checksums, kinds, consumed } = batch;
+      if (batch.count > 0) {
+        this.#databaseChecksum ^= batch.pageChecksums;
+        this.#accept(order, batch);
+        yield { pgnos, sizes, checksums, kinds, frames: source.subarray(0, consumed) };
       }
       if (batch.endOfPages) break;
       if (batch.count === 0 && queue.ended) {
@@ -184,7 +223,22 @@ export class LtxDecoder {
     this.#crc = wasmKernel().crc64(bytes, this.#crc);
   }
 
-  #addToIndex(pgnos: Uint32Array, sizes: Uint32Array): void {
+  /** Takes frames that are well-formed into all that is verified at the end. Throws if they are out of order. */
+  #accept(
+    order: PageOrder,
+    batch: {
+      readonly pgnos: Uint32Array;
+      readonly sizes: Uint32Array;
+      readonly consumed: number;
+      readonly crc: bigint;
+    },
+  ): void {
+    const { pgnos, sizes } = batch;
+    const { offset } = this.#queue;
+    order.next(pgnos, 'BAD_PAGE', (i) => ({ file: this.#file, offset: offset + sum(sizes, i) }));
+    this.#pageCount = order.count;
+    this.#crc = batch.crc;
+    this.#queue.consume(batch.consumed);
     this.#index.add(pgnos, sizes);
     const bytes = this.#index.take();
     this.#indexSize += bytes.length;

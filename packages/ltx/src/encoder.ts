@@ -1,5 +1,6 @@
 import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from './constants.ts';
 import { LtxError } from './error.ts';
+import type { FrameBatch } from './decoder.ts';
 import { encodeHeader, hasChecksums } from './header.ts';
 import type { LtxHeader } from './header.ts';
 import { IndexWriter, indexEnd } from './index-writer.ts';
@@ -72,6 +73,15 @@ export class LtxEncoder {
     this.#index.add(pgnos, sizes);
     this.#size += frames.length;
     return frames;
+  }
+
+  /** Takes frames as `LtxDecoder.frames` gave them; their bytes follow in the file. Throws as `encodePages`. */
+  passFrames({ pgnos, sizes, frames, checksums, kinds }: FrameBatch): void {
+    this.#expect('pages');
+    this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
+    this.#crc = wasmKernel().appendChecked(checksums, kinds, this.#header.pageSize, this.#crc);
+    this.#index.add(pgnos, sizes);
+    this.#size += frames.length;
   }
 
   /**

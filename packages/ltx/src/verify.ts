@@ -12,7 +12,7 @@ export async function verifyLtx(
   try {
     const header = await decoder.header();
     let pageCount = 0;
-    for await (const batch of decoder.batches()) pageCount += batch.pgnos.length;
+    for await (const batch of decoder.frames()) pageCount += batch.pgnos.length;
     const { size, ...trailer } = await decoder.finish();
     return { header, trailer, pageCount, size };
   } finally {

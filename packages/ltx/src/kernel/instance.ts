@@ -17,7 +17,11 @@ export interface KernelExports {
     out: number,
     pgnos: number,
     sizes: number,
+    crcs: number,
+    kinds: number,
+    sum: number,
   ): number;
+  appendChecked(crcs: number, kinds: number, count: number, pageSize: number): void;
   checksumFrames(frames: number, sizes: number, pgnos: number, count: number, pages: number, pageSize: number): number;
   pageChecksums(pgnos: number, count: number, pages: number, pageSize: number, skip: number, out: number): bigint;
   decodeBlock(src: number, length: number, out: number, outEnd: number, base: number): number;

@@ -27,6 +27,26 @@ export interface DecodedFrames {
   readonly crcLength: number;
 }
 
+/** Result of checking frames: pages are decoded and forgotten, the rest is the caller's to keep. */
+export interface CheckedFrames {
+  /** Frames checked. */
+  readonly count: number;
+  /** Bytes they took, without the zero header. */
+  readonly consumed: number;
+  readonly pgnos: Uint32Array;
+  /** Bytes of each frame, headers included. */
+  readonly sizes: Uint32Array;
+  /** CRC of each frame as the file checksum sees it. */
+  readonly checksums: BigUint64Array;
+  /** Flags of each frame: they say how many bytes its CRC covers. */
+  readonly kinds: Uint8Array;
+  /** Xor of the pages' own checksums, if asked for. */
+  readonly pageChecksums: bigint;
+  /** The running file checksum after these frames. */
+  readonly crc: bigint;
+  readonly endOfPages: boolean;
+}
+
 /** The valid frames at the start of a piece of a WAL. The arrays are the caller's to keep. */
 export interface WalFrames {
   /** Frames with a page number, matching salts and checksum, from the start. */

@@ -2,7 +2,7 @@ import { isPageSize, lockPageNumber } from '../constants.ts';
 import { LtxError } from '../error.ts';
 import { instantiate } from './instance.ts';
 import type { KernelExports } from './instance.ts';
-import type { DecodedFrames, EncodedFrames, Kernel, WalFrames } from './kernel.ts';
+import type { CheckedFrames, DecodedFrames, EncodedFrames, Kernel, WalFrames } from './kernel.ts';
 import { KernelMemory } from './memory.ts';
 
 /** Long inputs of plain checksums go through the kernel in pieces, so that its memory stays small. */
@@ -32,6 +32,12 @@ function blockSizeMax(pageSize: number): number {
  */
 export function frameSizeMax(pageSize: number): number {
   return 2 * pageSize + 1024;
+}
+
+/** Where a piece of a file stands, for errors. */
+interface Place {
+  readonly file?: string | undefined;
+  readonly offset: number;
 }
 
 export class WasmKernel implements Kernel {
@@ -89,7 +95,7 @@ export class WasmKernel implements Kernel {
     pageSize: number,
     crc: bigint,
     pageCountMax: number | undefined,
-    place: { readonly file?: string | undefined; readonly offset: number },
+    place: Place,
   ): DecodedFrames {
     checkPageSize(pageSize);
     const memory = this.#memory;
@@ -114,15 +120,12 @@ export class WasmKernel implements Kernel {
       outAt,
       pgnosAt,
       sizesAt,
+      0,
+      0,
+      0,
     );
     const result = memory.view(this.#result, 20);
-    const consumed = result.getUint32(8, true);
-    const state = result.getUint32(12, true);
-    const left = length - consumed;
-    if (state > 1 || (count === 0 && countMax > 0 && state === 0 && left >= frameSizeMax(pageSize))) {
-      const fault = state > 1 ? DECODE_FAULTS[state - 2] : 'LZ4 frame longer than any page needs';
-      throw new LtxError('BAD_PAGE', `${fault}`, { file: place.file, offset: place.offset + consumed });
-    }
+    const { consumed, endOfPages } = this.#consumed(count, { length, countMax, pageSize }, place);
     return {
       count,
       consumed,
@@ -130,9 +133,86 @@ export class WasmKernel implements Kernel {
       sizes: memory.numbers(sizesAt, count),
       pages: memory.bytes(outAt, count * pageSize),
       crc: this.#crc(),
-      endOfPages: state === 1,
+      endOfPages,
       crcLength: result.getUint32(16, true),
     };
+  }
+
+  /**
+   * `decodeFramesOf` for who needs no pages: decodes each, verifies it and forgets it. With `withPageChecksums`, the xor
+   * of the pages' own checksums is known afterwards.
+   */
+  checkFramesOf(
+    src: Uint8Array,
+    pageSize: number,
+    crc: bigint,
+    options: { readonly countMax: number; readonly withPageChecksums: boolean },
+    place: Place,
+  ): CheckedFrames {
+    checkPageSize(pageSize);
+    const memory = this.#memory;
+    const { countMax, withPageChecksums } = options;
+    const { length } = src;
+    const dataAt = memory.begin(src);
+    const pgnosAt = memory.reserve(4 * countMax);
+    const sizesAt = memory.reserve(4 * countMax);
+    const checksumsAt = memory.reserve(8 * countMax);
+    const kindsAt = memory.reserve(countMax);
+    const pageAt = memory.reserve(pageSize);
+    this.#setCrc(crc);
+    const count = this.#wasm.decodeFrames(
+      dataAt,
+      length,
+      pageSize,
+      blockSizeMax(pageSize),
+      countMax,
+      pageAt,
+      pgnosAt,
+      sizesAt,
+      checksumsAt,
+      kindsAt,
+      withPageChecksums ? 1 : 0,
+    );
+    const { consumed, endOfPages } = this.#consumed(count, { length, countMax, pageSize }, place);
+    return {
+      count,
+      consumed,
+      pgnos: memory.numbers(pgnosAt, count).slice(),
+      sizes: memory.numbers(sizesAt, count).slice(),
+      checksums: new BigUint64Array(memory.bytes(checksumsAt, 8 * count).slice().buffer),
+      kinds: memory.bytes(kindsAt, count).slice(),
+      pageChecksums: memory.view(this.#result, 32).getBigUint64(24, true),
+      crc: this.#crc(),
+      endOfPages,
+    };
+  }
+
+  /** The running file checksum over frames of which `checkFramesOf` knows the checksums. */
+  appendChecked(checksums: BigUint64Array, kinds: Uint8Array, pageSize: number, crc: bigint): bigint {
+    const memory = this.#memory;
+    memory.reset();
+    const checksumsAt = memory.put(new Uint8Array(checksums.buffer, checksums.byteOffset, checksums.byteLength));
+    const kindsAt = memory.put(kinds);
+    this.#setCrc(crc);
+    this.#wasm.appendChecked(checksumsAt, kindsAt, checksums.length, pageSize);
+    return this.#crc();
+  }
+
+  /** What the last call over frames consumed; throws if it met a malformed one. */
+  #consumed(
+    count: number,
+    asked: { readonly length: number; readonly countMax: number; readonly pageSize: number },
+    place: Place,
+  ): { consumed: number; endOfPages: boolean } {
+    const result = this.#memory.view(this.#result, 16);
+    const consumed = result.getUint32(8, true);
+    const state = result.getUint32(12, true);
+    const isStuck = count === 0 && asked.countMax > 0 && asked.length - consumed >= frameSizeMax(asked.pageSize);
+    if (state > 1 || (state === 0 && isStuck)) {
+      const fault = state > 1 ? DECODE_FAULTS[state - 2] : 'LZ4 frame longer than any page needs';
+      throw new LtxError('BAD_PAGE', `${fault}`, { file: place.file, offset: place.offset + consumed });
+    }
+    return { consumed, endOfPages: state === 1 };
   }
 
   /** The running file checksum over frames that are compressed already and the pages they hold. */

@@ -3,9 +3,8 @@ import { LtxError } from '../error.ts';
 import { hasChecksums } from '../header.ts';
 import type { LtxHeader } from '../header.ts';
 import { Cursor } from './cursor.ts';
-import { CursorHeap } from './cursor-heap.ts';
+import { mergeFrames } from './merge-frames.ts';
 import { mergedHeader } from './merged-header.ts';
-import { Stage } from './stage.ts';
 
 /** One input of a merge. */
 export interface MergeInput {
@@ -22,7 +21,7 @@ export interface MergeOptions {
 }
 
 /** Buffers of all inputs together, about, until there are so many that each has the least it can do with. */
-const BUFFERS_SIZE = 8 << 20;
+const BUFFERS_SIZE = 16 << 20;
 const BATCH_SIZE_MIN = 32 << 10;
 const BATCH_SIZE_MAX = 256 << 10;
 
@@ -49,53 +48,12 @@ export async function* mergeLtx(
     const header = mergedHeader(headers, files, options.header ?? {});
     const encoder = new LtxEncoder(header);
     yield encoder.begin().slice();
-    yield* mergePages(cursors, header, encoder);
+    yield* mergeFrames(cursors, header, encoder);
     yield encoder.finish(databaseChecksum(cursors, header)).slice();
   } finally {
     // A source that fails to stop must not hide why it was stopped.
     await Promise.allSettled(cursors.map((cursor) => cursor.decoder.close()));
   }
-}
-
-async function* mergePages(
-  cursors: readonly Cursor[],
-  header: LtxHeader,
-  encoder: LtxEncoder,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const stage = new Stage(header.pageSize);
-  const heap = new CursorHeap();
-  await Promise.all(cursors.map((cursor) => cursor.start()));
-  for (const cursor of cursors) heap.push(cursor);
-  while (true) {
-    const newest = heap.pop();
-    const pgno = newest?.pgno;
-    if (newest === undefined || pgno === undefined) break;
-    if (pgno > header.commit) {
-      await newest.drain();
-      continue;
-    }
-    while (heap.top?.pgno === pgno) {
-      const older = heap.pop();
-      await older?.skip(1);
-      if (older !== undefined) heap.push(older);
-    }
-    // Until the next page of any other input, all of this one's pages are the newest.
-    const limit = Math.min(heap.top?.pgno ?? Infinity, header.commit + 1);
-    let run = newest.peek(limit, stage.room, stage.frameRoom);
-    if (run.pgnos.length === 0) {
-      yield flush(stage, encoder);
-      run = newest.peek(limit, stage.room, stage.frameRoom);
-    }
-    stage.add(run);
-    await newest.skip(run.pgnos.length);
-    heap.push(newest);
-  }
-  yield flush(stage, encoder);
-}
-
-function flush(stage: Stage, encoder: LtxEncoder): Uint8Array {
-  const { pgnos, sizes, frames, pages } = stage.take();
-  return encoder.appendFrames(pgnos, sizes, frames, pages);
 }
 
 function databaseChecksum(cursors: readonly Cursor[], header: LtxHeader): bigint {

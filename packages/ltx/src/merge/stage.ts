@@ -1,58 +1,49 @@
-import type { PageBatch } from '../decoder.ts';
+import type { FrameBatch } from '../decoder.ts';
 import { frameSizeMax } from '../kernel/wasm-kernel.ts';
 
 const STAGE_SIZE = 256 * 1024;
+const COUNT_MAX = 4096;
 
-/** Gathers pages of many inputs into batches for the encoder. */
+/** Gathers frames of many inputs into batches for the encoder. */
 export class Stage {
-  readonly #pageSize: number;
-  readonly #capacity: number;
-  readonly #pgnos: Uint32Array;
-  readonly #sizes: Uint32Array;
-  readonly #pages: Uint8Array;
+  readonly #pgnos = new Uint32Array(COUNT_MAX);
+  readonly #sizes = new Uint32Array(COUNT_MAX);
+  readonly #checksums = new BigUint64Array(COUNT_MAX);
+  readonly #kinds = new Uint8Array(COUNT_MAX);
   readonly #frameCapacity: number;
   #frames: Uint8Array;
   #count = 0;
   #frameSize = 0;
 
   constructor(pageSize: number) {
-    this.#pageSize = pageSize;
-    this.#capacity = Math.max(1, Math.floor(STAGE_SIZE / pageSize));
-    this.#pgnos = new Uint32Array(this.#capacity);
-    this.#sizes = new Uint32Array(this.#capacity);
-    this.#pages = new Uint8Array(this.#capacity * pageSize);
     this.#frameCapacity = Math.max(STAGE_SIZE, frameSizeMax(pageSize));
     this.#frames = new Uint8Array(this.#frameCapacity);
   }
 
-  /** Pages that still fit. */
-  get room(): number {
-    return this.#capacity - this.#count;
-  }
-
-  /** Bytes of frames that still fit. */
-  get frameRoom(): number {
-    return this.#frameCapacity - this.#frameSize;
-  }
-
-  /** Copies pages in; they must fit. */
-  add(batch: PageBatch): void {
-    this.#pgnos.set(batch.pgnos, this.#count);
-    this.#sizes.set(batch.sizes, this.#count);
-    this.#pages.set(batch.pages, this.#count * this.#pageSize);
-    this.#frames.set(batch.frames, this.#frameSize);
-    this.#count += batch.pgnos.length;
-    this.#frameSize += batch.frames.length;
+  /** Copies one frame in; false if it does not fit any more. */
+  add(batch: FrameBatch, index: number, frameAt: number): boolean {
+    const size = batch.sizes[index] ?? 0;
+    const at = this.#count;
+    if (at === COUNT_MAX || this.#frameSize + size > this.#frameCapacity) return false;
+    this.#pgnos[at] = batch.pgnos[index] ?? 0;
+    this.#sizes[at] = size;
+    this.#checksums[at] = batch.checksums[index] ?? 0n;
+    this.#kinds[at] = batch.kinds[index] ?? 0;
+    this.#frames.set(batch.frames.subarray(frameAt, frameAt + size), this.#frameSize);
+    this.#count += 1;
+    this.#frameSize += size;
+    return true;
   }
 
   /** What was gathered, and starts anew. The frames are the receiver's; the rest is a view valid until the next `add`. */
-  take(): PageBatch {
-    const frames = this.#frames;
+  take(): FrameBatch {
+    const count = this.#count;
     const batch = {
-      pgnos: this.#pgnos.subarray(0, this.#count),
-      sizes: this.#sizes.subarray(0, this.#count),
-      frames: frames.subarray(0, this.#frameSize),
-      pages: this.#pages.subarray(0, this.#count * this.#pageSize),
+      pgnos: this.#pgnos.subarray(0, count),
+      sizes: this.#sizes.subarray(0, count),
+      checksums: this.#checksums.subarray(0, count),
+      kinds: this.#kinds.subarray(0, count),
+      frames: this.#frames.subarray(0, this.#frameSize),
     };
     this.#frames = new Uint8Array(this.#frameCapacity);
     this.#count = 0;
