@@ -12,10 +12,7 @@ const BUCKET_HINT = 'Create the bucket, or correct its name.';
 
 /** Reasons of the JSON API and errors of Google's auth library, by what they mean. */
 const PATTERNS: readonly (readonly [RegExp, ErrorClass])[] = [
-  [
-    /bucket does not exist|notFound.*bucket|bucket.*not found/i,
-    permanent('BUCKET_MISSING', BUCKET_HINT),
-  ],
+  [/bucket does not exist|notFound.*bucket|bucket.*not found/i, permanent('BUCKET_MISSING', BUCKET_HINT)],
   [
     /Could not load the default credentials|Unable to detect a Project Id/i,
     permanent('UNAUTHORIZED', 'Set GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login'),

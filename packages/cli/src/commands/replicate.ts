@@ -70,7 +70,6 @@ export const command: Command = defineCommand({
       logger,
       terminal,
       once: onceOf(parsed, config),
-      reread: undefined,
     });
   },
 });

@@ -23,8 +23,6 @@ export interface ReplicateOptions {
   readonly terminal: Terminal;
   /** Sync once and end. */
   readonly once: OnceOptions | undefined;
-  /** Reads the config again; undefined where there is no file to read. */
-  readonly reread: (() => Promise<Config>) | undefined;
 }
 
 /** A restore keeps several cores busy by itself. */

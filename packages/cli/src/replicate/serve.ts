@@ -8,6 +8,7 @@ import { DirectoryWatcher } from './directory-watcher.ts';
 import type { WatchedDirectory } from './directory.ts';
 import { startExec } from './exec.ts';
 import type { ChildExit, ExecProcess } from './exec.ts';
+import { Heartbeat } from './heartbeat.ts';
 import type { ReplicateOptions } from './replicate.ts';
 import { signalText } from './signals.ts';
 import type { Signals } from './signals.ts';
@@ -31,9 +32,12 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
     .map((directory) => new DirectoryWatcher({ directory, daemon, logger, stop }));
   for (const watcher of watchers) watcher.start();
   const status = metrics === undefined ? undefined : await serveStatus(config.addr ?? '', { daemon, metrics, logger });
+  const heartbeat = config.heartbeat && new Heartbeat({ ...config.heartbeat, daemon, logger });
+  heartbeat?.start();
   try {
     return await waitForEnd(signals, options);
   } finally {
+    await heartbeat?.stop();
     for (const watcher of watchers) await watcher.stop();
     await control?.close();
     await status?.close();

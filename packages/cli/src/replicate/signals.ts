@@ -1,4 +1,4 @@
-/** SIGINT and SIGTERM, one after the other, and SIGHUP, as they arrive from when this is made until it is disposed. */
+/** SIGINT and SIGTERM, one after the other, as they arrive from when this is made until it is disposed. */
 
 const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated' } as const;
 export type StopSignal = keyof typeof NAMES;
@@ -12,13 +12,10 @@ export class Signals implements Disposable {
   readonly #pending: StopSignal[] = [];
   readonly #first = new AbortController();
   #waiting: ((signal: StopSignal) => void) | undefined;
-  #hangups = 0;
-  #onHangup: (() => void) | undefined;
 
   constructor() {
     process.on('SIGINT', this.#receive);
     process.on('SIGTERM', this.#receive);
-    process.on('SIGHUP', this.#hangUp);
   }
 
   /** Aborted by the first signal to stop. */
@@ -35,16 +32,9 @@ export class Signals implements Disposable {
     });
   }
 
-  /** Calls this for every SIGHUP; at once if some came before. */
-  onHangup(listener: () => void): void {
-    this.#onHangup = listener;
-    if (this.#hangups > 0) listener();
-  }
-
   [Symbol.dispose](): void {
     process.off('SIGINT', this.#receive);
     process.off('SIGTERM', this.#receive);
-    process.off('SIGHUP', this.#hangUp);
   }
 
   readonly #receive = (signal: NodeJS.Signals): void => {
@@ -54,10 +44,5 @@ export class Signals implements Disposable {
     this.#waiting = undefined;
     if (waiting === undefined) this.#pending.push(signal);
     else waiting(signal);
-  };
-
-  readonly #hangUp = (): void => {
-    this.#hangups += 1;
-    this.#onHangup?.();
   };
 }
