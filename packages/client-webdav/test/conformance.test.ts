@@ -1,0 +1,21 @@
+import { conformance } from '@litestream/core/conformance';
+import { afterAll, describe, it, vi } from 'vitest';
+
+import { WebdavReplicaClient } from '../src/index.ts';
+import { WebdavTestServer } from './webdav-server.ts';
+
+vi.setConfig({ testTimeout: 60_000 });
+const server = await WebdavTestServer.start();
+afterAll(() => server[Symbol.asyncDispose]());
+const { url, username, password } = server;
+
+conformance({
+  name: 'webdav',
+  runCount: 204,
+  describe,
+  it,
+  fileCount: 300,
+  client: (path) => new WebdavReplicaClient({ url, username, password, path }),
+  wrongCredentials: (path) => new WebdavReplicaClient({ url, username, password: 'wrong', path }),
+  unreachable: (path) => new WebdavReplicaClient({ url: 'http://127.0.0.1:1', username, password, path }),
+});

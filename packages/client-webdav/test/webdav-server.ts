@@ -1,0 +1,160 @@
+/**
+ * A small WebDAV server for tests, in memory, on node:http: what npm alone can give. It answers as Apache does, without
+ * locks. `npm run test:services` runs the same suite on Apache and nginx.
+ */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+interface Entry {
+  /** Undefined for a collection. */
+  readonly bytes?: Buffer;
+  readonly etag: string;
+  readonly modified: Date;
+}
+
+export class WebdavTestServer implements AsyncDisposable {
+  readonly username = 'litestream';
+  readonly password = 'correct horse';
+  /** By path, without a slash at the end; the root is the empty path. */
+  readonly entries: Map<string, Entry> = new Map();
+  /** Requests so far, `METHOD /path`. */
+  readonly requests: string[] = [];
+  /** Decides before each request whether it fails, with which status; 0 breaks the connection. */
+  fault: (method: string, path: string) => number | undefined = () => undefined;
+  readonly #server: Server;
+  #writes = 0;
+
+  static async start(): Promise<WebdavTestServer> {
+    const server = new WebdavTestServer();
+    await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
+    return server;
+  }
+
+  private constructor() {
+    this.#put('', undefined);
+    this.#server = createServer((request, response) => {
+      this.#answer(request, response).catch(() => response.destroy());
+    });
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = '', headers } = request;
+    const path = pathOf(request.url ?? '/');
+    this.requests.push(`${method} ${path}`);
+    const login = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
+    const fault = this.fault(method, path);
+    if (fault === 0) return void request.socket.destroy();
+    if (headers.authorization !== login) {
+      return void response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="dav"' }).end();
+    }
+    if (fault !== undefined) return void response.writeHead(fault).end();
+    // Whatever comes before it has come whole, or the request throws and stores nothing.
+    const body = await collect(request);
+    const status = (code: number): void => void response.writeHead(code).end();
+    switch (method) {
+      case 'PROPFIND':
+        return this.#list(path, headers['depth'] === '0', response);
+      case 'GET':
+        return this.#get(path, headers.range, response);
+      case 'MKCOL':
+        if (this.entries.has(path)) return status(405);
+        if (!this.#isFolder(parentOf(path))) return status(409);
+        this.#put(path, undefined);
+        return status(201);
+      case 'PUT': {
+        if (headers['content-length'] === undefined) return status(411);
+        if (!this.#isFolder(parentOf(path))) return status(409);
+        const known = this.entries.has(path);
+        this.#put(path, body);
+        return status(known ? 204 : 201);
+      }
+      case 'MOVE': {
+        const found = this.entries.get(path);
+        const to = pathOf(new URL(String(headers['destination'])).pathname);
+        if (found === undefined) return status(404);
+        if (!this.#isFolder(parentOf(to))) return status(409);
+        const known = this.entries.has(to);
+        this.entries.delete(path);
+        this.entries.set(to, found);
+        return status(known ? 204 : 201);
+      }
+      case 'DELETE': {
+        if (!this.entries.has(path)) return status(404);
+        for (const name of this.entries.keys()) {
+          if (name === path || name.startsWith(`${path}/`)) this.entries.delete(name);
+        }
+        return status(204);
+      }
+      default:
+        return status(405);
+    }
+  }
+
+  #put(path: string, bytes: Buffer | undefined): void {
+    const common = { etag: `"${++this.#writes}"`, modified: new Date() };
+    this.entries.set(path, bytes === undefined ? common : { ...common, bytes });
+  }
+
+  #isFolder(path: string): boolean {
+    const entry = this.entries.get(path);
+    return entry !== undefined && entry.bytes === undefined;
+  }
+
+  #get(path: string, range: string | undefined, response: ServerResponse): void {
+    const { bytes, etag } = this.entries.get(path) ?? {};
+    if (bytes === undefined || etag === undefined) return void response.writeHead(404).end();
+    const match = /^bytes=(\d+)-(\d*)$/.exec(range ?? '');
+    if (match === null) return void response.writeHead(200, { 'Content-Length': bytes.length, ETag: etag }).end(bytes);
+    const start = Number(match[1]);
+    if (start >= bytes.length) return void response.writeHead(416).end();
+    const part = bytes.subarray(start, match[2] === '' ? bytes.length : Number(match[2]) + 1);
+    const place = `bytes ${start}-${start + part.length - 1}/${bytes.length}`;
+    response.writeHead(206, { 'Content-Length': part.length, 'Content-Range': place, ETag: etag }).end(part);
+  }
+
+  #list(path: string, alone: boolean, response: ServerResponse): void {
+    if (!this.entries.has(path)) return void response.writeHead(404).end();
+    const names = [...this.entries.keys()].filter(
+      (name) => name === path || (!alone && name !== '' && parentOf(name) === path),
+    );
+    const rows = names.map((name) => rowOf(name, this.entries.get(name)));
+    const text = `<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">${rows.join('')}</D:multistatus>`;
+    response.writeHead(207, { 'Content-Type': 'application/xml' }).end(text);
+  }
+}
+
+function rowOf(path: string, entry: Entry | undefined): string {
+  const encoded = path.split('/').map(encodeURIComponent).join('/').replaceAll("'", '%27');
+  const facts =
+    entry?.bytes === undefined
+      ? '<D:resourcetype><D:collection/></D:resourcetype>'
+      : `<D:resourcetype/><D:getcontentlength>${entry.bytes.length}</D:getcontentlength><D:getetag>${entry.etag}</D:getetag>`;
+  const href = `<D:href>${encoded}${entry?.bytes === undefined ? '/' : ''}</D:href>`;
+  const time = `<D:getlastmodified>${entry?.modified.toUTCString()}</D:getlastmodified>`;
+  const status = '<D:status>HTTP/1.1 200 OK</D:status>';
+  return `<D:response>${href}<D:propstat><D:prop>${facts}${time}</D:prop>${status}</D:propstat></D:response>`;
+}
+
+function pathOf(url: string): string {
+  return decodeURIComponent(url).replace(/\/+$/, '');
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+}
+
+async function collect(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for await (const chunk of request as AsyncIterable<Buffer>) parts.push(chunk);
+  return Buffer.concat(parts);
+}
