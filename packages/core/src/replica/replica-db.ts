@@ -15,5 +15,9 @@ export interface ReplicaDb {
   snapshot(options?: Op): Promise<SnapshotStream>;
   onChange(listener: (position: Position) => void): () => void;
   /** Local files of a level. */
-  localLtx(level: number): { path(minTxid: TXID, maxTxid: TXID): string };
+  localLtx(level: number): {
+    path(minTxid: TXID, maxTxid: TXID): string;
+    list(): readonly { readonly minTxid: TXID; readonly maxTxid: TXID }[];
+    delete(minTxid: TXID, maxTxid: TXID): void;
+  };
 }

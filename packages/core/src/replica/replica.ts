@@ -12,6 +12,7 @@ import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
+import { isSameHistory } from './same-history.ts';
 import { RetryState } from './retry-state.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
 import type { ShutdownSyncOptions } from './shutdown-sync.ts';
@@ -60,6 +61,8 @@ export class Replica implements History, AsyncDisposable {
   #ends: ReplicaEnds | undefined;
   /** It holds nothing beyond what the database goes on from. */
   #known = false;
+  /** The local files were found to continue what the replica holds; asked once, before the first upload. */
+  #continues = false;
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
   #lifetime: AbortController | undefined;
@@ -267,6 +270,11 @@ export class Replica implements History, AsyncDisposable {
     this.#confirm(this.#remote);
     if (this.#remote === target) return;
     this.#logger.debug('replica sync', { 'txid.replica': formatTxid(this.#remote), 'txid.db': formatTxid(target) });
+    if (!this.#continues) {
+      this.#remote = await this.#continueFrom(this.#remote, target, options);
+      this.#continues = true;
+      this.#confirm(this.#remote);
+    }
     while (this.#remote < target) {
       options.signal?.throwIfAborted();
       this.#remote = await this.#uploadNext(this.#remote + 1n, options);
@@ -286,17 +294,40 @@ export class Replica implements History, AsyncDisposable {
     this.#known = true;
   }
 
-  /**
-   * The replica ends with transactions of its own, under numbers that the database has used for others. From the present
-   * position on it gets those of the database. The level-0 file there comes first: should this process end now, the next
-   * one sees a gap before that file, which is healed by a snapshot, and never appends to the other history.
-   */
+  /** The replica ends with transactions of its own, under numbers that the database has used for others. */
   async #replaceHistory(end: TXID, target: TXID, options: Op): Promise<TXID> {
     this.#logger.warn('replica holds transactions that the database does not have, replacing them by a snapshot', {
       'txid.replica': formatTxid(end),
       'txid.db': formatTxid(target),
     });
+    return await this.#beginAnew(end, target, options);
+  }
+
+  /**
+   * A metadata folder that was put here from elsewhere may hold other transactions under the numbers that follow: put
+   * behind the replica's files they would make a database that never was. Returns the position to go on from.
+   */
+  async #continueFrom(txid: TXID, target: TXID, options: Op): Promise<TXID> {
+    if (txid === 0n) return txid;
+    const path = this.#db.localLtx(0).path(txid, txid);
+    if (await isSameHistory(this.client, { path, txid }, options)) return txid;
+    this.#logger.warn('local ltx files belong to another history than the replica, taking a snapshot', {
+      'txid.replica': formatTxid(txid),
+      'txid.db': formatTxid(target),
+    });
+    return await this.#beginAnew(txid, target, options);
+  }
+
+  /**
+   * From the present position on the replica gets the transactions of the database. The level-0 file there comes first:
+   * should this process end now, the next one sees a gap before that file, which is healed by a snapshot, and never
+   * appends to the other history.
+   */
+  async #beginAnew(end: TXID, target: TXID, options: Op): Promise<TXID> {
     if (target > end) await this.#uploadNext(target, options);
+    const local = this.#db.localLtx(0);
+    // Compaction would read these in place of the replica's own files of the same names.
+    for (const file of local.list()) if (file.maxTxid <= end) local.delete(file.minTxid, file.maxTxid);
     await this.snapshot(options);
     return target;
   }

@@ -112,22 +112,33 @@ export class Compactor {
 
   /** The merged file, or the fault of an input on the replica. A damaged local copy is passed over for the remote file. */
   async #mergeOrFail(level: number, inputs: readonly LtxFileInfo[], op: Op): Promise<LtxFileInfo | LtxError> {
-    try {
-      return await this.#merge(level, inputs, op, this.#local);
-    } catch (error) {
-      if (!isLtxError(error)) throw error;
-      if (error.code === 'NOT_CONTIGUOUS' || this.#local === undefined) return error;
-      this.#logger.warn('local ltx file is damaged, reading the replica instead', { level, error: error.message });
-    }
-    try {
-      return await this.#merge(level, inputs, op);
-    } catch (error) {
-      if (!isLtxError(error)) throw error;
-      return error;
+    const damaged = new Set<string>();
+    for (;;) {
+      const read = new Set<string>();
+      const local = (file: LtxFileInfo): AsyncIterable<Uint8Array> | undefined => {
+        const name = fileName(file);
+        const source = damaged.has(name) ? undefined : this.#local?.open(file);
+        if (source !== undefined) read.add(name);
+        return source;
+      };
+      try {
+        return await this.#merge(level, inputs, op, local);
+      } catch (error) {
+        if (!isLtxError(error)) throw error;
+        const { file = '' } = error;
+        if (error.code === 'NOT_CONTIGUOUS' || !read.has(file)) return error;
+        damaged.add(file); // each is passed over once, so this ends
+        this.#logger.warn('local ltx file is damaged, reading the replica instead', { level, error: error.message });
+      }
     }
   }
 
-  async #merge(level: number, inputs: readonly LtxFileInfo[], op: Op, local?: LocalFiles): Promise<LtxFileInfo> {
+  async #merge(
+    level: number,
+    inputs: readonly LtxFileInfo[],
+    op: Op,
+    local?: LocalFiles['open'],
+  ): Promise<LtxFileInfo> {
     const [first] = inputs;
     const last = inputs.at(-1);
     if (first === undefined || last === undefined) {
@@ -136,7 +147,7 @@ export class Compactor {
     const open = (): AsyncGenerator<Uint8Array> =>
       mergeLtx(
         inputs.map((file) => ({
-          source: local?.open(file) ?? resumableSource(this.#client, file, { clock: this.#clock, ...op }),
+          source: local?.(file) ?? resumableSource(this.#client, file, { clock: this.#clock, ...op }),
           file: fileName(file),
         })),
       );

@@ -1,5 +1,5 @@
 /** A database that exists only as local level-0 files and the states they make. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newHeader, formatLtxFilename } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
@@ -41,8 +41,14 @@ export class FakeDb implements ReplicaDb {
     rmSync(this.pathOf(txid));
   }
 
-  localLtx(): { path(minTxid: TXID, maxTxid: TXID): string } {
-    return { path: (minTxid) => this.pathOf(minTxid) };
+  localLtx(): ReturnType<ReplicaDb['localLtx']> {
+    const txids = Array.from({ length: Number(this.position.txid) }, (_, index) => BigInt(index + 1));
+    return {
+      path: (minTxid) => this.pathOf(minTxid),
+      list: () =>
+        txids.filter((txid) => existsSync(this.pathOf(txid))).map((txid) => ({ minTxid: txid, maxTxid: txid })),
+      delete: (minTxid) => this.lose(minTxid),
+    };
   }
 
   onChange(listener: (position: Position) => void): () => void {

@@ -1,0 +1,47 @@
+/** Do the local level-0 files continue what a replica holds, or do they belong to another database's history? */
+import { open } from 'node:fs/promises';
+import { HEADER_SIZE } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { Op, ReplicaClient } from '../client/contract.ts';
+import { hasCode } from '../error.ts';
+
+/**
+ * False if the file of `txid` on the replica and the local one are not the same. Headers alone tell: they hold the time
+ * in milliseconds and the salts of the log. Where either side has no such file nothing speaks against it.
+ */
+export async function isSameHistory(
+  client: ReplicaClient,
+  file: { readonly path: string; readonly txid: TXID },
+  options: Op,
+): Promise<boolean> {
+  const local = await localHeader(file.path);
+  if (local === undefined) return true;
+  const remote = await remoteHeader(client, file.txid, options);
+  return remote === undefined || local.equals(remote);
+}
+
+async function localHeader(path: string): Promise<Buffer | undefined> {
+  try {
+    await using handle = await open(path, 'r');
+    const bytes = Buffer.alloc(HEADER_SIZE);
+    const { bytesRead } = await handle.read(bytes, 0, HEADER_SIZE, 0);
+    return bytes.subarray(0, bytesRead);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+async function remoteHeader(client: ReplicaClient, txid: TXID, { signal }: Op): Promise<Buffer | undefined> {
+  const file = { level: 0, minTxid: txid, maxTxid: txid };
+  try {
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of await client.openLtxFile(file, { offset: 0, size: HEADER_SIZE, signal })) {
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks).subarray(0, HEADER_SIZE);
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  }
+}
