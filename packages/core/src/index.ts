@@ -22,7 +22,7 @@ export type { CopyOptions, CopyProgress, CopyResult } from './copy/copy-replica.
 export { DB } from './db/db.ts';
 export type { DbActivity } from './db/activity.ts';
 export type { DbTotals, WorkTotals } from './db/totals.ts';
-export type { DbStatus } from './db/db.ts';
+export type { Checkpoint, DbStatus } from './db/db.ts';
 export { isKnownFile } from './db/descriptor.ts';
 export { LocalLtx } from './db/local-ltx.ts';
 export type { LocalLtxFile } from './db/local-ltx.ts';
@@ -70,4 +70,6 @@ export { StoredReplica } from './store/stored-replica.ts';
 export type { ReplicaUnderStore, StoredReplicaCounts, StoredReplicaOptions } from './store/stored-replica.ts';
 export { validateReplica } from './store/validation.ts';
 export type { ValidationFault, ValidationOptions, ValidationReport } from './store/validation.ts';
+export { litestreamChannel, TRACED_OPERATIONS } from './tracing.ts';
+export type { TracedOperation, TraceMessage } from './tracing.ts';
 export type { TXID } from '@litestream/ltx';

@@ -1,11 +1,14 @@
 import { resolve } from 'node:path';
 import type { TXID } from '@litestream/ltx';
-import type { Op, ReplicaClient } from './client/contract.ts';
+import type { LtxFileInfo, Op, ReplicaClient } from './client/contract.ts';
 import { guardClient } from './client/guard-client.ts';
 import { DB } from './db/db.ts';
+import type { Checkpoint } from './db/db.ts';
 import type { DbOptions } from './db/options.ts';
 import type { SqliteDriver } from './driver/sqlite-driver.ts';
 import { LitestreamError } from './error.ts';
+import { Follower } from './follow/follower.ts';
+import type { FollowOptions } from './follow/follower.ts';
 import { Emitter } from './litestream/emitter.ts';
 import { ReplicatedDatabase } from './litestream/replicated-database.ts';
 import { silentLogger } from './logger.ts';
@@ -30,6 +33,12 @@ export interface LitestreamEvents {
   readonly sync: { readonly path: string; readonly txid: TXID };
   /** Everything up to this transaction is on the replica. */
   readonly upload: { readonly path: string; readonly txid: TXID };
+  /** SQLite moved pages of the log into the database file, or was kept from it (`busy`). */
+  readonly checkpoint: { readonly path: string } & Checkpoint;
+  /** Files of a level were merged into one of the next. */
+  readonly compaction: { readonly path: string; readonly file: LtxFileInfo };
+  /** The whole database is on the replica as one file. */
+  readonly snapshot: { readonly path: string; readonly txid: TXID; readonly file: LtxFileInfo };
   /** Something failed that is tried again by itself. */
   readonly error: { readonly path: string | undefined; readonly error: unknown };
 }
@@ -78,6 +87,8 @@ export class Litestream implements AsyncDisposable {
   readonly #events = new Emitter<LitestreamEvents>();
   readonly #databases = new Map<string, ReplicatedDatabase | undefined>();
   readonly #store: Store | undefined;
+  /** What ends each follower, and its end. */
+  readonly #followers = new Map<AbortController, Promise<void>>();
   #stopped: Promise<void> | undefined;
 
   constructor(options: LitestreamOptions = {}) {
@@ -128,6 +139,38 @@ export class Litestream implements AsyncDisposable {
     }
   }
 
+  /**
+   * Keeps a read-only copy of a database up to date, from now until the signal is aborted or the `Litestream` stops;
+   * see `Follower`. Resolves once the copy can be read.
+   */
+  async follow(source: ReplicaTarget, options: FollowOptions): Promise<Follower> {
+    if (this.#stopped !== undefined) throw invalid('this Litestream was stopped', options.output);
+    const { client, release } = await this.#client(source);
+    try {
+      const follower = await Follower.open(client, { logger: this.#logger, driver: this.#options.driver, ...options });
+      const stop = new AbortController();
+      const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
+      const running = this.#run(follower, signal)
+        .finally(() => this.#followers.delete(stop))
+        .then(release);
+      this.#followers.set(stop, running);
+      return follower;
+    } catch (error) {
+      await release();
+      throw error;
+    }
+  }
+
+  async #run(follower: Follower, signal: AbortSignal): Promise<void> {
+    try {
+      await follower.run(signal);
+    } catch (error) {
+      this.#events.emit('error', { path: follower.path, error });
+    } finally {
+      await follower.close();
+    }
+  }
+
   /** Sends what is left of every database, for up to 30 s, and stops. Rejects with what failed, after stopping all. */
   async stop(options: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop(options);
@@ -140,6 +183,8 @@ export class Litestream implements AsyncDisposable {
 
   async #stop(options: StopOptions): Promise<void> {
     await this.#store?.close();
+    for (const stop of this.#followers.keys()) stop.abort();
+    await Promise.all(this.#followers.values());
     const stopped = await Promise.allSettled(this.databases.map((database) => database.stop(options)));
     const failures = stopped.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
     if (failures.length === 1) throw failures[0];
@@ -153,7 +198,12 @@ export class Litestream implements AsyncDisposable {
     const { client, release } = await this.#client(target, path);
     const db = new DB(path, { ...dbOptions, driver, logger });
     const onError = (error: unknown): void => this.#events.emit('error', { path, error });
-    const replica = new Replica(client, db, { syncIntervalMs: options.syncIntervalMs, logger, onError });
+    const replica = new Replica(client, db, {
+      syncIntervalMs: options.syncIntervalMs,
+      logger,
+      onError,
+      onSnapshot: (file) => this.#events.emit('snapshot', { path, txid: file.maxTxid, file }),
+    });
     try {
       await client.init({ signal });
       await db.open({ history: replica, signal });
@@ -163,8 +213,9 @@ export class Litestream implements AsyncDisposable {
       throw error;
     }
     const local = new LocalLevel0(db.localLtx(0)).forReplica();
-    const stored = this.#stored(replica, local);
+    const stored = this.#stored(replica, local, (file) => this.#events.emit('compaction', { path, file }));
     if (stored === undefined) replica.onUpload(releaseOnUpload(local, LEVEL0_RETENTION_MS));
+    db.onCheckpoint((checkpoint) => this.#events.emit('checkpoint', { path, ...checkpoint }));
     db.onChange(({ txid }) => this.#events.emit('sync', { path, txid }));
     replica.onUpload(({ txid }) => {
       this.#events.emit('upload', { path, txid });
@@ -184,7 +235,7 @@ export class Litestream implements AsyncDisposable {
     });
   }
 
-  #stored(replica: Replica, local: LocalFiles): StoredReplica | undefined {
+  #stored(replica: Replica, local: LocalFiles, onCompaction: (file: LtxFileInfo) => void): StoredReplica | undefined {
     const { store } = this.#options;
     if (store === false) return undefined;
     return new StoredReplica(replica, {
@@ -196,6 +247,7 @@ export class Litestream implements AsyncDisposable {
       verifyCompaction: store?.verifyCompaction ?? false,
       local,
       logger: this.#logger,
+      onCompaction,
     });
   }
 

@@ -19,6 +19,8 @@ export interface CheckpointContext {
   readonly publish: (txid: TXID) => void;
   /** Called after each checkpoint with the time it took; failed: it threw, because locks of others kept it from starting, or for worse. */
   readonly onCheckpoint: (mode: CheckpointMode, durationMs: number, failed: boolean) => void;
+  /** Told of each checkpoint that SQLite made, or was kept from making. */
+  readonly onResult: (mode: CheckpointMode, result: CheckpointResult) => void;
 }
 
 /** Checkpoints if a threshold says so: TRUNCATE for a runaway log, PASSIVE for a full one or one that waits too long. */
@@ -108,13 +110,13 @@ async function checkpointOnce(context: CheckpointContext, mode: CheckpointMode):
 }
 
 async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMode): Promise<boolean> {
-  const { session, options, logger, signal } = context;
+  const { session, options, signal } = context;
   session.checkpointedAtMs = options.clock.now();
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
     const passive = await session.connections.barrier({ busyTimeoutMs, signal }, () => passiveBehindBarrier(context));
-    log(logger, 'PASSIVE', passive);
+    report(context, 'PASSIVE', passive);
     const complete = passive.checkpointed === passive.log && passive.log >= 0;
     session.syncedSinceCheckpoint = false;
     session.fullyCheckpointed = complete;
@@ -124,7 +126,7 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
       // All of the log is in the database file, and the pin stands on that: the log is emptied with nothing lost, or a
       // commit has slipped in, and then nobody can move it to the database file and SQLite keeps the log.
       const truncated = session.connections.checkpoint('TRUNCATE');
-      log(logger, 'TRUNCATE', truncated);
+      report(context, 'TRUNCATE', truncated);
       if (!truncated.busy) return true;
     }
     if (performance.now() + delayMs > deadlineMs) return false;
@@ -157,6 +159,7 @@ async function repin(context: CheckpointContext): Promise<void> {
   });
 }
 
-function log(logger: Logger, mode: CheckpointMode, result: CheckpointResult): void {
+function report({ logger, onResult }: CheckpointContext, mode: CheckpointMode, result: CheckpointResult): void {
+  onResult(mode, result);
   logger.debug('checkpoint', { mode, result: `${result.busy ? 1 : 0},${result.log},${result.checkpointed}` });
 }

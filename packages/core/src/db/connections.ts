@@ -1,6 +1,8 @@
 import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
-import { LitestreamError } from '../error.ts';
+import { keepForGood, refuseSecondLibrary } from '../driver/library-conflict.ts';
+import { hasCode, LitestreamError } from '../error.ts';
+import { tracedSync } from '../tracing.ts';
 
 export type CheckpointMode = 'PASSIVE' | 'TRUNCATE';
 
@@ -62,6 +64,7 @@ export class Connections {
         });
       }
       rw.get('PRAGMA wal_autocheckpoint = 0');
+      refuseSecondLibrary(path, driver);
       await retry('create tables', () => {
         rw.exec('CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)');
         rw.exec('CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)');
@@ -72,7 +75,8 @@ export class Connections {
       await retry('pin', () => connections.pin());
       return connections;
     } catch (error) {
-      rw.close();
+      if (hasCode(error, 'DRIVER_CONFLICT')) keepForGood(rw);
+      else rw.close();
       reader?.close();
       throw error;
     }
@@ -150,12 +154,19 @@ export class Connections {
   checkpoint(mode: CheckpointMode): CheckpointResult {
     this.#checkpointer ??= this.#openCheckpointer();
     try {
-      const row = this.#checkpointer.get(`PRAGMA wal_checkpoint(${mode})`);
-      return {
-        busy: Number(row?.['busy'] ?? 1) !== 0,
-        log: Number(row?.['log'] ?? -1),
-        checkpointed: Number(row?.['checkpointed'] ?? -1),
-      };
+      const checkpointer = this.#checkpointer;
+      return tracedSync(
+        'checkpoint',
+        () => ({ path: this.#path, mode }),
+        () => {
+          const row = checkpointer.get(`PRAGMA wal_checkpoint(${mode})`);
+          return {
+            busy: Number(row?.['busy'] ?? 1) !== 0,
+            log: Number(row?.['log'] ?? -1),
+            checkpointed: Number(row?.['checkpointed'] ?? -1),
+          };
+        },
+      );
     } catch (error) {
       if (!isBusy(error)) throw error;
       return { busy: true, log: -1, checkpointed: -1 };

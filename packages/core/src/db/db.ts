@@ -7,7 +7,7 @@ import { ActivityLog } from './activity.ts';
 import type { DbActivity } from './activity.ts';
 import { TotalsCounter } from './totals.ts';
 import type { DbTotals } from './totals.ts';
-import type { CheckpointMode } from './connections.ts';
+import type { CheckpointMode, CheckpointResult } from './connections.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
@@ -24,6 +24,8 @@ import { runGently } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 import { FollowLoop } from './follow.ts';
+import { refuseSecondLibrary } from '../driver/library-conflict.ts';
+import { traced } from '../tracing.ts';
 
 /** What a status page or a test may want to know. */
 export interface DbStatus {
@@ -42,6 +44,14 @@ export interface DbStatus {
   readonly totals: DbTotals;
 }
 
+/** A checkpoint as SQLite reports it. */
+export interface Checkpoint extends CheckpointResult {
+  readonly mode: CheckpointMode;
+}
+
+/** How often to look whether another copy of SQLite has opened the database since. */
+const LIBRARY_CHECK_INTERVAL_MS = 5000;
+
 /**
  * One SQLite database that is followed: each batch of commits in its write-ahead log becomes one immutable level-0 file
  * in its local folder. Knows nothing of replicas beyond `History`, which it asks once, when it opens.
@@ -55,6 +65,7 @@ export class DB implements AsyncDisposable {
   readonly #logger: Logger;
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
+  readonly #checkpointListeners = new Set<(checkpoint: Checkpoint) => void>();
   readonly #marker: ChangeMarker;
   readonly #activity: ActivityLog;
   readonly #totals = new TotalsCounter();
@@ -68,6 +79,7 @@ export class DB implements AsyncDisposable {
   #lastSyncAt: Date | undefined;
   #lastLookAt: Date | undefined;
   #lastError: unknown;
+  #librariesCheckedAtMs = -LIBRARY_CHECK_INTERVAL_MS;
 
   constructor(path: string, options: DbOptions = {}) {
     this.path = path;
@@ -155,6 +167,12 @@ export class DB implements AsyncDisposable {
   onChange(listener: (position: Position) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  /** Called after each checkpoint. Returns what ends it. */
+  onCheckpoint(listener: (checkpoint: Checkpoint) => void): () => void {
+    this.#checkpointListeners.add(listener);
+    return () => void this.#checkpointListeners.delete(listener);
   }
 
   /** The local files of a level. */
@@ -277,7 +295,7 @@ export class DB implements AsyncDisposable {
         return { kind: 'nothing' };
       }
       this.#activity.enter('verify_and_sync');
-      const outcome = await this.#syncSession(session, options);
+      const outcome = await this.#syncChecked(session, options);
       this.#activity.enter('checkpoint_if_needed');
       await checkpointIfDue(this.#checkpointContext(session, options), outcome);
       this.#activity.enter('update_metrics');
@@ -299,6 +317,21 @@ export class DB implements AsyncDisposable {
     } finally {
       this.#totals.addSync(performance.now() - startedAtMs, failed);
     }
+  }
+
+  /** Another copy of SQLite that is found late ends all work on the database: the two do not see each other's locks. */
+  async #syncChecked(session: Session, options: Op): Promise<SyncOutcome> {
+    const nowMs = performance.now();
+    if (nowMs - this.#librariesCheckedAtMs >= LIBRARY_CHECK_INTERVAL_MS) {
+      refuseSecondLibrary(this.path, this.#options.driver);
+      // While there is a conflict, it is looked at each time.
+      this.#librariesCheckedAtMs = nowMs;
+    }
+    return await traced(
+      'sync',
+      () => ({ path: this.path }),
+      () => this.#syncSession(session, options),
+    );
   }
 
   async #syncSession(session: Session, options: Op): Promise<SyncOutcome> {
@@ -335,6 +368,9 @@ export class DB implements AsyncDisposable {
       syncContext: { ...this.#syncContext(session), sizeMax: 0, checkpointing: true },
       publish: (txid) => this.#publish(txid),
       onCheckpoint: (mode, durationMs, failed) => this.#totals.addCheckpoint(mode, durationMs, failed),
+      onResult: (mode, result) => {
+        for (const listener of this.#checkpointListeners) listener({ mode, ...result });
+      },
     };
   }
 

@@ -3,8 +3,9 @@ import { isAtPath, keepDescriptor, releaseDeleted } from '../db/descriptor.ts';
 import type { DatabaseDescriptor } from '../db/descriptor.ts';
 import { openDatabaseFile } from '../db/validate.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
+import { keepForGood, refuseSecondLibrary } from '../driver/library-conflict.ts';
 import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
-import { LitestreamError } from '../error.ts';
+import { hasCode, LitestreamError } from '../error.ts';
 import { LogWriter } from './log-writer.ts';
 import { WalIndex } from './wal-index.ts';
 import type { WalIndexHeader } from './wal-index.ts';
@@ -63,10 +64,12 @@ export class Copy {
       keeper.get('PRAGMA wal_autocheckpoint = 0');
       // The first read opens log and index.
       await retry('read', () => keeper.get('SELECT count(*) FROM sqlite_schema'));
+      refuseSecondLibrary(path, driver);
       const pageSize = Number(keeper.get('PRAGMA page_size')?.['page_size']);
       return new Copy(path, driver, { database, keeper, pageSize });
     } catch (error) {
-      keeper.close();
+      if (hasCode(error, 'DRIVER_CONFLICT')) keepForGood(keeper);
+      else keeper.close();
       throw error;
     }
   }

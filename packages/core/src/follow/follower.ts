@@ -14,6 +14,7 @@ import type { Logger } from '../logger.ts';
 import { fault } from '../restore/ltx-fault.ts';
 import { restore } from '../restore/restore.ts';
 import type { RestoreOptions } from '../restore/restore-options.ts';
+import { traced } from '../tracing.ts';
 import { applyFiles } from './apply.ts';
 import type { Applied } from './apply.ts';
 import { Copy } from './copy.ts';
@@ -239,7 +240,10 @@ export class Follower implements AsyncDisposable {
     const { chain } = step;
     // Whatever happens now, the copy is not known to be at the position until the end.
     this.#changeCount = undefined;
-    const applied = await applyFiles(this.#copy, { client: this.#client, chain, isWhole: isRebase, signal });
+    const facts = (): Record<string, unknown> => ({ path: this.path, files: chain.length, isRebase });
+    const applied = await traced('follow', facts, () =>
+      applyFiles(this.#copy, { client: this.#client, chain, isWhole: isRebase, signal }),
+    );
     if (applied.header !== undefined) this.#copy.confirm(applied.header);
     await this.#arrive(chain.at(-1)?.maxTxid ?? this.#position, applied, { isRebase, fileCount: chain.length });
     this.#changeCount = applied.header?.changeCount ?? before;

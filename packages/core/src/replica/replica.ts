@@ -9,6 +9,7 @@ import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
+import { traced } from '../tracing.ts';
 import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
@@ -24,6 +25,8 @@ export interface ReplicaOptions {
   readonly clock?: Clock | undefined;
   /** Called for each failure of an upload that will be tried again by itself. Must not throw. */
   readonly onError?: ((error: unknown) => void) | undefined;
+  /** Called for each snapshot that is on the replica. Must not throw. */
+  readonly onSnapshot?: ((file: LtxFileInfo) => void) | undefined;
 }
 
 export interface StopOptions extends ShutdownSyncOptions {
@@ -52,6 +55,7 @@ export class Replica implements History, AsyncDisposable {
   readonly #syncIntervalMs: number;
   readonly #retry: RetryState;
   readonly #onError: (error: unknown) => void;
+  readonly #onSnapshot: (file: LtxFileInfo) => void;
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
   /** Position of the remote; undefined until it is asked, and after any failure. */
@@ -82,6 +86,7 @@ export class Replica implements History, AsyncDisposable {
     this.#syncIntervalMs = options.syncIntervalMs ?? 1000;
     this.#retry = new RetryState(this.#logger, this.#syncIntervalMs);
     this.#onError = options.onError ?? (() => undefined);
+    this.#onSnapshot = options.onSnapshot ?? (() => undefined);
     this.#unverified = db.position.txid;
   }
 
@@ -160,6 +165,16 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads a snapshot of the database to level 9. */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
+    const info = await traced(
+      'snapshot',
+      () => ({ replica: this.client.type }),
+      () => this.#snapshot(options),
+    );
+    this.#onSnapshot(info);
+    return info;
+  }
+
+  async #snapshot(options: Op): Promise<LtxFileInfo> {
     await using snapshot = await this.#db.snapshot(options);
     const { txid } = snapshot.position;
     const file = {
@@ -349,7 +364,15 @@ export class Replica implements History, AsyncDisposable {
   }
 
   async #upload(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op): Promise<LtxFileInfo> {
-    const info = await this.client.writeLtxFile(file, body, options);
+    const { level, minTxid, maxTxid } = file;
+    const facts = (): Record<string, unknown> => ({
+      replica: this.client.type,
+      level,
+      minTxid,
+      maxTxid,
+      size: body.size,
+    });
+    const info = await traced('upload', facts, () => this.client.writeLtxFile(file, body, options));
     this.#logger.debug('ltx file uploaded', {
       level: info.level,
       minTXID: formatTxid(info.minTxid),

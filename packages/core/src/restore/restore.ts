@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
 import { silentLogger } from '../logger.ts';
+import { traced } from '../tracing.ts';
 import { finishOutput } from './finish-output.ts';
 import { checkOutput, Output } from './output.ts';
 import { planRestore } from './plan.ts';
@@ -37,6 +38,16 @@ export async function restore(
   client: ReplicaClient,
   options: RestoreOptions,
   hooks: RestoreHooks = {},
+): Promise<RestoreResult> {
+  const { output, txid, timestamp } = options;
+  const facts = (): Record<string, unknown> => ({ replica: client.type, output, txid, timestamp });
+  return await traced('restore', facts, () => restoreUntraced(client, options, hooks));
+}
+
+async function restoreUntraced(
+  client: ReplicaClient,
+  options: RestoreOptions,
+  hooks: RestoreHooks,
 ): Promise<RestoreResult> {
   const logger = options.logger ?? silentLogger;
   checkOptions(options);

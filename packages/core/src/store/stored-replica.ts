@@ -13,6 +13,7 @@ import { hasCode } from '../error.ts';
 import type { LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
+import { traced } from '../tracing.ts';
 import { Compactor } from './compactor.ts';
 import type { LocalFiles } from './compactor.ts';
 import { LevelTops } from './level-tops.ts';
@@ -44,6 +45,8 @@ export interface StoredReplicaOptions {
   readonly local?: LocalFiles | undefined;
   readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
+  /** Called for each file that a compaction has written. Must not throw. */
+  readonly onCompaction?: ((file: LtxFileInfo) => void) | undefined;
   /** Called for each problem found by `verify-compaction`. */
   readonly onVerifyError?: ((message: string) => void) | undefined;
 }
@@ -147,8 +150,9 @@ export class StoredReplica {
 
   async #compactNow(level: number, op: Op): Promise<readonly LtxFileInfo[]> {
     this.#pending.delete(level);
+    const facts = (): Record<string, unknown> => ({ replica: this.#replica.client.type, level });
     try {
-      return await this.#compactOrHeal(level, op);
+      return await traced('compaction', facts, () => this.#compactOrHeal(level, op));
     } catch (error) {
       this.#pending.add(level);
       this.#tops.clear(); // what is on the backend is no longer certain
@@ -171,6 +175,7 @@ export class StoredReplica {
     if (written.length === 0) this.logger.debug('no compaction', { level });
     for (const file of written) {
       this.#counts.compactions += 1;
+      this.#options.onCompaction?.(file);
       const txid = { 'txid.min': formatTxid(file.minTxid), 'txid.max': formatTxid(file.maxTxid) };
       this.logger.info('compaction complete', { level, ...txid, size: file.size });
     }
