@@ -45,6 +45,10 @@ const tasks = {
     ['node', 'tests/services/run.ts', ...extra],
   ],
   soak: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/soak/run.ts', ...extra]],
+  'test:packages': (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    ['node', 'tests/packages/run.ts', ...extra],
+  ],
   exec: (extra) => [extra],
 };
 

@@ -83,6 +83,6 @@ export function through(running: RunningService, port: number): RunningService {
     config: move(running.config),
     ...(running.env === undefined ? {} : { env: move(running.env) }),
     ...(running.goConfig === undefined ? {} : { goConfig: move(running.goConfig) }),
-    ...(configAt === undefined ? {} : { configAt: async (path: string) => move(await configAt(path)) }),
+    ...(configAt === undefined ? {} : { configAt: async (path, config) => move(await configAt(path, config)) }),
   };
 }

@@ -11,18 +11,18 @@ export interface SqliteConfig {
 }
 
 /**
- * `type: sqlite` with `file` and `path`; `sqlite:///backup/all.db?path=app`, or without the third slash a file that is
- * looked for from the config's folder.
+ * `type: sqlite-store` with `file` and `path`; `sqlite-store:///backup/all.db?path=app`, or without the third slash a file that is
+ * looked for from the config's folder. (`sqlite://` is taken: Litestream reads it as the path of a database.)
  */
 export function sqlite(): LitestreamPlugin<SqliteConfig> {
   return definePlugin({
     name: 'litestream-client-sqlite',
     apiVersion: 1,
-    schemes: ['sqlite'],
-    types: ['sqlite'],
+    schemes: ['sqlite-store'],
+    types: ['sqlite-store'],
     configSchema: {
       parse: (value) => {
-        const config = new ConfigReader(value, 'sqlite');
+        const config = new ConfigReader(value, 'sqlite-store');
         return { file: config.required('file'), path: config.string('path') ?? '' };
       },
     },

@@ -17,7 +17,7 @@ const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
 /** Keeps the files of one replica in a SQLite database, beside those of others. */
 export class SqliteClient implements ReplicaClient {
-  readonly type = 'sqlite';
+  readonly type = 'sqlite-store';
   readonly capabilities = {
     timestamps: 'listing',
     seekListing: true,

@@ -23,6 +23,9 @@ const TAKEN: ReadonlySet<string> = new Set([
   'oss',
   's3',
   'sftp',
+  // Read as the path of a database.
+  'sqlite',
+  'sqlite3',
   'webdav',
   'webdavs',
 ]);
