@@ -41,7 +41,7 @@ export class JointHistory implements History {
   #throwIfHopeless(asked: readonly PromiseSettledResult<unknown>[], { signal }: Op): void {
     signal?.throwIfAborted();
     const failures = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
-    const hopeless = failures.filter((error) => hasCode(error, 'CONFIG_INVALID'));
+    const hopeless: unknown[] = failures.filter((error) => hasCode(error, 'CONFIG_INVALID'));
     if (this.#patience === undefined && failures.length > 0) throw failures[0];
     if (hopeless.length === asked.length) throw hopeless[0];
   }

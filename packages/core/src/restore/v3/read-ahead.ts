@@ -30,7 +30,7 @@ export async function* readAhead(
       yield { file, bytes: bytes === undefined ? readObject(client, file.object, signal) : pieces(await bytes) };
     }
   } finally {
-    await Promise.allSettled(ahead.map(({ bytes }) => bytes));
+    await Promise.allSettled(ahead.flatMap(({ bytes }) => bytes ?? []));
   }
 }
 
