@@ -111,7 +111,9 @@ describe('the status server', () => {
       { path: join(folder, 'missing.db'), state: 'waiting' },
     ]);
     const files = await get(`${url}/api/files?path=${encodeURIComponent(database)}`);
-    expect(JSON.parse(files.body)).toMatchObject({ levels: [{ level: 0, more: false }] });
+    expect(JSON.parse(files.body)).toMatchObject({
+      levels: expect.arrayContaining([expect.objectContaining({ level: 0, more: false })]) as unknown,
+    });
     expect((await get(`${url}/api/files?path=nowhere`)).status).toBe(404);
   });
 

@@ -162,7 +162,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   own(temporaryPath, session.ownership.fileMode, session.ownership);
   yield* renameDurably(temporaryPath, path);
 
-  context.onWalBytes?.(ltxHeader.walSize);
+  context.onWalBytes?.(scan.endOffset - plan.start);
   session.last = lastFileOf(ltxHeader);
   session.endSums = scan.sums;
   session.successor =
