@@ -15,12 +15,16 @@ async function scratch(): Promise<string> {
   return folder.path;
 }
 
+// A runner that wants colours says so in the environment; what is read here has none.
+const { FORCE_COLOR: _, NO_COLOR: __, ...env } = process.env;
+
 function example(name: string, ...args: string[]): Child {
-  const child = new Child(name, process.execPath, [
-    '--no-warnings',
-    join(repositoryRoot, 'examples', 'embed', name),
-    ...args,
-  ]);
+  const child = new Child(
+    name,
+    process.execPath,
+    ['--no-warnings', join(repositoryRoot, 'examples', 'embed', name), ...args],
+    { env },
+  );
   onTestFinished(() => child.kill());
   return child;
 }
