@@ -1,12 +1,11 @@
 import { copyReplica } from '@litestream/core';
 import type { CopyResult } from '@litestream/core';
-import { formatLtxFilename, formatTxid } from '@litestream/ltx';
 import { UsageError } from '../errors.ts';
 import { flag, integer } from '../flags/kinds.ts';
 import { plainLogger } from '../log/setup.ts';
 import { Progress } from '../terminal/progress.ts';
+import { fileRow } from '../text/file-row.ts';
 import { formatTable } from '../text/table.ts';
-import { formatSeconds } from '../text/time.ts';
 import { formatSize } from '../units/size.ts';
 import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
@@ -58,14 +57,7 @@ export const command: Command = defineCommand({
       progress.clear();
       process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
     }
-    const files = result.copied.map((file) => ({
-      level: file.level,
-      name: formatLtxFilename(file.minTxid, file.maxTxid),
-      min_txid: formatTxid(file.minTxid),
-      max_txid: formatTxid(file.maxTxid),
-      size: file.size,
-      timestamp: formatSeconds(file.timestamp),
-    }));
+    const files = result.copied.map(fileRow);
     if (values.json) {
       const summary = { source: source.text, target: target.text, size: result.size, present: result.present, files };
       terminal.out(`${JSON.stringify(summary, undefined, 2)}\n`);

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { Follower, hasCode, planRestore, restore } from '@litestream/core';
-import type { LtxFileInfo, ReplicaClient, RestoreResult } from '@litestream/core';
-import { formatLtxFilename, formatTxid } from '@litestream/ltx';
+import type { ReplicaClient, RestoreResult } from '@litestream/core';
+import { formatTxid } from '@litestream/ltx';
 import { isReplicaUrl } from '../config/paths.ts';
 import { UsageError } from '../errors.ts';
 import { duration, flag, integer, oneOf, text, timestamp, txid } from '../flags/kinds.ts';
@@ -9,6 +9,7 @@ import type { FlagValues } from '../flags/parse.ts';
 import { plainLogger } from '../log/setup.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { fileRow } from '../text/file-row.ts';
 import { formatTable } from '../text/table.ts';
 import { formatSeconds } from '../text/time.ts';
 import { formatDuration } from '../units/duration.ts';
@@ -195,7 +196,7 @@ async function printPlan(
   const first = formatTxid(files[0]?.minTxid ?? 0n);
   const last = formatTxid(files.at(-1)?.maxTxid ?? 0n);
   const shown = isReplicaUrl(source) ? text : source;
-  const rows = files.map(planRow);
+  const rows = files.map(fileRow);
   if (values.json) {
     const plan = {
       source: shown,
@@ -213,22 +214,4 @@ async function printPlan(
   terminal.out(`  txid range: ${first} - ${last}\n\nFiles to fetch:\n`);
   const cells = rows.map((row) => [row.level, row.name, row.min_txid, row.max_txid, row.size, row.timestamp]);
   terminal.out(formatTable([['level', 'file', 'min_txid', 'max_txid', 'size', 'timestamp'], ...cells]));
-}
-
-function planRow(file: LtxFileInfo): {
-  level: number;
-  name: string;
-  min_txid: string;
-  max_txid: string;
-  size: number;
-  timestamp: string;
-} {
-  return {
-    level: file.level,
-    name: formatLtxFilename(file.minTxid, file.maxTxid),
-    min_txid: formatTxid(file.minTxid),
-    max_txid: formatTxid(file.maxTxid),
-    size: file.size,
-    timestamp: formatSeconds(file.timestamp),
-  };
 }
