@@ -1,6 +1,7 @@
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Body, LtxFileInfo, LtxFileRef, Op, ReplicaClient } from '../client/contract.ts';
+import { raceAbort } from '../client/sdk-abort.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
@@ -14,7 +15,7 @@ import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom } from './remote
 import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import { isSameHistory } from './same-history.ts';
-import { RetryState } from './retry-state.ts';
+import { Rounds } from './rounds.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
 import type { ShutdownSyncOptions } from './shutdown-sync.ts';
 
@@ -52,9 +53,7 @@ export class Replica implements History, AsyncDisposable {
   readonly #db: ReplicaDb;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #syncIntervalMs: number;
-  readonly #retry: RetryState;
-  readonly #onError: (error: unknown) => void;
+  readonly #rounds: Rounds;
   readonly #onSnapshot: (file: LtxFileInfo) => void;
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
@@ -69,11 +68,7 @@ export class Replica implements History, AsyncDisposable {
   #continues = false;
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
-  #lifetime: AbortController | undefined;
   #unsubscribe: (() => void) | undefined;
-  #cancelTimer: (() => void) | undefined;
-  #round: Promise<void> | undefined;
-  #notBeforeMs = 0;
   #nextAcknowledgement: Promise<void> | undefined;
   #lastSyncAt: Date | undefined;
   #lastError: unknown;
@@ -83,9 +78,14 @@ export class Replica implements History, AsyncDisposable {
     this.#db = db;
     this.#logger = (options.logger ?? silentLogger).child({ replica: client.type });
     this.#clock = options.clock ?? systemClock;
-    this.#syncIntervalMs = options.syncIntervalMs ?? 1000;
-    this.#retry = new RetryState(this.#logger, this.#syncIntervalMs);
-    this.#onError = options.onError ?? (() => undefined);
+    this.#rounds = new Rounds({
+      round: (signal) => this.sync({ signal }),
+      isBehind: () => db.position.txid !== 0n && db.position.txid !== this.#remote,
+      intervalMs: options.syncIntervalMs ?? 1000,
+      clock: this.#clock,
+      logger: this.#logger,
+      onError: options.onError ?? (() => undefined),
+    });
     this.#onSnapshot = options.onSnapshot ?? (() => undefined);
     this.#unverified = db.position.txid;
   }
@@ -135,11 +135,11 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads by itself from now on: at once when the database changes after quiet, then once per interval. */
   start(): void {
-    if (this.#lifetime !== undefined) return;
-    this.#lifetime = new AbortController();
+    if (this.#rounds.signal !== undefined) return;
     this.#unverified = this.#db.position.txid;
-    this.#unsubscribe = this.#db.onChange(() => this.#schedule());
-    this.#schedule();
+    this.#rounds.start();
+    this.#unsubscribe = this.#db.onChange(() => this.#rounds.request());
+    this.#rounds.request();
   }
 
   /** Uploads every local file that the replica does not have yet. */
@@ -156,11 +156,11 @@ export class Replica implements History, AsyncDisposable {
     this.#nextAcknowledgement ??= this.#mutex.run(async () => {
       // From here on a commit may come too late for this round: later callers need another.
       this.#nextAcknowledgement = undefined;
-      const signal = this.#lifetime?.signal;
+      const { signal } = this.#rounds;
       await this.#db.sync({ signal });
       await this.#syncOnce({ signal });
     });
-    await abandonOn(options.signal, this.#nextAcknowledgement);
+    await raceAbort(this.#nextAcknowledgement, options.signal);
   }
 
   /** Uploads a snapshot of the database to level 9. */
@@ -192,19 +192,16 @@ export class Replica implements History, AsyncDisposable {
    * `TIMEOUT` or `ABORTED` if that did not succeed, and has stopped all the same.
    */
   async stop(options: StopOptions = {}): Promise<void> {
-    const lifetime = this.#lifetime;
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
-    this.#cancelTimer?.();
-    this.#cancelTimer = undefined;
-    this.#lifetime = undefined;
+    const lifetime = this.#rounds.close();
     try {
       if (options.finalSync !== false && lifetime !== undefined) {
         await syncForShutdown((signal) => this.#syncAll(signal), this.#logger, options);
       }
     } finally {
       lifetime?.abort(new LitestreamError('the replica was stopped', { code: 'ABORTED', operation: 'sync' }));
-      await this.#round;
+      await this.#rounds.idle();
     }
   }
 
@@ -219,44 +216,6 @@ export class Replica implements History, AsyncDisposable {
       await this.#syncOnce({ signal });
       if (synced.status === 'rejected') throw synced.reason;
     }, signal);
-  }
-
-  /** Starts a round as soon as the interval, or the wait after a failure, allows it. */
-  #schedule(): void {
-    if (this.#lifetime === undefined || this.#cancelTimer !== undefined || this.#round !== undefined) return;
-    const delayMs = this.#notBeforeMs - this.#clock.now();
-    if (delayMs <= 0) {
-      this.#startRound();
-      return;
-    }
-    this.#cancelTimer = this.#clock.schedule(delayMs, () => {
-      this.#cancelTimer = undefined;
-      this.#startRound();
-    });
-  }
-
-  #startRound(): void {
-    const signal = this.#lifetime?.signal;
-    if (signal === undefined) return;
-    this.#notBeforeMs = this.#clock.now() + this.#syncIntervalMs;
-    this.#round = this.#runRound(signal).finally(() => {
-      this.#round = undefined;
-      // Also the net under the notifications: what came during the round, or was missed, is seen here.
-      const { txid } = this.#db.position;
-      if (txid !== 0n && txid !== this.#remote) this.#schedule();
-    });
-  }
-
-  async #runRound(signal: AbortSignal): Promise<void> {
-    try {
-      await this.sync({ signal });
-      this.#retry.succeeded();
-    } catch (error) {
-      if (signal.aborted) return;
-      const nowMs = this.#clock.now();
-      this.#notBeforeMs = nowMs + this.#retry.failed(error, nowMs);
-      this.#onError(error);
-    }
   }
 
   /** Inside the mutex. */
@@ -415,17 +374,4 @@ function aheadError(remote: TXID, local: TXID): LitestreamError {
       hint: 'Another process writes to this replica, or the database was replaced by an older copy. Nothing was overwritten. Stop the other process, then start replication again.',
     },
   );
-}
-
-/** Settles as `work` does, but rejects as soon as the signal is aborted; the work itself goes on for others. */
-async function abandonOn(signal: AbortSignal | undefined, work: Promise<void>): Promise<void> {
-  if (signal === undefined) return work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason as Error);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
 }
