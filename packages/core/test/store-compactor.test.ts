@@ -1,4 +1,6 @@
 /** Compaction through a client alone: what is merged, what is refused, what is healed. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo } from '../src/client/contract.ts';
@@ -6,6 +8,9 @@ import { Compactor } from '../src/store/compactor.ts';
 import { validateReplica } from '../src/store/validation.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
 import { chunksOf, encodeFile, pagesOf, store } from './store-support.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+const folder = temporaryFolder('compactor');
 
 const seed = Number(process.env['FC_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
 console.log(`store compactor: FC_SEED=${seed}`);
@@ -97,7 +102,13 @@ describe('compactor', { timeout: 60_000 }, () => {
       if (txid === 1n) return new Map(Array.from({ length: 8 }, (_, i) => [i + 1, 0]));
       return txid === 2n ? new Map([[1, 7]]) : new Map([[3, 9]]);
     }
-    const local = { open: (file: LtxFileInfo) => chunksOf(good.get(file.minTxid) ?? new Uint8Array()) };
+    const local = {
+      path: ({ minTxid }: LtxFileInfo): string => {
+        const path = join(folder, `${minTxid}.ltx`);
+        writeFileSync(path, good.get(minTxid) ?? new Uint8Array());
+        return path;
+      },
+    };
     opened.length = 0;
     const [first] = await new Compactor(client, { local }).compact(1);
     expect(opened.filter((call) => call.startsWith('openLtxFile'))).toEqual([]);

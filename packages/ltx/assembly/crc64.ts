@@ -124,9 +124,17 @@ export function multiply(a: u64, b: u64): u64 {
   return product;
 }
 
-/** x^(8 · length) mod P: what moves a CRC past `length` bytes. */
-export function power(length: u64): u64 {
-  return combine(1 << 63, 0, length);
+// What moves a CRC past one frame; page sizes seldom change, and finding a power takes as long as checking a page.
+let framesOf: usize = 0;
+export let overBlock: u64 = 0;
+export let overFrame: u64 = 0;
+
+/** Sets `overBlock` and `overFrame`: what moves a CRC past a page and its headers, with and without a size. */
+export function setPowers(pageSize: usize): void {
+  if (framesOf == pageSize) return;
+  overBlock = combine(1 << 63, 0, pageSize + 10);
+  overFrame = combine(1 << 63, 0, pageSize + 6);
+  framesOf = pageSize;
 }
 
 /** CRC of A‖B from the CRCs of A and B and B's length: a · x^(8·length) + b. */

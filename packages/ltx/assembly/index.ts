@@ -1,7 +1,7 @@
 // The kernel: every export works on a batch, so that JavaScript and WASM meet once per batch and never per page.
 // Memory after `heapBase()` is the caller's to lay out; 64 bytes of slack follow each area it names.
 
-import { combine as crcCombine, multiply, power, step16, step32, update } from './crc64';
+import { combine as crcCombine, multiply, overBlock, overFrame, setPowers, step16, step32, update } from './crc64';
 import { decodeBlock, initPatterns } from './lz4-decode';
 import { encodeBlock, resetTable } from './lz4-encode';
 import { FRAME_CUT, FRAME_SUM, decodeFrame } from './lz4-frame';
@@ -90,8 +90,7 @@ export function decodeFrames(
   sum: bool,
 ): i32 {
   const start = src;
-  const overBlock = crcs ? power(pageSize + 10) : 0;
-  const overFrame = crcs ? power(pageSize + 6) : 0;
+  if (crcs) setPowers(pageSize);
   let all: u64 = 0;
   const end = src + length;
   let crc = ~load<u64>(RESULT);
@@ -159,8 +158,7 @@ export function decodeFrames(
 
 /** Runs the checksum at RESULT over frames by the CRCs and flags that `decodeFrames` left of them. */
 export function appendChecked(crcs: usize, kinds: usize, count: i32, pageSize: usize): void {
-  const overBlock = power(pageSize + 10);
-  const overFrame = power(pageSize + 6);
+  setPowers(pageSize);
   let crc = load<u64>(RESULT);
   for (let i = 0; i < count; i++) {
     crc = multiply(crc, load<u8>(kinds + i) ? overBlock : overFrame) ^ load<u64>(crcs + (<usize>i << 3));

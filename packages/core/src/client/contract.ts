@@ -39,6 +39,11 @@ export interface LtxFileInfo extends LtxFileRef {
 export interface Body {
   /** Total bytes, where known. */
   readonly size?: number | undefined;
+  /**
+   * The next chunk may be asked for while the last one is still in use, so that reading and writing overlap: chunks last
+   * until the next but one is asked for. Default: only until the next one.
+   */
+  readonly readAhead?: boolean | undefined;
   open(): AsyncIterable<Uint8Array>;
 }
 

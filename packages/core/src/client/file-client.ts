@@ -21,6 +21,7 @@ import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolder } 
 import { FileObjects, modifiedAt, versionOf } from './file-objects.ts';
 import { readRange } from './file-read.ts';
 import { removeStaleTemps, TEMP_MARK } from './file-temp.ts';
+import { writeBody } from './file-write.ts';
 import { ltxObjectName, parseLtxObjectName } from './object-names.ts';
 
 export interface FileClientOptions {
@@ -132,13 +133,7 @@ export class FileClient implements ReplicaClient {
       const handle = await open(temp, 'wx', ownership.fileMode);
       try {
         await adoptFile(handle, ownership);
-        let size = 0;
-        for await (const chunk of body.open()) {
-          signal?.throwIfAborted();
-          // `write` may take a part only; `writeFile` goes on until the whole chunk is in.
-          await handle.writeFile(chunk);
-          size += chunk.byteLength;
-        }
+        const size = await writeBody(handle, body, options);
         if (body.size !== undefined && size !== body.size) {
           throw new LitestreamError(`body holds ${size} bytes, ${body.size} were announced`, {
             code: 'INVALID_ARGUMENT',

@@ -3,7 +3,7 @@
  * one, is read instead of the remote object: it is faster, and a slow or eventually consistent store cannot serve it
  * stale. Behaviour after upstream's `compactor.go`; gaps are refused when a file is written, not found at a restore.
  */
-import { decodeHeader, HEADER_SIZE, isLtxError, mergeLtx } from '@litestream/ltx';
+import { decodeHeader, HEADER_SIZE, isLtxError } from '@litestream/ltx';
 import type { LtxError, LtxHeader, TXID } from '@litestream/ltx';
 import type { Body, LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
@@ -16,11 +16,12 @@ import { compactionInputs, INPUTS_MAX } from './compaction-inputs.ts';
 import { fileName } from './contiguity.ts';
 import { LevelTops } from './level-tops.ts';
 import { SNAPSHOT_LEVEL } from './levels.ts';
+import { mergeInputs } from './merge-inputs.ts';
 
 /** Local copies of LTX files, an optional cache. */
 export interface LocalFiles {
-  /** The bytes of a copy of just this size, or undefined if there is none. */
-  open(file: LtxFileInfo): AsyncIterable<Uint8Array> | undefined;
+  /** Path of a copy of just this size, or undefined if there is none. */
+  path(file: LtxFileInfo): string | undefined;
   /**
    * This replica needs no local file that ends before `txid`; those written before `before` may go, once no other
    * replica needs them. Returns how many went, and how many are left.
@@ -115,11 +116,11 @@ export class Compactor {
     const damaged = new Set<string>();
     for (;;) {
       const read = new Set<string>();
-      const local = (file: LtxFileInfo): AsyncIterable<Uint8Array> | undefined => {
+      const local = (file: LtxFileInfo): string | undefined => {
         const name = fileName(file);
-        const source = damaged.has(name) ? undefined : this.#local?.open(file);
-        if (source !== undefined) read.add(name);
-        return source;
+        const path = damaged.has(name) ? undefined : this.#local?.path(file);
+        if (path !== undefined) read.add(name);
+        return path;
       };
       try {
         return await this.#merge(level, inputs, op, local);
@@ -137,7 +138,7 @@ export class Compactor {
     level: number,
     inputs: readonly LtxFileInfo[],
     op: Op,
-    local?: LocalFiles['open'],
+    local?: LocalFiles['path'],
   ): Promise<LtxFileInfo> {
     const [first] = inputs;
     const last = inputs.at(-1);
@@ -145,12 +146,7 @@ export class Compactor {
       throw new LitestreamError('a compaction needs at least one file', { code: 'INTERNAL' });
     }
     const open = (): AsyncGenerator<Uint8Array> =>
-      mergeLtx(
-        inputs.map((file) => ({
-          source: local?.(file) ?? resumableSource(this.#client, file, { clock: this.#clock, ...op }),
-          file: fileName(file),
-        })),
-      );
+      mergeInputs(this.#client, inputs, { local, clock: this.#clock, ...op });
 
     // The header of the merged file, its first chunk, holds the time under which the file has to be stored.
     const started = open();
@@ -163,6 +159,7 @@ export class Compactor {
     }
     let resumable: AsyncIterable<Uint8Array> | undefined = continued(head.value, started);
     const body: Body = {
+      readAhead: true,
       open: () => {
         const stream = resumable ?? open();
         resumable = undefined; // a retry begins again from the inputs

@@ -22,7 +22,7 @@ export class LocalLevel0 {
     const replica = {};
     this.#needed.set(replica, 0n);
     return {
-      open: (file) => this.#open(file),
+      path: (file) => this.#path(file),
       release: ({ txid, before }) => {
         this.#needed.set(replica, txid);
         return this.#release(before);
@@ -31,9 +31,9 @@ export class LocalLevel0 {
   }
 
   /** Another size means another content: a file of the same transaction from another history. */
-  #open({ level, minTxid, maxTxid, size }: LtxFileInfo): AsyncIterable<Uint8Array> | undefined {
+  #path({ level, minTxid, maxTxid, size }: LtxFileInfo): string | undefined {
     if (level !== 0 || this.#local.size(minTxid, maxTxid) !== size) return undefined;
-    return this.#local.open(minTxid, maxTxid);
+    return this.#local.path(minTxid, maxTxid);
   }
 
   /** Keeps the newest file, from which the position is recovered, and what is left without a gap before it. */

@@ -1,8 +1,9 @@
-import { isPageSize, lockPageNumber } from '../constants.ts';
+import { lockPageNumber } from '../constants.ts';
 import { LtxError } from '../error.ts';
 import { instantiate } from './instance.ts';
 import type { KernelExports } from './instance.ts';
-import type { CheckedFrames, DecodedFrames, EncodedFrames, Kernel, WalFrames } from './kernel.ts';
+import type { CheckedFrames, DecodedFrames, EncodedFrames, Kernel, ListedFrames, WalFrames } from './kernel.ts';
+import { argument, blockSizeMax, checkPages, checkPageSize, DECODE_FAULTS, frameSizeMax } from './limits.ts';
 import { KernelMemory } from './memory.ts';
 
 /** Long inputs of plain checksums go through the kernel in pieces, so that its memory stays small. */
@@ -10,29 +11,6 @@ const PIECE_SIZE = 1 << 20;
 const PAGES_SIZE_MAX = 16 << 20;
 const LZ4_BLOCK_SIZE_MAX = 1 << 24;
 const EMPTY = new Uint8Array(0);
-
-/** By the state that the kernel's `decodeFrames` leaves, from 2. */
-const DECODE_FAULTS = [
-  'page number 0 with flags',
-  'unknown page flags',
-  'compressed size out of bounds',
-  'malformed LZ4 block, or not one page of data',
-  'malformed LZ4 frame, or not one page of data',
-  'wrong checksum in an LZ4 frame',
-];
-
-/** The longest LZ4 block one page can take. */
-function blockSizeMax(pageSize: number): number {
-  return pageSize + Math.ceil(pageSize / 255) + 16;
-}
-
-/**
- * The longest frame accepted for one page, headers included. An LZ4 block cannot be longer than its bound; the older
- * LZ4 frames could be arbitrarily long in theory, and get twice the page and some more.
- */
-export function frameSizeMax(pageSize: number): number {
-  return 2 * pageSize + 1024;
-}
 
 /** Where a piece of a file stands, for errors. */
 interface Place {
@@ -149,11 +127,65 @@ export class WasmKernel implements Kernel {
     options: { readonly countMax: number; readonly withPageChecksums: boolean },
     place: Place,
   ): CheckedFrames {
-    checkPageSize(pageSize);
-    const memory = this.#memory;
     const { countMax, withPageChecksums } = options;
     const { length } = src;
-    const dataAt = memory.begin(src);
+    const checked = this.#check(this.#memory.begin(src), length, countMax, pageSize, crc, withPageChecksums);
+    const { count } = checked;
+    const { consumed, endOfPages } = this.#consumed(count, { length, countMax, pageSize }, place);
+    return {
+      count,
+      consumed,
+      pgnos: checked.pgnos.slice(),
+      sizes: checked.sizes.slice(),
+      checksums: checked.checksums.slice(),
+      kinds: checked.kinds.slice(),
+      pageChecksums: checked.pageChecksums,
+      crc: this.#crc(),
+      endOfPages,
+    };
+  }
+
+  /** As `checkFramesOf`, for frames that an index lists and that were read to `input(length)`: nothing is copied. */
+  checkListed(
+    listed: { readonly pgnos: Uint32Array; readonly sizes: Uint32Array; readonly length: number },
+    pageSize: number,
+    crc: bigint,
+    withPageChecksums: boolean,
+    place: Place,
+  ): ListedFrames {
+    const { length } = listed;
+    const countMax = listed.pgnos.length;
+    this.#memory.reset();
+    const dataAt = this.#memory.reserve(length);
+    const checked = this.#check(dataAt, length, countMax, pageSize, crc, withPageChecksums);
+    const { count, pgnos, sizes } = checked;
+    const { consumed } = this.#consumed(count, { length, countMax, pageSize }, place);
+    for (let i = 0; i < countMax; i += 1) {
+      if (i < count && pgnos[i] === listed.pgnos[i] && sizes[i] === listed.sizes[i]) continue;
+      const where = { file: place.file, offset: place.offset + consumed };
+      throw new LtxError('BAD_INDEX', 'page index does not list the pages before it', where);
+    }
+    return { ...checked, frames: this.#memory.bytes(dataAt, length), crc: this.#crc() };
+  }
+
+  /** Checks frames that stand in the kernel's memory. Everything returned is a view. */
+  #check(
+    dataAt: number,
+    length: number,
+    countMax: number,
+    pageSize: number,
+    crc: bigint,
+    withPageChecksums: boolean,
+  ): {
+    count: number;
+    pgnos: Uint32Array;
+    sizes: Uint32Array;
+    checksums: BigUint64Array;
+    kinds: Uint8Array;
+    pageChecksums: bigint;
+  } {
+    checkPageSize(pageSize);
+    const memory = this.#memory;
     const pgnosAt = memory.reserve(4 * countMax);
     const sizesAt = memory.reserve(4 * countMax);
     const checksumsAt = memory.reserve(8 * countMax);
@@ -173,17 +205,14 @@ export class WasmKernel implements Kernel {
       kindsAt,
       withPageChecksums ? 1 : 0,
     );
-    const { consumed, endOfPages } = this.#consumed(count, { length, countMax, pageSize }, place);
+    const checksums = memory.bytes(checksumsAt, 8 * count);
     return {
       count,
-      consumed,
-      pgnos: memory.numbers(pgnosAt, count).slice(),
-      sizes: memory.numbers(sizesAt, count).slice(),
-      checksums: new BigUint64Array(memory.bytes(checksumsAt, 8 * count).slice().buffer),
-      kinds: memory.bytes(kindsAt, count).slice(),
+      pgnos: memory.numbers(pgnosAt, count),
+      sizes: memory.numbers(sizesAt, count),
+      checksums: new BigUint64Array(checksums.buffer, checksums.byteOffset, count),
+      kinds: memory.bytes(kindsAt, count),
       pageChecksums: memory.view(this.#result, 32).getBigUint64(24, true),
-      crc: this.#crc(),
-      endOfPages,
     };
   }
 
@@ -366,20 +395,4 @@ export function wasmKernel(): WasmKernel {
 /** The kernel of this thread, made on first use. */
 export function kernel(): Kernel {
   return wasmKernel();
-}
-
-function checkPageSize(pageSize: number): void {
-  if (!isPageSize(pageSize)) throw argument(`a page size of ${pageSize}`);
-}
-
-function checkPages(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): number {
-  checkPageSize(pageSize);
-  if (pages.length !== pgnos.length * pageSize) {
-    throw argument(`${pages.length} bytes for ${pgnos.length} pages of ${pageSize} bytes`);
-  }
-  return pgnos.length;
-}
-
-function argument(what: string): LtxError {
-  return new LtxError('INVALID_ARGUMENT', `the kernel was given ${what}`);
 }

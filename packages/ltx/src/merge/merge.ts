@@ -2,6 +2,7 @@ import { LtxEncoder } from '../encoder.ts';
 import { LtxError } from '../error.ts';
 import { hasChecksums } from '../header.ts';
 import type { LtxHeader } from '../header.ts';
+import type { LtxTrailer } from '../trailer.ts';
 import { Cursor } from './cursor.ts';
 import { mergeFrames } from './merge-frames.ts';
 import { mergedHeader } from './merged-header.ts';
@@ -49,16 +50,17 @@ export async function* mergeLtx(
     const encoder = new LtxEncoder(header);
     yield encoder.begin().slice();
     yield* mergeFrames(cursors, header, encoder);
-    yield encoder.finish(databaseChecksum(cursors, header)).slice();
+    yield encoder.finish(databaseChecksum(cursors.at(-1)?.trailer, header)).slice();
   } finally {
     // A source that fails to stop must not hide why it was stopped.
     await Promise.allSettled(cursors.map((cursor) => cursor.decoder.close()));
   }
 }
 
-function databaseChecksum(cursors: readonly Cursor[], header: LtxHeader): bigint {
+/** What the output's trailer says of the database: what the newest input's does, if anything. */
+export function databaseChecksum(newest: LtxTrailer | undefined, header: LtxHeader): bigint {
   if (!hasChecksums(header)) return 0n;
-  const checksum = cursors.at(-1)?.trailer?.postApplyChecksum ?? 0n;
+  const checksum = newest?.postApplyChecksum ?? 0n;
   if (checksum === 0n) throw new LtxError('INVALID_ARGUMENT', 'the newest input carries no checksum to keep');
   return checksum;
 }

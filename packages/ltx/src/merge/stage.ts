@@ -1,5 +1,5 @@
 import type { FrameBatch } from '../decoder.ts';
-import { frameSizeMax } from '../kernel/wasm-kernel.ts';
+import { frameSizeMax } from '../kernel/limits.ts';
 
 const STAGE_SIZE = 256 * 1024;
 const COUNT_MAX = 4096;

@@ -1,0 +1,41 @@
+import { isPageSize } from '../constants.ts';
+import { LtxError } from '../error.ts';
+
+/** By the state that the kernel's `decodeFrames` leaves, from 2. */
+export const DECODE_FAULTS: readonly string[] = [
+  'page number 0 with flags',
+  'unknown page flags',
+  'compressed size out of bounds',
+  'malformed LZ4 block, or not one page of data',
+  'malformed LZ4 frame, or not one page of data',
+  'wrong checksum in an LZ4 frame',
+];
+
+/** The longest LZ4 block one page can take. */
+export function blockSizeMax(pageSize: number): number {
+  return pageSize + Math.ceil(pageSize / 255) + 16;
+}
+
+/**
+ * The longest frame accepted for one page, headers included. An LZ4 block cannot be longer than its bound; the older
+ * LZ4 frames could be arbitrarily long in theory, and get twice the page and some more.
+ */
+export function frameSizeMax(pageSize: number): number {
+  return 2 * pageSize + 1024;
+}
+
+export function checkPageSize(pageSize: number): void {
+  if (!isPageSize(pageSize)) throw argument(`a page size of ${pageSize}`);
+}
+
+export function checkPages(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): number {
+  checkPageSize(pageSize);
+  if (pages.length !== pgnos.length * pageSize) {
+    throw argument(`${pages.length} bytes for ${pgnos.length} pages of ${pageSize} bytes`);
+  }
+  return pgnos.length;
+}
+
+export function argument(what: string): LtxError {
+  return new LtxError('INVALID_ARGUMENT', `the kernel was given ${what}`);
+}
