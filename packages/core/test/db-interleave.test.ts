@@ -68,7 +68,8 @@ describe.each(drivers)('interleavings with $name', { timeout: 60_000 }, (driver)
         if (choice < 0.45) pending.push(settle(db.sync()));
         else if (choice < 0.6) pending.push(settle(db.checkpoint('PASSIVE')));
         else if (choice < 0.7) pending.push(settle(db.checkpoint('TRUNCATE')));
-        else if (choice < 0.78) pending.push(settle(snapshotIsRight(lab, db)));
+        else if (choice < 0.75) pending.push(settle(db.tend()));
+        else if (choice < 0.79) pending.push(settle(snapshotIsRight(lab, db)));
         else if (choice < 0.84) {
           pending.push(db.close());
           await Promise.all(pending);

@@ -142,11 +142,13 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   const atEnd = session.caughtUp;
   if (!atEnd) return { busy: true, log: -1, checkpointed: -1 };
   session.caughtUp = false;
+  session.readSincePin = false;
   session.connections.unpin();
   const result = session.connections.checkpoint('PASSIVE');
   session.connections.pin();
   // Read to the end, checkpointed and pinned again while nobody could write: nothing can have slipped in between.
   session.caughtUp = true;
+  session.readSincePin = true;
   return result;
 }
 

@@ -24,14 +24,16 @@ export interface BusyOptions {
 
 /**
  * Our connections to one database: `rw` writes and holds the write barrier, `checkpointer` checkpoints behind it, and
- * `reader` holds a read transaction (the pin) that keeps the log from restarting under us.
+ * `reader` holds a read transaction (the pin) that keeps the log from restarting under us; `spare` takes its place when
+ * the pin moves on.
  */
 export class Connections {
   readonly pageSize: number;
   readonly #path: string;
   readonly #driver: SqliteDriver;
   readonly #rw: SqliteConnection;
-  readonly #reader: SqliteConnection;
+  #reader: SqliteConnection;
+  #spare: SqliteConnection | undefined;
   #checkpointer: SqliteConnection | undefined;
   #pinned = false;
 
@@ -103,6 +105,29 @@ export class Connections {
     if (!this.#pinned) return;
     this.#pinned = false;
     this.#reader.exec('ROLLBACK');
+  }
+
+  /**
+   * Moves the pin to the end of the log, so that others may move what lies before it into the database file: the new one
+   * is taken before the old one is given up, and there is no moment without. False if a lock was in the way; then the pin
+   * stays where it is.
+   *
+   * Only after everything up to the old pin was read. If all of the log is in the database file, the new pin stands on
+   * that (slot 0) and the log may restart, and the old pin is all that vouches that nothing unread went there.
+   */
+  movePin(): boolean {
+    if (!this.#pinned) return false;
+    const next = (this.#spare ??= this.#driver.open(this.#path, { readOnly: true }));
+    try {
+      beginRead(next);
+    } catch (error) {
+      if (isBusy(error)) return false;
+      throw error;
+    }
+    this.#spare = this.#reader;
+    this.#reader = next;
+    this.#spare.exec('ROLLBACK');
+    return true;
   }
 
   /** A connection of its own with a read transaction, for a snapshot that outlives the pin. */
@@ -180,6 +205,7 @@ export class Connections {
   close(): void {
     this.#checkpointer?.close();
     this.#rw.close();
+    this.#spare?.close();
     this.#reader.close();
     this.#pinned = false;
   }

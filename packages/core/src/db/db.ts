@@ -20,6 +20,7 @@ import { resolveDbOptions } from './options.ts';
 import type { Session } from './session.ts';
 import type { SnapshotStream } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
+import { logIsLong, movePinAfterCheckpoint, movePinAfterSync } from './pin.ts';
 import { runGently } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
@@ -97,6 +98,7 @@ export class DB implements AsyncDisposable {
         return (await this.sync()).txid !== before;
       },
       mayHaveWork: () => this.#mayHaveWork(),
+      tend: () => this.tend(),
     });
   }
 
@@ -161,6 +163,19 @@ export class DB implements AsyncDisposable {
       while (outcome.kind === 'written' && outcome.limited) outcome = await this.#syncSession(session, options);
       await checkpointNow(this.#checkpointContext(session, options), mode);
     }, options.signal);
+  }
+
+  /**
+   * What is to be done between two syncs of a database that is being written to: makes room for the application's own
+   * checkpoints. Cheap. Resolves to true if so much was written that the next sync should not wait.
+   */
+  async tend(): Promise<boolean> {
+    return await this.#mutex.run(() => {
+      const session = this.#session;
+      if (session === undefined || !sessionIsCurrent(session, this.path)) return Promise.resolve(false);
+      movePinAfterCheckpoint(session);
+      return Promise.resolve(logIsLong(session, this.#options));
+    });
   }
 
   /** Called after each new level-0 file. Returns what ends it. */
@@ -298,6 +313,7 @@ export class DB implements AsyncDisposable {
       const outcome = await this.#syncChecked(session, options);
       this.#activity.enter('checkpoint_if_needed');
       await checkpointIfDue(this.#checkpointContext(session, options), outcome);
+      if (outcome.kind === 'written') movePinAfterSync(session);
       this.#activity.enter('update_metrics');
       this.#activity.end();
       this.#lastError = undefined;

@@ -30,7 +30,7 @@ export interface SyncState {
   /**
    * Has this process read the log to its end since it took the read transaction that it holds? From then on the log can
    * restart only where we stopped: a pin on a frame forbids it, and a pin on a fully backfilled log (slot 0) lets nobody
-   * backfill what comes after.
+   * backfill what comes after. A pin that moved on (`movePin`) counts as the same one.
    */
   readonly caughtUp: boolean;
   /** The generation that is proven to follow that of the last file, and what of the latter is still to be read. */

@@ -13,7 +13,12 @@ export interface Followed {
   readonly sync: () => Promise<boolean>;
   /** Cheap: may there be something that `sync` would do? Asked at every sweep. */
   readonly mayHaveWork: () => boolean;
+  /** Cheap: what is to be done while the interval lasts. Resolves to true if the next sync should not wait for its end. */
+  readonly tend: () => Promise<boolean>;
 }
+
+/** How often a database that is being written to is tended between two syncs. */
+const TEND_INTERVAL_MS = 40;
 
 const CHASE_DELAY_MS_MAX = 16;
 const BACKOFF_MS_MAX = 5 * 60_000;
@@ -64,7 +69,7 @@ export class FollowLoop {
         if (await this.#look(signal)) {
           // Disarmed, and one file per interval: a writer at full speed hardly notices that it is followed.
           watch.disarm();
-          await pause(options.syncIntervalMs - (performance.now() - startedMs), signal);
+          await this.#interval(options.syncIntervalMs - (performance.now() - startedMs), signal);
           continue;
         }
         if (!watch.isArmed && this.#errorCount === 0) {
@@ -75,7 +80,7 @@ export class FollowLoop {
         await this.#waitForChange(signal);
         // The watch is silent once it has told of something. If it is not, the sweep woke us, and one look is enough.
         if (!watch.isArmed && !signal.aborted && (await this.#chase(signal)))
-          await pause(options.syncIntervalMs, signal);
+          await this.#interval(options.syncIntervalMs, signal);
       }
     } finally {
       watch.disarm();
@@ -96,6 +101,25 @@ export class FollowLoop {
       await pause(Math.max(delayMs, 4 * (performance.now() - startedMs)), signal);
     }
     return false;
+  }
+
+  /** The time between two files, or less of it if much is written. */
+  async #interval(durationMs: number, signal: AbortSignal): Promise<void> {
+    const endsMs = performance.now() + durationMs;
+    for (let leftMs = durationMs; leftMs > 0; leftMs = endsMs - performance.now()) {
+      await pause(this.#errorCount > 0 ? leftMs : Math.min(TEND_INTERVAL_MS, leftMs), signal);
+      if (signal.aborted || (await this.#tended())) return;
+    }
+  }
+
+  /** Whatever fails here fails again, and is reported, when the next sync meets it. */
+  async #tended(): Promise<boolean> {
+    try {
+      return await this.#followed.tend();
+    } catch (error) {
+      this.#followed.logger.debug('log could not be tended', { error });
+      return true;
+    }
   }
 
   async #waitForChange(signal: AbortSignal): Promise<void> {

@@ -60,6 +60,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
       pageSize: connections.pageSize,
       ...baseline,
       caughtUp: false,
+      readSincePin: false,
       syncedSinceCheckpoint: false,
       passiveFailed: false,
       fullyCheckpointed: false,

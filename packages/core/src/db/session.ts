@@ -36,8 +36,10 @@ export interface Session {
   txid: TXID;
   /** Why the next file must be a snapshot, if it must. */
   snapshotDue: string | undefined;
-  /** The log was read to its end since the present pin was taken. */
+  /** The log was read to its end since the pin was first taken: it has been held without a break since. */
   caughtUp: boolean;
+  /** The same, but of the pin as it was last moved: only then may it be moved again. */
+  readSincePin: boolean;
   /** Data went out since the last checkpoint. */
   syncedSinceCheckpoint: boolean;
   /** All of the log is in the database file: another checkpoint has nothing to do. */

@@ -58,7 +58,7 @@ export function* syncSteps(context: SyncContext): Steps<SyncOutcome> {
       if (attempt === ATTEMPTS_MAX) throw new WalRestartedError(`the log restarted ${attempt} times while it was read`);
     } catch (error) {
       if (!(error instanceof WalRestartedError) || attempt === ATTEMPTS_MAX) throw error;
-      context.session.caughtUp = false;
+      lost(context.session);
     }
   }
 }
@@ -95,11 +95,12 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const saltsOffset = tail ? start.offset + FRAME_SALTS_OFFSET : HEADER_SALTS_OFFSET;
   if (!wal.hasSaltsAt(saltsOffset, generation)) {
     // Frames that we were about to read may be gone; a restart right where we stopped before is the usual case.
-    if (scan.endOffset > start.offset) session.caughtUp = false;
+    if (scan.endOffset > start.offset) lost(session);
     return 'restarted';
   }
   if (decision.kind === 'increment' && scan.commit === 0) {
     session.caughtUp = true;
+    session.readSincePin = true;
     return { kind: 'nothing' };
   }
 
@@ -113,6 +114,12 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const plan = { generation, tail, saltsOffset, start: start.offset, scan, txid };
   const size = yield* writeFile(context, plan, decision.kind === 'snapshot');
   return { kind: 'written', txid, size, limited: scan.limited || tail };
+}
+
+/** From here on only a snapshot is sure to miss nothing, unless the log proves to be the one we know. */
+function lost(session: Session): void {
+  session.caughtUp = false;
+  session.readSincePin = false;
 }
 
 interface Plan {
@@ -172,6 +179,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   session.txid = txid;
   session.snapshotDue = undefined;
   session.caughtUp = !scan.limited && !tail;
+  session.readSincePin = session.caughtUp;
   session.syncedSinceCheckpoint = true;
   session.fullyCheckpointed = false;
   return size;

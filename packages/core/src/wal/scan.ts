@@ -4,7 +4,8 @@ import type { WalHeader, WalSums } from './wal-header.ts';
 import { WAL_FRAME_HEADER_SIZE } from './wal-header.ts';
 
 const FIRST_READ_SIZE = 128 * 1024;
-const READ_SIZE_MAX = 4 * 1024 * 1024;
+/** What the kernel takes at once, so that it can be read to where it is checked. */
+const READ_SIZE_MAX = 1024 * 1024;
 
 /** The committed frames found from an offset on. */
 export interface WalScan {
@@ -55,7 +56,7 @@ export function* scanWal(
     const room = (limits.endOffsetMax ?? Number.POSITIVE_INFINITY) - offset;
     const framesWanted = Math.min(Math.max(1, Math.floor(readSize / frameSize)), Math.floor(room / frameSize));
     if (framesWanted === 0) break;
-    const buffer = new Uint8Array(framesWanted * frameSize);
+    const buffer = kernel().input(framesWanted * frameSize);
     const size = wal.read(buffer, offset);
     const wholeSize = size - (size % frameSize);
     if (wholeSize === 0) break;
@@ -71,12 +72,13 @@ export function* scanWal(
       pending = [];
       commit = size;
       endOffset = frameOffset + frameSize;
-      endSums = storedSums(bytes, index * frameSize);
       if (limits.sizeMax !== undefined && endOffset - start.offset >= limits.sizeMax) {
         limited = true;
+        endSums = sumsBefore(wal, endOffset, frameSize);
         break scan;
       }
     }
+    if (found.lastCommit >= 0) endSums = { s0: found.commitS0, s1: found.commitS1 };
     offset += found.count * frameSize;
     if (found.count < framesWanted) break;
     readSize = READ_SIZE_MAX;
@@ -85,6 +87,13 @@ export function* scanWal(
 
   for (const pgno of pages.keys()) if (pgno > commit) pages.delete(pgno);
   return { pages, endOffset, commit, sums: endSums, limited, uncommittedSize: pending.length * frameSize };
+}
+
+/** The sums of a frame that was just verified. Should the log have restarted since, the salts tell the caller. */
+function sumsBefore(wal: WalFile, endOffset: number, frameSize: number): WalSums {
+  const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE);
+  wal.read(frame, endOffset - frameSize);
+  return storedSums(frame);
 }
 
 /** The cumulative checksum that a frame header carries. */

@@ -87,7 +87,7 @@ export interface WalFrames {
 export interface Kernel {
   /**
    * `size` bytes of the kernel's own memory, to be filled and given to the next call on this thread: to `decodeFrames` as
-   * `src` or to `encodeFrames` as `pages`, which then copy nothing. Any other call, and that one, make it void.
+   * `src`, to `encodeFrames` as `pages`, or, up to 1 MiB, to `walFrames`, which then copy nothing. Any other call, and that one, make it void.
    */
   input(size: number): Uint8Array;
   /** CRC-64/GO-ISO of all bytes so far; `seed` is the value before these, 0n at the start. */

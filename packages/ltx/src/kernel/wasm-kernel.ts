@@ -318,14 +318,16 @@ export class WasmKernel implements Kernel {
     const total = Math.floor(bytes.length / frameSize);
     const step = Math.max(1, Math.floor(PIECE_SIZE / frameSize));
     const memory = this.#memory;
-    const data = memory.outside(bytes);
+    // What fits one call may stand in the kernel's memory already.
+    const isWhole = total <= step;
+    const data = isWhole ? bytes : memory.outside(bytes);
     const pgnos = new Uint32Array(total);
     const commits = new Uint32Array(total);
     let found = { count: 0, s0, s1, lastCommit: -1, commitS0: s0, commitS1: s1 };
     while (found.count < total) {
       const asked = Math.min(step, total - found.count);
-      memory.reset();
-      const at = memory.put(data.subarray(found.count * frameSize, (found.count + asked) * frameSize));
+      const piece = data.subarray(found.count * frameSize, (found.count + asked) * frameSize);
+      const at = memory.begin(piece);
       const pgnosAt = memory.reserve(4 * asked);
       const commitsAt = memory.reserve(4 * asked);
       const big = bigEndian ? 1 : 0;

@@ -1,0 +1,45 @@
+/**
+ * Moves our read transaction along with the log.
+ *
+ * Where it stands decides what others can do. On a frame: they move what lies before it into the database file, and the
+ * log cannot restart. On the database file alone, after a checkpoint (slot 0): the log may restart, but nobody can
+ * checkpoint; and an application's automatic checkpoint sorts the whole log before it finds that out, at each commit.
+ */
+import type { ResolvedDbOptions } from './options.ts';
+import type { Session } from './session.ts';
+import { FRAME_SALTS_OFFSET, HEADER_SALTS_OFFSET, WAL_HEADER_SIZE, sameSalts, walSizeOf } from '../wal/wal-header.ts';
+
+/** Bytes of the log that are not left waiting for the next sync interval. */
+const LONG_LOG_SIZE = 32 << 20;
+
+/** After a sync that found something: others may have what we have read. */
+export function movePinAfterSync(session: Session): void {
+  if (!session.readSincePin || session.fullyCheckpointed) return;
+  movePin(session);
+}
+
+/** Between two syncs: gets out of the way once the log has started over, or goes on, behind a checkpoint of ours. */
+export function movePinAfterCheckpoint(session: Session): void {
+  if (!session.readSincePin || !session.fullyCheckpointed || !hasFramesAfter(session, 0)) return;
+  movePin(session);
+}
+
+/** Is there so much in the log that it should be synced, and checkpointed, before the interval is over? */
+export function logIsLong(session: Session, options: ResolvedDbOptions): boolean {
+  const size = Math.min(LONG_LOG_SIZE, options.maxSyncWalBytes > 0 ? options.maxSyncWalBytes / 2 : LONG_LOG_SIZE);
+  return hasFramesAfter(session, size);
+}
+
+function movePin(session: Session): void {
+  if (session.connections.movePin()) session.readSincePin = false;
+}
+
+/** Does the log hold a frame that begins `size` bytes, about, after what was read of it? */
+function hasFramesAfter({ wal, last, pageSize }: Session, size: number): boolean {
+  const header = wal.header();
+  if (header === undefined || header.pageSize !== pageSize) return false;
+  const frameSize = walSizeOf(pageSize, 1) - WAL_HEADER_SIZE;
+  const start = last !== undefined && sameSalts(last, header) ? last.endOffset : WAL_HEADER_SIZE;
+  const at = start + Math.floor(size / frameSize) * frameSize;
+  return wal.hasSaltsAt(at + FRAME_SALTS_OFFSET, header) && wal.hasSaltsAt(HEADER_SALTS_OFFSET, header);
+}
