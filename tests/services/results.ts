@@ -1,5 +1,8 @@
-/** What the last run on each server gave: kept in `results.json`, and shown as tables in `docs/backends.md`. */
-import { readFile, writeFile } from 'node:fs/promises';
+/**
+ * What the last run on each server gave: a file of its own under `results/`, so that runs on different servers never
+ * meet in one, and shown as tables in `docs/backends.md`.
+ */
+import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { repositoryRoot } from '../support/repository.ts';
@@ -22,29 +25,30 @@ export interface ServiceResult {
   readonly error?: string | undefined;
 }
 
-const file = join(repositoryRoot, 'tests', 'services', 'results.json');
+const folder = join(repositoryRoot, 'tests', 'services', 'results');
 const page = join(repositoryRoot, 'docs', 'backends.md');
 
-/** Puts these results in the place of older ones of the same servers, and writes the page anew. */
-export async function keepResults(results: readonly ServiceResult[]): Promise<void> {
-  const kept = new Map((await readResults()).map((result) => [keyOf(result), result]));
-  for (const result of results) kept.set(keyOf(result), { ...kept.get(keyOf(result)), error: undefined, ...result });
-  const all = [...kept.values()].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
-  await writeFile(file, `${JSON.stringify(all, null, 2)}\n`);
-  await writeFile(page, pageOf(all));
+/** Puts this result in the place of an older one of the same server; what was not run this time stays. */
+export async function keepResult(result: ServiceResult): Promise<void> {
+  const kept = (await readResults()).find((one) => keyOf(one) === keyOf(result));
+  await mkdir(folder, { recursive: true });
+  const merged = { ...kept, error: undefined, ...result };
+  await writeFile(join(folder, `${keyOf(result)}.json`), `${JSON.stringify(merged, null, 2)}\n`);
+}
+
+/** Writes the page anew from the results there are. */
+export async function writePage(): Promise<void> {
+  await writeFile(page, pageOf(await readResults()));
 }
 
 async function readResults(): Promise<ServiceResult[]> {
-  try {
-    return JSON.parse(await readFile(file, 'utf8')) as ServiceResult[];
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
-    throw error;
-  }
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
+  return texts.map((text) => JSON.parse(text) as ServiceResult);
 }
 
 function keyOf({ backend, server }: ServiceResult): string {
-  return `${backend} ${server}`;
+  return `${backend}-${server}`;
 }
 
 function pageOf(results: readonly ServiceResult[]): string {

@@ -4,7 +4,8 @@
  * Each file under `servers/` is one server; its default export is a `Service`. This program starts them one after the
  * other, runs the checks on each, prints a table and writes `docs/backends.md`. Without names it runs all of them but the
  * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `interop`, `faults`).
- * Faults take minutes, so they run only when they are named. Exits 1 if anything failed.
+ * Faults take minutes, so they run only when they are named. Exits 1 if anything failed. `page` alone runs nothing and
+ * writes the page from the results there are, as after a merge of two branches that ran different servers.
  */
 import { readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -13,7 +14,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { type ConformanceResult, runSuite } from './conformance.ts';
 import { runFaults } from './faults.ts';
 import { interop } from './interop.ts';
-import { type ServiceResult, keepResults } from './results.ts';
+import { type ServiceResult, keepResult, writePage } from './results.ts';
 import { roundTrip } from './round-trip.ts';
 import type { RunningService, Service } from './service.ts';
 
@@ -30,6 +31,10 @@ const CHECKS: Readonly<Record<string, (service: Service, running: RunningService
   };
 
 const names = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+if (names.length === 1 && names[0] === 'page') {
+  await writePage();
+  process.exit();
+}
 const checks = Object.entries(CHECKS).filter(([name]) =>
   names.some((one) => CHECKS[one] !== undefined) ? names.includes(name) : name !== 'faults',
 );
@@ -45,9 +50,10 @@ for (const service of services) {
   const startedAtMs = Date.now();
   const result = await check(service);
   results.push(result);
+  await keepResult(result);
+  await writePage();
   rows.push({ ...rowOf(result), seconds: ((Date.now() - startedAtMs) / 1000).toFixed(1) });
 }
-await keepResults(results);
 console.table(rows);
 const failures = results.filter(({ error }) => error !== undefined).length;
 if (failures > 0) {

@@ -12,6 +12,8 @@ export type Fault =
       readonly kind: 'status';
       readonly status: number;
       readonly code: string;
+      /** Default: the code. */
+      readonly message?: string;
       readonly headers?: Readonly<Record<string, string>>;
     }
   /** The connection is reset before anything is answered. */
@@ -110,7 +112,7 @@ export abstract class ProtocolServer implements AsyncDisposable {
       const fault = this.fault(call);
       if (fault?.kind === 'stall') return;
       if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
-      if (fault?.kind === 'status') throw new Refusal(fault.status, fault.code, fault.code, fault.headers);
+      if (fault?.kind === 'status') throw refusalOf(fault);
       this.authorize(request, call);
       const done = this.answer(call, request);
       if (fault?.kind !== 'cut') return send(request, response, done);
@@ -121,6 +123,10 @@ export abstract class ProtocolServer implements AsyncDisposable {
       else request.socket.destroy();
     }
   }
+}
+
+function refusalOf({ status, code, message = code, headers }: Extract<Fault, { kind: 'status' }>): Refusal {
+  return new Refusal(status, code, message, headers);
 }
 
 function send(request: IncomingMessage, response: ServerResponse, { status, headers, body }: Answer): void {

@@ -24,15 +24,24 @@ export interface GcsResponse<T> {
  */
 export async function request<T>(bucket: Bucket, options: GcsRequest): Promise<GcsResponse<T>> {
   const { accept = [], body, signal, ...rest } = options;
-  return bucket.storage.authClient.request<T>({
-    ...rest,
-    ...(body === undefined ? {} : { body }),
-    ...(signal === undefined ? {} : { signal }),
-    // Core retries, and has to know of each try.
-    retry: false,
-    redirect: 'manual',
-    validateStatus: (status) => (status >= 200 && status < 300) || accept.includes(status),
-  });
+  const send = (): Promise<GcsResponse<T>> =>
+    bucket.storage.authClient.request<T>({
+      ...rest,
+      ...(body === undefined ? {} : { body }),
+      ...(signal === undefined ? {} : { signal }),
+      // Core retries, and has to know of each try.
+      retry: false,
+      redirect: 'manual',
+      validateStatus: (status) => (status >= 200 && status < 300) || accept.includes(status),
+    });
+  try {
+    return await send();
+  } catch (error) {
+    // A server may close an idle connection just as a request goes out on it; the next one finds a new connection.
+    const asksOnly = rest.method === undefined || rest.method === 'GET';
+    if (!asksOnly || (error as { code?: unknown }).code !== 'ECONNRESET' || signal?.aborted === true) throw error;
+    return await send();
+  }
 }
 
 /** URL of an object, or of the uploads of a bucket. */

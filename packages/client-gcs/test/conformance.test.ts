@@ -7,7 +7,7 @@ import { clientFor } from './support.ts';
 vi.setConfig({ testTimeout: 60_000 });
 const server = await GcsTestServer.start();
 const locked = await GcsTestServer.start();
-locked.fault = () => ({ kind: 'status', status: 401, message: 'Invalid Credentials' });
+locked.fault = () => ({ kind: 'status', status: 401, code: 'authError', message: 'Invalid Credentials' });
 afterAll(() => Promise.all([server[Symbol.asyncDispose](), locked[Symbol.asyncDispose]()]));
 
 conformance({

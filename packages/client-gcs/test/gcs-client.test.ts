@@ -2,6 +2,7 @@ import { forEachConcurrent, parseReplicaUrl, silentLogger } from '@litestream/co
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { gcs, parseGcsConfig } from '../src/index.ts';
+import type { Call } from '../../../tests/support/protocol-server.ts';
 import { GcsTestServer } from './gcs-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
@@ -57,11 +58,13 @@ describe('uploads', () => {
   test('a part that half arrived goes on where the server stands', async () => {
     await using client = clientFor(server, { partSize: MIB });
     let failures = 0;
-    server.fault = (call) => {
-      if (call.operation !== 'part' || call.body.byteLength === 0 || failures === 2) return undefined;
+    const fails = (call: Call, number: number): boolean => {
+      if (call.operation !== 'part' || call.body.byteLength === 0 || failures !== number) return false;
       failures += 1;
-      return failures === 1 ? { kind: 'half', bytes: 256 * 1024 } : { kind: 'reset' };
+      return true;
     };
+    server.fault = (call) => (fails(call, 1) ? { kind: 'reset' } : undefined);
+    server.half = (call) => (fails(call, 0) ? 256 * 1024 : undefined);
     const { bytes, body } = randomBody(3 * MIB + 5);
     await client.writeLtxFile({ ...file(1n), timestamp }, body);
     expect(failures).toBe(2);
@@ -126,6 +129,19 @@ describe('downloads', () => {
     controller.abort(new Error('enough'));
     await expect(readAll(opened)).rejects.toThrow('enough');
     await expect.poll(() => server.sockets.size).toBe(0);
+  });
+
+  test('a request that meets a connection just closed goes out once more, not for ever', async () => {
+    await using client = clientFor(server);
+    const { bytes, body } = randomBody(1000);
+    await client.writeLtxFile({ ...file(1n), timestamp }, body);
+    const tries = (): number => server.calls.filter(({ operation }) => operation === 'media').length;
+    server.fault = () => (tries() === 1 ? { kind: 'reset' } : undefined);
+    expect(bytes.equals(await readAll(await client.openLtxFile(file(1n))))).toBe(true);
+    expect(tries()).toBe(2);
+    server.fault = () => ({ kind: 'reset' });
+    await expect(client.openLtxFile(file(1n))).rejects.toMatchObject({ code: 'NETWORK', retryable: true });
+    expect(tries()).toBe(4);
   });
 
   test('a connection that breaks is an error, never a short file', async () => {
@@ -210,7 +226,7 @@ describe('errors', () => {
     [503, 'Backend Error', 'UNAVAILABLE', true],
   ])('%i %s is %s, retryable: %s', async (status, message, code, retryable) => {
     await using client = clientFor(server);
-    server.fault = () => ({ kind: 'status', status, message });
+    server.fault = () => ({ kind: 'status', status, code: message, message });
     const write = client.writeLtxFile({ ...file(1n), timestamp }, randomBody(1).body);
     await expect(write).rejects.toMatchObject({ code, retryable });
   });

@@ -4,31 +4,17 @@
  * emulators do. `npm run test:services` proves it faithful by running the same suite on fake-gcs-server.
  */
 import { randomUUID } from 'node:crypto';
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 
-/** What a test makes go wrong with one request. */
-export type Fault =
-  | { readonly kind: 'status'; readonly status: number; readonly message: string }
-  /** The connection is reset before anything is answered. */
-  | { readonly kind: 'reset' }
-  /** The connection is reset after this many bytes of the body of an answer. */
-  | { readonly kind: 'cut'; readonly afterBytes: number }
-  /** Of the body of a part, this many bytes arrive; then 503. */
-  | { readonly kind: 'half'; readonly bytes: number }
-  /** No answer ever. */
-  | { readonly kind: 'stall' };
-
-export interface Call {
-  readonly method: string;
-  /** `list`, `media`, `metadata`, `delete`, `multipart`, `session`, `part`, `close`. */
-  readonly operation: string;
-  readonly bucket: string;
-  readonly key: string;
-  readonly query: URLSearchParams;
-  readonly headers: IncomingMessage['headers'];
-  readonly body: Buffer;
-}
+import {
+  type Answer,
+  type Call,
+  ProtocolServer,
+  Refusal,
+  answer,
+  byteRange,
+  sortedKeys,
+} from '../../../tests/support/protocol-server.ts';
 
 export interface StoredObject {
   readonly body: Buffer;
@@ -44,117 +30,72 @@ interface Resource {
   readonly metadata?: Record<string, string>;
 }
 
+/** A resumable upload. */
 interface Session {
   readonly resource: Resource;
   readonly query: URLSearchParams;
   body: Buffer;
 }
 
-class Refusal extends Error {
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Buffer | object;
-}
-
-export class GcsTestServer implements AsyncDisposable {
+export class GcsTestServer extends ProtocolServer {
   readonly objects: Map<string, StoredObject> = new Map();
   /** Resumable sessions that are open. */
   readonly sessions: Map<string, Session> = new Map();
-  readonly calls: Call[] = [];
-  readonly sockets: Set<Socket> = new Set();
-  /** Decides before each request whether it fails. */
-  fault: (call: Call) => Fault | undefined = () => undefined;
+  /** Is the bucket, `litestream`, there? */
+  hasBucket = true;
+  /** How many bytes of a part arrive before the server breaks down; all of them by default. */
+  half: (call: Call) => number | undefined = () => undefined;
+  /** Objects that cannot be deleted, and the reason given. */
+  kept: (key: string) => string | undefined = () => undefined;
   #generation = 1_000;
-  readonly #server: Server;
-
-  private constructor(server: Server) {
-    this.#server = server;
-  }
 
   static async start(): Promise<GcsTestServer> {
-    const server = createServer();
-    const self = new GcsTestServer(server);
-    server.on('request', (request, response) => void self.#handle(request, response));
-    server.on('connection', (socket) => {
-      self.sockets.add(socket);
-      socket.once('close', () => self.sockets.delete(socket));
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return self;
+    return await new GcsTestServer().listen();
   }
 
-  get endpoint(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  private constructor() {
+    super();
   }
 
-  /** Names in the order Google lists them: by bytes. */
   names(): string[] {
-    return [...this.objects.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    return sortedKeys(this.objects);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
+  protected read(request: IncomingMessage, body: Buffer): Call {
+    return readCall(request, body);
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    request.on('error', () => undefined);
-    try {
-      const call = await readCall(request);
-      this.calls.push(call);
-      const fault = this.fault(call);
-      if (fault?.kind === 'stall') return;
-      if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
-      if (fault?.kind === 'status') throw new Refusal(fault.status, fault.message);
-      if (fault?.kind === 'half') this.#append(call, fault.bytes);
-      const { status, headers = {}, body = Buffer.alloc(0) } = this.#answer(call);
-      const json = !(body instanceof Buffer);
-      const bytes = json ? Buffer.from(JSON.stringify(body)) : body;
-      const type = json ? { 'content-type': 'application/json; charset=UTF-8' } : {};
-      response.writeHead(status, { ...type, 'content-length': String(bytes.byteLength), ...headers });
-      if (fault?.kind === 'cut') {
-        response.write(bytes.subarray(0, fault.afterBytes), () => request.socket.resetAndDestroy());
-      } else response.end(bytes);
-    } catch (error) {
-      if (!(error instanceof Refusal)) return void request.socket.destroy();
-      const body = JSON.stringify({ error: { code: error.status, message: error.message } });
-      response.writeHead(error.status, {
-        'content-type': 'application/json',
-        'content-length': String(Buffer.byteLength(body)),
-      });
-      response.end(body);
-    }
+  /** Emulators ask for no token. */
+  protected authorize(): void {}
+
+  /** Words of the API's JSON; `code` of a refusal is the reason. */
+  protected refuse(_call: Call | undefined, { status, code, message, headers }: Refusal): Answer {
+    const errors = [{ domain: 'global', reason: code, message }];
+    return json(status, { error: { code: status, message, errors } }, headers);
   }
 
-  #answer(call: Call): Answer {
+  protected answer(call: Call): Answer {
     if (call.operation === 'part') return this.#part(call);
     if (call.operation === 'close') {
       this.sessions.delete(call.query.get('upload_id') ?? '');
-      return { status: 499 };
+      return answer(499);
     }
-    if (call.bucket !== 'litestream') throw new Refusal(404, 'The specified bucket does not exist.');
+    if (call.bucket !== 'litestream' || !this.hasBucket) {
+      throw new Refusal(404, 'notFound', 'The specified bucket does not exist.');
+    }
     switch (call.operation) {
       case 'list':
         return this.#list(call.query);
       case 'multipart': {
         const { resource, body } = readMultipart(call);
-        return { status: 200, body: this.#store(resource, call.query, body) };
+        return json(200, this.#store(resource, call.query, body));
       }
       case 'session': {
         const id = randomUUID();
         const resource = JSON.parse(call.body.toString()) as Resource;
         this.sessions.set(id, { resource, query: call.query, body: Buffer.alloc(0) });
         const location = `${this.endpoint}/upload/storage/v1/b/${call.bucket}/o?uploadType=resumable&upload_id=${id}`;
-        return { status: 200, headers: { location } };
+        return answer(200, '', { location });
       }
       default:
         return this.#object(call);
@@ -163,29 +104,28 @@ export class GcsTestServer implements AsyncDisposable {
 
   #object(call: Call): Answer {
     const object = this.objects.get(call.key);
-    if (object === undefined) throw new Refusal(404, `No such object: ${call.bucket}/${call.key}`);
-    if (call.operation === 'metadata') return { status: 200, body: resourceOf(call.key, object) };
+    if (object === undefined) throw new Refusal(404, 'notFound', `No such object: ${call.bucket}/${call.key}`);
+    if (call.operation === 'metadata') return json(200, resourceOf(call.key, object));
     if (call.operation === 'delete') {
       checkCondition(call.query, object);
+      const reason = this.kept(call.key);
+      if (reason !== undefined) throw new Refusal(403, 'retentionPolicyNotMet', reason);
       this.objects.delete(call.key);
-      return { status: 204 };
+      return answer(204);
     }
     const headers = {
       'x-goog-generation': String(object.generation),
       'last-modified': new Date(object.updated).toUTCString(),
     };
-    const range = /^bytes=(\d+)-(\d*)$/.exec(call.headers.range ?? '');
-    if (range === null) return { status: 200, headers, body: object.body };
     const total = object.body.byteLength;
-    const start = Number(range[1]);
-    const end = Math.min(range[2] === '' ? total : Number(range[2]) + 1, total);
-    if (start >= total) throw new Refusal(416, 'Request range not satisfiable');
-    const contentRange = `bytes ${start}-${end - 1}/${total}`;
-    return {
-      status: 206,
-      headers: { ...headers, 'content-range': contentRange },
-      body: object.body.subarray(start, end),
-    };
+    const range = byteRange(call.headers.range, total);
+    if (range === undefined) return answer(200, object.body, headers);
+    if (range === 'past') throw new Refusal(416, 'requestedRangeNotSatisfiable', 'Request range not satisfiable');
+    const { start, end } = range;
+    return answer(206, object.body.subarray(start, end), {
+      ...headers,
+      'content-range': `bytes ${start}-${end - 1}/${total}`,
+    });
   }
 
   #list(query: URLSearchParams): Answer {
@@ -200,36 +140,31 @@ export class GcsTestServer implements AsyncDisposable {
       return object === undefined ? [] : [resourceOf(name, object)];
     });
     const next = found[limit];
-    return {
-      status: 200,
-      body: { kind: 'storage#objects', items, ...(next === undefined ? {} : { nextPageToken: next }) },
-    };
+    return json(200, { kind: 'storage#objects', items, ...(next === undefined ? {} : { nextPageToken: next }) });
   }
 
   #part(call: Call): Answer {
     const session = this.sessions.get(call.query.get('upload_id') ?? '');
-    if (session === undefined) throw new Refusal(404, 'No such session');
+    if (session === undefined) throw new Refusal(404, 'notFound', 'No such session');
+    const arrived = this.half(call);
+    if (arrived !== undefined) {
+      session.body = Buffer.concat([session.body, call.body.subarray(0, arrived)]);
+      throw new Refusal(503, 'backendError', 'Backend Error');
+    }
     const [, start = '', total = ''] =
       /^bytes (?:(\d+)-\d+|\*)\/(\d+|\*)$/.exec(String(call.headers['content-range'])) ?? [];
     if (start !== '') {
-      if (Number(start) !== session.body.byteLength) throw new Refusal(503, 'wrong offset');
+      if (Number(start) !== session.body.byteLength) throw new Refusal(503, 'backendError', 'wrong offset');
       if (total === '*' && call.body.byteLength % (256 * 1024) !== 0)
-        throw new Refusal(400, 'part is no multiple of 256 KiB');
+        throw new Refusal(400, 'invalid', 'part is no multiple of 256 KiB');
       session.body = Buffer.concat([session.body, call.body]);
     }
     if (total !== '*' && session.body.byteLength === Number(total)) {
       this.sessions.delete(call.query.get('upload_id') ?? '');
-      return { status: 200, body: this.#store(session.resource, session.query, session.body) };
+      return json(200, this.#store(session.resource, session.query, session.body));
     }
     const size = session.body.byteLength;
-    return { status: 308, headers: size === 0 ? {} : { range: `bytes=0-${size - 1}` } };
-  }
-
-  /** Takes the beginning of a part, then fails. */
-  #append(call: Call, bytes: number): never {
-    const session = this.sessions.get(call.query.get('upload_id') ?? '');
-    if (session !== undefined) session.body = Buffer.concat([session.body, call.body.subarray(0, bytes)]);
-    throw new Refusal(503, 'Backend Error');
+    return answer(308, '', size === 0 ? {} : { range: `bytes=0-${size - 1}` });
   }
 
   #store(resource: Resource, query: URLSearchParams, body: Buffer): object {
@@ -244,7 +179,7 @@ export class GcsTestServer implements AsyncDisposable {
 function checkCondition(query: URLSearchParams, object: StoredObject | undefined): void {
   const wanted = query.get('ifGenerationMatch');
   if (wanted === null || Number(wanted) === (object?.generation ?? 0)) return;
-  throw new Refusal(412, 'At least one of the pre-conditions you specified did not hold.');
+  throw new Refusal(412, 'conditionNotMet', 'At least one of the pre-conditions you specified did not hold.');
 }
 
 function resourceOf(name: string, object: StoredObject): object {
@@ -262,7 +197,11 @@ function resourceOf(name: string, object: StoredObject): object {
   };
 }
 
-async function readCall(request: IncomingMessage): Promise<Call> {
+function json(status: number, body: object, headers: Answer['headers'] = {}): Answer {
+  return answer(status, JSON.stringify(body), { 'content-type': 'application/json; charset=UTF-8', ...headers });
+}
+
+function readCall(request: IncomingMessage, body: Buffer): Call {
   const url = new URL(request.url ?? '/', 'http://server');
   const path = /^\/(upload\/)?storage\/v1\/b\/([^/]+)\/o(?:\/([^/]+))?$/.exec(url.pathname);
   const [, upload, bucket = '', key = ''] = path ?? [];
@@ -275,7 +214,7 @@ async function readCall(request: IncomingMessage): Promise<Call> {
     key: decodeURIComponent(key) || (query.get('name') ?? ''),
     query,
     headers: request.headers,
-    body: Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)),
+    body,
   };
 }
 

@@ -41,6 +41,8 @@ export async function start(): Promise<RunningService> {
     },
     deviations: {
       'delete with ifMatch deletes the version named, and no other': 'it deletes whatever the generation',
+      'a missing bucket rejects with BUCKET_MISSING':
+        'asked for an object, it says "Not Found", as of a missing object',
       'a lease is acquired, renewed, released, and taken over when it has expired': 'as above, on release',
     },
     fileCount: 1100,
