@@ -303,3 +303,51 @@ describe('JSON as Go writes it', () => {
     }
   });
 });
+
+describe('status -max-lag', () => {
+  test('tells cron and probes whether all is replicated', async () => {
+    const at = setup();
+    const status = (...flags: string[]): Promise<Result> => run(['status', '-config', at.config, ...flags]);
+    const silent = await status('-max-lag', '1m');
+    expect(silent).toMatchObject({ exitCode: 1, stdout: '' });
+    expect(silent.stderr).toContain('Error: failed to connect to control socket');
+
+    const daemon = await daemonOf(at);
+    insertRows(at.database, 3);
+    await until(async () => (await status('-max-lag', '1m')).exitCode === 0, 'everything on the replica');
+    const fine = await status('-max-lag', '1m');
+    expect(fine.stderr).toBe('');
+    expect(fine.stdout).toMatch(
+      /^database +status {2}local txid {8}wal size {2,}lag *\n\S+app\.db {2}ok {6}[0-9a-f]{16} {2}\S+ k?B +[\d.]+m?s *\n$/,
+    );
+    const rows = JSON.parse((await status('-max-lag', '1m', '-json')).stdout) as object[];
+    expect(rows).toEqual([
+      {
+        database: at.database,
+        status: 'ok',
+        local_txid: expect.any(String),
+        wal_size: expect.any(String),
+        lag_seconds: expect.any(Number),
+      },
+    ]);
+
+    const late = await status('-max-lag', '1ns');
+    expect(late.exitCode).toBe(1);
+    expect(late.stdout).toContain(at.database);
+    expect(late.stderr).toMatch(
+      /^Error: not replicated within 1ns: \S+app\.db: last replicated [\d.]+m?s ago\nTry: [^\n]+\n$/,
+    );
+
+    const other = join(at.folder, 'more.yml');
+    const missing = join(at.folder, 'missing.db');
+    writeFileSync(other, `dbs: [{path: ${missing}, replica: {path: ${at.folder}/r3}}]\n`);
+    const unknown = await run(['status', '-config', other, '-socket', at.socket, '-max-lag', '1m']);
+    expect(unknown).toMatchObject({ exitCode: 1 });
+    expect(unknown.stderr).toContain(`${missing}: the daemon does not have it`);
+
+    // Stopped by request: nobody's lag.
+    expect((await run(['stop', '-socket', at.socket, at.database])).exitCode).toBe(0);
+    expect(await status('-max-lag', '1ns')).toMatchObject({ exitCode: 0, stderr: '' });
+    expect((await daemon.stop()).exitCode).toBe(0);
+  });
+});

@@ -1,10 +1,13 @@
 import { formatTxid } from '@litestream/ltx';
+import { askDaemon } from '../control/client.ts';
+import type { DatabaseSummary, ListResponse } from '../control/protocol.ts';
 import { expandPath } from '../config/paths.ts';
 import { UsageError } from '../errors.ts';
-import { flag } from '../flags/kinds.ts';
+import { duration, flag, text } from '../flags/kinds.ts';
 import { defaultMetaPath, localTxid, sizeOf } from '../local-state.ts';
 import type { SingleDatabase } from '../replicate/directory.ts';
 import { formatTable } from '../text/table.ts';
+import { formatDuration } from '../units/duration.ts';
 import { formatSize } from '../units/size.ts';
 import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
@@ -12,6 +15,14 @@ import { configFlags, findDatabase, readConfig } from './config-flags.ts';
 
 const flags = {
   config: configFlags.config,
+  'max-lag': {
+    kind: duration('DURATION', undefined),
+    help: 'Asks the running daemon, too, how long ago each database was last known to be replicated whole, and exits with 1 if one of them was not within this time.',
+  },
+  socket: {
+    kind: text('PATH'),
+    help: 'The control socket of the daemon, for -max-lag.\nDefaults to that of the config file.',
+  },
   json: { kind: flag(), help: 'Prints JSON in place of a table.' },
   'no-expand-env': configFlags['no-expand-env'],
 };
@@ -23,10 +34,11 @@ export const command: Command = defineCommand({
       'Shows how far the databases of the config file are replicated locally: one of them, or all. It looks at files only, so it works whether a daemon runs or not.',
     usage: ['status [arguments] [DB_PATH]'],
     notes:
-      'status is ok, not initialized (nothing was replicated yet), no database (there is none at the path) or error. local txid is the latest transaction in the local LTX files.',
+      'status is ok, not initialized (nothing was replicated yet), no database (there is none at the path) or error. local txid is the latest transaction in the local LTX files. With -max-lag, lag is the time since every replica was last known to have everything; a database that was stopped by request has none.',
     examples: [
       { about: 'All databases.', line: 'status' },
       { about: 'One of them, for a script.', line: 'status -json /path/to/db' },
+      { about: 'For cron or a probe: fails unless all is replicated.', line: 'status -max-lag 30s' },
     ],
   },
   flags,
@@ -42,23 +54,78 @@ export const command: Command = defineCommand({
       databases = [found ?? findDatabase(config, only)];
     }
     const rows = databases.map(statusOf);
-    if (values.json) {
-      terminal.out(`${JSON.stringify(rows, undefined, 2)}\n`);
+    const maxLagMs = values['max-lag'];
+    if (maxLagMs === undefined) {
+      terminal.out(values.json ? jsonText(rows) : tableOf(rows.map(cellsOf)));
       return 0;
     }
-    const cells = rows.map((row) => [row.database, row.status, row.local_txid, row.wal_size]);
-    terminal.out(formatTable([['database', 'status', 'local txid', 'wal size'], ...cells]));
-    return 0;
+    const daemon = await summaries(values.socket ?? config.socket.path);
+    const problems: string[] = [];
+    for (const row of rows) {
+      const problem = addLag(row, daemon.get(row.database), maxLagMs);
+      if (problem !== undefined) problems.push(`${row.database}: ${problem}`);
+    }
+    const cells = rows.map((row) => ({ ...cellsOf(row), lag: lagText(row.lag_seconds) }));
+    terminal.out(values.json ? jsonText(rows) : tableOf(cells));
+    if (problems.length === 0) return 0;
+    const limit = formatDuration(maxLagMs);
+    terminal.err(`Error: not replicated within ${limit}: ${problems.join('; ')}`);
+    terminal.err('Try: look at the daemon’s log, or at its status page, for what is in the way');
+    return 1;
   },
 });
 
-function statusOf({ path, metaPath }: SingleDatabase): {
+const jsonText = (rows: readonly object[]): string => `${JSON.stringify(rows, undefined, 2)}\n`;
+
+function tableOf(rows: readonly Readonly<Record<string, string>>[]): string {
+  const [first] = rows;
+  const names = Object.keys(first ?? cellsOf(NO_DATABASE));
+  return formatTable([names, ...rows.map((row) => Object.values(row))]);
+}
+
+const cellsOf = (row: Row): Record<string, string> => ({
+  database: row.database,
+  status: row.status,
+  'local txid': row.local_txid,
+  'wal size': row.wal_size,
+});
+
+/** What the daemon knows, by path; either program's daemon answers this. */
+async function summaries(socket: string): Promise<ReadonlyMap<string, DatabaseSummary>> {
+  const list = await askDaemon<ListResponse>({ socket, name: 'list', path: '/list', timeoutSeconds: 10 });
+  return new Map(list.databases.map((database) => [database.path, database]));
+}
+
+/** Returns what is wrong with it, if anything is. */
+function addLag(row: Row, summary: DatabaseSummary | undefined, maxLagMs: number): string | undefined {
+  if (summary?.status === 'stopped') return undefined;
+  row.lag_seconds = null;
+  if (summary === undefined) return 'the daemon does not have it';
+  const { last_sync_at: time } = summary;
+  if (time === undefined) return 'never replicated whole';
+  const lagMs = Math.max(0, Date.now() - new Date(time).getTime());
+  row.lag_seconds = lagMs / 1000;
+  return lagMs > maxLagMs ? `last replicated ${lagText(row.lag_seconds)} ago` : undefined;
+}
+
+function lagText(seconds: number | null | undefined): string {
+  if (seconds === undefined) return '-';
+  return seconds === null ? 'never' : formatDuration(Math.round(seconds * 10) * 100);
+}
+
+interface Row {
   database: string;
   status: string;
   local_txid: string;
   wal_size: string;
-} {
-  const row = { database: path, status: 'no database', local_txid: '-', wal_size: '-' };
+  /** Seconds since all was last known to be replicated; null: never, or unknown. Missing: not asked, or stopped. */
+  lag_seconds?: number | null;
+}
+
+const NO_DATABASE: Row = { database: '', status: 'no database', local_txid: '-', wal_size: '-' };
+
+function statusOf({ path, metaPath }: SingleDatabase): Row {
+  const row = { ...NO_DATABASE, database: path };
   try {
     if (sizeOf(path) === undefined) return row;
     row.wal_size = formatSize(sizeOf(`${path}-wal`) ?? 0);

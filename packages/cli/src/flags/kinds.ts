@@ -56,7 +56,7 @@ export function integer<T extends number | undefined>(
 }
 
 /** A duration in Go's notation, above zero; the value is in milliseconds. */
-export function duration(placeholder: string, initialMs: number): FlagKind<number> {
+export function duration<T extends number | undefined>(placeholder: string, initialMs: T): FlagKind<T | number> {
   return {
     placeholder,
     initial: initialMs,
