@@ -28,6 +28,7 @@ const steps: readonly (readonly [weight: number, name: string, step: Step])[] = 
   [3, 'checkpoint', (world) => world.db.checkpoint(world.pick(['PASSIVE', 'TRUNCATE'] as const))],
   [2, 'checkpoint by the application', ({ app }) => void app.get('PRAGMA wal_checkpoint(PASSIVE)')],
   [6, 'time', (world) => world.pass(world.random.below(20_000))],
+  [1, 'set the clock', (world) => world.setClock()],
   [6, 'all at once', together],
   [5, 'crash', crash],
   [3, 'weather', weather],
@@ -147,6 +148,7 @@ async function live(world: World, count: number): Promise<void> {
 async function check(world: World, restoreCountMax: number): Promise<void> {
   const files = await world.files();
   world.checkPromises(files);
+  world.checkTimes(files);
   const ends = restorableEnds(files);
   const some = <T>(values: readonly T[]): readonly T[] =>
     values.length <= restoreCountMax ? values : Array.from({ length: restoreCountMax }, () => world.pick(values));

@@ -108,6 +108,15 @@ test('files of others say when their earliest commit was by their own times', as
   expect(header).toMatchObject({ timestampMs: 704, extension: { createdAtMs: 702, databaseChecksum: 0n } });
 });
 
+test('a merged file is not earlier than any commit in it, even where a clock was set back', async () => {
+  const files = [900, 100, 300].map(
+    (timestampMs, i) =>
+      make({ minTxid: BigInt(i + 2), maxTxid: BigInt(i + 2), commit: 5, timestampMs }, [1], seed).file,
+  );
+  const { header } = await decodeFile(chunked(await collect(mergeLtx(inputs(files)))));
+  expect(header).toMatchObject({ timestampMs: 900, extension: { createdAtMs: 100 } });
+});
+
 test('the extension spans from the earliest to the last', async () => {
   const extension = { createdAtMs: 500, databaseChecksum: (1n << 63n) | 5n, previousChecksumHigh: 0x80000001 };
   const last = { createdAtMs: 600, databaseChecksum: (1n << 63n) | 6n, previousChecksumHigh: 0x80000002 };

@@ -4,7 +4,7 @@ import type { History, Op, Replica, TXID } from '@litestream/core';
 import type { Patience } from './patience.ts';
 
 export interface HistoryPart {
-  readonly history: Pick<Replica, 'maxTxid' | 'openLevel0'>;
+  readonly history: Pick<Replica, 'maxTxid' | 'openLevel0' | 'lastTimestamp'>;
   /** What fails together with it, undefined if it stands alone. */
   readonly backend: string | undefined;
 }
@@ -35,6 +35,10 @@ export class JointHistory implements History {
   /** Of the replica that reaches farthest: another one may hold other pages under the same number. */
   async openLevel0(txid: TXID, options: Op = {}): Promise<AsyncIterable<Uint8Array> | undefined> {
     return await this.#farthest?.openLevel0(txid, options);
+  }
+
+  async lastTimestamp(options: Op = {}): Promise<Date | undefined> {
+    return await this.#farthest?.lastTimestamp(options);
   }
 
   /** One that fails is asked again when something is sent to it, which tells what is wrong with it. */

@@ -8,6 +8,7 @@ import type { DbActivity } from './activity.ts';
 import { TotalsCounter } from './totals.ts';
 import type { DbTotals } from './totals.ts';
 import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
@@ -70,6 +71,7 @@ export class DB implements AsyncDisposable {
   readonly #marker: ChangeMarker;
   readonly #activity: ActivityLog;
   readonly #totals = new TotalsCounter();
+  readonly #times: CommitTimes;
   readonly #follow: FollowLoop;
   readonly #levels = new Map<number, LocalLtx>();
   #history: History | undefined;
@@ -87,6 +89,7 @@ export class DB implements AsyncDisposable {
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
     this.#options = resolveDbOptions(options);
     this.#logger = this.#options.logger.child({ db: basename(path) });
+    this.#times = new CommitTimes(this.#options.clock, this.#logger);
     this.#marker = new ChangeMarker(path);
     this.#activity = new ActivityLog(() => this.#options.clock.now());
     this.#follow = new FollowLoop({
@@ -286,6 +289,7 @@ export class DB implements AsyncDisposable {
       metaPath: this.metaPath,
       options: this.#options,
       history: this.#history,
+      times: this.#times,
       logger: this.#logger,
       signal: options.signal,
     });
@@ -368,7 +372,7 @@ export class DB implements AsyncDisposable {
     return {
       session,
       level0: this.localLtx(0),
-      clock: this.#options.clock,
+      times: this.#times,
       logger: this.#logger,
       sizeMax: this.#options.maxSyncWalBytes,
       onWalBytes: (bytes) => this.#totals.addWalBytes(bytes),

@@ -4,6 +4,8 @@ import type { Logger } from '../logger.ts';
 import { WalFile } from '../wal/wal-file.ts';
 import { WAL_HEADER_SIZE } from '../wal/wal-header.ts';
 import { findBaseline } from './baseline.ts';
+import type { CommitTimes } from './commit-times.ts';
+import { lastTimeMs } from './commit-times.ts';
 import { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import { isAtPath, releaseDeleted } from './descriptor.ts';
@@ -18,6 +20,7 @@ export interface OpenSessionContext {
   readonly metaPath: string;
   readonly options: ResolvedDbOptions;
   readonly history: History | undefined;
+  readonly times: CommitTimes;
   readonly logger: Logger;
   readonly signal: AbortSignal | undefined;
 }
@@ -52,6 +55,9 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     removeTemporaryFiles(metaPath);
     const level0 = new LocalLtx(metaPath, 0);
     const baseline = await findBaseline({ level0, wal, ownership, logger, history: context.history }, { signal });
+    const { last, txid } = baseline;
+    if (last !== undefined) context.times.raise(last.timestampMs);
+    else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));
     return {
       descriptor,
       connections,

@@ -56,6 +56,8 @@ export interface History {
   maxTxid(options?: Op): Promise<TXID>;
   /** The level-0 file that holds exactly this transaction; undefined if it is gone (compacted, expired). */
   openLevel0(txid: TXID, options?: Op): Promise<AsyncIterable<Uint8Array> | undefined>;
+  /** Time of the transaction that `maxTxid` gave; undefined if there is none. Asked where the local files do not tell. */
+  lastTimestamp?(options?: Op): Promise<Date | undefined>;
 }
 
 /** How far a database is replicated locally. */

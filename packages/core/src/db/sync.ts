@@ -1,6 +1,5 @@
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, newHeader } from '@litestream/ltx';
-import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { WalScan } from '../wal/scan.ts';
 import { scanWal, storedSums } from '../wal/scan.ts';
@@ -12,6 +11,7 @@ import {
   WAL_HEADER_SIZE,
   sameSalts,
 } from '../wal/wal-header.ts';
+import type { CommitTimes } from './commit-times.ts';
 import { decide } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { makeFolder, own } from './local-ltx.ts';
@@ -37,7 +37,7 @@ export type SyncOutcome =
 export interface SyncContext {
   readonly session: Session;
   readonly level0: LocalLtx;
-  readonly clock: Clock;
+  readonly times: CommitTimes;
   readonly logger: Logger;
   /** WAL bytes a file may hold, cut at a commit; 0: no limit. */
   readonly sizeMax: number;
@@ -141,7 +141,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     commit,
     minTxid: txid,
     maxTxid: txid,
-    timestampMs: context.clock.now(),
+    timestampMs: context.times.next(),
     ...logPlaceFields({ startOffset: plan.start, endOffset: scan.endOffset }),
     salt1: generation.salt1,
     salt2: generation.salt2,

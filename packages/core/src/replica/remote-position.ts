@@ -1,6 +1,10 @@
 /** How far a remote replica reaches, by listing it. */
+import { isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { readLtxHeader } from '../client/read-header.ts';
+import { resumableSource } from '../client/resumable-reader.ts';
+import { hasCode } from '../error.ts';
 
 const SNAPSHOT_LEVEL = 9;
 
@@ -10,26 +14,61 @@ export async function maxTxidOfLevel(
   level: number,
   options: { seek?: TXID | undefined } & Op = {},
 ): Promise<TXID> {
-  let max = 0n;
-  for await (const file of client.ltxFiles(level, options)) if (file.maxTxid > max) max = file.maxTxid;
-  return max;
+  return (await newestOfLevel(client, level, options))?.maxTxid ?? 0n;
+}
+
+async function newestOfLevel(
+  client: ReplicaClient,
+  level: number,
+  options: { seek?: TXID | undefined } & Op,
+): Promise<LtxFileInfo | undefined> {
+  let newest: LtxFileInfo | undefined;
+  for await (const file of client.ltxFiles(level, options)) newest = later(newest, file);
+  return newest;
+}
+
+function later(a: LtxFileInfo | undefined, b: LtxFileInfo | undefined): LtxFileInfo | undefined {
+  return a === undefined || (b !== undefined && b.maxTxid > a.maxTxid) ? b : a;
 }
 
 /** Highest TXID at level 0, and at any level; 0 for none. */
 export interface ReplicaEnds {
   readonly level0: TXID;
   readonly max: TXID;
+  /** The file that ends there, of the lowest level. */
+  readonly newest: LtxFileInfo | undefined;
 }
 
 /** From where uploads go on: the end of level 0, or of any level where that is empty (compacted and expired). */
-export function endOf({ level0, max }: ReplicaEnds): TXID {
+export function endOf({ level0, max }: Pick<ReplicaEnds, 'level0' | 'max'>): TXID {
   return level0 > 0n ? level0 : max;
 }
 
 export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {}): Promise<ReplicaEnds> {
   const levels = Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level);
-  const ends = await Promise.all(levels.map((level) => maxTxidOfLevel(client, level, options)));
-  return { level0: ends[0] ?? 0n, max: ends.reduce((max, end) => (end > max ? end : max), 0n) };
+  const tops = await Promise.all(levels.map((level) => newestOfLevel(client, level, options)));
+  const newest = tops.reduce(later);
+  return { level0: tops[0]?.maxTxid ?? 0n, max: newest?.maxTxid ?? 0n, newest };
+}
+
+/** Small enough to be read whole for the sake of its header. */
+const VERIFIED_SIZE_MAX = 1 << 20;
+
+/**
+ * Time of the last transaction in a file. It is in the header; a file that is damaged has none that can be trusted, and
+ * then it is what the listing says: never earlier than the transaction, by the server's clock.
+ */
+export async function timeOf(client: ReplicaClient, file: LtxFileInfo, options: Op): Promise<Date> {
+  try {
+    const { timestampMs } =
+      file.size <= VERIFIED_SIZE_MAX
+        ? (await verifyLtx(resumableSource(client, file, options))).header
+        : await readLtxHeader(client, file, options);
+    return new Date(timestampMs);
+  } catch (error) {
+    if (!isLtxError(error) && !hasCode(error, 'NOT_FOUND') && !hasCode(error, 'OBJECT_CHANGED')) throw error;
+    return file.timestamp;
+  }
 }
 
 /**

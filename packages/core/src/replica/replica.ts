@@ -11,7 +11,7 @@ import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 import { traced } from '../tracing.ts';
-import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom } from './remote-position.ts';
+import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom, timeOf } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import { isSameHistory } from './same-history.ts';
@@ -62,6 +62,7 @@ export class Replica implements History, AsyncDisposable {
   #confirmed: TXID = 0n;
   /** How far the replica reached before this process sent anything; undefined until it has answered. */
   #ends: ReplicaEnds | undefined;
+  #newest: LtxFileInfo | undefined;
   /** It holds nothing beyond what the database goes on from. */
   #known = false;
   /** The local files were found to continue what the replica holds; asked once, before the first upload. */
@@ -110,7 +111,13 @@ export class Replica implements History, AsyncDisposable {
     const ends = await maxTxidsOfReplica(this.client, options);
     if (!this.#known) this.#ends = ends;
     this.#remote ??= endOf(ends);
+    this.#newest = ends.newest;
     return ends.max;
+  }
+
+  /** Time of the last transaction that `maxTxid` found; undefined if there was none. */
+  async lastTimestamp(options: Op = {}): Promise<Date | undefined> {
+    return this.#newest === undefined ? undefined : await timeOf(this.client, this.#newest, options);
   }
 
   /** The last attempt to send something failed. */

@@ -4,9 +4,9 @@
  * stale. Behaviour after upstream's `compactor.go`; gaps are refused when a file is written, not found at a restore.
  */
 import { decodeHeader, HEADER_SIZE, isLtxError } from '@litestream/ltx';
-import type { LtxError, LtxHeader, TXID } from '@litestream/ltx';
+import type { LtxError, TXID } from '@litestream/ltx';
 import type { Body, LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
-import { resumableSource } from '../client/resumable-reader.ts';
+import { readLtxHeader } from '../client/read-header.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
@@ -180,22 +180,11 @@ export class Compactor {
   async #samePageSize(inputs: readonly LtxFileInfo[], op: Op): Promise<number> {
     let pageSize: number | undefined;
     for (const [index, file] of inputs.entries()) {
-      const header = await this.#header(file, op);
+      const header = await readLtxHeader(this.#client, file, { clock: this.#clock, ...op });
       if (pageSize !== undefined && header.pageSize !== pageSize) return index;
       pageSize = header.pageSize;
     }
     return inputs.length;
-  }
-
-  async #header(file: LtxFileInfo, op: Op): Promise<LtxHeader> {
-    const bytes = new Uint8Array(HEADER_SIZE);
-    let length = 0;
-    for await (const chunk of resumableSource(this.#client, file, { clock: this.#clock, size: HEADER_SIZE, ...op })) {
-      const part = chunk.subarray(0, HEADER_SIZE - length);
-      bytes.set(part, length);
-      length += part.length;
-    }
-    return decodeHeader(bytes.subarray(0, length), { file: fileName(file) });
   }
 
   /** Asked only where it matters: the chain has a break, and a snapshot may stand behind it. */

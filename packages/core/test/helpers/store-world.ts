@@ -101,6 +101,11 @@ export class World implements AsyncDisposable {
     this.#nowMs += durationMs;
   }
 
+  /** Somebody sets the clock: back, or ahead. */
+  setClock(): void {
+    this.#nowMs += this.pick([-3_600_000, -1000, -1, 3000]) * (1 + this.random.below(3));
+  }
+
   /** The process starts: nothing is known but what is in files. Opening must not be lied to about what there is. */
   async start(): Promise<void> {
     const { current, isDown, isMissing } = this.client;
@@ -253,6 +258,20 @@ export class World implements AsyncDisposable {
       txid,
       plan.some((file) => this.#isSpoilt(file)),
     );
+  }
+
+  /** Time and transaction go together, whatever the clock did: later files have later times. */
+  checkTimes(files: readonly LtxFileInfo[]): void {
+    const sound = files.filter((file) => !this.#isSpoilt(file)).sort((a, b) => Number(a.maxTxid - b.maxTxid));
+    for (const [index, file] of sound.entries()) {
+      const before = sound[index - 1];
+      if (before === undefined) continue;
+      const isSame = before.maxTxid === file.maxTxid;
+      if (isSame ? +before.timestamp === +file.timestamp : before.timestamp < file.timestamp) continue;
+      const text = ({ level, maxTxid, timestamp }: LtxFileInfo): string =>
+        `${maxTxid} at level ${level} (${timestamp.toISOString()})`;
+      throw new Error(`times out of order: ${text(before)}, then ${text(file)}`);
+    }
   }
 
   /** Restores at a kept file's time: what is promised is the furthest boundary that no later file is part of. */

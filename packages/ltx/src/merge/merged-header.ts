@@ -38,7 +38,8 @@ export function mergedHeader(
     commit: last.commit,
     minTxid: first.minTxid,
     maxTxid: last.maxTxid,
-    timestampMs: last.timestampMs,
+    // Of files of others, whose clock was set back, none may hold a transaction later than its time.
+    timestampMs: headers.reduce((max, header) => Math.max(max, header.timestampMs), last.timestampMs),
     preApplyChecksum: flags === HEADER_FLAG_NO_CHECKSUM ? 0n : first.preApplyChecksum,
     // A merge is cut from no one place in a WAL, and made by no one node.
     walOffset: 0,

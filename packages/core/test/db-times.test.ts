@@ -1,0 +1,92 @@
+/** The times that transactions are stamped with, when the clock is set back. */
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import type { DB, SqliteConnection } from '../src/index.ts';
+import { FileClient, guardClient, planRestore, Replica } from '../src/index.ts';
+import { Compactor } from '../src/store/compactor.ts';
+import { Lab } from './helpers/db-lab.ts';
+
+const NOON = Date.UTC(2026, 0, 1, 12);
+const HOUR_MS = 3_600_000;
+
+/** One database, one replica on disk, and a clock that is set by hand. */
+class Rig implements AsyncDisposable {
+  readonly lab = new Lab();
+  readonly app: SqliteConnection = this.lab.app();
+  readonly client = guardClient(new FileClient({ path: join(this.lab.folder, 'replica') }));
+  nowMs = NOON;
+  db!: DB;
+  replica!: Replica;
+
+  async start(): Promise<void> {
+    this.app.exec('CREATE TABLE IF NOT EXISTS t (v)');
+    const clock = { now: () => this.nowMs, schedule: () => () => undefined };
+    this.db = this.lab.db({ clock });
+    this.replica = new Replica(this.client, this.db, { clock });
+    await this.db.open({ history: this.replica });
+  }
+
+  async commit(): Promise<void> {
+    this.app.exec('INSERT INTO t VALUES (randomblob(100))');
+    await this.db.sync();
+    await this.replica.sync();
+  }
+
+  async times(level = 0): Promise<number[]> {
+    return (await Array.fromAsync(this.client.ltxFiles(level))).map(({ timestamp }) => timestamp.getTime() - NOON);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.lab[Symbol.asyncDispose]();
+  }
+}
+
+describe('times of transactions', { timeout: 60_000 }, () => {
+  it('rise while the clock is behind, follow it again when it has caught up, and say so once', async () => {
+    await using rig = new Rig();
+    await rig.start();
+    await rig.commit();
+    rig.nowMs -= HOUR_MS;
+    for (let i = 0; i < 3; i += 1) await rig.commit();
+    rig.nowMs += 2 * HOUR_MS;
+    await rig.commit();
+    expect(await rig.times()).toEqual([0, 1, 2, 3, HOUR_MS]);
+    expect(rig.lab.logger.lines.filter(({ message }) => message.startsWith('clock was set back'))).toHaveLength(1);
+    const plan = await planRestore(rig.client, { timestamp: new Date(NOON + 2) });
+    expect(plan.at(-1)?.maxTxid).toBe(3n);
+    await new Compactor(rig.client).compact(1);
+    expect(await rig.times(1)).toEqual([HOUR_MS]);
+  });
+
+  it.each([
+    ['with its local files', () => undefined],
+    ['without its local files', (db: DB) => rmSync(db.metaPath, { recursive: true })],
+  ])('rise over a restart %s', async (_what, between) => {
+    await using rig = new Rig();
+    await rig.start();
+    await rig.commit();
+    await rig.commit();
+    await rig.db.close();
+    between(rig.db);
+    rig.nowMs -= HOUR_MS;
+    await rig.start();
+    await rig.commit();
+    expect(await rig.times()).toEqual([0, 1, 2]);
+  });
+
+  it('rise where nothing is left of the past but a compacted file on the replica', async () => {
+    await using rig = new Rig();
+    await rig.start();
+    await rig.commit();
+    await rig.commit();
+    await new Compactor(rig.client).compact(1);
+    await rig.client.deleteLtxFiles(await Array.fromAsync(rig.client.ltxFiles(0)));
+    await rig.db.close();
+    rmSync(rig.db.metaPath, { recursive: true });
+    rig.nowMs -= HOUR_MS;
+    await rig.start();
+    await rig.commit();
+    expect(await rig.times()).toEqual([2]);
+  });
+});
