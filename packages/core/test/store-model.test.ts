@@ -83,6 +83,7 @@ async function crash(world: World): Promise<void> {
   if (kind === 'files lost') local.clear();
   for (let count = world.random.below(4); count > 0; count -= 1) world.commit();
   if (world.chance(0.3)) world.app.get(`PRAGMA wal_checkpoint(${world.pick(['PASSIVE', 'TRUNCATE', 'RESTART'])})`);
+  if (world.chance(0.1)) world.changePageSize();
   for (let count = world.random.below(3); count > 0; count -= 1) world.commit();
   world.pass(world.random.below(30_000));
   await world.start();

@@ -82,7 +82,15 @@ class WriteRun {
 
   async execute(): Promise<WrittenDatabase> {
     try {
-      for await (const outline of this.#outlines()) await this.#addFileOrStop(outline);
+      let added = 0;
+      for await (const outline of this.#outlines()) {
+        if (this.#isOfOlderPageSize(outline)) {
+          this.#skip(added);
+          break;
+        }
+        await this.#addFileOrStop(outline);
+        added += 1;
+      }
     } catch (error) {
       this.#stop.abort(error);
       // Whatever failed first has stopped the others.
@@ -122,6 +130,25 @@ class WriteRun {
     }
   }
 
+  /**
+   * A VACUUM to another page size rewrote every page: what comes before it adds nothing, and needs not be read. Where a
+   * page is missing nevertheless, adding the file tells what is wrong.
+   */
+  #isOfOlderPageSize({ header }: LtxOutline): boolean {
+    const newest = this.#newest?.header;
+    return newest !== undefined && header.pageSize !== newest.pageSize && this.#claims.missing === 0;
+  }
+
+  /** All files but the newest `added` ones are settled without being read. */
+  #skip(added: number): void {
+    const { plan, onRange } = this.#options;
+    const left = plan.slice(0, plan.length - added);
+    onRange(
+      left.reduce((sum, file) => sum + file.size, 0),
+      0,
+    );
+  }
+
   /** Stops all reads before the failure gets further, so that nobody waits for them. */
   async #addFileOrStop(outline: LtxOutline): Promise<void> {
     try {
@@ -137,7 +164,11 @@ class WriteRun {
     if (this.#newest === undefined) await this.#start(outline);
     const pageSize = this.#newest?.header.pageSize ?? header.pageSize;
     if (header.pageSize !== pageSize) {
-      throw corrupt(source.name, `its page size is ${header.pageSize}, that of newer files ${pageSize}`);
+      const missing = this.#claims.firstMissing();
+      throw corrupt(
+        source.name,
+        `its page size is ${header.pageSize}, that of newer files ${pageSize}, and none of them holds page ${missing}`,
+      );
     }
     const checksum = new FileChecksum(outline);
     const tail: TailChecksum = { crc: 0n, length: 0 };

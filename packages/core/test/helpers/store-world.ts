@@ -173,6 +173,15 @@ export class World implements AsyncDisposable {
     this.#since.push(digest(app));
   }
 
+  /** Only while nobody else has the database open. */
+  changePageSize(): void {
+    const { app } = this;
+    app.get('PRAGMA journal_mode = delete');
+    app.exec(`PRAGMA page_size = ${this.pick([512, 1024, 4096, 8192])}; VACUUM`);
+    app.get('PRAGMA journal_mode = wal');
+    app.exec('PRAGMA wal_autocheckpoint = 0');
+  }
+
   #insert(size: number): void {
     this.app.exec(`INSERT INTO t (v) VALUES (randomblob(${size}))`);
   }
