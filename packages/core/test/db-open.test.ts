@@ -125,23 +125,27 @@ describe.each(drivers)('open with $name', { timeout: 60_000 }, (driver) => {
     await lab.verify();
   });
 
-  it('takes a snapshot after the page size was changed', async () => {
+  it.each([
+    [4096, 8192],
+    [512, 65536],
+    [65536, 512],
+  ])('takes a snapshot after the page size was changed from %i to %i', async (before, after) => {
     await using lab = new Lab(driver);
-    const app = lab.app();
+    const app = lab.app([`PRAGMA page_size = ${before}`]);
     app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');
     const db = lab.db();
     await db.open();
     await db.sync();
     await db.close();
     app.get('PRAGMA journal_mode = delete');
-    app.exec('PRAGMA page_size = 8192');
+    app.exec(`PRAGMA page_size = ${after}`);
     app.exec('VACUUM');
     app.get('PRAGMA journal_mode = wal');
     const again = lab.db();
     await again.open();
     await again.sync();
-    expect(again.pageSize).toBe(8192);
-    expect((await lab.headers()).map((header) => header.pageSize)).toEqual([4096, 8192]);
+    expect(again.pageSize).toBe(after);
+    expect((await lab.headers()).map((header) => header.pageSize)).toEqual([before, after]);
     await lab.verify();
   });
 

@@ -214,6 +214,7 @@ function* listIncrement(context: SyncContext, plan: Plan, commit: number): Steps
 function provenEnd(session: Session, header: WalHeader): Session['endSums'] {
   const { last, endSums, wal } = session;
   if (last === undefined || endSums === undefined || !sameSalts(last, header)) return undefined;
+  if (last.pageSize !== session.pageSize) return undefined;
   if (last.endOffset <= WAL_HEADER_SIZE) return endSums;
   const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE);
   const at = last.endOffset - WAL_FRAME_HEADER_SIZE - session.pageSize;
@@ -226,5 +227,7 @@ function provenEnd(session: Session, header: WalHeader): Session['endSums'] {
 function hasStaleFrames(session: Session): boolean {
   const { last, wal } = session;
   if (last === undefined || last.endOffset <= WAL_HEADER_SIZE) return false;
+  // Of pages of another size nothing can be found by counting back from there.
+  if (last.pageSize !== session.pageSize) return false;
   return wal.hasSaltsAt(last.endOffset - WAL_FRAME_HEADER_SIZE - session.pageSize + FRAME_SALTS_OFFSET, last);
 }
