@@ -38,6 +38,33 @@ describe('file client', () => {
     expect(await text(await client.openLtxFile(file(7), { offset: 1, size: 3 }))).toBe('eve');
   });
 
+  it('links a file that lies on the same disk, with the same owner and mode, and copies any other', async () => {
+    const client = new FileClient({ path: join(folder, 'replica') });
+    const source = join(folder, 'local.ltx');
+    await writeFile(source, 'local', { mode: 0o600 });
+    const fileBody = { ...body('local'), size: 5, path: source };
+    for (let round = 0; round < 2; round++) {
+      const written = await client.writeLtxFile({ ...file(7), timestamp }, fileBody);
+      expect(written).toMatchObject({ size: 5, timestamp });
+      expect((await stat(client.localPath(file(7)))).ino).toBe((await stat(source)).ino);
+      expect((await readdir(join(folder, 'replica/ltx/0'))).length).toBe(1);
+    }
+    // The name here goes, the file of the replica stays the version that was listed.
+    const [listed] = await Array.fromAsync(client.ltxFiles(0));
+    await rm(source);
+    expect(await Array.fromAsync(client.ltxFiles(0))).toEqual([listed]);
+    expect(await text(await client.openLtxFile(file(7)))).toBe('local');
+
+    await writeFile(source, 'local', { mode: 0o600 });
+    await chmod(source, 0o640);
+    await client.writeLtxFile({ ...file(8), timestamp }, fileBody);
+    expect((await stat(client.localPath(file(8)))).ino).not.toBe((await stat(source)).ino);
+    expect((await stat(client.localPath(file(8)))).mode & 0o777).toBe(0o600);
+    await rm(source);
+    await client.writeLtxFile({ ...file(9), timestamp }, fileBody);
+    expect(await text(await client.openLtxFile(file(9)))).toBe('local');
+  });
+
   it('keeps every millisecond of a time', async () => {
     const client = new FileClient({ path: folder });
     for (let ms = 0; ms < 1000; ms += 37) {

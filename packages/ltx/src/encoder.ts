@@ -75,6 +75,19 @@ export class LtxEncoder {
     return frames;
   }
 
+  /**
+   * Takes pages that `Kernel.encodeFrames` compressed elsewhere, beginning with a checksum of 0, and of which `crc` came:
+   * their frames, of `sizes` bytes each, follow in the file. Throws as `encodePages`.
+   */
+  appendCompressed(pgnos: ArrayLike<number>, sizes: Uint32Array, crc: bigint): void {
+    this.#expect('pages');
+    this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
+    const covered = pgnos.length * (this.#header.pageSize + PAGE_HEADER_SIZE + 4);
+    this.#crc = wasmKernel().crc64Combine(this.#crc, crc, covered);
+    this.#index.add(pgnos, sizes);
+    for (const size of sizes) this.#size += size;
+  }
+
   /** Takes frames as `LtxDecoder.frames` gave them; their bytes follow in the file. Throws as `encodePages`. */
   passFrames({ pgnos, sizes, frames, checksums, kinds }: FrameBatch): void {
     this.#expect('pages');

@@ -32,7 +32,7 @@ export function showUploads(client: ReplicaClient, options: { terminal: Terminal
 
 function counted(body: Body, size: number, progress: Progress): Body {
   return {
-    size,
+    ...body,
     async *open() {
       let done = 0;
       for await (const chunk of body.open()) {

@@ -44,6 +44,11 @@ export interface Body {
    * until the next but one is asked for. Default: only until the next one.
    */
   readonly readAhead?: boolean | undefined;
+  /**
+   * A local file that holds exactly these bytes, and is never written to again: a client whose files lie on the same disk
+   * may link it in place of copying it.
+   */
+  readonly path?: string | undefined;
   open(): AsyncIterable<Uint8Array>;
 }
 

@@ -19,6 +19,7 @@ import type {
 } from './contract.ts';
 import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolder } from './file-durability.ts';
 import { FileObjects, modifiedAt, versionOf } from './file-objects.ts';
+import { linkBody } from './file-link.ts';
 import { readRange } from './file-read.ts';
 import { removeStaleTemps, TEMP_MARK } from './file-temp.ts';
 import { writeBody } from './file-write.ts';
@@ -130,10 +131,11 @@ export class FileClient implements ReplicaClient {
     const path = this.localPath(file);
     const temp = `${path}${TEMP_MARK}${randomUUID()}`;
     try {
-      const handle = await open(temp, 'wx', ownership.fileMode);
+      const linked = await linkBody(body, temp, ownership);
+      const handle = linked ? await open(temp, 'r+') : await open(temp, 'wx', ownership.fileMode);
       try {
-        await adoptFile(handle, ownership);
-        const size = await writeBody(handle, body, options);
+        if (!linked) await adoptFile(handle, ownership);
+        const size = linked ? body.size : await writeBody(handle, body, options);
         if (body.size !== undefined && size !== body.size) {
           throw new LitestreamError(`body holds ${size} bytes, ${body.size} were announced`, {
             code: 'INVALID_ARGUMENT',
@@ -147,6 +149,8 @@ export class FileClient implements ReplicaClient {
       }
       signal?.throwIfAborted();
       await rename(temp, path);
+      // Between two names of one file, renaming does nothing.
+      if (linked) await rm(temp, { force: true });
     } catch (error) {
       await rm(temp, { force: true });
       throw error;

@@ -113,6 +113,7 @@ export class GuardClient implements ReplicaClient {
       const metered: Body = {
         size: body.size,
         readAhead: body.readAhead,
+        path: body.path,
         open: () =>
           meteredBody(
             () => body.open(),
@@ -121,7 +122,10 @@ export class GuardClient implements ReplicaClient {
           ),
       };
       try {
-        return await this.#client.writeLtxFile(file, metered, { signal: attempt.watch.signal });
+        const info = await this.#client.writeLtxFile(file, metered, { signal: attempt.watch.signal });
+        // Of a file that was linked, nothing was read.
+        if (body.path !== undefined) attempt.bytes = info.size;
+        return info;
       } catch (error) {
         throw failure ?? error; // an SDK may have wrapped it in an error of its own
       }

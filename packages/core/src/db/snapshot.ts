@@ -21,6 +21,8 @@ export interface SnapshotStream extends AsyncDisposable {
   readonly header: LtxHeader;
   /** Bytes of the file. */
   readonly size: number;
+  /** Where the file lies, until the stream is disposed of. */
+  readonly path?: string | undefined;
   /** The file's bytes, from the first one, each time it is iterated. */
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -122,6 +124,7 @@ async function writeSnapshot(
       position: { txid: last.txid },
       header,
       size,
+      path,
       body: { [Symbol.asyncIterator]: () => createReadStream(path)[Symbol.asyncIterator]() },
       [Symbol.asyncDispose]: async () => rmSync(path, { force: true }),
     };

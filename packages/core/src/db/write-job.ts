@@ -1,48 +1,77 @@
-import { rmSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { WalRestartedError } from './page-source.ts';
 import type { Steps } from './steps.ts';
 import { runNow } from './steps.ts';
 import type { LtxJob } from './write-ltx.ts';
 import { writeLtx } from './write-ltx.ts';
+import { shareJob, shareProgress } from './write-parallel.ts';
+import type { SharedProgress } from './write-parallel.ts';
 
 /** From this many bytes of pages on, a file is made in a worker: less is done before a worker has started. */
 const WORKER_SIZE_MIN = 8 * 1024 * 1024;
+/** From here on by several. */
+const PARALLEL_SIZE_MIN = 64 * 1024 * 1024;
+const WORKER_COUNT_MAX = 4;
+
+/** What a worker is given. */
+export interface WorkerTask {
+  readonly job: LtxJob;
+  /** Of several workers that make one file. */
+  readonly part?: { readonly progress: SharedProgress; readonly isFirst: boolean };
+}
 
 /** What the worker answers. */
 export type WorkerAnswer = { readonly size: number } | { readonly error: unknown; readonly restarted: boolean };
 
-/** Makes the file, in a worker if it is big and there is time for that. Returns its size in bytes. */
+/** Makes the file, in workers if it is big and there is time for that. Returns its size in bytes. */
 export function* writeAnywhere(job: LtxJob): Steps<number> {
   if (job.list.pgnos.length * job.header.pageSize < WORKER_SIZE_MIN) return yield* writeLtx(job);
-  return (yield { now: () => runNow(writeLtx(job)), gently: (signal) => writeInWorker(job, signal) }) as number;
+  return (yield { now: () => runNow(writeLtx(job)), gently: (signal) => writeInWorkers(job, signal) }) as number;
+}
+
+function tasksOf(job: LtxJob): readonly WorkerTask[] {
+  const count = Math.min(WORKER_COUNT_MAX, availableParallelism());
+  if (count < 2 || job.list.pgnos.length * job.header.pageSize < PARALLEL_SIZE_MIN) return [{ job }];
+  const shared = shareJob(job);
+  const progress = shareProgress(shared);
+  closeSync(openSync(job.temporaryPath, 'w', job.mode));
+  return Array.from({ length: count }, (_, i) => ({ job: shared, part: { progress, isFirst: i === 0 } }));
 }
 
 /**
- * The worker reads through descriptors that this thread opened and keeps. It must not open the database or `-shm`
- * itself: what a worker opened is closed when it ends, and SQLite's locks go with it.
+ * Workers read through descriptors that this thread opened and keeps. They must not open the database or `-shm`
+ * themselves: what a worker opened is closed when it ends, and SQLite's locks go with it.
  */
-async function writeInWorker(job: LtxJob, signal: AbortSignal | undefined): Promise<number> {
+async function writeInWorkers(job: LtxJob, signal: AbortSignal | undefined): Promise<number> {
   signal?.throwIfAborted();
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const worker = new Worker(new URL(`./write-worker${extension}`, import.meta.url), { workerData: job });
-  const { promise, resolve, reject } = Promise.withResolvers<WorkerAnswer>();
-  const abort = (): void => reject(signal?.reason as Error);
+  const script = new URL(`./write-worker${extension}`, import.meta.url);
+  const workers = tasksOf(job).map((workerData) => new Worker(script, { workerData }));
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal?.reason as Error);
   signal?.addEventListener('abort', abort, { once: true });
-  worker.once('message', resolve);
-  worker.once('error', reject);
-  worker.once('exit', (code) => reject(new Error(`worker ended with code ${code}`)));
   try {
-    const answer = await promise;
-    if ('size' in answer) return answer.size;
-    throw answer.restarted ? new WalRestartedError(String(answer.error)) : answer.error;
+    const answers = await Promise.race([Promise.all(workers.map(sizeFrom)), aborted.promise]);
+    return Math.max(...answers);
   } catch (error) {
-    // A worker that was stopped half-way has no chance to remove its file.
-    await worker.terminate();
+    // Workers that are stopped half-way have no chance to remove their file.
+    await Promise.all(workers.map((worker) => worker.terminate()));
     rmSync(job.temporaryPath, { force: true });
     throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
-    await worker.terminate();
+    await Promise.all(workers.map((worker) => worker.terminate()));
   }
+}
+
+async function sizeFrom(worker: Worker): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<WorkerAnswer>();
+  worker.once('message', resolve);
+  worker.once('error', reject);
+  worker.once('exit', (code) => reject(new Error(`worker ended with code ${code}`)));
+  const answer = await promise;
+  if ('size' in answer) return answer.size;
+  throw answer.restarted ? new WalRestartedError(String(answer.error)) : answer.error;
 }

@@ -1,16 +1,16 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { WalRestartedError } from './page-source.ts';
 import { runNow } from './steps.ts';
-import type { WorkerAnswer } from './write-job.ts';
-import type { LtxJob } from './write-ltx.ts';
+import type { WorkerAnswer, WorkerTask } from './write-job.ts';
 import { writeLtx } from './write-ltx.ts';
+import { writePart } from './write-parallel.ts';
 
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
-parentPort?.postMessage(answer(workerData as LtxJob));
+parentPort?.postMessage(answer(workerData as WorkerTask));
 
-function answer(job: LtxJob): WorkerAnswer {
+function answer({ job, part }: WorkerTask): WorkerAnswer {
   try {
-    return { size: runNow(writeLtx(job)) };
+    return { size: part === undefined ? runNow(writeLtx(job)) : writePart(job, part.progress, part.isFirst) };
   } catch (error) {
     return { error, restarted: error instanceof WalRestartedError };
   }

@@ -13,6 +13,8 @@ export interface LocalFile {
   readonly isKept: boolean;
 }
 
+/** Bytes of a chunk of a larger file. */
+const READ_SIZE = 1 << 20;
 /** Files up to this size are read once and kept while they are sent. */
 const KEPT_SIZE_MAX = 1 << 20;
 
@@ -30,11 +32,18 @@ export async function openLocalFile(path: string, txid: TXID): Promise<LocalFile
       });
     }
     const kept = bytesRead === size ? bytes : undefined;
-    const stream = (): AsyncIterable<Uint8Array> => (kept === undefined ? createReadStream(path) : once(kept));
-    return { timestamp: new Date(header.timestampMs), body: { size, open: stream }, isKept: kept !== undefined };
+    const body: Body =
+      kept === undefined ? bodyOfFile(path, size) : { size, open: (): AsyncIterable<Uint8Array> => once(kept) };
+    return { timestamp: new Date(header.timestampMs), body, isKept: kept !== undefined };
   } finally {
     await handle.close();
   }
+}
+
+/** A file that nobody writes to any more. */
+export function bodyOfFile(path: string, size: number): Body {
+  const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: READ_SIZE });
+  return { size, path, readAhead: true, open };
 }
 
 /** Throws an `LtxError` unless the file is whole. */

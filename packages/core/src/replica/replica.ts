@@ -9,7 +9,7 @@ import type { History, Position } from '../db/options.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
-import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
+import { bodyOfFile, isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 import { traced } from '../tracing.ts';
 import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom, timeOf } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
@@ -190,7 +190,8 @@ export class Replica implements History, AsyncDisposable {
       maxTxid: txid,
       timestamp: new Date(snapshot.header.timestampMs),
     };
-    const body = { size: snapshot.size, open: () => snapshot.body };
+    const { size, path } = snapshot;
+    const body = path === undefined ? { size, open: () => snapshot.body } : bodyOfFile(path, size);
     return await this.#upload(file, body, options);
   }
 
