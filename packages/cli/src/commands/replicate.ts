@@ -42,7 +42,7 @@ export const command: Command = defineCommand({
       'Follows SQLite databases and replicates every commit, until it is told to stop: the databases of a config file, or the one on the command line.',
     usage: ['replicate [arguments]', 'replicate [arguments] DB_PATH REPLICA_URL...'],
     notes:
-      'SIGINT or SIGTERM stops it after a last sync, for which it tries 30 seconds; a second signal stops it at once.',
+      'SIGINT or SIGTERM stops it after a last sync, for which it tries 30 seconds; a second signal stops it at once. SIGHUP reads the config file again: databases that were added, removed or changed in it start, stop or restart, and the others go on.',
     examples: [
       { about: 'The databases of /etc/litestream.yml.', line: 'replicate' },
       { about: 'One database into a folder.', line: 'replicate app.db file:///backup/app' },
@@ -58,18 +58,25 @@ export const command: Command = defineCommand({
     if (values['log-level'] !== undefined) process.env['LOG_LEVEL'] = values['log-level'];
 
     const warnings: string[] = [];
-    const config =
-      path === undefined
-        ? await readConfig(values, terminal, (warning) => warnings.push(warning))
-        : await configOf(path, urls, values.plugin);
+    const read = (): Promise<Config> => readConfig(values, terminal, (warning) => warnings.push(warning));
+    const config = path === undefined ? await read() : await configOf(path, urls, values.plugin);
     const logger = configuredLogger(config.logging, terminal);
-    for (const warning of warnings) logger.warn(warning);
+    const tellWarnings = (): void => {
+      for (const warning of warnings.splice(0)) logger.warn(warning);
+    };
+    tellWarnings();
+    const reread = async (): Promise<Config> => {
+      const again = await read();
+      tellWarnings();
+      return override(again, parsed);
+    };
     const { replicate } = await import('../replicate/replicate.ts');
     return replicate({
       config: override(config, parsed),
       logger,
       terminal,
       once: onceOf(parsed, config),
+      reread: path === undefined ? reread : undefined,
     });
   },
 });

@@ -23,6 +23,8 @@ export interface ReplicateOptions {
   readonly terminal: Terminal;
   /** Sync once and end. */
   readonly once: OnceOptions | undefined;
+  /** Reads the config file again, flags applied; undefined if there is none. */
+  readonly reread: (() => Promise<Config>) | undefined;
 }
 
 /** A restore keeps several cores busy by itself. */

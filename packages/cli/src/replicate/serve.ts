@@ -4,15 +4,15 @@ import type { Metrics } from '../http/metrics.ts';
 import type { StatusServer } from '../http/server.ts';
 import type { Logger } from '@litestream/core';
 import type { Daemon } from './daemon.ts';
-import { DirectoryWatcher } from './directory-watcher.ts';
-import type { WatchedDirectory } from './directory.ts';
 import { startExec } from './exec.ts';
 import type { ChildExit, ExecProcess } from './exec.ts';
 import { Heartbeat } from './heartbeat.ts';
+import { Reload } from './reload.ts';
 import type { ReplicateOptions } from './replicate.ts';
 import { signalText } from './signals.ts';
 import type { Signals } from './signals.ts';
 import { stopOptionsOf } from './stopping.ts';
+import { Watchers } from './watchers.ts';
 
 export interface ServeOptions extends ReplicateOptions {
   /** There if the config has an address to serve them at. */
@@ -21,16 +21,16 @@ export interface ServeOptions extends ReplicateOptions {
 
 /** Runs until a signal, or until the program of `-exec` ends. Resolves to the exit code. */
 export async function serve(daemon: Daemon, signals: Signals, options: ServeOptions): Promise<number> {
-  const { config, logger, metrics } = options;
+  const { config, logger, metrics, reread } = options;
   const stop = stopOptionsOf(config);
   const { enabled, path, permissions } = config.socket;
   const control = enabled ? await ControlServer.start({ path, permissions, daemon, logger, stop }) : undefined;
   daemon.announce();
   daemon.follow();
-  const watchers = config.databases
-    .filter((database): database is WatchedDirectory => database.directory?.watch === true)
-    .map((directory) => new DirectoryWatcher({ directory, daemon, logger, stop }));
-  for (const watcher of watchers) watcher.start();
+  const watchers = new Watchers({ daemon, logger, stop });
+  watchers.start(config.databases);
+  const reload = reread && new Reload({ ...options, reread, daemon, watchers, stopping: signals.stopping });
+  if (reload !== undefined) signals.onReload(() => reload.request());
   const status = metrics === undefined ? undefined : await serveStatus(config.addr ?? '', { daemon, metrics, logger });
   const heartbeat = config.heartbeat && new Heartbeat({ ...config.heartbeat, daemon, logger });
   heartbeat?.start();
@@ -38,7 +38,8 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
     return await waitForEnd(signals, options);
   } finally {
     await heartbeat?.stop();
-    for (const watcher of watchers) await watcher.stop();
+    await reload?.idle();
+    await watchers.retain([]);
     await control?.close();
     await status?.close();
     metrics?.stop();

@@ -1,7 +1,9 @@
-/** SIGINT and SIGTERM, one after the other, as they arrive from when this is made until it is disposed. */
+/** Signals as they arrive from when this is made until it is disposed: those to stop one after the other, and SIGHUP. */
+import { Hangup } from './hangup.ts';
 
-const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated' } as const;
+const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated', SIGHUP: 'hangup' } as const;
 export type StopSignal = keyof typeof NAMES;
+const SIGNALS = Object.keys(NAMES) as readonly StopSignal[];
 
 /** Go's name of a signal, which its log lines use. */
 export function signalText(signal: StopSignal): string {
@@ -10,12 +12,18 @@ export function signalText(signal: StopSignal): string {
 
 export class Signals implements Disposable {
   readonly #pending: StopSignal[] = [];
+  readonly #hangup = new Hangup();
   readonly #first = new AbortController();
   #waiting: ((signal: StopSignal) => void) | undefined;
+  #reload: (() => void) | undefined;
 
   constructor() {
-    process.on('SIGINT', this.#receive);
-    process.on('SIGTERM', this.#receive);
+    for (const name of SIGNALS) process.on(name, this.#receive);
+  }
+
+  /** From now on SIGHUP asks for this instead of stopping, unless it says that the terminal is gone. */
+  onReload(reload: () => void): void {
+    this.#reload = reload;
   }
 
   /** Aborted by the first signal to stop. */
@@ -33,12 +41,15 @@ export class Signals implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    process.off('SIGINT', this.#receive);
-    process.off('SIGTERM', this.#receive);
+    for (const name of SIGNALS) process.off(name, this.#receive);
   }
 
   readonly #receive = (signal: NodeJS.Signals): void => {
-    if (signal !== 'SIGINT' && signal !== 'SIGTERM') return;
+    if (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGHUP') return;
+    if (signal === 'SIGHUP' && this.#reload !== undefined && !this.#hangup.isTerminalGone()) {
+      this.#reload();
+      return;
+    }
     this.#first.abort(new Error(`stopped by ${signal}`));
     const waiting = this.#waiting;
     this.#waiting = undefined;

@@ -1,0 +1,187 @@
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { countRows, createDatabase, insertRows } from './support/database.ts';
+import { run, scratchFolder, start, until } from './support/cli.ts';
+import type { Cli } from './support/cli.ts';
+
+interface Place {
+  readonly folder: string;
+  readonly config: string;
+  readonly database: (name: string) => string;
+  readonly replica: (name: string) => string;
+}
+
+function place(): Place {
+  const folder = scratchFolder();
+  return {
+    folder,
+    config: join(folder, 'litestream.yml'),
+    database: (name) => join(folder, `${name}.db`),
+    replica: (name) => join(folder, 'replicas', name),
+  };
+}
+
+/** Writes a config with these databases, some with keys of their own. */
+function configure(at: Place, databases: readonly (string | { name: string; keys: string })[], more = ''): void {
+  const lines = databases.map((each) => {
+    const { name, keys } = typeof each === 'string' ? { name: each, keys: '' } : each;
+    return `  - {path: ${at.database(name)}, ${keys} replica: {path: ${at.replica(name)}, sync-interval: 20ms}}`;
+  });
+  writeFileSync(at.config, `${more}dbs:\n${lines.join('\n')}\n`);
+}
+
+async function daemonOf(at: Place): Promise<Cli> {
+  const daemon = start(['replicate', '-config', at.config]);
+  await daemon.said('msg="replicating to"');
+  return daemon;
+}
+
+/** Resolves once as many reloads as this were done. */
+async function reload(daemon: Cli, count = 1): Promise<void> {
+  daemon.child.kill('SIGHUP');
+  await until(() => daemon.stdout.split('msg="config reloaded"').length - 1 >= count, `reload ${count}`);
+}
+
+const filesOf = (at: Place, name: string, level: number): string[] => {
+  const all = readdirSync(join(at.replica(name), 'ltx'), { recursive: true }) as string[];
+  return all.filter((file) => file.startsWith(`${level}/`)).sort();
+};
+
+async function restoredRows(at: Place, name: string): Promise<number> {
+  const output = join(at.folder, `${name}-${Math.random().toString(36).slice(2)}.copy`);
+  const { exitCode, stderr } = await run(['restore', '-o', output, `file://${at.replica(name)}`]);
+  if (exitCode !== 0) throw new Error(stderr);
+  return countRows(output);
+}
+
+describe('SIGHUP', () => {
+  test('starts what was added, stops what was removed, restarts what changed, and touches nothing else', async () => {
+    const at = place();
+    for (const name of ['same', 'gone', 'other', 'new']) createDatabase(at.database(name), 2);
+    configure(at, ['same', 'gone', 'other']);
+    const daemon = await daemonOf(at);
+    // A writer all the while: no transaction of the database that stays may be missed, and none cause a snapshot.
+    let written = 2;
+    const writer = setInterval(() => {
+      insertRows(at.database('same'), 1);
+      written++;
+    }, 15);
+    try {
+      await until(() => written > 10, 'some rows');
+      insertRows(at.database('gone'), 3);
+      configure(at, ['same', { name: 'other', keys: 'busy-timeout: 2s,' }, 'new']);
+      await reload(daemon);
+      await until(() => written > 40, 'more rows');
+    } finally {
+      clearInterval(writer);
+    }
+    expect(daemon.stdout).toContain('added=1 removed=1 changed=1 unchanged=1\n');
+    expect(daemon.stdout).toContain(`level=INFO msg="removed database from replication" path=${at.database('gone')}\n`);
+    expect(await restoredRows(at, 'gone')).toBe(5);
+    // It is not followed any more.
+    const before = filesOf(at, 'gone', 0);
+    insertRows(at.database('gone'), 1);
+    for (const name of ['new', 'other']) {
+      insertRows(at.database(name), 4);
+      await until(async () => (await restoredRows(at, name)) === 6, `the rows of ${name}`);
+    }
+    await until(async () => (await restoredRows(at, 'same')) === written, 'the rows of the one that stayed');
+    expect(filesOf(at, 'gone', 0)).toEqual(before);
+
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(await restoredRows(at, 'gone')).toBe(5);
+    expect(daemon.stdout).not.toMatch(/level=(WARN|ERROR)/);
+    // Opened once, not again; what was there when it started is the only snapshot of all pages in its history.
+    expect(daemon.stdout.split(`msg="added database to replication" path=${at.database('same')}`)).toHaveLength(1);
+    expect(filesOf(at, 'same', 9).length).toBeLessThanOrEqual(1);
+  });
+
+  test('a config with a mistake changes nothing, and says what it is', async () => {
+    const at = place();
+    createDatabase(at.database('app'), 2);
+    configure(at, ['app']);
+    const daemon = await daemonOf(at);
+    const mistakes: readonly [text: string, reason: RegExp][] = [
+      ['dbs:\n  - path: [\n', /litestream\.yml:\d+:\d+: /],
+      [`dbs:\n  - {path: ${at.database('app')}, replica: {path: x, sync-interval: soon}}\n`, /litestream\.yml:2:\d+: /],
+      [`dbs:\n  - {path: ${at.database('app')}, replica: {url: nowhere://x}}\n`, /@litestream\/client-nowhere/],
+      [`dbs:\n  - {dir: ${at.folder}/empty, pattern: "*.db", replica: {path: x}}\n`, /no SQLite databases found|empty/],
+    ];
+    mkdirSync(join(at.folder, 'empty'));
+    for (const [index, [text, reason]] of mistakes.entries()) {
+      writeFileSync(at.config, text);
+      daemon.child.kill('SIGHUP');
+      const refusals = (): string[] =>
+        daemon.stdout.split('\n').filter((line) => line.includes('msg="config not reloaded, going on'));
+      await until(() => refusals().length > index, 'the refusal');
+      expect(refusals().at(-1)).toMatch(reason);
+      expect(refusals().at(-1)).toContain('level=ERROR');
+    }
+    insertRows(at.database('app'), 3);
+    await until(async () => (await restoredRows(at, 'app')) === 5, 'the rows');
+
+    rmSync(at.config);
+    daemon.child.kill('SIGHUP');
+    await daemon.said(/config not reloaded[^\n]+(no such file|not found|does not exist)/);
+    expect((await daemon.stop()).exitCode).toBe(0);
+  });
+
+  test('settings of the whole process are named, and wait for a restart', async () => {
+    const at = place();
+    createDatabase(at.database('app'));
+    configure(at, ['app']);
+    const daemon = await daemonOf(at);
+    configure(at, ['app'], 'addr: "127.0.0.1:0"\nl0-retention: 1h\n');
+    await reload(daemon);
+    expect(daemon.stdout).toContain(
+      'level=WARN msg="changed settings take effect after a restart" settings="addr l0-retention"\n',
+    );
+    expect(daemon.stdout).toContain('added=0 removed=0 changed=0 unchanged=1\n');
+    expect((await daemon.stop()).exitCode).toBe(0);
+  });
+
+  test('watched folders come and go', async () => {
+    const at = place();
+    const folder = join(at.folder, 'many');
+    mkdirSync(folder);
+    createDatabase(at.database('app'));
+    createDatabase(join(folder, 'a.db'), 2);
+    configure(at, ['app']);
+    const daemon = await daemonOf(at);
+    const entry = `  - {dir: ${folder}, pattern: "*.db", watch: true, replica: {path: ${at.replica('many')}}}\n`;
+    const plain = `dbs:\n  - {path: ${at.database('app')}, replica: {path: ${at.replica('app')}, sync-interval: 20ms}}\n`;
+    writeFileSync(at.config, plain + entry);
+    await reload(daemon);
+    createDatabase(join(folder, 'b.db'), 3);
+    for (const [name, rows] of [
+      ['many/a.db', 2],
+      ['many/b.db', 3],
+    ] as const) {
+      const isThere = async (): Promise<boolean> =>
+        (await run(['ltx', `file://${at.replica(name)}`])).stdout.includes('\n0');
+      await until(async () => (await isThere()) && (await restoredRows(at, name)) === rows, name);
+    }
+    writeFileSync(at.config, plain);
+    await reload(daemon, 2);
+    expect(daemon.stdout).toContain('added=0 removed=2 changed=0 unchanged=1\n');
+    createDatabase(join(folder, 'c.db'), 3);
+    insertRows(at.database('app'), 1);
+    await until(async () => (await restoredRows(at, 'app')) === 2, 'the row');
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(daemon.stdout).not.toContain('c.db');
+    expect(daemon.stdout).not.toMatch(/level=(WARN|ERROR)/);
+  });
+
+  test('without a config file it is a signal to stop', async () => {
+    const at = place();
+    createDatabase(at.database('app'), 2);
+    const daemon = start(['replicate', at.database('app'), `file://${at.replica('app')}`]);
+    await daemon.said('msg="replicating to"');
+    insertRows(at.database('app'), 1);
+    const { exitCode, stdout } = await daemon.stop('SIGHUP');
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('msg="signal received, litestream shutting down" signal=hangup');
+    expect(await restoredRows(at, 'app')).toBe(3);
+  });
+});
