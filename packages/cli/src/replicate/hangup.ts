@@ -1,37 +1,24 @@
-/** SIGHUP has two meanings: read the config again, or the terminal that the process was started from is gone. */
-import { closeSync, openSync, readFileSync } from 'node:fs';
-
-const SIGHUP_BIT = 1n;
+/** SIGHUP has two meanings: read the config again, or the terminal that the process was started in is gone. */
+import { closeSync, openSync } from 'node:fs';
+import { isatty } from 'node:tty';
 
 export class Hangup {
-  readonly #hadTerminal = hasTerminal();
-  readonly #wasIgnored = isIgnored();
+  /** `nohup` and service managers leave none of these on a terminal; Node hides whether the signal was to be ignored. */
+  readonly #startedInTerminal = [0, 1, 2].some((fd) => isatty(fd));
 
-  /** Called when the signal arrives: has the terminal of an interactive start gone, and nobody (`nohup`) said to outlive it? */
+  /** Asked when the signal arrives. A process that outlived its terminal would go on unseen beside its successor. */
   isTerminalGone(): boolean {
-    return this.#hadTerminal && !this.#wasIgnored && !hasTerminal();
+    return this.#startedInTerminal && !hasTerminal();
   }
 }
 
 /** Has this process a terminal that controls it? The system takes it away from the whole session when it is closed. */
 function hasTerminal(): boolean {
-  if (process.platform === 'win32') return false;
   try {
     closeSync(openSync('/dev/tty', 'r+'));
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
     return false;
-  }
-}
-
-/** Was it started with SIGHUP ignored? Where the system does not tell (not Linux), it is taken to have been. */
-function isIgnored(): boolean {
-  try {
-    const mask = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    return mask === undefined || (BigInt(`0x${mask}`) & SIGHUP_BIT) !== 0n;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    return true;
   }
 }
