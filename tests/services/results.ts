@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 import type { ConformanceResult, GroupCounts } from './conformance.ts';
 import type { FaultResult } from './faults.ts';
+import type { FidelityResult } from './fidelity/compare.ts';
 import type { InteropResult } from './interop.ts';
 
 export interface ServiceResult {
@@ -19,8 +20,10 @@ export interface ServiceResult {
   readonly interop?: InteropResult | undefined;
   /** Facts of objects in which we differ from Go on purpose, and why. */
   readonly goDiffers?: Readonly<Record<string, string>> | undefined;
-  /** Answers of the server of the npm tests that were compared with this one's. */
-  readonly compared?: number | undefined;
+  /** Answers of the test server of `npm test` that were compared with this one's. */
+  readonly fidelity?: FidelityResult | undefined;
+  /** Questions it answers otherwise, and why. */
+  readonly answersDiffer?: Readonly<Record<string, string>> | undefined;
   readonly faults?: readonly FaultResult[] | undefined;
   readonly error?: string | undefined;
 }
@@ -74,6 +77,7 @@ the source row by row. Names and metadata of the objects are compared with what 
 `,
     ...interopTable(results),
     ...differenceList(results),
+    ...fidelityTables(results),
     ...faultTables(results),
     '',
   ].join('\n');
@@ -135,6 +139,29 @@ function differenceList(results: readonly ServiceResult[]): string[] {
     Object.entries(goDiffers).map(([fact, reason]) => `- ${server}: ${fact}: ${reason}`),
   );
   return lines.length === 0 ? [] : ['', 'Left out of the comparison, on purpose:', '', ...lines];
+}
+
+function fidelityTables(results: readonly ServiceResult[]): string[] {
+  const compared = results.flatMap(({ backend, server, fidelity, answersDiffer = {} }) =>
+    fidelity === undefined ? [] : [{ backend, server, ...fidelity, answersDiffer }],
+  );
+  if (compared.length === 0) return [];
+  const reasons = compared.flatMap(({ server, answersDiffer }) =>
+    Object.entries(answersDiffer).map(([name, reason]) => `- ${server}: ${name}: ${reason}`),
+  );
+  return [
+    `
+## The test servers of \`npm test\`
+
+They are models of ours, so each is asked the same raw requests as real servers of its protocol, and the answers are
+compared: status, error code, the headers a client needs, bodies, names in listings, their order and paging.
+`,
+    ...table(
+      ['backend', 'server', 'same answers', 'different, with a reason'],
+      compared.map(({ backend, server, same, different }) => [backend, server, String(same), String(different)]),
+    ),
+    ...(reasons.length === 0 ? [] : ['', 'Where real servers answer otherwise:', '', ...reasons]),
+  ];
 }
 
 function faultTables(results: readonly ServiceResult[]): string[] {

@@ -3,7 +3,8 @@
  *
  * Each file under `servers/` is one server; its default export is a `Service`. This program starts them one after the
  * other, runs the checks on each, prints a table and writes `docs/backends.md`. Without names it runs all of them but the
- * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `interop`, `faults`).
+ * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `fidelity`,
+ * `interop`, `faults`).
  * Faults take minutes, so they run only when they are named. Exits 1 if anything failed. `page` alone runs nothing and
  * writes the page from the results there are, as after a merge of two branches that ran different servers.
  */
@@ -13,6 +14,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import { type ConformanceResult, runSuite } from './conformance.ts';
 import { runFaults } from './faults.ts';
+import { compareAnswers } from './fidelity/compare.ts';
 import { interop } from './interop.ts';
 import { type ServiceResult, keepResult, writePage } from './results.ts';
 import { roundTrip } from './round-trip.ts';
@@ -26,6 +28,10 @@ const CHECKS: Readonly<Record<string, (service: Service, running: RunningService
       const conformance = await runSuite(service, running);
       return { conformance, deviations: running.deviations };
     },
+    fidelity: async (_service, running) => ({
+      fidelity: await compareAnswers(running),
+      answersDiffer: running.answersDiffer,
+    }),
     interop: async (_service, running) => ({ interop: await interop(running), goDiffers: running.goDiffers }),
     faults: async (_service, running) => ({ faults: await runFaults(running) }),
   };

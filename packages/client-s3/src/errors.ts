@@ -22,6 +22,9 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'InvalidToken',
     'InvalidClientTokenId',
     'UnrecognizedClientException',
+    // Words of s3s and, under status 404, of versitygw.
+    'NotSignedUp',
+    'XAdminUserNotFound',
   ]),
   ...all('UNAUTHORIZED', 'No credentials were found: set access-key-id and secret-access-key, or AWS_PROFILE.', [
     'CredentialsProviderError',

@@ -165,10 +165,12 @@ export class S3TestServer extends ProtocolServer {
         this.uploads.delete(id);
         return answer(204, '');
       case 'CompleteMultipartUpload': {
-        const numbers = [...call.body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber>/g)].map((match) =>
-          Number(match[1]),
-        );
-        const parts = numbers.map((number) => upload.parts.get(number));
+        const named = [...call.body.toString().matchAll(/<Part>(.*?)<\/Part>/gs)].map(([, text = '']) => text);
+        const parts = named.map((text) => {
+          const part = upload.parts.get(Number(/<PartNumber>(\d+)<\/PartNumber>/.exec(text)?.[1]));
+          const etag = unescapeXml(/<ETag>(.*?)<\/ETag>/.exec(text)?.[1] ?? '');
+          return part === undefined || etagOf(part) !== etag ? undefined : part;
+        });
         if (parts.includes(undefined)) throw new Refusal(400, 'InvalidPart');
         const bodies = parts.filter((part) => part !== undefined);
         if (bodies.slice(0, -1).some((part) => part.byteLength < 5 * 1024 * 1024))
@@ -200,7 +202,8 @@ function storedHeaders(call: Call): Record<string, string> {
   const names = Object.keys(call.headers).filter((name) =>
     /^(x-amz-meta-.*|content-type|x-amz-storage-class)$/.test(name),
   );
-  return Object.fromEntries(names.map((name) => [name, String(call.headers[name])]));
+  const own = Object.fromEntries(names.map((name) => [name, String(call.headers[name])]));
+  return { 'content-type': 'binary/octet-stream', ...own };
 }
 
 function checkConditions(call: Call, object: StoredObject | undefined): void {
@@ -249,7 +252,7 @@ function deleteObjects(
 ): Answer {
   if (call.headers['content-md5'] === undefined) throw new Refusal(400, 'InvalidRequest');
   const keys = [...call.body.toString().matchAll(/<Key>(.*?)<\/Key>/gs)].map((match) => unescapeXml(match[1] ?? ''));
-  if (keys.length > 1000) throw new Refusal(400, 'MalformedXML');
+  if (keys.length > 1000 || keys.length === 0) throw new Refusal(400, 'MalformedXML');
   const errors = keys.flatMap((key) => {
     const reason = kept(key);
     if (reason === undefined) bucket.delete(key);

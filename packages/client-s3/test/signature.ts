@@ -24,6 +24,16 @@ export function checkSignature(
   const atMs = Date.parse(date.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
   if (!(Math.abs(Date.now() + keys.clockOffsetMs - atMs) < 15 * 60_000)) return 'RequestTimeTooSkewed';
   if (scope[1] !== keys.region) return 'AuthorizationHeaderMalformed';
+  const expected = signatureOf(request, { date, scope, signedHeaders, secretAccessKey: keys.secretAccessKey });
+  return expected === signature ? undefined : 'SignatureDoesNotMatch';
+}
+
+/** The signature a request must carry for what it says. `scope`: date, region, service, `aws4_request`. */
+export function signatureOf(
+  request: Pick<IncomingMessage, 'method' | 'url' | 'headers'>,
+  by: { date: string; scope: readonly string[]; signedHeaders: string; secretAccessKey: string },
+): string {
+  const { date, scope, signedHeaders } = by;
   const canonical = [
     request.method,
     canonicalPath(request.url ?? '/'),
@@ -36,9 +46,9 @@ export function checkSignature(
   const text = ['AWS4-HMAC-SHA256', date, scope.join('/'), createHash('sha256').update(canonical).digest('hex')].join(
     '\n',
   );
-  let key: Buffer = Buffer.from(`AWS4${keys.secretAccessKey}`);
+  let key: Buffer = Buffer.from(`AWS4${by.secretAccessKey}`);
   for (const part of scope) key = createHmac('sha256', key).update(part).digest();
-  return createHmac('sha256', key).update(text).digest('hex') === signature ? undefined : 'SignatureDoesNotMatch';
+  return createHmac('sha256', key).update(text).digest('hex');
 }
 
 function canonicalPath(url: string): string {

@@ -9,6 +9,8 @@ const fakeGcsServer: Service = { backend: 'gcs', name: 'fake-gcs-server', start 
 
 export default fakeGcsServer;
 
+const DELETED = 'it says 200, Google says 204';
+
 export async function start(): Promise<RunningService> {
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
@@ -44,6 +46,15 @@ export async function start(): Promise<RunningService> {
       'a missing bucket rejects with BUCKET_MISSING':
         'asked for an object, it says "Not Found", as of a missing object',
       'a lease is acquired, renewed, released, and taken over when it has expired': 'as above, on release',
+    },
+    answersDiffer: {
+      'an object is deleted': DELETED,
+      'deleted under the right generation': DELETED,
+      'deleted under a wrong generation': 'it deletes whatever the generation',
+      'read after that': 'as above: it is gone',
+      'its last part is sent': 'it forgets the condition a session began with',
+      'how far it is': 'it takes the question for the end of the upload',
+      'a part of a session that was given up': 'it forgets that the session ended, and stores the object',
     },
     fileCount: 1100,
     stop: () => server.stop(),

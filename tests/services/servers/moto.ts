@@ -1,12 +1,22 @@
 /** moto: S3 in memory. Honours conditions, ranges and paging; checks no signature. */
 import { pipTool } from '../install.ts';
 import { freePort, startServer } from '../process.ts';
-import { createBucket, s3Config } from '../s3.ts';
+import { brokenPlaces, createBucket, s3Config } from '../s3.ts';
 import type { RunningService, Service } from '../service.ts';
 
 const moto: Service = { backend: 's3', name: 'moto', start };
 
 export default moto;
+
+const BREAKS = 'it breaks down with status 500';
+
+function unchecked(...names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, 'it checks no signature']));
+}
+
+function undigested(...names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, 'it checks no digest of a body']));
+}
 
 export async function start(): Promise<RunningService> {
   const program = pipTool('moto', ['moto[server,s3]>=5.2'], 'moto_server');
@@ -16,9 +26,19 @@ export async function start(): Promise<RunningService> {
   await createBucket(config);
   return {
     config,
-    broken: {
-      missingBucket: { config: { bucket: 'nowhere' } },
-      unreachable: { config: { endpoint: 'http://127.0.0.1:1' } },
+    broken: brokenPlaces,
+    answersDiffer: {
+      ...unchecked('an unknown key', 'a wrong secret', 'another region', 'a clock an hour late'),
+      'no signature': 'it refuses, but names no code',
+      ...undigested(
+        'a batch without a digest',
+        'a batch with a wrong digest',
+        'a body that is not the digest it names',
+      ),
+      ...undigested('a body that is not the hash it names'),
+      'a batch that is no XML': BREAKS,
+      'a part of an upload that is complete': BREAKS,
+      'a part of an upload that was aborted': BREAKS,
     },
     fileCount: 1100,
     stop: () => server.stop(),

@@ -3,36 +3,59 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { cargoTool } from '../install.ts';
-import { freePort, scratchFolder, startServer } from '../process.ts';
-import { s3Config } from '../s3.ts';
+import { startOverFolder } from '../s3.ts';
 import type { RunningService, Service } from '../service.ts';
 
 const s3sFs: Service = { backend: 's3', name: 's3s-fs', start };
 
 export default s3sFs;
 
+const UNCONDITIONAL = 'it deletes whatever the condition';
+const BUCKETS = 'what is stored in a bucket that is not there makes the bucket';
+
+function untyped(...names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, 'it names no type where none was given']));
+}
+
+function forgotten(...names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(names.map((name) => [name, 'it says AccessDenied of uploads it does not know']));
+}
+
 export async function start(): Promise<RunningService> {
-  const program = cargoTool('s3s-fs', '0.14.1', 'binary');
-  const port = await freePort();
-  const folder = await scratchFolder('s3s-fs');
-  const config = s3Config(`http://127.0.0.1:${port}`, 'litestream');
-  await mkdir(join(folder.path, config.bucket));
-  const keys = ['--access-key', config['access-key-id'], '--secret-key', config['secret-access-key']];
-  const server = await startServer(program, ['--host', '127.0.0.1', '--port', String(port), ...keys, folder.path], {
-    port,
-    env: { RUST_LOG: 'error' },
-  });
-  return {
-    config,
-    broken: {
-      wrongCredentials: { config: { 'secret-access-key': 'notthisonenotthisone' } },
-      missingBucket: { config: { bucket: 'nowhere' } },
-      unreachable: { config: { endpoint: 'http://127.0.0.1:1' } },
+  return await startOverFolder(
+    {
+      name: 's3s-fs',
+      program: cargoTool('s3s-fs', '0.14.1', 'binary'),
+      args: (port, folder, config) => [
+        ...['--host', '127.0.0.1', '--port', String(port)],
+        ...['--access-key', config['access-key-id'], '--secret-key', config['secret-access-key'], folder],
+      ],
+      env: () => ({ RUST_LOG: 'error' }),
+      prepare: async (folder, config) => void (await mkdir(join(folder, config.bucket))),
+      bucketIsFolder: true,
     },
-    fileCount: 1100,
-    stop: async () => {
-      await server.stop();
-      await folder.remove();
+    {
+      fileCount: 1100,
+      answersDiffer: {
+        'replaced under If-Match, where there is none': 'it says 412; AWS says 404',
+        'read under a wrong If-Match': 'it reads whatever the condition',
+        'deleted under a wrong If-Match': UNCONDITIONAL,
+        'read after that': UNCONDITIONAL,
+        'deleted under If-Match, where there is none': UNCONDITIONAL,
+        ...untyped('read under the right If-Match', 'an object beside it'),
+        'a batch without a digest': 'it asks for none',
+        'a batch with a wrong digest': 'it does not look at it',
+        'a body that is not the hash it names': 'it breaks down with status 500',
+        'an upload is completed with a part of another ETag': 'it does not look at the ETags of parts',
+        ...forgotten('a part of an upload that is complete', 'a part of an upload that was aborted'),
+        'an upload is aborted': 'it has forgotten an upload that could not be completed, and says AccessDenied',
+        'an object of a missing bucket is read': BUCKETS,
+        'an object of a missing bucket is stored': BUCKETS,
+        'a missing bucket is listed': BUCKETS,
+        'the head of a missing bucket': BUCKETS,
+        'an unknown key': 'it says NotSignedUp, AWS says InvalidAccessKeyId',
+        'another region': 'it takes any region',
+      },
     },
-  };
+  );
 }

@@ -3,8 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { goTool } from '../install.ts';
-import { freePort, scratchFolder, startServer } from '../process.ts';
-import { createBucket, s3Config } from '../s3.ts';
+import { startOverFolder } from '../s3.ts';
 import type { RunningService, Service } from '../service.ts';
 
 const versitygw: Service = { backend: 's3', name: 'versitygw', start };
@@ -12,30 +11,29 @@ const versitygw: Service = { backend: 's3', name: 'versitygw', start };
 export default versitygw;
 
 export async function start(): Promise<RunningService> {
-  const program = goTool('github.com/versity/versitygw/cmd/versitygw@v1.8.0', 'versitygw');
-  const port = await freePort();
-  const folder = await scratchFolder('versitygw');
-  const data = join(folder.path, 'data');
-  const sidecar = join(folder.path, 'sidecar');
-  await Promise.all([mkdir(data), mkdir(sidecar)]);
-  const config = s3Config(`http://127.0.0.1:${port}`, 'litestream');
+  const data = (folder: string): string => join(folder, 'data');
   // The sidecar keeps metadata in files: not every file system has extended attributes.
-  const args = ['--port', `127.0.0.1:${port}`, '--quiet', 'posix', '--sidecar', sidecar, data];
-  const server = await startServer(program, args, {
-    port,
-    env: { ROOT_ACCESS_KEY: config['access-key-id'], ROOT_SECRET_KEY: config['secret-access-key'] },
-  });
-  await createBucket(config);
-  return {
-    config,
-    broken: {
-      wrongCredentials: { config: { 'secret-access-key': 'notthisonenotthisone' } },
-      missingBucket: { config: { bucket: 'nowhere' } },
-      unreachable: { config: { endpoint: 'http://127.0.0.1:1' } },
+  const sidecar = (folder: string): string => join(folder, 'sidecar');
+  return await startOverFolder(
+    {
+      name: 'versitygw',
+      program: goTool('github.com/versity/versitygw/cmd/versitygw@v1.8.0', 'versitygw'),
+      args: (port, folder) => [
+        ...['--port', `127.0.0.1:${port}`, '--quiet'],
+        ...['posix', '--sidecar', sidecar(folder), data(folder)],
+      ],
+      env: (config) => ({ ROOT_ACCESS_KEY: config['access-key-id'], ROOT_SECRET_KEY: config['secret-access-key'] }),
+      prepare: async (folder) => {
+        await mkdir(data(folder));
+        await mkdir(sidecar(folder));
+      },
     },
-    stop: async () => {
-      await server.stop();
-      await folder.remove();
+    {
+      answersDiffer: {
+        'deleted under If-Match, where there is none': 'it says 204; AWS and moto say 404',
+        'a batch that is no XML': 'it says InvalidRequest, AWS says MalformedXML',
+        'an unknown key': 'it says 404 XAdminUserNotFound, AWS says 403 InvalidAccessKeyId',
+      },
     },
-  };
+  );
 }
