@@ -293,6 +293,8 @@ describe('errors', () => {
     [500, 'InternalError', 'UNAVAILABLE', true],
     [403, 'AccessDenied', 'PERMISSION_DENIED', false],
     [400, 'ExpiredToken', 'UNAUTHORIZED', false],
+    [403, 'NotSignedUp', 'UNAUTHORIZED', false],
+    [404, 'XAdminUserNotFound', 'UNAUTHORIZED', false],
     [403, 'RequestTimeTooSkewed', 'UNAUTHORIZED', true],
     [412, 'PreconditionFailed', 'PRECONDITION_FAILED', false],
     [409, 'ConditionalRequestConflict', 'UNAVAILABLE', true],

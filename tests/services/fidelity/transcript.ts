@@ -1,6 +1,6 @@
 /** What a server answered to each of a set of raw requests, reduced to what a client goes by. */
 import { createHash } from 'node:crypto';
-import { type IncomingHttpHeaders, request as send } from 'node:http';
+import { type IncomingHttpHeaders, type IncomingMessage, request as send } from 'node:http';
 
 export interface Question {
   readonly method: string;
@@ -36,16 +36,16 @@ export function ask(endpoint: string, { method, url, headers = {}, body = '' }: 
     const length = method === 'GET' || method === 'HEAD' ? {} : { 'content-length': String(bytes.byteLength) };
     const outgoing = send(
       { hostname, port, method, path: url, agent: false, headers: { ...length, ...headers } },
-      (incoming) => {
-        Array.fromAsync(incoming as AsyncIterable<Buffer>).then((chunks) => {
-          const { statusCode = 0, headers: told } = incoming;
-          resolve({ status: statusCode, headers: told, body: Buffer.concat(chunks) });
-        }, reject);
-      },
+      (incoming) => void hear(incoming).then(resolve, reject),
     );
     outgoing.once('error', reject);
     outgoing.end(bytes);
   });
+}
+
+async function hear(incoming: IncomingMessage): Promise<Heard> {
+  const body = Buffer.concat(await Array.fromAsync(incoming as AsyncIterable<Buffer>));
+  return { status: incoming.statusCode ?? 0, headers: incoming.headers, body };
 }
 
 /** Facts of the headers named: a value that differs from run to run by its form, all others as they are. */

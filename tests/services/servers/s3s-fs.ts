@@ -27,11 +27,14 @@ export async function start(): Promise<RunningService> {
       name: 's3s-fs',
       program: cargoTool('s3s-fs', '0.14.1', 'binary'),
       args: (port, folder, config) => [
-        ...['--host', '127.0.0.1', '--port', String(port)],
-        ...['--access-key', config['access-key-id'], '--secret-key', config['secret-access-key'], folder],
+        '--host=127.0.0.1',
+        `--port=${port}`,
+        `--access-key=${config['access-key-id']}`,
+        `--secret-key=${config['secret-access-key']}`,
+        folder,
       ],
       env: () => ({ RUST_LOG: 'error' }),
-      prepare: async (folder, config) => void (await mkdir(join(folder, config.bucket))),
+      prepare: async (folder, config) => mkdir(join(folder, config.bucket)),
       bucketIsFolder: true,
     },
     {

@@ -19,8 +19,13 @@ export async function start(): Promise<RunningService> {
       name: 'versitygw',
       program: goTool('github.com/versity/versitygw/cmd/versitygw@v1.8.0', 'versitygw'),
       args: (port, folder) => [
-        ...['--port', `127.0.0.1:${port}`, '--quiet'],
-        ...['posix', '--sidecar', sidecar(folder), data(folder)],
+        '--port',
+        `127.0.0.1:${port}`,
+        '--quiet',
+        'posix',
+        '--sidecar',
+        sidecar(folder),
+        data(folder),
       ],
       env: (config) => ({ ROOT_ACCESS_KEY: config['access-key-id'], ROOT_SECRET_KEY: config['secret-access-key'] }),
       prepare: async (folder) => {
