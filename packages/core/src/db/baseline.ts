@@ -7,6 +7,7 @@ import type { WalFile } from '../wal/wal-file.ts';
 import type { WalSums } from '../wal/wal-header.ts';
 import type { LocalLtx, Ownership } from './local-ltx.ts';
 import { makeFolder, own } from './local-ltx.ts';
+import { isOurs } from './log-place.ts';
 import type { History } from './options.ts';
 import type { LastFile } from './session.ts';
 import { lastFileOf } from './session.ts';
@@ -26,6 +27,8 @@ export interface Baseline {
   /** The generation that follows, if the log restarted once since. */
   readonly successor: Successor | undefined;
   readonly snapshotDue: string | undefined;
+  /** The last file was written by another program. */
+  readonly otherProgram?: boolean;
 }
 
 export interface BaselineContext {
@@ -111,6 +114,7 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
       last,
       ...(await compareWithLog(context.wal, file.path, last)),
       snapshotDue: undefined,
+      otherProgram: !isOurs(header),
     };
   } catch (error) {
     if (!isLtxError(error)) throw error;

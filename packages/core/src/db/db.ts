@@ -26,6 +26,7 @@ import { runGently } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 import { FollowLoop } from './follow.ts';
+import { TakenOver } from './taken-over.ts';
 import { refuseSecondLibrary } from '../driver/library-conflict.ts';
 import { traced } from '../tracing.ts';
 
@@ -74,6 +75,7 @@ export class DB implements AsyncDisposable {
   readonly #times: CommitTimes;
   readonly #follow: FollowLoop;
   readonly #levels = new Map<number, LocalLtx>();
+  readonly #takenOver: TakenOver;
   #history: History | undefined;
   #session: Session | undefined;
   #opened = false;
@@ -87,6 +89,7 @@ export class DB implements AsyncDisposable {
   constructor(path: string, options: DbOptions = {}) {
     this.path = path;
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
+    this.#takenOver = new TakenOver(this.metaPath);
     this.#options = resolveDbOptions(options);
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
@@ -179,6 +182,16 @@ export class DB implements AsyncDisposable {
       movePinAfterCheckpoint(session);
       return Promise.resolve(logIsLong(session, this.#options));
     });
+  }
+
+  /** Last transaction that another program wrote, while no snapshot of ours makes up for what it may have torn. */
+  get snapshotOwedFor(): TXID | undefined {
+    return this.#takenOver.owed;
+  }
+
+  /** A snapshot taken by `snapshot` is on the replica. */
+  snapshotKept(): void {
+    this.#takenOver.settle();
   }
 
   /** Called after each new level-0 file. Returns what ends it. */
@@ -293,6 +306,10 @@ export class DB implements AsyncDisposable {
       logger: this.#logger,
       signal: options.signal,
     });
+    if (this.#session !== undefined) {
+      const { txid, otherProgram, ownership } = this.#session;
+      this.#takenOver.opened(otherProgram === true ? txid : undefined, ownership.fileMode);
+    }
     if (this.#session !== undefined && this.#session.txid > this.#baseline) this.#baseline = this.#session.txid;
     // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it.
     if (this.#session !== undefined && this.#session.txid !== this.#position.txid) this.#publish(this.#session.txid);

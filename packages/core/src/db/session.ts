@@ -36,6 +36,8 @@ export interface Session {
   txid: TXID;
   /** Why the next file must be a snapshot, if it must. */
   snapshotDue: string | undefined;
+  /** The history up to the place where this session began was written by another program. */
+  readonly otherProgram?: boolean;
   /** The log was read to its end since the pin was first taken: it has been held without a break since. */
   caughtUp: boolean;
   /** The same, but of the pin as it was last moved: only then may it be moved again. */

@@ -11,6 +11,10 @@ export interface ReplicaDb {
    * after it. Where it is given, a replica that did not answer then is compared with it when it does.
    */
   readonly baseline?: TXID | undefined;
+  /** Last transaction that another program wrote, while it may have torn what restores stand on. */
+  readonly snapshotOwedFor?: TXID | undefined;
+  /** A snapshot of the database is on the replica. */
+  snapshotKept?(): void;
   sync(options?: Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;
   onChange(listener: (position: Position) => void): () => void;

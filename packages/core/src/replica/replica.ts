@@ -170,6 +170,11 @@ export class Replica implements History, AsyncDisposable {
     await raceAbort(this.#nextAcknowledgement, options.signal);
   }
 
+  /** Last transaction that another program wrote, while a snapshot of ours is owed for it. */
+  get snapshotOwedFor(): TXID | undefined {
+    return this.#db.snapshotOwedFor;
+  }
+
   /** Uploads a snapshot of the database to level 9. */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
     const info = await traced(
@@ -177,6 +182,7 @@ export class Replica implements History, AsyncDisposable {
       () => ({ replica: this.client.type }),
       () => this.#snapshot(options),
     );
+    this.#db.snapshotKept?.();
     this.#onSnapshot(info);
     return info;
   }

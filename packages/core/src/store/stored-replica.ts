@@ -30,6 +30,8 @@ export interface ReplicaUnderStore {
   readonly position: { readonly txid: TXID };
   /** Nothing reaches the backend at the moment: until something does, there is no use in looking after it. */
   readonly isDown?: boolean | undefined;
+  /** Last transaction of another program, which may have torn the history, while no snapshot makes up for that. */
+  readonly snapshotOwedFor?: TXID | undefined;
   /** Writes the database's present state to the snapshot level. Undefined if the database is not there yet. */
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }
@@ -111,7 +113,7 @@ export class StoredReplica {
 
   /** A snapshot is due at once, not at the next boundary: none is known, or restores behind a break need one. */
   get lacksSnapshot(): boolean {
-    return this.#lastSnapshot === undefined || this.#snapshotFrom !== undefined;
+    return this.#lastSnapshot === undefined || this.#isSnapshotOwed;
   }
 
   /** Is there, as far as is known, anything to merge into this level, or to snapshot? */
@@ -119,7 +121,7 @@ export class StoredReplica {
     if (this.#replica.isDown === true) return false;
     if (level !== SNAPSHOT_LEVEL) return this.#pending.has(level);
     const { txid } = this.#replica.position;
-    return txid > 0n && (this.#snapshotFrom !== undefined || txid > (this.#lastSnapshot ?? 0n));
+    return txid > 0n && (this.#isSnapshotOwed || txid > (this.#lastSnapshot ?? 0n));
   }
 
   get isLevel0Pending(): boolean {
@@ -193,6 +195,10 @@ export class StoredReplica {
     this.logger.warn(`replica ${what}, taking a snapshot`, { level, error: error.message });
   }
 
+  get #isSnapshotOwed(): boolean {
+    return this.#snapshotFrom !== undefined || this.#replica.snapshotOwedFor !== undefined;
+  }
+
   #wantSnapshot(from: TXID): void {
     if ((this.#lastSnapshot ?? 0n) >= from) return;
     this.#snapshotFrom = from;
@@ -216,12 +222,10 @@ export class StoredReplica {
         this.#snapshotFrom = undefined;
       }
       if (txid === 0n) return undefined;
-      if (newest !== undefined && newest.maxTxid >= txid && this.#snapshotFrom === undefined) return undefined;
+      if (newest !== undefined && newest.maxTxid >= txid && !this.#isSnapshotOwed) return undefined;
       const boundary = boundaryBefore(this.#clock.now(), this.#options.snapshotIntervalMs);
       const due =
-        newest === undefined ||
-        this.#snapshotFrom !== undefined ||
-        !(await this.#doneSince(boundary, SNAPSHOT_LEVEL, op));
+        newest === undefined || this.#isSnapshotOwed || !(await this.#doneSince(boundary, SNAPSHOT_LEVEL, op));
       if (due) return await this.#snapshotNow(op);
       this.logger.debug('no compaction', { level: SNAPSHOT_LEVEL });
       return undefined;
