@@ -1,9 +1,9 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
 import { run, scratchFolder, start, until } from './support/cli.ts';
-import type { Cli } from './support/cli.ts';
+import type { Cli, Result } from './support/cli.ts';
 
 interface Place {
   readonly folder: string;
@@ -183,5 +183,82 @@ describe('SIGHUP', () => {
     expect(exitCode).toBe(0);
     expect(stdout).toContain('msg="signal received, litestream shutting down" signal=hangup');
     expect(await restoredRows(at, 'app')).toBe(3);
+  });
+
+  test('what an operator stopped stays stopped; what only the start reads restarts nothing', async () => {
+    const at = place();
+    for (const name of ['idle', 'app']) createDatabase(at.database(name), 2);
+    const socket = `socket: {enabled: true, path: ${at.folder}/s.sock}\n`;
+    configure(at, ['idle', 'app'], socket);
+    const daemon = await daemonOf(at);
+    const ask = (command: string, ...args: string[]): Promise<Result> =>
+      run([command, '-socket', join(at.folder, 's.sock'), ...args]);
+    const added = join(at.folder, 'added.db');
+    createDatabase(added);
+    expect((await ask('register', '-replica', `file://${at.replica('added')}`, added)).exitCode).toBe(0);
+    expect((await ask('stop', at.database('idle'))).exitCode).toBe(0);
+
+    const restoring = { name: 'app', keys: 'restore-if-db-not-exists: true,' };
+    configure(at, [{ name: 'idle', keys: 'busy-timeout: 2s,' }, restoring], socket);
+    await reload(daemon);
+    expect(daemon.stdout).toContain('added=0 removed=0 changed=1 unchanged=1\n');
+    const states = (await ask('list')).stdout.trimEnd().split('\n').slice(-3);
+    expect(states.map((line) => line.split(/\s+/).slice(0, 2))).toEqual([
+      [at.database('app'), '[replicating]'],
+      [added, '[replicating]'],
+      [at.database('idle'), '[stopped]'],
+    ]);
+    expect((await ask('start', at.database('idle'))).exitCode).toBe(0);
+    insertRows(at.database('idle'), 1);
+    await until(async () => (await restoredRows(at, 'idle')) === 3, 'the row');
+
+    // A place that a database from the socket has is taken, and nothing is stopped for it.
+    const taken = { name: 'more', keys: '' };
+    createDatabase(at.database('more'));
+    configure(at, ['idle', 'app', taken], socket);
+    writeFileSync(at.config, readFileSync(at.config, 'utf8').replace(at.replica('more'), at.replica('added')));
+    daemon.child.kill('SIGHUP');
+    await daemon.said(/level=ERROR msg="config not reloaded[^\n]+would share a replica/);
+    expect((await daemon.stop()).exitCode).toBe(0);
+  });
+
+  test('a database that cannot be replicated as it is wanted now goes on as it was', async () => {
+    const at = place();
+    for (const name of ['app', 'other']) createDatabase(at.database(name), 2);
+    configure(at, ['app', 'other']);
+    const daemon = await daemonOf(at);
+    // A file stands where the replica is to be.
+    writeFileSync(join(at.folder, 'file'), '');
+    writeFileSync(at.config, readFileSync(at.config, 'utf8').replace(at.replica('app'), `${at.folder}/file/app`));
+    await reload(daemon);
+    expect(daemon.stdout).toMatch(/level=ERROR msg="cannot replicate database" path=\S+app\.db/);
+    expect(daemon.stdout).toMatch(/level=WARN msg="database goes on as it was configured before" path=\S+app\.db/);
+    insertRows(at.database('app'), 3);
+    await until(async () => (await restoredRows(at, 'app')) === 5, 'the rows');
+    expect((await daemon.stop()).exitCode).toBe(0);
+  });
+
+  test('one whose last sync fails keeps none of the others waiting, and a stop meanwhile loses nothing', async () => {
+    const at = place();
+    for (const name of ['gone', 'app', 'new']) createDatabase(at.database(name), 2);
+    configure(at, ['gone', 'app'], 'shutdown-sync-timeout: 20s\n');
+    const daemon = await daemonOf(at);
+    await until(() => existsSync(join(at.replica('gone'), 'ltx/0')), 'the first files');
+    // Its replica does not take files any more: a file stands where its folder was.
+    rmSync(at.replica('gone'), { recursive: true });
+    writeFileSync(at.replica('gone'), '');
+    insertRows(at.database('gone'), 2);
+    configure(at, [{ name: 'app', keys: 'busy-timeout: 2s,' }, 'new'], 'shutdown-sync-timeout: 20s\n');
+    daemon.child.kill('SIGHUP');
+    await daemon.said(`msg="added database to replication" path=${at.database('new')}`);
+    insertRows(at.database('new'), 1);
+    await until(async () => (await restoredRows(at, 'new')) === 3, 'the row of the new one');
+    expect(daemon.stdout).not.toContain('msg="removed database from replication"');
+    // The last sync of the removed one still goes on: told to stop now, it is given the same chance.
+    daemon.child.kill('SIGTERM');
+    await daemon.said('signal=terminated');
+    rmSync(at.replica('gone'));
+    expect((await daemon.ended).exitCode).toBe(0);
+    expect(await restoredRows(at, 'gone')).toBe(4);
   });
 });

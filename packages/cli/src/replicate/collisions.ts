@@ -31,6 +31,11 @@ export class Collisions {
     for (const { key } of places) this.#places.set(key, database.path);
   }
 
+  /** Paths of the databases that have one of its places. */
+  ownersOf(database: SingleDatabase): readonly string[] {
+    return placesOf(database).flatMap(({ key }) => this.#places.get(key) ?? []);
+  }
+
   release(database: SingleDatabase): void {
     for (const { key } of placesOf(database)) this.#places.delete(key);
   }

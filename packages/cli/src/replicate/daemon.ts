@@ -57,6 +57,11 @@ export class Daemon {
     return this.#options.registry;
   }
 
+  /** Paths of databases that have a place, local or remote, which this one would take. */
+  ownersOf(config: SingleDatabase): readonly string[] {
+    return this.#collisions.ownersOf(config);
+  }
+
   find(path: string): ManagedDatabase | undefined {
     return this.#databases.get(path);
   }
@@ -98,11 +103,19 @@ export class Daemon {
     for (const database of this.databases) database.follow();
   }
 
-  /** Takes a further database and starts it. False if it is known already. Rejects if it cannot be replicated. */
-  async add(config: SingleDatabase, origin: Origin): Promise<boolean> {
+  /**
+   * Takes a further database and starts it, unless it is one that was stopped by request. False if it is known already.
+   * Rejects if it cannot be replicated.
+   */
+  async add(
+    config: SingleDatabase,
+    origin: Origin,
+    { isStopped }: { readonly isStopped: boolean } = { isStopped: false },
+  ): Promise<boolean> {
     await this.#leaving.get(config.path);
     if (this.#databases.has(config.path)) return false;
     const database = this.#make(config, origin);
+    if (isStopped) return true;
     try {
       await database.start();
     } catch (error) {

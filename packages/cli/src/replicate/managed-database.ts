@@ -21,17 +21,26 @@ export interface SyncResult {
 export class ManagedDatabase {
   readonly path: string;
   readonly config: SingleDatabase;
-  readonly origin: Origin;
   readonly #services: Services;
   readonly #turns = new Turns();
+  #origin: Origin;
   #running: RunningDatabase | undefined;
   #stoppedReport: Pick<DatabaseReport, 'replicas' | 'lastSyncAt'> = { replicas: [], lastSyncAt: undefined };
 
   constructor(config: SingleDatabase, origin: Origin, services: Services) {
     this.path = config.path;
     this.config = config;
-    this.origin = origin;
+    this.#origin = origin;
     this.#services = services;
+  }
+
+  get origin(): Origin {
+    return this.#origin;
+  }
+
+  /** Somebody else answers for it from now on. */
+  adopt(origin: Origin): void {
+    this.#origin = origin;
   }
 
   get running(): RunningDatabase | undefined {

@@ -1,85 +1,88 @@
-/** SIGHUP: the config is read again, and the daemon made to be as if it had been started with it. */
-import { isDeepStrictEqual } from 'node:util';
-import type { Logger } from '@litestream/core';
+/**
+ * SIGHUP: the config is read again, and the databases that it adds, removes or changes are taken up, let go or started
+ * anew; all others go on undisturbed. A config that cannot be used changes nothing.
+ */
+import type { Logger, StopOptions } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { describeError } from '../describe-error.ts';
 import { openReplicas } from '../replicas.ts';
 import type { Terminal } from '../terminal/terminal.ts';
-import { Collisions } from './collisions.ts';
 import type { Daemon } from './daemon.ts';
 import { allDatabasesOf } from './directory.ts';
-import type { SingleDatabase } from './directory.ts';
-import type { ManagedDatabase, Origin } from './managed-database.ts';
+import { planReload } from './reload-plan.ts';
+import type { ReloadPlan, Wanted } from './reload-plan.ts';
+import { restartSettings } from './restart-settings.ts';
 import { restoreIfMissing } from './restore-missing.ts';
-import { stopOptionsOf } from './stopping.ts';
-import { settleBounded, Turns } from './turns.ts';
+import { settleBounded } from './turns.ts';
 import type { Watchers } from './watchers.ts';
+
+const STOPPING_MAX = 50;
+const STARTING_MAX = 50;
 
 export interface ReloadOptions {
   /** The config that the daemon was started with. */
   readonly config: Config;
-  /** Reads it again. Rejects with what is wrong in it. */
+  /** Reads it again, flags applied. Rejects with what is wrong in it. */
   readonly reread: () => Promise<Config>;
   readonly daemon: Daemon;
   readonly watchers: Watchers;
   readonly logger: Logger;
   readonly terminal: Terminal;
-  /** Aborted when the daemon is told to stop. */
-  readonly stopping: AbortSignal;
+  /** How a database that is let go, or started anew, is stopped. */
+  readonly stop: StopOptions;
+  /** Told of a config that is used from now on. */
+  readonly onReload: (config: Config) => Promise<void>;
 }
 
-/** Databases that are stopped or started at the same time. */
-const CHANGING_MAX = 50;
-
-interface Wanted {
-  readonly database: SingleDatabase;
-  readonly origin: Origin;
-}
-
-/** What a new config means for the databases that the old one brought. */
-interface Changes {
-  readonly removed: readonly ManagedDatabase[];
-  readonly changed: readonly Wanted[];
-  readonly added: readonly Wanted[];
-  readonly unchangedCount: number;
+/** A database that is to start, or to start anew. */
+interface Coming {
+  readonly wanted: Wanted;
+  readonly before: Wanted | undefined;
+  /** By request, and it stays so. */
+  readonly isStopped: boolean;
+  readonly waitsFor: readonly PromiseWithResolvers<void>[];
 }
 
 export class Reload {
   readonly #options: ReloadOptions;
-  readonly #turns = new Turns();
-  #waiting = false;
+  readonly #lifetime = new AbortController();
+  readonly #aborted: Promise<void> = new Promise((resolve) => {
+    this.#lifetime.signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  #work: Promise<void> = Promise.resolve();
+  /** One that is asked for and has not begun reads what every further one would. */
+  #isWaiting = false;
 
   constructor(options: ReloadOptions) {
     this.#options = options;
   }
 
-  /** Reads the config again, after a reload that is under way. Asking for several at once asks for one. */
+  /** Reads the config once whatever is under way is done. Failures are logged. */
   request(): void {
-    if (this.#waiting) return;
-    this.#waiting = true;
-    void this.#turns.run(() => {
-      this.#waiting = false;
-      return this.#reload();
-    });
+    if (this.#isWaiting || this.#lifetime.signal.aborted) return;
+    this.#isWaiting = true;
+    this.#work = this.#work.then(() => this.#reload());
   }
 
-  /** Resolves when no reload is under way. */
-  async idle(): Promise<void> {
-    await this.#turns.run(() => Promise.resolve());
+  /** Starts nothing any more; resolves when what has begun to start has started. */
+  async stop(): Promise<void> {
+    this.#lifetime.abort(new Error('litestream is stopping'));
+    await this.#work;
   }
 
   /** Never rejects: whatever is wrong with a new config, what runs goes on. */
   async #reload(): Promise<void> {
-    const { logger, stopping, config: old } = this.#options;
-    if (stopping.aborted) return;
+    this.#isWaiting = false;
+    if (this.#lifetime.signal.aborted) return;
+    const { logger, config: old } = this.#options;
     try {
       const config = await this.#options.reread();
-      const changes = await this.#changesOf(config);
-      const settings = changedSettings(old, config);
+      const plan = await this.#check(config);
+      const settings = restartSettings(old, config);
       if (settings.length > 0) {
         logger.warn('changed settings take effect after a restart', { settings: settings.join(' ') });
       }
-      await this.#apply(config, changes);
+      await this.#apply(config, plan);
     } catch (error) {
       logger.error('config not reloaded, going on with what was running', {
         path: old.path,
@@ -89,98 +92,101 @@ export class Reload {
   }
 
   /** Throws if the new config could not have been started with, before anything is touched. */
-  async #changesOf(config: Config): Promise<Changes> {
+  async #check(config: Config): Promise<ReloadPlan> {
     const { daemon } = this.#options;
     const named = new Set(config.databases.map(({ path }) => path));
-    const databases = allDatabasesOf(config.databases);
-    const collisions = new Collisions();
-    for (const database of databases) collisions.claim(database);
-
-    const wanted = new Set(databases.map(({ path }) => path));
-    const removed = daemon.databases.filter(({ path, origin }) => origin !== 'socket' && !wanted.has(path));
-    const changed: Wanted[] = [];
-    const added: Wanted[] = [];
-    let unchangedCount = 0;
-    for (const database of databases) {
-      const origin = named.has(database.path) ? 'config' : 'directory';
-      const known = daemon.find(database.path);
-      if (known === undefined) added.push({ database, origin });
-      else if (known.origin === origin && isDeepStrictEqual(known.config, database)) unchangedCount++;
-      else changed.push({ database, origin });
-    }
+    const wanted = allDatabasesOf(config.databases).map((each): Wanted => ({
+      config: each,
+      origin: named.has(each.path) ? 'config' : 'directory',
+    }));
+    const plan = planReload(daemon.databases, wanted);
     // A database whose replica has a mistake in it is better off with the replica that it has.
-    for (const { database } of [...changed, ...added]) {
+    for (const { config: database } of [...plan.changed, ...plan.added]) {
       const replicas = await openReplicas(database.replicas, daemon.registry, database.path);
       await replicas[Symbol.asyncDispose]();
     }
-    return { removed, changed, added, unchangedCount };
+    return plan;
   }
 
-  /** First what goes, so that what comes finds its places free. */
-  async #apply(config: Config, { removed, changed, added, unchangedCount }: Changes): Promise<void> {
-    const { watchers, logger, stopping } = this.#options;
+  async #apply(config: Config, plan: ReloadPlan): Promise<void> {
+    const { watchers, logger, onReload } = this.#options;
     await watchers.retain(config.databases);
-    const leaving = [...removed.map(({ path }) => path), ...changed.map(({ database }) => database.path)];
-    await settleBounded(leaving, CHANGING_MAX, (path) => this.#remove(path));
-    for (const { path } of removed) logger.info('removed database from replication', { path });
-    if (stopping.aborted) return;
-    await settleBounded([...changed, ...added], CHANGING_MAX, (each) => this.#add(each));
+    await this.#applyPlan(plan);
+    if (this.#lifetime.signal.aborted) return;
     watchers.start(config.databases);
+    await onReload(config);
     logger.info('config reloaded', {
       path: config.path,
-      added: added.length,
-      removed: removed.length,
-      changed: changed.length,
-      unchanged: unchangedCount,
+      added: plan.added.length,
+      removed: plan.removed.length,
+      changed: plan.changed.length,
+      unchanged: plan.unchanged.length,
     });
   }
 
-  async #remove(path: string): Promise<void> {
-    const { daemon, config, logger, stopping } = this.#options;
-    try {
-      await daemon.remove(path, { ...stopOptionsOf(config), signal: stopping });
-    } catch (error) {
-      logger.warn('removed database was not replicated to its end', { path, error: describeError(error) });
+  /** A database starts once it, and those whose places it takes over, have stopped; it waits for no other. */
+  async #applyPlan({ added, changed, removed, unchanged }: ReloadPlan): Promise<void> {
+    const { daemon } = this.#options;
+    for (const { config, origin } of unchanged) daemon.find(config.path)?.adopt(origin);
+    const stops = new Map<string, PromiseWithResolvers<void>>();
+    for (const path of [...changed.map(({ config }) => config.path), ...removed]) {
+      stops.set(path, Promise.withResolvers<void>());
     }
+    const coming = [...added, ...changed].map((wanted): Coming => {
+      const before = daemon.find(wanted.config.path);
+      return {
+        wanted,
+        before: before && { config: before.config, origin: before.origin },
+        isStopped: before !== undefined && before.running === undefined,
+        waitsFor: [wanted.config.path, ...daemon.ownersOf(wanted.config)].flatMap((path) => stops.get(path) ?? []),
+      };
+    });
+    const gone = new Set(removed);
+    const stopping = settleBounded([...stops], STOPPING_MAX, async ([path, { resolve }]) => {
+      await this.#remove(path, gone.has(path));
+      resolve();
+    });
+    const starting = settleBounded(coming, STARTING_MAX, async (each) => {
+      await Promise.race([Promise.all(each.waitsFor.map(({ promise }) => promise)), this.#aborted]);
+      if (!this.#lifetime.signal.aborted) await this.#add(each);
+    });
+    await starting;
+    // At the end of the process the daemon itself waits for those that are still leaving.
+    await Promise.race([stopping, this.#aborted]);
   }
 
-  async #add({ database, origin }: Wanted): Promise<void> {
-    const { daemon, logger, terminal, stopping } = this.#options;
-    const { path } = database;
+  async #remove(path: string, isGone: boolean): Promise<void> {
+    const { daemon, logger, stop } = this.#options;
     try {
-      if (database.restoreIfDbNotExists) {
-        await restoreIfMissing(database, { registry: daemon.registry, logger, terminal, signal: stopping });
+      await daemon.remove(path, stop);
+    } catch (error) {
+      const what = isGone ? 'removed database' : 'changed database';
+      logger.warn(`${what} was not replicated to its end`, { path, error: describeError(error) });
+    }
+    if (isGone) logger.info('removed database from replication', { path });
+  }
+
+  /** One that cannot be replicated as it is wanted now goes on as it was. */
+  async #add({ wanted: { config, origin }, before, isStopped }: Coming): Promise<void> {
+    const { daemon, logger, terminal } = this.#options;
+    const { path } = config;
+    try {
+      if (config.restoreIfDbNotExists && !isStopped) {
+        const { signal } = this.#lifetime;
+        await restoreIfMissing(config, { registry: daemon.registry, logger, terminal, signal });
       }
-      if (await daemon.add(database, origin)) logger.info('added database to replication', { path });
+      const isNew = await daemon.add(config, origin, { isStopped });
+      if (isNew && !isStopped) logger.info('added database to replication', { path });
     } catch (error) {
-      if (!stopping.aborted) logger.error('cannot replicate database', { path, error: describeError(error) });
+      if (this.#lifetime.signal.aborted) return;
+      logger.error('cannot replicate database', { path, error: describeError(error) });
+      if (before === undefined) return;
+      try {
+        await daemon.add(before.config, before.origin, { isStopped });
+        logger.warn('database goes on as it was configured before', { path });
+      } catch (again) {
+        logger.error('database is not replicated any more', { path, error: describeError(again) });
+      }
     }
   }
 }
-
-/** Keys of settings that only the start of the process reads. */
-function changedSettings(old: Config, config: Config): string[] {
-  const { databases: _databases, path: _path, ...settings } = old;
-  return Object.entries(settings)
-    .filter(([key, value]) => !isDeepStrictEqual(value, config[key as keyof Config]))
-    .map(([key]) => NAMES[key as keyof typeof settings]);
-}
-
-const NAMES: Readonly<Record<Exclude<keyof Config, 'databases' | 'path'>, string>> = {
-  logging: 'logging',
-  plugins: 'plugins',
-  exec: 'exec',
-  addr: 'addr',
-  mcpAddr: 'mcp-addr',
-  socket: 'socket',
-  levels: 'levels',
-  snapshot: 'snapshot',
-  validationIntervalMs: 'validation.interval',
-  l0RetentionMs: 'l0-retention',
-  l0RetentionCheckIntervalMs: 'l0-retention-check-interval',
-  verifyCompaction: 'verify-compaction',
-  retentionEnabled: 'retention.enabled',
-  heartbeat: 'heartbeat-url',
-  shutdownSyncTimeoutMs: 'shutdown-sync-timeout',
-  shutdownSyncIntervalMs: 'shutdown-sync-interval',
-};

@@ -1,8 +1,10 @@
 /** What runs between the start of a daemon and its end. */
+import { isDeepStrictEqual } from 'node:util';
 import { ControlServer } from '../control/server.ts';
 import type { Metrics } from '../http/metrics.ts';
 import type { StatusServer } from '../http/server.ts';
 import type { Logger } from '@litestream/core';
+import type { Config } from '../config/types.ts';
 import type { Daemon } from './daemon.ts';
 import { startExec } from './exec.ts';
 import type { ChildExit, ExecProcess } from './exec.ts';
@@ -29,16 +31,28 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
   daemon.follow();
   const watchers = new Watchers({ daemon, logger, stop });
   watchers.start(config.databases);
-  const reload = reread && new Reload({ ...options, reread, daemon, watchers, stopping: signals.stopping });
-  if (reload !== undefined) signals.onReload(() => reload.request());
   const status = metrics === undefined ? undefined : await serveStatus(config.addr ?? '', { daemon, metrics, logger });
-  const heartbeat = config.heartbeat && new Heartbeat({ ...config.heartbeat, daemon, logger });
-  heartbeat?.start();
+  const beat = ({ heartbeat }: Config): Heartbeat | undefined => {
+    const made = heartbeat && new Heartbeat({ ...heartbeat, daemon, logger });
+    made?.start();
+    return made;
+  };
+  let beating = config.heartbeat;
+  let heartbeat = beat(config);
+  const onReload = async (next: Config): Promise<void> => {
+    if (isDeepStrictEqual(next.heartbeat, beating)) return;
+    beating = next.heartbeat;
+    await heartbeat?.stop();
+    heartbeat = beat(next);
+  };
+  const { terminal } = options;
+  const reload = reread && new Reload({ config, reread, daemon, watchers, logger, terminal, stop, onReload });
+  if (reload !== undefined) signals.onReload(() => reload.request());
   try {
     return await waitForEnd(signals, options);
   } finally {
+    await reload?.stop();
     await heartbeat?.stop();
-    await reload?.idle();
     await watchers.retain([]);
     await control?.close();
     await status?.close();

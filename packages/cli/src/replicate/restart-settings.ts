@@ -1,0 +1,27 @@
+/** Which settings of a config that was read again take effect only in a new process. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Config } from '../config/types.ts';
+
+/** Key in the file → what it became. Databases and `heartbeat-*` are not here: they change as we go. */
+const SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
+  ['addr', ({ addr }) => addr],
+  ['mcp-addr', ({ mcpAddr }) => mcpAddr],
+  ['socket', ({ socket }) => socket],
+  ['exec', ({ exec }) => exec],
+  ['plugins', ({ plugins }) => plugins],
+  ['logging', ({ logging }) => logging],
+  ['levels', ({ levels }) => levels],
+  ['snapshot', ({ snapshot }) => snapshot],
+  ['validation.interval', ({ validationIntervalMs }) => validationIntervalMs],
+  ['l0-retention', ({ l0RetentionMs }) => l0RetentionMs],
+  ['l0-retention-check-interval', ({ l0RetentionCheckIntervalMs }) => l0RetentionCheckIntervalMs],
+  ['verify-compaction', ({ verifyCompaction }) => verifyCompaction],
+  ['retention.enabled', ({ retentionEnabled }) => retentionEnabled],
+  ['shutdown-sync-timeout', ({ shutdownSyncTimeoutMs }) => shutdownSyncTimeoutMs],
+  ['shutdown-sync-interval', ({ shutdownSyncIntervalMs }) => shutdownSyncIntervalMs],
+];
+
+/** Keys whose new values wait for a restart. */
+export function restartSettings(running: Config, next: Config): string[] {
+  return SETTINGS.filter(([, of]) => !isDeepStrictEqual(of(running), of(next))).map(([key]) => key);
+}
