@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo } from '../src/client/contract.ts';
+import { extendChain } from '../src/restore/chain.ts';
 import { compactionInputs } from '../src/store/compaction-inputs.ts';
 import { contiguityFaults } from '../src/store/contiguity.ts';
 import { boundaryAfter, boundaryBefore, checkLevels, DEFAULT_LEVELS } from '../src/store/levels.ts';
@@ -157,6 +158,32 @@ describe('retention', () => {
           expect(file.timestamp.getTime()).toBeLessThanOrEqual(beforeMs);
         }
         if (files.length > 0) expect(expired.length).toBeLessThan(files.length);
+      }),
+      { seed },
+    );
+  });
+
+  it('leaves no level 0 file that a restore cannot reach: what one file of level 1 holds goes together', () => {
+    fc.assert(
+      fc.property(chain, fc.array(fc.integer({ min: 1, max: 6 })), fc.nat(200_000), (files, widths, beforeMs) => {
+        const level1: LtxFileInfo[] = [];
+        let at = 0;
+        for (const width of widths) {
+          const merged = files.slice(at, at + width);
+          const [first, last] = [merged[0], merged.at(-1)];
+          if (first === undefined || last === undefined) break;
+          level1.push({ ...last, level: 1, minTxid: first.minTxid });
+          at += width;
+        }
+        const { expired } = expiredLevel0(files, { level1, snapshot: 0n }, new Date(beforeMs));
+        const left = files.slice(expired.length);
+        for (const { maxTxid } of left) {
+          const reached = extendChain([...left, ...level1], 0n, { txid: maxTxid }).at(-1)?.maxTxid;
+          expect(reached).toBe(maxTxid);
+        }
+        // Nor does more stay than that takes.
+        const kept = level1.find((file) => file.minTxid === left[0]?.minTxid);
+        if (kept !== undefined && left.length > 1) expect(kept.timestamp.getTime()).toBeGreaterThan(beforeMs);
       }),
       { seed },
     );

@@ -38,7 +38,8 @@ export interface Level0Retention {
 /**
  * Level 0 files that a file of level 1 holds and that are older than `before`. The newest file is always kept: the
  * position is read from it. Ends at the first file that is young or not compacted, so what is left has no new gap; but a
- * file that compaction left behind (it was damaged) is no reason to stop where a snapshot holds what it held.
+ * file that compaction left behind (it was damaged) is no reason to stop where a snapshot holds what it held. What level 1
+ * holds in one file goes together, so that each file that is left still continues a chain, and can be restored to.
  */
 export function expiredLevel0(
   files: readonly LtxFileInfo[],
@@ -46,18 +47,25 @@ export function expiredLevel0(
   before: Date,
 ): Level0Retention {
   const compactedTo = held.level1.reduce((max, file) => (file.maxTxid > max ? file.maxTxid : max), 0n);
-  const expired: LtxFileInfo[] = [];
+  const ends = new Set(held.level1.map(({ maxTxid }) => maxTxid));
+  let count = 0;
   let next = 0;
-  for (const file of files.slice(0, -1)) {
+  for (const [index, file] of files.slice(0, -1).entries()) {
     if (file.timestamp > before) break;
     // Both ascend.
     while ((held.level1[next]?.maxTxid ?? file.maxTxid) < file.maxTxid) next += 1;
     const covering = held.level1[next];
     const isHeld = covering !== undefined && covering.minTxid <= file.minTxid;
     if (!isHeld && (file.maxTxid > compactedTo || file.maxTxid > held.snapshot)) break;
-    expired.push(file);
+    const isEnd = ends.has(file.maxTxid) || file.maxTxid === held.snapshot;
+    const isBeforeLast = index === files.length - 2 && ends.has(files.at(-1)?.maxTxid ?? 0n);
+    if (isEnd || isBeforeLast) count = index + 1;
   }
-  const rest = files.slice(expired.length);
+  const rest = files.slice(count);
   const tooRecent = rest.filter((file) => file.timestamp > before).length;
-  return { expired, notCompacted: rest.filter((file) => file.maxTxid > compactedTo).length, tooRecent };
+  return {
+    expired: files.slice(0, count),
+    notCompacted: rest.filter((file) => file.maxTxid > compactedTo).length,
+    tooRecent,
+  };
 }

@@ -256,6 +256,10 @@ export class World implements AsyncDisposable {
     if (oldest === undefined) return;
     const below = files.filter(({ level }) => level < 9);
     const reached = restorableEnds([...below, oldest]).at(-1) ?? 0n;
+    for (const { level, maxTxid } of below) {
+      if (maxTxid < oldest.maxTxid || ends.includes(maxTxid)) continue;
+      throw new Error(`a file of level ${level} is kept, but its end ${maxTxid} cannot be restored`);
+    }
     if (reached < this.#confirmed) throw new Error(`from the snapshot at ${oldest.maxTxid} only ${reached} is reached`);
   }
 
