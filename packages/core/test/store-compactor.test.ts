@@ -91,6 +91,33 @@ describe('compactor', { timeout: 60_000 }, () => {
     ]);
   });
 
+  it('leaves out every damaged file that a snapshot makes up for, beside a change of page size too', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.boolean(), { minLength: 2, maxLength: 8 }), fc.nat(8), async (bad, change) => {
+        const client = new MemoryClient();
+        const end = BigInt(bad.length);
+        for (const [index, isBad] of bad.entries()) {
+          const minTxid = BigInt(index + 1);
+          const bytes = encodeFile({ minTxid, pages: new Map([[1, index]]), pageSize: index < change ? 512 : 1024 });
+          if (isBad) bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+          const file = { level: 0, minTxid, maxTxid: minTxid, timestamp: new Date(1000 * index) };
+          await client.writeLtxFile(file, { open: () => chunksOf(bytes) });
+        }
+        await store(client, { level: 9, minTxid: 1n, maxTxid: end, pages: new Map([[1, 1]]) });
+        const written = await new Compactor(client).compact(1);
+        const merged = written.flatMap(({ minTxid, maxTxid }) =>
+          Array.from({ length: Number(maxTxid - minTxid) + 1 }, (_, i) => Number(minTxid) + i),
+        );
+        expect(merged).toEqual(bad.flatMap((isBad, index) => (isBad ? [] : [index + 1])));
+        for (const { minTxid, maxTxid } of written) {
+          expect(Number(minTxid) <= change && Number(maxTxid) > change).toBe(false);
+        }
+        expect((await validateReplica(client, { sample: 0 })).faults).toEqual([]);
+      }),
+      { seed, numRuns: 40 },
+    );
+  });
+
   it('reads local copies, and the replica instead of a damaged one', async () => {
     const opened: string[] = [];
     const client = new MemoryClient({ before: (operation, object) => void opened.push(`${operation} ${object}`) });

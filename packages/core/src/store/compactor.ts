@@ -92,23 +92,23 @@ export class Compactor {
   ): Promise<{ readonly written: readonly LtxFileInfo[]; readonly reached: TXID }> {
     const merged = await this.#mergeOrFail(level, inputs, op);
     if ('maxTxid' in merged) return { written: [merged], reached: merged.maxTxid };
+    // What comes before the fault is merged first, and may have faults of its own; the rest is the next run.
     if (merged.code === 'NOT_CONTIGUOUS') {
       const count = await this.#samePageSize(inputs, op);
       const change = inputs[count];
       if (change === undefined) throw corrupt(inputs[0], merged);
       this.#logger.info('page size changed, compacting up to the change', { level, files: count });
       this.#onPageSizeChange?.(change);
-      const before = await this.#merge(level, inputs.slice(0, count), op);
-      return { written: [before], reached: before.maxTxid };
+      return await this.#mergeRun(level, inputs.slice(0, count), op);
     }
     const at = inputs.findIndex((file) => fileName(file) === merged.file);
     const damaged = inputs[at];
     if (damaged === undefined) throw corrupt(inputs[0], merged);
     const snapshots = await this.#snapshotEnds(op);
     if (!snapshots.some((end) => end >= damaged.maxTxid)) throw corrupt(damaged, merged);
+    if (at > 0) return await this.#mergeRun(level, inputs.slice(0, at), op);
     this.#logger.debug('damaged file is left out, a snapshot holds what it held', { level, file: merged.file });
-    const written = at === 0 ? [] : [await this.#merge(level, inputs.slice(0, at), op)];
-    return { written, reached: damaged.maxTxid };
+    return { written: [], reached: damaged.maxTxid };
   }
 
   /** The merged file, or the fault of an input on the replica. A damaged local copy is passed over for the remote file. */
