@@ -108,6 +108,22 @@ describe.each(drivers)('restart with $name', { timeout: 60_000 }, (driver: Sqlit
     await lab.verify();
   });
 
+  it('takes a snapshot where the old frames were there when it opened, and are overwritten before they are read', async () => {
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    insert(app, 60);
+    await (await start(lab)).close();
+    insert(app, 7);
+    app.get('PRAGMA wal_checkpoint(RESTART)');
+    insert(app, 2);
+    const db = lab.db();
+    await db.open();
+    insert(app, 90);
+    await db.sync();
+    expect(lab.snapshots()).toEqual(['first sync', 'wal header salt reset, snapshotting']);
+    await lab.verify();
+  });
+
   it('takes a snapshot after the new frames have reached the place where it stopped', async () => {
     await using lab = new Lab(driver);
     const app = appOf(lab);

@@ -96,6 +96,8 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   if (!wal.hasSaltsAt(saltsOffset, generation)) {
     // Frames that we were about to read may be gone; a restart right where we stopped before is the usual case.
     if (scan.endOffset > start.offset) lost(session);
+    // What was left of the generation before has been overwritten before it was read: only a snapshot makes up for it.
+    if (tail) session.successor = undefined;
     return 'restarted';
   }
   if (decision.kind === 'increment' && scan.commit === 0) {
