@@ -15,7 +15,7 @@ import { LocalLtx } from './local-ltx.ts';
 import { Mutex } from './mutex.ts';
 import { closeSession, openSession, sessionIsCurrent } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
-import { diskFullOr } from './disk-full.ts';
+import { localFault } from './local-fault.ts';
 import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
 import type { Session } from './session.ts';
@@ -346,7 +346,7 @@ export class DB implements AsyncDisposable {
         this.#activity.end();
         return { kind: 'nothing' };
       }
-      const error = diskFullOr(caught, this.metaPath);
+      const error = localFault(caught, this.metaPath);
       this.#activity.end(error);
       this.#lastError = error;
       failed = true;

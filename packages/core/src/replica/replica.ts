@@ -5,6 +5,7 @@ import { raceAbort } from '../client/sdk-abort.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
+import { localFault } from '../db/local-fault.ts';
 import type { History, Position } from '../db/options.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
@@ -328,7 +329,7 @@ export class Replica implements History, AsyncDisposable {
       local = await openLocalFile(path, txid);
       if (local.isKept || txid <= this.#unverified) await verifyLocalFile(local, path);
     } catch (error) {
-      if (!isLost(error)) throw error;
+      if (!isLost(error)) throw localFault(error, path);
       return await this.#replaceLost(txid, error, options);
     }
     const file = { level: 0, minTxid: txid, maxTxid: txid, timestamp: local.timestamp };

@@ -41,6 +41,10 @@ const FILE_CODES: Readonly<Record<string, LitestreamErrorCode>> = {
   EISDIR: 'INVALID_ARGUMENT',
   ENAMETOOLONG: 'INVALID_ARGUMENT',
   ENOTDIR: 'INVALID_ARGUMENT',
+  EIO: 'UNAVAILABLE',
+  EBUSY: 'UNAVAILABLE',
+  EMFILE: 'UNAVAILABLE',
+  ENFILE: 'UNAVAILABLE',
 };
 
 /** Any failure while reading or writing `name`, as an error with a code. Errors that have one stay as they are. */

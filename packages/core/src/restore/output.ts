@@ -48,19 +48,27 @@ async function statOrNothing(path: string): Promise<Stats | undefined> {
   }
 }
 
+/** Which file it is, whatever its name. */
+interface Identity {
+  readonly ino: number;
+  readonly dev: number;
+}
+
 export class Output {
   readonly path: string;
   readonly temporaryPath: string;
   readonly #handle: FileHandle;
+  readonly #identity: Identity;
   readonly #overwrite: boolean;
   #state: 'open' | 'done' = 'open';
   #flushing: Promise<void> | undefined;
   #flushFailure: { readonly error: unknown } | undefined;
 
-  private constructor(path: string, handle: FileHandle, overwrite: boolean) {
+  private constructor(path: string, handle: FileHandle, identity: Identity, overwrite: boolean) {
     this.path = path;
     this.temporaryPath = temporaryPathOf(path);
     this.#handle = handle;
+    this.#identity = identity;
     this.#overwrite = overwrite;
   }
 
@@ -71,7 +79,14 @@ export class Output {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
       await rm(temporaryPath, { force: true });
-      return new Output(path, await open(temporaryPath, 'wx+'), overwrite);
+      const handle = await open(temporaryPath, 'wx+');
+      try {
+        return new Output(path, handle, await handle.stat(), overwrite);
+      } catch (error) {
+        await handle.close();
+        await rm(temporaryPath, { force: true });
+        throw error;
+      }
     } catch (error) {
       // Only a file made since the removal above can be in the way.
       if ((error as NodeJS.ErrnoException).code === 'EEXIST' && (await isFile(temporaryPath))) throw underWay(path);
@@ -127,13 +142,13 @@ export class Output {
 
   /** Moves the file to its place, durably. */
   async publish(): Promise<void> {
-    if (!(await this.#isOurs())) throw underWay(this.path);
-    if (this.#overwrite) {
-      for (const suffix of SIDECAR_SUFFIXES) await rm(this.path + suffix, { force: true });
-    } else {
-      await checkOutput(this.path);
-    }
     try {
+      if (!(await this.#isOurs())) throw underWay(this.path);
+      if (this.#overwrite) {
+        for (const suffix of SIDECAR_SUFFIXES) await rm(this.path + suffix, { force: true });
+      } else {
+        await checkOutput(this.path);
+      }
       await rename(this.temporaryPath, this.path);
       this.#state = 'done';
       await this.#handle.close();
@@ -146,8 +161,8 @@ export class Output {
 
   /** Another restore to the same output replaces the temporary file: whoever lost it must not touch the other's. */
   async #isOurs(): Promise<boolean> {
-    const [mine, there] = await Promise.all([this.#handle.stat(), lstat(this.temporaryPath).catch(() => undefined)]);
-    return there?.ino === mine.ino && there.dev === mine.dev;
+    const there = await lstat(this.temporaryPath).catch(() => undefined);
+    return there?.ino === this.#identity.ino && there.dev === this.#identity.dev;
   }
 
   /** Removes the temporary file unless it has been moved to its place. */
