@@ -14,7 +14,7 @@ const BUCKET_HINT = 'Create the bucket, or correct its name.';
 const PATTERNS: readonly (readonly [RegExp, ErrorClass])[] = [
   [/bucket does not exist|notFound.*bucket|bucket.*not found/i, permanent('BUCKET_MISSING', BUCKET_HINT)],
   [
-    /Could not load the default credentials|Unable to detect a Project Id/i,
+    /Could not load the default credentials|Unable to read the credential file|Unable to detect a Project Id/i,
     permanent('UNAUTHORIZED', 'Set GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login'),
   ],
   [

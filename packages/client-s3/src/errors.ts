@@ -9,11 +9,6 @@ import {
 } from '@litestream/core';
 
 const LOCK = /object[ -]?lock|retention|WORM/i;
-const PROXY_LOGIN: ErrorClass = {
-  code: 'UNAUTHORIZED',
-  retryable: false,
-  hint: 'The proxy wants a login: put it into HTTPS_PROXY or HTTP_PROXY, or name the server in NO_PROXY.',
-};
 
 const BY_NAME: Readonly<Record<string, ErrorClass>> = {
   ...all('UNAUTHORIZED', 'Check access-key-id and secret-access-key.', [
@@ -90,7 +85,6 @@ export function classifyS3Error(error: unknown): ErrorClass | undefined {
     return BY_NAME[locked ? 'ObjectLocked' : name];
   }
   const status = httpStatus(error);
-  if (status === 407) return PROXY_LOGIN;
   if (status !== undefined && status >= 300 && status < 400) return BY_NAME['PermanentRedirect'];
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }

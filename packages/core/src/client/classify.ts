@@ -51,7 +51,6 @@ const ERRNO: Readonly<Record<string, ErrorClass>> = {
   MODULE_NOT_FOUND: permanent('PLUGIN_SDK_MISSING', 'Install the package that is named above.'),
 };
 
-const REDIRECT = permanent('CONFIG_INVALID', 'The server redirects elsewhere: check the endpoint and the region.');
 const NOT_OFFERED = permanent(
   'UNSUPPORTED',
   'The server does not offer this operation: check that it is of the right kind.',
@@ -59,10 +58,6 @@ const NOT_OFFERED = permanent(
 
 /** Statuses that deserve a hint, or that `classifyHttpStatus` leaves open. */
 const STATUS: Readonly<Record<number, ErrorClass>> = {
-  301: REDIRECT,
-  302: REDIRECT,
-  307: REDIRECT,
-  308: REDIRECT,
   400: permanent('INVALID_ARGUMENT', 'The server refused the request as malformed: check endpoint and region.'),
   401: permanent('UNAUTHORIZED', CREDENTIALS_HINT),
   403: permanent('PERMISSION_DENIED', PERMISSION_HINT),

@@ -54,9 +54,22 @@ export function classifyNetworkError(error: unknown): ErrorClass | undefined {
   return undefined;
 }
 
+const REDIRECT: ErrorClass = {
+  code: 'CONFIG_INVALID',
+  retryable: false,
+  hint: 'The server redirects elsewhere: check the endpoint and the region.',
+};
+const PROXY_LOGIN: ErrorClass = {
+  code: 'UNAUTHORIZED',
+  retryable: false,
+  hint: 'The proxy wants a login: put it into HTTPS_PROXY or HTTP_PROXY, or name the server in NO_PROXY.',
+};
+
 /** By HTTP status alone, for backends whose own error code says nothing more. */
 export function classifyHttpStatus(status: number | undefined): ErrorClass | undefined {
   if (status === undefined) return undefined;
+  if (status >= 300 && status < 400) return REDIRECT;
+  if (status === 407) return PROXY_LOGIN;
   if (status === 401) return { code: 'UNAUTHORIZED', retryable: false };
   if (status === 403) return { code: 'PERMISSION_DENIED', retryable: false };
   if (status === 404) return { code: 'NOT_FOUND', retryable: false };
