@@ -99,7 +99,7 @@ export abstract class ProtocolServer implements AsyncDisposable {
   /** Throws a `Refusal` for a request that is not who it says it is. */
   protected abstract authorize(request: IncomingMessage, call: Call): void;
   /** Does it; throws a `Refusal` for what cannot be done. */
-  protected abstract answer(call: Call, request: IncomingMessage): Answer;
+  protected abstract answer(call: Call, request: IncomingMessage): Answer | Promise<Answer>;
   /** How the protocol words a refusal. */
   protected abstract refuse(call: Call | undefined, refusal: Refusal): Answer;
 
@@ -114,7 +114,7 @@ export abstract class ProtocolServer implements AsyncDisposable {
       if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
       if (fault?.kind === 'status') throw refusalOf(fault);
       this.authorize(request, call);
-      const done = this.answer(call, request);
+      const done = await this.answer(call, request);
       if (fault?.kind !== 'cut') return send(request, response, done);
       response.writeHead(done.status, done.headers);
       response.write(done.body.subarray(0, fault.afterBytes), () => request.socket.resetAndDestroy());

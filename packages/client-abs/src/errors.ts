@@ -51,6 +51,13 @@ export function classifyAbsError(error: unknown): ErrorClass | undefined {
   for (const name of [source?.code, source?.details?.errorCode, source?.name]) {
     if (typeof name === 'string' && Object.hasOwn(BY_CODE, name)) return BY_CODE[name];
   }
+  if (error instanceof Error && /not permitted for non-TLS/.test(error.message)) {
+    return { code: 'CONFIG_INVALID', retryable: false, hint: 'Set account-key or sas-token, or an https endpoint.' };
+  }
+  // A listing whose connection breaks in the middle: the SDK keeps nothing of what broke.
+  if (error instanceof Error && /^Error reading response as text/.test(error.message)) {
+    return { code: 'NETWORK', retryable: true };
+  }
   // Every failure to reach the server arrives as one code, with Node's own inside the message.
   if (source?.code === 'REQUEST_SEND_ERROR') return classifyNetworkError(error) ?? { code: 'NETWORK', retryable: true };
   return classifyNetworkError(error) ?? classifyHttpStatus(httpStatus(error));

@@ -58,6 +58,7 @@ function resolveLogin(
   if (token) return { endpoint, login: { kind: 'sas', token: token.replace(/^\?/, '') } };
   const accountKey = options.accountKey || env['LITESTREAM_AZURE_ACCOUNT_KEY'];
   if (accountKey && accountName) return { endpoint, login: { kind: 'key', accountName, accountKey } };
+  if (options.accountKey) throw invalid('account-name is required with account-key');
   return { endpoint, login: { kind: 'default' } };
 }
 

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 
 import { AbsReplicaClient, abs, parseAbsConfig } from '../src/index.ts';
 import { resolveSettings } from '../src/settings.ts';
+import { AzuriteFront } from './azurite-front.ts';
 import { Azurite } from './azurite.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
@@ -178,6 +179,17 @@ describe('errors', () => {
   ])('%s', async (_, options, code) => {
     await using client = clientFor(server, options);
     await expect(client.openLtxFile(file(1n))).rejects.toMatchObject({ code, backend: 'abs' });
+  });
+
+  test('a connection that breaks within a listing is one to try again', async () => {
+    await using front = await AzuriteFront.start(server);
+    await using client = clientFor(server, { endpoint: front.endpoint });
+    await client.writeLtxFile({ ...file(1n), timestamp }, randomBody(1).body);
+    front.fault = () => ({ kind: 'cut', afterBytes: 200 });
+    const listing = Array.fromAsync(client.ltxFiles(0));
+    await expect(listing).rejects.toMatchObject({ code: 'NETWORK', retryable: true });
+    front.fault = () => undefined;
+    expect(await Array.fromAsync(client.ltxFiles(0))).toHaveLength(1);
   });
 
   test('neither errors nor the client show credentials', async () => {

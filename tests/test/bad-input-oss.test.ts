@@ -1,0 +1,122 @@
+/** What people get wrong about a bucket of Alibaba Cloud OSS, through the real command line, as for S3. */
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+
+import { OssTestServer } from '../../packages/client-oss/test/oss-server.ts';
+import { BadBucket, type Changes } from '../support/bad-bucket.ts';
+import { ForwardProxy } from '../support/forward-proxy.ts';
+
+vi.setConfig({ testTimeout: 240_000 });
+
+const CANARIES = ['canary-wrong-secret-8e11', 'canary-session-token-90fa', 'canary-proxy-password-c3d4'];
+const [WRONG = '', TOKEN = '', PROXY_PASSWORD = ''] = CANARIES;
+
+let server: OssTestServer;
+let bucket: BadBucket;
+
+beforeEach(async () => {
+  server = await OssTestServer.start();
+  bucket = await BadBucket.open({
+    replica: {
+      type: 'oss',
+      bucket: 'litestream',
+      path: 'app',
+      endpoint: server.endpoint,
+      region: server.region,
+      'access-key-id': server.accessKeyId,
+      'secret-access-key': server.accessKeySecret,
+    },
+    secrets: [...CANARIES, server.accessKeySecret],
+    uploads: () => server.keys().filter((key) => key.startsWith('app/0000/')).length,
+  });
+});
+afterEach(async () => {
+  await bucket[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+});
+
+const writes = ['PutObject', 'InitiateMultipartUpload'];
+const refusing =
+  (operations: readonly string[], status: number, code: string, message?: string): (() => void) =>
+  () => {
+    const fault = { kind: 'status', status, code, ...(message === undefined ? {} : { message }) } as const;
+    server.fault = ({ operation }) => (operations.includes(operation) ? fault : undefined);
+  };
+const mend = (): void => {
+  server.fault = () => undefined;
+};
+
+describe('a bucket that cannot be used', () => {
+  test.each<[string, Changes, RegExp]>([
+    ['an unknown key', { replica: { 'access-key-id': 'nobody' } }, /Access Key Id.*Check access-key-id/],
+    ['a wrong secret', { replica: { 'secret-access-key': WRONG } }, /signature.*Check access-key-id and secret/],
+    ['a wrong region', { replica: { region: 'eu-central-1' } }, /signing region.*correct region/],
+    ['a missing bucket', { replica: { bucket: 'nowhere' } }, /bucket does not exist.*Create the bucket/],
+    ['a wrong token', { replica: { 'session-token': TOKEN } }, /security token.*session-token/],
+    ['no server', { replica: { endpoint: 'http://127.0.0.1:1' } }, /ECONNREFUSED.*Check the endpoint/],
+    [
+      'no keys',
+      { replica: { 'access-key-id': undefined, 'secret-access-key': undefined } },
+      /no credentials.*Set access-key-id/,
+    ],
+  ])('%s', async (_, changes, says) => {
+    expect(await bucket.refused(changes)).toMatch(says);
+  });
+
+  test.each([
+    [403, 'RequestTimeTooSkewed', 'The difference is too large.', /clock of this machine/],
+    [403, 'SecurityTokenExpired', 'The security token has expired.', /expired: get new ones/],
+    [403, 'AccessDenied', 'The bucket must be addressed using the specified endpoint.', /another region/],
+    [301, 'PermanentRedirect', 'Permanent redirect', /elsewhere/],
+  ])('status %i %s', async (status, code, message, says) => {
+    refusing(['ListObjectsV2'], status, code, message)();
+    expect(await bucket.refused()).toMatch(says);
+  });
+});
+
+describe('a bucket that breaks under replication', () => {
+  test.each([
+    ['becomes read-only', writes, 403, 'AccessDenied', /AccessDenied.*Let the key list, read, write and delete/],
+    ['has its token expire', [...writes, 'ListObjectsV2'], 403, 'SecurityTokenExpired', /expired: get new ones/],
+    ['throttles', writes, 503, 'SlowDown', /SlowDown/],
+  ])('%s', async (_, operations, status, code, says) => {
+    const broken = bucket.breaksAndMends(refusing(operations, status, code), says, mend);
+    await expect(broken).resolves.toBeUndefined();
+  });
+
+  test('vanishes, and is made again', async () => {
+    const held = server.buckets.get('litestream') ?? new Map();
+    const broken = bucket.breaksAndMends(
+      () => server.buckets.delete('litestream'),
+      /bucket does not exist.*Create the bucket/,
+      () => server.buckets.set('litestream', held),
+    );
+    await expect(broken).resolves.toBeUndefined();
+  });
+
+  test('lets nothing be deleted: replication goes on, and the log says so', async () => {
+    refusing(['DeleteMultipleObjects', 'DeleteObject'], 403, 'AccessDenied')();
+    const goesOn = bucket.keepsGoingWithoutDeletes(/AccessDenied.*Let the key/, () => server.keys().length, mend);
+    await expect(goesOn).resolves.toBeUndefined();
+  });
+
+  test('retains its objects: replication goes on, and the log says what is left', async () => {
+    server.kept = () => true;
+    const mended = (): void => {
+      server.kept = () => false;
+    };
+    const goesOn = bucket.keepsGoingWithoutDeletes(/retention|WORM/, () => server.keys().length, mended);
+    await expect(goesOn).resolves.toBeUndefined();
+  });
+});
+
+test('a proxy is used, and may want a login', async () => {
+  await using proxy = await ForwardProxy.start();
+  const env = { HTTP_PROXY: `http://someone:${PROXY_PASSWORD}@127.0.0.1:${proxy.port}` };
+  // With an IP address, the SDK names the public host in its requests, which Node refuses to send to a proxy.
+  const replica = { endpoint: server.endpoint.replace('127.0.0.1', 'localhost') };
+  const child = await bucket.start(['ltx', bucket.database], { env, replica });
+  expect((await child.exited).code, child.output).toBe(0);
+  expect(proxy.logins.at(-1)).toBe(`Basic ${Buffer.from(`someone:${PROXY_PASSWORD}`).toString('base64')}`);
+  proxy.wantsLogin = true;
+  expect(await bucket.refused({ env, replica })).toMatch(/proxy wants a login.*HTTP_PROXY/);
+});
