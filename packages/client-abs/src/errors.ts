@@ -55,7 +55,7 @@ export function classifyAbsError(error: unknown): ErrorClass | undefined {
     return { code: 'CONFIG_INVALID', retryable: false, hint: 'Set account-key or sas-token, or an https endpoint.' };
   }
   // A listing whose connection breaks in the middle: the SDK keeps nothing of what broke.
-  if (error instanceof Error && /^Error reading response as text/.test(error.message)) {
+  if (error instanceof Error && error.message.startsWith('Error reading response as text')) {
     return { code: 'NETWORK', retryable: true };
   }
   // Every failure to reach the server arrives as one code, with Node's own inside the message.

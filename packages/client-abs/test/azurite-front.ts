@@ -1,7 +1,13 @@
 /** Stands before Azurite and passes requests on, so that a test can make one fail on the way. */
 import { type IncomingMessage, request as ask } from 'node:http';
 
-import { type Answer, type Call, ProtocolServer, Refusal, answer } from '../../../tests/support/protocol-server.ts';
+import {
+  type Answer,
+  type Call,
+  ProtocolServer,
+  type Refusal,
+  answer,
+} from '../../../tests/support/protocol-server.ts';
 import type { Azurite } from './azurite.ts';
 
 export class AzuriteFront extends ProtocolServer {
