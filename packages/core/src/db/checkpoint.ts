@@ -86,7 +86,7 @@ function intervalIsOver(session: Session, options: ResolvedDbOptions): boolean {
   const { checkpointIntervalMs } = options;
   if (checkpointIntervalMs <= 0 || session.fullyCheckpointed) return false;
   return (
-    options.clock.now() - session.checkpointedAtMs > checkpointIntervalMs &&
+    Math.abs(options.clock.now() - session.checkpointedAtMs) > checkpointIntervalMs &&
     logSize(session) > walSizeOf(session.pageSize, 1)
   );
 }
@@ -144,8 +144,13 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   session.caughtUp = false;
   session.readSincePin = false;
   session.connections.unpin();
-  const result = session.connections.checkpoint('PASSIVE');
-  session.connections.pin();
+  let result: CheckpointResult;
+  try {
+    result = session.connections.checkpoint('PASSIVE');
+  } finally {
+    // Whatever the checkpoint met, a full disk say. If this fails too, the next sync takes the pin before it reads.
+    session.connections.pin();
+  }
   // Read to the end, checkpointed and pinned again while nobody could write: nothing can have slipped in between.
   session.caughtUp = true;
   session.readSincePin = true;

@@ -22,6 +22,7 @@ import type { Session } from './session.ts';
 import type { SnapshotStream } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { logIsLong, movePinAfterCheckpoint, movePinAfterSync } from './pin.ts';
+import { readToEnd } from './read-to-end.ts';
 import { runGently } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
@@ -294,6 +295,7 @@ export class DB implements AsyncDisposable {
     if (current !== undefined) {
       if (sessionIsCurrent(current, this.path)) return current;
       this.#logger.warn('database file was removed or replaced, reopening');
+      await readToEnd(this.#syncContext(current), (txid) => this.#publish(txid), options.signal);
       this.#session = undefined;
       await closeSession(current);
     }
@@ -373,6 +375,12 @@ export class DB implements AsyncDisposable {
 
   async #syncSession(session: Session, options: Op): Promise<SyncOutcome> {
     const busy = { busyTimeoutMs: this.#options.busyTimeoutMs, signal: options.signal };
+    if (!session.connections.pinned) {
+      // A checkpoint that failed left it so: what was written meanwhile may be gone from the log.
+      session.caughtUp = false;
+      session.readSincePin = false;
+      await session.connections.pinWhenFree(busy);
+    }
     let outcome = await runGently(syncSteps(this.#syncContext(session)), options.signal);
     if (outcome.kind === 'no-wal') {
       await session.connections.bumpSequence(busy);

@@ -21,7 +21,7 @@ export class RetryState {
   failed(error: unknown, nowMs: number): number {
     this.#count++;
     this.#delayMs = this.#delayMs === 0 ? this.#firstDelayMs : Math.min(this.#delayMs * 2, BACKOFF_MAX_MS);
-    if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS) {
+    if (Math.abs(nowMs - this.#loggedAtMs) >= LOG_INTERVAL_MS) {
       this.#loggedAtMs = nowMs;
       const hint = isLitestreamError(error) ? error.hint : undefined;
       this.#logger.error('monitor error', {

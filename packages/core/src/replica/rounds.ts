@@ -26,6 +26,8 @@ export class Rounds {
   #cancelTimer: (() => void) | undefined;
   #round: Promise<void> | undefined;
   #notBeforeMs = 0;
+  /** How long the present wait was, when it began. */
+  #waitMs = 0;
 
   constructor(options: RoundsOptions) {
     this.#options = options;
@@ -45,7 +47,8 @@ export class Rounds {
   /** Starts a round as soon as the interval, or the wait after a failure, allows it. */
   request(): void {
     if (this.#lifetime === undefined || this.#cancelTimer !== undefined || this.#round !== undefined) return;
-    const delayMs = this.#notBeforeMs - this.#options.clock.now();
+    // A clock that was set back does not make the wait longer than it was.
+    const delayMs = Math.min(this.#notBeforeMs - this.#options.clock.now(), this.#waitMs);
     if (delayMs <= 0) {
       this.#begin();
       return;
@@ -73,7 +76,7 @@ export class Rounds {
   #begin(): void {
     const signal = this.#lifetime?.signal;
     if (signal === undefined) return;
-    this.#notBeforeMs = this.#options.clock.now() + this.#options.intervalMs;
+    this.#wait(this.#options.clock.now(), this.#options.intervalMs);
     this.#round = this.#run(signal).finally(() => {
       this.#round = undefined;
       // Also the net under the notifications: what came during the round, or was missed, is seen here.
@@ -88,8 +91,13 @@ export class Rounds {
     } catch (error) {
       if (signal.aborted) return;
       const nowMs = this.#options.clock.now();
-      this.#notBeforeMs = nowMs + this.#retry.failed(error, nowMs);
+      this.#wait(nowMs, this.#retry.failed(error, nowMs));
       this.#options.onError(error);
     }
+  }
+
+  #wait(nowMs: number, durationMs: number): void {
+    this.#notBeforeMs = nowMs + durationMs;
+    this.#waitMs = durationMs;
   }
 }

@@ -1,0 +1,25 @@
+/** replicated() promises that every commit before the call is on the replica. */
+import { renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { FileClient, Replica } from '../src/index.ts';
+import { Lab, drivers } from './helpers/db-lab.ts';
+
+it('does not promise what it could not read: the database was moved away after the commit', async () => {
+  await using lab = new Lab(drivers[0]);
+  const app = lab.app(['CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)']);
+  const db = lab.db();
+  await db.open();
+  await using client = new FileClient({ path: join(lab.folder, 'replica') });
+  await client.init();
+  const replica = new Replica(client, db);
+  await replica.replicated();
+  const before = replica.position.txid;
+  app.exec("INSERT INTO t (payload) VALUES ('committed')");
+  for (const suffix of ['', '-wal', '-shm']) renameSync(lab.path + suffix, `${lab.folder}/moved${suffix}`);
+  const outcome = await replica.replicated().then(
+    () => 'resolved',
+    () => 'rejected',
+  );
+  expect(outcome === 'rejected' || replica.position.txid > before).toBe(true);
+});

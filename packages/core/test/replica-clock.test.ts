@@ -1,0 +1,26 @@
+/** The wall clock is set back by an hour (NTP, a resumed VM): uploads must not wait for that hour. */
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { systemClock } from '../src/clock.ts';
+import { FileClient, Replica } from '../src/index.ts';
+import { Lab, drivers } from './helpers/db-lab.ts';
+
+it('goes on uploading after the clock was set back', async () => {
+  await using lab = new Lab(drivers[0]);
+  const app = lab.app(['CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)']);
+  let stepMs = 0;
+  const clock = { ...systemClock, now: () => Date.now() + stepMs };
+  const db = lab.db({ syncIntervalMs: 50 });
+  await db.open();
+  await using client = new FileClient({ path: join(lab.folder, 'replica') });
+  await client.init();
+  const replica = new Replica(client, db, { clock, syncIntervalMs: 50 });
+  replica.start();
+  db.start();
+  app.exec('INSERT INTO t (payload) VALUES (1)');
+  await expect.poll(() => replica.position.txid, { timeout: 10_000 }).toBe(1n);
+  stepMs = -3_600_000;
+  app.exec('INSERT INTO t (payload) VALUES (2)');
+  await expect.poll(() => replica.position.txid, { timeout: 10_000 }).toBe(2n);
+  await replica.stop();
+});
