@@ -1,6 +1,7 @@
 /** The store over replicas in memory and a fake clock: what it does when, what it never does, and what it costs. */
 import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo } from '../src/client/contract.ts';
+import type { LocalFiles } from '../src/store/compactor.ts';
 import { Rig } from './helpers/store-rig.ts';
 import { settle } from './store-support.ts';
 
@@ -101,19 +102,39 @@ describe('store', { timeout: 60_000 }, () => {
     await rig.store.close();
   });
 
-  it('deletes nothing remotely when retention is disabled, and says so at the start', async () => {
-    const rig = new Rig({ retentionEnabled: false });
-    rig.store.add(rig.stored);
-    await settle();
-    for (let i = 0; i < 10; i += 1) {
-      await rig.commit();
-      await rig.clock.advance(300_000);
-    }
-    expect(await rig.ranges(0)).toHaveLength(10);
-    expect(rig.calls.filter((call) => call.startsWith('deleteLtxFiles'))).toEqual([]);
-    expect(rig.log.lines).toContain('WARN retention disabled; cloud provider lifecycle policies must handle retention');
-    await rig.store.close();
-  });
+  it.each([true, false])(
+    'with retention enabled: %s, deletes remotely or not at all, and locally always',
+    async (retentionEnabled) => {
+      const released: bigint[] = [];
+      const local: LocalFiles = {
+        path: () => undefined,
+        release({ txid }) {
+          released.push(txid);
+          return { deleted: 1, left: 1 };
+        },
+      };
+      const rig = new Rig({ retentionEnabled, local });
+      rig.store.add(rig.stored);
+      await settle();
+      for (let i = 0; i < 20; i += 1) {
+        await rig.commit();
+        await rig.clock.advance(300_000);
+      }
+      const deletedFrom = new Set(
+        rig.calls.flatMap((call) => /^deleteLtxFiles ltx\/(\d)/.exec(call)?.[1] ?? []).map(Number),
+      );
+      // Level 0 by its age, snapshots by theirs, and the levels between by transaction.
+      expect(deletedFrom).toEqual(new Set(retentionEnabled ? [0, 1, 2, 9] : []));
+      if (!retentionEnabled) {
+        expect(await rig.ranges(0)).toHaveLength(20);
+        expect((await rig.ranges(9)).length).toBeGreaterThan(8);
+      }
+      expect(released.at(-1)).toBe(20n);
+      const warning = 'WARN retention disabled; cloud provider lifecycle policies must handle retention';
+      expect(rig.log.lines.includes(warning)).toBe(!retentionEnabled);
+      await rig.store.close();
+    },
+  );
 
   it('keeps level 0 for good when its retention is 0', async () => {
     const rig = new Rig({ level0RetentionMs: 0 });

@@ -79,7 +79,10 @@ const replica = z
 
 const snapshot = z.looseObject({
   interval: duration('Time between two snapshots. Default 24h.'),
-  retention: duration('How long snapshots, and all that a restore to a time after them needs, are kept. Default 24h.'),
+  retention: duration(
+    'How long snapshots, and all that a restore to a time after them needs, are kept; the newest snapshot always is. ' +
+      'Make it longer than the interval (see restore.md). Default 24h.',
+  ),
 });
 
 const database = z
