@@ -77,6 +77,7 @@ export const command: Command = defineCommand({
       terminal,
       once: onceOf(parsed, config),
       reread: path === undefined ? reread : undefined,
+      noExpandEnv: values['no-expand-env'],
     });
   },
 });

@@ -149,7 +149,9 @@ export const configSchema = z.looseObject({
       source: boolean('Name the place in the code. Default false.'),
     })
     .optional(),
-  'mcp-addr': text('Serve the Model Context Protocol here.'),
+  'mcp-addr': text(
+    'Address of the Model Context Protocol server, `host:port`; without a host, this machine only. Needs the package `@modelcontextprotocol/server`.',
+  ),
   'shutdown-sync-timeout': duration('How long the last sync may take when the program ends. Default 30s.'),
   'shutdown-sync-interval': duration('Time between its attempts. Default 500ms.'),
   plugins: texts('Third-party backends: names of packages, or paths.'),

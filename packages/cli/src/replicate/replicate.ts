@@ -25,6 +25,8 @@ export interface ReplicateOptions {
   readonly once: OnceOptions | undefined;
   /** Reads the config file again, flags applied; undefined if there is none. */
   readonly reread: (() => Promise<Config>) | undefined;
+  /** Variables in the config file are left as they are. */
+  readonly noExpandEnv: boolean;
 }
 
 /** A restore keeps several cores busy by itself. */

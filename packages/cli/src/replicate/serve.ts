@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { ControlServer } from '../control/server.ts';
 import type { Metrics } from '../http/metrics.ts';
 import type { StatusServer } from '../http/server.ts';
+import type { McpHttpServer } from '../mcp/server.ts';
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import type { Daemon } from './daemon.ts';
@@ -32,6 +33,7 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
   const watchers = new Watchers({ daemon, logger, stop });
   watchers.start(config.databases);
   const status = metrics === undefined ? undefined : await serveStatus(config.addr ?? '', { daemon, metrics, logger });
+  const mcp = await serveMcp(options);
   const beat = ({ heartbeat }: Config): Heartbeat | undefined => {
     const made = heartbeat && new Heartbeat({ ...heartbeat, daemon, logger });
     made?.start();
@@ -55,6 +57,7 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
     await heartbeat?.stop();
     await watchers.retain([]);
     await control?.close();
+    await mcp?.close();
     await status?.close();
     metrics?.stop();
   }
@@ -66,6 +69,13 @@ async function serveStatus(
 ): Promise<StatusServer | undefined> {
   const { StatusServer } = await import('../http/server.ts');
   return await StatusServer.start({ addr, ...parts });
+}
+
+async function serveMcp({ config, logger, noExpandEnv }: ReplicateOptions): Promise<McpHttpServer | undefined> {
+  const { mcpAddr, path } = config;
+  if (mcpAddr === undefined || path === undefined) return undefined;
+  const { McpHttpServer } = await import('../mcp/server.ts');
+  return await McpHttpServer.start({ addr: mcpAddr, configPath: path, noExpandEnv, logger });
 }
 
 async function waitForEnd(signals: Signals, { config, logger }: ReplicateOptions): Promise<number> {
