@@ -83,6 +83,13 @@ describe('providers', () => {
     ['https://s3.us-west-000.backblazeb2.com', { forcePathStyle: true }],
     ['https://ref.supabase.co/storage/v1/s3', { forcePathStyle: true }],
     ['http://minio:9000', { forcePathStyle: true }],
+    ['https://t3.storage.dev', { requireContentMd5: false, headers: { 'x-tigris-consistent': 'true' } }],
+    ['https://s3.filebase.com', { forcePathStyle: true }],
+    ['https://nyc3.digitaloceanspaces.com', {}],
+    ['https://s3.fr-par.scw.cloud:443', {}],
+    ['https://fsn1.your-objectstorage.com', {}],
+    ['https://storage.googleapis.com', {}],
+    ['https://someone:secret@fly.storage.tigris.dev', {}],
   ])('%s', (endpoint, expected) => {
     expect(providerDefaults(endpoint)).toEqual(expected);
   });
