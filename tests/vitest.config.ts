@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts', 'chaos/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'nats/**/*.test.ts', 'chaos/**/*.test.ts'],
     // Real processes at full speed: side by side they would measure each other.
     fileParallelism: false,
     testTimeout: 60_000,

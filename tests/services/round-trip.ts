@@ -19,8 +19,10 @@ export async function roundTrip(running: RunningService): Promise<string> {
     const written = await client.writeLtxFile({ ...file, timestamp }, { size, open: () => slices(bytes) });
     assert.equal(written.size, size);
     assert.deepEqual(Buffer.concat(await Array.fromAsync(await client.openLtxFile(file))), bytes);
-    const tail = await Array.fromAsync(await client.openLtxFile(file, { offset: Math.floor(size / 2) }));
-    assert.deepEqual(Buffer.concat(tail), bytes.subarray(Math.floor(size / 2)));
+    if (client.capabilities.ranges !== false) {
+      const tail = await Array.fromAsync(await client.openLtxFile(file, { offset: Math.floor(size / 2) }));
+      assert.deepEqual(Buffer.concat(tail), bytes.subarray(Math.floor(size / 2)));
+    }
     total += size;
   }
   const listed = await Array.fromAsync(client.ltxFiles(0, { useMetadata: true }));

@@ -31,13 +31,28 @@ export async function connect(sdk: Sdk, options: NatsOptions): Promise<NatsConne
 async function authenticatorOf(sdk: Sdk, options: NatsOptions): Promise<Authenticator | undefined> {
   const { jwt, seed, creds, nkey, username, password, token } = options;
   const encode = (text: string): Uint8Array => new TextEncoder().encode(text.trim());
-  if (isSet(jwt) && isSet(seed)) return sdk.jwtAuthenticator(jwt, encode(seed));
-  if (isSet(creds)) return sdk.credsAuthenticator(await read(creds, 'creds'));
-  if (isSet(seed)) return sdk.nkeyAuthenticator(encode(seed));
-  if (isSet(nkey)) return sdk.nkeyAuthenticator(/^SU[A-Z2-7]+$/.test(nkey) ? encode(nkey) : await seedFile(nkey));
+  if (isSet(jwt) && isSet(seed)) return tried(sdk.jwtAuthenticator(jwt, encode(seed)), 'seed');
+  if (isSet(creds)) return tried(sdk.credsAuthenticator(await read(creds, 'creds')), 'creds');
+  if (isSet(seed)) return tried(sdk.nkeyAuthenticator(encode(seed)), 'seed');
+  if (isSet(nkey)) {
+    return tried(sdk.nkeyAuthenticator(/^SU[A-Z2-7]+$/.test(nkey) ? encode(nkey) : await seedFile(nkey)), 'nkey');
+  }
   if (isSet(username)) return sdk.usernamePasswordAuthenticator(username, password ?? '');
   if (isSet(token)) return sdk.tokenAuthenticator(token);
   return undefined;
+}
+
+/** The SDK parses keys when the server asks for a signature; here a bad one can be called by the name of its field. */
+function tried(authenticator: Authenticator, field: 'creds' | 'nkey' | 'seed'): Authenticator {
+  try {
+    authenticator('challenge');
+    return authenticator;
+  } catch {
+    // The reason may quote the secret.
+    const hint =
+      field === 'creds' ? 'It must hold a JWT and a seed, as nsc prints them.' : 'A user’s seed begins with SU.';
+    throw invalid(`cannot parse ${field} of the nats replica`, hint);
+  }
 }
 
 async function seedFile(nkey: string): Promise<Uint8Array> {

