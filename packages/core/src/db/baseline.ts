@@ -112,7 +112,7 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
     return {
       txid: file.maxTxid,
       last,
-      ...(await compareWithLog(context.wal, file.path, last)),
+      ...(await compareWithLog({ wal: context.wal, level0, last })),
       snapshotDue: undefined,
       otherProgram: !isOurs(header),
     };

@@ -5,6 +5,8 @@ import { scanWal, storedSums } from '../wal/scan.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalHeader, WalSums } from '../wal/wal-header.ts';
 import { FRAME_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
+import type { LocalLtx } from './local-ltx.ts';
+import { areFramesOfFiles } from './same-frames.ts';
 import type { LastFile } from './session.ts';
 import { runGently } from './steps.ts';
 
@@ -26,27 +28,37 @@ export interface Comparison {
 
 const NEITHER: Comparison = { endSums: undefined, successor: undefined };
 
+/** The last local file, among those before it, and the log. */
+export interface FileEnd {
+  readonly wal: WalFile;
+  readonly level0: LocalLtx;
+  readonly last: LastFile;
+}
+
 /** Compares the end of the last file, found on start, with the log. A read transaction is held while this runs. */
-export async function compareWithLog(wal: WalFile, path: string, last: LastFile): Promise<Comparison> {
+export async function compareWithLog(end: FileEnd): Promise<Comparison> {
+  const { wal, last } = end;
   wal.refresh();
   const header = wal.header();
   if (header === undefined || header.pageSize !== last.pageSize) return NEITHER;
-  if (sameSalts(header, last)) return { endSums: await proveEnd(wal, header, path, last), successor: undefined };
+  if (sameSalts(header, last)) return { endSums: await proveEnd(header, end), successor: undefined };
   if (header.salt1 !== (last.salt1 + 1) >>> 0) return NEITHER;
-  return { endSums: undefined, successor: await proveSuccessor(wal, header, path, last) };
+  return { endSums: undefined, successor: await proveSuccessor(header, end) };
 }
 
 /**
  * The cumulative checksum at the end of the last file, if the log holds, unbroken from its header, the very frames that
- * the file was cut from: same salts, a commit at its end, and that frame's page equal to the page in the file.
+ * the file was cut from: same salts, a commit at its end, and the newest frame of each page equal to the page in the files.
  */
-async function proveEnd(wal: WalFile, header: WalHeader, path: string, last: LastFile): Promise<WalSums | undefined> {
+async function proveEnd(header: WalHeader, end: FileEnd): Promise<WalSums | undefined> {
+  const { wal, last } = end;
   const seed = { s0: header.s0, s1: header.s1 };
   if (last.endOffset === WAL_HEADER_SIZE) return seed;
   const start = { offset: WAL_HEADER_SIZE, sums: seed };
   const scan = await runGently(scanWal(wal, header, start, { endOffsetMax: last.endOffset }));
   if (scan.endOffset !== last.endOffset) return undefined;
-  return endFrame(wal, path, last);
+  const endSums = await endFrame(end);
+  return endSums !== undefined && (await areFramesOfFiles(scan.pages, end)) ? endSums : undefined;
 }
 
 /**
@@ -54,15 +66,11 @@ async function proveEnd(wal: WalFile, header: WalHeader, path: string, last: Las
  * file on, one after the other: as long as they have not reached the end of the last file, all that the old generation
  * held beyond that end is still there, and the new generation begins where the old one stops.
  */
-async function proveSuccessor(
-  wal: WalFile,
-  header: WalHeader,
-  path: string,
-  last: LastFile,
-): Promise<Successor | undefined> {
+async function proveSuccessor(header: WalHeader, end: FileEnd): Promise<Successor | undefined> {
+  const { wal, last } = end;
   const frameSize = WAL_FRAME_HEADER_SIZE + last.pageSize;
   if (last.endOffset < WAL_HEADER_SIZE + frameSize) return undefined;
-  const endSums = await endFrame(wal, path, last);
+  const endSums = await endFrame(end);
   if (endSums === undefined) return undefined;
 
   // What is left of the old generation up to that end must be one chain: else the old log, too, was written anew.
@@ -75,6 +83,7 @@ async function proveSuccessor(
   const chain = { offset: first + frameSize, sums: storedSums(frame) };
   const before = await runGently(scanWal(wal, old, chain, { endOffsetMax: last.endOffset }));
   if (before.endOffset + before.uncommittedSize !== last.endOffset) return undefined;
+  if (!(await areFramesOfFiles(before.pages, end))) return undefined;
 
   // Behind it, a whole frame that does not belong to the chain proves that the old generation was no longer, and so does
   // the exact end of the file. A file cut in mid-frame was truncated (journal_size_limit), and frames may be missing.
@@ -88,12 +97,12 @@ async function proveSuccessor(
 }
 
 /** The checksum in the last file's last frame, if that commit is in the WAL file with the same page as in the file. */
-async function endFrame(wal: WalFile, path: string, last: LastFile): Promise<WalSums | undefined> {
+async function endFrame({ wal, level0, last }: FileEnd): Promise<WalSums | undefined> {
   const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE + last.pageSize);
   if (wal.read(frame, last.endOffset - frame.length) < frame.length || !hasSalts(frame, last)) return undefined;
   const view = new DataView(frame.buffer);
   if (view.getUint32(4) !== last.commit) return undefined;
-  const page = await readPage(path, view.getUint32(0));
+  const page = await readPage(level0.path(last.txid, last.txid), view.getUint32(0));
   if (page === undefined || Buffer.compare(page, frame.subarray(WAL_FRAME_HEADER_SIZE)) !== 0) return undefined;
   return storedSums(frame);
 }
