@@ -12,6 +12,7 @@ import { firstReplication } from './cases/first-replication.ts';
 import { idle } from './cases/idle.ts';
 import { latency } from './cases/latency.ts';
 import { restore, restoreMany } from './cases/restore.ts';
+import { restoreS3 } from './cases/restore-s3.ts';
 import { writer } from './cases/writer.ts';
 import type { BenchCase, Row } from './lib/case.ts';
 import { describeMachine, machineFacts } from './lib/machine.ts';
@@ -21,6 +22,7 @@ import { markdownTable } from './lib/report.ts';
 const cases: readonly BenchCase[] = [
   restore,
   restoreMany,
+  restoreS3,
   firstReplication,
   compaction,
   latency,
