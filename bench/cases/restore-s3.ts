@@ -24,7 +24,7 @@ export const restoreS3: BenchCase = {
       await new Child(
         'copy to S3',
         process.execPath,
-        [ourProgram, 'copy', fileUrl(replica), `s3://${bucket}/${path}?${query}`],
+        [ourProgram, 'copy', fileUrl(replica), `s3://${bucket}/${path}?${query.toString()}`],
         {
           env: {
             ...process.env,
