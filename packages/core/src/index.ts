@@ -6,6 +6,7 @@ export * from './client/file-client.ts';
 export * from './client/guard-client.ts';
 export * from './client/guard-options.ts';
 export * from './client/leaser.ts';
+export { withCreatedAt } from './client/created-at.ts';
 export * from './client/object-names.ts';
 export * from './client/redact.ts';
 export * from './client/resumable-reader.ts';

@@ -1,3 +1,4 @@
+import { withCreatedAt } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { isReplicaUrl } from '../config/paths.ts';
 import { flag, level } from '../flags/kinds.ts';
@@ -14,6 +15,10 @@ const flags = {
   ...configFlags,
   level: { kind: level('LEVEL'), help: 'Lists this compaction level: 0-9 or "all".\nDefaults to 0.' },
   json: { kind: flag(), help: 'Prints JSON in place of a table.' },
+  'created-at': {
+    kind: flag(),
+    help: 'Adds the time of the earliest transaction in each file.\nReads the start of every file.',
+  },
 };
 
 export const command: Command = defineCommand({
@@ -34,15 +39,19 @@ export const command: Command = defineCommand({
     await using opened = await openTarget(target, values, terminal);
     const levels =
       values.level === 'all' ? Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, each) => each) : [values.level];
+    const withTimes = values['created-at'];
     const files = [];
     for (const each of levels) {
-      for await (const file of opened.client.ltxFiles(each)) {
+      const listed = await Array.fromAsync(opened.client.ltxFiles(each));
+      for (const file of withTimes ? await withCreatedAt(opened.client, listed) : listed) {
+        const { createdAt } = file;
         files.push({
           level: each,
           min_txid: formatTxid(file.minTxid),
           max_txid: formatTxid(file.maxTxid),
           size: file.size,
           timestamp: formatSeconds(file.timestamp),
+          ...(withTimes && createdAt !== undefined ? { created_at: formatSeconds(createdAt) } : {}),
         });
       }
     }
@@ -50,8 +59,15 @@ export const command: Command = defineCommand({
       terminal.out(`${JSON.stringify(files, undefined, 2)}\n`);
       return 0;
     }
-    const rows = files.map((file) => [file.level, file.min_txid, file.max_txid, file.size, file.timestamp]);
-    terminal.out(formatTable([['level', 'min_txid', 'max_txid', 'size', 'created'], ...rows]));
+    // Upstream's column of this name holds the time of the last transaction.
+    const head = ['level', 'min_txid', 'max_txid', 'size', 'created', 'earliest'];
+    const rows = files.map((file) => {
+      const { level: at, min_txid: min, max_txid: max, size, timestamp, created_at: createdAt = '-' } = file;
+      return [at, min, max, size, timestamp, createdAt];
+    });
+    const columnCount = withTimes ? head.length : head.length - 1;
+    const table = [head, ...rows].map((row) => row.slice(0, columnCount));
+    terminal.out(formatTable(table));
     if (rows.length === 0 && terminal.stderrIsTty) {
       terminal.err(
         `No files on ${values.level === 'all' ? 'any level' : `level ${values.level}`} of ${isReplicaUrl(target) ? 'this replica' : target}`,
