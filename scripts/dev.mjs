@@ -44,7 +44,10 @@ const tasks = {
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],
   ],
-  soak: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/soak/run.ts', ...extra]],
+  soak: (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    ['node', extra.includes('--snapshot') ? 'tests/soak/snapshot-run.ts' : 'tests/soak/run.ts', ...extra],
+  ],
   'test:packages': (extra) => [
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/packages/run.ts', ...extra],

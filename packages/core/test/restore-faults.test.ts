@@ -12,6 +12,7 @@ import { writeDatabase } from '../src/restore/write-database.ts';
 import type { RestoreOptions, RestoreProgress } from '../src/restore/restore-options.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { encodeLtx, History, upload } from './support/ltx-history.ts';
+import { recordingLogger } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
@@ -167,7 +168,10 @@ describe('a file that is gone', () => {
         files.store.entries.delete('ltx/0/0000000000000003-0000000000000003.ltx');
       },
     });
-    const result = await restore(client, { output });
+    const logger = recordingLogger();
+    const result = await restore(client, { output, logger });
+    const said = logger.lines.filter(({ message }) => message === 'planned file is gone, planning again');
+    expect(said.map(({ level }) => level)).toEqual(['debug']);
     expect(result.plan.map((file) => file.level)).toEqual([0, 1, 0]);
     expect(readFileSync(output).equals(history.states[3] ?? Buffer.alloc(0))).toBe(true);
   });

@@ -180,6 +180,30 @@ describe('store', { timeout: 60_000 }, () => {
     await rig.store.close();
   });
 
+  it('verifies what a compaction has written, where the backend keeps something else', async () => {
+    const errors: string[] = [];
+    const rig = new Rig({ onVerifyError: (message) => errors.push(message) });
+    rig.store.add(rig.stored);
+    await settle();
+    for (let i = 0; i < 3; i += 1) await rig.commit();
+    const key = 'ltx/1/0000000000000001-0000000000000003.ltx';
+    rig.pause = (operation) => {
+      const entry = rig.client.store.entries.get(key);
+      // Cut off as soon as it is there.
+      if (operation === 'ltxFiles' && entry !== undefined) {
+        rig.client.store.put(key, entry.bytes.slice(0, 150), entry.time);
+        rig.pause = () => undefined;
+      }
+    };
+    await rig.clock.advance(10_000);
+    expect(errors).toEqual([expect.stringContaining(key)]);
+    expect(rig.stored.counts.verifyErrors).toBe(1);
+    expect(rig.log.lines.filter((line) => line.startsWith('WARN'))).toEqual([
+      'WARN post-compaction verification failed',
+    ]);
+    await rig.store.close();
+  });
+
   it('validates, and names the damaged file', async () => {
     const rig = new Rig();
     rig.store.add(rig.stored);

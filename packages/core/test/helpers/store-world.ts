@@ -55,6 +55,7 @@ export class World implements AsyncDisposable {
   everDamaged = false;
   /** Local files were lost: what was not uploaded by then is a gap, which a snapshot covers. */
   everLost = false;
+  everOfOtherPageSize = false;
   restoreCount = 0;
 
   constructor(seed: number) {
@@ -176,6 +177,7 @@ export class World implements AsyncDisposable {
   /** Only while nobody else has the database open. */
   changePageSize(): void {
     const { app } = this;
+    this.everOfOtherPageSize = true;
     app.get('PRAGMA journal_mode = delete');
     app.exec(`PRAGMA page_size = ${this.pick([512, 1024, 4096, 8192])}; VACUUM`);
     app.get('PRAGMA journal_mode = wal');
@@ -313,7 +315,9 @@ export class World implements AsyncDisposable {
       if (isSpoilt && isLitestreamError(error)) return;
       throw error;
     }
-    if (isSpoilt) throw new Error(`TXID ${txid} was restored from a file that was changed`);
+    // Files of an older page size are not read where newer ones hold every page.
+    if (isSpoilt && !this.everOfOtherPageSize)
+      throw new Error(`TXID ${txid} was restored from a file that was changed`);
     const state = digestOf(output);
     const allowed = this.#states.get(txid);
     if (allowed === undefined) throw new Error(`TXID ${txid} is on the replica, but was never cut`);

@@ -1,0 +1,162 @@
+/** A snapshot of a big database beside a writer at full speed: what it costs the writer, and whether it is one state. */
+import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { pipeline } from 'node:stream/promises';
+import { DB, FileClient, guardClient, Replica, restore } from '@litestream/core';
+import type { ReplicaClient } from '@litestream/core';
+import { Child } from '../support/child.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { sleep, until } from '../support/wait.ts';
+import { PAGES_OF_A_COMMIT } from './snapshot-writer.ts';
+import type { SnapshotWriterOptions } from './snapshot-writer.ts';
+
+export interface SnapshotFigures {
+  readonly databaseSize: number;
+  readonly snapshotMs: number;
+  readonly warmUpMs: number;
+  readonly commitsBefore: number;
+  readonly commitsDuring: number;
+  /** Longest commit of the writer, in ms. */
+  readonly stallMsBefore: number;
+  readonly stallMsDuring: number;
+  /** Bytes of the WAL file at most. */
+  readonly walBefore: number;
+  readonly walDuring: number;
+  /** What was committed meanwhile, as frames, and so the most that the log may have grown by. */
+  readonly framesDuring: number;
+  /** Bytes of the log in use after the snapshot, once it has started over. */
+  readonly walInUseAfter: number;
+  /** The transaction of the writer in the restored snapshot. */
+  readonly txn: number;
+}
+
+const WARM_UP_MS = 2000;
+/** WAL frame and page. */
+const FRAME_SIZE = 24 + 4096;
+
+/** Throws if the state in the snapshot is not that of its transaction, as the level-0 files alone make it. */
+export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFigures> {
+  await using folder = await temporaryFolder('snapshot');
+  const database = join(folder.path, 'app.db');
+  const options: SnapshotWriterOptions = { database, log: join(folder.path, 'commits'), rowCount: sizeMib * 256 };
+  const writer = new Child('writer', process.execPath, [
+    '--no-warnings',
+    join(import.meta.dirname, 'snapshot-writer.ts'),
+    JSON.stringify(options),
+  ]);
+  const ended = { timeoutMs: 600_000, failed: () => (writer.exit === undefined ? undefined : writer.output) };
+  await until('a full database', () => writer.stdout.includes('ready'), ended);
+  const client = guardClient(new FileClient({ path: join(folder.path, 'replica') }));
+  await using db = new DB(database);
+  const replica = new Replica(client, db);
+  await db.open({ history: replica });
+  db.start();
+  replica.start();
+  await replica.replicated();
+  // A log that grew while the first file was made has started over by then.
+  await until('a short log', () => db.status().walSize < 8 << 20, ended);
+
+  const wal = { before: 0, during: 0 };
+  let phase: 'before' | 'during' | 'after' = 'before';
+  const timer = setInterval(() => {
+    const size = statSync(`${database}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+    if (phase !== 'after') wal[phase] = Math.max(wal[phase], size);
+  }, 20);
+  const begunAt = Date.now();
+  await sleep(WARM_UP_MS);
+  phase = 'during';
+  const fromMs = Date.now();
+  const snapshot = await replica.snapshot();
+  const toMs = Date.now();
+  phase = 'after';
+  clearInterval(timer);
+  const walInUseAfter = await until(
+    'the log to start over',
+    () => {
+      const { walSize } = db.status();
+      return walSize < 32 << 20 ? walSize : undefined;
+    },
+    ended,
+  );
+  await writer.stop();
+  await replica.stop();
+
+  const whole = await hashOfRestored(
+    only(client, (level) => level === 9),
+    snapshot.maxTxid,
+    join(folder.path, 'a.db'),
+  );
+  const raw = await hashOfRestored(
+    only(client, (level) => level === 0),
+    snapshot.maxTxid,
+    join(folder.path, 'b.db'),
+  );
+  if (whole !== raw) throw new Error(`the snapshot of TXID ${snapshot.maxTxid} is not what the level-0 files make`);
+  const commits = new Float64Array(new Uint8Array(readFileSync(options.log)).buffer);
+  const before = windowOf(commits, begunAt, fromMs);
+  const during = windowOf(commits, fromMs, toMs);
+  return {
+    databaseSize: statSync(join(folder.path, 'a.db')).size,
+    snapshotMs: toMs - fromMs,
+    warmUpMs: fromMs - begunAt,
+    commitsBefore: before.count,
+    commitsDuring: during.count,
+    stallMsBefore: before.longestMs,
+    stallMsDuring: during.longestMs,
+    walBefore: wal.before,
+    walDuring: wal.during,
+    framesDuring: during.count * PAGES_OF_A_COMMIT * FRAME_SIZE,
+    walInUseAfter,
+    txn: txnOf(join(folder.path, 'a.db')),
+  };
+}
+
+/** The log may grow by what is committed while a snapshot reads from it, and by no more. */
+export function logGrewTooMuch({ walBefore, walDuring, framesDuring }: SnapshotFigures): boolean {
+  return walDuring > walBefore + framesDuring + (16 << 20);
+}
+
+/** A lock that is held while the pages are read would last for nearly all of it. Says something on an idle machine. */
+export function writerStoodStill({ snapshotMs, stallMsDuring }: SnapshotFigures): boolean {
+  return stallMsDuring > 1000 && stallMsDuring > snapshotMs / 2;
+}
+
+function only(client: ReplicaClient, isSeen: (level: number) => boolean): ReplicaClient {
+  return Object.assign(Object.create(client) as ReplicaClient, {
+    ltxFiles: (level: number, query: object) => client.ltxFiles(isSeen(level) ? level : 8, query),
+    openLtxFile: client.openLtxFile.bind(client),
+  });
+}
+
+async function hashOfRestored(client: ReplicaClient, txid: bigint, output: string): Promise<string> {
+  await restore(client, { output, txid });
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(output), hash);
+  return hash.digest('hex');
+}
+
+/** No row may be of a later transaction than the head tells, and one is of that transaction. */
+function txnOf(path: string): number {
+  using database = new DatabaseSync(path);
+  const row = database.prepare('SELECT (SELECT txn FROM head) AS head, (SELECT max(txn) FROM item) AS item').get();
+  const verdict = database.prepare('PRAGMA quick_check').get();
+  const head = Number(row?.['head']);
+  if (verdict?.['quick_check'] !== 'ok' || head !== Number(row?.['item'])) {
+    throw new Error(`torn: head ${head}, newest row ${String(row?.['item'])}, ${JSON.stringify(verdict)}`);
+  }
+  return head;
+}
+
+function windowOf(commits: Float64Array, fromMs: number, toMs: number): { count: number; longestMs: number } {
+  let count = 0;
+  let longestMs = 0;
+  for (let at = 0; at < commits.length; at += 2) {
+    const endedAt = commits[at] ?? 0;
+    if (endedAt < fromMs || endedAt > toMs) continue;
+    count += 1;
+    longestMs = Math.max(longestMs, commits[at + 1] ?? 0);
+  }
+  return { count, longestMs };
+}

@@ -1,0 +1,15 @@
+/** Small enough for every run; `npm run soak -- --snapshot` does the same with a gigabyte, and measures. */
+import { expect, test } from 'vitest';
+import { logGrewTooMuch, snapshotBesideWriter } from '../soak/snapshot.ts';
+
+test(
+  'a snapshot beside a writer at full speed is one state, and the log stays bounded',
+  { timeout: 240_000 },
+  async () => {
+    const figures = await snapshotBesideWriter(24);
+    expect(figures.databaseSize).toBeGreaterThan(24 << 20);
+    expect(figures.commitsDuring).toBeGreaterThan(0);
+    expect(figures.txn).toBeGreaterThan(0);
+    expect(logGrewTooMuch(figures)).toBe(false);
+  },
+);
