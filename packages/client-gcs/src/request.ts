@@ -8,6 +8,8 @@ export interface GcsRequest {
   readonly body?: Buffer | string;
   readonly responseType?: 'json' | 'stream';
   readonly signal?: AbortSignal | undefined;
+  /** May it arrive twice? Default: what only asks may. */
+  readonly repeatable?: boolean;
   /** Statuses beside 2xx that are an answer, not an error. */
   readonly accept?: readonly number[];
 }
@@ -23,7 +25,7 @@ export interface GcsResponse<T> {
  * aborted and keep the socket of a download nobody reads on.
  */
 export async function request<T>(bucket: Bucket, options: GcsRequest): Promise<GcsResponse<T>> {
-  const { accept = [], body, signal, ...rest } = options;
+  const { accept = [], body, signal, repeatable = (options.method ?? 'GET') === 'GET', ...rest } = options;
   const send = (): Promise<GcsResponse<T>> =>
     bucket.storage.authClient.request<T>({
       ...rest,
@@ -38,8 +40,7 @@ export async function request<T>(bucket: Bucket, options: GcsRequest): Promise<G
     return await send();
   } catch (error) {
     // A server may close an idle connection just as a request goes out on it; the next one finds a new connection.
-    const asksOnly = rest.method === undefined || rest.method === 'GET';
-    if (!asksOnly || (error as { code?: unknown }).code !== 'ECONNRESET' || signal?.aborted === true) throw error;
+    if (!repeatable || (error as { code?: unknown }).code !== 'ECONNRESET' || signal?.aborted === true) throw error;
     return await send();
   }
 }

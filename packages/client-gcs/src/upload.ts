@@ -75,6 +75,8 @@ async function uploadWhole(
     body: Buffer.concat([Buffer.from(head + middle), bytes, Buffer.from(`\r\n--${boundary}--`)]),
     responseType: 'json',
     signal,
+    // Under a condition, the second arrival would be refused by what the first one stored.
+    repeatable: target.ifGenerationMatch === undefined,
   });
   return response.data;
 }

@@ -87,6 +87,17 @@ describe('uploads', () => {
     expect([server.names(), server.sessions.size]).toEqual([[], 0]);
   });
 
+  test('a whole file that meets a connection just closed goes out once more, unless under a condition', async () => {
+    await using client = clientFor(server);
+    server.fault = () => (server.calls.length === 1 ? { kind: 'reset' } : undefined);
+    await client.writeLtxFile({ ...file(1n), timestamp }, randomBody(100).body);
+    expect([server.calls.length, server.names().length]).toEqual([2, 1]);
+    server.calls.length = 0;
+    const create = client.objects.put('lock.json', Buffer.from('{}'), { ifNoneMatch: '*' });
+    await expect(create).rejects.toMatchObject({ code: 'NETWORK', retryable: true });
+    expect(server.calls).toHaveLength(1);
+  });
+
   test.each([100, 3 * MIB])(
     "a body's own error comes through as it is, and leaves nothing (%i bytes)",
     async (size) => {
