@@ -52,13 +52,16 @@ export function parseSftpConfig(config: unknown): SftpOptions {
   };
 }
 
-/** `sftp://user[:password]@host[:port]/absolute/path`. */
+/**
+ * `sftp://user[:password]@host[:port][/path]`. The path is absolute; without one the replica lies in the folder that the
+ * login leads to, for a user may hardly ever write into the root of a file system.
+ */
 export function sftpConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   return {
     host: url.host,
     user: url.username,
     password: url.password,
-    path: `/${url.path}`,
+    path: url.path === '' ? undefined : `/${url.path}`,
     ...Object.fromEntries(url.query),
   };
 }

@@ -43,6 +43,12 @@ test('a URL: login, port, and an absolute path', () => {
   });
 });
 
+test('a URL without a path means the folder that the login leads to, and not the root', () => {
+  for (const url of ['sftp://me@host', 'sftp://me@host/', 'sftp://me@host:2222']) {
+    expect((fromUrl(url) as { path?: string }).path, url).toBeUndefined();
+  }
+});
+
 test('what is missing or contradictory is named', () => {
   expect(() => fromUrl('sftp://host/app')).toThrow('user required for sftp replica');
   expect(() => parseSftpConfig({ user: 'me' })).toThrow('host required for sftp replica');

@@ -1,12 +1,15 @@
 import { createHmac } from 'node:crypto';
-import { stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
-import { guardClient } from '@litestream/core';
+import { guardClient, silentLogger } from '@litestream/core';
+import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { parseSftpConfig, sftp } from '../src/index.ts';
+import { startAgent } from './agent.ts';
 import { SftpTestServer } from './sftp-server.ts';
 import { clientFor, file, randomBody, readAll } from './support.ts';
 
@@ -38,6 +41,33 @@ describe('login', () => {
       server.promptOnly = promptOnly;
       await using client = clientFor(server, { keyPath: undefined, password: server.password });
       await expect(client.init()).resolves.toBeUndefined();
+    }
+  });
+
+  test('with the key of an agent, which is asked only where nothing else is configured', async () => {
+    await using agent = await startAgent(server.folder, await readFile(server.keyPath));
+    const { host, user, password, hostKey, data: path } = server;
+    const open = async (login: object): Promise<void> => {
+      const context = { logger: silentLogger, env: { SSH_AUTH_SOCK: agent.socket }, folder: server.folder };
+      const config = parseSftpConfig({ host, user, 'host-key': hostKey, path, ...login });
+      await using client = await sftp().create(config, context);
+      await client.init();
+    };
+    await open({});
+    expect(agent.signed()).toBe(1);
+    await open({ password });
+    await open({ 'key-path': 'id_ed25519' });
+    expect(agent.signed()).toBe(1);
+    await open({ agent: agent.socket });
+    expect(agent.signed()).toBe(2);
+  });
+
+  test('with an agent that is not there, or holds another key, is refused', async () => {
+    const other = Buffer.from(ssh2.utils.generateKeyPairSync('ed25519').private);
+    await using agent = await startAgent(server.folder, other);
+    for (const socket of [agent.socket, join(server.folder, 'nothing.sock')]) {
+      await using client = clientFor(server, { keyPath: undefined, agent: socket });
+      await expect(client.init()).rejects.toMatchObject({ code: 'UNAUTHORIZED', retryable: false, hint: /./ });
     }
   });
 
@@ -87,6 +117,14 @@ describe('the host key', () => {
     const error: unknown = await client.init().catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code: 'UNAUTHORIZED', message: /unknown/ });
     expect((error as { hint: string }).hint).toContain(server.hostKey.split(' ').slice(0, 2).join(' '));
+  });
+
+  test('a changed one is refused, and the hint names the file where the old one stands', async () => {
+    const knownHostsPath = await knownHosts(`${nameOf()} ${other}`);
+    await using client = clientFor(server, { hostKey: undefined, knownHostsPath });
+    const error: unknown = await client.init().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'UNAUTHORIZED', retryable: false, message: /not the known one/ });
+    expect((error as { hint: string }).hint).toContain(knownHostsPath);
   });
 
   test('one in known_hosts is taken: plain, hashed, by pattern', async () => {
@@ -140,6 +178,18 @@ describe('the connection', () => {
       Array.from({ length: 10 }, (_, i) => client.writeLtxFile(file(BigInt(i + 1)), randomBody(10).body)),
     );
     expect(server.connectionCount).toBe(2);
+  });
+
+  test('closed by the server while nobody uses it costs the next call of every client nothing but a login', async () => {
+    const clients = ['a', 'b', 'c'].map((path) => guardClient(clientFor(server, { path: `${server.data}/${path}` })));
+    await Promise.all(clients.map((client) => client.writeLtxFile(file(1n), randomBody(10).body)));
+    server.drop();
+    // No wait: some calls meet the connection while it is closing.
+    const found = await Promise.all(clients.map((client) => Array.fromAsync(client.ltxFiles(0))));
+    expect(found.map(({ length }) => length)).toEqual([1, 1, 1]);
+    expect(server.connectionCount).toBe(2);
+    await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
+    await vi.waitFor(() => expect(server.connections.size).toBe(0));
   });
 
   test('lost in the middle of a write: a NETWORK error, and the retry stores the file', async () => {
