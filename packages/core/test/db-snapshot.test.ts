@@ -1,7 +1,17 @@
-import { closeSync, createReadStream, ftruncateSync, openSync, readdirSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  createReadStream,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { LtxDecoder, lockPageNumber } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
-import { hasCode } from '../src/index.ts';
+import type { Logger } from '../src/index.ts';
+import { hasCode, silentLogger } from '../src/index.ts';
 import { Lab, applyLtx, compare, drivers } from './helpers/db-lab.ts';
 
 describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
@@ -54,6 +64,38 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
     compare(await applyLtx(Buffer.alloc(0), snapshot.body), await lab.rebuild(snapshot.position.txid));
     await db.sync();
     await lab.verify();
+  });
+
+  it('is refused where the log is replaced under it, and not taken for the whole database', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app();
+    app.exec('CREATE TABLE t (payload BLOB)');
+    const log = `${lab.path}-wal`;
+    let armed = false;
+    const logger: Logger = {
+      ...silentLogger,
+      child: () => logger,
+      // The last thing that is said before the log is opened for the snapshot.
+      debug(message) {
+        if (!armed || message !== 'sync') return;
+        armed = false;
+        renameSync(log, `${log}-away`);
+        writeFileSync(log, '');
+      },
+    };
+    const db = lab.db({ logger });
+    await db.open();
+    await db.sync();
+    app.exec("INSERT INTO t (payload) VALUES ('only in the log')");
+    armed = true;
+    const outcome = await db.snapshot().then(
+      () => 'taken',
+      (error: unknown) => error,
+    );
+    expect(hasCode(outcome, 'UNAVAILABLE'), String(outcome)).toBe(true);
+    renameSync(`${log}-away`, log);
+    await using snapshot = await db.snapshot();
+    compare(await applyLtx(Buffer.alloc(0), snapshot.body), lab.source());
   });
 
   it('is cut short when the database is closed', async () => {

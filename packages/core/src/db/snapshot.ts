@@ -87,6 +87,10 @@ async function writeSnapshot(
   const path = join(context.metaPath, `snapshot-${formatTxid(last.txid)}-${serial++}.ltx.tmp`);
   try {
     wal.refresh();
+    // Another file at that path would look like a log that restarted, and its database like one that holds everything.
+    if (session.wal.isOpen && !wal.isSameFile(session.wal)) {
+      throw goneError(session);
+    }
     const frames = await framesUpTo(wal, last, signal);
     const frameSize = WAL_FRAME_HEADER_SIZE + last.pageSize;
     const inLog = last.endOffset > WAL_HEADER_SIZE;
@@ -145,6 +149,16 @@ async function framesUpTo(wal: WalFile, last: LastFile, signal: AbortSignal): Pr
     throw new Error(`the log ends at ${scan.endOffset}, not at ${last.endOffset} where it was read to`);
   }
   return scan.pages;
+}
+
+function goneError(session: Session): LitestreamError {
+  return new LitestreamError(`the log was removed or replaced while a snapshot was taken: ${session.wal.path}`, {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    operation: 'snapshot',
+    object: session.wal.path,
+    hint: 'Nothing but SQLite may touch the -wal file. The snapshot is tried again.',
+  });
 }
 
 function closedError(session: Session): LitestreamError {

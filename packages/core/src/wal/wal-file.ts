@@ -37,6 +37,11 @@ export class WalFile {
     return this.#fd;
   }
 
+  /** Are both open on one file? */
+  isSameFile(other: WalFile): boolean {
+    return this.#inode !== undefined && this.#inode === other.#inode;
+  }
+
   get isOpen(): boolean {
     return this.#fd !== undefined;
   }
