@@ -43,11 +43,6 @@ export function cargoTool(crate: string, version: string, features: string): str
   return path;
 }
 
-/** Path of a program among the npm packages of this repository. */
-export function npmTool(program: string): string {
-  return join(root, 'node_modules', '.bin', program);
-}
-
 function run(command: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
   console.error(`installing: ${command} ${args.join(' ')}`);
   const result = spawnSync(command, args, {

@@ -1,38 +1,10 @@
-import type { Body } from '@litestream/core';
-import { randomBytes } from 'node:crypto';
-
 import { GcsReplicaClient } from '../src/index.ts';
 import type { GcsOptions } from '../src/index.ts';
 import type { GcsTestServer } from './gcs-server.ts';
+
+export { MIB, file, randomBody, readAll } from '../../../tests/support/bodies.ts';
 
 /** A client for the test server, without the environment of whoever runs the test. */
 export function clientFor(server: GcsTestServer, options: Partial<GcsOptions> = {}): GcsReplicaClient {
   return new GcsReplicaClient({ bucket: 'litestream', path: 'app', endpoint: server.endpoint, ...options }, {});
 }
-
-/** A body of random bytes in pieces that share one buffer, as an encoder's do. */
-export function randomBody(size: number): { bytes: Buffer; body: Body } {
-  const bytes = randomBytes(size);
-  return { bytes, body: { size, open: () => pieces(bytes) } };
-}
-
-async function* pieces(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  const shared = Buffer.alloc(64 * 1024);
-  for (let start = 0; start < bytes.byteLength; start += shared.byteLength) {
-    const size = bytes.copy(shared, 0, start);
-    yield shared.subarray(0, size);
-  }
-  await Promise.resolve();
-}
-
-export async function readAll(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(source));
-}
-
-export const file = (txid: bigint, level = 0): { level: number; minTxid: bigint; maxTxid: bigint } => ({
-  level,
-  minTxid: txid,
-  maxTxid: txid,
-});
-
-export const MIB: number = 1024 * 1024;
