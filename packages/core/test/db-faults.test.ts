@@ -87,7 +87,7 @@ describe.each(drivers.map((driver) => ({ name: driver.name, driver })))(
       }
       await at.verify();
       // The test reached both halves of the way: local files and the replica's.
-      expect(failed.some((call) => call.startsWith('renameSync'))).toBe(true);
+      expect(failed.some((call) => call.startsWith('linkSync'))).toBe(true);
       expect(failed.some((call) => call.startsWith('rename '))).toBe(true);
       expect(failed.filter((call) => /^(f|handle\.)sync/.test(call))).toHaveLength(4);
       // A fault is no reason to write the database anew.
@@ -100,12 +100,12 @@ describe.each(drivers.map((driver) => ({ name: driver.name, driver })))(
       watchCalls();
       await at.db.sync();
       const { calls } = callsSeen();
-      const order = calls.flatMap((call) => /^(?:writeSync|fsync|renameSync|fsyncSync)/.exec(call)?.[0] ?? []);
+      const order = calls.flatMap((call) => /^(?:writeSync|fsync|linkSync|fsyncSync)/.exec(call)?.[0] ?? []);
       const words = order
         .join(' ')
         .replaceAll(/(writeSync )+/g, 'write ')
         .replaceAll('fsyncSync', 'fsync');
-      expect(words).toBe('write fsync renameSync fsync');
+      expect(words).toBe('write fsync linkSync fsync');
       watchCalls();
       await at.replica.sync();
       const uploaded = callsSeen().calls.map((call) => call.split(' ')[0] ?? '');

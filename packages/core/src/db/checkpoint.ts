@@ -4,6 +4,7 @@ import { hasCode, LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { walSizeOf } from '../wal/wal-header.ts';
 import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import { LOG_DELETED, LOG_DELETED_HINT } from './connections.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import type { Session } from './session.ts';
 import { runNow } from './steps.ts';
@@ -26,6 +27,13 @@ export interface CheckpointContext {
 /** Checkpoints if a threshold says so: TRUNCATE for a runaway log, PASSIVE for a full one or one that waits too long. */
 export async function checkpointIfDue(context: CheckpointContext, outcome: SyncOutcome): Promise<void> {
   const { session, options, logger } = context;
+  if (session.wal.isDeleted()) {
+    // Read on, but left alone: see Connections.
+    if (session.logDeletedAtMs === undefined)
+      logger.warn(LOG_DELETED, { path: session.wal.path, hint: LOG_DELETED_HINT });
+    session.logDeletedAtMs ??= options.clock.now();
+    return;
+  }
   const mode = dueMode(context, outcome);
   if (mode === undefined) return;
   if (session.snapshots.size > 0) {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
 import { keepForGood, refuseSecondLibrary } from '../driver/library-conflict.ts';
@@ -15,6 +16,11 @@ export interface CheckpointResult {
   /** Frames of them that are in the database file. */
   readonly checkpointed: number;
 }
+
+/** SQLite goes on writing to a file without a name; who opens the database now sees none of that. */
+export const LOG_DELETED = 'the log of the database was deleted while it is in use';
+export const LOG_DELETED_HINT =
+  'Let every program close the database, one after the other: the last one moves what is in the log to the database file. Open no new connection before.';
 
 /** What every call needs that may meet a lock. */
 export interface BusyOptions {
@@ -117,7 +123,7 @@ export class Connections {
    */
   movePin(): boolean {
     if (!this.#pinned) return false;
-    const next = (this.#spare ??= this.#driver.open(this.#path, { readOnly: true }));
+    const next = (this.#spare ??= this.#openAnother({ readOnly: true }));
     try {
       beginRead(next);
     } catch (error) {
@@ -134,7 +140,7 @@ export class Connections {
   openPinned(options: BusyOptions): Promise<SqliteConnection> {
     return retryBusy(
       () => {
-        const connection = this.#driver.open(this.#path, { readOnly: true });
+        const connection = this.#openAnother({ readOnly: true });
         try {
           beginRead(connection);
         } catch (error) {
@@ -211,9 +217,22 @@ export class Connections {
   }
 
   #openCheckpointer(): SqliteConnection {
-    const connection = this.#driver.open(this.#path);
+    const connection = this.#openAnother();
     connection.get('PRAGMA wal_autocheckpoint = 0');
     return connection;
+  }
+
+  /** Where the log was deleted under us, a new connection would make a second one, and ruin the database with it. */
+  #openAnother(options: { readOnly?: boolean } = {}): SqliteConnection {
+    const log = `${this.#path}-wal`;
+    if (existsSync(log)) return this.#driver.open(this.#path, options);
+    throw new LitestreamError(`${LOG_DELETED}: ${log}`, {
+      code: 'UNAVAILABLE',
+      retryable: true,
+      operation: 'open',
+      object: log,
+      hint: LOG_DELETED_HINT,
+    });
   }
 }
 

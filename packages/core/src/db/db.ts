@@ -1,7 +1,7 @@
 import { basename, dirname, join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
-import { LitestreamError } from '../error.ts';
+import { hasCode, LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { ActivityLog } from './activity.ts';
 import type { DbActivity } from './activity.ts';
@@ -348,6 +348,7 @@ export class DB implements AsyncDisposable {
         this.#activity.end();
         return { kind: 'nothing' };
       }
+      if (hasCode(caught, 'ALREADY_EXISTS')) await this.#leaveToAnother();
       const error = localFault(caught, this.metaPath);
       this.#activity.end(error);
       this.#lastError = error;
@@ -356,6 +357,13 @@ export class DB implements AsyncDisposable {
     } finally {
       this.#totals.addSync(performance.now() - startedAtMs, failed);
     }
+  }
+
+  /** Another process wrote the next file: the next sync begins with what is there then, and goes on from its end. */
+  async #leaveToAnother(): Promise<void> {
+    const session = this.#session;
+    this.#session = undefined;
+    if (session !== undefined) await closeSession(session);
   }
 
   /** Another copy of SQLite that is found late ends all work on the database: the two do not see each other's locks. */

@@ -12,6 +12,7 @@ import { isAtPath, releaseDeleted } from './descriptor.ts';
 import type { Ownership } from './local-ltx.ts';
 import { LocalLtx, makeFolder, removeTemporaryFiles } from './local-ltx.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
+import { fileAt } from './publish.ts';
 import type { Session } from './session.ts';
 import { openDatabaseFile } from './validate.ts';
 
@@ -24,6 +25,8 @@ export interface OpenSessionContext {
   readonly logger: Logger;
   readonly signal: AbortSignal | undefined;
 }
+
+let sessionCount = 0;
 
 /** Opens the database file at the path and finds the place to go on from; undefined if there is no file. */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
@@ -65,6 +68,8 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
       ownership,
       pageSize: connections.pageSize,
       ...baseline,
+      tag: `${process.pid}-${++sessionCount}`,
+      shmInode: fileAt(`${path}-shm`),
       caughtUp: false,
       readSincePin: false,
       syncedSinceCheckpoint: false,
@@ -80,9 +85,16 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   }
 }
 
-/** Are the database and the log that are open still those at the path? */
+/**
+ * Are the database, the log and the locks that are open still those at the path? A log or a `-shm` that was deleted under
+ * SQLite is still the one that is written to, as long as nobody has made a new one: whoever opens the database next does.
+ */
 export function sessionIsCurrent(session: Session, path: string): boolean {
-  return isAtPath(session.descriptor, path) && !session.wal.refresh().replaced;
+  if (!isAtPath(session.descriptor, path)) return false;
+  if (session.wal.isReplaced()) return false;
+  const shmInode = fileAt(`${path}-shm`);
+  // Locks in another file do not see ours, so that a checkpoint may have moved what we have not read.
+  return session.shmInode === undefined || shmInode === undefined || shmInode === session.shmInode;
 }
 
 /** Lets go of the database; snapshots that are being read from it are cut short. */

@@ -27,7 +27,13 @@ export interface Session {
   readonly wal: WalFile;
   readonly ownership: Ownership;
   readonly pageSize: number;
+  /** In the names of temporary files, which are of this session alone: others may be at the same transaction. */
+  readonly tag: string;
   last: LastFile | undefined;
+  /** That file on the disk, if this session wrote it. */
+  lastInode?: bigint | undefined;
+  /** The `-shm` file as of the opening: the locks are in it. Undefined if there is none. */
+  readonly shmInode: bigint | undefined;
   /** Cumulative checksum at `last.endOffset`, once it is proven that the log there is the one we know. */
   endSums: WalSums | undefined;
   /** The generation that is proven to follow that of the last file; found on start. */
@@ -48,6 +54,8 @@ export interface Session {
   fullyCheckpointed: boolean;
   /** When a checkpoint was last tried, or the session began. */
   checkpointedAtMs: number;
+  /** When it was first noticed that the log was deleted under us; milliseconds since the epoch. */
+  logDeletedAtMs?: number | undefined;
   /** Snapshots that are being read. The descriptors stay open until they are done. */
   readonly snapshots: Set<RunningSnapshot>;
   /** A PASSIVE checkpoint did not bring the log below the TRUNCATE threshold. */

@@ -14,8 +14,9 @@ import {
 import type { CommitTimes } from './commit-times.ts';
 import { decide } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
-import { makeFolder, own } from './local-ltx.ts';
+import { makeFolder } from './local-ltx.ts';
 import { logPlaceFields } from './log-place.ts';
+import { fileAt, publishDurably, usedByAnother } from './publish.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
@@ -23,7 +24,6 @@ import type { Session } from './session.ts';
 import { lastFileOf, pageCountOfFile } from './session.ts';
 import type { Steps } from './steps.ts';
 import type { LtxJob } from './write-ltx.ts';
-import { renameDurably } from './write-ltx.ts';
 import { writeAnywhere } from './write-job.ts';
 
 /** What one step of following the log did. */
@@ -150,7 +150,8 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   });
   const list = whole ? listAllPages(session.pageSize, commit, scan.pages) : yield* listIncrement(context, plan, commit);
   const path = level0.path(txid, txid);
-  const temporaryPath = `${path}.tmp`;
+  const temporaryPath = `${path}.${session.tag}.tmp`;
+  requireOwnLastFile(context);
   makeFolder(level0.folder, session.ownership);
   const job: LtxJob = {
     header: ltxHeader,
@@ -168,11 +169,11 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     mode: session.ownership.fileMode,
   };
   const size = yield* writeAnywhere(job);
-  own(temporaryPath, session.ownership.fileMode, session.ownership);
-  yield* renameDurably(temporaryPath, path);
+  yield* publishDurably(temporaryPath, path, session.ownership);
 
   context.onWalBytes?.(scan.endOffset - plan.start);
   session.last = lastFileOf(ltxHeader);
+  session.lastInode = fileAt(path);
   session.endSums = scan.sums;
   session.successor =
     tail && session.successor !== undefined
@@ -185,6 +186,14 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   session.syncedSinceCheckpoint = true;
   session.fullyCheckpointed = false;
   return size;
+}
+
+/** Upstream replaces a file of the same name: then what it holds need not end where ours did. */
+function requireOwnLastFile({ session, level0 }: SyncContext): void {
+  if (session.last === undefined || session.lastInode === undefined) return;
+  const path = level0.path(session.last.txid, session.last.txid);
+  const inode = fileAt(path);
+  if (inode !== undefined && inode !== session.lastInode) throw usedByAnother(path);
 }
 
 /** The pages of the frames, and those that the database gained without a frame. */

@@ -19,16 +19,31 @@ export class WalFile {
     this.path = path;
   }
 
-  /** Opens the file that is at the path now. False if there is none. `replaced` tells that it was another one before. */
+  /**
+   * Opens the file that is at the path now. False if there is none. `replaced` tells that it was another one before. One
+   * that was deleted while it is open stays open: SQLite still writes to it.
+   */
   refresh(): { exists: boolean; replaced: boolean } {
     const stat = statSync(this.path, { bigint: true, throwIfNoEntry: false });
-    if (stat !== undefined && stat.ino === this.#inode) return { exists: true, replaced: false };
+    if (stat === undefined) return { exists: this.#fd !== undefined, replaced: false };
+    if (stat.ino === this.#inode) return { exists: true, replaced: false };
     const replaced = this.#fd !== undefined;
     this.close();
-    if (stat === undefined) return { exists: false, replaced };
     this.#fd = openSync(this.path, 'r');
     this.#inode = fstatSync(this.#fd, { bigint: true }).ino;
     return { exists: true, replaced };
+  }
+
+  /** Is another file at the path than the one that is open? False if there is none: SQLite may still write to ours. */
+  isReplaced(): boolean {
+    if (this.#fd === undefined) this.refresh();
+    const stat = statSync(this.path, { bigint: true, throwIfNoEntry: false });
+    return stat !== undefined && this.#inode !== undefined && stat.ino !== this.#inode;
+  }
+
+  /** Was the file that is open deleted? */
+  isDeleted(): boolean {
+    return this.#fd !== undefined && statSync(this.path, { throwIfNoEntry: false }) === undefined;
   }
 
   /** The descriptor, for a worker to read from. */

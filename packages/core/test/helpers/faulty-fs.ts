@@ -101,7 +101,17 @@ const probe = await fsPromises.open('/dev/null', 'r');
 const handleMethods = Object.getPrototypeOf(probe) as FileHandle;
 await probe.close();
 
-wrapSync(fs, ['openSync', 'writeSync', 'readSync', 'fsyncSync', 'fdatasyncSync', 'renameSync', 'mkdirSync']);
+wrapSync(fs, [
+  'openSync',
+  'writeSync',
+  'readSync',
+  'fsyncSync',
+  'fdatasyncSync',
+  'linkSync',
+  'unlinkSync',
+  'renameSync',
+  'mkdirSync',
+]);
 wrapCallback(['fsync', 'fdatasync']);
 wrapPromise(fsPromises, ['open', 'rename', 'mkdir', 'link']);
 wrapPromise(handleMethods, ['write', 'writev', 'read', 'sync', 'datasync', 'utimes', 'stat'], 'handle.');
