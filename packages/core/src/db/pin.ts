@@ -12,9 +12,13 @@ import { FRAME_SALTS_OFFSET, HEADER_SALTS_OFFSET, WAL_HEADER_SIZE, sameSalts, wa
 /** Bytes of the log that are not left waiting for the next sync interval. */
 const LONG_LOG_SIZE = 32 << 20;
 
+/** A shorter log is in nobody's way, and a database that is hardly written to is not to cost two more descriptors. */
+const SHORT_LOG_PAGE_N = 16;
+
 /** After a sync that found something: others may have what we have read. */
 export function movePinAfterSync(session: Session): void {
   if (!session.readSincePin || session.fullyCheckpointed) return;
+  if ((session.last?.endOffset ?? 0) < walSizeOf(session.pageSize, SHORT_LOG_PAGE_N)) return;
   movePin(session);
 }
 
