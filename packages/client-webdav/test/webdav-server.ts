@@ -2,6 +2,7 @@
  * A small WebDAV server for tests, in memory, on node:http: what npm alone can give. It answers as Apache does, without
  * locks. `npm run test:services` runs the same suite on Apache and nginx.
  */
+import { createHash, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -13,6 +14,8 @@ interface Entry {
   readonly modified: Date;
 }
 
+const REALM = 'dav';
+
 export class WebdavTestServer implements AsyncDisposable {
   readonly username = 'litestream';
   readonly password = 'correct horse';
@@ -22,6 +25,10 @@ export class WebdavTestServer implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Decides before each request whether it fails, with which status; 0 breaks the connection. */
   fault: (method: string, path: string) => number | undefined = () => undefined;
+  /** How it wants the password. */
+  login: 'basic' | 'digest' = 'basic';
+  /** The one-time number of Digest; another one makes that of every client stale. */
+  nonce: string = randomUUID();
   readonly #server: Server;
   #writes = 0;
 
@@ -42,6 +49,18 @@ export class WebdavTestServer implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** Connections that are open now. */
+  async connectionCount(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.getConnections((error, count) => (error === null ? resolve(count) : reject(error)));
+    });
+  }
+
+  /** Makes a collection, as another client would. */
+  makeFolder(path: string): void {
+    this.#put(path, undefined);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
     await new Promise<void>((resolve) => this.#server.close(() => resolve()));
@@ -51,11 +70,12 @@ export class WebdavTestServer implements AsyncDisposable {
     const { method = '', headers } = request;
     const path = pathOf(request.url ?? '/');
     this.requests.push(`${method} ${path}`);
-    const login = `Basic ${Buffer.from(`${this.username}:${this.password}`).toString('base64')}`;
     const fault = this.fault(method, path);
     if (fault === 0) return void request.socket.destroy();
-    if (headers.authorization !== login) {
-      return void response.writeHead(401, { 'WWW-Authenticate': 'Basic realm="dav"' }).end();
+    if (!this.#isLoggedIn(method, request.url ?? '', headers.authorization ?? '')) {
+      const digest = `Digest realm="${REALM}", nonce="${this.nonce}", algorithm=MD5, qop="auth"`;
+      const challenge = this.login === 'basic' ? `Basic realm="${REALM}"` : digest;
+      return void response.writeHead(401, { 'WWW-Authenticate': challenge }).end();
     }
     if (fault !== undefined) return void response.writeHead(fault).end();
     // Whatever comes before it has come whole, or the request throws and stores nothing.
@@ -98,6 +118,19 @@ export class WebdavTestServer implements AsyncDisposable {
       default:
         return status(405);
     }
+  }
+
+  #isLoggedIn(method: string, url: string, authorization: string): boolean {
+    const { username, password, nonce } = this;
+    if (this.login === 'basic') {
+      return authorization === `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
+    }
+    const given = Object.fromEntries(
+      [...authorization.matchAll(/(\w+)=(?:"([^"]*)"|([^",\s]+))/g)].map(([, name = '', a, b]) => [name, a ?? b ?? '']),
+    );
+    const { nc = '', cnonce = '', qop = '', uri = '', response } = given;
+    const proof = [md5(`${username}:${REALM}:${password}`), nonce, nc, cnonce, qop, md5(`${method}:${uri}`)];
+    return uri === url && given['nonce'] === nonce && response === md5(proof.join(':'));
   }
 
   #put(path: string, bytes: Buffer | undefined): void {
@@ -143,6 +176,11 @@ function rowOf(path: string, entry: Entry | undefined): string {
   const time = `<D:getlastmodified>${entry?.modified.toUTCString()}</D:getlastmodified>`;
   const status = '<D:status>HTTP/1.1 200 OK</D:status>';
   return `<D:response>${href}<D:propstat><D:prop>${facts}${time}</D:prop>${status}</D:propstat></D:response>`;
+}
+
+/** RFC 7616 leaves MD5 to old servers, and they are what there is. */
+function md5(text: string): string {
+  return createHash('md5').update(text).digest('hex');
 }
 
 function pathOf(url: string): string {

@@ -175,6 +175,47 @@ export const BROKEN_READERS: BrokenClients = {
         }),
     }),
   },
+  'reuses the memory of its chunks': {
+    fails: 'a file reads back byte by byte',
+    make: (inner) =>
+      reading(inner, async function* (body) {
+        const memory = new Uint8Array(65_536);
+        for await (const chunk of body) {
+          memory.set(chunk);
+          yield memory.subarray(0, chunk.byteLength);
+        }
+      }),
+  },
+  'has one cursor for all listings': {
+    fails: 'a listing that is left early can be taken up again',
+    make: (inner) => {
+      let files: LtxFileInfo[] = [];
+      return {
+        ltxFiles: async function* (level: number, query: Query) {
+          files = await Array.fromAsync(inner.ltxFiles(level, query));
+          for (let file = files.shift(); file !== undefined; file = files.shift()) yield file;
+        },
+      };
+    },
+  },
+  'lists another version every time': {
+    fails: 'size and version learnt on opening are those of the listing',
+    make: (inner) => {
+      let count = 0;
+      return {
+        ...listing(inner, (files) => files.map((info) => ({ ...info, version: `listing ${count++}` }))),
+        openLtxFile: async (file, range) => reread(await inner.openLtxFile(file, range)),
+      };
+    },
+  },
+  'takes a server that cannot be reached for an empty replica': {
+    fails: 'an unreachable host rejects with NETWORK or TIMEOUT',
+    make: (inner) => ({
+      ltxFiles: async function* (level: number, query: Query) {
+        yield* await Array.fromAsync(inner.ltxFiles(level, query)).catch(() => []);
+      },
+    }),
+  },
   'gives a version of its own to every read': {
     fails: 'size and version learnt on opening are those of the listing',
     make: (inner) => {

@@ -126,6 +126,34 @@ export const BROKEN_WRITERS: BrokenClients = {
       },
     }),
   },
+  'says another time than it stores': {
+    fails: 'timestamps come back exactly where the client says so',
+    make: (inner) => ({
+      writeLtxFile: async (file, body, op) => ({
+        ...(await inner.writeLtxFile(file, body, op)),
+        timestamp: new Date(),
+      }),
+    }),
+  },
+  'leaves a part of an aborted write under another name': {
+    fails: 'an aborted write leaves nothing behind',
+    make: (inner) => ({
+      writeLtxFile: async (file, body, op) => {
+        try {
+          return await inner.writeLtxFile(file, body, op);
+        } catch (error) {
+          await inner.objects.put('ltx/0/unfinished.tmp', Buffer.from('part'));
+          throw error;
+        }
+      },
+    }),
+  },
+  'swallows the errors of deletions': {
+    fails: 'an unreachable host rejects with NETWORK or TIMEOUT',
+    make: (inner) => ({
+      deleteLtxFiles: async (files, op) => await inner.deleteLtxFiles(files, op).catch(() => undefined),
+    }),
+  },
   'deletes level 0 only': {
     fails: 'deleteAll deletes the files of every level',
     make: (inner) => ({

@@ -16,12 +16,14 @@ describe('the suite fails', () => {
     const broken = (path: string): ReplicaClient => assemble(new MemoryClient({ store, path }), make, store, path);
     const [variation] = cases[0]?.variations ?? ['direct'];
     const options = { name: 'broken', cases, variations: [variation ?? 'direct'] as const, timeoutMs: 10_000 };
-    const report = await runConformance({ ...options, client: broken, missingBucket: broken });
+    const unreachable = (path: string): ReplicaClient => assemble(lost(path), make, store, path);
+    const report = await runConformance({ ...options, client: broken, missingBucket: broken, unreachable });
     expect(report.results.map(({ outcome }) => outcome)).toEqual(['failed']);
     // And the case is not simply always failing.
     if (fails.includes('missing bucket') || fails.includes('UNSUPPORTED')) return;
     const good = new MemoryStore();
-    const control = await runConformance({ ...options, client: (path) => new MemoryClient({ store: good, path }) });
+    const client = (path: string): ReplicaClient => new MemoryClient({ store: good, path });
+    const control = await runConformance({ ...options, client, unreachable: lost });
     expect(control.results.map(({ outcome }) => outcome)).toEqual(['passed']);
   });
 
@@ -40,6 +42,14 @@ describe('the suite', () => {
     expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length);
   });
 });
+
+/** A client that meets the network for the first time after `init`. */
+function lost(path: string): MemoryClient {
+  const before = (operation: string): void => {
+    if (operation !== 'init') throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+  };
+  return new MemoryClient({ path, before });
+}
 
 function assemble(inner: MemoryClient, make: Make, store: MemoryStore, path: string): ReplicaClient {
   const sound: ReplicaClient = {

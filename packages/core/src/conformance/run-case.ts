@@ -163,8 +163,9 @@ async function readObject(
 }
 
 async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  for await (const chunk of source) parts.push(Buffer.from(chunk));
+  // Kept as they come: a client must not reuse their memory.
+  const parts: Uint8Array[] = [];
+  for await (const chunk of source) parts.push(chunk);
   return Buffer.concat(parts);
 }
 

@@ -120,6 +120,14 @@ export const listingCases: readonly ConformanceCase[] = [
         }
       }
       assert.equal(namesOf(await list()), '1-1 2-2 3-3');
+      const found: string[] = [];
+      for await (const outer of client.ltxFiles(0)) found.push(`${namesOf([outer])}: ${namesOf(await list())}`);
+      const inner = '1-1 2-2 3-3';
+      assert.deepEqual(
+        found,
+        [`1-1: ${inner}`, `2-2: ${inner}`, `3-3: ${inner}`],
+        'listings at once disturb each other',
+      );
     },
   },
   {
@@ -131,11 +139,12 @@ export const listingCases: readonly ConformanceCase[] = [
       const times = [
         1_700_000_000_000, 1_700_000_058_650, 1_700_000_058_600, 1_700_000_001_001, 946_684_800_007, 4_000_000_000_999,
       ];
-      for (const [index, ms] of times.entries()) {
-        await write({ ...fileOf(index + 1), timestamp: new Date(Math.floor(ms / resolutionMs) * resolutionMs) });
+      const wanted = times.map((ms) => Math.floor(ms / resolutionMs) * resolutionMs);
+      for (const [index, ms] of wanted.entries()) {
+        const written = await write({ ...fileOf(index + 1), timestamp: new Date(ms) });
+        assert.equal(written.timestamp.getTime(), ms, 'the write says another time than it was given');
       }
       const files = await list(0, { useMetadata: true });
-      const wanted = times.map((ms) => Math.floor(ms / resolutionMs) * resolutionMs);
       assert.deepEqual(
         files.map(({ timestamp }) => timestamp.getTime()),
         wanted,

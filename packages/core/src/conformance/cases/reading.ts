@@ -110,6 +110,8 @@ export const readingCases: readonly ConformanceCase[] = [
       await write(fileOf(1, 'first'));
       const [before] = await list();
       assert.ok(before !== undefined);
+      const [again] = await list();
+      assert.equal(again?.version, before.version, 'the same content, another version');
       const body = await client.openLtxFile(before, { size: 2 });
       if (body.info?.size !== undefined) assert.equal(body.info.size, 5);
       if (body.info?.version !== undefined && before.version !== undefined) {
