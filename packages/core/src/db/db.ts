@@ -13,7 +13,7 @@ import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { Mutex } from './mutex.ts';
-import { closeSession, openSession, sessionIsCurrent } from './open-session.ts';
+import { closeSession, locksWereTaken, openSession, sessionIsCurrent } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
 import { localFault } from './local-fault.ts';
 import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
@@ -295,7 +295,8 @@ export class DB implements AsyncDisposable {
     if (current !== undefined) {
       if (sessionIsCurrent(current, this.path)) return current;
       this.#logger.warn('database file was removed or replaced, reopening');
-      await readToEnd(this.#syncContext(current), (txid) => this.#publish(txid), options.signal);
+      if (!locksWereTaken(current, this.path))
+        await readToEnd(this.#syncContext(current), (txid) => this.#publish(txid), options.signal);
       this.#session = undefined;
       await closeSession(current);
     }

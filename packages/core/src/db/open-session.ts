@@ -91,10 +91,14 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
  */
 export function sessionIsCurrent(session: Session, path: string): boolean {
   if (!isAtPath(session.descriptor, path)) return false;
-  if (session.wal.isReplaced()) return false;
+  return !session.wal.isReplaced() && !locksWereTaken(session, path);
+}
+
+/** Locks in another file do not see ours: a checkpoint may have moved what we have not read, and the pin says nothing. */
+export function locksWereTaken(session: Session, path: string): boolean {
+  if (session.shmInode === undefined || !isAtPath(session.descriptor, path)) return false;
   const shmInode = fileAt(`${path}-shm`);
-  // Locks in another file do not see ours, so that a checkpoint may have moved what we have not read.
-  return session.shmInode === undefined || shmInode === undefined || shmInode === session.shmInode;
+  return shmInode !== undefined && shmInode !== session.shmInode;
 }
 
 /** Lets go of the database; snapshots that are being read from it are cut short. */
