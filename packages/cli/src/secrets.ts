@@ -10,6 +10,7 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   'sse-customer-key',
   'account-key',
   'sas-token',
+  'connection-string',
   'password',
   'webdav-password',
   'jwt',
@@ -19,7 +20,7 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 const SECRET_NAME =
-  /secret|password|passphrase|token|account-?key|customer-?key|access-?key|private-?key|^sig$|^jwt$|^seed$/i;
+  /secret|password|passphrase|token|connection-?string|account-?key|customer-?key|access-?key|private-?key|^sig$|^jwt$|^seed$/i;
 
 /** Shorter values would blot out ordinary words. */
 const LENGTH_MIN = 6;
@@ -36,11 +37,17 @@ export function registerSecret(value: unknown): void {
   for (const form of [value, encodeURIComponent(value), decoded(value)]) {
     if (form.length >= LENGTH_MIN) values.add(form);
   }
+  // A connection string of Azure: what is secret in it may be quoted alone.
+  for (const [, part = ''] of value.matchAll(/(?:AccountKey|SharedAccessSignature)=([^;]+)/gi)) {
+    if (part !== value) registerSecret(part);
+  }
 }
 
 /** Registers the secrets of a replica URL: its password, and query parameters that are secret by name. */
 export function registerUrlSecrets(text: string): void {
   registerSecret(/^[a-z][\w+.-]*:\/\/[^/?#@:]*:([^/?#]*)@/i.exec(text)?.[1]);
+  // Without a password the name may be a token, as NATS has them.
+  registerSecret(/^nats:\/\/([^/?#@:]*)@/i.exec(text)?.[1]);
   for (const [, name = '', value = ''] of text.matchAll(/[?&]([^=&#]+)=([^&#]*)/g)) {
     if (isSecretKey(name)) registerSecret(value);
   }

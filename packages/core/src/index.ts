@@ -68,6 +68,7 @@ export { LocalLevel0 } from './store/local-level0.ts';
 export { Store } from './store/store.ts';
 export type { StoreOptions } from './store/store.ts';
 export { StoredReplica } from './store/stored-replica.ts';
+export type { Level0Counts } from './store/retention-pass.ts';
 export type { ReplicaUnderStore, StoredReplicaCounts, StoredReplicaOptions } from './store/stored-replica.ts';
 export { validateReplica } from './store/validation.ts';
 export type { ValidationFault, ValidationOptions, ValidationReport } from './store/validation.ts';

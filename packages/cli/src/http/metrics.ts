@@ -131,6 +131,7 @@ export class Metrics {
       replicas.reduce((total, { counts }) => total + counts.verifyErrors, 0),
     );
     this.#collectCheckpoints(report);
+    this.#collectLevel0(report);
     this.#collectProcess();
   }
 
@@ -158,6 +159,27 @@ export class Metrics {
         }),
       );
     }
+  }
+
+  #collectLevel0(report: () => readonly DatabaseReport[]): void {
+    this.#registry.registerMetric(
+      new Gauge({
+        name: 'litestream_l0_retention_files_total',
+        help: 'Files of level 0 on the replicas, as retention last found them.',
+        labelNames: ['db', 'status'],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const { path: db, replicas } of report()) {
+            for (const { counts } of replicas) {
+              this.inc({ db, status: 'eligible' }, counts.level0.eligible);
+              this.inc({ db, status: 'not_compacted' }, counts.level0.notCompacted);
+              this.inc({ db, status: 'too_recent' }, counts.level0.tooRecent);
+            }
+          }
+        },
+      }),
+    );
   }
 
   #collectProcess(): void {

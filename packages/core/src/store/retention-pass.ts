@@ -23,9 +23,19 @@ export interface RetentionOptions {
   readonly retentionEnabled: boolean;
 }
 
+/** Files of level 0 on the backend, as the last look at them found them. */
+export interface Level0Counts {
+  /** Deleted by that look. */
+  readonly eligible: number;
+  /** Old enough, but level 1 does not hold them yet. */
+  readonly notCompacted: number;
+  readonly tooRecent: number;
+}
+
 export class Retention {
   readonly #options: RetentionOptions;
   #level0Pending = true;
+  #level0Counts: Level0Counts = { eligible: 0, notCompacted: 0, tooRecent: 0 };
 
   constructor(options: RetentionOptions) {
     this.#options = options;
@@ -38,6 +48,10 @@ export class Retention {
 
   get isLevel0Pending(): boolean {
     return this.#level0Pending;
+  }
+
+  get level0Counts(): Level0Counts {
+    return this.#level0Counts;
   }
 
   /** Snapshots by age, then the levels below by what the kept snapshots need. */
@@ -81,11 +95,16 @@ export class Retention {
     const { client, logger, tops } = this.#options;
     const files = await Array.fromAsync(client.ltxFiles(0, op));
     const [oldest, second] = files;
-    if (oldest === undefined || second === undefined || oldest.timestamp > before) return files.length;
+    if (oldest === undefined || second === undefined || oldest.timestamp > before) {
+      const tooRecent = files.filter(({ timestamp }) => timestamp > before).length;
+      this.#level0Counts = { eligible: 0, notCompacted: 0, tooRecent };
+      return files.length;
+    }
     // Listed, not remembered: what is to take the place of the deleted files must be there.
     const level1 = await Array.fromAsync(client.ltxFiles(1, op));
     const snapshot = (await tops.get(SNAPSHOT_LEVEL, op))?.maxTxid ?? 0n;
     const { expired, notCompacted, tooRecent } = expiredLevel0(files, { level1, snapshot }, before);
+    this.#level0Counts = { eligible: expired.length, notCompacted, tooRecent };
     const maxL1Txid = formatTxid(level1.at(-1)?.maxTxid ?? 0n);
     logger.debug('l0 retention scan complete', {
       total_l0_files: files.length,

@@ -20,6 +20,7 @@ import { LevelTops } from './level-tops.ts';
 import { boundaryBefore, SNAPSHOT_LEVEL } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
 import { Retention } from './retention-pass.ts';
+import type { Level0Counts } from './retention-pass.ts';
 import { validateReplica, verifyLevel } from './validation.ts';
 import type { ValidationOptions, ValidationReport } from './validation.ts';
 
@@ -59,6 +60,7 @@ export interface StoredReplicaCounts {
   readonly snapshots: number;
   readonly verifyErrors: number;
   readonly validationErrors: number;
+  readonly level0: Level0Counts;
 }
 
 export class StoredReplica {
@@ -108,7 +110,7 @@ export class StoredReplica {
   }
 
   get counts(): StoredReplicaCounts {
-    return { ...this.#counts };
+    return { ...this.#counts, level0: this.#retention.level0Counts };
   }
 
   /** A snapshot is due at once, not at the next boundary: none is known, or restores behind a break need one. */
