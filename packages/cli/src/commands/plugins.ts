@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+
 import { describeError } from '../describe-error.ts';
 import { UsageError } from '../errors.ts';
 import { flag } from '../flags/kinds.ts';
@@ -24,11 +26,13 @@ export const command: Command = defineCommand({
       ? await readConfig(values, terminal)
       : { plugins: values.plugin, path: undefined };
     const listings = await (await openRegistry(config)).list();
-    const rows = listings.map(({ name, version, types, schemes, error }) => ({
+    const rows = listings.map(({ name, version, url, types, schemes, error }) => ({
       package: name,
       version: version ?? null,
       types,
       schemes,
+      // `file` is a part of litestream itself, and has none.
+      path: url === undefined ? null : fileURLToPath(url),
       error: error === undefined ? null : describeError(error),
     }));
     if (values.json) {
@@ -41,8 +45,9 @@ export const command: Command = defineCommand({
       row.types.join(',') || '-',
       row.schemes.map((scheme) => `${scheme}://`).join(' ') || '-',
       row.error ?? 'ok',
+      row.path ?? '-',
     ]);
-    terminal.out(formatTable([['package', 'version', 'types', 'urls', 'status'], ...cells]));
+    terminal.out(formatTable([['package', 'version', 'types', 'urls', 'status', 'where'], ...cells]));
     return 0;
   },
 });

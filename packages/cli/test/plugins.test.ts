@@ -1,0 +1,94 @@
+/** Plugins as a user of a global litestream meets them: the command lies elsewhere, and the plugin beside the config. */
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
+
+import { beforeEach, expect, test } from 'vitest';
+
+import { run, scratchFolder } from './support/cli.ts';
+
+const CORE = dirname(fileURLToPath(import.meta.resolve('@litestream/core/package.json')));
+let folder: string;
+
+beforeEach(() => {
+  folder = scratchFolder();
+});
+
+function install(name: string, source: string): string {
+  const path = join(folder, 'node_modules', name);
+  mkdirSync(path, { recursive: true });
+  writeFileSync(join(path, 'package.json'), JSON.stringify({ name, version: '3.2.1', type: 'module' }));
+  writeFileSync(join(path, 'index.js'), source);
+  return join(path, 'index.js');
+}
+
+/** A plugin that keeps replicas in a folder, as a package of its own that imports core. */
+function moon(name: string, type = 'moon'): string {
+  return `import { file } from '@litestream/core';
+    export default { ...file(), name: '${name}', schemes: ['${type}'], types: ['${type}'] };`;
+}
+
+function config(text: string): string {
+  const path = join(folder, 'litestream.yml');
+  writeFileSync(path, text);
+  return path;
+}
+
+async function listed(path: string): Promise<{ rows: Record<string, unknown>[]; table: string }> {
+  const json = await run(['plugins', '-config', path, '-json'], { cwd: '/' });
+  expect(json.stderr).toBe('');
+  const { stdout: table } = await run(['plugins', '-config', path], { cwd: '/' });
+  return { rows: JSON.parse(json.stdout) as Record<string, unknown>[], table };
+}
+
+test('one installed beside the config is found, listed with its place, and replicates', async () => {
+  mkdirSync(join(folder, 'node_modules', '@litestream'), { recursive: true });
+  symlinkSync(CORE, join(folder, 'node_modules', '@litestream', 'core'));
+  const entry = install('@litestream/client-moon', moon('@litestream/client-moon'));
+  const [source, copy, replica] = ['app.db', 'copy.db', 'replica'].map((name) => join(folder, name));
+  if (source === undefined || copy === undefined) throw new Error('no paths');
+  const path = config(`dbs: [{path: ${source}, replica: {type: moon, path: ${replica}}}]\n`);
+  const { rows, table } = await listed(path);
+  expect(rows).toContainEqual({
+    package: '@litestream/client-moon',
+    version: '3.2.1',
+    types: ['moon'],
+    schemes: ['moon'],
+    path: entry,
+    error: null,
+  });
+  expect(table).toMatch(/^@litestream\/client-moon +3\.2\.1 +moon +moon:\/\/ +ok +\/.*index\.js/m);
+  using app = new DatabaseSync(source);
+  app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (42)');
+  const replicated = await run(['replicate', '-once', '-config', path], { cwd: '/' });
+  expect(replicated).toMatchObject({ exitCode: 0 });
+  const restored = await run(['restore', '-config', path, '-o', copy, source], { cwd: '/' });
+  expect(restored).toMatchObject({ exitCode: 0 });
+  using found = new DatabaseSync(copy);
+  expect(found.prepare('SELECT x FROM t').all()).toEqual([{ x: 42 }]);
+});
+
+test('one that is missing is named with the line that installs it', async () => {
+  const path = config(`dbs: [{path: ${join(folder, 'a.db')}, replica: {url: 'sun://host/app'}}]\n`);
+  const { exitCode, stderr, stdout } = await run(['replicate', '-once', '-config', path], { cwd: '/' });
+  expect(exitCode).toBe(1);
+  expect(stderr + stdout).toContain('npm i @litestream/client-sun');
+});
+
+test('a missing SDK, another apiVersion, one that throws, and two that claim one scheme are told apart', async () => {
+  mkdirSync(join(folder, 'node_modules', '@litestream'), { recursive: true });
+  symlinkSync(CORE, join(folder, 'node_modules', '@litestream', 'core'));
+  install('@litestream/client-nosdk', `import 'moon-sdk'; export default {};`);
+  install('@litestream/client-future', `export default { name: 'future', apiVersion: 2, schemes: [], types: ['x'] };`);
+  install('@litestream/client-torn', `throw new Error('no such moon');`);
+  install('@litestream/client-moon-a', moon('@litestream/client-moon-a'));
+  install('@litestream/client-moon-b', moon('@litestream/client-moon-b'));
+  const { rows } = await listed(config('dbs: []\n'));
+  const errors = Object.fromEntries(rows.map((row) => [row['package'], row['error']]));
+  expect(errors['@litestream/client-nosdk']).toContain('moon-sdk');
+  expect(errors['@litestream/client-future']).toMatch(/version/i);
+  expect(errors['@litestream/client-torn']).toContain('threw');
+  expect(errors['@litestream/client-moon-a']).toBeNull();
+  expect(errors['@litestream/client-moon-b']).toMatch(/client-moon-a and @litestream\/client-moon-b both claim moon/);
+});
