@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
 import { run, scratchFolder, start, until, withoutTimes } from './support/cli.ts';
 
@@ -185,6 +187,26 @@ describe('replicate', () => {
     ]);
     expect(existsSync(join(at.replica, 'ltx/9/0000000000000001-0000000000000001.ltx'))).toBe(true);
   });
+});
+
+test('a signal ends -once at once, however long a server keeps it waiting', async () => {
+  const at = setup();
+  // Takes connections and never says a word.
+  const server = createServer(() => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const connected = new Promise((resolve) => server.once('connection', resolve));
+  const { port } = server.address() as AddressInfo;
+  const running = start(['replicate', '-once', at.database, `sftp://u:password@127.0.0.1:${port}/p`]);
+  await connected;
+  const startedAtMs = performance.now();
+  const { exitCode, stderr } = await running.stop('SIGINT');
+  expect({ exitCode, stderr }).toEqual({ exitCode: 1, stderr: 'Error: stopped by SIGINT\n' });
+  // The server would be given up after half a minute.
+  expect(performance.now() - startedAtMs).toBeLessThan(15_000);
+  // What is left behind is no obstacle to the next run.
+  expect((await run(['replicate', '-once', at.database, at.url])).exitCode).toBe(0);
+  expect(await restoredRows(at)).toBe(1);
 });
 
 describe('-exec', () => {

@@ -48,24 +48,37 @@ export async function replicate(options: ReplicateOptions): Promise<number> {
   const metrics = once === undefined ? await openMetrics(config, () => daemon.report()) : undefined;
   const onOperation = metrics?.onOperation;
   const daemon = new Daemon({ config, logger, registry, terminal, once: once !== undefined, onOperation });
+  const named = new Set(config.databases.map(({ path }) => path));
+  const open = (): Promise<void> => daemon.open(databases, ({ path }) => (named.has(path) ? 'config' : 'directory'));
   let exitCode = 0;
   try {
-    const named = new Set(config.databases.map(({ path }) => path));
-    await daemon.open(databases, ({ path }) => (named.has(path) ? 'config' : 'directory'));
     if (once === undefined) {
+      await open();
       exitCode = await serve(daemon, signals, { ...options, metrics });
     } else {
-      daemon.announce();
-      await runOnce(daemon, once, logger);
+      await unlessStopped(signals.stopping, async () => {
+        await open();
+        daemon.announce();
+        await runOnce(daemon, once, logger);
+      });
       logger.info('replication complete, litestream shutting down');
     }
   } catch (error) {
-    await stopDaemon(daemon, { config, logger, signals });
+    // Who interrupts a run that was to end by itself does not want a last sync, which is all that it is.
+    if (once === undefined || !signals.stopping.aborted) await stopDaemon(daemon, { config, logger, signals });
     throw error;
   }
   await stopDaemon(daemon, { config, logger, signals });
   logger.info('litestream shut down');
   return exitCode;
+}
+
+/** Rejects as soon as the signal is aborted; what is under way is left to the end of the process. */
+async function unlessStopped(signal: AbortSignal, task: () => Promise<void>): Promise<void> {
+  signal.throwIfAborted();
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  await Promise.race([task(), promise]);
 }
 
 /** Nothing is counted, and the library not loaded, where nobody can ask. */
