@@ -40,6 +40,7 @@ const tasks = {
   docs: () => [turbo('build', '--output-logs=errors-only'), ['node', 'packages/cli/scripts/write-generated-files.ts']],
   'test:browser': () => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/browser/run.ts']],
   'test:interop': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/interop/run.ts', ...extra]],
+  'test:dropin': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/dropin/run.ts', ...extra]],
   'test:services': (extra) => [
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],

@@ -29,13 +29,15 @@ function example(name: string, ...args: string[]): Child {
   return child;
 }
 
-test.each([['node-sqlite.ts', "[ [Object: null prototype] { text: 'written with node:sqlite' } ]\n"]])(
-  '%s writes, replicates and restores',
-  async (name, expected) => {
-    const { stdout, stderr } = await example(name, await scratch()).done();
-    expect({ stdout, stderr }).toEqual({ stdout: expected, stderr: '' });
-  },
-);
+test.each([
+  ['node-sqlite.ts', "[ [Object: null prototype] { text: 'written with node:sqlite' } ]\n"],
+  ['better-sqlite3.ts', "[ { text: 'written with better-sqlite3' } ]\n"],
+  ['kysely.ts', "[ { text: 'written with Kysely' } ]\n"],
+  ['drizzle.ts', "[ { text: 'written with Drizzle' } ]\n"],
+])('%s writes, replicates and restores', async (name, expected) => {
+  const { stdout, stderr } = await example(name, await scratch()).done();
+  expect({ stdout, stderr }).toEqual({ stdout: expected, stderr: '' });
+});
 
 test('tracing.ts sees every operation it caused', async () => {
   const { stdout } = await example('tracing.ts', await scratch()).done();

@@ -78,6 +78,7 @@ function unknownCommand(program: Program, name: string): UsageError {
 async function report(error: unknown, terminal: Terminal): Promise<number> {
   const { describeError } = await import('./describe-error.ts');
   terminal.err(`Error: ${describeError(error)}`);
+  if (error instanceof UsageError && error.details !== undefined) terminal.err(error.details);
   if (error instanceof UsageError && error.attempt !== undefined) terminal.err(`Try: ${error.attempt}`);
   const level = (process.env['LOG_LEVEL'] ?? '').toLowerCase();
   if (['trace', 'debug'].includes(level) && error instanceof Error && error.stack !== undefined) {

@@ -412,6 +412,10 @@ describe('keys that nothing reads are warned about', () => {
       'dbs: [{path: /a, region: eu, replica: {path: /r}}]',
       '1:26: unknown key dbs[0].region: it belongs in another place, check the indentation',
     ],
+    [
+      'dbs: [{path: /a, max-checkpoint-page-count: 9, replica: {path: /r}}]',
+      '1:45: key dbs[0].max-checkpoint-page-count is no longer used: use truncate-page-n',
+    ],
     ['logging: {colour: true}\n', '1:19: unknown key logging.colour: it is ignored'],
     ['snapshot: {retentoin: 1h}\n', '1:23: unknown key snapshot.retentoin: did you mean retention?'],
   ])('%j', (text, warning) => {

@@ -108,6 +108,14 @@ describe('restore', () => {
     expect(await run([...args, '/other.db'])).toEqual(
       refused(`Error: database not found in config: /other.db. The config has ${database}.`),
     );
+
+    const unnamed = await run(args);
+    expect(unnamed).toMatchObject({ exitCode: 1, stdout: '' });
+    const [error, title, , row, advice] = unnamed.stderr.trimEnd().split('\n');
+    expect([error, title]).toEqual(['Error: database path or replica URL required', 'What could be restored:']);
+    expect(row).toContain(database);
+    expect(row).toMatch(/0{15}1 \(20\S+Z\) to 0{15}3 \(20\S+Z\)$/);
+    expect(advice).toBe('Try: litestream restore -o /path/to/db s3://bucket/prefix');
   });
 });
 
@@ -117,7 +125,7 @@ describe('nothing is overwritten', () => {
     writeFileSync(output, 'precious');
     expect(await run(['restore', '-o', output, url])).toEqual(
       refused(
-        `Error: cannot restore, output path already exists and is not empty: ${output}. Choose another output, move the file away, or use -force to overwrite it.`,
+        `Error: cannot restore, output path already exists and is not empty: ${output}. Use -force to overwrite it, choose another output, or move the file away.`,
       ),
     );
     expect(readFileSync(output, 'utf8')).toBe('precious');
@@ -132,7 +140,7 @@ describe('nothing is overwritten', () => {
       rmSync(output + suffix);
     }
     mkdirSync(output);
-    expect((await run(['restore', '-o', output, url])).stderr).toContain(`the output path is a folder: ${output}.`);
+    expect((await run(['restore', '-o', output, url])).stderr).toContain(`output path is a directory: ${output}.`);
     expect(readdirSync(folder).filter((entry) => entry.endsWith('.tmp'))).toEqual([]);
   });
 });
@@ -141,10 +149,14 @@ describe('what cannot be restored says what can', () => {
   test('a transaction or a time out of range', async () => {
     const { url, output } = await threeTransactions();
     expect(await run(['restore', '-txid', '0000000000000099', '-o', output, url])).toEqual(
-      refused(/^Error: TXID 0000000000000099 is not in the replica: .*from 0{15}1 to 0{15}3\..*\n$/),
+      refused(
+        /^Error: no matching backup files available: TXID 0000000000000099 is not in the replica: .*from 0{15}1 to 0{15}3\..*\n$/,
+      ),
     );
     expect(await run(['restore', '-timestamp', '2001-01-01T00:00:00Z', '-o', output, url])).toEqual(
-      refused(/^Error: time 2001-01-01T00:00:00\.000Z is not in the replica: it reaches from 20\S+Z to 20\S+Z\..*\n$/),
+      refused(
+        /^Error: timestamp does not exist: time 2001-01-01T00:00:00\.000Z is not in the replica: it reaches from 20\S+Z to 20\S+Z\..*\n$/,
+      ),
     );
     expect(existsSync(output)).toBe(false);
   });
@@ -154,7 +166,7 @@ describe('what cannot be restored says what can', () => {
     const args = ['-o', join(folder, 'out.db'), `file://${folder}/nothing-here`];
     expect(await run(['restore', ...args])).toEqual(
       refused(
-        'Error: the replica holds no backups. Check the replica URL, and that replication to it has run at least once.',
+        'Error: no matching backup files available: the replica holds no backups. Check the replica URL, and that replication to it has run at least once.',
       ),
     );
     const excused = await run(['restore', '-if-replica-exists', ...args]);

@@ -1,5 +1,6 @@
 import { copyReplica } from '@litestream/core';
 import type { CopyResult } from '@litestream/core';
+import { goJsonIndented } from '../control/go-json.ts';
 import { UsageError } from '../errors.ts';
 import { flag, integer } from '../flags/kinds.ts';
 import { plainLogger } from '../log/setup.ts';
@@ -60,7 +61,7 @@ export const command: Command = defineCommand({
     const files = result.copied.map(fileRow);
     if (values.json) {
       const summary = { source: source.text, target: target.text, size: result.size, present: result.present, files };
-      terminal.out(`${JSON.stringify(summary, undefined, 2)}\n`);
+      terminal.out(goJsonIndented(summary));
     } else if (values['dry-run']) {
       const rows = files.map((file) => [file.level, file.name, file.size, file.timestamp]);
       terminal.out(formatTable([['level', 'file', 'size', 'timestamp'], ...rows]));

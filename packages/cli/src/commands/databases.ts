@@ -1,3 +1,4 @@
+import { goJsonIndented } from '../control/go-json.ts';
 import { flag } from '../flags/kinds.ts';
 import { UsageError } from '../errors.ts';
 import { formatTable } from '../text/table.ts';
@@ -34,7 +35,7 @@ export const command: Command = defineCommand({
       await using replicas = await openReplicas(database.replicas, registry);
       for (const { client } of replicas.all) rows.push({ path: database.path, replica: client.type });
     }
-    if (values.json) terminal.out(`${JSON.stringify(rows, undefined, 2)}\n`);
+    if (values.json) terminal.out(goJsonIndented(rows));
     else terminal.out(formatTable([['path', 'replica'], ...rows.map(({ path, replica }) => [path, replica])]));
     return 0;
   },

@@ -1,5 +1,6 @@
 import { withCreatedAt } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
+import { goJsonIndented } from '../control/go-json.ts';
 import { isReplicaUrl } from '../config/paths.ts';
 import { flag, level } from '../flags/kinds.ts';
 import { formatTable } from '../text/table.ts';
@@ -56,7 +57,7 @@ export const command: Command = defineCommand({
       }
     }
     if (values.json) {
-      terminal.out(`${JSON.stringify(files, undefined, 2)}\n`);
+      terminal.out(goJsonIndented(files));
       return 0;
     }
     // Upstream's column of this name holds the time of the last transaction.

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
+import { goJsonIndented } from '../control/go-json.ts';
 import { describeError } from '../describe-error.ts';
 import { UsageError } from '../errors.ts';
 import { flag } from '../flags/kinds.ts';
@@ -36,7 +37,7 @@ export const command: Command = defineCommand({
       error: error === undefined ? null : describeError(error),
     }));
     if (values.json) {
-      terminal.out(`${JSON.stringify(rows, undefined, 2)}\n`);
+      terminal.out(goJsonIndented(rows));
       return 0;
     }
     const cells = rows.map((row) => [

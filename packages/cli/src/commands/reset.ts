@@ -1,10 +1,15 @@
-import { LitestreamError } from '@litestream/core';
+import { basename } from 'node:path';
+import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { expandPath } from '../config/paths.ts';
 import { flag } from '../flags/kinds.ts';
+import { plainLogger } from '../log/setup.ts';
 import { defaultMetaPath, filesBelow, ltxFolder, removeFolder, sizeOf } from '../local-state.ts';
 import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
+import type { Config } from '../config/types.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 import { configFlags, oneArgument, readConfig } from './config-flags.ts';
+import type { ConfigFlagValues } from './config-flags.ts';
 
 const flags = {
   config: configFlags.config,
@@ -28,7 +33,7 @@ export const command: Command = defineCommand({
     const path = expandPath(oneArgument(args, 'database path required', 'litestream reset /path/to/db'));
     let metaPath = defaultMetaPath(path);
     if (values.config !== undefined) {
-      const config = await readConfig({ ...values, plugin: [] }, terminal);
+      const config = await readNamedConfig({ ...values, plugin: [] }, terminal);
       metaPath = config.databases.find((database) => database.path === path)?.metaPath ?? metaPath;
     }
     if (sizeOf(path) === undefined) {
@@ -53,8 +58,22 @@ export const command: Command = defineCommand({
       return 0;
     }
     terminal.out(`Resetting local Litestream state for: ${path}\nRemoving: ${folder}\n`);
+    const logger = plainLogger(terminal, false).child({ db: basename(path) });
+    logger.info('resetting local litestream state', { meta_path: metaPath, ltx_dir: folder });
     removeFolder(folder);
+    logger.info('local state reset complete, next sync will create fresh snapshot');
     terminal.out('Reset complete. Next replication sync will create a fresh snapshot.\n');
     return 0;
   },
 });
+
+/** A config that cannot be read stops a reset before it looks at anything, and says so. */
+async function readNamedConfig(values: ConfigFlagValues, terminal: Terminal): Promise<Config> {
+  try {
+    return await readConfig(values, terminal);
+  } catch (error) {
+    if (!isLitestreamError(error)) throw error;
+    const { code, hint, message } = error;
+    throw new LitestreamError(`cannot read config: ${message}`, { code, hint, cause: error });
+  }
+}

@@ -1,7 +1,9 @@
 import { existsSync } from 'node:fs';
-import { Follower, hasCode, planRestore, restore } from '@litestream/core';
-import type { ReplicaClient, RestoreResult } from '@litestream/core';
+import { basename } from 'node:path';
+import { Follower, LitestreamError, hasCode, isLitestreamError, planRestore, restore } from '@litestream/core';
+import type { LogFields, RestoreResult } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
+import { goJsonIndented } from '../control/go-json.ts';
 import { isReplicaUrl } from '../config/paths.ts';
 import { UsageError } from '../errors.ts';
 import { duration, flag, integer, oneOf, text, timestamp, txid } from '../flags/kinds.ts';
@@ -45,8 +47,8 @@ const flags = {
     help: 'How often to look for changes with -f.\nDefaults to 1s.',
   },
   parallelism: {
-    kind: integer('NUM', undefined, 1),
-    help: 'Restores with this many workers.\nDefaults to the number of cores, at most 4.',
+    kind: integer('NUM', undefined, Number.NEGATIVE_INFINITY),
+    help: 'Restores with this many workers.\nDefaults to the number of cores, at most 4; so does a number below 1.',
   },
   'integrity-check': {
     kind: oneOf('MODE', ['none', 'quick', 'full'], 'none'),
@@ -72,7 +74,9 @@ export const command: Command = defineCommand({
   flags,
   async run({ values, args }, { terminal }) {
     const attempt = 'litestream restore -o /path/to/db s3://bucket/prefix';
-    const target = oneArgument(args, 'database path or replica URL required', attempt);
+    const missing = 'database path or replica URL required';
+    if (args.length === 0) throw new UsageError(missing, attempt, await whatThereIs(values, terminal));
+    const target = oneArgument(args, missing, attempt);
     if (values.txid !== undefined && values.timestamp !== undefined) {
       throw new UsageError('cannot specify both -txid and -timestamp', 'litestream restore -h');
     }
@@ -91,16 +95,38 @@ export const command: Command = defineCommand({
       return 0;
     }
     try {
-      if (values.f) await followTo(output, opened.client, values, terminal);
+      if (values.f) await followTo(output, opened, values, terminal);
       else if (values['dry-run']) await printPlan(target, output, opened, values, terminal);
-      else await restoreTo(output, opened.client, values, terminal);
+      else await restoreTo(output, opened, values, terminal);
     } catch (error) {
-      if (!hasCode(error, 'REPLICA_EMPTY') || !values['if-replica-exists']) throw error;
+      if (!hasCode(error, 'REPLICA_EMPTY') || !values['if-replica-exists'])
+        throw withKnownStart(error, isReplicaUrl(target));
       logger.info('no matching backups found');
     }
     return 0;
   },
 });
+
+/** The list of databases that could be restored; a config that cannot be read has none, and is not what was asked about. */
+async function whatThereIs(values: Values, terminal: Terminal): Promise<string | undefined> {
+  try {
+    const { restorable } = await import('./restorable.ts');
+    return await restorable(values, terminal);
+  } catch (error) {
+    if (!isLitestreamError(error)) throw error;
+    return `Could not list what there is: ${error.message}`;
+  }
+}
+
+/** Scripts look for upstream's few words where nothing fits what was asked for; ours tell more, after them. */
+function withKnownStart(error: unknown, isUrl: boolean): unknown {
+  const codes = ['REPLICA_EMPTY', 'TXID_OUT_OF_RANGE', 'TIMESTAMP_OUT_OF_RANGE'] as const;
+  if (!isLitestreamError(error) || !codes.some((code) => code === error.code)) return error;
+  const { code, hint, message } = error;
+  const start =
+    isUrl && code === 'TIMESTAMP_OUT_OF_RANGE' ? 'timestamp does not exist' : 'no matching backup files available';
+  return new LitestreamError(`${start}: ${message}`, { code, hint, cause: error });
+}
 
 function checkFollow(values: Values): void {
   if (values.txid !== undefined) throw new UsageError('cannot use follow mode with -txid', 'litestream restore -h');
@@ -111,8 +137,13 @@ function checkFollow(values: Values): void {
 }
 
 /** Resolves when it is told to stop. */
-async function followTo(output: string, client: ReplicaClient, values: Values, terminal: Terminal): Promise<void> {
-  const logger = plainLogger(terminal, values.json).child({ replica: client.type });
+async function followTo(
+  output: string,
+  { client, databasePath }: Target,
+  values: Values,
+  terminal: Terminal,
+): Promise<void> {
+  const logger = plainLogger(terminal, values.json).child({ ...databaseField(databasePath), replica: client.type });
   const progress = new Progress({ terminal, logger, name: 'restore' });
   using stop = stopSignal();
   try {
@@ -120,7 +151,7 @@ async function followTo(output: string, client: ReplicaClient, values: Values, t
       output,
       overwrite: values.force,
       intervalMs: values['follow-interval'],
-      parallelism: values.parallelism,
+      parallelism: workersOf(values),
       integrityCheck: values['integrity-check'],
       logger,
       signal: stop.signal,
@@ -133,6 +164,15 @@ async function followTo(output: string, client: ReplicaClient, values: Values, t
     if (error !== stop.signal.reason) throw error;
     logger.info('follow mode stopped');
   }
+}
+
+/** Lines about a database of the config name it; a replica URL has none. */
+function databaseField(path: string | undefined): LogFields {
+  return path === undefined ? {} : { db: basename(path) };
+}
+
+function workersOf({ parallelism }: Values): number | undefined {
+  return parallelism !== undefined && parallelism >= 1 ? parallelism : undefined;
 }
 
 /** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
@@ -149,8 +189,13 @@ function stopSignal(): { readonly signal: AbortSignal } & Disposable {
   };
 }
 
-async function restoreTo(output: string, client: ReplicaClient, values: Values, terminal: Terminal): Promise<void> {
-  const logger = plainLogger(terminal, values.json).child({ replica: client.type });
+async function restoreTo(
+  output: string,
+  { client, databasePath }: Target,
+  values: Values,
+  terminal: Terminal,
+): Promise<void> {
+  const logger = plainLogger(terminal, values.json).child({ ...databaseField(databasePath), replica: client.type });
   const progress = new Progress({ terminal, logger, name: 'restore' });
   const startMs = performance.now();
   let result: RestoreResult;
@@ -158,9 +203,9 @@ async function restoreTo(output: string, client: ReplicaClient, values: Values, 
     result = await restore(client, {
       output,
       overwrite: values.force,
-      txid: values.txid,
+      txid: values.txid || undefined,
       timestamp: values.timestamp,
-      parallelism: values.parallelism,
+      parallelism: workersOf(values),
       integrityCheck: values['integrity-check'],
       logger,
       onProgress: ({ phase, bytesDone, bytesTotal }) => progress.update(phase, bytesDone, bytesTotal),
@@ -177,7 +222,7 @@ async function restoreTo(output: string, client: ReplicaClient, values: Values, 
       duration_ms: Math.floor(durationMs),
       integrity_check: values['integrity-check'],
     };
-    terminal.out(`${JSON.stringify(summary, undefined, 2)}\n`);
+    terminal.out(goJsonIndented(summary));
   } else if (terminal.stderrIsTty) {
     const took = formatDuration(Math.round(durationMs));
     const state = `transaction ${formatTxid(result.txid)} of ${formatSeconds(result.timestamp)}`;
@@ -192,7 +237,7 @@ async function printPlan(
   values: Values,
   terminal: Terminal,
 ): Promise<void> {
-  const files = await planRestore(client, { txid: values.txid, timestamp: values.timestamp });
+  const files = await planRestore(client, { txid: values.txid || undefined, timestamp: values.timestamp });
   const first = formatTxid(files[0]?.minTxid ?? 0n);
   const last = formatTxid(files.at(-1)?.maxTxid ?? 0n);
   const shown = isReplicaUrl(source) ? text : source;
@@ -206,7 +251,7 @@ async function printPlan(
       max_txid: last,
       files: rows,
     };
-    terminal.out(`${JSON.stringify(plan, undefined, 2)}\n`);
+    terminal.out(goJsonIndented(plan));
     return;
   }
   terminal.out('Restore plan:\n');

@@ -1,4 +1,5 @@
 import { formatTxid } from '@litestream/ltx';
+import { goJsonIndented } from '../control/go-json.ts';
 import { askDaemon } from '../control/client.ts';
 import type { DatabaseSummary, ListResponse } from '../control/protocol.ts';
 import { expandPath } from '../config/paths.ts';
@@ -56,7 +57,7 @@ export const command: Command = defineCommand({
     const rows = databases.map(statusOf);
     const maxLagMs = values['max-lag'];
     if (maxLagMs === undefined) {
-      terminal.out(values.json ? jsonText(rows) : tableOf(rows.map(cellsOf)));
+      terminal.out(values.json ? goJsonIndented(rows) : tableOf(rows.map(cellsOf)));
       return 0;
     }
     const daemon = await summaries(values.socket ?? config.socket.path);
@@ -66,7 +67,7 @@ export const command: Command = defineCommand({
       if (problem !== undefined) problems.push(`${row.database}: ${problem}`);
     }
     const cells = rows.map((row) => ({ ...cellsOf(row), lag: lagText(row.lag_seconds) }));
-    terminal.out(values.json ? jsonText(rows) : tableOf(cells));
+    terminal.out(values.json ? goJsonIndented(rows) : tableOf(cells));
     if (problems.length === 0) return 0;
     const limit = formatDuration(maxLagMs);
     terminal.err(`Error: not replicated within ${limit}: ${problems.join('; ')}`);
@@ -74,8 +75,6 @@ export const command: Command = defineCommand({
     return 1;
   },
 });
-
-const jsonText = (rows: readonly object[]): string => `${JSON.stringify(rows, undefined, 2)}\n`;
 
 function tableOf(rows: readonly Readonly<Record<string, string>>[]): string {
   const [first] = rows;

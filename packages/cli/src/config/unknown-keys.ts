@@ -67,10 +67,10 @@ export function unknownKeys(config: unknown, isBuiltIn: (replica: Record<string,
 function describe(path: readonly PropertyKey[], keys: Keys): string {
   const key = String(path.at(-1));
   const name = formatPath(path);
-  const meant = nearest(key, keys);
-  if (meant !== undefined) return `unknown key ${name}: did you mean ${meant}?`;
   const instead = OLD[key];
   if (instead !== undefined) return `key ${name} is no longer used: ${instead}`;
+  const meant = nearest(key, keys);
+  if (meant !== undefined) return `unknown key ${name}: did you mean ${meant}?`;
   if (path.length > 1 && (ROOT.includes(key) || DATABASE.includes(key) || Object.hasOwn(replicaSettings, key))) {
     return `unknown key ${name}: it belongs in another place, check the indentation`;
   }

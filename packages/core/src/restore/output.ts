@@ -13,15 +13,13 @@ const SIDECAR_SUFFIXES = ['-wal', '-shm', '-journal'];
  * a database's side files, which SQLite would apply to the restored database.
  */
 export async function checkOutput(path: string): Promise<void> {
+  await checkNoFolder(path);
   const existing = await statOrNothing(path);
-  if (existing?.isDirectory() === true) {
-    throw exists(`cannot restore, the output path is a folder: ${path}`, path, 'Give the path of the database file.');
-  }
   if (existing !== undefined && existing.size > 0) {
     throw exists(
       `cannot restore, output path already exists and is not empty: ${path}`,
       path,
-      'Choose another output, move the file away, or use -force to overwrite it.',
+      'Use -force to overwrite it, choose another output, or move the file away.',
     );
   }
   for (const suffix of SIDECAR_SUFFIXES) {
@@ -33,6 +31,12 @@ export async function checkOutput(path: string): Promise<void> {
       );
     }
   }
+}
+
+/** Nothing replaces a folder; to be told so before the restore, not when it is done. */
+async function checkNoFolder(path: string): Promise<void> {
+  if ((await statOrNothing(path))?.isDirectory() !== true) return;
+  throw exists(`cannot restore, output path is a directory: ${path}`, path, 'Give the path of the database file.');
 }
 
 function exists(message: string, object: string, hint: string): LitestreamError {
@@ -74,7 +78,8 @@ export class Output {
 
   /** Creates missing folders and an empty temporary file, in place of one that a killed restore has left. */
   static async create(path: string, overwrite: boolean): Promise<Output> {
-    if (!overwrite) await checkOutput(path);
+    if (overwrite) await checkNoFolder(path);
+    else await checkOutput(path);
     const temporaryPath = temporaryPathOf(path);
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
