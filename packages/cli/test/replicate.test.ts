@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
 import { run, scratchFolder, start, until, withoutTimes } from './support/cli.ts';
@@ -77,6 +78,21 @@ describe('replicate', () => {
     await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
     expect((await daemon.stop()).stdout).not.toContain('level=ERROR');
     expect(await restoredRows(at)).toBe(5);
+  });
+
+  test('waits for a lock that an application holds when it starts, without an error', async () => {
+    const at = setup();
+    const app = new DatabaseSync(at.database);
+    app.exec("BEGIN IMMEDIATE; INSERT INTO t VALUES ('held')");
+    const daemon = start(['replicate', at.database, at.url]);
+    await daemon.said('msg="database is locked, waiting"');
+    app.exec('COMMIT');
+    app.close();
+    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
+    const { exitCode, stdout } = await daemon.stop();
+    expect(exitCode).toBe(0);
+    expect(stdout).not.toMatch(/level=(WARN|ERROR)/);
+    expect(await restoredRows(at)).toBe(2);
   });
 
   test('log formats, levels and standard error', async () => {

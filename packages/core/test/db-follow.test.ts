@@ -120,6 +120,24 @@ describe('following', { timeout: 60_000 }, () => {
     await lab.verify();
   });
 
+  it('waits for a lock that an application holds when the database appears, without an error', async () => {
+    await using lab = new Lab();
+    const db = lab.db({ syncIntervalMs: 20, monitorIntervalMs: 50, busyTimeoutMs: 30 });
+    await db.open();
+    db.start();
+    const app = lab.app();
+    await vi.waitFor(() => app.exec('BEGIN IMMEDIATE'), { timeout: 10_000, interval: 1 });
+    app.exec('CREATE TABLE t (a)');
+    const waits = (): boolean => lab.logger.lines.some((line) => line.message === 'database is locked, waiting');
+    await vi.waitFor(() => expect(waits()).toBe(true), { timeout: 10_000, interval: 10 });
+    app.exec('COMMIT');
+    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 10_000, interval: 10 });
+    await db.stop();
+    await db.sync();
+    await lab.verify();
+    expect(lab.logger.lines.filter((line) => line.level === 'error' || line.level === 'warn')).toEqual([]);
+  });
+
   it('slows down on errors, logs them once in a while, and recovers', async () => {
     await using lab = new Lab();
     const app = lab.app();

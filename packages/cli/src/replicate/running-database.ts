@@ -24,6 +24,9 @@ const FATAL: readonly LitestreamErrorCode[] = [
 
 const BACKOFF_MS_MAX = 300_000;
 const ERROR_LOG_INTERVAL_MS = 30_000;
+/** Each attempt to open waits for a lock itself; one that is held for less than this in all is no error. */
+const LOCK_PATIENCE_MS = 10_000;
+const LOCK_RETRY_MS = 100;
 
 export class RunningDatabase {
   readonly path: string;
@@ -226,9 +229,13 @@ export class RunningDatabase {
     const { signal } = this.#lifetime;
     let loggedAtMs = Number.NEGATIVE_INFINITY;
     this.#openError = first;
+    if (hasCode(first, 'DATABASE_BUSY')) this.#logger.info('database is locked, waiting', { error: first });
+    const patientUntilMs = performance.now() + LOCK_PATIENCE_MS;
     for (let errors = 1; ; errors += 1) {
-      const backoffMs = Math.min(1000 * 2 ** (errors - 1), BACKOFF_MS_MAX);
-      if (performance.now() - loggedAtMs >= ERROR_LOG_INTERVAL_MS) {
+      const isPatient = hasCode(this.#openError, 'DATABASE_BUSY') && performance.now() < patientUntilMs;
+      if (isPatient) errors = 0;
+      const backoffMs = isPatient ? LOCK_RETRY_MS : Math.min(1000 * 2 ** (errors - 1), BACKOFF_MS_MAX);
+      if (!isPatient && performance.now() - loggedAtMs >= ERROR_LOG_INTERVAL_MS) {
         loggedAtMs = performance.now();
         const error = this.#openError;
         this.#logger.error('sync error', { error, consecutive_errors: errors, backoff: backoffMs });

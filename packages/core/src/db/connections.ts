@@ -77,7 +77,7 @@ export class Connections {
         rw.exec('CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)');
         rw.exec('CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)');
       });
-      const pageSize = Number(rw.get('PRAGMA page_size')?.['page_size']);
+      const pageSize = Number(await retry('page_size', () => rw.get('PRAGMA page_size')?.['page_size']));
       reader = await retry('open reader', () => driver.open(path, { readOnly: true }));
       const connections = new Connections(path, driver, { rw, reader, pageSize });
       await retry('pin', () => connections.pin());

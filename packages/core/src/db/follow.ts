@@ -23,6 +23,9 @@ const TEND_INTERVAL_MS = 40;
 const CHASE_DELAY_MS_MAX = 16;
 const BACKOFF_MS_MAX = 5 * 60_000;
 const ERROR_LOG_INTERVAL_MS = 30_000;
+/** A lock that somebody holds for less than this is no error: applications do, and each attempt waits for it anyway. */
+const LOCK_PATIENCE_MS = 10_000;
+const LOCK_RETRY_MS = 100;
 
 /**
  * Follows one database: the first commit after quiet is taken at once, then at most one file per sync interval while it
@@ -33,6 +36,7 @@ export class FollowLoop {
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   #wake: () => void = () => undefined;
   #errorCount = 0;
+  #lockedSinceMs: number | undefined;
   #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(followed: Followed) {
@@ -139,8 +143,18 @@ export class FollowLoop {
       const found = await sync();
       if (this.#errorCount > 0) logger.info('sync recovered', { previous_errors: this.#errorCount });
       this.#errorCount = 0;
+      this.#lockedSinceMs = undefined;
       return found;
     } catch (error) {
+      if (this.#errorCount === 0 && hasCode(error, 'DATABASE_BUSY')) {
+        const nowMs = performance.now();
+        if (this.#lockedSinceMs === undefined) logger.info('database is locked, waiting', { error });
+        this.#lockedSinceMs ??= nowMs;
+        if (nowMs - this.#lockedSinceMs < LOCK_PATIENCE_MS) {
+          await pause(LOCK_RETRY_MS, signal);
+          return true;
+        }
+      }
       this.#errorCount++;
       const base = options.monitorIntervalMs > 0 ? options.monitorIntervalMs : 1000;
       const backoffMs = Math.min(base * 2 ** Math.min(this.#errorCount - 1, 20), BACKOFF_MS_MAX);
