@@ -29,7 +29,8 @@ test.each([...commands])(
       if (go === undefined) throw new Error(`no answer by Go to ${each.name}`);
       const ts = await ourAnswer(template, join(folder.path, 'place'), each);
       const { open } = explain({ each, go: narrow(go), ts: narrow(ts) });
-      if (open.length > 0) expect(ts, `${each.name}: litestream ${each.args.join(' ')}`).toEqual(go);
+      const answers = JSON.stringify({ go, ts }, undefined, 2);
+      expect(open, `${each.name}: litestream ${each.args.join(' ')}\n${answers}`).toEqual([]);
     }
   },
 );

@@ -29,7 +29,8 @@ export async function restorable(values: ConfigFlagValues, terminal: Terminal): 
       try {
         await using opened = await openReplicas(replicas.slice(0, 1), registry, path);
         const [replica] = opened.all;
-        return [path, replica?.text ?? '-', ...(replica === undefined ? [] : await spanOf(replica.client, signal))];
+        if (replica === undefined) return [path, '-', 'no replica'];
+        return [path, replica.text, await spanOf(replica.client, signal)];
       } catch (error) {
         return [path, '-', messageWithCauses(error)];
       }
@@ -42,7 +43,7 @@ export async function restorable(values: ConfigFlagValues, terminal: Terminal): 
 }
 
 /** The TXIDs and times from the oldest state that can be restored to the newest. */
-async function spanOf(client: ReplicaClient, signal: AbortSignal): Promise<readonly string[]> {
+async function spanOf(client: ReplicaClient, signal: AbortSignal): Promise<string> {
   let oldest: LtxFileInfo | undefined;
   let newest: LtxFileInfo | undefined;
   for (let level = 0; level <= SNAPSHOT_LEVEL; level += 1) {
@@ -51,7 +52,7 @@ async function spanOf(client: ReplicaClient, signal: AbortSignal): Promise<reado
       if (newest === undefined || file.maxTxid > newest.maxTxid) newest = file;
     }
   }
-  if (oldest === undefined || newest === undefined) return ['no backups'];
+  if (oldest === undefined || newest === undefined) return 'no backups';
   const ends = [oldest, newest].map((file) => `${formatTxid(file.maxTxid)} (${formatSeconds(file.timestamp)})`);
-  return [ends.join(' to ')];
+  return ends.join(' to ');
 }
