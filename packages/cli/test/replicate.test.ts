@@ -277,6 +277,37 @@ process.exit(7);
     expect(() => process.kill(Number(readFileSync(mark, 'utf8')), 0)).toThrow(/ESRCH/);
   });
 
+  test('a program that takes its time to stop is waited for, replicated meanwhile, and told every further signal', async () => {
+    const at = setup();
+    const mark = join(at.folder, 'mark');
+    const script = join(at.folder, 'app.mjs');
+    writeFileSync(
+      script,
+      `import { DatabaseSync } from 'node:sqlite';
+import { writeFileSync } from 'node:fs';
+const db = new DatabaseSync(process.argv[2]);
+db.exec('PRAGMA busy_timeout = 5000');
+process.on('SIGTERM', () => { db.exec("INSERT INTO t VALUES ('late')"); writeFileSync('${mark}', 'late'); });
+process.on('SIGINT', () => process.exit(5));
+const parent = process.ppid;
+setInterval(() => { if (process.ppid !== parent) process.exit(1); }, 100);
+writeFileSync('${mark}', 'started');
+`,
+    );
+    const exec = `${process.execPath} ${script} ${at.database}`;
+    const daemon = start(['replicate', '-exec', exec, at.database, at.url]);
+    const marked = (text: string): Promise<void> =>
+      until(() => existsSync(mark) && readFileSync(mark, 'utf8') === text, text);
+    await marked('started');
+    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
+    daemon.child.kill('SIGTERM');
+    await marked('late');
+    await daemon.said('msg="waiting for exec process to close"');
+    await until(async () => (await restoredRows(at)) === 2, 'the row that was written after the signal');
+    expect((await daemon.stop('SIGINT')).exitCode).toBe(5);
+    expect(await restoredRows(at)).toBe(2);
+  });
+
   test('a program that cannot be started', async () => {
     const at = setup();
     const result = await run(['replicate', '-exec', 'no-such-program-here --x', at.database, at.url]);

@@ -178,6 +178,8 @@ test('commands, and errors about configs', { timeout: TIMEOUT_MS }, async () => 
   const replicate = ['replicate', '-once', '-config', bad];
   const secret = canary('bad');
   const mistakes = [
+    `heartbeat-url: hc-ping.com/${secret}\n`,
+    `heartbeat-url: ftp://u:${secret}@h/${secret}\n`,
     `secret-access-key: [${secret}]\n`,
     `secret-access-key: "${secret}\n`,
     `dbs: [{path: ${first}, replica: {type: s3, secret-access-key: ${secret}, sync-interval: soon}}]\n`,

@@ -82,7 +82,10 @@ export function replicasOf(
 function validateHeartbeat(config: RawConfig, where: Where): void {
   const url = config['heartbeat-url'];
   if (url !== undefined && url !== '' && !/^https?:\/\//.test(url)) {
-    const message = `heartbeat-url: heartbeat URL must be a valid HTTP or HTTPS URL (got ${url})`;
+    // What comes after the host often is the key to the service.
+    const [, scheme = '', host = '', rest = ''] = /^([a-z]+:\/\/)?(?:[^/]*@)?([^/]*)(.*)$/is.exec(url) ?? [];
+    const shown = `${scheme}${host}${rest.length > 1 ? '/…' : rest}`;
+    const message = `heartbeat-url: heartbeat URL must be a valid HTTP or HTTPS URL (got ${shown})`;
     throw invalid(message, ['heartbeat-url'], where);
   }
   const intervalMs = config['heartbeat-interval'];
