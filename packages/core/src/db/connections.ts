@@ -122,7 +122,8 @@ export class Connections {
    * that (slot 0) and the log may restart, and the old pin is all that vouches that nothing unread went there.
    */
   movePin(): boolean {
-    if (!this.#pinned) return false;
+    // Where the log was deleted under us, nobody else has a use for a pin that moves.
+    if (!this.#pinned || !existsSync(`${this.#path}-wal`)) return false;
     const next = (this.#spare ??= this.#openAnother({ readOnly: true }));
     try {
       beginRead(next);
