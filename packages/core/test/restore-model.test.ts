@@ -1,11 +1,12 @@
-import { readFileSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { FileClient } from '../src/client/file-client.ts';
 import { guardClient } from '../src/client/guard-client.ts';
-import { hasCode } from '../src/error.ts';
+import { hasCode, isLitestreamError } from '../src/error.ts';
 import { restore } from '../src/restore/restore.ts';
+import type { RestoreOptions, RestoreResult } from '../src/index.ts';
 import { FaultClient, MemoryClient, Seeded } from '../src/testing/index.ts';
 import { History, upload } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
@@ -41,13 +42,25 @@ async function publish(history: History, client: ReplicaClient, random: Seeded):
   return dropTo === 0;
 }
 
+/** As a user would: what may pass is tried again. A network bad enough uses up any number of retries, with some seed. */
+async function restoreAtLast(client: ReplicaClient, options: RestoreOptions): Promise<RestoreResult> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await restore(client, options);
+    } catch (error) {
+      if (attempt === 10 || !isLitestreamError(error) || !error.retryable) throw error;
+      expect(existsSync(options.output)).toBe(false);
+    }
+  }
+}
+
 async function expectEveryState(history: History, client: ReplicaClient, isComplete: boolean): Promise<number> {
   const output = join(folder, 'out.db');
   let restored = 0;
   for (let txid = 1; txid <= history.shape.txidMax; txid++) {
     rmSync(output, { force: true });
     try {
-      const result = await restore(client, { output, txid: BigInt(txid) });
+      const result = await restoreAtLast(client, { output, txid: BigInt(txid) });
       expect(result.txid).toBe(BigInt(txid));
       expect(readFileSync(output).equals(history.states[txid - 1] ?? Buffer.alloc(0))).toBe(true);
       restored++;
@@ -57,7 +70,7 @@ async function expectEveryState(history: History, client: ReplicaClient, isCompl
     }
   }
   rmSync(output, { force: true });
-  const newest = await restore(client, { output });
+  const newest = await restoreAtLast(client, { output });
   expect(newest.txid).toBe(BigInt(history.shape.txidMax));
   expect(readFileSync(output).equals(history.states.at(-1) ?? Buffer.alloc(0))).toBe(true);
   expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
