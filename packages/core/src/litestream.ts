@@ -89,9 +89,14 @@ export class Litestream implements AsyncDisposable {
   readonly #store: Store | undefined;
   /** What ends each follower, and its end. */
   readonly #followers = new Map<AbortController, Promise<void>>();
+  /** Databases and copies that are being opened; aborted when it stops. */
+  readonly #opening = new Set<Promise<unknown>>();
+  readonly #stopping = new AbortController();
   #stopped: Promise<void> | undefined;
 
+  /** @throws LitestreamError `NODE_TOO_OLD`. */
   constructor(options: LitestreamOptions = {}) {
+    requireNode();
     this.#options = options;
     this.#logger = options.logger ?? silentLogger;
     this.#registry = new PluginRegistry({ plugins: options.plugins });
@@ -120,7 +125,9 @@ export class Litestream implements AsyncDisposable {
     if (this.#databases.has(absolute)) throw invalid(`already replicated: ${absolute}`, absolute);
     this.#databases.set(absolute, undefined);
     try {
-      const database = await this.#open(absolute, target, options);
+      const database = await this.#whileRunning(options.signal, (signal) =>
+        this.#open(absolute, target, { ...options, signal }),
+      );
       this.#databases.set(absolute, database);
       return database;
     } catch (error) {
@@ -145,9 +152,14 @@ export class Litestream implements AsyncDisposable {
    */
   async follow(source: ReplicaTarget, options: FollowOptions): Promise<Follower> {
     if (this.#stopped !== undefined) throw invalid('this Litestream was stopped', options.output);
+    return await this.#whileRunning(options.signal, (opening) => this.#openFollower(source, options, opening));
+  }
+
+  async #openFollower(source: ReplicaTarget, options: FollowOptions, opening: AbortSignal): Promise<Follower> {
     const { client, release } = await this.#client(source);
     try {
-      const follower = await Follower.open(client, { logger: this.#logger, driver: this.#options.driver, ...options });
+      const { driver } = this.#options;
+      const follower = await Follower.open(client, { logger: this.#logger, driver, ...options, signal: opening });
       const stop = new AbortController();
       const signal = options.signal === undefined ? stop.signal : AbortSignal.any([stop.signal, options.signal]);
       const running = this.#run(follower, signal)
@@ -158,6 +170,18 @@ export class Litestream implements AsyncDisposable {
     } catch (error) {
       await release();
       throw error;
+    }
+  }
+
+  /** Work that is cut short, and waited for, when this stops meanwhile. */
+  async #whileRunning<T>(signal: AbortSignal | undefined, open: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const signals = [this.#stopping.signal, ...(signal === undefined ? [] : [signal])];
+    const work = open(AbortSignal.any(signals));
+    this.#opening.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#opening.delete(work);
     }
   }
 
@@ -182,6 +206,8 @@ export class Litestream implements AsyncDisposable {
   }
 
   async #stop(options: StopOptions): Promise<void> {
+    this.#stopping.abort(new LitestreamError('this Litestream was stopped', { code: 'ABORTED', operation: 'open' }));
+    await Promise.allSettled(this.#opening);
     await this.#store?.close();
     for (const stop of this.#followers.keys()) stop.abort();
     await Promise.all(this.#followers.values());
@@ -262,6 +288,14 @@ export class Litestream implements AsyncDisposable {
     const client = await this.#registry.createClient(spec, { logger: this.#logger, databasePath });
     return { client, release: async () => await client[Symbol.asyncDispose]() };
   }
+}
+
+/** The least version that package.json names: what is missing in older ones shows only later, and in strange ways. */
+function requireNode(): void {
+  const { node } = process.versions;
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  if (major > 22 || (major === 22 && minor >= 18)) return;
+  throw new LitestreamError(`Litestream needs Node 22.18 or newer, this is ${node}`, { code: 'NODE_TOO_OLD' });
 }
 
 function isClient(target: ReplicaTarget): target is ReplicaClient {

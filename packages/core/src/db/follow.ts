@@ -127,6 +127,8 @@ export class FollowLoop {
   }
 
   async #waitForChange(signal: AbortSignal): Promise<void> {
+    // Stopped during the last look: an aborted signal tells nobody who listens only now.
+    if (signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const wake = (): void => resolve();
     this.#wake = wake;
