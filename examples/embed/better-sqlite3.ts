@@ -5,7 +5,7 @@ import { betterSqlite3, Litestream } from '@litestream/core';
 
 const folder = process.argv[2] ?? '.';
 const path = join(folder, 'app.db');
-const replica = `file://${join(folder, 'replica')}`;
+const replica = join(folder, 'replica');
 
 const database = new Database(path);
 database.pragma('journal_mode = WAL');

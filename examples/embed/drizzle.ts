@@ -12,7 +12,7 @@ const notes = sqliteTable('notes', {
 
 const folder = process.argv[2] ?? '.';
 const path = join(folder, 'app.db');
-const replica = `file://${join(folder, 'replica')}`;
+const replica = join(folder, 'replica');
 
 const sqlite = new Database(path);
 sqlite.pragma('journal_mode = WAL');

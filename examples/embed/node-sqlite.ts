@@ -5,7 +5,7 @@ import { Litestream } from '@litestream/core';
 
 const folder = process.argv[2] ?? '.';
 const path = join(folder, 'app.db');
-const replica = `file://${join(folder, 'replica')}`;
+const replica = join(folder, 'replica');
 
 const database = new DatabaseSync(path);
 database.exec('PRAGMA journal_mode = WAL; CREATE TABLE IF NOT EXISTS notes (id INTEGER PRIMARY KEY, text TEXT)');
