@@ -23,7 +23,7 @@ export type { CopyOptions, CopyProgress, CopyResult } from './copy/copy-replica.
 export { DB } from './db/db.ts';
 export type { DbActivity } from './db/activity.ts';
 export type { DbTotals, WorkTotals } from './db/totals.ts';
-export type { Checkpoint, DbStatus } from './db/db.ts';
+export type { Checkpoint, DbStatus } from './db/db-status.ts';
 export { isKnownFile } from './db/descriptor.ts';
 export { LocalLtx } from './db/local-ltx.ts';
 export type { LocalLtxFile } from './db/local-ltx.ts';
@@ -62,7 +62,8 @@ export { restore } from './restore/restore.ts';
 export type { RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore-options.ts';
 export { Compactor } from './store/compactor.ts';
 export type { CompactorOptions, LocalFiles } from './store/compactor.ts';
-export { DEFAULT_LEVELS, SNAPSHOT_LEVEL } from './store/levels.ts';
+export { DEFAULT_LEVELS } from './store/levels.ts';
+export { SNAPSHOT_LEVEL } from './levels.ts';
 export type { CompactionLevel } from './store/levels.ts';
 export { LocalLevel0 } from './store/local-level0.ts';
 export { Store } from './store/store.ts';

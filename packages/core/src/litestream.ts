@@ -3,7 +3,7 @@ import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from './client/contract.ts';
 import { guardClient } from './client/guard-client.ts';
 import { DB } from './db/db.ts';
-import type { Checkpoint } from './db/db.ts';
+import type { Checkpoint } from './db/db-status.ts';
 import type { DbOptions } from './db/options.ts';
 import type { SqliteDriver } from './driver/sqlite-driver.ts';
 import { LitestreamError } from './error.ts';

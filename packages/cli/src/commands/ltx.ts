@@ -1,4 +1,4 @@
-import { withCreatedAt } from '@litestream/core';
+import { SNAPSHOT_LEVEL, withCreatedAt } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { goJsonIndented } from '../control/go-json.ts';
 import { isReplicaUrl } from '../config/paths.ts';
@@ -9,8 +9,6 @@ import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
 import { configFlags, oneArgument } from './config-flags.ts';
 import { openTarget } from './target.ts';
-
-const SNAPSHOT_LEVEL = 9;
 
 const flags = {
   ...configFlags,

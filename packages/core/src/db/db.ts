@@ -1,13 +1,13 @@
 import { basename, dirname, join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
-import { hasCode, LitestreamError } from '../error.ts';
+import { hasCode } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { ActivityLog } from './activity.ts';
-import type { DbActivity } from './activity.ts';
 import { TotalsCounter } from './totals.ts';
-import type { DbTotals } from './totals.ts';
-import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import type { CheckpointMode } from './connections.ts';
+import { missingError, notOpenError } from './db-errors.ts';
+import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
@@ -28,37 +28,13 @@ import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
-import { refuseSecondLibrary } from '../driver/library-conflict.ts';
+import { LibraryWatch } from '../driver/library-watch.ts';
 import { traced } from '../tracing.ts';
-
-/** What a status page or a test may want to know. */
-export interface DbStatus {
-  /** `closed`, `waiting` (no database file yet), or `open`. */
-  readonly state: 'closed' | 'waiting' | 'open';
-  readonly position: Position;
-  readonly pageSize: number | undefined;
-  /** Bytes of the log in use, as of the last sync. */
-  readonly walSize: number;
-  readonly lastSyncAt: Date | undefined;
-  /** When everything committed was last known to be in the local files: synced, or looked at and found unchanged. */
-  readonly lastLookAt: Date | undefined;
-  readonly lastError: unknown;
-  /** Undefined before the first sync. */
-  readonly activity: DbActivity | undefined;
-  readonly totals: DbTotals;
-}
-
-/** A checkpoint as SQLite reports it. */
-export interface Checkpoint extends CheckpointResult {
-  readonly mode: CheckpointMode;
-}
-
-/** How often to look whether another copy of SQLite has opened the database since. */
-const LIBRARY_CHECK_INTERVAL_MS = 5000;
 
 /**
  * One SQLite database that is followed: each batch of commits in its write-ahead log becomes one immutable level-0 file
- * in its local folder. Knows nothing of replicas beyond `History`, which it asks once, when it opens.
+ * in its local folder. Knows nothing of replicas beyond `History`, which it asks whenever it opens the file: at first, and
+ * when another one has taken its place.
  *
  * All work that moves the position runs one at a time, in the order of the calls.
  */
@@ -85,7 +61,7 @@ export class DB implements AsyncDisposable {
   #lastSyncAt: Date | undefined;
   #lastLookAt: Date | undefined;
   #lastError: unknown;
-  #librariesCheckedAtMs = -LIBRARY_CHECK_INTERVAL_MS;
+  readonly #libraries: LibraryWatch;
 
   constructor(path: string, options: DbOptions = {}) {
     this.path = path;
@@ -95,6 +71,7 @@ export class DB implements AsyncDisposable {
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
     this.#marker = new ChangeMarker(path);
+    this.#libraries = new LibraryWatch(path, this.#options.driver);
     this.#activity = new ActivityLog(() => this.#options.clock.now());
     this.#follow = new FollowLoop({
       path,
@@ -225,12 +202,7 @@ export class DB implements AsyncDisposable {
       prepare: async () => {
         const session = await this.#openSession(options);
         if (session === undefined) {
-          throw new LitestreamError(`there is no database yet: ${this.path}`, {
-            code: 'DATABASE_MISSING',
-            retryable: true,
-            operation: 'snapshot',
-            object: this.path,
-          });
+          throw missingError(this.path, 'snapshot');
         }
         return session;
       },
@@ -274,12 +246,7 @@ export class DB implements AsyncDisposable {
 
   #requireOpen(operation: string): void {
     if (this.#opened) return;
-    throw new LitestreamError(`database is not open: ${this.path}`, {
-      code: 'INVALID_ARGUMENT',
-      operation,
-      object: this.path,
-      hint: 'Call open() first.',
-    });
+    throw notOpenError(this.path, operation);
   }
 
   /** Cheap; asked at every sweep. */
@@ -369,12 +336,7 @@ export class DB implements AsyncDisposable {
 
   /** Another copy of SQLite that is found late ends all work on the database: the two do not see each other's locks. */
   async #syncChecked(session: Session, options: Op): Promise<SyncOutcome> {
-    const nowMs = performance.now();
-    if (nowMs - this.#librariesCheckedAtMs >= LIBRARY_CHECK_INTERVAL_MS) {
-      refuseSecondLibrary(this.path, this.#options.driver);
-      // While there is a conflict, it is looked at each time.
-      this.#librariesCheckedAtMs = nowMs;
-    }
+    this.#libraries.check();
     return await traced(
       'sync',
       () => ({ path: this.path }),

@@ -12,7 +12,7 @@ import { isAtPath, releaseDeleted } from './descriptor.ts';
 import type { Ownership } from './local-ltx.ts';
 import { LocalLtx, makeFolder, removeTemporaryFiles } from './local-ltx.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
-import { fileAt } from './publish.ts';
+import { inodeAt } from './publish.ts';
 import type { Session } from './session.ts';
 import { openDatabaseFile } from './validate.ts';
 
@@ -69,7 +69,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
       pageSize: connections.pageSize,
       ...baseline,
       tag: `${process.pid}-${++sessionCount}`,
-      shmInode: fileAt(`${path}-shm`),
+      shmInode: inodeAt(`${path}-shm`),
       caughtUp: false,
       readSincePin: false,
       syncedSinceCheckpoint: false,
@@ -97,7 +97,7 @@ export function sessionIsCurrent(session: Session, path: string): boolean {
 /** Locks in another file do not see ours: a checkpoint may have moved what we have not read, and the pin says nothing. */
 export function locksWereTaken(session: Session, path: string): boolean {
   if (session.shmInode === undefined || !isAtPath(session.descriptor, path)) return false;
-  const shmInode = fileAt(`${path}-shm`);
+  const shmInode = inodeAt(`${path}-shm`);
   return shmInode !== undefined && shmInode !== session.shmInode;
 }
 

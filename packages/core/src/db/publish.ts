@@ -31,7 +31,7 @@ export function* publishDurably(from: string, to: string, ownership: Ownership):
 }
 
 /** The file that has this name now, as a number; undefined if there is none. */
-export function fileAt(path: string): bigint | undefined {
+export function inodeAt(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 

@@ -16,7 +16,7 @@ import { decide } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { makeFolder } from './local-ltx.ts';
 import { logPlaceFields } from './log-place.ts';
-import { fileAt, publishDurably, usedByAnother } from './publish.ts';
+import { inodeAt, publishDurably, usedByAnother } from './publish.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
@@ -173,7 +173,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
 
   context.onWalBytes?.(scan.endOffset - plan.start);
   session.last = lastFileOf(ltxHeader);
-  session.lastInode = fileAt(path);
+  session.lastInode = inodeAt(path);
   session.endSums = scan.sums;
   session.successor =
     tail && session.successor !== undefined
@@ -192,7 +192,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
 function requireOwnLastFile({ session, level0 }: SyncContext): void {
   if (session.last === undefined || session.lastInode === undefined) return;
   const path = level0.path(session.last.txid, session.last.txid);
-  const inode = fileAt(path);
+  const inode = inodeAt(path);
   if (inode !== undefined && inode !== session.lastInode) throw usedByAnother(path);
 }
 

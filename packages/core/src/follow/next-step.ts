@@ -3,7 +3,8 @@ import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import type { Logger } from '../logger.ts';
-import { extendChain, newestSnapshot, SNAPSHOT_LEVEL } from '../restore/chain.ts';
+import { extendChain, newestSnapshot } from '../restore/chain.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 export type Step =
   /** Nothing is new; or it is, behind a gap that nothing bridges. */

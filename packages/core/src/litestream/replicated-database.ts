@@ -1,6 +1,6 @@
 import type { LtxFileInfo, Op } from '../client/contract.ts';
 import type { DB } from '../db/db.ts';
-import type { DbStatus } from '../db/db.ts';
+import type { DbStatus } from '../db/db-status.ts';
 import type { Position } from '../db/options.ts';
 import type { Replica, ReplicaStatus, StopOptions } from '../replica/replica.ts';
 

@@ -5,8 +5,7 @@ import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import { hasCode } from '../error.ts';
-
-const SNAPSHOT_LEVEL = 9;
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** Highest TXID at a level, 0 if it is empty. With `seek`, only of files that start there or later. */
 export async function maxTxidOfLevel(

@@ -19,6 +19,7 @@ import { isSameHistory } from './same-history.ts';
 import { Rounds } from './rounds.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
 import type { ShutdownSyncOptions } from './shutdown-sync.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 export interface ReplicaOptions {
   /** Least time between two rounds of uploads. Default 1 s. */
@@ -42,8 +43,6 @@ export interface ReplicaStatus {
   readonly lastSyncAt: Date | undefined;
   readonly lastError: unknown;
 }
-
-const SNAPSHOT_LEVEL = 9;
 
 /**
  * Ships the level-0 files of one database to one replica, in order, each complete before the next starts. Never touches

@@ -4,9 +4,7 @@
  */
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
-
-/** The level that holds snapshots. */
-export const SNAPSHOT_LEVEL = 9;
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** What to restore. Neither given means the newest state. */
 export interface RestoreTarget {

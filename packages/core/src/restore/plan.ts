@@ -2,9 +2,10 @@ import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
-import { extendChain, newestSnapshot, SNAPSHOT_LEVEL } from './chain.ts';
+import { extendChain, newestSnapshot } from './chain.ts';
 import type { RestoreTarget } from './chain.ts';
 import { chainError } from './plan-errors.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /**
  * Files to apply in this order to reach the target, the first of which starts at TXID 1.

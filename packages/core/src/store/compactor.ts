@@ -15,8 +15,8 @@ import type { Logger } from '../logger.ts';
 import { compactionInputs, INPUTS_MAX } from './compaction-inputs.ts';
 import { fileName } from './contiguity.ts';
 import { LevelTops } from './level-tops.ts';
-import { SNAPSHOT_LEVEL } from './levels.ts';
 import { mergeInputs } from './merge-inputs.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** Local copies of LTX files, an optional cache. */
 export interface LocalFiles {

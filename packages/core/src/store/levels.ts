@@ -3,9 +3,7 @@
  * snapshots live at level 9. Levels and defaults are upstream's (`compaction_level.go`, `store.go`).
  */
 import { LitestreamError } from '../error.ts';
-
-/** The level of full snapshots; no compaction writes to it. */
-export const SNAPSHOT_LEVEL = 9;
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 export interface CompactionLevel {
   /** 1 … 8. */

@@ -6,9 +6,9 @@ import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
 import type { LocalFiles } from './compactor.ts';
 import type { LevelTops } from './level-tops.ts';
-import { SNAPSHOT_LEVEL } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
 import { expiredBelow, expiredLevel0, expiredSnapshots } from './retention.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 export interface RetentionOptions {
   readonly client: ReplicaClient;

@@ -9,11 +9,12 @@ import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
-import { checkLevels, DEFAULT_LEVELS, SNAPSHOT_LEVEL } from './levels.ts';
+import { checkLevels, DEFAULT_LEVELS } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
 import { Schedule } from './schedule.ts';
 import type { StoredReplica } from './stored-replica.ts';
 import type { ValidationOptions, ValidationReport } from './validation.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** Durations in milliseconds; defaults are upstream's. */
 export interface StoreOptions {

@@ -17,12 +17,13 @@ import { traced } from '../tracing.ts';
 import { Compactor } from './compactor.ts';
 import type { LocalFiles } from './compactor.ts';
 import { LevelTops } from './level-tops.ts';
-import { boundaryBefore, SNAPSHOT_LEVEL } from './levels.ts';
+import { boundaryBefore } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
 import { Retention } from './retention-pass.ts';
 import type { Level0Counts } from './retention-pass.ts';
 import { validateReplica, verifyLevel } from './validation.ts';
 import type { ValidationOptions, ValidationReport } from './validation.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** What the store needs of a replica, and nothing about databases. */
 export interface ReplicaUnderStore {
@@ -281,7 +282,8 @@ export class StoredReplica {
   async validate(options: ValidationOptions = {}): Promise<ValidationReport> {
     const op: Op = { signal: options.signal };
     return await this.#queue.run(async () => {
-      const report = await validateReplica(this.#replica.client, { clock: this.#clock, ...options });
+      const confirmed = this.#replica.position.txid;
+      const report = await validateReplica(this.#replica.client, { clock: this.#clock, confirmed, ...options });
       for (const { kind, level, file, message } of report.faults) {
         this.#counts.validationErrors += 1;
         this.logger.warn('validation error detected', { level, type: kind, file, message });

@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts';
 import { hasCode } from '../error.ts';
 import { extendChain } from '../restore/chain.ts';
 import { contiguityFaults, describeFault, fileName } from './contiguity.ts';
-import { SNAPSHOT_LEVEL } from './levels.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 export interface ValidationFault {
   readonly kind: 'gap' | 'overlap' | 'order' | 'corrupt' | 'no-base';
@@ -32,6 +32,8 @@ export interface ValidationReport {
 export interface ValidationOptions extends Op {
   /** Files to read whole, per replica, drawn at random; `all` reads every one. Default 2. */
   readonly sample?: number | 'all' | undefined;
+  /** Last transaction that is known to have been on the replica: it must still reach there. */
+  readonly confirmed?: TXID | undefined;
   /** Draws the sample: a number in [0, 1). */
   readonly random?: (() => number) | undefined;
   readonly clock?: Clock | undefined;
@@ -53,11 +55,12 @@ export async function validateReplica(
   options: ValidationOptions = {},
 ): Promise<ValidationReport> {
   const op = { signal: options.signal, clock: options.clock };
+  const confirmed = options.confirmed ?? 0n;
   let listing = await list(client, op);
-  let faults = listingFaults(listing);
+  let faults = listingFaults(listing, confirmed);
   if (faults.length > 0) {
     listing = await list(client, op);
-    faults = listingFaults(listing);
+    faults = listingFaults(listing, confirmed);
   }
   const { all } = listing;
   const chosen = options.sample === 'all' ? all : draw(all, options.sample ?? 2, options.random ?? Math.random);
@@ -109,9 +112,9 @@ async function list(client: ReplicaClient, op: Op): Promise<Listing> {
   return { levels, snapshots, all: [...levels.flat(), ...snapshots] };
 }
 
-function listingFaults({ levels, snapshots, all }: Listing): readonly ValidationFault[] {
+function listingFaults({ levels, snapshots, all }: Listing, confirmed: TXID): readonly ValidationFault[] {
   const faults = levels.flatMap((files) => chainFaults(files, snapshots));
-  if (all.length === 0) return faults;
+  if (all.length === 0) return confirmed > 0n ? [endFault(0n, confirmed)] : faults;
   if (!all.some((file) => file.minTxid === 1n)) {
     return [
       ...faults,
@@ -123,7 +126,7 @@ function listingFaults({ levels, snapshots, all }: Listing): readonly Validation
       },
     ];
   }
-  return [...faults, ...reachFaults(levels.flat(), snapshots, faults)];
+  return [...faults, ...reachFaults(levels.flat(), snapshots, faults, confirmed)];
 }
 
 /** Breaks of one level, but for those that a snapshot covers: they were healed, and restores go around them. */
@@ -144,15 +147,23 @@ function reachFaults(
   files: readonly LtxFileInfo[],
   snapshots: readonly LtxFileInfo[],
   known: readonly ValidationFault[],
+  confirmed: TXID,
 ): readonly ValidationFault[] {
   const base = lastTxid(snapshots);
   const reached = extendChain(files, base, {}).at(-1)?.maxTxid ?? base;
   const [beyond] = files
     .filter((file) => file.minTxid > reached + 1n)
     .sort((a, b) => (a.minTxid < b.minTxid ? -1 : a.minTxid > b.minTxid ? 1 : b.level - a.level));
+  if (beyond === undefined && known.length === 0 && reached < confirmed) return [endFault(reached, confirmed)];
   if (beyond === undefined || known.some(({ file }) => file === fileName(beyond))) return [];
   const message = `gap between ${formatTxid(reached)}, up to which the replica is whole, and ${fileName(beyond)}`;
   return [{ kind: 'gap', level: beyond.level, file: fileName(beyond), message }];
+}
+
+/** What is missing at the very end leaves no gap behind: only who sent it knows. */
+function endFault(reached: TXID, confirmed: TXID): ValidationFault {
+  const message = `the replica ends at ${formatTxid(reached)}, but held everything up to ${formatTxid(confirmed)}: files were deleted`;
+  return { kind: 'gap', level: 0, file: undefined, message };
 }
 
 function lastTxid(files: readonly LtxFileInfo[]): TXID {

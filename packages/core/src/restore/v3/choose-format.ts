@@ -1,8 +1,8 @@
 import type { LtxFileInfo, ReplicaClient } from '../../client/contract.ts';
 import type { Logger } from '../../logger.ts';
-import { SNAPSHOT_LEVEL } from '../chain.ts';
 import { timeOf } from './listing.ts';
 import type { V3Listing } from './listing.ts';
+import { SNAPSHOT_LEVEL } from '../../levels.ts';
 
 export interface FormatContext {
   readonly client: ReplicaClient;

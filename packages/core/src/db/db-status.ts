@@ -1,0 +1,26 @@
+import type { DbActivity } from './activity.ts';
+import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import type { Position } from './options.ts';
+import type { DbTotals } from './totals.ts';
+
+/** What a status page or a test may want to know. */
+export interface DbStatus {
+  /** `closed`, `waiting` (no database file yet), or `open`. */
+  readonly state: 'closed' | 'waiting' | 'open';
+  readonly position: Position;
+  readonly pageSize: number | undefined;
+  /** Bytes of the log in use, as of the last sync. */
+  readonly walSize: number;
+  readonly lastSyncAt: Date | undefined;
+  /** When everything committed was last known to be in the local files: synced, or looked at and found unchanged. */
+  readonly lastLookAt: Date | undefined;
+  readonly lastError: unknown;
+  /** Undefined before the first sync. */
+  readonly activity: DbActivity | undefined;
+  readonly totals: DbTotals;
+}
+
+/** A checkpoint as SQLite reports it. */
+export interface Checkpoint extends CheckpointResult {
+  readonly mode: CheckpointMode;
+}

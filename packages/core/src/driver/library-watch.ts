@@ -1,0 +1,25 @@
+import { refuseSecondLibrary } from './library-conflict.ts';
+import type { SqliteDriver } from './sqlite-driver.ts';
+
+/** How often to look whether another copy of SQLite has opened the database since. */
+const INTERVAL_MS = 5000;
+
+/** Looks now and then for another copy of SQLite in this process that has the database open. */
+export class LibraryWatch {
+  readonly #path: string;
+  readonly #driver: SqliteDriver;
+  #checkedAtMs = -INTERVAL_MS;
+
+  constructor(path: string, driver: SqliteDriver) {
+    this.#path = path;
+    this.#driver = driver;
+  }
+
+  /** Throws `DRIVER_CONFLICT`; while there is a conflict, at each call. */
+  check(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#checkedAtMs < INTERVAL_MS) return;
+    refuseSecondLibrary(this.#path, this.#driver);
+    this.#checkedAtMs = nowMs;
+  }
+}
