@@ -139,8 +139,10 @@ export class Life {
   async #settle(): Promise<void> {
     if (this.#writer !== undefined && this.#writer.exit === undefined) await this.#writer.stop({ early: true });
     const { database, progress, replica } = this.paths;
-    if (this.#daemon !== undefined && this.#daemon.exit === undefined) await this.#daemon.stop();
-    else await this.program.replicateOnce(database, replica);
+    const daemon = this.#daemon;
+    if (daemon !== undefined && daemon.exit === undefined) await daemon.stop({ early: true });
+    // Killed before, or started so late that it could not yet listen to the signal: its work is left to another.
+    if (daemon?.exit?.code !== 0) await this.program.replicateOnce(database, replica);
     this.#promised = Math.max(this.#promised, await lastProgress(progress));
     await this.#prove();
     this.#daemon = undefined;
