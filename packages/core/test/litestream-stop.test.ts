@@ -12,6 +12,7 @@ test('at once after it has begun, while there is no database', { timeout: 20_000
     const litestream = new Litestream();
     await litestream.replicate(join(folder, `none-${round}.db`), join(folder, 'replica'));
     await litestream.stop();
+    expect(litestream.databases).toEqual([]);
   }
 });
 
