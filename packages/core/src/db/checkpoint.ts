@@ -7,6 +7,7 @@ import type { CheckpointMode, CheckpointResult } from './connections.ts';
 import { LOG_DELETED, LOG_DELETED_HINT } from './connections.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import type { Session } from './session.ts';
+import { distrustLog, trustLog } from './session.ts';
 import { runNow } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
@@ -149,8 +150,7 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   if (outcome.kind === 'written') publish(outcome.txid);
   const atEnd = session.caughtUp;
   if (!atEnd) return { busy: true, log: -1, checkpointed: -1 };
-  session.caughtUp = false;
-  session.readSincePin = false;
+  distrustLog(session);
   session.connections.unpin();
   let result: CheckpointResult;
   try {
@@ -160,8 +160,7 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
     session.connections.pin();
   }
   // Read to the end, checkpointed and pinned again while nobody could write: nothing can have slipped in between.
-  session.caughtUp = true;
-  session.readSincePin = true;
+  trustLog(session);
   return result;
 }
 

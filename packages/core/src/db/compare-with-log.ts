@@ -1,11 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { HEADER_SIZE, decodeHeader, kernel, readPageIndex } from '@litestream/ltx';
-import { fileAccess } from '@litestream/ltx/node';
 import { scanWal, storedSums } from '../wal/scan.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalHeader, WalSums } from '../wal/wal-header.ts';
 import { FRAME_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
 import type { LocalLtx } from './local-ltx.ts';
+import { LocalPages } from './local-pages.ts';
 import { areFramesOfFiles } from './same-frames.ts';
 import type { LastFile } from './session.ts';
 import { runGently } from './steps.ts';
@@ -102,7 +100,8 @@ async function endFrame({ wal, level0, last }: FileEnd): Promise<WalSums | undef
   if (wal.read(frame, last.endOffset - frame.length) < frame.length || !hasSalts(frame, last)) return undefined;
   const view = new DataView(frame.buffer);
   if (view.getUint32(4) !== last.commit) return undefined;
-  const page = await readPage(level0.path(last.txid, last.txid), view.getUint32(0));
+  using file = new LocalPages(level0.path(last.txid, last.txid));
+  const page = await file.read(view.getUint32(0));
   if (page === undefined || Buffer.compare(page, frame.subarray(WAL_FRAME_HEADER_SIZE)) !== 0) return undefined;
   return storedSums(frame);
 }
@@ -110,23 +109,4 @@ async function endFrame({ wal, level0, last }: FileEnd): Promise<WalSums | undef
 function hasSalts(frame: Uint8Array, salts: { readonly salt1: number; readonly salt2: number }): boolean {
   const view = new DataView(frame.buffer, frame.byteOffset, WAL_FRAME_HEADER_SIZE);
   return view.getUint32(8) === salts.salt1 && view.getUint32(12) === salts.salt2;
-}
-
-/** One page of a local file, or undefined if it has no such page. */
-async function readPage(path: string, pgno: number): Promise<Uint8Array | undefined> {
-  const fd = openSync(path, 'r');
-  try {
-    const bytes = new Uint8Array(HEADER_SIZE);
-    readSync(fd, bytes, 0, HEADER_SIZE, 0);
-    const header = decodeHeader(bytes);
-    const access = fileAccess(fd, fstatSync(fd).size);
-    const { index } = await readPageIndex(access);
-    const entry = index.find(pgno);
-    if (entry === undefined) return undefined;
-    return kernel()
-      .decodeFrames(await access.read(entry.offset, entry.size), header.pageSize, 0n, 1)
-      .pages.slice();
-  } finally {
-    closeSync(fd);
-  }
 }

@@ -123,7 +123,7 @@ export class Connections {
    */
   movePin(): boolean {
     // Where the log was deleted under us, nobody else has a use for a pin that moves.
-    if (!this.#pinned || !existsSync(`${this.#path}-wal`)) return false;
+    if (!this.#pinned || !existsSync(this.#logPath)) return false;
     const next = (this.#spare ??= this.#openAnother({ readOnly: true }));
     try {
       beginRead(next);
@@ -217,6 +217,10 @@ export class Connections {
     this.#pinned = false;
   }
 
+  get #logPath(): string {
+    return `${this.#path}-wal`;
+  }
+
   #openCheckpointer(): SqliteConnection {
     const connection = this.#openAnother();
     connection.get('PRAGMA wal_autocheckpoint = 0');
@@ -225,7 +229,7 @@ export class Connections {
 
   /** Where the log was deleted under us, a new connection would make a second one, and ruin the database with it. */
   #openAnother(options: { readOnly?: boolean } = {}): SqliteConnection {
-    const log = `${this.#path}-wal`;
+    const log = this.#logPath;
     if (existsSync(log)) return this.#driver.open(this.#path, options);
     throw new LitestreamError(`${LOG_DELETED}: ${log}`, {
       code: 'UNAVAILABLE',

@@ -19,6 +19,7 @@ import { localFault } from './local-fault.ts';
 import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
 import type { Session } from './session.ts';
+import { distrustLog } from './session.ts';
 import type { SnapshotStream } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { logIsLong, movePinAfterCheckpoint, movePinAfterSync } from './pin.ts';
@@ -348,8 +349,7 @@ export class DB implements AsyncDisposable {
     const busy = { busyTimeoutMs: this.#options.busyTimeoutMs, signal: options.signal };
     if (!session.connections.pinned) {
       // A checkpoint that failed left it so: what was written meanwhile may be gone from the log.
-      session.caughtUp = false;
-      session.readSincePin = false;
+      distrustLog(session);
       await session.connections.pinWhenFree(busy);
     }
     let outcome = await runGently(syncSteps(this.#syncContext(session)), options.signal);

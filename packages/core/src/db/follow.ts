@@ -168,9 +168,9 @@ export class FollowLoop {
   }
 
   #logError(error: unknown, backoffMs: number): void {
-    const { logger, options } = this.#followed;
-    const nowMs = options.clock.now();
-    if (Math.abs(nowMs - this.#errorLoggedAtMs) < ERROR_LOG_INTERVAL_MS) return;
+    const { logger } = this.#followed;
+    const nowMs = performance.now();
+    if (nowMs - this.#errorLoggedAtMs < ERROR_LOG_INTERVAL_MS) return;
     this.#errorLoggedAtMs = nowMs;
     const message = hasCode(error, 'DISK_FULL')
       ? 'disk full while staging ltx file, replication paused until space is freed'

@@ -1,10 +1,9 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { HEADER_SIZE, decodeHeader, isLtxError, kernel, readPageIndex } from '@litestream/ltx';
-import { fileAccess } from '@litestream/ltx/node';
+import { isLtxError } from '@litestream/ltx';
 import type { WalFile } from '../wal/wal-file.ts';
 import { WAL_FRAME_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
 import type { LocalLtx } from './local-ltx.ts';
+import { LocalPages } from './local-pages.ts';
 import type { LastFile } from './session.ts';
 
 /** Pages that are compared at most: a log is seldom longer, and the newest files come first. */
@@ -28,21 +27,15 @@ export async function areFramesOfFiles(
   let left = PAGES_MAX;
   const page = new Uint8Array(last.pageSize);
   for (const { path } of level0.list().reverse()) {
-    const fd = openSync(path, 'r');
     try {
-      const bytes = new Uint8Array(HEADER_SIZE);
-      readSync(fd, bytes, 0, HEADER_SIZE, 0);
-      if (!sameSalts(decodeHeader(bytes), last)) return true;
-      const access = fileAccess(fd, fstatSync(fd).size);
-      const { index } = await readPageIndex(access);
+      using file = new LocalPages(path);
+      if (!sameSalts(file.header, last)) return true;
       for (const [pgno, offset] of unknown) {
-        const entry = index.find(pgno);
-        if (entry === undefined) continue;
+        const known = await file.read(pgno);
+        if (known === undefined) continue;
         unknown.delete(pgno);
-        const frame = await access.read(entry.offset, entry.size);
-        const { pages } = kernel().decodeFrames(frame, last.pageSize, 0n, 1);
         if (wal.read(page, offset + WAL_FRAME_HEADER_SIZE) < page.length) return false;
-        if (Buffer.compare(pages, page) !== 0) return false;
+        if (Buffer.compare(known, page) !== 0) return false;
         left--;
         if (left === 0) return true;
         if (left % PAGES_PER_TURN === 0) await nextTurn();
@@ -52,8 +45,6 @@ export async function areFramesOfFiles(
       // The newest file was verified; an older one that is damaged says nothing.
       if (isLtxError(error)) return true;
       throw error;
-    } finally {
-      closeSync(fd);
     }
   }
   return true;

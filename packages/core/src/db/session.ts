@@ -68,6 +68,18 @@ export interface RunningSnapshot {
   readonly done: Promise<void>;
 }
 
+/** Read to its end, under a pin that has held since: from here on nothing of the log can be missed. */
+export function trustLog(session: Session): void {
+  session.caughtUp = true;
+  session.readSincePin = true;
+}
+
+/** From here on only a snapshot is sure to miss nothing, unless the log proves to be the one we know. */
+export function distrustLog(session: Session): void {
+  session.caughtUp = false;
+  session.readSincePin = false;
+}
+
 export function lastFileOf(header: LtxHeader): LastFile {
   return {
     txid: header.maxTxid,

@@ -21,7 +21,7 @@ import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
 import type { Session } from './session.ts';
-import { lastFileOf, pageCountOfFile } from './session.ts';
+import { distrustLog, lastFileOf, pageCountOfFile, trustLog } from './session.ts';
 import type { Steps } from './steps.ts';
 import type { LtxJob } from './write-ltx.ts';
 import { writeAnywhere } from './write-job.ts';
@@ -58,7 +58,7 @@ export function* syncSteps(context: SyncContext): Steps<SyncOutcome> {
       if (attempt === ATTEMPTS_MAX) throw new WalRestartedError(`the log restarted ${attempt} times while it was read`);
     } catch (error) {
       if (!(error instanceof WalRestartedError) || attempt === ATTEMPTS_MAX) throw error;
-      lost(context.session);
+      distrustLog(context.session);
     }
   }
 }
@@ -95,14 +95,13 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const saltsOffset = tail ? start.offset + FRAME_SALTS_OFFSET : HEADER_SALTS_OFFSET;
   if (!wal.hasSaltsAt(saltsOffset, generation)) {
     // Frames that we were about to read may be gone; a restart right where we stopped before is the usual case.
-    if (scan.endOffset > start.offset) lost(session);
+    if (scan.endOffset > start.offset) distrustLog(session);
     // What was left of the generation before has been overwritten before it was read: only a snapshot makes up for it.
     if (tail) session.successor = undefined;
     return 'restarted';
   }
   if (decision.kind === 'increment' && scan.commit === 0) {
-    session.caughtUp = true;
-    session.readSincePin = true;
+    trustLog(session);
     return { kind: 'nothing' };
   }
 
@@ -116,12 +115,6 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const plan = { generation, tail, saltsOffset, start: start.offset, scan, txid };
   const size = yield* writeFile(context, plan, decision.kind === 'snapshot');
   return { kind: 'written', txid, size, limited: scan.limited || tail };
-}
-
-/** From here on only a snapshot is sure to miss nothing, unless the log proves to be the one we know. */
-function lost(session: Session): void {
-  session.caughtUp = false;
-  session.readSincePin = false;
 }
 
 interface Plan {
@@ -181,8 +174,8 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
       : undefined;
   session.txid = txid;
   session.snapshotDue = undefined;
-  session.caughtUp = !scan.limited && !tail;
-  session.readSincePin = session.caughtUp;
+  if (scan.limited || tail) distrustLog(session);
+  else trustLog(session);
   session.syncedSinceCheckpoint = true;
   session.fullyCheckpointed = false;
   return size;
