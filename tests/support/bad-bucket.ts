@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
 import { Child } from './child.ts';
+import { proxyLogin } from './forward-proxy.ts';
+import type { ForwardProxy } from './forward-proxy.ts';
 import { ourProgram } from './programs.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 import { until } from './wait.ts';
@@ -158,6 +160,16 @@ export class BadBucket implements AsyncDisposable {
     });
     await this.level({ top });
     assert.equal(daemon.exit, undefined, daemon.output);
+  }
+
+  /** Reaches the bucket through a proxy, logging in, and says what is missing where the proxy wants another login. */
+  async usesProxy(proxy: ForwardProxy, password: string, changes: Changes = {}): Promise<void> {
+    const through = { ...changes, env: proxy.env(password) };
+    const child = await this.start(['ltx', this.database], through);
+    assert.equal((await child.exited).code, 0, child.output);
+    assert.equal(proxy.logins.at(-1), proxyLogin(password));
+    proxy.wantsLogin = true;
+    assert.match(await this.refused(through), /proxy wants a login.*HTTP_PROXY/);
   }
 
   async #writeConfig({ replica = {}, top = {} }: Changes): Promise<string> {

@@ -2,6 +2,13 @@
 import { createServer, request as ask } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
+const USER = 'someone';
+
+/** What a request brings along that logs in with this password. */
+export function proxyLogin(password: string): string {
+  return `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`;
+}
+
 export class ForwardProxy implements AsyncDisposable {
   /** The logins requests brought along, one each. */
   readonly logins: string[] = [];
@@ -30,6 +37,11 @@ export class ForwardProxy implements AsyncDisposable {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** The environment in which a program uses it, logging in with this password. */
+  env(password: string): { readonly HTTP_PROXY: string } {
+    return { HTTP_PROXY: `http://${USER}:${password}@127.0.0.1:${this.port}` };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
