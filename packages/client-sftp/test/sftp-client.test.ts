@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import { guardClient, silentLogger } from '@litestream/core';
-import ssh2 from 'ssh2';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { parseSftpConfig, sftp } from '../src/index.ts';
 import { startAgent } from './agent.ts';
+import { newKeyPair } from './key-pair.ts';
 import { SftpTestServer } from './sftp-server.ts';
 import { clientFor, file, randomBody, readAll } from './support.ts';
 
@@ -63,7 +63,7 @@ describe('login', () => {
   });
 
   test('with an agent that is not there, or holds another key, is refused', async () => {
-    const other = Buffer.from(ssh2.utils.generateKeyPairSync('ed25519').private);
+    const other = Buffer.from(newKeyPair().private);
     await using agent = await startAgent(server.folder, other);
     for (const socket of [agent.socket, join(server.folder, 'nothing.sock')]) {
       await using client = clientFor(server, { keyPath: undefined, agent: socket });

@@ -13,6 +13,8 @@ import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import type { Attributes, AuthContext, Connection, FileEntry, SFTPWrapper } from 'ssh2';
 
+import { newKeyPair } from './key-pair.ts';
+
 const { STATUS_CODE, flagsToString } = ssh2.utils.sftp;
 
 /** Answered with a status of the protocol, or by ending the connection, or not at all. */
@@ -46,8 +48,8 @@ export class SftpTestServer implements AsyncDisposable {
 
   static async start(): Promise<SftpTestServer> {
     const folder = await mkdtemp(join(tmpdir(), 'litestream-sftp-'));
-    const host = ssh2.utils.generateKeyPairSync('ed25519');
-    const user = ssh2.utils.generateKeyPairSync('ed25519');
+    const host = newKeyPair();
+    const user = newKeyPair();
     const keyPath = join(folder, 'id_ed25519');
     await writeFile(keyPath, user.private, { mode: 0o600 });
     await mkdir(join(folder, 'data'));

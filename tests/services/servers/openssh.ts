@@ -2,8 +2,7 @@
 import { chown, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import ssh2 from 'ssh2';
-
+import { newKeyPair } from '../../../packages/client-sftp/test/key-pair.ts';
 import { debianPackage } from '../debian.ts';
 import { storedFiles } from '../files.ts';
 import { freePort, scratchFolder, startServer } from '../process.ts';
@@ -21,9 +20,9 @@ export async function start(): Promise<RunningService> {
   const folder = await scratchFolder('openssh');
   const data = join(folder.path, 'data');
   await mkdir(data);
-  const hostKey = ssh2.utils.generateKeyPairSync('ed25519');
-  const userKey = ssh2.utils.generateKeyPairSync('ed25519');
-  const otherKey = ssh2.utils.generateKeyPairSync('ed25519');
+  const hostKey = newKeyPair();
+  const userKey = newKeyPair();
+  const otherKey = newKeyPair();
   const files = {
     host_key: hostKey.private,
     authorized_keys: userKey.public,
