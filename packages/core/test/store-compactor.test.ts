@@ -12,8 +12,8 @@ import { temporaryFolder } from './support/temporary-folder.ts';
 
 const folder = temporaryFolder('compactor');
 
-const seed = Number(process.env['FC_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
-console.log(`store compactor: FC_SEED=${seed}`);
+const seed = Number(process.env['SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
+console.log(`store compactor: SEED=${seed}`);
 
 /** A first file with every page, then files that change some. */
 const history = fc.array(fc.dictionary(fc.constantFrom('1', '2', '3', '5', '8'), fc.nat(255), { minKeys: 1 }), {

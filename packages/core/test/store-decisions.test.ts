@@ -8,8 +8,8 @@ import { contiguityFaults } from '../src/store/contiguity.ts';
 import { boundaryAfter, boundaryBefore, checkLevels, DEFAULT_LEVELS } from '../src/store/levels.ts';
 import { expiredBelow, expiredLevel0, expiredSnapshots } from '../src/store/retention.ts';
 
-const seed = Number(process.env['FC_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
-console.log(`store decisions: FC_SEED=${seed}`);
+const seed = Number(process.env['SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
+console.log(`store decisions: SEED=${seed}`);
 
 /** A contiguous chain of files from TXID 1, with rising times. */
 const chain = fc

@@ -1,15 +1,15 @@
 /**
  * Random lives of a replica against a model of its history (`helpers/store-world.ts`). `STORE_MODEL_STEPS` sets how many
- * steps in all, `FC_SEED` repeats a run.
+ * steps in all, `SEED` repeats a run.
  */
 import { rmSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { isExcused, LEVELS, restorableEnds, World } from './helpers/store-world.ts';
 
-const seed = Number(process.env['FC_SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
+const seed = Number(process.env['SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
 const stepCount = Number(process.env['STORE_MODEL_STEPS'] ?? 2000);
 const worldSteps = 100;
-console.log(`store model: FC_SEED=${seed}, ${stepCount} steps`);
+console.log(`store model: SEED=${seed}, ${stepCount} steps`);
 
 type Step = (world: World) => Promise<void> | void;
 
@@ -158,7 +158,7 @@ async function check(world: World, restoreCountMax: number): Promise<void> {
   for (const time of some(times)) await world.checkTimestamp(files, new Date(time));
 }
 
-it(`every promised restore is what the application saw, FC_SEED=${seed}`, { timeout: 3_600_000 }, async () => {
+it(`every promised restore is what the application saw, SEED=${seed}`, { timeout: 3_600_000 }, async () => {
   let restoreCount = 0;
   for (let done = 0; done < stepCount; done += worldSteps) {
     const worldSeed = (seed + done) >>> 0;
@@ -166,7 +166,7 @@ it(`every promised restore is what the application saw, FC_SEED=${seed}`, { time
     try {
       await live(world, Math.min(worldSteps, stepCount - done));
     } catch (error) {
-      throw new Error(`FC_SEED=${worldSeed} STORE_MODEL_STEPS=${worldSteps}:\n${world.steps.join('\n')}`, {
+      throw new Error(`SEED=${worldSeed} STORE_MODEL_STEPS=${worldSteps}:\n${world.steps.join('\n')}`, {
         cause: error,
       });
     }

@@ -15,7 +15,7 @@ import { runCase } from './run-case.ts';
  * behind core's layer, and behind that layer with injected faults; at last a test that prints and checks how many ran.
  */
 export function conformance(options: ConformanceOptions): void {
-  const seed = options.seed ?? new Seeded().seed;
+  const seed = options.seed ?? defaultSeed();
   const planned = plan(CASES, options.variations ?? VARIATIONS);
   const results: CaseResult[] = [];
   options.describe(`conformance of ${options.name} (seed ${seed})`, () => {
@@ -42,13 +42,18 @@ export function conformance(options: ConformanceOptions): void {
 export async function runConformance(
   options: Omit<ConformanceOptions, 'describe' | 'it'> & { readonly cases?: readonly ConformanceCase[] | undefined },
 ): Promise<Report> {
-  const seed = options.seed ?? new Seeded().seed;
+  const seed = options.seed ?? defaultSeed();
   const none = (): void => undefined;
   const results: CaseResult[] = [];
   for (const [number, planned] of plan(options.cases ?? CASES, options.variations ?? VARIATIONS).entries()) {
     results.push(await resultOf({ ...options, describe: none, it: none }, planned, seed, number));
   }
   return { name: options.name, seed, results };
+}
+
+function defaultSeed(): number {
+  const { SEED } = process.env;
+  return SEED === undefined ? new Seeded().seed : Number(SEED) >>> 0;
 }
 
 async function resultOf(

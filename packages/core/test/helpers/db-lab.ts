@@ -30,8 +30,8 @@ export function randomFrom(seed: number): () => number {
 
 /** The seed of a test: from the environment, or the clock. Printed, so that a failure can be had again. */
 export function seedOf(name: string): number {
-  const seed = Number(process.env['LITESTREAM_TEST_SEED'] ?? Date.now() % 1_000_000);
-  console.log(`${name}: LITESTREAM_TEST_SEED=${seed}`);
+  const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+  console.log(`${name}: SEED=${seed}`);
   return seed;
 }
 
