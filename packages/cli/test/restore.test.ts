@@ -125,7 +125,7 @@ describe('nothing is overwritten', () => {
     writeFileSync(output, 'precious');
     expect(await run(['restore', '-o', output, url])).toEqual(
       refused(
-        `Error: cannot restore, output path already exists and is not empty: ${output}. Use -force to overwrite it, choose another output, or move the file away.`,
+        `Error: cannot restore, output path already exists and is not empty: ${output}. Overwrite it with -force (\`overwrite: true\` in code), choose another output, or move the file away.`,
       ),
     );
     expect(readFileSync(output, 'utf8')).toBe('precious');
@@ -134,7 +134,7 @@ describe('nothing is overwritten', () => {
       writeFileSync(output + suffix, 'x');
       expect(await run(['restore', '-o', output, url])).toEqual(
         refused(
-          `Error: cannot restore, SQLite sidecar path already exists: ${output}${suffix}. SQLite would apply it to the restored database. Move it away, or use -force to overwrite it.`,
+          `Error: cannot restore, SQLite sidecar path already exists: ${output}${suffix}. SQLite would apply it to the restored database. Move it away, or overwrite it with -force (\`overwrite: true\` in code).`,
         ),
       );
       rmSync(output + suffix);

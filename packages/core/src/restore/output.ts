@@ -19,7 +19,7 @@ export async function checkOutput(path: string): Promise<void> {
     throw exists(
       `cannot restore, output path already exists and is not empty: ${path}`,
       path,
-      'Use -force to overwrite it, choose another output, or move the file away.',
+      'Overwrite it with -force (`overwrite: true` in code), choose another output, or move the file away.',
     );
   }
   for (const suffix of SIDECAR_SUFFIXES) {
@@ -27,7 +27,7 @@ export async function checkOutput(path: string): Promise<void> {
       throw exists(
         `cannot restore, SQLite sidecar path already exists: ${path}${suffix}`,
         path + suffix,
-        'SQLite would apply it to the restored database. Move it away, or use -force to overwrite it.',
+        'SQLite would apply it to the restored database. Move it away, or overwrite it with -force (`overwrite: true` in code).',
       );
     }
   }
