@@ -1,10 +1,10 @@
 /** From a command line to an exit code, for any program that is a table of commands. */
+import { nearest } from '@litestream/core/nearest';
 import { UsageError } from './errors.ts';
 import type { Command } from './commands/command.ts';
 import { formatHelp } from './flags/help.ts';
 import { parseFlags } from './flags/parse.ts';
 import type { Terminal } from './terminal/terminal.ts';
-import { nearest } from './text/nearest.ts';
 
 export interface CommandEntry {
   readonly name: string;

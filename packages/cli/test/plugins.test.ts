@@ -69,11 +69,14 @@ test('one installed beside the config is found, listed with its place, and repli
   expect(found.prepare('SELECT x FROM t').all()).toEqual([{ x: 42 }]);
 });
 
-test('one that is missing is named with the line that installs it', async () => {
-  const path = config(`dbs: [{path: ${join(folder, 'a.db')}, replica: {url: 'sun://host/app'}}]\n`);
+test('a scheme that no known package handles is not sent to one, and a near miss is asked about', async () => {
+  const path = config(`dbs: [{path: ${join(folder, 'a.db')}, replica: {url: 'sftpp://host/app'}}]\n`);
   const { exitCode, stderr, stdout } = await run(['replicate', '-once', '-config', path], { cwd: '/' });
   expect(exitCode).toBe(1);
-  expect(stderr + stdout).toContain('npm i @litestream/client-sun');
+  expect(stderr + stdout).toContain('no known package handles replicas of type sftpp');
+  expect(stderr + stdout).toContain('Did you mean sftp?');
+  expect(stderr + stdout).toContain('plugins:');
+  expect(stderr + stdout).not.toContain('npm i');
 });
 
 test('a missing SDK, another apiVersion, one that throws, and two that claim one scheme are told apart', async () => {

@@ -1,6 +1,6 @@
+import { nearest } from '@litestream/core/nearest';
 import { describe, expect, test } from 'vitest';
 import { formatTable } from '../src/text/table.ts';
-import { nearest } from '../src/text/nearest.ts';
 import { shellWords } from '../src/text/shell-words.ts';
 import { compileGlob } from '../src/text/glob.ts';
 import { formatDuration, parseDuration } from '../src/units/duration.ts';

@@ -62,16 +62,77 @@ describe('plugin registry', () => {
     expect(configs.at(-1)).toEqual({ bucket: 'box', path: 'a/b', region: 'there', path2: 'x' });
   });
 
-  it('names the package to install for a type nobody brings', async () => {
+  it.each([
+    ['abs', 'abs'],
+    ['gs', 'gcs'],
+    ['gcs', 'gcs'],
+    ['nats', 'nats'],
+    ['oss', 'oss'],
+    ['s3', 's3'],
+    ['sftp', 'sftp'],
+    ['webdav', 'webdav'],
+    ['webdavs', 'webdav'],
+  ])('names the package to install for %s', async (type, packageName) => {
+    await expect(new PluginRegistry({ folder, discover: false }).plugin(type)).rejects.toMatchObject({
+      code: 'PLUGIN_MISSING',
+      message: `the client for replicas of type ${type} is not installed`,
+      hint: `Run: npm i @litestream/client-${packageName}`,
+    });
+  });
+
+  it('sends nobody to a package that does not exist: it lists what is known, and asks what was meant', async () => {
+    const registry = new PluginRegistry({ folder, plugins: [memory('one', ['mem'])] });
+    const unknown = await registry.createClient({ url: 'moon://crater' }).catch((caught: unknown) => caught);
+    expect(unknown).toMatchObject({
+      code: 'PLUGIN_MISSING',
+      message: 'no known package handles replicas of type moon',
+      hint:
+        'Known are abs, file, gcs, gs, mem, nats, oss, s3, sftp, webdav and webdavs. A client from elsewhere has to be ' +
+        'named: under plugins: in the config, with -plugin, or in the plugins of new Litestream({ plugins }).',
+    });
+    for (const [written, meant] of [
+      ['sftpp', 'sftp'],
+      ['S3', 's3'],
+      ['wedbav', 'webdav'],
+      ['men', 'mem'],
+    ] as const) {
+      await expect(registry.plugin(written)).rejects.toMatchObject({
+        hint: expect.stringMatching(new RegExp(`^Did you mean ${meant}\\? Known are `)),
+      });
+    }
+  });
+
+  it('says of a client from elsewhere that is installed how it is used', async () => {
+    install('litestream-client-moon', plugin(`name: 'litestream-client-moon', schemes: ['moon'], types: ['moon']`));
+    await expect(new PluginRegistry({ folder }).plugin('moon')).rejects.toMatchObject({
+      code: 'PLUGIN_MISSING',
+      hint: expect.stringMatching(/^litestream-client-moon is installed, and has to be named: under plugins: /),
+    });
+  });
+
+  it('tells a plugin that is not installed from a path that is not there and a package that was not built', async () => {
     const registry = new PluginRegistry({ folder });
-    await expect(registry.createClient({ url: 'moon://crater' })).rejects.toMatchObject({
+    await expect(registry.load('litestream-client-moon')).rejects.toMatchObject({
       code: 'PLUGIN_MISSING',
-      hint: 'Run: npm i @litestream/client-moon',
+      message: 'plugin litestream-client-moon is not installed',
+      hint: 'Run: npm i litestream-client-moon',
     });
-    await expect(new PluginRegistry({ folder, discover: false }).plugin('gs')).rejects.toMatchObject({
-      code: 'PLUGIN_MISSING',
-      hint: 'Run: npm i @litestream/client-gcs',
-    });
+    for (const path of ['./moon', join(folder, 'moon')]) {
+      await expect(registry.load(path)).rejects.toMatchObject({
+        code: 'PLUGIN_MISSING',
+        message: `there is no plugin at ${join(folder, 'moon')}`,
+      });
+    }
+    install('litestream-client-torn', plugin(`name: 'torn', schemes: ['torn'], types: []`));
+    rmSync(join(folder, 'node_modules', 'litestream-client-torn', 'main.js'));
+    const place = join(folder, 'node_modules', 'litestream-client-torn');
+    for (const name of ['litestream-client-torn', place]) {
+      await expect(registry.load(name)).rejects.toMatchObject({
+        code: 'PLUGIN_INVALID',
+        message: expect.stringContaining(`its main file ${join(place, 'main.js')} is missing`),
+        hint: expect.stringContaining('npm run build'),
+      });
+    }
   });
 
   it('finds a package beside the config, and a path', async () => {

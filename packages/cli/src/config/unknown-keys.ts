@@ -1,5 +1,5 @@
 /** Warnings about keys that nothing reads: most are typing errors, some are left over from older versions. */
-import { nearest } from '../text/nearest.ts';
+import { nearest } from '@litestream/core/nearest';
 import { configSchema, databaseSchema, replicaSchema, replicaSettings, snapshotSchema } from './schema.ts';
 
 export interface UnknownKey {

@@ -2,8 +2,8 @@
  * Flags as Go's `flag` package reads them: one dash or two, `-name value` or `-name=value`, switches without a value,
  * the first word that is no flag ends them, and so does `--`.
  */
+import { nearest } from '@litestream/core/nearest';
 import { UsageError } from '../errors.ts';
-import { nearest } from '../text/nearest.ts';
 import type { FlagKind, ListKind } from './kinds.ts';
 
 /** A flag of a command. The name has no dashes. */

@@ -1,8 +1,9 @@
 /** Finds an npm package the way a program in some folder would, without importing it. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { LitestreamError } from '../error.ts';
 
 export interface FoundPackage {
   /** What `import()` takes. */
@@ -15,7 +16,11 @@ export function searchFolders(configFolder: string): readonly string[] {
   return [...new Set([resolve(configFolder), process.cwd(), dirname(fileURLToPath(import.meta.url))])];
 }
 
-/** The first match of a package name, or of a path, which starts from the first folder. */
+/**
+ * The first match of a package name, or of a path, which starts from the first folder.
+ *
+ * @throws LitestreamError `PLUGIN_INVALID` for a package that lies there without the file it names as its own
+ */
 export function findPackage(name: string, folders: readonly string[]): FoundPackage | undefined {
   if (name.startsWith('.') || isAbsolute(name)) return findPath(resolve(folders[0] ?? '.', name));
   for (const folder of folders) {
@@ -26,11 +31,18 @@ export function findPackage(name: string, folders: readonly string[]): FoundPack
 }
 
 function findPath(path: string): FoundPackage | undefined {
-  if (!existsSync(path)) return undefined;
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return undefined;
+  if (!stats.isDirectory()) return { url: pathToFileURL(path).href, version: undefined };
   const manifest = readManifest(path);
-  if (manifest === undefined) return { url: pathToFileURL(path).href, version: undefined };
-  const entry = join(path, entryOf(manifest));
-  return existsSync(entry) ? { url: pathToFileURL(entry).href, version: versionOf(manifest) } : undefined;
+  const entry = join(path, entryOf(manifest ?? {}));
+  if (existsSync(entry)) return { url: pathToFileURL(entry).href, version: versionOf(manifest ?? {}) };
+  if (manifest === undefined) return undefined;
+  throw new LitestreamError(`${path} is not a usable Litestream plugin: its main file ${entry} is missing`, {
+    code: 'PLUGIN_INVALID',
+    object: path,
+    hint: 'If its source is there, build it: npm run build. If not, install it again.',
+  });
 }
 
 function findFrom(name: string, folder: string): FoundPackage | undefined {
@@ -47,7 +59,16 @@ type Manifest = Readonly<Record<string, unknown>>;
 function readManifest(folder: string): Manifest | undefined {
   const path = join(folder, 'package.json');
   if (!existsSync(path)) return undefined;
-  return JSON.parse(readFileSync(path, 'utf8')) as Manifest;
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as Manifest;
+  } catch (cause) {
+    throw new LitestreamError(`${folder} is not a usable Litestream plugin: its package.json cannot be read`, {
+      code: 'PLUGIN_INVALID',
+      object: folder,
+      hint: 'Install it again.',
+      cause,
+    });
+  }
 }
 
 /** What `import` of the package's own name would load. */

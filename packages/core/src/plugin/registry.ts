@@ -10,23 +10,17 @@ import type { ReplicaClient } from '../client/contract.ts';
 import { guardClient } from '../client/guard-client.ts';
 import type { GuardOptions } from '../client/guard-options.ts';
 import { redact, secretsOf } from '../client/redact.ts';
-import { hasCode, isLitestreamError, LitestreamError } from '../error.ts';
+import { isLitestreamError, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import { checkPlugin, invalid } from './check-plugin.ts';
 import { file } from './file-plugin.ts';
 import { findPackage, searchFolders } from './find-package.ts';
 import { installedPackages } from './installed-packages.ts';
 import { configIssues } from './config-issues.ts';
+import { missingBackend, missingPlugin, PACKAGES } from './missing-plugin.ts';
 import type { LitestreamPlugin, PluginContext } from './plugin.ts';
 import { parseReplicaUrl } from './replica-url.ts';
 import type { ReplicaUrl } from './replica-url.ts';
-
-/** Packages of this project by the names upstream's configs and URLs use. Any other name `x` means `client-x`. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  gs: '@litestream/client-gcs',
-  gcs: '@litestream/client-gcs',
-  webdavs: '@litestream/client-webdav',
-};
 
 /** A plugin that is registered or installed, or the reason why it cannot be used. */
 export interface PluginListing {
@@ -114,7 +108,7 @@ export class PluginRegistry {
   /** Imports and adds the plugin of an npm package, or of a path that starts with `.` or `/`. */
   async load(name: string): Promise<LitestreamPlugin> {
     const found = findPackage(name, searchFolders(this.#folder));
-    if (found === undefined) throw missing(`plugin ${name} is not installed`, name);
+    if (found === undefined) throw missingPlugin(name, this.#folder);
     let module: { readonly default?: unknown; readonly plugin?: unknown };
     try {
       module = (await import(found.url)) as typeof module;
@@ -129,14 +123,11 @@ export class PluginRegistry {
   async plugin(name: string): Promise<LitestreamPlugin> {
     const known = this.#get(`plugin:${name}`);
     if (known !== undefined) return known;
-    const packageName = PACKAGES[name] ?? `@litestream/client-${name}`;
-    const unknown = missing(`no plugin for replicas of type ${name} is installed`, packageName);
-    if (!this.#discover || !/^[a-z0-9][a-z0-9.-]*$/.test(name)) throw unknown;
-    try {
-      await this.load(packageName);
-    } catch (error) {
-      throw hasCode(error, 'PLUGIN_MISSING') ? unknown : error;
-    }
+    const folders = this.#discover ? searchFolders(this.#folder) : [];
+    const packageName = PACKAGES.get(name) ?? `@litestream/client-${name}`;
+    const found = /^[a-z0-9][a-z0-9.-]*$/.test(name) && findPackage(packageName, folders) !== undefined;
+    if (!found) throw missingBackend(name, this.#names(), folders);
+    await this.load(packageName);
     const loaded = this.#get(`plugin:${name}`);
     if (loaded === undefined) throw invalid(packageName, `it does not answer to ${name}`);
     return loaded;
@@ -167,6 +158,11 @@ export class PluginRegistry {
       throw invalid(plugin.name, `it threw while it made a client: ${message}`, new Error(message));
     }
     return guardClient(client, { logger, ...guard, secrets: [...secrets, ...(guard.secrets ?? [])] });
+  }
+
+  /** Types and schemes that are answered to. */
+  #names(): string[] {
+    return [...this.#listings.values()].flatMap(({ types, schemes }) => types.concat(schemes));
   }
 
   #get(token: string): LitestreamPlugin | undefined {
@@ -204,11 +200,6 @@ function tokensOf(plugin: LitestreamPlugin): ReadonlySet<string> {
 
 function defaultConfig(url: ReplicaUrl): Record<string, unknown> {
   return { ...Object.fromEntries(url.query), bucket: url.host, path: url.path };
-}
-
-function missing(message: string, packageName: string): LitestreamError {
-  const hint = packageName.startsWith('.') ? `There is no ${packageName}.` : `Run: npm i ${packageName}`;
-  return new LitestreamError(message, { code: 'PLUGIN_MISSING', object: packageName, hint });
 }
 
 /** The package that an import did not find; a file missing inside the plugin is the plugin's own fault. */
