@@ -19,37 +19,57 @@ export interface Manifest {
   readonly private?: boolean;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
+  readonly description?: string;
+  readonly repository?: { readonly url: string; readonly directory?: string };
+  readonly exports?: Readonly<Record<string, unknown>>;
 }
 
 export interface PackedPackage {
   readonly manifest: Manifest;
+  /** Below `packages/`. */
+  readonly folder: string;
+  /** Path of the file that `npm pack` made. */
+  readonly path: string;
   readonly tarball: Buffer;
-  readonly unpackedSize: number;
   /** Paths inside the package. */
   readonly files: readonly string[];
 }
 
-/** Packs every public package of the repository. They have to be built. */
-export async function packAll(folder: string): Promise<PackedPackage[]> {
-  const packed: PackedPackage[] = [];
-  for (const name of (await readdir(join(repositoryRoot, 'packages'))).sort()) {
-    const path = join(repositoryRoot, 'packages', name);
-    const manifest = JSON.parse(await readFile(join(path, 'package.json'), 'utf8')) as Manifest;
-    if (manifest.private !== true) packed.push(await pack(path, manifest, folder));
-  }
-  return packed;
+interface PackAnswer {
+  readonly name: string;
+  readonly filename: string;
+  readonly files: readonly { readonly path: string }[];
 }
 
-async function pack(path: string, manifest: Manifest, folder: string): Promise<PackedPackage> {
-  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
-  const { stdout } = await run('npm', args, { cwd: path, maxBuffer: 16 << 20 });
+/** Packs every public package of the repository. They have to be built. */
+export async function packAll(folder: string): Promise<PackedPackage[]> {
+  const names = (await readdir(join(repositoryRoot, 'packages'))).sort();
+  const manifests = await Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(join(repositoryRoot, 'packages', name, 'package.json'), 'utf8');
+      return { name, manifest: JSON.parse(text) as Manifest };
+    }),
+  );
+  const published = manifests.filter(({ manifest }) => manifest.private !== true);
+  const workspaces = published.flatMap(({ name }) => ['--workspace', `packages/${name}`]);
+  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder, ...workspaces];
+  const { stdout } = await run('npm', args, { cwd: repositoryRoot, maxBuffer: 64 << 20 });
   // npm 12 answers with an object keyed by package name, older ones with an array.
-  const answer = JSON.parse(stdout) as Record<string, { unpackedSize: number; files: { path: string }[] }>;
-  const [facts] = Object.values(answer);
-  if (facts === undefined) throw new Error(`npm pack said nothing about ${manifest.name}`);
-  const file = `${manifest.name.replace('@', '').replace('/', '-')}-${manifest.version}.tgz`;
-  const tarball = await readFile(join(folder, file));
-  return { manifest, tarball, unpackedSize: facts.unpackedSize, files: facts.files.map((each) => each.path) };
+  const answers = Object.values(JSON.parse(stdout) as Record<string, PackAnswer>);
+  return Promise.all(
+    published.map(async ({ name, manifest }) => {
+      const facts = answers.find((each) => each.name === manifest.name);
+      if (facts === undefined) throw new Error(`npm pack said nothing about ${manifest.name}`);
+      const path = join(folder, facts.filename.replace('@', '').replace('/', '-'));
+      return {
+        manifest,
+        folder: name,
+        path,
+        tarball: await readFile(path),
+        files: facts.files.map((each) => each.path),
+      };
+    }),
+  );
 }
 
 /** Serves the packages until it is disposed. */

@@ -1,4 +1,5 @@
 /** What has to hold for every package as it is published. */
+import { isDeepStrictEqual } from 'node:util';
 import type { PackedPackage } from './registry.ts';
 
 const FORBIDDEN = /^(reflect-metadata|tsyringe|vitest|mocha|jest|@jest\/.*|ava|tap)$/;
@@ -12,11 +13,30 @@ function isClient(name: string): boolean {
   return name.startsWith('@litestream/client-');
 }
 
-function common({ manifest, files }: PackedPackage): string[] {
+/** What npm, its users and its provenance check need to know, beside what `publint` looks at. */
+const PUBLISHED: Readonly<Record<string, unknown>> = {
+  license: 'Apache-2.0',
+  type: 'module',
+  engines: { node: '>=22.18' },
+  publishConfig: { access: 'public', provenance: true },
+};
+
+function common({ manifest, folder, files }: PackedPackage): string[] {
   const breaks: string[] = [];
-  if (!files.includes('README.md')) breaks.push(`${manifest.name} has no README.md`);
+  const { name } = manifest;
+  for (const [field, expected] of Object.entries(PUBLISHED)) {
+    const found: unknown = Reflect.get(manifest, field);
+    if (!isDeepStrictEqual(found, expected)) breaks.push(`${name}: ${field} is ${JSON.stringify(found)}`);
+  }
+  const { repository, description, exports } = manifest;
+  if (repository?.directory !== `packages/${folder}` || !/^git\+https:.*\.git$/.test(repository.url)) {
+    breaks.push(`${name}: repository does not say where it lies`);
+  }
+  if ((description ?? '') === '') breaks.push(`${name} has no description`);
+  if (exports?.['./package.json'] === undefined) breaks.push(`${name} hides its package.json`);
+  for (const file of ['README.md', 'LICENSE']) if (!files.includes(file)) breaks.push(`${name} has no ${file}`);
   const tests = files.filter((file) => !file.startsWith('template/') && /^test\/|\.test\.ts$/.test(file));
-  if (tests.length > 0) breaks.push(`${manifest.name} ships its tests: ${tests.slice(0, 3).join(', ')}`);
+  if (tests.length > 0) breaks.push(`${name} ships its tests: ${tests.slice(0, 3).join(', ')}`);
   return breaks;
 }
 
