@@ -1,6 +1,1 @@
-import { defineConfig } from 'vitest/config';
-import type { ViteUserConfig } from 'vitest/config';
-
-// The damage tests decode a file some thousands of times: seconds alone, more where other suites run beside them.
-const config: ViteUserConfig = defineConfig({ test: { testTimeout: 60_000 } });
-export default config;
+export { default } from '../../vitest.base.ts';

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 
 import { forEachConcurrent, parseReplicaUrl } from '@litestream/core';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 
 import { AbsReplicaClient, abs, parseAbsConfig } from '../src/index.ts';
 import { resolveSettings } from '../src/settings.ts';
@@ -10,7 +10,6 @@ import { Azurite } from './azurite.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
 const timestamp = new Date('2026-11-24T01:02:03.650Z');
-vi.setConfig({ testTimeout: 60_000 });
 let server: Azurite;
 
 beforeAll(async () => {

@@ -1,10 +1,9 @@
 import { conformance } from '@litestream/core/conformance';
-import { afterAll, describe, it, vi } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
 
 import { GcsTestServer } from './gcs-server.ts';
 import { clientFor } from './support.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
 const server = await GcsTestServer.start();
 const locked = await GcsTestServer.start();
 locked.fault = () => ({ kind: 'status', status: 401, code: 'authError', message: 'Invalid Credentials' });

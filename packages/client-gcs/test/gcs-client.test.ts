@@ -1,5 +1,5 @@
 import { forEachConcurrent, parseReplicaUrl, silentLogger } from '@litestream/core';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { gcs, parseGcsConfig } from '../src/index.ts';
 import type { Call } from '../../../tests/support/protocol-server.ts';
@@ -7,7 +7,6 @@ import { GcsTestServer } from './gcs-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
 const timestamp = new Date('2026-11-24T01:02:03.650Z');
-vi.setConfig({ testTimeout: 60_000 });
 let server: GcsTestServer;
 
 beforeEach(async () => {

@@ -30,7 +30,6 @@ const failureOf = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => error,
   );
 
-vi.setConfig({ testTimeout: 60_000 });
 let server: OssTestServer;
 beforeEach(async () => {
   server = await OssTestServer.start();

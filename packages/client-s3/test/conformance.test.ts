@@ -1,10 +1,9 @@
 import { conformance } from '@litestream/core/conformance';
-import { afterAll, describe, it, vi } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
 
 import { S3TestServer } from './s3-server.ts';
 import { clientFor } from './support.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
 const server = await S3TestServer.start();
 afterAll(() => server[Symbol.asyncDispose]());
 

@@ -11,7 +11,6 @@ import { clientFor, file, randomBody } from './support.ts';
 import { startTlsFront } from './tls-front.ts';
 
 const timestamp = new Date('2026-11-24T01:02:03.650Z');
-vi.setConfig({ testTimeout: 60_000 });
 let server: S3TestServer;
 
 beforeEach(async () => {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { Logger } from '@litestream/core';
 
@@ -9,7 +9,6 @@ import { S3TestServer } from './s3-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
 const timestamp = new Date('2026-11-24T01:02:03.650Z');
-vi.setConfig({ testTimeout: 60_000 });
 let server: S3TestServer;
 
 beforeEach(async () => {

@@ -1,10 +1,9 @@
 import { conformance } from '@litestream/core/conformance';
-import { afterAll, describe, it, vi } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
 
 import { SftpReplicaClient } from '../src/index.ts';
 import { SftpTestServer } from './sftp-server.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
 const server = await SftpTestServer.start();
 afterAll(() => server[Symbol.asyncDispose]());
 const { host, user, keyPath, hostKey } = server;

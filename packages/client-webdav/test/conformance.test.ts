@@ -1,10 +1,9 @@
 import { conformance } from '@litestream/core/conformance';
-import { afterAll, describe, it, vi } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
 
 import { WebdavReplicaClient } from '../src/index.ts';
 import { WebdavTestServer } from './webdav-server.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
 const server = await WebdavTestServer.start();
 afterAll(() => server[Symbol.asyncDispose]());
 const { url, username, password } = server;

@@ -2,15 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterAll, describe, it, vi } from 'vitest';
+import { afterAll, describe, it } from 'vitest';
 
 import { FileClient } from '../src/client/file-client.ts';
 import { conformance } from '../src/conformance/index.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'conformance-'));
 afterAll(() => rmSync(root, { recursive: true, force: true }));
-
-vi.setConfig({ testTimeout: 60_000 });
 
 conformance({
   name: 'file',

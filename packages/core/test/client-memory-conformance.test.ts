@@ -1,11 +1,9 @@
-import { describe, it, vi } from 'vitest';
+import { describe, it } from 'vitest';
 
 import { conformance } from '../src/conformance/index.ts';
 import { MemoryClient, MemoryStore } from '../src/testing/index.ts';
 
 const store = new MemoryStore();
-
-vi.setConfig({ testTimeout: 60_000 });
 
 conformance({
   name: 'memory',

@@ -1,7 +1,7 @@
 /** What core adds to the contract must not break a client that was published before: one is kept here as it was. */
 import { fileURLToPath } from 'node:url';
 
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { resolveCapabilities } from '../src/client/capabilities.ts';
@@ -9,7 +9,6 @@ import { Leaser } from '../src/client/leaser.ts';
 import { conformance } from '../src/conformance/index.ts';
 import { PluginRegistry } from '../src/plugin/registry.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
 const module = fileURLToPath(new URL('helpers/client-version-1.mjs', import.meta.url));
 const { ClientVersion1 } = (await import(module)) as { ClientVersion1: new (path: string) => ReplicaClient };
 

@@ -11,7 +11,6 @@ import type { Source } from './support/followed.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const root = temporaryFolder('follow');
 let count = 0;

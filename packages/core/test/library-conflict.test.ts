@@ -11,8 +11,6 @@ import { Litestream } from '../src/litestream.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
-vi.setConfig({ testTimeout: 60_000 });
-
 const Database = createRequire(import.meta.url)('better-sqlite3') as BetterSqlite3;
 
 const root = temporaryFolder('library-conflict');

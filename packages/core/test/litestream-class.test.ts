@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { LitestreamError } from '../src/error.ts';
 import { Litestream } from '../src/litestream.ts';
 import type { LitestreamEvents } from '../src/litestream.ts';
@@ -9,7 +9,6 @@ import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const root = temporaryFolder('class');
 const seed = Number(process.env['SEED'] ?? (Math.random() * 2 ** 31) | 0);

@@ -1,7 +1,7 @@
 /** A replica that did not answer when the database was opened: what it turns out to hold, and what becomes of it. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { TXID } from '@litestream/ltx';
 import { LitestreamError } from '../src/error.ts';
 import { Replica } from '../src/replica/replica.ts';
@@ -12,7 +12,6 @@ import { FakeDb } from './support/fake-db.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // Restores start workers, and a machine that is busy with other things is slow.
-vi.setConfig({ testTimeout: 60_000 });
 
 const root = temporaryFolder('first-contact');
 let count = 0;

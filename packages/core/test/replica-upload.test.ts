@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { guardClient } from '../src/client/guard-client.ts';
 import { LitestreamError } from '../src/error.ts';
 import type { LogFields, Logger } from '../src/logger.ts';
@@ -12,7 +12,6 @@ import { FakeDb } from './support/fake-db.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const root = temporaryFolder('replica');
 let count = 0;

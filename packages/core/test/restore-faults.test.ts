@@ -1,6 +1,6 @@
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { FileClient } from '../src/client/file-client.ts';
 import { isLitestreamError } from '../src/error.ts';
 import type { LitestreamError } from '../src/error.ts';
@@ -16,7 +16,6 @@ import { recordingLogger } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const root = temporaryFolder('restore-faults');
 const history = new History({ pageSize: 512, txidMax: 4, pageCountMax: 6, entropy: 0.05 }, new Seeded(7));

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LtxDecoder } from '@litestream/ltx';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FileClient } from '../src/client/file-client.ts';
 import { restore } from '../src/restore/restore.ts';
 import { MemoryClient } from '../src/testing/index.ts';
@@ -11,7 +11,6 @@ import { once } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const folder = temporaryFolder('restore-foreign');
 const packages = join(dirname(fileURLToPath(import.meta.url)), '..', '..');

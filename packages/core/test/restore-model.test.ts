@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { FileClient } from '../src/client/file-client.ts';
 import { guardClient } from '../src/client/guard-client.ts';
@@ -12,7 +12,6 @@ import { History, upload } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const folder = temporaryFolder('restore-model');
 const seed = Number(process.env['SEED'] ?? (Math.random() * 2 ** 31) | 0);

@@ -1,12 +1,11 @@
 import fc from 'fast-check';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { LtxFileInfo } from '../src/client/contract.ts';
 import { isLitestreamError } from '../src/error.ts';
 import type { RestoreTarget } from '../src/restore/chain.ts';
 import { planChain } from '../src/restore/plan.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const baseMs = Date.UTC(2026, 0, 1);
 /** Time of a commit: two TXIDs share a millisecond now and then. */

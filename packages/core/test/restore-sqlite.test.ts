@@ -2,14 +2,13 @@ import { closeSync, openSync, readdirSync, readFileSync, readSync, rmSync, statS
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { lockPageNumber } from '@litestream/ltx';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { restore } from '../src/restore/restore.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { encodeLtx, encodeSparse, upload } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 // A machine that is busy with other things is slow, not wrong.
-vi.setConfig({ testTimeout: 60_000 });
 
 const folder = temporaryFolder('restore-sqlite');
 
