@@ -40,7 +40,11 @@ const tasks = {
   docs: () => [turbo('build', '--output-logs=errors-only'), ['node', 'packages/cli/scripts/write-generated-files.ts']],
   'test:browser': () => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/browser/run.ts']],
   'test:interop': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/interop/run.ts', ...extra]],
-  'test:dropin': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/dropin/run.ts', ...extra]],
+  'test:dropin': (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    ...(extra.join() === 'logs' ? [] : [['node', 'tests/dropin/run.ts', ...extra]]),
+    ...(extra.length === 0 || extra.join() === 'logs' ? [['node', 'tests/logs/run.ts']] : []),
+  ],
   'test:services': (extra) => [
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],

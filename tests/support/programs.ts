@@ -55,15 +55,15 @@ export class Program {
   }
 }
 
-export async function goProgram(): Promise<Program> {
-  return new Program('go', await goLitestream(), [], goEnvironment());
+export async function goProgram(env: NodeJS.ProcessEnv = {}): Promise<Program> {
+  return new Program('go', await goLitestream(), [], { ...goEnvironment(), ...env });
 }
 
 /** Our command line's entry, as npm would install it. Needs the packages built. */
 export const ourProgram: string = join(repositoryRoot, 'packages', 'cli', 'bin', 'litestream.js');
 
-export function tsProgram(): Program {
-  return new Program('ts', process.execPath, [ourProgram], process.env);
+export function tsProgram(env: NodeJS.ProcessEnv = {}): Program {
+  return new Program('ts', process.execPath, [ourProgram], { ...process.env, ...env });
 }
 
 export function fileUrl(folder: string): string {

@@ -1,6 +1,7 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { formatJson, formatPretty, formatText } from '../src/log/format.ts';
 import { createLogger } from '../src/log/logger.ts';
+import { LoggedSignal } from '../src/log/value.ts';
 import type { LoggerOptions } from '../src/log/logger.ts';
 import { quoteIfNeeded } from '../src/log/quote.ts';
 import { redact, registerSecret, registerUrlSecrets } from '../src/secrets.ts';
@@ -78,6 +79,39 @@ describe('lines', () => {
     expect(formatJson({ time, level: 'info', message: 'litestream', fields: { level: 'debug' } })).toBe(
       '{"time":"2026-11-23T23:43:00.120Z","level":"INFO","msg":"litestream","level":"debug"}',
     );
+  });
+
+  test('json: neighbours with a dot in their names are one object, as a group of slog is', () => {
+    const fields = { level: 1, 'txid.min': 'a', 'txid.max': 'b', size: 3, 'file.path': 'c' };
+    expect(formatJson({ time, level: 'info', message: 'm', fields })).toBe(
+      '{"time":"2026-11-23T23:43:00.120Z","level":"INFO","msg":"m","level":1,"txid":{"min":"a","max":"b"},"size":3,' +
+        '"file":{"path":"c"}}',
+    );
+  });
+
+  test.each([
+    ['Asia/Kolkata', '2026-11-24T05:13:00.120+05:30'],
+    ['America/New_York', '2026-11-23T18:43:00.120-05:00'],
+    ['UTC', '2026-11-23T23:43:00.120Z'],
+  ])('times are in the time zone of the machine: %s', (zone, expected) => {
+    const before = process.env['TZ'];
+    onTestFinished(() => {
+      if (before === undefined) delete process.env['TZ'];
+      else process.env['TZ'] = before;
+    });
+    process.env['TZ'] = zone;
+    expect(formatText({ time, level: 'info', message: 'm', fields: {} })).toBe(`time=${expected} level=INFO msg=m`);
+  });
+
+  test('a signal is its name in text and its number in json', () => {
+    const record = {
+      time,
+      level: 'info',
+      message: 'm',
+      fields: { signal: new LoggedSignal('terminated', 15) },
+    } as const;
+    expect(formatText(record)).toMatch(/ signal=terminated$/);
+    expect(formatJson(record)).toMatch(/"signal":15\}$/);
   });
 
   test('pretty', () => {

@@ -239,7 +239,7 @@ export class Litestream implements AsyncDisposable {
       throw error;
     }
     const local = new LocalLevel0(db.localLtx(0)).forReplica();
-    const stored = this.#stored(replica, local, (file) => this.#events.emit('compaction', { path, file }));
+    const stored = this.#stored(replica, local, path);
     if (stored === undefined) replica.onUpload(releaseOnUpload(local, LEVEL0_RETENTION_MS));
     db.onCheckpoint((checkpoint) => this.#events.emit('checkpoint', { path, ...checkpoint }));
     db.onChange(({ txid }) => this.#events.emit('sync', { path, txid }));
@@ -261,7 +261,7 @@ export class Litestream implements AsyncDisposable {
     });
   }
 
-  #stored(replica: Replica, local: LocalFiles, onCompaction: (file: LtxFileInfo) => void): StoredReplica | undefined {
+  #stored(replica: Replica, local: LocalFiles, path: string): StoredReplica | undefined {
     const { store } = this.#options;
     if (store === false) return undefined;
     return new StoredReplica(replica, {
@@ -273,7 +273,8 @@ export class Litestream implements AsyncDisposable {
       verifyCompaction: store?.verifyCompaction ?? false,
       local,
       logger: this.#logger,
-      onCompaction,
+      path,
+      onCompaction: (file) => this.#events.emit('compaction', { path, file }),
     });
   }
 

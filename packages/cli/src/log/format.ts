@@ -1,25 +1,31 @@
 /** One line of log in each of the three formats of the `logging.type` key. */
 import type { LogFields } from '@litestream/core';
 import { quoteIfNeeded } from './quote.ts';
-import { fieldJson, fieldText, formatTime } from './value.ts';
+import { fieldJson, fieldText, formatLocalTime } from './value.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_TYPES = ['text', 'json', 'pretty'] as const;
 export type LogType = (typeof LOG_TYPES)[number];
 
+export interface LogSource {
+  readonly function: string;
+  readonly file: string;
+  readonly line: number;
+}
+
 export interface LogRecord {
   readonly time: Date;
   readonly level: LogLevel;
   readonly message: string;
-  /** `file:line` of the caller, where asked for. */
-  readonly source?: { readonly file: string; readonly line: number } | undefined;
+  /** The caller, where asked for. */
+  readonly source?: LogSource | undefined;
   readonly fields: LogFields;
 }
 
 /** `time=… level=INFO msg="initialized db" path=/app.db`: slog's text format. */
 export function formatText({ time, level, message, source, fields }: LogRecord): string {
-  let line = `time=${formatTime(time)} level=${level.toUpperCase()}`;
+  let line = `time=${formatLocalTime(time)} level=${level.toUpperCase()}`;
   if (source !== undefined) line += ` source=${quoteIfNeeded(`${source.file}:${source.line}`)}`;
   line += ` msg=${quoteIfNeeded(message)}`;
   for (const [key, value] of Object.entries(fields)) {
@@ -28,19 +34,39 @@ export function formatText({ time, level, message, source, fields }: LogRecord):
   return line;
 }
 
-/** One JSON object; fields with the name of a built-in key come after it, as slog writes them. */
+/**
+ * One JSON object; fields with the name of a built-in key come after it, as slog writes them. Neighbours `txid.min` and
+ * `txid.max` are a group, which is an object of its own.
+ */
 export function formatJson({ time, level, message, source, fields }: LogRecord): string {
   const pairs: [string, unknown][] = [
-    ['time', formatTime(time)],
+    ['time', formatLocalTime(time)],
     ['level', level.toUpperCase()],
   ];
   if (source !== undefined) pairs.push(['source', source]);
   pairs.push(['msg', message], ...Object.entries(fields));
-  const body = pairs.map(([key, value]) => {
-    const json = JSON.stringify(fieldJson(key, value), fieldJson);
-    return `${JSON.stringify(key)}:${json}`;
-  });
-  return `{${body.join(',')}}`;
+  return objectJson(pairs);
+}
+
+function objectJson(pairs: readonly (readonly [string, unknown])[]): string {
+  const members: string[] = [];
+  for (let index = 0; index < pairs.length; index += 1) {
+    const [key, value] = pairs[index] ?? ['', undefined];
+    const [, group] = /^([^.]+)\../.exec(key) ?? [];
+    if (group === undefined) {
+      members.push(`${JSON.stringify(key)}:${JSON.stringify(fieldJson(key, value), fieldJson)}`);
+      continue;
+    }
+    const inGroup: [string, unknown][] = [];
+    while (pairs[index]?.[0].startsWith(`${group}.`) === true) {
+      const [name, member] = pairs[index] ?? ['', undefined];
+      inGroup.push([name.slice(group.length + 1), member]);
+      index += 1;
+    }
+    index -= 1;
+    members.push(`${JSON.stringify(group)}:${objectJson(inGroup)}`);
+  }
+  return `{${members.join(',')}}`;
 }
 
 const SHORT_LEVEL: Readonly<Record<LogLevel, string>> = {

@@ -57,11 +57,12 @@ export function parseLogLevel(text: string): LogLevel | undefined {
   return name === 'warning' ? 'warn' : LOG_LEVELS.find((level) => level === name);
 }
 
-/** Where `inner` was called from: the file within its package, and the line. */
+/** Where `inner` was called from: the function, the file within its package, and the line. */
 function callerOf(inner: (message: string, fields?: LogFields) => void): LogRecord['source'] {
   const holder: { stack?: string } = {};
   Error.captureStackTrace(holder, inner);
-  const [, file, line] = /\(?(?:file:\/\/)?([^\s()]+):(\d+):\d+\)?$/m.exec(holder.stack ?? '') ?? [];
+  const frame = /^ +at (?:(?:async )?(.+?) \()?(?:file:\/\/)?([^\s()]+):(\d+):\d+\)?$/m;
+  const [, name = '', file, line] = frame.exec(holder.stack ?? '') ?? [];
   if (file === undefined) return undefined;
-  return { file: file.replace(/^.*\/(?:dist|src)\//, ''), line: Number(line) };
+  return { function: name, file: file.replace(/^.*\/(?:dist|src)\//, ''), line: Number(line) };
 }

@@ -9,11 +9,23 @@ const DURATION_KEYS: ReadonlySet<string> = new Set([
   'elapsed',
   'interval',
   'left',
+  'max_backoff',
   'remaining',
   'retention',
   'sync-interval',
   'timeout',
 ]);
+
+/** A signal: its name in text, its number in JSON, as Go writes them. */
+export class LoggedSignal {
+  readonly text: string;
+  readonly number: number;
+
+  constructor(text: string, number: number) {
+    this.text = text;
+    this.number = number;
+  }
+}
 
 function isDuration(key: string, value: unknown): value is number {
   return typeof value === 'number' && DURATION_KEYS.has(key);
@@ -37,6 +49,7 @@ function valueText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(valueText).join(' ')}]`;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
   if (value instanceof Error) return messageWithCauses(value);
+  if (value instanceof LoggedSignal) return value.text;
   if (typeof value === 'object') return JSON.stringify(value, fieldJson);
   if (typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean') return String(value);
   return typeof value;
@@ -47,7 +60,17 @@ function jsonValue(value: unknown): unknown {
   if (value === undefined) return null;
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (value instanceof Error) return messageWithCauses(value);
+  if (value instanceof LoggedSignal) return value.number;
   return value;
+}
+
+/** RFC 3339 with milliseconds, in the time zone of the machine: what the times of Go's log lines are in. */
+export function formatLocalTime(time: Date): string {
+  const offset = -time.getTimezoneOffset();
+  if (offset === 0 || Number.isNaN(offset)) return formatTime(time);
+  const local = new Date(time.getTime() + offset * 60_000).toISOString().slice(0, -1);
+  const [hours, minutes] = [Math.floor(Math.abs(offset) / 60), Math.abs(offset) % 60];
+  return `${local}${offset < 0 ? '-' : '+'}${String(hours).padStart(2, '0')}:${String(minutes).padStart(2, '0')}`;
 }
 
 /** RFC 3339 with milliseconds, UTC. */

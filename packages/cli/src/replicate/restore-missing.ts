@@ -36,7 +36,8 @@ export async function restoreIfMissing(database: SingleDatabase, options: Restor
 
 /** False if the replica holds nothing to restore. */
 async function restoreFrom({ client }: OpenReplica, output: string, options: RestoreMissingOptions): Promise<boolean> {
-  const { logger, terminal, signal } = options;
+  const { terminal, signal } = options;
+  const logger = options.logger.child({ replica: client.type });
   const progress = new Progress({ terminal, logger, name: 'restore' });
   try {
     await restore(client, {

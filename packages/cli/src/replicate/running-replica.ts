@@ -42,6 +42,7 @@ export class RunningReplica {
       verifyCompaction: config.verifyCompaction,
       local: this.#local,
       logger,
+      path: db.path,
     });
   }
 

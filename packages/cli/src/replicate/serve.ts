@@ -12,7 +12,7 @@ import type { ChildExit, ExecProcess } from './exec.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Reload } from './reload.ts';
 import type { ReplicateOptions } from './replicate.ts';
-import { signalText } from './signals.ts';
+import { loggedSignal } from './signals.ts';
 import type { Signals } from './signals.ts';
 import { stopOptionsOf } from './stopping.ts';
 import { Watchers } from './watchers.ts';
@@ -85,7 +85,7 @@ async function waitForEnd(signals: Signals, { config, logger }: ReplicateOptions
     logger.info('subprocess exited, litestream shutting down');
     return first.exitCode;
   }
-  logger.info('signal received, litestream shutting down', { signal: signalText(first) });
+  logger.info('signal received, litestream shutting down', { signal: loggedSignal(first) });
   if (child === undefined) return 0;
   logger.info('sending signal to exec process');
   child.kill(first);

@@ -1,13 +1,15 @@
 /** Signals as they arrive from when this is made until it is disposed: those to stop one after the other, and SIGHUP. */
+import { constants } from 'node:os';
+import { LoggedSignal } from '../log/value.ts';
 import { Hangup } from './hangup.ts';
 
 const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated', SIGHUP: 'hangup' } as const;
 export type StopSignal = keyof typeof NAMES;
 const SIGNALS = Object.keys(NAMES) as readonly StopSignal[];
 
-/** Go's name of a signal, which its log lines use. */
-export function signalText(signal: StopSignal): string {
-  return NAMES[signal];
+/** A signal as Go's log lines tell it. */
+export function loggedSignal(signal: StopSignal): LoggedSignal {
+  return new LoggedSignal(NAMES[signal], constants.signals[signal]);
 }
 
 export class Signals implements Disposable {

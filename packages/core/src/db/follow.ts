@@ -1,4 +1,4 @@
-import { hasCode } from '../error.ts';
+import { hasCode, isLitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import { onSweep } from './sweep.ts';
@@ -172,10 +172,13 @@ export class FollowLoop {
     const nowMs = performance.now();
     if (nowMs - this.#errorLoggedAtMs < ERROR_LOG_INTERVAL_MS) return;
     this.#errorLoggedAtMs = nowMs;
-    const message = hasCode(error, 'DISK_FULL')
-      ? 'disk full while staging ltx file, replication paused until space is freed'
-      : 'sync error';
-    logger.error(message, { error, consecutive_errors: this.#errorCount, backoff: `${backoffMs}ms` });
+    const counts = { consecutive_errors: this.#errorCount, backoff: backoffMs };
+    if (isLitestreamError(error) && error.code === 'DISK_FULL') {
+      const message = 'disk full while staging ltx file, replication paused until space is freed';
+      logger.error(message, { error, path: error.object, ...counts, max_backoff: BACKOFF_MS_MAX });
+    } else {
+      logger.error('sync error', { error, ...counts });
+    }
   }
 }
 

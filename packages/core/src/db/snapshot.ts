@@ -105,7 +105,17 @@ async function writeSnapshot(
       salt1: last.salt1,
       salt2: last.salt2,
     });
-    context.logger.debug('encode snapshot header', { txid: formatTxid(last.txid), commit: last.commit });
+    const txid = formatTxid(last.txid);
+    context.logger.debug('snapshot', { txid, walEndOffset: last.endOffset });
+    context.logger.debug('encode snapshot header', {
+      txid,
+      commit: last.commit,
+      walOffset: header.walOffset,
+      walSize: header.walSize,
+      walEndOffset: last.endOffset,
+      salt1: last.salt1,
+      salt2: last.salt2,
+    });
     const size = await runGently(
       writeAnywhere({
         header,

@@ -114,6 +114,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   });
   const plan = { generation, tail, saltsOffset, start: start.offset, scan, txid };
   const size = yield* writeFile(context, plan, decision.kind === 'snapshot');
+  logger.debug('db sync', { status: 'ok' });
   return { kind: 'written', txid, size, limited: scan.limited || tail };
 }
 

@@ -106,7 +106,11 @@ export class Follower implements AsyncDisposable {
       await restore(client, { ...options, output: path }, { beforePublish: (txid) => writeSidecar(path, txid) });
     } else {
       const txid = await readSidecarUnless(options.overwrite === true, path);
-      if (txid !== undefined) logger.info('resuming follow mode from crash recovery', { txid, output: options.output });
+      if (txid !== undefined)
+        logger.info('resuming follow mode from crash recovery', {
+          txid: formatTxid(txid),
+          output: options.output,
+        });
     }
     const driver = options.driver ?? nodeSqlite;
     const copy = await Copy.open(path, { driver, signal: options.signal });

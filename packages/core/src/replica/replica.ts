@@ -52,6 +52,8 @@ export class Replica implements History, AsyncDisposable {
   readonly client: ReplicaClient;
   readonly #db: ReplicaDb;
   readonly #logger: Logger;
+  /** As it was given, without this replica's type. */
+  readonly #dbLogger: Logger;
   readonly #clock: Clock;
   readonly #rounds: Rounds;
   readonly #onSnapshot: (file: LtxFileInfo) => void;
@@ -77,7 +79,8 @@ export class Replica implements History, AsyncDisposable {
   constructor(client: ReplicaClient, db: ReplicaDb, options: ReplicaOptions = {}) {
     this.client = client;
     this.#db = db;
-    this.#logger = (options.logger ?? silentLogger).child({ replica: client.type });
+    this.#dbLogger = options.logger ?? silentLogger;
+    this.#logger = this.#dbLogger.child({ replica: client.type });
     this.#clock = options.clock ?? systemClock;
     this.#rounds = new Rounds({
       round: (signal) => this.sync({ signal }),
@@ -211,7 +214,10 @@ export class Replica implements History, AsyncDisposable {
     const lifetime = this.#rounds.close();
     try {
       if (options.finalSync !== false && lifetime !== undefined) {
-        await syncForShutdown((signal) => this.#syncAll(signal), this.#logger, options);
+        await syncForShutdown((signal) => this.#syncAll(signal), this.#dbLogger, {
+          ...options,
+          facts: { replica: this.client.type },
+        });
       }
     } finally {
       lifetime?.abort(new LitestreamError('the replica was stopped', { code: 'ABORTED', operation: 'sync' }));

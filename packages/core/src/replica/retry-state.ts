@@ -1,5 +1,4 @@
 import type { Logger } from '../logger.ts';
-import { isLitestreamError } from '../error.ts';
 
 const BACKOFF_MAX_MS = 5 * 60_000;
 const LOG_INTERVAL_MS = 30_000;
@@ -23,13 +22,7 @@ export class RetryState {
     this.#delayMs = this.#delayMs === 0 ? this.#firstDelayMs : Math.min(this.#delayMs * 2, BACKOFF_MAX_MS);
     if (Math.abs(nowMs - this.#loggedAtMs) >= LOG_INTERVAL_MS) {
       this.#loggedAtMs = nowMs;
-      const hint = isLitestreamError(error) ? error.hint : undefined;
-      this.#logger.error('monitor error', {
-        error,
-        ...(hint === undefined ? {} : { hint }),
-        consecutive_errors: this.#count,
-        backoff: this.#delayMs,
-      });
+      this.#logger.error('monitor error', { error, consecutive_errors: this.#count, backoff: this.#delayMs });
     }
     return this.#delayMs;
   }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { LitestreamError } from '../error.ts';
-import type { Logger } from '../logger.ts';
+import type { LogFields, Logger } from '../logger.ts';
 
 export interface ShutdownSyncOptions {
   /** How long to try in all. 0: once. Default 30 s. */
@@ -9,6 +9,8 @@ export interface ShutdownSyncOptions {
   readonly intervalMs?: number | undefined;
   /** Aborted by a second Ctrl-C: stops at once. */
   readonly signal?: AbortSignal | undefined;
+  /** At the end of each log line. */
+  readonly facts?: LogFields | undefined;
 }
 
 /**
@@ -20,28 +22,32 @@ export async function syncForShutdown(
   logger: Logger,
   options: ShutdownSyncOptions = {},
 ): Promise<void> {
-  const { timeoutMs = 30_000, intervalMs = 500, signal } = options;
+  const { timeoutMs = 30_000, intervalMs = 500, signal, facts } = options;
   const startMs = performance.now();
   const elapsed = (): number => Math.round(performance.now() - startMs);
   const deadline = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
   const either = AbortSignal.any([signal, deadline].filter((each) => each !== undefined));
   for (let attempts = 1; ; attempts++) {
     if (isAborted(signal)) {
-      logger.warn('shutdown sync skipped, interrupted by signal', { attempts: attempts - 1, duration: elapsed() });
+      logger.warn('shutdown sync skipped, interrupted by signal', {
+        attempts: attempts - 1,
+        duration: elapsed(),
+        ...facts,
+      });
       throw interrupted(attempts - 1, signal?.reason);
     }
     try {
       await sync(either);
-      if (attempts > 1) logger.info('shutdown sync succeeded after retry', { attempts, duration: elapsed() });
+      if (attempts > 1) logger.info('shutdown sync succeeded after retry', { attempts, duration: elapsed(), ...facts });
       return;
     } catch (error) {
       if (isAborted(signal)) {
-        logger.warn('shutdown sync interrupted by signal', { attempts, duration: elapsed(), error });
+        logger.warn('shutdown sync interrupted by signal', { attempts, duration: elapsed(), error, ...facts });
         throw interrupted(attempts, error);
       }
       if (timeoutMs === 0) throw error;
       if (elapsed() + intervalMs >= timeoutMs) {
-        logger.error('shutdown sync failed after timeout', { attempts, duration: elapsed(), error });
+        logger.error('shutdown sync failed after timeout', { attempts, duration: elapsed(), error, ...facts });
         throw new LitestreamError(`shutdown sync timeout after ${attempts} attempts`, {
           code: 'TIMEOUT',
           operation: 'stop',
@@ -51,7 +57,13 @@ export async function syncForShutdown(
       }
       const advice = signal === undefined ? '' : ' (press Ctrl+C again to skip)';
       const remaining = timeoutMs - elapsed();
-      logger.warn(`shutdown sync failed, retrying${advice}`, { attempts, error, elapsed: elapsed(), remaining });
+      logger.warn(`shutdown sync failed, retrying${advice}`, {
+        attempts,
+        error,
+        elapsed: elapsed(),
+        remaining,
+        ...facts,
+      });
       await delay(intervalMs, undefined, { signal: either }).catch(() => undefined);
     }
   }

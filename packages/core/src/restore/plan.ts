@@ -1,3 +1,4 @@
+import { formatLtxFilename, formatTxid } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
@@ -58,10 +59,23 @@ export async function planRestore(client: ReplicaClient, options: PlanOptions = 
   for (let attempt = 0; ; attempt++) {
     const files = attempt === 0 ? await listFast(listing, target) : await listInOrder(listing);
     try {
-      return planChain(files, target, now());
+      const plan = planChain(files, target, now());
+      logPlan(plan, target, logger);
+      return plan;
     } catch (error) {
       if (!hasCode(error, 'REPLICA_GAP') || attempt === RELIST_COUNT_MAX) throw error;
       logger.debug('restore plan has a gap, listing again', { error: error.message });
+    }
+  }
+}
+
+function logPlan(plan: readonly LtxFileInfo[], target: RestoreTarget, logger: Logger): void {
+  const fact = { target: formatTxid(target.txid ?? 0n) };
+  for (const { level, minTxid, maxTxid } of plan) {
+    if (level === SNAPSHOT_LEVEL) {
+      logger.debug('found snapshot before target TXID or timestamp', { ...fact, snapshot: formatTxid(maxTxid) });
+    } else {
+      logger.debug('matching LTX file for restore', { ...fact, filename: formatLtxFilename(minTxid, maxTxid), level });
     }
   }
 }

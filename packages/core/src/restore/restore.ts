@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import { formatTxid } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
 import { silentLogger } from '../logger.ts';
@@ -64,7 +65,10 @@ async function restoreUntraced(
   for (let attempt = 1; ; attempt++) {
     const last = plan.at(-1);
     if (last === undefined) throw new Error('a restore plan holds at least one file');
-    logger.debug('restore plan', { n: plan.length, txid: last.maxTxid, timestamp: last.timestamp });
+    logger.debug('restore plan', { n: plan.length, txid: formatTxid(last.maxTxid), timestamp: last.timestamp });
+    for (const { level, minTxid, maxTxid } of plan) {
+      logger.debug('opening ltx file for restore', { level, min: formatTxid(minTxid), max: formatTxid(maxTxid) });
+    }
     const plannedMs = performance.now();
     try {
       const written = await writePlan(client, plan, output, options);

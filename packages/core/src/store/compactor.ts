@@ -26,7 +26,16 @@ export interface LocalFiles {
    * This replica needs no local file that ends before `txid`; those written before `before` may go, once no other
    * replica needs them. Returns how many went, and how many are left.
    */
-  release?(upTo: { readonly txid: TXID; readonly before: Date }): { readonly deleted: number; readonly left: number };
+  release?(upTo: ReleasedUpTo): { readonly deleted: number; readonly left: number };
+}
+
+export interface ReleasedUpTo {
+  readonly txid: TXID;
+  readonly before: Date;
+  /** Told of each file just before it goes. */
+  readonly deleting?:
+    | ((file: { readonly minTxid: TXID; readonly maxTxid: TXID; readonly path: string }) => void)
+    | undefined;
 }
 
 export interface CompactorOptions {

@@ -6,7 +6,7 @@ import { statSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
 import type { LocalLtx } from '../db/local-ltx.ts';
-import type { LocalFiles } from './compactor.ts';
+import type { LocalFiles, ReleasedUpTo } from './compactor.ts';
 
 export class LocalLevel0 {
   readonly #local: LocalLtx;
@@ -23,9 +23,9 @@ export class LocalLevel0 {
     this.#needed.set(replica, 0n);
     return {
       path: (file) => this.#path(file),
-      release: ({ txid, before }) => {
-        this.#needed.set(replica, txid);
-        return this.#release(before);
+      release: (upTo) => {
+        this.#needed.set(replica, upTo.txid);
+        return this.#release(upTo);
       },
     };
   }
@@ -37,7 +37,7 @@ export class LocalLevel0 {
   }
 
   /** Keeps the newest file, from which the position is recovered, and what is left without a gap before it. */
-  #release(before: Date): { readonly deleted: number; readonly left: number } {
+  #release({ before, deleting }: ReleasedUpTo): { readonly deleted: number; readonly left: number } {
     const needed = [...this.#needed.values()].reduce((lowest, txid) => (txid < lowest ? txid : lowest));
     const files = this.#local.list();
     let deleted = 0;
@@ -45,6 +45,7 @@ export class LocalLevel0 {
       if (maxTxid >= needed) break;
       const stats = statSync(path, { throwIfNoEntry: false });
       if (stats !== undefined && stats.mtimeMs > before.getTime()) break;
+      deleting?.({ minTxid, maxTxid, path });
       this.#local.delete(minTxid, maxTxid);
       deleted += 1;
     }

@@ -64,7 +64,7 @@ export class Retention {
     await this.#delete(SNAPSHOT_LEVEL, expired, op);
     if (floor === undefined) return;
     for (const level of this.#levelsBelow()) {
-      logger.debug('enforcing retention', { level, txid: formatTxid(floor) });
+      logger.debug('enforcing retention', { subsystem: 'compactor', level, txid: formatTxid(floor) });
       const files = await Array.fromAsync(client.ltxFiles(level, op));
       await this.#delete(level, expiredBelow(files, floor), op);
     }
@@ -78,7 +78,8 @@ export class Retention {
 
   /** @param position Last TXID that is wholly on the backend. */
   async enforceLevel0(position: TXID, op: Op): Promise<void> {
-    const { clock, level0RetentionMs, levels, tops, retentionEnabled } = this.#options;
+    const { clock, level0RetentionMs, levels, logger, tops, retentionEnabled } = this.#options;
+    logger.debug('starting l0 retention enforcement', { retention: level0RetentionMs });
     const compactedTo = levels.length === 0 ? position : ((await tops.get(1, op))?.maxTxid ?? 0n);
     const before = new Date(clock.now() - level0RetentionMs);
     const remoteLeft =
@@ -123,12 +124,17 @@ export class Retention {
   /** Returns how many files are left. */
   #releaseLocal(upTo: { readonly txid: TXID; readonly before: Date }): number {
     const { local, logger, retentionEnabled } = this.#options;
-    const released = local?.release?.(upTo);
+    const released = local?.release?.({
+      ...upTo,
+      deleting: ({ minTxid, maxTxid, path }) => {
+        const names = { minTXID: formatTxid(minTxid), maxTXID: formatTxid(maxTxid) };
+        logger.debug('deleting expired local l0 file', { ...names, path });
+      },
+    });
     if (released === undefined) return 0;
     const { deleted, left } = released;
     if (deleted === 0) return left;
     if (!retentionEnabled) logger.debug('skipping remote deletion (retention disabled)', { level: 0, count: deleted });
-    logger.debug('local ltx files deleted', { count: deleted });
     return left;
   }
 
@@ -139,7 +145,11 @@ export class Retention {
       logger.debug('skipping remote deletion (retention disabled)', { level, count: files.length });
       return;
     }
+    const { type } = client;
+    for (const { minTxid, maxTxid } of files) {
+      const names = { [`${type}.minTXID`]: formatTxid(minTxid), [`${type}.maxTXID`]: formatTxid(maxTxid) };
+      logger.debug('deleting ltx file', { replica: type, [`${type}.level`]: level, ...names });
+    }
     await client.deleteLtxFiles(files, op);
-    logger.debug('ltx files deleted', { level, count: files.length });
   }
 }

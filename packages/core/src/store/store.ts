@@ -8,7 +8,7 @@ import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
 import { silentLogger } from '../logger.ts';
-import type { Logger } from '../logger.ts';
+import type { LogFields, Logger } from '../logger.ts';
 import { checkLevels, DEFAULT_LEVELS } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
 import { Schedule } from './schedule.ts';
@@ -41,7 +41,8 @@ const SNAPSHOT_RETRY_MS = 60_000;
 /** One kind of work on every replica, at its own interval. */
 interface Task {
   readonly failure: string;
-  readonly fields: Record<string, unknown>;
+  /** Of the log line that tells of a failure. */
+  readonly fields: (replica: StoredReplica) => LogFields;
   readonly isPending: (replica: StoredReplica) => boolean;
   readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
   /** It may take long: others must not wait for it. */
@@ -181,7 +182,7 @@ export class Store {
     } catch (error) {
       if (signal.aborted) return;
       if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.now());
-      replica.logger.error(task.failure, { ...task.fields, error });
+      replica.logger.error(task.failure, { ...task.fields(replica), error });
       this.#onError(error);
     }
   }
@@ -190,7 +191,7 @@ export class Store {
 function compactionTask(level: CompactionLevel): Task {
   return {
     failure: 'compaction failed',
-    fields: { level: level.level },
+    fields: () => ({ level: level.level }),
     isPending: (replica) => replica.isPending(level.level),
     run: (replica, op) => replica.compact(level, op),
     isLong: false,
@@ -202,7 +203,7 @@ function compactionTask(level: CompactionLevel): Task {
 function snapshotTask(): Task {
   return {
     failure: 'compaction failed',
-    fields: { level: SNAPSHOT_LEVEL },
+    fields: () => ({ level: SNAPSHOT_LEVEL }),
     isPending: (replica) => replica.isPending(SNAPSHOT_LEVEL),
     run: async (replica, op) => {
       const taken = await replica.snapshotIfDue(op);
@@ -223,7 +224,7 @@ function snapshotTask(): Task {
 function level0Task(): Task {
   return {
     failure: 'l0 retention enforcement failed',
-    fields: {},
+    fields: ({ place }) => place,
     isPending: (replica) => replica.isLevel0Pending,
     run: (replica, op) => replica.enforceLevel0Retention(op),
     isLong: false,
@@ -235,7 +236,7 @@ function level0Task(): Task {
 function validationTask(): Task {
   return {
     failure: 'validation check failed',
-    fields: {},
+    fields: () => ({}),
     isPending: () => true,
     run: (replica, op) => replica.validate(op),
     isLong: true,

@@ -49,6 +49,8 @@ export interface StoredReplicaOptions {
   readonly local?: LocalFiles | undefined;
   readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
+  /** Of the database: named in log lines. */
+  readonly path?: string | undefined;
   /** Called for each file that a compaction has written. Must not throw. */
   readonly onCompaction?: ((file: LtxFileInfo) => void) | undefined;
   /** Called for each problem found by `verify-compaction`. */
@@ -110,6 +112,12 @@ export class StoredReplica {
     this.onPending?.();
   }
 
+  /** Where log lines say that the database is. */
+  get place(): { readonly path?: string } {
+    const { path } = this.#options;
+    return path === undefined ? {} : { path };
+  }
+
   get counts(): StoredReplicaCounts {
     return { ...this.#counts, level0: this.#retention.level0Counts };
   }
@@ -136,7 +144,7 @@ export class StoredReplica {
     return await this.#queue.run(async () => {
       if (!this.#pending.has(level)) return [];
       if (await this.#doneSince(boundaryBefore(this.#clock.now(), intervalMs), level, op)) {
-        this.logger.debug('no compaction', { level });
+        this.logger.debug('no compaction', { level, ...this.place });
         return [];
       }
       return await this.#compactNow(level, op);
@@ -177,7 +185,7 @@ export class StoredReplica {
       written = await this.#compactor.compact(level, op);
     }
     this.#writtenAtMs.set(level, this.#clock.now());
-    if (written.length === 0) this.logger.debug('no compaction', { level });
+    if (written.length === 0) this.logger.debug('no compaction', { level, ...this.place });
     for (const file of written) {
       this.#counts.compactions += 1;
       this.#options.onCompaction?.(file);
@@ -230,7 +238,7 @@ export class StoredReplica {
       const due =
         newest === undefined || this.#isSnapshotOwed || !(await this.#doneSince(boundary, SNAPSHOT_LEVEL, op));
       if (due) return await this.#snapshotNow(op);
-      this.logger.debug('no compaction', { level: SNAPSHOT_LEVEL });
+      this.logger.debug('no compaction', { level: SNAPSHOT_LEVEL, ...this.place });
       return undefined;
     }, op.signal);
   }
@@ -286,7 +294,7 @@ export class StoredReplica {
       const report = await validateReplica(this.#replica.client, { clock: this.#clock, confirmed, ...options });
       for (const { kind, level, file, message } of report.faults) {
         this.#counts.validationErrors += 1;
-        this.logger.warn('validation error detected', { level, type: kind, file, message });
+        this.logger.warn('validation error detected', { level, type: kind, message, file });
       }
       if (report.snapshotNeeded && this.#replica.position.txid > 0n) {
         this.#tops.clear();

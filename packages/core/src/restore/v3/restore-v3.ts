@@ -57,6 +57,13 @@ export async function restoreV3(
   };
 }
 
+/** A log that is put together from its segments. */
+interface OpenLog {
+  readonly handle: FileHandle;
+  readonly index: number;
+  size: number;
+}
+
 class V3Run {
   readonly #client: ReplicaClient;
   readonly #plan: V3Plan;
@@ -79,20 +86,23 @@ class V3Run {
     const { snapshot, segments } = this.#plan;
     await this.#writeSnapshot(snapshot);
     const pageSize = this.#checkSnapshot(snapshot);
-    let log: { readonly handle: FileHandle; readonly index: number; size: number } | undefined;
+    let log: OpenLog | undefined;
     try {
       const { signal } = this.#options;
       for await (const { file, bytes } of readAhead(this.#client, segments, signal)) {
         if (log?.index !== file.index) {
-          if (log !== undefined) await this.#applyLog(log.handle, log.index);
+          if (log !== undefined) await this.#applyLog(log);
           log = { handle: await this.#openLog(), index: file.index, size: 0 };
         }
         if (file.offset !== log.size) {
           throw gapV3(file, `its log has ${log.size} bytes so far, and it starts at byte ${file.offset}`);
         }
-        log.size += await this.#append(file, bytes, log.handle, log.size);
+        const size = await this.#append(file, bytes, log.handle, log.size);
+        log.size += size;
+        const { generation, index, offset } = file;
+        this.#options.logger?.debug('wrote WAL segment', { generation, index, offset, bytes: size });
       }
-      if (log !== undefined) await this.#applyLog(log.handle, log.index);
+      if (log !== undefined) await this.#applyLog(log);
       log = undefined;
     } finally {
       await log?.handle.close();
@@ -148,7 +158,7 @@ class V3Run {
     return size;
   }
 
-  async #applyLog(handle: FileHandle, index: number): Promise<void> {
+  async #applyLog({ handle, index, size: bytes }: OpenLog): Promise<void> {
     await handle.close();
     const name = `log ${index.toString(16).padStart(8, '0')} of generation ${this.#plan.snapshot.generation}`;
     const { signal } = this.#options;
@@ -161,7 +171,7 @@ class V3Run {
       if (isLitestreamError(error) || signal?.aborted === true) throw error;
       throw fault(this.#output.temporaryPath, error);
     }
-    this.#options.logger?.debug('applied WAL index', { generation: this.#plan.snapshot.generation, index });
+    this.#options.logger?.debug('applied WAL index', { generation: this.#plan.snapshot.generation, index, bytes });
   }
 
   async *#counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
