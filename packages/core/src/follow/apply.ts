@@ -23,6 +23,8 @@ export interface ApplyOptions {
 export interface Applied {
   /** Pages written. */
   readonly pageCount: number;
+  /** The files made up the whole database. */
+  readonly isWhole: boolean;
   /** The index header of the transaction; undefined if the copy already was what the files make it. */
   readonly header: WalIndexHeader | undefined;
 }
@@ -31,14 +33,15 @@ const CHECKSUM_MASK = (1n << 63n) - 1n;
 
 /**
  * Writes what the files change, the newest version of each page once, and commits it if every byte of every file proved
- * right. The caller holds the copy's lock. Rejects with the errors of `restore`, and then nothing has changed.
+ * right. The caller holds the copy's lock. Rejects with the errors of `restore`, and then nothing has changed. Undefined,
+ * and nothing has changed either, if the pages have another size than those of the copy, whose log must be empty for that.
  */
-export async function applyFiles(copy: Copy, options: ApplyOptions): Promise<Applied> {
+export async function applyFiles(copy: Copy, options: ApplyOptions): Promise<Applied | undefined> {
   const run = new ApplyRun(copy, options);
   for (const info of options.chain.toReversed()) {
     options.signal?.throwIfAborted();
     try {
-      await run.addFile(info);
+      if (!(await run.addFile(info))) return undefined;
     } catch (error) {
       if (options.signal?.aborted === true) throw options.signal.reason;
       throw fault(ltxName(info), error);
@@ -47,100 +50,125 @@ export async function applyFiles(copy: Copy, options: ApplyOptions): Promise<App
   return await run.commit();
 }
 
+/** What the newest file says of the state it leaves, and how far that state is put together. */
+interface Target {
+  readonly name: string;
+  readonly header: LtxHeader;
+  readonly claims: PageClaims;
+  readonly writer: LogWriter;
+  /** What the copy holds does not matter: the files make up the whole database. */
+  readonly isWhole: boolean;
+  /** All of the copy's content is in its database file, where pages can be compared with. */
+  readonly isComparable: boolean;
+  readonly expectedChecksum: bigint | undefined;
+}
+
 class ApplyRun {
   readonly #copy: Copy;
   readonly #options: ApplyOptions;
-  readonly #writer: LogWriter;
-  /** All of the copy's content is in its database file, where pages can be compared with. */
-  readonly #isComparable: boolean;
   readonly #present: Uint8Array;
-  #newest: { readonly name: string; readonly header: LtxHeader } | undefined;
-  #claims = new PageClaims(0, 1);
+  #target: Target | undefined;
   #databaseChecksum = 0n;
-  #expectedChecksum: bigint | undefined;
   #firstPage: Uint8Array | undefined;
 
   constructor(copy: Copy, options: ApplyOptions) {
     this.#copy = copy;
     this.#options = options;
-    this.#writer = copy.begin();
-    const { frameCount } = copy.index.readHeader();
-    this.#isComparable = options.isWhole && copy.index.readBackfilledCount() === frameCount;
     this.#present = new Uint8Array(copy.pageSize);
   }
 
-  async addFile(info: LtxFileInfo): Promise<void> {
+  /** False if the copy's log is in the way. */
+  async addFile(info: LtxFileInfo): Promise<boolean> {
     const { client, signal } = this.#options;
     const name = ltxName(info);
     const decoder = new LtxDecoder(resumableSource(client, info, { signal }), { file: name });
     try {
       const header = await decoder.header();
-      this.#check(name, info, header);
+      if (header.minTxid !== info.minTxid || header.maxTxid !== info.maxTxid) {
+        throw corrupt(name, 'its header says that it holds other TXIDs than its name');
+      }
+      const target = (this.#target ??= this.#begin(name, header));
+      if (target === undefined) return false;
+      // A change of page size begins with a file that holds every page: what is older than that is of no use.
+      if (header.pageSize !== target.header.pageSize) return isSuperseded(name, header, target);
       for await (const batch of decoder.batches()) {
         signal?.throwIfAborted();
-        this.#addPages(batch.pgnos, batch.pages);
+        this.#addPages(target, batch.pgnos, batch.pages);
       }
       await decoder.finish();
+      return true;
     } finally {
       await decoder.close();
     }
   }
 
-  #check(name: string, info: LtxFileInfo, header: LtxHeader): void {
-    const { pageSize } = this.#copy;
-    if (header.minTxid !== info.minTxid || header.maxTxid !== info.maxTxid) {
-      throw corrupt(name, 'its header says that it holds other TXIDs than its name');
-    }
-    if (header.pageSize !== pageSize) {
-      throw corrupt(name, `its page size is ${header.pageSize}, that of the copy ${pageSize}`);
-    }
-    if (this.#newest !== undefined) return;
-    if (header.commit === 0) throw corrupt(name, 'it leaves a database without pages');
-    this.#newest = { name, header };
-    this.#claims = new PageClaims(header.commit, lockPageNumber(pageSize));
-    this.#expectedChecksum = this.#options.isWhole ? databaseChecksumOf(header, 0n) : undefined;
+  #begin(name: string, header: LtxHeader): Target | undefined {
+    const { pageSize, commit } = header;
+    if (commit === 0) throw corrupt(name, 'it leaves a database without pages');
+    const { index, pageSize: pageSizeBefore } = this.#copy;
+    const isOtherSize = pageSize !== pageSizeBefore;
+    const isWhole = this.#options.isWhole || isOtherSize;
+    const isBackfilled = index.readBackfilledCount() === index.readHeader().frameCount;
+    const writer = this.#copy.begin(pageSize);
+    if (writer === undefined) return undefined;
+    return {
+      name,
+      header,
+      claims: new PageClaims(commit, lockPageNumber(pageSize)),
+      writer,
+      isWhole,
+      isComparable: isWhole && isBackfilled && !isOtherSize,
+      expectedChecksum: isWhole ? databaseChecksumOf(header, 0n) : undefined,
+    };
   }
 
-  #addPages(pgnos: Uint32Array, pages: Uint8Array): void {
-    const { pageSize } = this.#copy;
+  #addPages(target: Target, pgnos: Uint32Array, pages: Uint8Array): void {
+    const { claims, writer, expectedChecksum } = target;
+    const { pageSize } = target.header;
     for (const [index, pgno] of pgnos.entries()) {
-      if (!this.#claims.claim(pgno)) continue;
+      if (!claims.claim(pgno)) continue;
       let page = pages.subarray(index * pageSize, (index + 1) * pageSize);
-      if (this.#expectedChecksum !== undefined) {
+      if (expectedChecksum !== undefined) {
         this.#databaseChecksum ^= (kernel().pageChecksums([pgno], page, pageSize)[0] ?? 0n) & CHECKSUM_MASK;
       }
       if (pgno === 1) page = this.#firstPage = asWalDatabase(page);
-      if (!this.#isPresent(pgno, page)) this.#writer.add(pgno, page);
+      if (!this.#isPresent(target, pgno, page)) writer.add(pgno, page);
     }
   }
 
-  #isPresent(pgno: number, page: Uint8Array): boolean {
-    if (!this.#isComparable || pgno > this.#writer.pageCountBefore) return false;
+  #isPresent({ isComparable, writer }: Target, pgno: number, page: Uint8Array): boolean {
+    if (!isComparable || pgno > writer.pageCountBefore) return false;
     const size = readSync(this.#copy.database, this.#present, 0, page.length, (pgno - 1) * page.length);
     return size === page.length && Buffer.compare(this.#present, page) === 0;
   }
 
   async commit(): Promise<Applied> {
-    if (this.#newest === undefined) throw new Error('a chain holds at least one file');
-    const { name, header } = this.#newest;
+    if (this.#target === undefined) throw new Error('a chain holds at least one file');
+    const { name, header, claims, writer, isWhole, expectedChecksum: expected } = this.#target;
     // Pages that no file holds may be those the copy has, unless they are new to it.
-    const missing = this.#claims.firstMissing(this.#options.isWhole ? 1 : this.#writer.pageCountBefore + 1);
+    const missing = claims.firstMissing(isWhole ? 1 : writer.pageCountBefore + 1);
     if (missing > 0) {
       throw corrupt(name, `the database has ${header.commit} pages, but no file applied holds page ${missing}`);
     }
-    const expected = this.#expectedChecksum;
     if (expected !== undefined && (expected & CHECKSUM_MASK) !== this.#databaseChecksum) {
       throw checksumMismatch(name, 'the database it leaves does not match its database checksum');
     }
-    if (this.#writer.count === 0) {
-      if (header.commit === this.#writer.pageCountBefore) return { pageCount: 0, header: undefined };
+    if (writer.count === 0) {
+      if (header.commit === writer.pageCountBefore) return { pageCount: 0, isWhole, header: undefined };
       // A shorter database with all its pages unchanged: some frame has to carry the new length.
       if (this.#firstPage === undefined) throw corrupt(name, 'it changes the size of the database, but no page');
-      this.#writer.add(1, this.#firstPage);
+      writer.add(1, this.#firstPage);
     }
-    const pageCount = this.#writer.count;
-    return { pageCount, header: await this.#writer.commit(header.commit) };
+    const pageCount = writer.count;
+    return { pageCount, isWhole, header: await writer.commit(header.commit) };
   }
+}
+
+function isSuperseded(name: string, header: LtxHeader, { claims, header: newest }: Target): true {
+  const missing = claims.firstMissing();
+  if (missing === 0) return true;
+  const sizes = `its page size is ${header.pageSize}, that of later files ${newest.pageSize}`;
+  throw corrupt(name, `${sizes}, and none of these holds page ${missing}`);
 }
 
 /** Bytes 18 and 19 of the database header say that readers use the write-ahead log: else they would not see it. */

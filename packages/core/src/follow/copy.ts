@@ -24,7 +24,6 @@ const BUSY_TIMEOUT_MS = 10_000;
  */
 export class Copy {
   readonly path: string;
-  readonly pageSize: number;
   readonly index: WalIndex;
   readonly #driver: SqliteDriver;
   readonly #database: DatabaseDescriptor;
@@ -32,22 +31,23 @@ export class Copy {
   readonly #log: number;
   /** Idle but for checkpoints. While it is open, log and index stay where they are. */
   readonly #keeper: SqliteConnection;
+  #pageSize = 0;
 
   private constructor(
     path: string,
     driver: SqliteDriver,
-    parts: { database: DatabaseDescriptor; keeper: SqliteConnection; pageSize: number },
+    parts: { database: DatabaseDescriptor; keeper: SqliteConnection },
   ) {
     this.path = path;
     this.#driver = driver;
     this.#database = parts.database;
     this.#keeper = parts.keeper;
-    this.pageSize = parts.pageSize;
     const shm = keepDescriptor(`${path}-shm`, 'r+');
     if (shm === undefined) throw notWal(path, 'SQLite made no -shm file');
     this.#shm = shm;
     this.index = new WalIndex(shm.fd, `${path}-shm`);
     this.#log = openSync(`${path}-wal`, 'r+');
+    this.#look();
   }
 
   /** Opens an existing database; whatever a killed process left in its log or journal is recovered by SQLite first. */
@@ -65,13 +65,17 @@ export class Copy {
       // The first read opens log and index.
       await retry('read', () => keeper.get('SELECT count(*) FROM sqlite_schema'));
       refuseSecondLibrary(path, driver);
-      const pageSize = Number(keeper.get('PRAGMA page_size')?.['page_size']);
-      return new Copy(path, driver, { database, keeper, pageSize });
+      return new Copy(path, driver, { database, keeper });
     } catch (error) {
       if (hasCode(error, 'DRIVER_CONFLICT')) keepForGood(keeper);
       else keeper.close();
       throw error;
     }
+  }
+
+  /** Bytes. It changes with the first transaction that holds pages of another size. */
+  get pageSize(): number {
+    return this.#pageSize;
   }
 
   /** Descriptor of the database file, for reading. It must not be closed. */
@@ -95,6 +99,7 @@ export class Copy {
         path: this.path,
         signal,
       });
+      this.#look(); // another follower may have changed the page size
       return await body();
     } finally {
       // Closing ends the transaction, and with it the lock.
@@ -102,19 +107,33 @@ export class Copy {
     }
   }
 
-  /** Starts a transaction. Inside `locked`. */
-  begin(): LogWriter {
-    return new LogWriter(this.index, this.#log, this.pageSize, fstatSync(this.#database.fd).size);
+  /**
+   * Starts a transaction. Inside `locked`. Pages of another size than those the copy has can only begin a log: undefined
+   * if it is not empty, as `emptyLog` makes it.
+   */
+  begin(pageSize: number): LogWriter | undefined {
+    if (pageSize !== this.#pageSize && this.index.readHeader().frameCount > 0) return undefined;
+    return new LogWriter(this.index, this.#log, pageSize, fstatSync(this.#database.fd).size);
   }
 
   /** Has SQLite look at a transaction that was committed: does it see what was written? */
   confirm(header: WalIndexHeader): void {
+    const count = this.#look();
+    if (count === header.pageCount && this.#pageSize === header.pageSize) return;
+    const sees = `${count} pages of ${this.#pageSize} bytes where ${header.pageCount} of ${header.pageSize} were written`;
+    throw new LitestreamError(`SQLite ${this.#driver.version} sees ${sees}: ${this.path}`, {
+      code: 'INTERNAL',
+      operation: 'follow',
+      object: this.path,
+      hint: 'Please report this.',
+    });
+  }
+
+  /** Has SQLite read the newest state: only then does it tell, and checkpoint by, the present page size. */
+  #look(): number {
     const count = Number(this.#keeper.get('PRAGMA page_count')?.['page_count']);
-    if (count === header.pageCount) return;
-    throw new LitestreamError(
-      `SQLite ${this.#driver.version} sees ${count} pages where ${header.pageCount} were written: ${this.path}`,
-      { code: 'INTERNAL', operation: 'follow', object: this.path, hint: 'Please report this.' },
-    );
+    this.#pageSize = Number(this.#keeper.get('PRAGMA page_size')?.['page_size']);
+    return count;
   }
 
   /**
@@ -123,10 +142,17 @@ export class Copy {
    */
   checkpoint(): void {
     try {
+      this.#look();
       this.#keeper.get('PRAGMA wal_checkpoint(TRUNCATE)');
     } catch (error) {
       if (!isBusy(error)) throw error;
     }
+  }
+
+  /** Outside of `locked`. False while a reader stays with a state that is in the log. */
+  emptyLog(): boolean {
+    this.checkpoint();
+    return this.index.readHeader().frameCount === 0;
   }
 
   /** Lets go. The last connection of all processes takes log and index away, with everything in the database file. */

@@ -73,6 +73,9 @@ export class Follower implements AsyncDisposable {
   #completeAtMs = 0;
   #aheadCount = 0;
   #needsRebase: string | undefined;
+  /** Pages of another size cannot be entered before the log is empty, which readers may keep it from. */
+  #isLogInTheWay = false;
+  #isWaitTold = false;
   #isClosed = false;
 
   private constructor(
@@ -177,6 +180,23 @@ export class Follower implements AsyncDisposable {
   }
 
   async #pollOnce(signal: AbortSignal | undefined): Promise<void> {
+    const { pageSize } = this.#copy;
+    if (!this.#isLogInTheWay) await this.#catchUp(signal);
+    for (let attempt = 1; this.#isLogInTheWay && attempt <= ATTEMPT_COUNT_MAX; attempt++) {
+      if (!this.#copy.emptyLog()) {
+        if (!this.#isWaitTold) this.#logger.warn('follow: the page size changed, waiting for readers to end');
+        this.#isWaitTold = true;
+        return;
+      }
+      this.#isLogInTheWay = false;
+      await this.#catchUp(signal);
+    }
+    // Pages of one size only lie in the database file: the sooner, the less a reader has to see through.
+    const isChanged = this.#copy.pageSize !== pageSize;
+    if (isChanged || this.#copy.index.readHeader().frameCount >= CHECKPOINT_FRAME_COUNT) this.#copy.checkpoint();
+  }
+
+  async #catchUp(signal: AbortSignal | undefined): Promise<void> {
     const context: StepContext = { client: this.#client, logger: this.#logger, signal };
     if (this.#changeCount !== undefined && this.#copy.index.readHeader().changeCount !== this.#changeCount) {
       this.#changeCount = undefined;
@@ -193,7 +213,6 @@ export class Follower implements AsyncDisposable {
         if (this.#copy.index.readHeader().changeCount === this.#changeCount) await this.#take(step, signal);
       });
     }
-    if (this.#copy.index.readHeader().frameCount >= CHECKPOINT_FRAME_COUNT) this.#copy.checkpoint();
   }
 
   /** The copy holds the transaction of its sidecar, or a later one that this step reaches as well. */
@@ -239,17 +258,25 @@ export class Follower implements AsyncDisposable {
       if (this.#needsRebase === undefined && !step.hasGap) this.#changeCount = before;
       return;
     }
-    const isRebase = step.kind === 'rebase';
-    if (isRebase) this.#logger.warn('follow: comparing the whole database', { reason: step.reason });
+    const isWhole = step.kind === 'rebase';
+    if (isWhole) this.#logger.warn('follow: comparing the whole database', { reason: step.reason });
     const { chain } = step;
     // Whatever happens now, the copy is not known to be at the position until the end.
+    const known = this.#changeCount;
     this.#changeCount = undefined;
-    const facts = (): Record<string, unknown> => ({ path: this.path, files: chain.length, isRebase });
+    const facts = (): Record<string, unknown> => ({ path: this.path, files: chain.length, isRebase: isWhole });
     const applied = await traced('follow', facts, () =>
-      applyFiles(this.#copy, { client: this.#client, chain, isWhole: isRebase, signal }),
+      applyFiles(this.#copy, { client: this.#client, chain, isWhole, signal }),
     );
+    if (applied === undefined) {
+      this.#changeCount = known;
+      this.#isLogInTheWay = true;
+      return;
+    }
     if (applied.header !== undefined) this.#copy.confirm(applied.header);
+    const isRebase = applied.isWhole;
     await this.#arrive(chain.at(-1)?.maxTxid ?? this.#position, applied, { isRebase, fileCount: chain.length });
+    this.#isWaitTold = false;
     this.#changeCount = applied.header?.changeCount ?? before;
   }
 

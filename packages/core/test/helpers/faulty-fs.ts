@@ -19,7 +19,8 @@ let plan: Fault | undefined;
 export interface Fault {
   readonly name: string;
   readonly occurrence: number;
-  readonly errno: Errno;
+  /** `SIGKILL`: the process ends before the call. */
+  readonly errno: Errno | 'SIGKILL';
 }
 
 /** Records calls from now on, and makes one of them fail. */
@@ -29,7 +30,7 @@ export function watchCalls(fault?: Fault): void {
 }
 
 /** A fault for each of these calls. */
-export function faultsOf(calls: readonly string[], errnos: readonly Errno[]): Fault[] {
+export function faultsOf(calls: readonly string[], errnos: readonly Fault['errno'][]): Fault[] {
   const counts = new Map<string, number>();
   return calls.map((call, index) => {
     const [name = ''] = call.split(' ');
@@ -56,6 +57,7 @@ function seen(name: string, args: readonly unknown[]): NodeJS.ErrnoException | u
   const fails = plan?.name === name && plan.occurrence === occurrence;
   trace.push(fails ? `${call}!` : call);
   if (!fails || plan === undefined) return undefined;
+  if (plan.errno === 'SIGKILL') process.kill(process.pid, 'SIGKILL');
   return Object.assign(new Error(`${plan.errno}: injected, ${call}`), { code: plan.errno, syscall: name, errno: -5 });
 }
 
