@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { copyFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { verifyChain } from '../support/chain.ts';
 import { Child } from '../support/child.ts';
 import { assertSamePages } from '../support/pages.ts';
@@ -14,6 +15,7 @@ import { sleep, until } from '../support/wait.ts';
 import type { CopyReaderOptions } from './copy-reader.ts';
 
 const program = tsProgram();
+const pageSizes = [512, 1024, 4096, 16_384];
 
 export class FollowLife {
   readonly random: Random;
@@ -23,8 +25,10 @@ export class FollowLife {
   readonly #copy: string;
   readonly #readLog: string;
   readonly #children: { daemon?: Child; writer?: Child; follower?: Child; reader?: Child } = {};
-  readonly #pageSize: number;
+  readonly #config: string;
+  #pageSize: number;
   followLog = '';
+  pageSizeChangeCount = 0;
 
   constructor(folder: string, lifeSeed: number) {
     this.random = new Random(lifeSeed);
@@ -33,11 +37,12 @@ export class FollowLife {
     this.#replica = join(folder, 'replica');
     this.#copy = join(folder, 'copy.db');
     this.#readLog = join(folder, 'read.log');
-    this.#pageSize = this.random.pick([512, 4096, 4096, 16384]);
+    this.#config = join(folder, 'litestream.yml');
+    this.#pageSize = this.random.pick(pageSizes);
   }
 
   async begin(): Promise<void> {
-    const config = await writeConfig(join(this.#folder, 'litestream.yml'), {
+    await writeConfig(this.#config, {
       database: this.#database,
       replica: this.#replica,
       levels: ['1s', '3s'],
@@ -48,6 +53,10 @@ export class FollowLife {
       syncInterval: '20ms',
       minCheckpointPageCount: this.random.pick([50, 1000]),
     });
+    await this.#startSource();
+  }
+
+  async #startSource(): Promise<void> {
     this.#children.writer = startWriter({
       database: this.#database,
       progress: join(this.#folder, 'progress'),
@@ -56,17 +65,34 @@ export class FollowLife {
       autoVacuum: this.random.pick(['none', 'full', 'incremental']),
       delayMs: 15,
     });
-    const daemon = program.replicate(config);
+    const before = await levelMaxTxid(this.#replica);
+    const daemon = program.replicate(this.#config);
     this.#children.daemon = daemon;
-    await until('a first file', async () => (await levelMaxTxid(this.#replica)) > 0n, {
+    await until('a first file', async () => (await levelMaxTxid(this.#replica)) > before, {
       failed: () => (daemon.exit === undefined ? undefined : daemon.output),
     });
+  }
+
+  /** Of the source, which for that nobody else may have open. */
+  async #changePageSize(): Promise<void> {
+    const { writer, daemon } = this.#children;
+    await writer?.stop({ early: true });
+    await daemon?.stop();
+    this.#pageSize = this.random.pick(pageSizes.filter((size) => size !== this.#pageSize));
+    const source = new DatabaseSync(this.#database, { timeout: 10_000 });
+    source.exec(
+      `PRAGMA journal_mode = delete; PRAGMA page_size = ${this.#pageSize}; VACUUM; PRAGMA journal_mode = wal`,
+    );
+    source.close();
+    this.pageSizeChangeCount += 1;
+    await this.#startSource();
   }
 
   /** One follower's life, ended by kill -9 at a moment nobody chose. */
   async round(): Promise<void> {
     const { random } = this;
     this.#refuseEnded();
+    if (random.chance(0.1)) await this.#changePageSize();
     const follower = this.#startFollower();
     if (!existsSync(this.#copy) && random.chance(0.5)) {
       // Killed while it restores: no half of a database may be left under the name.
@@ -80,7 +106,9 @@ export class FollowLife {
     });
     await this.#startReader();
     if (random.chance(0.7)) await this.#untilApplied(follower);
-    await sleep(random.between(0, 400));
+    const isChanging = random.chance(0.1);
+    if (isChanging) await this.#changePageSize();
+    await sleep(random.between(0, isChanging ? 1000 : 400));
     this.#refuseEnded();
     await follower.kill();
     this.followLog += follower.output;

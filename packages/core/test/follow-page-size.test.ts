@@ -236,7 +236,7 @@ describe('the page size of the source changes', () => {
       const faults = faultsOf(calls, ['SIGKILL']);
       const random = new Seeded(seed);
       const all = process.env['FOLLOW_KILLS'] === 'all';
-      const chosen = writes.filter(() => all || random.next() < 4 / writes.length);
+      const chosen = writes.filter(() => all || random.next() < 2 / writes.length);
       for (const index of chosen) {
         output = begin(`${index}.db`);
         const old = reader();

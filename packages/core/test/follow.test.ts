@@ -157,6 +157,24 @@ describe('what is not right changes nothing', () => {
     await expectSame(source, copy, following);
   });
 
+  test('a damaged file, until a snapshot makes up for it', async () => {
+    const source = await replicatedSource(folder);
+    const following = await follow(source.client);
+    const copy = reader();
+    const before = contentOf(copy);
+    await source.commit(rows(50, 3000));
+    const bytes = Buffer.from(source.client.store.entries.get(keyOf(2))?.bytes ?? []);
+    bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+    source.client.store.put(keyOf(2), bytes, new Date());
+    await source.commit(rows(50, 3000));
+    for (let i = 0; i < 2; i++) await expect(following.follower.poll()).rejects.toThrow(keyOf(2));
+    expect(contentOf(copy)).toBe(before);
+    await source.database.snapshot();
+    await source.commit(rows(5, 300));
+    await expectSame(source, copy, following);
+    expect(following.updates.at(-1)).toMatchObject({ isRebase: true });
+  });
+
   test('a follower that is stopped while it applies', async () => {
     const stop = new AbortController();
     const reason = new Error('stopped by the test');

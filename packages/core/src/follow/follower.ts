@@ -267,7 +267,12 @@ export class Follower implements AsyncDisposable {
     const facts = (): Record<string, unknown> => ({ path: this.path, files: chain.length, isRebase: isWhole });
     const applied = await traced('follow', facts, () =>
       applyFiles(this.#copy, { client: this.#client, chain, isWhole, signal }),
-    );
+    ).catch((error: unknown) => {
+      // Once a snapshot reaches past the damaged file, the whole database leads around it.
+      const isDamaged = hasCode(error, 'LTX_CORRUPT') || hasCode(error, 'CHECKSUM_MISMATCH');
+      if (isDamaged) this.#needsRebase ??= 'a file that continues the copy is damaged';
+      throw error;
+    });
     if (applied === undefined) {
       this.#changeCount = known;
       this.#isLogInTheWay = true;
