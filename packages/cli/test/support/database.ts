@@ -3,7 +3,8 @@ import { DatabaseSync } from 'node:sqlite';
 /** A database in WAL mode with a table `t(x)`. */
 export function createDatabase(path: string, rows = 1): void {
   const db = new DatabaseSync(path);
-  db.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
+  // A daemon that has waited for it opens it just as we do.
+  db.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
   db.close();
   insertRows(path, rows);
 }
