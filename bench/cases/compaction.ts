@@ -43,7 +43,7 @@ export const compaction: BenchCase = {
       return { ...cost, wallMs: wallNs / 1e6, cpuMs: cpuNs / 1e6 };
     };
     const byUs = async (): Promise<Compaction> => {
-      await rm(join(ourFolder, 'ltx', '1'), { recursive: true, force: true });
+      for (const { path } of await filesOf(ourFolder, 1)) await rm(path);
       await settleDisk(folder);
       const script = join(repositoryRoot, 'bench', 'children', 'compact.ts');
       return printedBy<{ wallMs: number; cpuMs: number }>(

@@ -1,16 +1,18 @@
 // The kernel: every export works on a batch, so that JavaScript and WASM meet once per batch and never per page.
 // Memory after `heapBase()` is the caller's to lay out; 64 bytes of slack follow each area it names.
 
-import { combine as crcCombine, multiply, overBlock, overFrame, setPowers, step16, step32, update } from './crc64';
+import { combine as crcCombine, multiply, overBlock, overFrame, setPowers, step32, update } from './crc64';
+import { FLAG_SIZE, headers } from './frame';
 import { decodeBlock, initPatterns } from './lz4-decode';
 import { encodeBlock, resetTable } from './lz4-encode';
 import { FRAME_CUT, FRAME_SUM, decodeFrame } from './lz4-frame';
 import { RESULT } from './result';
 
 export { decodeBlock } from './lz4-decode';
+export { mergeFrames } from './merge-frames';
+export { planWindow } from './merge-plan';
+export { parseIndex } from './page-index';
 export { walChecksum, walFrames } from './wal';
-
-const FLAG_SIZE: u32 = 1;
 
 initPatterns();
 
@@ -28,15 +30,6 @@ export function crc64(ptr: usize, length: usize, seed: u64): u64 {
 
 export function crc64Combine(a: u64, b: u64, length: u64): u64 {
   return crcCombine(a, b, length);
-}
-
-/** Raw checksum state after a frame's headers, as they stand in the file. */
-// @ts-ignore: decorator
-@inline
-function headers(state: u64, pgno: u32, flags: u32, size: u32): u64 {
-  state = step32(state, bswap(pgno));
-  state = step16(state, flags << 8);
-  return flags ? step32(state, bswap(size)) : state;
 }
 
 /** Compresses `count` pages to `out`; returns the bytes written. The running checksum is at RESULT, before and after. */

@@ -1,5 +1,5 @@
 /** Merging local files must give what merging streams gives, to the byte, and refuse what that refuses. */
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -99,6 +99,62 @@ test('damage anywhere in any input is refused before the last chunk, by the name
     expect(clean.length).toBeGreaterThan(0);
     const blamed = merged.code === 'NOT_CONTIGUOUS' ? [victim, victim + 1] : [victim];
     expect(blamed.map((index) => `input-${index}`)).toContain(merged.file);
+  }
+});
+
+test('files of Go with legacy frames and with checksums, damaged or not', async () => {
+  const read = (name: string): Uint8Array =>
+    new Uint8Array(readFileSync(new URL(`fixtures/${name}.ltx`, import.meta.url)));
+  for (const name of ['snapshot-with-checksums', 'snapshot-of-lz4-frames']) {
+    const files = [read(name), read('increment')];
+    const merged = await collect(mergeLtxFiles(paths(files)));
+    expect(Buffer.compare(merged, await collect(mergeLtx(streams(files))))).toBe(0);
+    const [snapshot = new Uint8Array()] = files;
+    for (let at = 0; at < snapshot.length; at += 31) {
+      const damaged = snapshot.slice();
+      damaged[at] = (damaged[at] ?? 0) ^ 4;
+      const outcome = async (merge: AsyncIterable<Uint8Array>): Promise<string> =>
+        await collect(merge).then(
+          (bytes) => Buffer.from(bytes).toString('hex'),
+          () => 'refused',
+        );
+      const inputs = [damaged, read('increment')];
+      expect(await outcome(mergeLtxFiles(paths(inputs)))).toBe(await outcome(mergeLtx(streams(inputs))));
+    }
+  }
+});
+
+test('long indexes and pieces, and two merges at a time', async () => {
+  const random = randomOf(seed);
+  const made = [0, 1].map((turn) => {
+    const commit = 700 + (random() % 300);
+    return [1n, 2n, 3n].map((txid) => {
+      const pgnos = upTo(commit).filter(() => txid === 1n || random() % 3 > 0);
+      const pageSize = turn === 0 ? 512 : 4096;
+      const header = { pageSize, commit, minTxid: txid, maxTxid: txid };
+      return encodeFile(header, pgnos, makePages(pgnos.length, pageSize, random));
+    });
+  });
+  const merges = made.map((files, turn) => {
+    const windowSize = turn === 0 ? 20_000 : 2 << 20;
+    const at = join(folder, `turn-${turn}`);
+    mkdirSync(at, { recursive: true });
+    const inputs = files.map((bytes, i) => {
+      writeFileSync(join(at, `${i}`), bytes);
+      return { path: join(at, `${i}`) };
+    });
+    return mergeLtxFiles(inputs, { windowSize, reuseChunks: true })[Symbol.asyncIterator]();
+  });
+  const got: Uint8Array[][] = [[], []];
+  for (let open = [0, 1]; open.length > 0;) {
+    const results = await Promise.all(open.map(async (turn) => ({ turn, result: await merges[turn]?.next() })));
+    for (const { turn, result } of results) {
+      if (result?.done === false) got[turn]?.push(result.value.slice());
+    }
+    open = results.filter(({ result }) => result?.done === false).map(({ turn }) => turn);
+  }
+  for (const [turn, files] of made.entries()) {
+    expect(Buffer.compare(Buffer.concat(got[turn] ?? []), await collect(mergeLtx(streams(files))))).toBe(0);
   }
 });
 

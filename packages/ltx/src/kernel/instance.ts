@@ -38,6 +38,48 @@ export interface KernelExports {
     pgnos: number,
     commits: number,
   ): number;
+  parseIndex(
+    src: number,
+    length: number,
+    pgnos: number,
+    sizes: number,
+    commit: number,
+    lock: number,
+    snapshot: number,
+    pagesEnd: number,
+  ): number;
+  planWindow(
+    inputCount: number,
+    heads: number,
+    stops: number,
+    pgnos: number,
+    sizes: number,
+    places: number,
+    commit: number,
+    windowSize: number,
+    heap: number,
+    lengths: number,
+    outPgnos: number,
+    outSizes: number,
+    outOffsets: number,
+  ): number;
+  mergeFrames(
+    src: number,
+    end: number,
+    count: number,
+    pageSize: number,
+    sizeMax: number,
+    page: number,
+    pgnos: number,
+    sizes: number,
+    places: number,
+    sum: number,
+    state: number,
+    out: number,
+    offsets: number,
+    crcs: number,
+    kinds: number,
+  ): number;
 }
 
 // The types of WebAssembly come with the DOM library, which a package for Node has no business to load.
@@ -46,11 +88,18 @@ interface WebAssemblyApi {
   Instance: new (module: object, imports: object) => { readonly exports: unknown };
 }
 
-/** Compiles and instantiates the kernel, synchronously: it is a few KiB, and imports nothing. */
+let compiled: object | undefined;
+
+/** A new instance of the kernel, made synchronously: it is a few KiB, and imports nothing. Compiled once a thread. */
 export function instantiate(): KernelExports {
+  const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
+  compiled ??= new WebAssembly.Module(decodeBase64());
+  return new WebAssembly.Instance(compiled, {}).exports as KernelExports;
+}
+
+function decodeBase64(): Uint8Array {
   const text = atob(KERNEL_WASM_BASE64);
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < bytes.length; i += 1) bytes[i] = text.charCodeAt(i);
-  const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
-  return new WebAssembly.Instance(new WebAssembly.Module(bytes), {}).exports as KernelExports;
+  return bytes;
 }

@@ -47,22 +47,6 @@ export interface CheckedFrames {
   readonly endOfPages: boolean;
 }
 
-/** Frames that are what an index says of them: views valid until the next kernel call on this thread. */
-export interface ListedFrames {
-  /** Bytes of each frame, headers included. */
-  readonly sizes: Uint32Array;
-  /** The frames as they stand in the file. */
-  readonly frames: Uint8Array;
-  /** CRC of each frame as the file checksum sees it. */
-  readonly checksums: BigUint64Array;
-  /** Flags of each frame: they say how many bytes its CRC covers. */
-  readonly kinds: Uint8Array;
-  /** Xor of the pages' own checksums, if asked for. */
-  readonly pageChecksums: bigint;
-  /** The running file checksum after these frames. */
-  readonly crc: bigint;
-}
-
 /** The valid frames at the start of a piece of a WAL. The arrays are the caller's to keep. */
 export interface WalFrames {
   /** Frames with a page number, matching salts and checksum, from the start. */

@@ -1,7 +1,7 @@
 import { isPageSize } from '../constants.ts';
 import { LtxError } from '../error.ts';
 
-/** By the state that the kernel's `decodeFrames` leaves, from 2. */
+/** By the state that the kernel's `decodeFrames` and `mergeFrames` leave, from 2. */
 export const DECODE_FAULTS: readonly string[] = [
   'page number 0 with flags',
   'unknown page flags',

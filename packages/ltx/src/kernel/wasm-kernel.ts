@@ -2,7 +2,7 @@ import { lockPageNumber } from '../constants.ts';
 import { LtxError } from '../error.ts';
 import { instantiate } from './instance.ts';
 import type { KernelExports } from './instance.ts';
-import type { CheckedFrames, DecodedFrames, EncodedFrames, Kernel, ListedFrames, WalFrames } from './kernel.ts';
+import type { CheckedFrames, DecodedFrames, EncodedFrames, Kernel, WalFrames } from './kernel.ts';
 import { argument, blockSizeMax, checkPages, checkPageSize, DECODE_FAULTS, frameSizeMax } from './limits.ts';
 import { KernelMemory } from './memory.ts';
 
@@ -143,29 +143,6 @@ export class WasmKernel implements Kernel {
       crc: this.#crc(),
       endOfPages,
     };
-  }
-
-  /** As `checkFramesOf`, for frames that an index lists and that were read to `input(length)`: nothing is copied. */
-  checkListed(
-    listed: { readonly pgnos: Uint32Array; readonly sizes: Uint32Array; readonly length: number },
-    pageSize: number,
-    crc: bigint,
-    withPageChecksums: boolean,
-    place: Place,
-  ): ListedFrames {
-    const { length } = listed;
-    const countMax = listed.pgnos.length;
-    this.#memory.reset();
-    const dataAt = this.#memory.reserve(length);
-    const checked = this.#check(dataAt, length, countMax, pageSize, crc, withPageChecksums);
-    const { count, pgnos, sizes } = checked;
-    const { consumed } = this.#consumed(count, { length, countMax, pageSize }, place);
-    for (let i = 0; i < countMax; i += 1) {
-      if (i < count && pgnos[i] === listed.pgnos[i] && sizes[i] === listed.sizes[i]) continue;
-      const where = { file: place.file, offset: place.offset + consumed };
-      throw new LtxError('BAD_INDEX', 'page index does not list the pages before it', where);
-    }
-    return { ...checked, frames: this.#memory.bytes(dataAt, length), crc: this.#crc() };
   }
 
   /** Checks frames that stand in the kernel's memory. Everything returned is a view. */

@@ -1,18 +1,19 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { CHECKSUM_FLAG, HEADER_SIZE, TRAILER_SIZE } from '../constants.ts';
+import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from '../constants.ts';
 import { LtxError } from '../error.ts';
 import { decodeHeader, hasChecksums, isSnapshot } from '../header.ts';
 import type { LtxHeader } from '../header.ts';
-import type { ListedFrames } from '../kernel/kernel.ts';
 import { wasmKernel } from '../kernel/wasm-kernel.ts';
 import { readPageIndex } from '../page-index.ts';
-import type { PageIndex } from '../page-index.ts';
 import { PageOrder } from '../page-order.ts';
 import { decodeTrailer, validateTrailer } from '../trailer.ts';
 import type { LtxTrailer } from '../trailer.ts';
+import type { FramePart, MergeKernel } from './merge-kernel.ts';
 
 /** The size of the index stands this far before the end, and takes eight bytes. */
 const INDEX_SIZE_AT = TRAILER_SIZE + 8;
+/** Holds all that comes after the frames in most level-0 files. */
+const TAIL_SIZE = 4096;
 
 /**
  * A local file that is merged: its index is read first, its frames later, a piece at a time, straight into the kernel's
@@ -23,12 +24,12 @@ export class InputFile {
   readonly header: LtxHeader;
   readonly #fd: number;
   readonly #size: number;
+  /** The end of the file. */
+  readonly #tail: Uint8Array;
   readonly #withPageChecksums: boolean;
-  #index: PageIndex | undefined;
-  #pagesEnd = 0;
-  #crc: bigint;
-  #databaseChecksum = 0n;
-  #at = 0;
+  readonly #headerCrc: bigint;
+  /** Where the next frames stand. */
+  #at = HEADER_SIZE;
 
   constructor(path: string, name: string | undefined) {
     this.name = name;
@@ -38,8 +39,9 @@ export class InputFile {
       const bytes = new Uint8Array(Math.min(HEADER_SIZE, this.#size));
       this.#read(bytes, 0);
       this.header = decodeHeader(bytes, { file: name });
-      this.#crc = wasmKernel().crc64(bytes);
+      this.#headerCrc = wasmKernel().crc64(bytes);
       this.#withPageChecksums = isSnapshot(this.header) && hasChecksums(this.header);
+      this.#tail = this.#end(Math.min(TAIL_SIZE, this.#size - HEADER_SIZE));
     } catch (error) {
       closeSync(this.#fd);
       throw error;
@@ -48,66 +50,53 @@ export class InputFile {
 
   /** Bytes of the index, as the file has it: not to be trusted, but enough to know what reading it would take. */
   get indexSize(): number {
-    if (this.#size < HEADER_SIZE + INDEX_SIZE_AT) return 0;
-    const bytes = new Uint8Array(8);
-    this.#read(bytes, this.#size - INDEX_SIZE_AT);
-    return Math.min(this.#size, Number(new DataView(bytes.buffer).getBigUint64(0)));
+    const at = this.#tail.length - INDEX_SIZE_AT;
+    if (at < 0) return 0;
+    const view = new DataView(this.#tail.buffer, this.#tail.byteOffset);
+    return Math.min(this.#size, Number(view.getBigUint64(at)));
   }
 
-  /** What the file says it holds, in an order that is checked. Throws `LtxError`. */
-  async readIndex(buffer: Uint8Array): Promise<PageIndex> {
-    const access = {
-      size: this.#size,
-      read: (offset: number, length: number): Promise<Uint8Array> => {
-        const target = length <= buffer.length ? buffer.subarray(0, length) : new Uint8Array(length);
-        this.#read(target, offset);
-        return Promise.resolve(target);
-      },
-    };
-    const { index, pagesEnd } = await readPageIndex(access, { file: this.name });
+  /** Tells the kernel what the file says it holds. Throws `LtxError` unless it could be so. */
+  async readIndex(kernel: MergeKernel): Promise<void> {
+    const { indexSize } = this;
+    const pagesEnd = this.#pagesEnd();
+    if (indexSize > 0 && pagesEnd >= HEADER_SIZE) {
+      const after = this.#end(this.#size - pagesEnd);
+      const entries = after.subarray(PAGE_HEADER_SIZE, PAGE_HEADER_SIZE + indexSize - 1);
+      const isEnded = after[PAGE_HEADER_SIZE + indexSize - 1] === 0;
+      if (isEnded && after.subarray(0, PAGE_HEADER_SIZE).every((byte) => byte === 0)) {
+        kernel.scratch(entries.length).set(entries);
+        if (kernel.parseIndex(entries.length, this.header, pagesEnd, this.#headerCrc)) return;
+      }
+    }
+    // The kernel only knows that something is wrong. This finds out what.
+    const { index } = await readPageIndex(
+      { size: this.#size, read: (offset, length) => Promise.resolve(this.#part(offset, length)) },
+      { file: this.name },
+    );
     const order = new PageOrder(this.header);
     order.next(index.pgnos, 'BAD_PAGE', (i) => ({ file: this.name, offset: index.offsets[i] }));
     order.end({ file: this.name, offset: pagesEnd });
-    this.#index = index;
-    this.#pagesEnd = pagesEnd;
-    return index;
+    kernel.addIndex(index, this.#headerCrc);
   }
 
-  /**
-   * Reads the next frames, up to this place in the index, and verifies them. Views are valid until the next call on any
-   * kernel of this thread. Throws `LtxError`.
-   */
-  frames(end: number): ListedFrames {
-    const index = this.#listed();
-    const from = this.#at;
-    const offset = index.offsets[from] ?? this.#pagesEnd;
-    const length = (index.offsets[end] ?? this.#pagesEnd) - offset;
-    this.#read(wasmKernel().input(length), offset);
-    const checked = wasmKernel().checkListed(
-      { pgnos: index.pgnos.subarray(from, end), sizes: index.sizes.subarray(from, end), length },
-      this.header.pageSize,
-      this.#crc,
-      this.#withPageChecksums,
-      { file: this.name, offset },
-    );
-    this.#crc = checked.crc;
-    this.#databaseChecksum ^= checked.pageChecksums;
-    this.#at = end;
-    return checked;
+  /** Reads the next frames, and has them verified and merged. Throws `LtxError`. */
+  merge(part: FramePart, kernel: MergeKernel): void {
+    this.#read(kernel.scratch(part.length), this.#at);
+    kernel.take(part, this.#withPageChecksums, { file: this.name, offset: this.#at });
+    this.#at += part.length;
   }
 
   /** Verifies what comes after the frames, and with it all of the file. Throws `LtxError`. */
-  finish(): LtxTrailer {
-    const tail = new Uint8Array(this.#size - this.#pagesEnd);
-    this.#read(tail, this.#pagesEnd);
+  finish({ crc, pages }: { readonly crc: bigint; readonly pages: bigint }): LtxTrailer {
+    const after = this.#end(this.#size - this.#pagesEnd());
     const place = { file: this.name, offset: this.#size - TRAILER_SIZE };
-    const trailer = decodeTrailer(tail.subarray(-TRAILER_SIZE), place);
-    const crc = wasmKernel().crc64(tail.subarray(0, -8), this.#crc);
-    if (trailer.fileChecksum !== (CHECKSUM_FLAG | crc)) {
+    const trailer = decodeTrailer(after.subarray(-TRAILER_SIZE), place);
+    if (trailer.fileChecksum !== (CHECKSUM_FLAG | wasmKernel().crc64(after.subarray(0, -8), crc))) {
       throw new LtxError('CHECKSUM_MISMATCH', 'file checksum does not match the content', place);
     }
     validateTrailer(trailer, this.header, place);
-    if (this.#withPageChecksums && trailer.postApplyChecksum !== (CHECKSUM_FLAG | this.#databaseChecksum)) {
+    if (this.#withPageChecksums && trailer.postApplyChecksum !== (CHECKSUM_FLAG | pages)) {
       throw new LtxError('BAD_TRAILER', 'database checksum does not match the pages', place);
     }
     return trailer;
@@ -117,9 +106,22 @@ export class InputFile {
     closeSync(this.#fd);
   }
 
-  #listed(): PageIndex {
-    if (this.#index === undefined) throw new LtxError('WRONG_STATE', 'frames are read after the index');
-    return this.#index;
+  /** Where the frames end, if the size of the index is right. */
+  #pagesEnd(): number {
+    return this.#size - INDEX_SIZE_AT - this.indexSize - PAGE_HEADER_SIZE;
+  }
+
+  /** The last bytes of the file. */
+  #end(length: number): Uint8Array {
+    const tail: Uint8Array | undefined = this.#tail;
+    if (tail !== undefined && length <= tail.length) return tail.subarray(tail.length - length);
+    return this.#part(this.#size - length, length);
+  }
+
+  #part(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    this.#read(bytes, offset);
+    return bytes;
   }
 
   #read(target: Uint8Array, offset: number): void {

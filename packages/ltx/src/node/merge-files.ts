@@ -6,8 +6,8 @@ import { databaseChecksum, mergeLtx } from '../merge/merge.ts';
 import type { MergeOptions } from '../merge/merge.ts';
 import { mergedHeader } from '../merge/merged-header.ts';
 import { InputFile } from './input-file.ts';
-import { MergePlan } from './merge-plan.ts';
-import { ChunkBuffers, WindowOutput } from './window-output.ts';
+import { borrowMergeKernel, returnMergeKernel } from './merge-kernel.ts';
+import type { MergeKernel } from './merge-kernel.ts';
 
 /** One local file of a merge. */
 export interface MergeFile {
@@ -27,7 +27,6 @@ export interface MergeFilesOptions extends MergeOptions {
 const WINDOW_SIZE = 8 << 20;
 /** Indexes of all inputs together that are held, in bytes as they stand in the files. What has more is streamed. */
 const INDEXES_SIZE_MAX = 16 << 20;
-const TAIL_SIZE = 64 << 10;
 /** Other work of this thread gets its turn this often. */
 const TURN_MS = 5;
 
@@ -49,7 +48,12 @@ export async function* mergeLtxFiles(
     );
     const indexesSize = files.reduce((sum, file) => sum + file.indexSize, 0);
     if (indexesSize <= INDEXES_SIZE_MAX) {
-      yield* mergeListed(files, header, options);
+      const kernel = borrowMergeKernel();
+      try {
+        yield* mergeListed(files, header, kernel, options);
+      } finally {
+        returnMergeKernel(kernel);
+      }
       return;
     }
   } finally {
@@ -64,32 +68,33 @@ export async function* mergeLtxFiles(
 async function* mergeListed(
   files: readonly InputFile[],
   header: LtxHeader,
+  kernel: MergeKernel,
   { reuseChunks, windowSize = WINDOW_SIZE }: MergeFilesOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const buffer = new Uint8Array(TAIL_SIZE);
-  const indexes = [];
-  for (const file of files) indexes.push(await file.readIndex(buffer));
+  const indexSizes = files.map((file) => file.indexSize);
+  kernel.begin({
+    inputCount: files.length,
+    indexesSize: indexSizes.reduce((sum, size) => sum + size, 0),
+    indexSizeMax: Math.max(...indexSizes),
+    pageSize: header.pageSize,
+    commit: header.commit,
+    windowSize,
+  });
+  for (const file of files) await file.readIndex(kernel);
+  kernel.plan();
   const encoder = new LtxEncoder(header);
   yield encoder.begin().slice();
-  const plan = new MergePlan(indexes, header.commit, windowSize);
-  const buffers = new ChunkBuffers(reuseChunks === true);
-  const done = files.map(() => 0);
   let turnEndsAt = performance.now() + TURN_MS;
-  for (const window of plan.windows()) {
-    const output = new WindowOutput(window, buffers);
-    for (const [input, file] of files.entries()) {
-      const from = done[input] ?? 0;
-      const end = window.ends[input] ?? 0;
-      if (from === end) continue;
-      output.take(file.frames(end), plan.places(input).subarray(from, end));
-      done[input] = end;
+  for (let window = kernel.nextWindow(); window !== undefined; window = kernel.nextWindow()) {
+    for (const part of window.parts) {
+      files[part.input]?.merge(part, kernel);
       if (performance.now() < turnEndsAt) continue;
       await setImmediate();
       turnEndsAt = performance.now() + TURN_MS;
     }
-    encoder.passFrames(output);
-    if (output.frames.length > 0) yield output.frames;
+    encoder.passFrames(window);
+    if (window.frames.length > 0) yield reuseChunks === true ? window.frames : window.frames.slice();
   }
-  const trailers = files.map((file) => file.finish());
+  const trailers = files.map((file, input) => file.finish(kernel.checksums(input)));
   yield encoder.finish(databaseChecksum(trailers.at(-1), header)).slice();
 }
