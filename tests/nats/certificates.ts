@@ -1,6 +1,6 @@
 /** A certificate authority that nobody trusts by default, and certificates of its making for a server and a client. */
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Certificates {
@@ -11,6 +11,7 @@ export interface Certificates {
 
 /** Makes them with the machine's OpenSSL, as files of a folder. */
 export function makeCertificates(folder: string): Certificates {
+  mkdirSync(folder, { recursive: true });
   const path = (name: string): string => join(folder, name);
   const openssl = (...args: string[]): unknown => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' });
   const newKey = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];

@@ -115,6 +115,18 @@ describe.skipIf('missing' in found)('login', () => {
       { 'root-cas': [ca], 'client-cert': client.cert, 'client-key': join(server.folder, 'ca.key') },
       'CONFIG_INVALID',
     );
+    // Under TLS 1.3 the server refuses these when the handshake is over, and the SDK hears nothing of it.
+    const timeout = '500ms';
+    const none = await refused(server, { 'root-cas': [ca], timeout }, 'CONFIG_INVALID');
+    expect(none).toMatchObject({
+      message: expect.stringMatching(/wants a certificate/),
+      hint: expect.stringMatching(/client-cert and client-key/),
+    });
+    const { client: foreign } = makeCertificates(join(server.folder, 'foreign'));
+    const other = { 'root-cas': [ca], 'client-cert': foreign.cert, 'client-key': foreign.key, timeout };
+    expect(await refused(server, other, 'CONFIG_INVALID')).toMatchObject({
+      message: expect.stringMatching(/does not take the certificate/),
+    });
   });
 
   test('TLS where the server offers none', async () => {

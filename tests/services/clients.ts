@@ -1,10 +1,11 @@
 /** The client packages under test, by the type their configs name. Loaded only when asked for. */
-import { type LitestreamPlugin, type ReplicaClient, silentLogger } from '@litestream/core';
+import { type LitestreamPlugin, type ReplicaClient, file, silentLogger } from '@litestream/core';
 
 import type { RunningService } from './service.ts';
 
 const plugins: Readonly<Record<string, () => Promise<LitestreamPlugin>>> = {
   abs: async () => (await import('@litestream/client-abs')).abs(),
+  file: async () => file(),
   gs: async () => (await import('@litestream/client-gcs')).gcs(),
   nats: async () => (await import('@litestream/client-nats')).nats(),
   oss: async () => (await import('@litestream/client-oss')).oss(),

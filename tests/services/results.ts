@@ -10,6 +10,7 @@ import type { ConformanceResult, GroupCounts } from './conformance.ts';
 import type { FaultResult } from './faults.ts';
 import type { FidelityResult } from './fidelity/compare.ts';
 import type { InteropResult } from './interop.ts';
+import type { LargeResult } from './large.ts';
 
 export interface ServiceResult {
   readonly backend: string;
@@ -25,6 +26,7 @@ export interface ServiceResult {
   /** Questions it answers otherwise, and why. */
   readonly answersDiffer?: Readonly<Record<string, string>> | undefined;
   readonly faults?: readonly FaultResult[] | undefined;
+  readonly large?: LargeResult | undefined;
   readonly error?: string | undefined;
 }
 
@@ -64,11 +66,12 @@ This page is written by \`npm run test:services\`: each row is the last run on t
 
 Cases of the [contract](client-contract.md) that passed, each counted once in every variation it ran in (plain, under a
 long path, behind core's layer, behind that layer with faults). "n/a": the client declares that the backend has none of
-it, or the server cannot be made to refuse. "cannot": the server fails it whatever a client does; what it does instead
+it, or the server cannot be made to refuse; the large object is a run of its own, below. "cannot": the server fails it whatever a client does; what it does instead
 stands below.
 `,
     ...conformanceTable(results),
     ...deviationList(results),
+    ...largeTable(results),
     `
 ## Interop with Litestream 0.5.17
 
@@ -120,6 +123,25 @@ function deviationList(results: readonly ServiceResult[]): string[] {
     Object.entries(deviations).map(([name, instead]) => `- ${server}: “${name}”: ${instead}`),
   );
   return lines.length === 0 ? [] : ['', 'What servers cannot:', '', ...lines];
+}
+
+function largeTable(results: readonly ServiceResult[]): string[] {
+  const rows = results.flatMap(({ backend, server, large }) =>
+    large === undefined
+      ? []
+      : [[backend, server, large.size.toLocaleString('en'), `${large.seconds} s`, `${large.grownMiB} MiB`]],
+  );
+  if (rows.length === 0) return [];
+  return [
+    `
+## A very large object
+
+The case about an object of the size class of 5 GiB (\`npm run test:services -- --large\`): it is streamed in, read back and
+compared byte by byte, and the memory of the client's process must not grow by 512 MiB. Servers that keep objects in memory
+are left out.
+`,
+    ...table(['backend', 'server', 'bytes', 'stored, read and compared in', 'memory grew by at most'], rows),
+  ];
 }
 
 function interopTable(results: readonly ServiceResult[]): string[] {

@@ -4,8 +4,9 @@
  * Each file under `servers/` is one server; its default export is a `Service`. This program starts them one after the
  * other, runs the checks on each, prints a table and writes `docs/backends.md`. Without names it runs all of them but the
  * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `fidelity`,
- * `interop`, `faults`).
- * Faults take minutes, so they run only when they are named. Exits 1 if anything failed. `page` alone runs nothing and
+ * `interop`, `faults`, `large`).
+ * Faults take minutes, and an object of 5 GiB as long, so these run only when they are named (`--large` is `large`, on
+ * the servers that keep their objects on the disk). Exits 1 if anything failed. `page` alone runs nothing and
  * writes the page from the results there are, as after a merge of two branches that ran different servers.
  */
 import { readdirSync } from 'node:fs';
@@ -16,6 +17,7 @@ import { type ConformanceResult, runSuite } from './conformance.ts';
 import { runFaults } from './faults.ts';
 import { compareAnswers } from './fidelity/compare.ts';
 import { interop } from './interop.ts';
+import { runLarge } from './large.ts';
 import { type ServiceResult, keepResult, writePage } from './results.ts';
 import { roundTrip } from './round-trip.ts';
 import type { RunningService, Service } from './service.ts';
@@ -33,16 +35,18 @@ const CHECKS: Readonly<Record<string, (service: Service, running: RunningService
       answersDiffer: running.answersDiffer,
     }),
     interop: async (_service, running) => ({ interop: await interop(running), goDiffers: running.goDiffers }),
-    faults: async (_service, running) => ({ faults: await runFaults(running) }),
+    faults: async (_service, running) => (running.port === null ? {} : { faults: await runFaults(running) }),
+    large: async (service, running) => (running.inMemory === true ? {} : { large: await runLarge(service, running) }),
   };
+const ONLY_NAMED: readonly string[] = ['faults', 'large'];
 
-const names = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const names = process.argv.slice(2).map((argument) => argument.replace(/^--/, ''));
 if (names.length === 1 && names[0] === 'page') {
   await writePage();
   process.exit();
 }
 const checks = Object.entries(CHECKS).filter(([name]) =>
-  names.some((one) => CHECKS[one] !== undefined) ? names.includes(name) : name !== 'faults',
+  names.some((one) => CHECKS[one] !== undefined) ? names.includes(name) : !ONLY_NAMED.includes(name),
 );
 const wanted = names.filter((name) => CHECKS[name] === undefined);
 const services = (await loadServices()).filter(({ backend, name, optional }) =>
@@ -96,7 +100,14 @@ async function check(service: Service): Promise<ServiceResult> {
   }
 }
 
-function rowOf({ backend, server, conformance, interop: crossed, error }: ServiceResult): Record<string, string> {
+function rowOf({
+  backend,
+  server,
+  conformance,
+  interop: crossed,
+  large,
+  error,
+}: ServiceResult): Record<string, string> {
   return {
     backend,
     server,
@@ -104,6 +115,7 @@ function rowOf({ backend, server, conformance, interop: crossed, error }: Servic
     ...(crossed === undefined
       ? {}
       : { 'interop with Go': `go ${crossed.go.files} files, ours ${crossed.ours.files} files` }),
+    ...(large === undefined ? {} : { large: `${large.seconds} s, memory grew by ${large.grownMiB} MiB` }),
     ...(error === undefined ? {} : { error }),
   };
 }

@@ -41,6 +41,10 @@ export interface RunningService {
   readonly configAt?: (path: string, config: RunningService['config']) => Promise<RunningService['config']>;
   /** What lies under a path, seen past our clients, where `objects.ts` has no way of its own for the type. */
   readonly stored?: (path: string) => Promise<Map<string, ObjectFacts>>;
+  /** Keeps objects in its memory, or in that of the tests: no place for one of 5 GiB. */
+  readonly inMemory?: boolean;
+  /** null: there is no connection that could be cut. */
+  readonly port?: null;
   /** Files in the conformance cases about many, for servers that take their time. Default 2,500. */
   readonly fileCount?: number;
   /** Ends the server by its process ID and removes its data. */

@@ -8,6 +8,7 @@ import type { Authenticator, NatsConnection } from '@nats-io/transport-node';
 
 import { DEFAULT_URL, RECONNECT_WAIT_MS, TIMEOUT_MS } from './options.ts';
 import type { NatsOptions } from './options.ts';
+import { certificateRefusal } from './tls-refusal.ts';
 
 type Sdk = typeof transport;
 
@@ -16,15 +17,22 @@ export async function connect(sdk: Sdk, options: NatsOptions): Promise<NatsConne
   const { url = DEFAULT_URL } = options;
   const authenticator = await authenticatorOf(sdk, options);
   const tls = await tlsOf(options);
-  return sdk.connect({
-    servers: typeof url === 'string' ? url.split(',') : [...url],
-    name: 'litestream',
-    maxReconnectAttempts: options.maxReconnects ?? -1,
-    reconnectTimeWait: options.reconnectWaitMs ?? RECONNECT_WAIT_MS,
-    timeout: options.timeoutMs ?? TIMEOUT_MS,
-    ...(authenticator === undefined ? {} : { authenticator }),
-    ...(tls === undefined ? {} : { tls }),
-  });
+  const servers = typeof url === 'string' ? url.split(',') : [...url];
+  try {
+    return await sdk.connect({
+      servers,
+      name: 'litestream',
+      maxReconnectAttempts: options.maxReconnects ?? -1,
+      reconnectTimeWait: options.reconnectWaitMs ?? RECONNECT_WAIT_MS,
+      timeout: options.timeoutMs ?? TIMEOUT_MS,
+      ...(authenticator === undefined ? {} : { authenticator }),
+      ...(tls === undefined ? {} : { tls }),
+    });
+  } catch (error) {
+    const [server] = servers;
+    const silent = error instanceof Error && error.name === 'TimeoutError' && server !== undefined;
+    throw (silent ? await certificateRefusal(server, tls ?? {}) : undefined) ?? error;
+  }
 }
 
 /** The first way to log in that is configured, in upstream's order. */

@@ -16,6 +16,7 @@ export async function start(): Promise<RunningService> {
       missingBucket: { config: { bucket: 'nowhere' } },
       unreachable: { config: { endpoint: `http://127.0.0.1:1/${accountName}` } },
     },
+    inMemory: true,
     fileCount: 300,
     stop: () => server[Symbol.asyncDispose](),
   };

@@ -56,6 +56,7 @@ export async function start(): Promise<RunningService> {
       'how far it is': 'it takes the question for the end of the upload',
       'a part of a session that was given up': 'it forgets that the session ended, and stores the object',
     },
+    inMemory: true,
     fileCount: 1100,
     stop: () => server.stop(),
   };

@@ -40,6 +40,7 @@ export async function start(): Promise<RunningService> {
       'a part of an upload that is complete': BREAKS,
       'a part of an upload that was aborted': BREAKS,
     },
+    inMemory: true,
     fileCount: 1100,
     stop: () => server.stop(),
   };

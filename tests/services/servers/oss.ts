@@ -29,6 +29,7 @@ export async function start(): Promise<RunningService> {
       missingBucket: { config: { bucket: 'nowhere' } },
       unreachable: { config: { endpoint: 'http://127.0.0.1:1' } },
     },
+    inMemory: true,
     fileCount: 1100,
     stop: () => server[Symbol.asyncDispose](),
   };
