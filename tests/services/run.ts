@@ -38,7 +38,7 @@ const CHECKS: Readonly<Record<string, (service: Service, running: RunningService
     faults: async (_service, running) => (running.port === null ? {} : { faults: await runFaults(running) }),
     large: async (service, running) => (running.inMemory === true ? {} : { large: await runLarge(service, running) }),
   };
-const ONLY_NAMED: readonly string[] = ['faults', 'large'];
+const ONLY_NAMED: ReadonlySet<string> = new Set(['faults', 'large']);
 
 const names = process.argv.slice(2).map((argument) => argument.replace(/^--/, ''));
 if (names.length === 1 && names[0] === 'page') {
@@ -46,7 +46,7 @@ if (names.length === 1 && names[0] === 'page') {
   process.exit();
 }
 const checks = Object.entries(CHECKS).filter(([name]) =>
-  names.some((one) => CHECKS[one] !== undefined) ? names.includes(name) : !ONLY_NAMED.includes(name),
+  names.some((one) => CHECKS[one] !== undefined) ? names.includes(name) : !ONLY_NAMED.has(name),
 );
 const wanted = names.filter((name) => CHECKS[name] === undefined);
 const services = (await loadServices()).filter(({ backend, name, optional }) =>

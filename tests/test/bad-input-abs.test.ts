@@ -80,34 +80,12 @@ const mend = (): void => {
 };
 const writes = ['PUT', 'PUT block', 'PUT blocklist'];
 
-describe('a container that cannot be used', () => {
-  test.each<[string, () => Changes, RegExp]>([
-    ['a wrong key', () => ({ replica: { 'account-key': WRONG_KEY } }), /Check account-name and account-key/],
-    [
-      'a missing container',
-      () => ({ replica: { bucket: 'nowhere' } }),
-      /container does not exist.*Create the container/,
-    ],
-    ['a token that has expired', () => token('racwdl', -DAY_MS), /SAS token and its expiry/],
-    ['a token that may not list', () => token('r'), /lack a permission on this container/],
-    [
-      'no server',
-      () => ({ replica: { endpoint: 'http://127.0.0.1:1/devstoreaccount1' } }),
-      /ECONNREFUSED.*Check the endpoint/,
-    ],
-    ['no key', () => ({ replica: { 'account-key': undefined } }), /set account-key or sas-token/i],
-    ['a key without its account', () => ({ replica: { 'account-name': undefined } }), /account-name is required/],
-  ])('%s', async (_, changes, says) => {
-    expect(await bucket.refused(changes())).toMatch(says);
-  });
-
-  test.each([
-    [307, 'TemporaryRedirect', /redirects elsewhere/],
-    [403, 'AuthenticationFailed', /Check account-name and account-key/],
-  ])('status %i %s', async (status, code, says) => {
-    refusing(['GET list'], status, code)();
-    expect(await bucket.refused()).toMatch(says);
-  });
+test.each<[string, () => Changes, RegExp]>([
+  ['a wrong key', () => ({ replica: { 'account-key': WRONG_KEY } }), /Check account-name and account-key/],
+  ['a token that may not list', () => token('r'), /lack a permission on this container/],
+  ['a key without its account', () => ({ replica: { 'account-name': undefined } }), /account-name is required/],
+])('%s is refused', async (_, changes, says) => {
+  expect(await bucket.refused(changes())).toMatch(says);
 });
 
 describe('a container that breaks under replication', () => {

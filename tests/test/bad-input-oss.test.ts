@@ -7,8 +7,8 @@ import { ForwardProxy } from '../support/forward-proxy.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 
-const CANARIES = ['canary-wrong-secret-8e11', 'canary-session-token-90fa', 'canary-proxy-password-c3d4'];
-const [WRONG = '', TOKEN = '', PROXY_PASSWORD = ''] = CANARIES;
+const CANARIES = ['canary-session-token-90fa', 'canary-proxy-password-c3d4'];
+const [TOKEN = '', PROXY_PASSWORD = ''] = CANARIES;
 
 let server: OssTestServer;
 let bucket: BadBucket;
@@ -45,32 +45,11 @@ const mend = (): void => {
   server.fault = () => undefined;
 };
 
-describe('a bucket that cannot be used', () => {
-  test.each<[string, Changes, RegExp]>([
-    ['an unknown key', { replica: { 'access-key-id': 'nobody' } }, /Access Key Id.*Check access-key-id/],
-    ['a wrong secret', { replica: { 'secret-access-key': WRONG } }, /signature.*Check access-key-id and secret/],
-    ['a wrong region', { replica: { region: 'eu-central-1' } }, /signing region.*correct region/],
-    ['a missing bucket', { replica: { bucket: 'nowhere' } }, /bucket does not exist.*Create the bucket/],
-    ['a wrong token', { replica: { 'session-token': TOKEN } }, /security token.*session-token/],
-    ['no server', { replica: { endpoint: 'http://127.0.0.1:1' } }, /ECONNREFUSED.*Check the endpoint/],
-    [
-      'no keys',
-      { replica: { 'access-key-id': undefined, 'secret-access-key': undefined } },
-      /no credentials.*Set access-key-id/,
-    ],
-  ])('%s', async (_, changes, says) => {
-    expect(await bucket.refused(changes)).toMatch(says);
-  });
-
-  test.each([
-    [403, 'RequestTimeTooSkewed', 'The difference is too large.', /clock of this machine/],
-    [403, 'SecurityTokenExpired', 'The security token has expired.', /expired: get new ones/],
-    [403, 'AccessDenied', 'The bucket must be addressed using the specified endpoint.', /another region/],
-    [301, 'PermanentRedirect', 'Permanent redirect', /elsewhere/],
-  ])('status %i %s', async (status, code, message, says) => {
-    refusing(['ListObjectsV2'], status, code, message)();
-    expect(await bucket.refused()).toMatch(says);
-  });
+test.each<[string, Changes, RegExp]>([
+  ['an unknown key', { replica: { 'access-key-id': 'nobody' } }, /Access Key Id.*Check access-key-id/],
+  ['a wrong token', { replica: { 'session-token': TOKEN } }, /security token.*session-token/],
+])('%s is refused', async (_, changes, says) => {
+  expect(await bucket.refused(changes)).toMatch(says);
 });
 
 describe('a bucket that breaks under replication', () => {

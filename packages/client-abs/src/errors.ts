@@ -10,12 +10,11 @@ import {
 
 /** Error codes of the Blob service and of Azure's identity library. */
 const BY_CODE: Readonly<Record<string, ErrorClass>> = {
-  ...all('UNAUTHORIZED', 'Check account-name and account-key, or the SAS token and its expiry.', [
-    'AuthenticationFailed',
-    'InvalidAuthenticationInfo',
-    'NoAuthenticationInformation',
-    'AccountIsDisabled',
-  ]),
+  ...all(
+    'UNAUTHORIZED',
+    'Check account-name and account-key, or the SAS token and its expiry, and the clock of this machine.',
+    ['AuthenticationFailed', 'InvalidAuthenticationInfo', 'NoAuthenticationInformation', 'AccountIsDisabled'],
+  ),
   ...all('UNAUTHORIZED', 'No credentials were found: set account-key, sas-token, or sign in with the Azure CLI.', [
     'CredentialUnavailableError',
     'AuthenticationRequiredError',

@@ -49,8 +49,8 @@ function createStorage(Sdk: typeof Storage, auth: typeof Auth, settings: GcsSett
     ...(keyPath === undefined ? {} : { keyFilename: keyPath }),
     // Without one, the SDK asks the metadata server, which an emulator's machine does not have.
     ...(projectId === undefined ? (endpoint === undefined ? {} : { projectId: 'litestream' }) : { projectId }),
-    // Core retries operations; within one, the SDK still retries a chunk.
-    retryOptions: { autoRetry: true, maxRetries: 2, retryDelayMultiplier: 2, maxRetryDelay: 2 },
+    // Core retries; once more here, for a connection that the server closed just as a request went out on it.
+    retryOptions: { autoRetry: true, maxRetries: 1, retryDelayMultiplier: 2, maxRetryDelay: 2 },
     userAgent: 'litestream',
   };
   // The SDK takes the whole base URL from this variable, where Google's other SDKs take the host: hide it meanwhile.

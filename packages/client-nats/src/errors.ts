@@ -2,7 +2,7 @@ import { LitestreamError, classifyNetworkError, isLitestreamError, safeCause } f
 import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 
 const JETSTREAM = 'Start the server with JetStream (-js), and let the account use it.';
-const LOGIN = 'Check username and password, token, creds, or jwt and seed.';
+const LOGIN = 'Check username and password, token, creds, or jwt and seed, and whether they have expired.';
 const BUCKET = 'Create the object store first: nats object add BUCKET';
 const NO_TLS = 'The server offers no TLS: leave out tls, root-cas and client-cert, or turn TLS on in the server.';
 const PEM = 'Check root-cas, client-cert and client-key: PEM files, and a key that belongs to the certificate.';
@@ -35,6 +35,7 @@ const API_CODES: Readonly<Record<number, ErrorClass>> = {
   10059: permanent('BUCKET_MISSING', BUCKET),
   10076: permanent('UNSUPPORTED', JETSTREAM),
   10077: permanent('DISK_FULL', 'The object store has reached its size limit.'),
+  10109: permanent('PERMISSION_DENIED', 'The object store is sealed: nothing in it can be changed any more.'),
 };
 
 /** What an error of the NATS SDK, or what caused it, means. `undefined` for one of neither. */

@@ -7,6 +7,8 @@ import {
 } from '@litestream/core';
 import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 
+const CERTIFICATE =
+  'Nobody vouches for the certificate of the endpoint: check the endpoint, or set NODE_EXTRA_CA_CERTS.';
 const KEYS = 'Check access-key-id and secret-access-key.';
 
 /** Codes of the service (its reference, error responses). */
@@ -45,6 +47,7 @@ export function classifyOssError(error: unknown): ErrorClass | undefined {
   const errno = ERRNO.exec(message)?.[1];
   const network = classifyNetworkError(errno === undefined ? error : { code: errno });
   if (network !== undefined) return network;
+  if (status === -1 && /certificate/i.test(message)) return permanent('NETWORK', CERTIFICATE);
   if (status === -1) return { code: 'NETWORK', retryable: true };
   return classifyHttpStatus(typeof status === 'number' ? status : undefined);
 }

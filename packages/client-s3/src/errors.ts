@@ -55,6 +55,12 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'IllegalLocationConstraintException',
   ]),
   ...all('PRECONDITION_FAILED', undefined, ['PreconditionFailed']),
+  // Words of MinIO and Ceph: AWS itself never fills up.
+  ...all('DISK_FULL', 'The server is out of space, or a quota is reached.', [
+    'XMinioStorageFull',
+    'XMinioAdminBucketQuotaExceeded',
+    'QuotaExceeded',
+  ]),
   ...retryable('THROTTLED', [
     'SlowDown',
     'Throttling',

@@ -29,7 +29,7 @@ const EXTENSIONS = ['posix-rename@openssh.com', '1', 'fsync@openssh.com', '1'];
 
 export class SftpTestServer implements AsyncDisposable {
   readonly user = 'litestream';
-  readonly password = 'correct horse';
+  password = 'correct horse';
   readonly hostKey: string;
   readonly keyPath: string;
   readonly folder: string;

@@ -36,9 +36,11 @@ export class WebdavConnection {
   static async open(options: WebdavOptions, signal?: AbortSignal): Promise<WebdavConnection> {
     const sdk = await loadSdk('webdav', () => import('webdav'));
     const { url, username, password } = splitUrl(options);
+    // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
+    const agentOptions = { keepAlive: true, maxSockets: SOCKETS_MAX, proxyEnv: process.env };
     const agents: [HttpAgent, HttpsAgent] = [
-      new HttpAgent({ keepAlive: true, maxSockets: SOCKETS_MAX }),
-      new HttpsAgent({ keepAlive: true, maxSockets: SOCKETS_MAX, rejectUnauthorized: options.skipVerify !== true }),
+      new HttpAgent(agentOptions),
+      new HttpsAgent({ ...agentOptions, rejectUnauthorized: options.skipVerify !== true }),
     ];
     const common = { httpAgent: agents[0], httpsAgent: agents[1] };
     const parse = async (text: string): Promise<FileStat[]> => {

@@ -28,7 +28,10 @@ const STATUSES: Readonly<Record<number, ErrorClass>> = {
   401: permanent('UNAUTHORIZED', 'Check webdav-username and webdav-password.'),
   403: permanent('PERMISSION_DENIED', 'Let the user write in the folder of the replica.'),
   405: permanent('UNSUPPORTED', 'Does webdav-url lead to a WebDAV collection?'),
-  409: permanent('NOT_FOUND', 'The collection that webdav-url names does not exist.'),
+  409: permanent(
+    'BUCKET_MISSING',
+    'The collection that webdav-url names does not exist: create it, or correct the URL.',
+  ),
   411: permanent('UNSUPPORTED', 'A proxy before the server drops Content-Length.'),
   413: permanent('PERMISSION_DENIED', 'The server, or a proxy before it, limits the size of uploads.'),
   423: { code: 'UNAVAILABLE', retryable: true, hint: 'Someone holds a lock on the file or its folder.' },

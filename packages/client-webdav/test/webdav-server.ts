@@ -18,7 +18,7 @@ const REALM = 'dav';
 
 export class WebdavTestServer implements AsyncDisposable {
   readonly username = 'litestream';
-  readonly password = 'correct horse';
+  password = 'correct horse';
   /** By path, without a slash at the end; the root is the empty path. */
   readonly entries: Map<string, Entry> = new Map();
   /** Requests so far, `METHOD /path`. */
@@ -77,7 +77,9 @@ export class WebdavTestServer implements AsyncDisposable {
       const challenge = this.login === 'basic' ? `Basic realm="${REALM}"` : digest;
       return void response.writeHead(401, { 'WWW-Authenticate': challenge }).end();
     }
-    if (fault !== undefined) return void response.writeHead(fault).end();
+    const elsewhere =
+      fault !== undefined && fault >= 300 && fault < 400 ? { Location: `http://127.0.0.1:1${path}` } : {};
+    if (fault !== undefined) return void response.writeHead(fault, elsewhere).end();
     // Whatever comes before it has come whole, or the request throws and stores nothing.
     const body = await collect(request);
     const status = (code: number): void => void response.writeHead(code).end();

@@ -65,6 +65,12 @@ const PROXY_LOGIN: ErrorClass = {
   hint: 'The proxy wants a login: put it into HTTPS_PROXY or HTTP_PROXY, or name the server in NO_PROXY.',
 };
 
+const STORAGE_FULL: ErrorClass = {
+  code: 'DISK_FULL',
+  retryable: false,
+  hint: 'The server is out of space, or a quota is reached.',
+};
+
 /** By HTTP status alone, for backends whose own error code says nothing more. */
 export function classifyHttpStatus(status: number | undefined): ErrorClass | undefined {
   if (status === undefined) return undefined;
@@ -76,6 +82,7 @@ export function classifyHttpStatus(status: number | undefined): ErrorClass | und
   if (status === 408) return { code: 'TIMEOUT', retryable: true };
   if (status === 412) return { code: 'PRECONDITION_FAILED', retryable: false };
   if (status === 429) return { code: 'THROTTLED', retryable: true };
+  if (status === 507) return STORAGE_FULL;
   if (status >= 500) return { code: 'UNAVAILABLE', retryable: status !== 501 };
   return undefined;
 }
