@@ -48,7 +48,8 @@ function fill(text: string, { packageName, type, camel, pascal }: ClientNames): 
     .replaceAll('acme-store', type)
     .replaceAll('acmeStore', camel)
     .replaceAll('AcmeStore', pascal)
-    .replaceAll('"@litestream/core": "^0.0.0"', `"@litestream/core": "^${ownVersion()}"`);
+    .replaceAll('"@litestream/core": "^0.0.0"', `"@litestream/core": "^${ownVersion()}"`)
+    .replaceAll('"@litestream/core": ">=0.0.0"', `"@litestream/core": ">=${ownVersion()}"`);
 }
 
 /** Core and this package are released together, under one version. */

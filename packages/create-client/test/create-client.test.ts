@@ -56,12 +56,16 @@ test('makes a repository that builds, passes conformance and replicates', async 
     'package.json',
     'src',
     'test',
+    'tsconfig.build.json',
     'tsconfig.json',
   ]);
   install(path);
 
   const tsc = join(repository, 'node_modules', 'typescript', 'bin', 'tsc');
-  expect(await run([tsc, '-p', '.'], path)).toEqual({ code: 0, output: '' });
+  expect(await run([tsc], path)).toEqual({ code: 0, output: '' });
+  expect(await run([tsc, '-p', 'tsconfig.build.json'], path)).toEqual({ code: 0, output: '' });
+  const oxlint = join(repository, 'node_modules', 'oxlint', 'bin', 'oxlint');
+  expect(await run([oxlint, '--deny-warnings'], path)).toMatchObject({ code: 0 });
   const plugin = (await import(join(path, 'dist', 'index.js'))) as { default: () => unknown };
   expect(plugin.default()).toMatchObject({
     name: '@acme/litestream-client-big-disk',
@@ -88,7 +92,8 @@ test('leaves no name of the template behind', async () => {
   const own = JSON.parse(readFileSync(join(repository, 'packages/create-client/package.json'), 'utf8')) as {
     version: string;
   };
-  expect(manifest['peerDependencies']).toEqual({ '@litestream/core': `^${own.version}` });
+  expect(manifest['peerDependencies']).toEqual({ '@litestream/core': `>=${own.version}` });
+  expect(manifest['devDependencies']).toMatchObject({ '@litestream/core': `^${own.version}` });
   expect(manifest['dependencies']).toBeUndefined();
 });
 
