@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatLtxFilename } from '@litestream/ltx';
 import { describe, expect, test } from 'vitest';
 import { guardClient } from '../src/client/guard-client.ts';
 import { LitestreamError } from '../src/error.ts';
@@ -125,6 +126,25 @@ describe('when uploads happen', () => {
     const output = join(folder, 'out.db');
     await restore(client, { output });
     expect(readFileSync(output).equals(db.history.states[3] ?? Buffer.alloc(0))).toBe(true);
+  });
+
+  test('what only a snapshot holds after a crash is sent as well', async () => {
+    const { db, client, replica } = setUp();
+    for (let txid = 0; txid < 3; txid++) db.commit();
+    await replica.snapshot();
+    const next = new Replica(client, db);
+    db.commit();
+    expect(await next.maxTxid()).toBe(3n);
+    await next.sync();
+    const sent = await Array.fromAsync(client.ltxFiles(0));
+    expect(sent.map(({ maxTxid }) => maxTxid)).toEqual([1n, 2n, 3n, 4n]);
+    // Where they are gone the snapshot is what there is.
+    for (const file of sent) client.store.entries.delete(`ltx/0/${formatLtxFilename(file.minTxid, file.maxTxid)}`);
+    for (const txid of [1n, 2n, 3n]) db.lose(txid);
+    const later = new Replica(client, db);
+    await later.sync();
+    expect((await Array.fromAsync(client.ltxFiles(0))).map(({ maxTxid }) => maxTxid)).toEqual([4n]);
+    expect(db.snapshotCount).toBe(1);
   });
 
   test('files keep the time of their last commit', async () => {

@@ -30,24 +30,34 @@ function later(a: LtxFileInfo | undefined, b: LtxFileInfo | undefined): LtxFileI
   return a === undefined || (b !== undefined && b.maxTxid > a.maxTxid) ? b : a;
 }
 
-/** Highest TXID at level 0, and at any level; 0 for none. */
+/** Highest TXID at level 0, at the levels that are made of it, and at any level; 0 for none. */
 export interface ReplicaEnds {
   readonly level0: TXID;
+  readonly compacted: TXID;
   readonly max: TXID;
   /** The file that ends there, of the lowest level. */
   readonly newest: LtxFileInfo | undefined;
 }
 
-/** From where uploads go on: the end of level 0, or of any level where that is empty (compacted and expired). */
-export function endOf({ level0, max }: Pick<ReplicaEnds, 'level0' | 'max'>): TXID {
-  return level0 > 0n ? level0 : max;
+/**
+ * From where uploads go on: the end of level 0, or of what it was compacted to where that is empty. What only a snapshot
+ * holds may not have been sent before a crash: it is sent as well, as far as there are local files of it.
+ */
+export function endOf({ level0, compacted }: Pick<ReplicaEnds, 'level0' | 'compacted'>): TXID {
+  return level0 > 0n ? level0 : compacted;
 }
 
 export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {}): Promise<ReplicaEnds> {
   const levels = Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level);
   const tops = await Promise.all(levels.map((level) => newestOfLevel(client, level, options)));
   const newest = tops.reduce(later);
-  return { level0: tops[0]?.maxTxid ?? 0n, max: newest?.maxTxid ?? 0n, newest };
+  const compacted = tops.slice(1, SNAPSHOT_LEVEL).reduce(later, undefined);
+  return {
+    level0: tops[0]?.maxTxid ?? 0n,
+    compacted: compacted?.maxTxid ?? 0n,
+    max: newest?.maxTxid ?? 0n,
+    newest,
+  };
 }
 
 /** Small enough to be read whole for the sake of its header. */
@@ -71,13 +81,14 @@ export async function timeOf(client: ReplicaClient, file: LtxFileInfo, options: 
 }
 
 /**
- * The last transaction at level 0, from which uploads go on; where that level is empty (all of it compacted and
- * expired), the last at any level. `near` is where it is expected: files before it are not listed if one is found there.
+ * From where uploads go on. `near` is where level 0 is expected to end: files before it are not listed if one is found
+ * there. A position beyond `near` is where the replica ends at any level.
  */
 export async function remotePosition(client: ReplicaClient, near: TXID, options: Op = {}): Promise<TXID> {
   const found = near > 1n ? await maxTxidOfLevel(client, 0, { ...options, seek: near }) : 0n;
   if (found > 0n) return found;
-  return endOf(await maxTxidsOfReplica(client, options));
+  const ends = await maxTxidsOfReplica(client, options);
+  return ends.max > near ? ends.max : endOf(ends);
 }
 
 /** The newest snapshot that reaches at least to `txid`, if there is one. */
