@@ -19,6 +19,11 @@ function tableOf(figures: SnapshotFigures): string {
       'longest commit before / meanwhile',
       `${figures.stallMsBefore.toFixed(1)} / ${figures.stallMsDuring.toFixed(1)} ms`,
     ],
+    ['longest checkpoint of ours', `${figures.checkpointMsMax.toFixed(1)} ms`],
+    [
+      'the same beside a program that copies the database, without us',
+      `${rate(figures.commitsCopy, figures.copyMs)}, longest commit ${figures.stallMsCopy.toFixed(1)} ms`,
+    ],
     ['WAL file before / meanwhile, at most', `${mib(figures.walBefore)} / ${mib(figures.walDuring)}`],
     ['committed meanwhile, as frames of the log', mib(figures.framesDuring)],
     ['log in use once it has started over', mib(figures.walInUseAfter)],

@@ -21,6 +21,12 @@ export interface SnapshotFigures {
   /** Longest commit of the writer, in ms. */
   readonly stallMsBefore: number;
   readonly stallMsDuring: number;
+  /** The longest commit while nothing of ours runs, and another program writes as many bytes as the snapshot has. */
+  readonly stallMsCopy: number;
+  readonly commitsCopy: number;
+  readonly copyMs: number;
+  /** Longest checkpoint of ours from the start of the snapshot until the log had started over, in ms. */
+  readonly checkpointMsMax: number;
   /** Bytes of the WAL file at most. */
   readonly walBefore: number;
   readonly walDuring: number;
@@ -64,6 +70,7 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
     const size = statSync(`${database}-wal`, { throwIfNoEntry: false })?.size ?? 0;
     if (phase !== 'after') wal[phase] = Math.max(wal[phase], size);
   }, 20);
+  const watch = watchCheckpoints(db);
   const begunAt = Date.now();
   await sleep(WARM_UP_MS);
   phase = 'during';
@@ -80,8 +87,13 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
     },
     ended,
   );
-  await writer.stop();
+  const checkpointMsMax = watch.longestMs;
   await replica.stop();
+  await db.close();
+  const copyFromMs = Date.now();
+  await copyWithSync(database, join(folder.path, 'copied.db'));
+  const copyToMs = Date.now();
+  await writer.stop();
 
   const whole = await hashOfRestored(
     only(client, (level) => level === 9),
@@ -97,6 +109,7 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
   const commits = new Float64Array(new Uint8Array(readFileSync(options.log)).buffer);
   const before = windowOf(commits, begunAt, fromMs);
   const during = windowOf(commits, fromMs, toMs);
+  const copy = windowOf(commits, copyFromMs, copyToMs);
   return {
     databaseSize: statSync(join(folder.path, 'a.db')).size,
     snapshotMs: toMs - fromMs,
@@ -105,6 +118,10 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
     commitsDuring: during.count,
     stallMsBefore: before.longestMs,
     stallMsDuring: during.longestMs,
+    stallMsCopy: copy.longestMs,
+    commitsCopy: copy.count,
+    copyMs: copyToMs - copyFromMs,
+    checkpointMsMax,
     walBefore: wal.before,
     walDuring: wal.during,
     framesDuring: during.count * PAGES_OF_A_COMMIT * FRAME_SIZE,
@@ -121,6 +138,29 @@ export function logGrewTooMuch({ walBefore, walDuring, framesDuring }: SnapshotF
 /** A lock that is held while the pages are read would last for nearly all of it. Says something on an idle machine. */
 export function writerStoodStill({ snapshotMs, stallMsDuring }: SnapshotFigures): boolean {
   return stallMsDuring > 1000 && stallMsDuring > snapshotMs / 2;
+}
+
+/** How long each checkpoint of ours took, by the sums that the database keeps. */
+function watchCheckpoints(db: DB): { readonly longestMs: number } {
+  const watch = { longestMs: 0 };
+  const sum = (): number =>
+    Object.values(db.status().totals.checkpoints).reduce((total, { durationMs }) => total + durationMs, 0);
+  let before = sum();
+  const timer = setInterval(() => {
+    const now = sum();
+    watch.longestMs = Math.max(watch.longestMs, now - before);
+    before = now;
+  }, 5);
+  timer.unref();
+  return watch;
+}
+
+/** As another program would make a copy of the database file and wait for the disk. It is not opened here: see locks. */
+async function copyWithSync(from: string, to: string): Promise<void> {
+  const script =
+    'const fs = require("node:fs"); fs.copyFileSync(process.argv[1], process.argv[2]);' +
+    'const fd = fs.openSync(process.argv[2], "r+"); fs.fsyncSync(fd);';
+  await new Child('copy', process.execPath, ['-e', script, from, to]).done(600_000);
 }
 
 function only(client: ReplicaClient, isSeen: (level: number) => boolean): ReplicaClient {

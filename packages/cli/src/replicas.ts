@@ -31,7 +31,7 @@ export function replicaFromUrl(url: string): ReplicaConfig {
     path: undefined,
     syncIntervalMs: DEFAULT_SYNC_INTERVAL_MS,
     maxSyncLtxFiles: undefined,
-    autoRecover: false,
+    autoRecover: undefined,
     settings: {},
   };
 }

@@ -284,6 +284,25 @@ describe('failures', () => {
     },
   );
 
+  test('without autoRecover it is an error that names the file and the way out, and nothing is sent behind it', async () => {
+    const { db, client } = setUp();
+    for (let txid = 0; txid < 3; txid++) db.commit();
+    db.lose(2n);
+    const replica = new Replica(client, db, { autoRecover: false });
+    for (let i = 0; i < 2; i += 1) {
+      await expect(replica.sync()).rejects.toMatchObject({
+        code: 'LTX_CORRUPT',
+        message: expect.stringContaining(db.pathOf(2n)),
+        hint: expect.stringContaining('litestream reset'),
+      });
+    }
+    expect([db.snapshotCount, (await Array.fromAsync(client.ltxFiles(0))).length]).toEqual([0, 1]);
+    // A snapshot that is there anyway leads on.
+    await replica.snapshot();
+    await replica.sync();
+    expect(replica.position).toEqual({ txid: 3n });
+  });
+
   test('a crash after that snapshot and before the next file costs no second one', async () => {
     const { db, client, replica } = setUp();
     for (let txid = 0; txid < 3; txid++) db.commit();

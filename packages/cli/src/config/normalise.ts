@@ -134,7 +134,7 @@ function normaliseReplica(raw: RawReplica, config: RawConfig, plain: unknown, pl
     path: nonEmpty(raw.path),
     syncIntervalMs: raw['sync-interval'] ?? config['sync-interval'] ?? DEFAULT_SYNC_INTERVAL_MS,
     maxSyncLtxFiles: raw['max-sync-ltx-files'] ?? config['max-sync-ltx-files'],
-    autoRecover: raw['auto-recover'] ?? config['auto-recover'] ?? false,
+    autoRecover: raw['auto-recover'] ?? config['auto-recover'],
     settings,
   };
 }

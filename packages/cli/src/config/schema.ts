@@ -14,7 +14,9 @@ export const replicaSettings = {
   'max-sync-ltx-files': count('How many files one round of uploads may send.')
     .min(0, 'must not be negative')
     .optional(),
-  'auto-recover': boolean('Start over with a snapshot where local files are lost or damaged. Default false.'),
+  'auto-recover': boolean(
+    'Go on with a snapshot where a local file was lost or damaged before it was sent; false: stop this replica with an error until `litestream reset`. Default true.',
+  ),
   'access-key-id': text('S3, OSS: the key. Environment: `AWS_ACCESS_KEY_ID`, `LITESTREAM_ACCESS_KEY_ID`.'),
   'secret-access-key': text(
     'S3, OSS: its secret. Environment: `AWS_SECRET_ACCESS_KEY`, `LITESTREAM_SECRET_ACCESS_KEY`.',

@@ -66,7 +66,8 @@ export interface ReplicaConfig {
   readonly path: string | undefined;
   readonly syncIntervalMs: number;
   readonly maxSyncLtxFiles: number | undefined;
-  readonly autoRecover: boolean;
+  /** Undefined: as `true`. */
+  readonly autoRecover: boolean | undefined;
   /** Every other key as the config has it, defaults from its top level included: what the backend's plugin reads. */
   readonly settings: Readonly<Record<string, unknown>>;
 }

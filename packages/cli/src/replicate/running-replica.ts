@@ -25,13 +25,14 @@ export class RunningReplica {
 
   constructor(open: OpenReplica, db: DB, services: Services, onError: (error: unknown) => void) {
     const { config } = services;
+    const { syncIntervalMs, autoRecover } = open.config;
     const logger = services.logger.child({ system: 'store', db: basename(db.path) });
     const client = showUploads(open.client, { terminal: services.terminal, logger });
     this.open = open;
     this.#logger = logger;
     this.#db = db;
     this.#services = services;
-    this.replica = new Replica(client, db, { logger, syncIntervalMs: open.config.syncIntervalMs, onError });
+    this.replica = new Replica(client, db, { logger, syncIntervalMs, autoRecover, onError });
     this.#local = localFilesOf(db);
     this.stored = new StoredReplica(this.replica, {
       levels: levelsOf(config),

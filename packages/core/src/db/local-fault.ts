@@ -28,6 +28,17 @@ const CODES: Readonly<
 
 const SAME: Readonly<Record<string, string>> = { EDQUOT: 'ENOSPC', EPERM: 'EACCES', ENFILE: 'EMFILE' };
 
+/** A local file that a replica still needs is missing or damaged, and nothing may be put in its place. */
+export function lostFault(error: unknown, path: string): LitestreamError {
+  return new LitestreamError(`local ltx file is missing or damaged: ${path}`, {
+    code: 'LTX_CORRUPT',
+    operation: 'sync',
+    object: path,
+    hint: "Run 'litestream reset' on the database, or set auto-recover: true, to go on with a snapshot.",
+    cause: error,
+  });
+}
+
 /**
  * What the file system, or SQLite on it, failed with, as an error that says where and what to do: `DISK_FULL`,
  * `PERMISSION_DENIED` or `UNAVAILABLE`. Anything else stays as it is.

@@ -5,7 +5,7 @@ import { raceAbort } from '../client/sdk-abort.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
-import { localFault } from '../db/local-fault.ts';
+import { localFault, lostFault } from '../db/local-fault.ts';
 import type { History, Position } from '../db/options.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
@@ -26,6 +26,11 @@ export interface ReplicaOptions {
   readonly syncIntervalMs?: number | undefined;
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
+  /**
+   * False: a local file that was lost before it was sent ends in an error, tried again until somebody resets the database,
+   * in place of a snapshot that makes up for it. Default true.
+   */
+  readonly autoRecover?: boolean | undefined;
   /** Called for each failure of an upload that will be tried again by itself. Must not throw. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Called for each snapshot that is on the replica. Must not throw. */
@@ -56,6 +61,7 @@ export class Replica implements History, AsyncDisposable {
   readonly #dbLogger: Logger;
   readonly #clock: Clock;
   readonly #rounds: Rounds;
+  readonly #autoRecover: boolean;
   readonly #onSnapshot: (file: LtxFileInfo) => void;
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
@@ -82,6 +88,7 @@ export class Replica implements History, AsyncDisposable {
     this.#dbLogger = options.logger ?? silentLogger;
     this.#logger = this.#dbLogger.child({ replica: client.type });
     this.#clock = options.clock ?? systemClock;
+    this.#autoRecover = options.autoRecover ?? true;
     this.#rounds = new Rounds({
       round: (signal) => this.sync({ signal }),
       isBehind: () => db.position.txid !== 0n && db.position.txid !== this.#remote,
@@ -365,6 +372,7 @@ export class Replica implements History, AsyncDisposable {
   async #replaceLost(txid: TXID, error: unknown, options: Op): Promise<TXID> {
     const there = await snapshotFrom(this.client, txid, options);
     if (there !== undefined && there.maxTxid <= this.#db.position.txid) return there.maxTxid;
+    if (!this.#autoRecover) throw lostFault(error, this.#db.localLtx(0).path(txid, txid));
     this.#logger.warn('local ltx file is missing or damaged, replacing it by a snapshot', {
       txid: formatTxid(txid),
       error,
