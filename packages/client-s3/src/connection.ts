@@ -3,7 +3,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
 import type * as Sdk from '@aws-sdk/client-s3';
-import type { Logger } from '@litestream/core';
+import { type Logger, LitestreamError, httpStatus } from '@litestream/core';
 
 import { addDebugLog } from './debug.ts';
 import type { S3Settings } from './settings.ts';
@@ -34,8 +34,17 @@ async function findRegion(sdk: typeof Sdk, client: Sdk.S3Client, bucket: string)
   } catch (error) {
     const response = (error as { $response?: { headers?: Record<string, string> } }).$response;
     const region = response?.headers?.['x-amz-bucket-region'];
-    if (region === undefined) throw error;
-    return region;
+    if (region !== undefined) return region;
+    // A refusal of HEAD has no body, so nobody says what was wrong with the request; all that was guessed is the region.
+    if (httpStatus(error) !== 400) throw error;
+    throw new LitestreamError(
+      `the server did not tell the region of bucket ${bucket}, and refused the request for it`,
+      {
+        code: 'CONFIG_INVALID',
+        hint: 'Set region; for a server of your own, endpoint as well.',
+        cause: error,
+      },
+    );
   }
 }
 

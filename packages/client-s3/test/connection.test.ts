@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 
 import { S3ReplicaClient } from '../src/index.ts';
 import { S3TestServer } from './s3-server.ts';
@@ -53,6 +53,21 @@ test('require-content-md5 false: a batch is deleted without the digest', async (
   await using strict = clientFor(server);
   await strict.deleteLtxFiles([file(1n)]);
   expect(server.calls.at(-1)?.headers['content-md5']).toMatch(/^.{22}==$/);
+});
+
+test('a server that AWS_ENDPOINT_URL names and that does not tell its region: the error says what to set', async () => {
+  server.region = 'eu-central-1';
+  vi.stubEnv('AWS_ENDPOINT_URL', server.endpoint);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  await using asking = clientFor(server, { endpoint: undefined });
+  await expect(asking.init()).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('the region of bucket litestream') as string,
+    hint: expect.stringContaining('Set region') as string,
+  });
+  await using told = clientFor(server, { endpoint: undefined, region: 'eu-central-1' });
+  await told.writeLtxFile({ ...file(1n), timestamp }, randomBody(10).body);
+  expect(server.keys()).toHaveLength(1);
 });
 
 test('an access point has a host of its own, in the region its name tells', async () => {
