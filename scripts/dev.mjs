@@ -35,6 +35,7 @@ const tasks = {
   'check:packages': () => [
     turbo('build', '--output-logs=errors-only'),
     ['node', 'scripts/check-packages.ts'],
+    ['node', 'scripts/package-sizes.ts', '--check'],
     bin('knip'),
   ],
   docs: () => [turbo('build', '--output-logs=errors-only'), ['node', 'packages/cli/scripts/write-generated-files.ts']],
