@@ -66,7 +66,9 @@ function placeOf({ variation, number, seed }: Setup): string {
 /** The client as the variation wants it. */
 function dress(client: ReplicaClient, { variation, testCase }: Setup, random: Seeded): ReplicaClient {
   if (variation === 'direct' || variation === 'prefix') return client;
-  if (variation === 'guarded') return guardClient(client);
+  // A server that is not there comes back no sooner for being waited for.
+  const hasty = testCase.requires?.includes('unreachable') === true ? { retry: { delayMsMin: 1, delayMsMax: 4 } } : {};
+  if (variation === 'guarded') return guardClient(client, hasty);
   const seed = random.below(0xffffffff);
   const faulty = new FaultClient(client, { seed, faults: testCase.faults, inRowMax: 1 });
   // Retries without real waits: the faults are made up, and there are hundreds of them.
