@@ -1,7 +1,9 @@
 /** Time as schedules, retries and timeouts see it, so that a test can own it. */
 export interface Clock {
-  /** Milliseconds since the epoch. */
+  /** Milliseconds since the epoch. People and NTP set it, so it may jump, also back. */
   now(): number;
+  /** Milliseconds since some moment, whoever sets the clock: what durations are measured by. */
+  monotonic(): number;
   /**
    * Calls `task` once, after `delayMs`, unless the returned function is called first. Only with `keepAlive` is the
    * process kept alive for it: where somebody waits for what it does.
@@ -12,6 +14,7 @@ export interface Clock {
 /** The machine's own. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   schedule: (delayMs, task, { keepAlive = false } = {}) => {
     const timer = setTimeout(task, delayMs);
     if (!keepAlive) timer.unref();

@@ -21,13 +21,17 @@ export const caught = async (call: () => Promise<unknown>) =>
     (error: unknown) => error,
   );
 
-/** A clock that jumps to whatever is waited for, and writes down how long that was. */
+/**
+ * A clock that jumps to whatever is waited for, and writes down how long that was. The time of day runs backwards: nothing
+ * may measure a duration by it.
+ */
 export function jumpingClock(): Clock & { waits: number[] } {
   const waits: number[] = [];
   let nowMs = 0;
   return {
     waits,
-    now: () => nowMs,
+    now: () => -nowMs,
+    monotonic: () => nowMs,
     schedule: (delayMs, task) => {
       let live = true;
       // Timeouts are set with every call and mostly cancelled; only what is really waited for counts.

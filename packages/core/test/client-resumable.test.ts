@@ -51,6 +51,7 @@ async function script(endings: Ending[], chunkSize = 4) {
   const waits: number[] = [];
   const clock = {
     now: () => 0,
+    monotonic: () => 0,
     schedule: (delayMs: number, task: () => void) => {
       waits.push(delayMs);
       setImmediate(task);

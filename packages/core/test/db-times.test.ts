@@ -21,7 +21,7 @@ class Rig implements AsyncDisposable {
 
   async start(): Promise<void> {
     this.app.exec('CREATE TABLE IF NOT EXISTS t (v)');
-    const clock = { now: () => this.nowMs, schedule: () => () => undefined };
+    const clock = { now: () => this.nowMs, monotonic: () => 0, schedule: () => () => undefined };
     this.db = this.lab.db({ clock });
     this.replica = new Replica(this.client, this.db, { clock });
     await this.db.open({ history: this.replica });

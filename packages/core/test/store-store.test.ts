@@ -148,6 +148,34 @@ describe('store', { timeout: 60_000 }, () => {
     await rig.store.close();
   });
 
+  it.each([-3_600_000, 3_600_000])('goes on at once after the clock was set by %i ms', async (deltaMs) => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    for (let i = 0; i < 5; i += 1) {
+      await rig.commit();
+      await rig.clock.advance(60_000);
+    }
+    const before = rig.txid;
+    rig.clock.set(deltaMs);
+    for (let i = 0; i < 20; i += 1) {
+      await rig.commit();
+      await rig.clock.advance(60_000);
+    }
+    const compacted = (await Array.fromAsync(rig.client.ltxFiles(1))).at(-1)?.maxTxid ?? 0n;
+    expect(compacted).toBeGreaterThanOrEqual(rig.txid - 1n);
+    expect((await Array.fromAsync(rig.client.ltxFiles(9))).at(-1)?.maxTxid).toBeGreaterThan(before);
+    expect(await rig.restored()).toBe(rig.txid);
+    // A process that starts before the times of the files does not storm either.
+    await rig.store.close();
+    const next = rig.newStore();
+    next.add(rig.newStored());
+    rig.calls.length = 0;
+    await rig.commit();
+    await rig.clock.advance(60_000);
+    expect(rig.calls.filter((call) => call.includes('writeLtxFile')).length).toBeLessThan(16);
+    await next.close();
+  });
+
   it('logs a failure, tries again at the next boundary, and goes on', async () => {
     const rig = new Rig();
     rig.store.add(rig.stored);

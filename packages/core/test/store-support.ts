@@ -4,19 +4,29 @@ import type { LtxFileInfo, ReplicaClient } from '../src/client/contract.ts';
 import type { Clock } from '../src/clock.ts';
 
 export class FakeClock implements Clock {
-  #nowMs: number;
+  #startMs: number;
+  #elapsedMs = 0;
   readonly #timers = new Set<{ atMs: number; task: () => void }>();
 
   constructor(nowMs = 1_000_000_000) {
-    this.#nowMs = nowMs;
+    this.#startMs = nowMs;
   }
 
   now(): number {
-    return this.#nowMs;
+    return this.#startMs + this.#elapsedMs;
+  }
+
+  monotonic(): number {
+    return this.#elapsedMs;
+  }
+
+  /** Somebody sets the clock, ahead or back. No time passes. */
+  set(deltaMs: number): void {
+    this.#startMs += deltaMs;
   }
 
   schedule(delayMs: number, task: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, task };
+    const timer = { atMs: this.#elapsedMs + delayMs, task };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
   }
@@ -28,16 +38,16 @@ export class FakeClock implements Clock {
 
   /** Moves on, running what falls due, in order, and lets what it starts settle. */
   async advance(durationMs: number): Promise<void> {
-    const endMs = this.#nowMs + durationMs;
+    const endMs = this.#elapsedMs + durationMs;
     for (;;) {
       const next = [...this.#timers].filter(({ atMs }) => atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
       if (next === undefined) break;
       this.#timers.delete(next);
-      this.#nowMs = next.atMs;
+      this.#elapsedMs = next.atMs;
       next.task();
       await settle();
     }
-    this.#nowMs = endMs;
+    this.#elapsedMs = endMs;
     await settle();
   }
 }

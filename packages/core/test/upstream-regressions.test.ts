@@ -31,7 +31,7 @@ describe.each(drivers)('a live database with $name', { timeout: 60_000 }, (drive
       const app = lab.app();
       app.exec('CREATE TABLE t (v)');
       let nowMs = Date.UTC(2026, 0, 1);
-      const clock = { now: () => nowMs, schedule: () => () => undefined };
+      const clock = { now: () => nowMs, monotonic: () => nowMs, schedule: () => () => undefined };
       const db = lab.db({ checkpointIntervalMs: 1000, minCheckpointPageN: 10, clock });
       await db.open();
       await db.sync();

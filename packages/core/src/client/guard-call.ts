@@ -109,14 +109,14 @@ export class GuardCalls {
     const { clock } = this;
     const { operation, signal } = call;
     const watch = new Watch({ signal, timeoutMs, clock });
-    const startedAtMs = clock.now();
+    const startedAtMs = clock.monotonic();
     let ended = false;
     const report = (code: LitestreamErrorCode | undefined): void =>
       this.#options.onOperation?.({
         backend: this.#client.type,
         operation,
         kind: OPERATION_KINDS[operation],
-        durationMs: clock.now() - startedAtMs,
+        durationMs: clock.monotonic() - startedAtMs,
         bytes: attempt.bytes,
         count: attempt.count,
         attempt: number,

@@ -64,7 +64,7 @@ export class Watch implements Disposable {
 
   /** The call has made progress. */
   moved(): void {
-    this.#movedAtMs = this.#options.clock.now();
+    this.#movedAtMs = this.#options.clock.monotonic();
   }
 
   /** Runs something the client has to wait for, with the clock stopped. */
@@ -101,7 +101,7 @@ export class Watch implements Disposable {
     const { clock } = this.#options;
     const timeoutMs = this.#timeoutMs;
     if (this.#cancelTimer !== undefined || timeoutMs === Number.POSITIVE_INFINITY) return;
-    const idleMs = clock.now() - this.#movedAtMs;
+    const idleMs = clock.monotonic() - this.#movedAtMs;
     const check = (): void => {
       this.#cancelTimer = undefined;
       this.#check();
@@ -115,7 +115,7 @@ export class Watch implements Disposable {
     const { clock } = this.#options;
     const timeoutMs = this.#timeoutMs;
     if (this.#suspended > 0) this.moved();
-    if (clock.now() - this.#movedAtMs < timeoutMs) {
+    if (clock.monotonic() - this.#movedAtMs < timeoutMs) {
       this.#arm();
       return;
     }

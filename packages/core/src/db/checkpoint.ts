@@ -30,9 +30,8 @@ export async function checkpointIfDue(context: CheckpointContext, outcome: SyncO
   const { session, options, logger } = context;
   if (session.wal.isDeleted()) {
     // Read on, but left alone: see Connections.
-    if (session.logDeletedAtMs === undefined)
-      logger.warn(LOG_DELETED, { path: session.wal.path, hint: LOG_DELETED_HINT });
-    session.logDeletedAtMs ??= options.clock.now();
+    if (!session.isLogDeletedTold) logger.warn(LOG_DELETED, { path: session.wal.path, hint: LOG_DELETED_HINT });
+    session.isLogDeletedTold = true;
     return;
   }
   const mode = dueMode(context, outcome);
@@ -95,7 +94,7 @@ function intervalIsOver(session: Session, options: ResolvedDbOptions): boolean {
   const { checkpointIntervalMs } = options;
   if (checkpointIntervalMs <= 0 || session.fullyCheckpointed) return false;
   return (
-    Math.abs(options.clock.now() - session.checkpointedAtMs) > checkpointIntervalMs &&
+    options.clock.monotonic() - session.checkpointedAtMs > checkpointIntervalMs &&
     logSize(session) > walSizeOf(session.pageSize, 1)
   );
 }
@@ -120,7 +119,7 @@ async function checkpointOnce(context: CheckpointContext, mode: CheckpointMode):
 
 async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMode): Promise<boolean> {
   const { session, options, signal } = context;
-  session.checkpointedAtMs = options.clock.now();
+  session.checkpointedAtMs = options.clock.monotonic();
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());

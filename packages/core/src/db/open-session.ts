@@ -75,7 +75,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
       syncedSinceCheckpoint: false,
       passiveFailed: false,
       fullyCheckpointed: false,
-      checkpointedAtMs: options.clock.now(),
+      checkpointedAtMs: options.clock.monotonic(),
       snapshots: new Set(),
     };
   } catch (error) {

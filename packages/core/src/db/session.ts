@@ -54,8 +54,8 @@ export interface Session {
   fullyCheckpointed: boolean;
   /** When a checkpoint was last tried, or the session began. */
   checkpointedAtMs: number;
-  /** When it was first noticed that the log was deleted under us; milliseconds since the epoch. */
-  logDeletedAtMs?: number | undefined;
+  /** It was said that the log was deleted under us. */
+  isLogDeletedTold?: boolean | undefined;
   /** Snapshots that are being read. The descriptors stay open until they are done. */
   readonly snapshots: Set<RunningSnapshot>;
   /** A PASSIVE checkpoint did not bring the log below the TRUNCATE threshold. */

@@ -70,7 +70,7 @@ export class Follower implements AsyncDisposable {
   #position: TXID;
   /** What the copy's index counted when its content was last known to be that of `position`. */
   #changeCount: number | undefined;
-  #completeAtMs = 0;
+  #completeAtMs = Number.NEGATIVE_INFINITY;
   #aheadCount = 0;
   #needsRebase: string | undefined;
   /** Pages of another size cannot be entered before the log is empty, which readers may keep it from. */
@@ -160,7 +160,7 @@ export class Follower implements AsyncDisposable {
           // Retention or compaction removed a file after it was listed: other files lead there now.
           const isGone = hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED');
           if (!isGone || attempt === ATTEMPT_COUNT_MAX) throw error;
-          this.#completeAtMs = 0;
+          this.#completeAtMs = Number.NEGATIVE_INFINITY;
         }
       }
     }, options.signal);
@@ -228,10 +228,10 @@ export class Follower implements AsyncDisposable {
   }
 
   async #next(context: StepContext): Promise<Step> {
-    const isDue = Date.now() - this.#completeAtMs >= COMPLETE_INTERVAL_MS || this.#aheadCount > 0;
+    const isDue = performance.now() - this.#completeAtMs >= COMPLETE_INTERVAL_MS || this.#aheadCount > 0;
     if (!isDue) return await nextStep(context, this.#position);
     const step = await completeStep(context, this.#position);
-    this.#completeAtMs = Date.now();
+    this.#completeAtMs = performance.now();
     return this.#minding(step, context);
   }
 

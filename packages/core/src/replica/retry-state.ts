@@ -16,11 +16,11 @@ export class RetryState {
     this.#firstDelayMs = firstDelayMs;
   }
 
-  /** Doubles from the first delay to five minutes; logs at most once in 30 s. Returns the delay. */
+  /** `nowMs` never goes back. Doubles from the first delay to five minutes; logs at most once in 30 s. Returns the delay. */
   failed(error: unknown, nowMs: number): number {
     this.#count++;
     this.#delayMs = this.#delayMs === 0 ? this.#firstDelayMs : Math.min(this.#delayMs * 2, BACKOFF_MAX_MS);
-    if (Math.abs(nowMs - this.#loggedAtMs) >= LOG_INTERVAL_MS) {
+    if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS) {
       this.#loggedAtMs = nowMs;
       this.#logger.error('monitor error', { error, consecutive_errors: this.#count, backoff: this.#delayMs });
     }

@@ -25,9 +25,7 @@ export class Rounds {
   #lifetime: AbortController | undefined;
   #cancelTimer: (() => void) | undefined;
   #round: Promise<void> | undefined;
-  #notBeforeMs = 0;
-  /** How long the present wait was, when it began. */
-  #waitMs = 0;
+  #notBeforeMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: RoundsOptions) {
     this.#options = options;
@@ -47,8 +45,7 @@ export class Rounds {
   /** Starts a round as soon as the interval, or the wait after a failure, allows it. */
   request(): void {
     if (this.#lifetime === undefined || this.#cancelTimer !== undefined || this.#round !== undefined) return;
-    // A clock that was set back does not make the wait longer than it was.
-    const delayMs = Math.min(this.#notBeforeMs - this.#options.clock.now(), this.#waitMs);
+    const delayMs = this.#notBeforeMs - this.#options.clock.monotonic();
     if (delayMs <= 0) {
       this.#begin();
       return;
@@ -76,7 +73,7 @@ export class Rounds {
   #begin(): void {
     const signal = this.#lifetime?.signal;
     if (signal === undefined) return;
-    this.#wait(this.#options.clock.now(), this.#options.intervalMs);
+    this.#notBeforeMs = this.#options.clock.monotonic() + this.#options.intervalMs;
     this.#round = this.#run(signal).finally(() => {
       this.#round = undefined;
       // Also the net under the notifications: what came during the round, or was missed, is seen here.
@@ -90,14 +87,9 @@ export class Rounds {
       this.#retry.succeeded();
     } catch (error) {
       if (signal.aborted) return;
-      const nowMs = this.#options.clock.now();
-      this.#wait(nowMs, this.#retry.failed(error, nowMs));
+      const nowMs = this.#options.clock.monotonic();
+      this.#notBeforeMs = nowMs + this.#retry.failed(error, nowMs);
       this.#options.onError(error);
     }
-  }
-
-  #wait(nowMs: number, durationMs: number): void {
-    this.#notBeforeMs = nowMs + durationMs;
-    this.#waitMs = durationMs;
   }
 }

@@ -139,7 +139,7 @@ export class Store {
     for (const { task, schedule } of this.#jobs) if (task.isPending(replica)) schedule.wake();
     // Without a base nothing can be restored: that does not wait for a boundary.
     const failedAtMs = this.#snapshotFailedAtMs.get(replica) ?? Number.NEGATIVE_INFINITY;
-    if (replica.lacksSnapshot && this.#clock.now() - failedAtMs >= SNAPSHOT_RETRY_MS) {
+    if (replica.lacksSnapshot && this.#clock.monotonic() - failedAtMs >= SNAPSHOT_RETRY_MS) {
       this.#begin(this.#snapshots.task, replica);
     }
   }
@@ -181,7 +181,7 @@ export class Store {
       await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
     } catch (error) {
       if (signal.aborted) return;
-      if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.now());
+      if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.monotonic());
       replica.logger.error(task.failure, { ...task.fields(replica), error });
       this.#onError(error);
     }

@@ -79,7 +79,7 @@ export class StoredReplica {
   readonly #queue = new Mutex();
   /** Levels whose source has, or may have, files they do not hold yet. At start that is not known of any. */
   readonly #pending: Set<number>;
-  /** When this process last wrote to a level. */
+  /** When this process last wrote to a level, by the clock that nobody sets. */
   readonly #writtenAtMs = new Map<number, number>();
   readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
   /** A snapshot is due, whenever the last one was: restores behind a break need one that reaches this TXID. */
@@ -153,12 +153,15 @@ export class StoredReplica {
 
   /**
    * Was the level written to after this boundary? Known by the clock for what this process wrote, by the newest file's
-   * time for what one before it wrote; that time is the last commit's, so it may say no once too often, never storm.
+   * time for what one before it wrote; that time is the last commit's, so it may say no once too often, never storm. A
+   * time in the future, which a clock that was set back leaves, tells nothing: the level would stand still until then.
    */
   async #doneSince(boundaryMs: number, level: number, op: Op): Promise<boolean> {
-    if ((this.#writtenAtMs.get(level) ?? 0) > boundaryMs) return true;
-    const top = await this.#tops.get(level, op);
-    return top !== undefined && top.timestamp.getTime() > boundaryMs;
+    const nowMs = this.#clock.now();
+    const writtenAtMs = this.#writtenAtMs.get(level);
+    if (writtenAtMs !== undefined && this.#clock.monotonic() - writtenAtMs < nowMs - boundaryMs) return true;
+    const topMs = (await this.#tops.get(level, op))?.timestamp.getTime() ?? Number.NEGATIVE_INFINITY;
+    return topMs > boundaryMs && topMs <= nowMs;
   }
 
   async #compactNow(level: number, op: Op): Promise<readonly LtxFileInfo[]> {
@@ -184,7 +187,7 @@ export class StoredReplica {
       await this.#snapshotNow(op);
       written = await this.#compactor.compact(level, op);
     }
-    this.#writtenAtMs.set(level, this.#clock.now());
+    this.#writtenAtMs.set(level, this.#clock.monotonic());
     if (written.length === 0) this.logger.debug('no compaction', { level, ...this.place });
     for (const file of written) {
       this.#counts.compactions += 1;
@@ -252,7 +255,7 @@ export class StoredReplica {
     const file = await this.#fileOfSnapshot(op);
     if (file === undefined) return undefined;
     this.#tops.set(SNAPSHOT_LEVEL, file);
-    this.#writtenAtMs.set(SNAPSHOT_LEVEL, this.#clock.now());
+    this.#writtenAtMs.set(SNAPSHOT_LEVEL, this.#clock.monotonic());
     this.#lastSnapshot = file.maxTxid;
     this.#snapshotFrom = undefined;
     this.#counts.snapshots += 1;

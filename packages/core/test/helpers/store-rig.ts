@@ -104,7 +104,7 @@ export class Rig {
   async commit(): Promise<void> {
     const minTxid = this.txid + 1n;
     const pages = new Map([[1, Number(minTxid & 255n)]]);
-    const timestampMs = this.clock.now();
+    const timestampMs = Math.max(this.clock.now(), this.#committedAtMs + 1);
     await storeFile(this.client, { minTxid, pages, timestampMs });
     this.#committedAtMs = timestampMs;
     this.position.txid = minTxid;

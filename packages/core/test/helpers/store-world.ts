@@ -38,6 +38,7 @@ export class World implements AsyncDisposable {
   readonly #stormy: FaultClient;
   readonly #clock: Clock;
   #nowMs = Date.UTC(2026, 0, 1);
+  #elapsedMs = 0;
   db!: DB;
   replica!: Replica;
   stored!: StoredReplica;
@@ -68,6 +69,7 @@ export class World implements AsyncDisposable {
     this.app.exec('PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)');
     this.#clock = {
       now: () => this.#nowMs,
+      monotonic: () => this.#elapsedMs,
       schedule: (_delayMs, task) => {
         const timer = setTimeout(task, 0);
         return () => clearTimeout(timer);
@@ -100,6 +102,7 @@ export class World implements AsyncDisposable {
 
   pass(durationMs: number): void {
     this.#nowMs += durationMs;
+    this.#elapsedMs += durationMs;
   }
 
   /** Somebody sets the clock: back, or ahead. */
@@ -112,7 +115,10 @@ export class World implements AsyncDisposable {
     const { current, isDown, isMissing } = this.client;
     Object.assign(this.client, { current: this.clean, isDown: false, isMissing: () => false });
     const logger = recordingLogger(this.log);
-    const guarded = guardClient(this.client, { clock: { ...this.#clock, now: Date.now }, random: () => 0 });
+    const guarded = guardClient(this.client, {
+      clock: { ...this.#clock, now: Date.now, monotonic: () => performance.now() },
+      random: () => 0,
+    });
     this.db = new DB(this.path, {
       clock: this.#clock,
       logger,

@@ -7,15 +7,20 @@ interface Timer {
 
 /** Time that passes only when a test says so. */
 export class FakeClock implements Clock {
-  #nowMs = Date.UTC(2026, 0, 1);
+  #elapsedMs = 0;
+  readonly #startMs = Date.UTC(2026, 0, 1);
   readonly #timers = new Set<Timer>();
 
   now(): number {
-    return this.#nowMs;
+    return this.#startMs + this.#elapsedMs;
+  }
+
+  monotonic(): number {
+    return this.#elapsedMs;
   }
 
   schedule(delayMs: number, task: () => void): () => void {
-    const timer = { atMs: this.#nowMs + delayMs, task };
+    const timer = { atMs: this.#elapsedMs + delayMs, task };
     this.#timers.add(timer);
     return () => void this.#timers.delete(timer);
   }
@@ -27,16 +32,16 @@ export class FakeClock implements Clock {
 
   /** Lets time pass, timer by timer, with a pause for what each sets off. */
   async advance(delayMs: number): Promise<void> {
-    const endMs = this.#nowMs + delayMs;
+    const endMs = this.#elapsedMs + delayMs;
     for (;;) {
       await settle();
       const next = [...this.#timers].filter((timer) => timer.atMs <= endMs).sort((a, b) => a.atMs - b.atMs)[0];
       if (next === undefined) break;
-      this.#nowMs = Math.max(this.#nowMs, next.atMs);
+      this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs);
       this.#timers.delete(next);
       next.task();
     }
-    this.#nowMs = endMs;
+    this.#elapsedMs = endMs;
     await settle();
   }
 }
