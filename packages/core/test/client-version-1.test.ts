@@ -1,16 +1,25 @@
 /** What core adds to the contract must not break a client that was published before: one is kept here as it was. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { resolveCapabilities } from '../src/client/capabilities.ts';
 import { Leaser } from '../src/client/leaser.ts';
 import { conformance } from '../src/conformance/index.ts';
+import { Litestream } from '../src/litestream.ts';
+import type { LitestreamPlugin } from '../src/plugin/plugin.ts';
 import { PluginRegistry } from '../src/plugin/registry.ts';
 
 const module = fileURLToPath(new URL('helpers/client-version-1.mjs', import.meta.url));
-const { ClientVersion1 } = (await import(module)) as { ClientVersion1: new (path: string) => ReplicaClient };
+const { ClientVersion1, default: plugin } = (await import(module)) as {
+  ClientVersion1: new (path: string) => ReplicaClient;
+  default: LitestreamPlugin;
+};
 
 conformance({ name: 'a client of version 1', describe, it, client: (path) => new ClientVersion1(path), runCount: 200 });
 
@@ -35,6 +44,24 @@ describe('a client of version 1', () => {
     await expect(client.openLtxFile({ ...file, minTxid: 2n, maxTxid: 2n })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
+  });
+
+  it('replicates a database and restores it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'litestream-version-1-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const [source, output] = [join(folder, 'app.db'), join(folder, 'copy.db')];
+    const app = new DatabaseSync(source);
+    app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)');
+    const litestream = new Litestream({ plugins: [plugin] });
+    const database = await litestream.replicate(source, 'old://somewhere/whole');
+    app.exec('INSERT INTO t VALUES (2)');
+    await database.replicated();
+    await litestream.stop();
+    await new Litestream({ plugins: [plugin] }).restore('old://somewhere/whole', { output });
+    app.close();
+    const restored = new DatabaseSync(output);
+    expect(restored.prepare('SELECT x FROM t ORDER BY x').all()).toEqual([{ x: 1 }, { x: 2 }]);
+    restored.close();
   });
 
   it('has every capability that it never heard of answered with a default, and leases refused', async () => {
