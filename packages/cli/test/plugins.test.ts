@@ -95,3 +95,28 @@ test('a missing SDK, another apiVersion, one that throws, and two that claim one
   expect(errors['@litestream/client-moon-a']).toBeNull();
   expect(errors['@litestream/client-moon-b']).toMatch(/client-moon-a and @litestream\/client-moon-b both claim moon/);
 });
+
+test('a config that names plugins which cannot be used: each is listed with its reason, and nothing replicates', async () => {
+  mkdirSync(join(folder, 'node_modules', '@litestream'), { recursive: true });
+  symlinkSync(CORE, join(folder, 'node_modules', '@litestream', 'core'));
+  install('litestream-client-torn', `throw new Error('no such moon');`);
+  install('litestream-client-moon', moon('litestream-client-moon'));
+  install('litestream-client-luna', moon('litestream-client-luna'));
+  const names = ['torn', 'moon', 'luna', 'gone'].map((name) => `litestream-client-${name}`);
+  const path = config(`plugins: [${names.join(', ')}]\ndbs: []\n`);
+  const { stdout, stderr, exitCode } = await run(['plugins', '-config', path, '-json'], { cwd: '/' });
+  expect({ stderr, exitCode }).toEqual({ stderr: '', exitCode: 1 });
+  const rows = JSON.parse(stdout) as Record<string, unknown>[];
+  const errors = Object.fromEntries(rows.map((row) => [row['package'], row['error']]));
+  expect(errors['litestream-client-torn']).toContain('threw');
+  expect(errors['litestream-client-moon']).toBeNull();
+  expect(errors['litestream-client-luna']).toMatch(/client-moon and litestream-client-luna both claim moon/);
+  expect(errors['litestream-client-gone']).toContain('npm i litestream-client-gone');
+
+  const conflict = config(
+    `plugins: [${names.slice(1, 3).join(', ')}]\ndbs: [{path: a.db, replica: {url: 'moon://x'}}]\n`,
+  );
+  const refused = await run(['replicate', '-once', '-config', conflict], { cwd: '/' });
+  expect(refused.exitCode).toBe(1);
+  expect(refused.stderr + refused.stdout).toContain('both claim moon');
+});

@@ -50,7 +50,7 @@ export * from './plugin/config-reader.ts';
 export { file } from './plugin/file-plugin.ts';
 export * from './plugin/plugin.ts';
 export { PluginRegistry } from './plugin/registry.ts';
-export type { RegistryOptions, ReplicaSpec } from './plugin/registry.ts';
+export type { PluginListing, RegistryOptions, ReplicaSpec } from './plugin/registry.ts';
 export * from './plugin/replica-url.ts';
 export { Replica } from './replica/replica.ts';
 export type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica/replica.ts';

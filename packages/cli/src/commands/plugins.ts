@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
+import type { PluginListing } from '@litestream/core';
 import { goJsonIndented } from '../control/go-json.ts';
 import { describeError } from '../describe-error.ts';
 import { UsageError } from '../errors.ts';
@@ -15,7 +16,7 @@ export const command: Command = defineCommand({
   name: 'plugins',
   help: {
     about:
-      'Lists the storage clients that can be found: installed beside the config file, in the working directory or beside litestream, and those that -plugin or the config names.',
+      'Lists the storage clients that can be found: installed beside the config file, in the working directory or beside litestream, and those that -plugin or the config names. Exits with 1 if one that is named cannot be used.',
     usage: ['plugins [arguments]'],
     examples: [{ about: 'Which backends can be used here?', line: 'plugins' }],
   },
@@ -23,11 +24,24 @@ export const command: Command = defineCommand({
   async run({ values, args, given }, { terminal }) {
     if (args.length > 0) throw new UsageError('too many arguments', 'litestream plugins');
     const { openRegistry } = await import('../replicas.ts');
+    const { isLitestreamError } = await import('@litestream/core');
     const config = given.has('config')
       ? await readConfig(values, terminal)
       : { plugins: values.plugin, path: undefined };
-    const listings = await (await openRegistry(config)).list();
-    const rows = listings.map(({ name, version, url, types, schemes, error }) => ({
+    const registry = await openRegistry({ ...config, plugins: [] });
+    // One that cannot be used must not hide the others, nor its own reason.
+    const unusable: PluginListing[] = [];
+    for (const plugin of config.plugins) {
+      try {
+        await registry.load(plugin);
+      } catch (error) {
+        if (!isLitestreamError(error)) throw error;
+        unusable.push({ name: plugin, types: [], schemes: [], error });
+      }
+    }
+    const named = new Set(config.plugins);
+    const installed = (await registry.list()).filter((each) => each.error === undefined || !named.has(each.name));
+    const rows = [...installed, ...unusable].map(({ name, version, url, types, schemes, error }) => ({
       package: name,
       version: version ?? null,
       types,
@@ -36,9 +50,10 @@ export const command: Command = defineCommand({
       path: url === undefined ? null : fileURLToPath(url),
       error: error === undefined ? null : describeError(error),
     }));
+    const exitCode = unusable.length === 0 ? 0 : 1;
     if (values.json) {
       terminal.out(goJsonIndented(rows));
-      return 0;
+      return exitCode;
     }
     const cells = rows.map((row) => [
       row.package,
@@ -49,6 +64,6 @@ export const command: Command = defineCommand({
       row.path ?? '-',
     ]);
     terminal.out(formatTable([['package', 'version', 'types', 'urls', 'status', 'where'], ...cells]));
-    return 0;
+    return exitCode;
   },
 });
