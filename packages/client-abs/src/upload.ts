@@ -41,7 +41,7 @@ export async function upload(
       const bytes = await reader.collect();
       stored = await blob.upload(bytes, bytes.byteLength, options);
     } else {
-      const blockSize = Math.max(partSize, Math.ceil((body.size ?? 0) / BLOCK_COUNT_MAX));
+      const blockSize = Math.max(partSize, Math.ceil((body.size ?? body.sizeMax ?? 0) / BLOCK_COUNT_MAX));
       const source = Readable.from(reader.chunks(), { objectMode: false });
       stored = await blob.uploadStream(source, blockSize, concurrency, options);
     }

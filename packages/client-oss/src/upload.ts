@@ -24,7 +24,7 @@ export async function upload(
   signal?: AbortSignal,
 ): Promise<{ size: number; etag: string | undefined }> {
   const reader = new BodyReader({ size: body.size, open: () => untilAborted(body.open(), signal) }, signal);
-  const parts = inParts(reader.chunks(), partSizes(session.settings.partSize, body.size));
+  const parts = inParts(reader.chunks(), partSizes(session.settings.partSize, body.size ?? body.sizeMax));
   try {
     const first = await parts.next();
     const content = first.done === true ? Buffer.alloc(0) : first.value.content;

@@ -24,7 +24,7 @@ export async function upload(
   try {
     const etag = await (small
       ? putWhole(session, input, reader, signal)
-      : putParts(session, input, reader, body.size, signal));
+      : putParts(session, input, reader, body.size ?? body.sizeMax, signal));
     return { etag, size: reader.size };
   } catch (error) {
     throw reader.errorOr(session.error(error, input.Key ?? '', signal));
@@ -48,7 +48,7 @@ async function putParts(
   session: S3Session,
   input: Target,
   reader: BodyReader,
-  size: number | undefined,
+  sizeMax: number | undefined,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const { partSize, concurrency } = session.settings;
@@ -56,7 +56,7 @@ async function putParts(
   const transfer = new Upload({
     client: tidyClient(session, signal),
     params: { ...input, Body: Readable.from(reader.chunks(), { objectMode: false }) },
-    partSize: Math.max(partSize, Math.ceil((size ?? 0) / PART_COUNT_MAX)),
+    partSize: Math.max(partSize, Math.ceil((sizeMax ?? 0) / PART_COUNT_MAX)),
     queueSize: concurrency,
   });
   const stored = await transfer.done();

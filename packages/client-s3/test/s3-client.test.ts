@@ -85,6 +85,16 @@ describe('uploads', () => {
     expect(names.filter((name) => /checksum|trailer|content-encoding/.test(name))).toEqual([]);
   });
 
+  test('parts grow with what a body may hold at most: no more than 10,000 are taken of one object', async () => {
+    await using client = clientFor(server);
+    const { bytes, body } = randomBody(12 * MIB + 3);
+    const sizeMax = 60 * 1024 * MIB;
+    await client.writeLtxFile({ ...file(1n), timestamp }, { sizeMax, open: () => body.open() });
+    const parts = server.calls.filter((call) => call.operation === 'UploadPart').map((call) => call.body.byteLength);
+    const partSize = Math.ceil(sizeMax / 10_000);
+    expect(parts.toSorted((a, b) => b - a)).toEqual([partSize, bytes.byteLength - partSize]);
+  });
+
   test.each([
     ['of known size', true],
     ['of unknown size', false],

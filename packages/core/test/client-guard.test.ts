@@ -111,6 +111,19 @@ describe('retries', () => {
     await client[Symbol.asyncDispose]();
   });
 
+  it('tells the client all that is known of the body', async () => {
+    let told: Body | undefined;
+    const watching = Object.assign(new MemoryClient(), {
+      writeLtxFile: async (_: unknown, body: Body): Promise<LtxFileInfo> => {
+        told = body;
+        return { ...file(1), size: 3, timestamp };
+      },
+    });
+    const facts = { size: 3, sizeMax: 4, readAhead: true, path: '/a/file' };
+    await guardClient(watching).writeLtxFile({ ...file(1), timestamp }, { ...bodyOf('abc'), ...facts });
+    expect(told).toMatchObject(facts);
+  });
+
   it('gives an error of the body to the caller as it is, once', async () => {
     const { client, calls } = failing({});
     const broken = new Error('the source broke');

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LtxFileInfo } from '../src/client/contract.ts';
+import type { LtxFileInfo, ReplicaClient } from '../src/client/contract.ts';
 import { Compactor } from '../src/store/compactor.ts';
 import { validateReplica } from '../src/store/validation.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
@@ -38,8 +38,16 @@ describe('compactor', { timeout: 60_000 }, () => {
       fc.asyncProperty(history, fc.integer({ min: 1, max: 20 }), async (steps, inputsMax) => {
         const client = new MemoryClient();
         const model = await fill(client, steps);
+        const bounds: (number | undefined)[] = [];
+        const write: ReplicaClient['writeLtxFile'] = client.writeLtxFile.bind(client);
+        client.writeLtxFile = async (file, body, op) => {
+          bounds.push(body.sizeMax);
+          return await write(file, body, op);
+        };
         const compactor = new Compactor(client, { inputsMax });
         const written = await compactor.compact(1);
+        // Where parts are counted, a bound that is too low would fail the upload at its end.
+        for (const [index, { size }] of written.entries()) expect(bounds[index]).toBeGreaterThanOrEqual(size);
         expect(written).toHaveLength(Math.ceil((steps.length + 1) / inputsMax));
         expect(written[0]?.minTxid).toBe(1n);
         expect(written.at(-1)?.maxTxid).toBe(BigInt(steps.length + 1));

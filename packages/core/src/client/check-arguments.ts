@@ -44,6 +44,7 @@ export function checkTimestamp(timestamp: unknown): void {
 export function checkBody(body: Body): void {
   if (typeof body?.open !== 'function') throw bad('body must have open()');
   checkRange({ size: body.size });
+  checkRange({ size: body.sizeMax });
 }
 
 function bad(message: string): LitestreamError {

@@ -39,6 +39,8 @@ export interface LtxFileInfo extends LtxFileRef {
 export interface Body {
   /** Total bytes, where known. */
   readonly size?: number | undefined;
+  /** No more bytes than these, where that much is known and `size` is not: how large parts have to be, where they are counted. */
+  readonly sizeMax?: number | undefined;
   /**
    * The next chunk may be asked for while the last one is still in use, so that reading and writing overlap: chunks last
    * until the next but one is asked for. Default: only until the next one.

@@ -112,6 +112,7 @@ export class GuardClient implements ReplicaClient {
       let failure: SourceFailure | undefined;
       const metered: Body = {
         size: body.size,
+        sizeMax: body.sizeMax,
         readAhead: body.readAhead,
         path: body.path,
         open: () =>

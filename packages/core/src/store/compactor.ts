@@ -168,6 +168,7 @@ export class Compactor {
     }
     let resumable: AsyncIterable<Uint8Array> | undefined = continued(head.value, started);
     const body: Body = {
+      sizeMax: mergedSizeMax(inputs),
       readAhead: true,
       open: () => {
         const stream = resumable ?? open();
@@ -202,6 +203,11 @@ export class Compactor {
     const newest = await this.tops.get(SNAPSHOT_LEVEL, op); // a listing may lag behind what was just written
     return [...snapshots, ...(newest === undefined ? [] : [newest])].map(({ maxTxid }) => maxTxid);
   }
+}
+
+/** Pages go through as they are, so a merge is no larger than its inputs; pages of old files, packed otherwise, hardly. */
+function mergedSizeMax(inputs: readonly LtxFileInfo[]): number {
+  return Math.ceil(inputs.reduce((total, { size }) => total + size, 0) * 1.1) + 2 ** 20;
 }
 
 /** From nothing, any first file will do: what came before it is expired. */

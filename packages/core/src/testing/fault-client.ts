@@ -99,7 +99,8 @@ export class FaultClient implements ReplicaClient {
   async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
     const fault = await this.#enter('writeLtxFile', nameOf(file));
     // A reset in the middle of an upload reaches the client as a source that breaks.
-    const sent: Body = fault === 'reset' ? { size: body.size, open: () => this.#body(body.open(), fault) } : body;
+    const sent: Body =
+      fault === 'reset' ? { size: body.size, sizeMax: body.sizeMax, open: () => this.#body(body.open(), fault) } : body;
     const info = await this.#client.writeLtxFile(file, sent, options);
     return leave('writeLtxFile', fault, info);
   }
