@@ -2,8 +2,10 @@
 import { dirname, resolve } from 'node:path';
 import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
 import type { GuardOptions, LogFields, ReplicaClient, ReplicaUrl } from '@litestream/core';
-import { DEFAULT_SYNC_INTERVAL_MS, replicaType } from './config/normalise.ts';
+import { DEFAULT_SYNC_INTERVAL_MS } from './config/normalise.ts';
+import { pathOfFileUrl } from './config/file-url.ts';
 import { expandPath } from './config/paths.ts';
+import { replicaType } from './config/replica-type.ts';
 import type { Config, ReplicaConfig } from './config/types.ts';
 import { registerUrlSecrets } from './secrets.ts';
 
@@ -64,7 +66,7 @@ async function openReplica(
 ): Promise<OpenReplica> {
   const { type, url } = replica;
   if (type === 'file') {
-    const path = expandPath(replica.path ?? (url ?? '').replace(/^file:\/\//, ''));
+    const path = expandPath(replica.path ?? pathOfFileUrl(url ?? ''));
     const client = await registry.createClient({ type, settings: { path } }, { databasePath }, guard);
     return { config: replica, client, text: redact(url ?? path), folder: path, facts: { path } };
   }

@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { expandEnv } from '../src/config/expand-env.ts';
+import { pathOfFileUrl } from '../src/config/file-url.ts';
 import { loadConfig, parseConfig } from '../src/config/load.ts';
 import { expandPath } from '../src/config/paths.ts';
 import type { Config } from '../src/config/types.ts';
@@ -350,6 +351,40 @@ describe('bad configs name the place and what is wrong', () => {
     ],
     [`dbs: [{path: /a}]`, `1:7: database config #1: must specify replica for database /a`],
     [
+      'dbs:\n  - path: /a\n    replcia:\n      path: /r\n',
+      `2:5: database config #1: must specify replica for database /a. Unknown key dbs[0].replcia: did you mean replica? (${FILE}:3:5).`,
+    ],
+    [
+      `dbs:\n  - pth: /a\n    ${replica}\n`,
+      `2:5: database config #1: must specify either 'path' or 'dir'. Unknown key dbs[0].pth: did you mean path? (${FILE}:2:5).`,
+    ],
+    [
+      'dbs:\n  - path: /a\n    replica:\n      tpye: s3\n',
+      `4:7: file replica path required. Unknown key dbs[0].replica.tpye: did you mean type? (${FILE}:4:7).`,
+    ],
+    [
+      'dbs:\n  - path: /a\n    replica:\n    url: s3://b/p\n',
+      `2:5: database config #1: must specify replica for database /a. Nothing is indented below dbs[0].replica; Unknown key dbs[0].url: it belongs in another place, check the indentation (${FILE}:4:5).`,
+    ],
+    ['dbs: [{path: /a, replica: {type: file}}]', '1:27: file replica path required'],
+    ['dbs: [{path: /a, replicas: [{path: /r}, {}]}]', '1:41: file replica path required'],
+    [
+      'dbs: [{path: /a, replica: {url: "file://"}}]',
+      '1:33: file replica path required: file://. Write it as file:///path/to/replica.',
+    ],
+    [
+      'dbs: [{path: /a, replica: {url: "file:///r%zz"}}]',
+      '1:33: parse "file:///r%zz": invalid URL escape "%zz". Write a percent sign as %25, or give the folder as a path.',
+    ],
+    ['dbs: [{path: /a, replica: {url: "file:///r", path: /s}}]', '1:52: cannot specify url & path for file replica'],
+    ['dbs: [{path: /a, replica: {url: "s3://b/p", path: /s}}]', '1:51: cannot specify url & path for s3 replica'],
+    ['dbs: [{path: /a, replica: {url: "gs://b/p", bucket: c}}]', '1:53: cannot specify url & bucket for gs replica'],
+    ['dbs: [{path: /a, replica: {url: "sftp://u@h/p", host: c}}]', '1:55: cannot specify url & host for sftp replica'],
+    [
+      'dbs: [{path: /a, replica: {url: "webdavs://h/p", webdav-url: "https://h"}}]',
+      '1:62: cannot specify url & webdav-url for webdav replica',
+    ],
+    [
       `dbs: [{path: /a, ${replica}, replicas: [{path: /s}]}]`,
       `1:49: database config #1: cannot specify 'replica' and 'replicas' on a database`,
     ],
@@ -389,35 +424,79 @@ describe('bad configs name the place and what is wrong', () => {
   });
 });
 
+describe('file URLs are read as upstream reads them', () => {
+  test.each([
+    ['file:///backups/app', '/backups/app'],
+    ['file://backups/app', '/backups/app'],
+    ['file://./app', '/app'],
+    ['file:app/copy', 'app/copy'],
+    ['file:/a/../b', '/b'],
+    ['FILE:///a//b', '/a/b'],
+    ['file:///a b', '/a%20b'],
+    ['file:///a%20b', '/a%20b'],
+    ['file:///a b%20c', '/a%20b%20c'],
+    ['file:///ü{x}', '/%C3%BC%7Bx%7D'],
+    ["file:///a'(b)", "/a'(b)"],
+    ["file:///a'(b) c", '/a%27%28b%29%20c'],
+    ['file:///q?x=1', '/q'],
+    ['file:///f#g', '/f#g'],
+  ])('%s', (url, path) => {
+    expect(pathOfFileUrl(url)).toBe(path);
+  });
+
+  test('a host is warned about, since it is a part of the path', () => {
+    const replica = 'replica: {url: "file://backups/app"}';
+    expect(warningsOf(`dbs: [{path: /a, ${replica}}]`)).toEqual([
+      `${FILE}:1:33: file://backups/app means the folder /backups/app: write it as file:///backups/app`,
+    ]);
+    expect(warningsOf('dbs: [{path: /a, replica: {url: "file:///backups/app"}}]')).toEqual([]);
+  });
+});
+
 describe('keys that nothing reads are warned about', () => {
   test.each([
-    ['sync-intervall: 1s\n', '1:17: unknown key sync-intervall: did you mean sync-interval?'],
+    ['sync-intervall: 1s\n', '1:1: unknown key sync-intervall: did you mean sync-interval?'],
     [
       'dbs:\n  - path: /a\n    replica:\n      path: /r\n      regoin: eu\n',
-      '5:15: unknown key dbs[0].replica.regoin: did you mean region?',
+      '5:7: unknown key dbs[0].replica.regoin: did you mean region?',
     ],
     [
       'dbs: [{path: /a, restore-if-db-not-exist: true, replica: {path: /r}}]',
-      '1:43: unknown key dbs[0].restore-if-db-not-exist: did you mean restore-if-db-not-exists?',
+      '1:18: unknown key dbs[0].restore-if-db-not-exist: did you mean restore-if-db-not-exists?',
     ],
     [
       'dbs: [{path: /a, replicas: [{path: /r, snapshot-interval: 1h}]}]',
-      '1:59: key dbs[0].replicas[0].snapshot-interval is no longer used: use snapshot.interval',
+      '1:40: key dbs[0].replicas[0].snapshot-interval is no longer used: use snapshot.interval',
     ],
     [
       'dbs: [{path: /a, replica: {path: /r, retention: 24h}}]',
-      '1:49: key dbs[0].replica.retention is no longer used: use snapshot.retention',
+      '1:38: key dbs[0].replica.retention is no longer used: use snapshot.retention',
     ],
     [
       'dbs: [{path: /a, region: eu, replica: {path: /r}}]',
-      '1:26: unknown key dbs[0].region: it belongs in another place, check the indentation',
+      '1:18: unknown key dbs[0].region: it belongs in another place, check the indentation',
     ],
     [
       'dbs: [{path: /a, max-checkpoint-page-count: 9, replica: {path: /r}}]',
-      '1:45: key dbs[0].max-checkpoint-page-count is no longer used: use truncate-page-n',
+      '1:18: key dbs[0].max-checkpoint-page-count is no longer used: use truncate-page-n',
     ],
-    ['logging: {colour: true}\n', '1:19: unknown key logging.colour: it is ignored'],
-    ['snapshot: {retentoin: 1h}\n', '1:23: unknown key snapshot.retentoin: did you mean retention?'],
+    ['logging: {colour: true}\n', '1:11: unknown key logging.colour: it is ignored'],
+    ['snapshot: {retentoin: 1h}\n', '1:12: unknown key snapshot.retentoin: did you mean retention?'],
+    ['dbz: []\n', '1:1: unknown key dbz: did you mean dbs?'],
+    ['snapshto:\n  interval: 1h\n', '1:1: unknown key snapshto: did you mean snapshot?'],
+    ['logging:\n  levle: debug\n', '2:3: unknown key logging.levle: did you mean level?'],
+    ['socket: {enable: true}\n', '1:10: unknown key socket.enable: did you mean enabled?'],
+    ['validation: {intervl: 1h}\n', '1:14: unknown key validation.intervl: did you mean interval?'],
+    ['retention: {enabeld: false}\n', '1:13: unknown key retention.enabeld: did you mean enabled?'],
+    ['levels: [{interval: 1s, intervall: 2s}]\n', '1:25: unknown key levels[0].intervall: did you mean interval?'],
+    [
+      'dbs: [{path: /a, snapshot: {retentoin: 1h}, replica: {path: /r}}]',
+      '1:29: unknown key dbs[0].snapshot.retentoin: did you mean retention?',
+    ],
+    [
+      'dbs: [{path: /a, replica: {path: /r, age: {recipient: []}}}]',
+      '1:44: unknown key dbs[0].replica.age.recipient: did you mean recipients?',
+    ],
   ])('%j', (text, warning) => {
     expect(warningsOf(text)).toEqual([`${FILE}:${warning}`]);
   });

@@ -3,7 +3,8 @@ import type { ParsedFlags } from '../flags/parse.ts';
 import { UsageError } from '../errors.ts';
 import { LOG_LEVELS } from '../log/format.ts';
 import { configuredLogger } from '../log/setup.ts';
-import { isReplicaUrl } from '../config/paths.ts';
+import { hostWarning, isFileUrl } from '../config/file-url.ts';
+import { expandPath, isReplicaUrl } from '../config/paths.ts';
 import type { Config } from '../config/types.ts';
 import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
@@ -57,7 +58,7 @@ export const command: Command = defineCommand({
     checkFlags(parsed);
     if (values['log-level'] !== undefined) process.env['LOG_LEVEL'] = values['log-level'];
 
-    const warnings: string[] = [];
+    const warnings = urls.map(hostWarning).filter((each) => each !== undefined);
     const read = (): Promise<Config> => readConfig(values, terminal, (warning) => warnings.push(warning));
     const config = path === undefined ? await read() : await configOf(path, urls, values.plugin);
     const logger = configuredLogger(config.logging, terminal);
@@ -99,9 +100,12 @@ function checkFlags({ values, args, given }: Parsed): void {
       );
     }
     if (given.has('config')) throw new UsageError('cannot specify a replica URL and the -config flag');
-    const bare = urls.find((url) => !isReplicaUrl(url));
+    const bare = urls.find((url) => !isReplicaUrl(url) && !isFileUrl(url));
     if (bare !== undefined) {
-      throw new UsageError(`replica url scheme required: ${bare}`, `litestream replicate ${path} file://${bare}`);
+      throw new UsageError(
+        `replica url scheme required: ${bare}`,
+        `litestream replicate ${path} file://${expandPath(bare)}`,
+      );
     }
   }
   if (values.once && values.exec) throw new UsageError('cannot specify -once flag with -exec');

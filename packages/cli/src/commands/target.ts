@@ -1,6 +1,7 @@
 /** What `restore` and `ltx` work on: a replica URL, or a database of the config. */
 import type { ReplicaClient } from '@litestream/core';
 import { LitestreamError } from '@litestream/core';
+import { hostWarning } from '../config/file-url.ts';
 import { isReplicaUrl } from '../config/paths.ts';
 import type { Config } from '../config/types.ts';
 import { openRegistry, openReplicas, replicaFromUrl } from '../replicas.ts';
@@ -24,6 +25,8 @@ export async function openTarget(target: string, values: ConfigFlagValues, termi
   let replicas;
   if (isReplicaUrl(target)) {
     config = { plugins: values.plugin, path: undefined };
+    const warning = hostWarning(target);
+    if (warning !== undefined) terminal.err(`Warning: ${warning}`);
     replicas = [replicaFromUrl(target)];
   } else {
     const loaded = await readConfig(values, terminal);

@@ -1,15 +1,22 @@
 /** Reads a config file: text → variables expanded → YAML → schema → rules → `Config`. */
 import { readFileSync } from 'node:fs';
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { messageWithCauses } from '../describe-error.ts';
 import { expandEnv } from './expand-env.ts';
 import { normaliseConfig } from './normalise.ts';
 import { expandPath } from './paths.ts';
+import { hostWarning } from './file-url.ts';
 import { configSchema } from './schema.ts';
+import type { RawConfig } from './schema.ts';
 import type { Config } from './types.ts';
-import { formatPath, unknownKeys } from './unknown-keys.ts';
-import { validateConfig } from './validate.ts';
+import { formatPath, isRecord, unknownKeys } from './unknown-keys.ts';
+import type { UnknownKey } from './unknown-keys.ts';
+import { replicasOf, validateConfig } from './validate.ts';
 import { parseYaml } from './yaml.ts';
+import type { YamlConfig } from './yaml.ts';
+
+/** More typing errors than these in one message are not read. */
+const SLIPS_MAX = 3;
 
 export interface LoadedConfig {
   readonly config: Config;
@@ -30,6 +37,18 @@ export function parseConfig(
   const { file } = options;
   const yaml = parseYaml(options.expandEnv ? expandEnv(text) : text, file);
   const plain = yaml.value ?? {};
+  const unknown = unknownKeys(plain, isBuiltIn);
+  try {
+    const raw = checked(plain, yaml);
+    const config = normaliseConfig(raw, plain, file, yaml.where);
+    const warnings = unknown.map(({ path, message }) => `${yaml.whereKey(path)}: ${message}`);
+    return { config, warnings: [...warnings, ...hostWarnings(raw, yaml)] };
+  } catch (error) {
+    throw withLikelyCause(error, unknown, yaml);
+  }
+}
+
+function checked(plain: unknown, yaml: YamlConfig): RawConfig {
   const result = configSchema.safeParse(plain);
   if (!result.success) {
     const [issue] = result.error.issues;
@@ -37,11 +56,41 @@ export function parseConfig(
     const name = path.length === 0 ? '' : `${formatPath(path)}: `;
     throw new LitestreamError(`${yaml.where(path)}: ${name}${describe(issue)}`, { code: 'CONFIG_INVALID' });
   }
-  const raw = result.data;
-  validateConfig(raw, yaml.where);
-  const config = normaliseConfig(raw, plain, file, yaml.where);
-  const warnings = unknownKeys(plain, isBuiltIn).map(({ path, message }) => `${yaml.where(path)}: ${message}`);
-  return { config, warnings };
+  validateConfig(result.data, yaml.where);
+  return result.data;
+}
+
+/** A refused config names the typing error that most likely is behind it: nobody gets to see warnings about it. */
+function withLikelyCause(error: unknown, unknown: readonly UnknownKey[], yaml: YamlConfig): unknown {
+  if (!isLitestreamError(error) || error.hint !== undefined) return error;
+  const slips = unknown.filter(({ isSlip }) => isSlip).slice(0, SLIPS_MAX);
+  const hints = slips.map(({ path, message }) => `${upperFirst(message)} (${yaml.whereKey(path)})`);
+  const empty = emptySections(yaml).map((path) => `Nothing is indented below ${formatPath(path)}`);
+  const hint = [...empty, ...hints].join('; ');
+  if (hint === '') return error;
+  return new LitestreamError(error.message, { code: error.code, hint: `${hint}.`, cause: error.cause });
+}
+
+/** Databases whose `replica:` has nothing below it, because that was not indented far enough. */
+function emptySections(yaml: YamlConfig): (readonly PropertyKey[])[] {
+  const databases = isRecord(yaml.value) && Array.isArray(yaml.value['dbs']) ? yaml.value['dbs'] : [];
+  return databases
+    .flatMap((_, index) => ['replica', 'replicas'].map((key) => ['dbs', index, key]))
+    .filter((path) => yaml.isEmpty(path))
+    .slice(0, SLIPS_MAX);
+}
+
+function hostWarnings(raw: RawConfig, yaml: YamlConfig): string[] {
+  return (raw.dbs ?? []).flatMap((database, index) =>
+    replicasOf(database, ['dbs', index]).flatMap(([{ url }, path]) => {
+      const warning = hostWarning(url ?? '');
+      return warning === undefined ? [] : [`${yaml.where([...path, 'url'])}: ${warning}`];
+    }),
+  );
+}
+
+function upperFirst(text: string): string {
+  return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
 /** A config made of nothing but defaults. */

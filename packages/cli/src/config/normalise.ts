@@ -3,6 +3,7 @@ import { LOG_TYPES } from '../log/format.ts';
 import { parseLogLevel } from '../log/logger.ts';
 import { isSecretKey, registerSecret, registerUrlSecrets } from '../secrets.ts';
 import { expandPath } from './paths.ts';
+import { replicaType } from './replica-type.ts';
 import { replicaSettings } from './schema.ts';
 import type { RawConfig, RawDatabase, RawReplica } from './schema.ts';
 import type { Config, DatabaseConfig, LoggingConfig, ReplicaConfig } from './types.ts';
@@ -148,12 +149,6 @@ function inherited(plainConfig: unknown, replica: RawReplica): Record<string, un
     if (plainConfig[key] !== undefined) settings[key] = plainConfig[key];
   }
   return settings;
-}
-
-/** The scheme of the URL decides, then `type`; a bare path is a folder. */
-export function replicaType(type: string | undefined, url: string | undefined): string {
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url ?? '')?.[1]?.toLowerCase();
-  return scheme ?? type ?? 'file';
 }
 
 function normaliseLogging(raw: RawConfig['logging'], where: Where): LoggingConfig {

@@ -1,11 +1,13 @@
 /** Warnings about keys that nothing reads: most are typing errors, some are left over from older versions. */
 import { nearest } from '@litestream/core/nearest';
-import { configSchema, databaseSchema, replicaSchema, replicaSettings, snapshotSchema } from './schema.ts';
+import { configSchema, databaseSchema, replicaSchema, snapshotSchema } from './schema.ts';
 
 export interface UnknownKey {
   readonly path: readonly PropertyKey[];
   /** A sentence for the user. */
   readonly message: string;
+  /** A known key was meant, or the place is wrong: what was configured with it is missing. */
+  readonly isSlip: boolean;
 }
 
 type Keys = readonly string[];
@@ -59,22 +61,22 @@ export function unknownKeys(config: unknown, isBuiltIn: (replica: Record<string,
   function section(value: unknown, path: readonly PropertyKey[], keys = SECTIONS[String(path.at(-1))] ?? []): void {
     if (!isRecord(value)) return;
     for (const key of Object.keys(value)) {
-      if (!keys.includes(key)) found.push({ path: [...path, key], message: describe([...path, key], keys) });
+      if (!keys.includes(key)) found.push({ path: [...path, key], ...describe([...path, key], keys) });
     }
   }
 }
 
-function describe(path: readonly PropertyKey[], keys: Keys): string {
+function describe(path: readonly PropertyKey[], keys: Keys): Omit<UnknownKey, 'path'> {
   const key = String(path.at(-1));
   const name = formatPath(path);
   const instead = OLD[key];
-  if (instead !== undefined) return `key ${name} is no longer used: ${instead}`;
+  if (instead !== undefined) return { message: `key ${name} is no longer used: ${instead}`, isSlip: false };
   const meant = nearest(key, keys);
-  if (meant !== undefined) return `unknown key ${name}: did you mean ${meant}?`;
-  if (path.length > 1 && (ROOT.includes(key) || DATABASE.includes(key) || Object.hasOwn(replicaSettings, key))) {
-    return `unknown key ${name}: it belongs in another place, check the indentation`;
+  if (meant !== undefined) return { message: `unknown key ${name}: did you mean ${meant}?`, isSlip: true };
+  if (path.length > 1 && [ROOT, DATABASE, REPLICA].some((known) => known.includes(key))) {
+    return { message: `unknown key ${name}: it belongs in another place, check the indentation`, isSlip: true };
   }
-  return `unknown key ${name}: it is ignored`;
+  return { message: `unknown key ${name}: it is ignored`, isSlip: false };
 }
 
 /** `dbs[0].replica.sync-interval`. */

@@ -1,6 +1,8 @@
 /** Rules between keys, and ranges: what upstream refuses, with its words for the fact, and the place in the file. */
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { formatDuration } from '../units/duration.ts';
+import { pathOfFileUrl } from './file-url.ts';
+import { replicaType } from './replica-type.ts';
 import type { RawConfig, RawDatabase, RawReplica } from './schema.ts';
 import { formatPath } from './unknown-keys.ts';
 
@@ -134,6 +136,7 @@ function validateReplica(replica: RawReplica, path: readonly PropertyKey[], wher
       where,
     );
   }
+  validatePlace(replica, path, where);
   if ((replica.age?.identities?.length ?? 0) > 0 || (replica.age?.recipients?.length ?? 0) > 0) {
     throw invalid(
       'age encryption is not currently supported: files would reach the replica unencrypted',
@@ -142,6 +145,37 @@ function validateReplica(replica: RawReplica, path: readonly PropertyKey[], wher
       'Remove the age section and encrypt on the server side, or stay on Litestream 0.3.',
     );
   }
+}
+
+/** Beside a URL, what it tells cannot be told a second time; by type. */
+const IN_URL: Readonly<Record<string, readonly ('path' | 'bucket' | 'host' | 'webdav-url')[]>> = {
+  file: ['path'],
+  s3: ['path', 'bucket'],
+  gs: ['path', 'bucket'],
+  abs: ['path', 'bucket'],
+  oss: ['path', 'bucket'],
+  sftp: ['path', 'host'],
+  webdav: ['path', 'webdav-url'],
+};
+
+function readable(url: string, path: readonly PropertyKey[], where: Where): void {
+  try {
+    pathOfFileUrl(url);
+  } catch (error) {
+    if (!isLitestreamError(error)) throw error;
+    throw invalid(error.message, path, where, error.hint);
+  }
+}
+
+function validatePlace(replica: RawReplica, path: readonly PropertyKey[], where: Where): void {
+  const type = replicaType(replica.type || undefined, replica.url || undefined).replace(/^webdavs$/, 'webdav');
+  const told = (IN_URL[type] ?? []).find((key) => (replica[key] ?? '') !== '');
+  if (replica.url && told !== undefined) {
+    throw invalid(`cannot specify url & ${told} for ${type} replica`, [...path, told], where);
+  }
+  if (type === 'file' && replica.url) readable(replica.url, [...path, 'url'], where);
+  // Without a path it would be the folder that the program was started in.
+  if (type === 'file' && !replica.url && !replica.path) throw invalid('file replica path required', path, where);
 }
 
 /** Snapshots are scheduled for all databases together, so databases that say different things contradict each other. */

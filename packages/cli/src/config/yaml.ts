@@ -9,6 +9,10 @@ export interface YamlConfig {
   readonly value: unknown;
   /** `file:line:column` of the node at this path, or of the nearest one around it that exists. */
   readonly where: (path: readonly PropertyKey[]) => string;
+  /** The same for the key that the last part of the path is. */
+  readonly whereKey: (path: readonly PropertyKey[]) => string;
+  /** Keys with nothing behind them, as `replica:` where what was to be below it is not indented. */
+  readonly isEmpty: (path: readonly PropertyKey[]) => boolean;
 }
 
 /** @param file Name for messages. */
@@ -33,15 +37,27 @@ export function parseYaml(text: string, file: string): YamlConfig {
       hint: 'Check the indentation, colons and quotes around that place.',
     });
   }
+  const nodeAt = (path: readonly PropertyKey[]): unknown =>
+    path.length === 0 ? document.contents : document.getIn(path, true);
+  const where = (path: readonly PropertyKey[]): string => {
+    for (let length = path.length; length >= 0; length -= 1) {
+      const node = nodeAt(path.slice(0, length)) as Node | undefined;
+      if (node?.range) return place(node.range[0]);
+    }
+    return file;
+  };
   return {
     value: plain(document.contents, undefined, document),
-    where: (path) => {
-      for (let length = path.length; length >= 0; length -= 1) {
-        const node =
-          length === 0 ? document.contents : (document.getIn(path.slice(0, length), true) as Node | undefined);
-        if (node?.range) return place(node.range[0]);
-      }
-      return file;
+    where,
+    whereKey: (path) => {
+      const map = nodeAt(path.slice(0, -1));
+      const pair = isMap(map) && map.items.find(({ key }) => isScalar(key) && String(key.value) === path.at(-1));
+      if (pair && isScalar(pair.key) && pair.key.range) return place(pair.key.range[0]);
+      return where(path);
+    },
+    isEmpty: (path) => {
+      const node = nodeAt(path);
+      return node === null || (isScalar(node) && node.value === null);
     },
   };
 }

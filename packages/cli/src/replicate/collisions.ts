@@ -1,5 +1,6 @@
 /** Two databases in one folder of local files, or on one replica, would each take the other's files for its own. */
 import { LitestreamError } from '@litestream/core';
+import { pathOfFileUrl } from '../config/file-url.ts';
 import { expandPath } from '../config/paths.ts';
 import type { ReplicaConfig } from '../config/types.ts';
 import { defaultMetaPath } from '../local-state.ts';
@@ -55,6 +56,6 @@ function placesOf(database: SingleDatabase): { readonly key: string; readonly wh
 
 /** Where a replica is, by everything that the config says of it. Not for display: it may hold credentials. */
 function placeOf({ type, url, path, settings }: ReplicaConfig): string {
-  if (type === 'file') return `file ${expandPath(path ?? (url ?? '').replace(/^file:\/\//, ''))}`;
+  if (type === 'file') return `file ${expandPath(path ?? pathOfFileUrl(url ?? ''))}`;
   return JSON.stringify([type, url, path, Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))]);
 }

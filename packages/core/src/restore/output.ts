@@ -19,7 +19,7 @@ export async function checkOutput(path: string): Promise<void> {
     throw exists(
       `cannot restore, output path already exists and is not empty: ${path}`,
       path,
-      'Overwrite it with -force (`overwrite: true` in code), choose another output, or move the file away.',
+      'Use -force to overwrite (`overwrite: true` in code), choose another output, or move the file away.',
     );
   }
   for (const suffix of SIDECAR_SUFFIXES) {

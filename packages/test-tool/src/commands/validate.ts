@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   Progress,
   UsageError,
@@ -129,7 +130,10 @@ function targetOf(values: FlagValues<typeof flags>, sourcePath: string): string 
   if (url === undefined) return sourcePath;
   if (config !== undefined) throw new UsageError('cannot specify both -replica-url and -config', ATTEMPT);
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(url)) {
-    throw new UsageError(`replica url scheme required: ${url}`, `litestream-test validate -replica-url file://${url}`);
+    throw new UsageError(
+      `replica url scheme required: ${url}`,
+      `litestream-test validate -replica-url file://${resolve(url)}`,
+    );
   }
   return url;
 }

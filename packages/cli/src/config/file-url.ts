@@ -1,0 +1,52 @@
+/** The folder that a `file:` URL stands for, as upstream reads it. */
+import { posix } from 'node:path';
+import { LitestreamError } from '@litestream/core';
+
+const FILE_URL = /^file:/i;
+
+/** Without `//` too: upstream takes `file:backups/app`. */
+export function isFileUrl(text: string): boolean {
+  return FILE_URL.test(text);
+}
+
+/**
+ * The path, relative only where the URL has no slash at its start. A host is a part of the path: `file://data/app` is
+ * `/data/app`. What a URL cannot hold bare stands in the path as its escape: `file:///my backups` is `/my%20backups`.
+ *
+ * @throws LitestreamError `CONFIG_INVALID` for a broken escape, or where there is no path.
+ */
+export function pathOfFileUrl(url: string): string {
+  const rest = url.replace(FILE_URL, '').replace(/^([^#?]*)\?[^#]*/, '$1');
+  if (/^[/]*$/.test(rest)) {
+    throw new LitestreamError(`file replica path required: ${url}`, {
+      code: 'CONFIG_INVALID',
+      hint: 'Write it as file:///path/to/replica.',
+    });
+  }
+  if (/%(?![0-9a-f]{2})/i.test(rest)) {
+    const [escape = '%'] = /%(?![0-9a-f]{2}).{0,2}/i.exec(rest) ?? [];
+    throw new LitestreamError(`parse "${url}": invalid URL escape "${escape}"`, {
+      code: 'CONFIG_INVALID',
+      hint: 'Write a percent sign as %25, or give the folder as a path.',
+    });
+  }
+  return posix.normalize(isBare(rest) ? rest : escaped(rest));
+}
+
+/** A sentence about a URL whose first folder stands where a host does, which most people did not mean. */
+export function hostWarning(url: string): string | undefined {
+  const [, host] = /^file:\/\/([^/?#]+)/i.exec(url) ?? [];
+  if (host === undefined) return undefined;
+  const path = pathOfFileUrl(url);
+  return `${url} means the folder ${path}: write it as file://${path}`;
+}
+
+function isBare(path: string): boolean {
+  return /^(?:[\w\-.~!$&'()*+,;=:@[\]/#]|%[0-9a-f]{2})*$/i.test(path);
+}
+
+function escaped(path: string): string {
+  return encodeURIComponent(decodeURIComponent(path))
+    .replaceAll(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll(/%(24|26|2B|2C|2F|3A|3B|3D|40)/g, (code) => decodeURIComponent(code));
+}
