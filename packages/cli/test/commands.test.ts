@@ -171,7 +171,7 @@ describe('databases', () => {
     expect(await run(['databases', '-config', config])).toEqual({
       exitCode: 0,
       stdout: 'path  replica\n',
-      stderr: `Warning: ${config}:1:6: unknown key dsb: did you mean dbs?\n`,
+      stderr: `Warning: ${config}:1:1: unknown key dsb: did you mean dbs?\n`,
     });
   });
 

@@ -125,7 +125,7 @@ describe('nothing is overwritten', () => {
     writeFileSync(output, 'precious');
     expect(await run(['restore', '-o', output, url])).toEqual(
       refused(
-        `Error: cannot restore, output path already exists and is not empty: ${output}. Overwrite it with -force (\`overwrite: true\` in code), choose another output, or move the file away.`,
+        `Error: cannot restore, output path already exists and is not empty: ${output}. Use -force to overwrite (\`overwrite: true\` in code), choose another output, or move the file away.`,
       ),
     );
     expect(readFileSync(output, 'utf8')).toBe('precious');
