@@ -2,7 +2,6 @@ import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
 import { expandEnv } from '../src/config/expand-env.ts';
-import { pathOfFileUrl } from '../src/config/file-url.ts';
 import { loadConfig, parseConfig } from '../src/config/load.ts';
 import { expandPath } from '../src/config/paths.ts';
 import type { Config } from '../src/config/types.ts';
@@ -10,7 +9,6 @@ import { describeError } from '../src/describe-error.ts';
 
 const FILE = '/etc/litestream.yml';
 const parse = (text: string): Config => parseConfig(text, { file: FILE, expandEnv: true }).config;
-const warningsOf = (text: string): readonly string[] => parseConfig(text, { file: FILE, expandEnv: true }).warnings;
 const errorOf = (text: string): string => {
   try {
     parse(text);
@@ -421,92 +419,5 @@ describe('bad configs name the place and what is wrong', () => {
       'config file not found: /does/not/exist.yml. Name it with -config PATH or LITESTREAM_CONFIG, or give a replica URL instead of a database.',
     );
     expect(messageOf('/tmp')).toBe('cannot read config file /tmp: it is a directory');
-  });
-});
-
-describe('file URLs are read as upstream reads them', () => {
-  test.each([
-    ['file:///backups/app', '/backups/app'],
-    ['file://backups/app', '/backups/app'],
-    ['file://./app', '/app'],
-    ['file:app/copy', 'app/copy'],
-    ['file:/a/../b', '/b'],
-    ['FILE:///a//b', '/a/b'],
-    ['file:///a b', '/a%20b'],
-    ['file:///a%20b', '/a%20b'],
-    ['file:///a b%20c', '/a%20b%20c'],
-    ['file:///ü{x}', '/%C3%BC%7Bx%7D'],
-    ["file:///a'(b)", "/a'(b)"],
-    ["file:///a'(b) c", '/a%27%28b%29%20c'],
-    ['file:///q?x=1', '/q'],
-    ['file:///f#g', '/f#g'],
-  ])('%s', (url, path) => {
-    expect(pathOfFileUrl(url)).toBe(path);
-  });
-
-  test('a host is warned about, since it is a part of the path', () => {
-    const replica = 'replica: {url: "file://backups/app"}';
-    expect(warningsOf(`dbs: [{path: /a, ${replica}}]`)).toEqual([
-      `${FILE}:1:33: file://backups/app means the folder /backups/app: write it as file:///backups/app`,
-    ]);
-    expect(warningsOf('dbs: [{path: /a, replica: {url: "file:///backups/app"}}]')).toEqual([]);
-  });
-});
-
-describe('keys that nothing reads are warned about', () => {
-  test.each([
-    ['sync-intervall: 1s\n', '1:1: unknown key sync-intervall: did you mean sync-interval?'],
-    [
-      'dbs:\n  - path: /a\n    replica:\n      path: /r\n      regoin: eu\n',
-      '5:7: unknown key dbs[0].replica.regoin: did you mean region?',
-    ],
-    [
-      'dbs: [{path: /a, restore-if-db-not-exist: true, replica: {path: /r}}]',
-      '1:18: unknown key dbs[0].restore-if-db-not-exist: did you mean restore-if-db-not-exists?',
-    ],
-    [
-      'dbs: [{path: /a, replicas: [{path: /r, snapshot-interval: 1h}]}]',
-      '1:40: key dbs[0].replicas[0].snapshot-interval is no longer used: use snapshot.interval',
-    ],
-    [
-      'dbs: [{path: /a, replica: {path: /r, retention: 24h}}]',
-      '1:38: key dbs[0].replica.retention is no longer used: use snapshot.retention',
-    ],
-    [
-      'dbs: [{path: /a, region: eu, replica: {path: /r}}]',
-      '1:18: unknown key dbs[0].region: it belongs in another place, check the indentation',
-    ],
-    [
-      'dbs: [{path: /a, max-checkpoint-page-count: 9, replica: {path: /r}}]',
-      '1:18: key dbs[0].max-checkpoint-page-count is no longer used: use truncate-page-n',
-    ],
-    ['logging: {colour: true}\n', '1:11: unknown key logging.colour: it is ignored'],
-    ['snapshot: {retentoin: 1h}\n', '1:12: unknown key snapshot.retentoin: did you mean retention?'],
-    ['dbz: []\n', '1:1: unknown key dbz: did you mean dbs?'],
-    ['snapshto:\n  interval: 1h\n', '1:1: unknown key snapshto: did you mean snapshot?'],
-    ['logging:\n  levle: debug\n', '2:3: unknown key logging.levle: did you mean level?'],
-    ['socket: {enable: true}\n', '1:10: unknown key socket.enable: did you mean enabled?'],
-    ['validation: {intervl: 1h}\n', '1:14: unknown key validation.intervl: did you mean interval?'],
-    ['retention: {enabeld: false}\n', '1:13: unknown key retention.enabeld: did you mean enabled?'],
-    ['levels: [{interval: 1s, intervall: 2s}]\n', '1:25: unknown key levels[0].intervall: did you mean interval?'],
-    [
-      'dbs: [{path: /a, snapshot: {retentoin: 1h}, replica: {path: /r}}]',
-      '1:29: unknown key dbs[0].snapshot.retentoin: did you mean retention?',
-    ],
-    [
-      'dbs: [{path: /a, replica: {path: /r, age: {recipient: []}}}]',
-      '1:44: unknown key dbs[0].replica.age.recipient: did you mean recipients?',
-    ],
-  ])('%j', (text, warning) => {
-    expect(warningsOf(text)).toEqual([`${FILE}:${warning}`]);
-  });
-
-  test('not where only a foreign plugin can know', () => {
-    expect(warningsOf('dbs: [{path: /a, replica: {type: acme, shelf: 3}}]')).toEqual([]);
-    expect(warningsOf('dbs: [{path: /a, replica: {url: "acme://x", shelf: 3}}]')).toEqual([]);
-  });
-
-  test('not for old keys that are harmless', () => {
-    expect(warningsOf('dbs: [{path: /a, replicas: [{name: s3, path: /r, validation-interval: 6h}]}]')).toEqual([]);
   });
 });
