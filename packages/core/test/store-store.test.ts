@@ -251,6 +251,55 @@ describe('store', { timeout: 60_000 }, () => {
     await rig.store.close();
   });
 
+  it('validates by itself once an interval, and counts what it finds', async () => {
+    const rig = new Rig();
+    const store = rig.newStore({ validationIntervalMs: 60_000 });
+    store.add(rig.stored);
+    for (let i = 0; i < 4; i += 1) await rig.commit();
+    // The clock begins 20 s before a full minute.
+    await rig.clock.advance(19_000);
+    const listings = (): number => rig.calls.filter((call) => call.startsWith('ltxFiles ltx/8/')).length;
+    const before = listings();
+    for (const [key, { bytes, time }] of rig.client.store.entries) {
+      rig.client.store.put(key, bytes.slice(0, -8), time); // all of them, because a sample is drawn
+    }
+    await rig.clock.advance(2000);
+    expect(listings()).toBe(before + 1);
+    // The next one is an interval away, and finds that a snapshot was taken meanwhile.
+    await rig.clock.advance(57_000);
+    expect(listings()).toBe(before + 1);
+    await rig.clock.advance(120_000);
+    expect(listings()).toBe(before + 3);
+    const said = rig.log.lines.filter((line) => line.startsWith('WARN validation error detected'));
+    expect(said.length).toBeGreaterThan(0);
+    expect(said.every((line) => /ltx\/\d\/[0-9a-f]{16}-[0-9a-f]{16}\.ltx$/.test(line))).toBe(true);
+    expect(rig.stored.counts.validationErrors).toBe(said.length);
+    await store.close();
+  });
+
+  it('works on many replicas side by side, never on more than its bound', async () => {
+    const first = new Rig();
+    const { clock } = first;
+    const rigs = [first, ...Array.from({ length: 7 }, () => new Rig({ clock }))];
+    const store = first.newStore({ concurrency: 3 });
+    let underWay = 0;
+    let most = 0;
+    for (const rig of rigs) {
+      await rig.commit();
+      rig.pause = async (operation) => {
+        if (operation !== 'writeLtxFile') return;
+        most = Math.max(most, (underWay += 1));
+        await settle();
+        underWay -= 1;
+      };
+      store.add(rig.stored);
+    }
+    await clock.advance(60_000);
+    expect(most).toBe(3);
+    for (const rig of rigs) expect([await rig.ranges(1), await rig.ranges(9)]).toEqual([['1-1'], ['1-1']]);
+    await store.close();
+  });
+
   it('closes in mid-compaction: nothing half-written, nothing begun afterwards', async () => {
     const rig = new Rig();
     rig.store.add(rig.stored);

@@ -3,6 +3,7 @@ import type { LtxFileInfo, Op } from '../../src/client/contract.ts';
 import type { LogFields, Logger } from '../../src/logger.ts';
 import { planRestore } from '../../src/restore/plan.ts';
 import { Store } from '../../src/store/store.ts';
+import type { StoreOptions } from '../../src/store/store.ts';
 import { StoredReplica } from '../../src/store/stored-replica.ts';
 import type { StoredReplicaOptions } from '../../src/store/stored-replica.ts';
 import { MemoryClient } from '../../src/testing/memory-client.ts';
@@ -87,8 +88,8 @@ export class Rig {
     );
   }
 
-  newStore(): Store {
-    return new Store({ ...this.settings, level0CheckIntervalMs: 15_000 });
+  newStore(options: StoreOptions = {}): Store {
+    return new Store({ ...this.settings, level0CheckIntervalMs: 15_000, ...options });
   }
 
   get txid(): bigint {
