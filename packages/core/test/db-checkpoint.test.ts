@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Clock } from '../src/clock.ts';
 import { systemClock } from '../src/clock.ts';
-import type { SqliteConnection } from '../src/index.ts';
+import type { SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { hasCode } from '../src/index.ts';
 import { endOffsetOf } from '../src/db/log-place.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
@@ -101,6 +101,54 @@ describe.each(drivers)('checkpoint with $name', { timeout: 60_000 }, (driver) =>
     insert(app, 1);
     await db.sync();
     expect(lab.snapshots()).toEqual(['first sync']);
+    await lab.verify();
+  });
+
+  it('finds the moment between two transactions of a writer that hardly ever lets go of the lock', async () => {
+    let refusals = 0;
+    const busyDriver: SqliteDriver = {
+      name: driver.name,
+      version: driver.version,
+      open(path, options) {
+        const connection = driver.open(path, options);
+        return {
+          all: (sql) => connection.all(sql),
+          get: (sql) => connection.get(sql),
+          close: () => connection.close(),
+          exec(sql) {
+            if (refusals > 0 && sql === 'BEGIN IMMEDIATE') {
+              refusals -= 1;
+              throw Object.assign(new Error('injected: database is locked'), { errcode: 5 });
+            }
+            connection.exec(sql);
+          },
+        };
+      },
+    };
+    await using lab = new Lab(busyDriver);
+    const app = appOf(lab);
+    const db = lab.db({ busyTimeoutMs: 1500 });
+    await db.open();
+    insert(app, 20);
+    // Looking every 25 ms would find it after three seconds.
+    refusals = 120;
+    await db.checkpoint('PASSIVE');
+    expect(refusals).toBe(0);
+    await lab.verify();
+  });
+
+  it('reads what is left of a long log behind the barrier, once it fits one file', async () => {
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    const db = lab.db({ minCheckpointPageN: 10, maxSyncWalBytes: 200_000 });
+    await db.open();
+    await db.sync();
+    const before = lab.logger.lines.length;
+    for (let i = 0; i < 12; i += 1) insert(app, 10); // some 520 kB
+    await db.sync();
+    const files = lab.logger.lines.slice(before).filter((line) => line.message === 'sync');
+    expect(files.map((line) => line.fields['chkpt'])).toEqual([undefined, undefined, 'true']);
+    expect(checkpoints(lab).length).toBe(1);
     await lab.verify();
   });
 

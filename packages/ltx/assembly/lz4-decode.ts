@@ -63,11 +63,18 @@ export function decodeBlock(src: usize, length: usize, out: usize, outEnd: usize
     const stop = out + size;
     let from = out - distance;
     if (distance >= 16) {
-      do {
-        v128.store(out, v128.load(from));
-        out += 16;
-        from += 16;
-      } while (out < stop);
+      // Most are short: two steps at once, whatever is needed, cost less than a branch that nobody can predict.
+      v128.store(out, v128.load(from));
+      v128.store(out, v128.load(from, 16), 16);
+      if (size > 32) {
+        out += 32;
+        from += 32;
+        do {
+          v128.store(out, v128.load(from));
+          out += 16;
+          from += 16;
+        } while (out < stop);
+      }
     } else {
       // Repeat the pattern; a step is the largest multiple of its length within sixteen bytes.
       const pattern = v128.swizzle(v128.load(from), v128.load(PATTERNS + (distance << 4)));

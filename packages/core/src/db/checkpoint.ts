@@ -6,6 +6,7 @@ import { walSizeOf } from '../wal/wal-header.ts';
 import type { CheckpointMode, CheckpointResult } from './connections.ts';
 import { LOG_DELETED, LOG_DELETED_HINT } from './connections.ts';
 import type { ResolvedDbOptions } from './options.ts';
+import { logIsFarAhead } from './pin.ts';
 import type { Session } from './session.ts';
 import { distrustLog, trustLog } from './session.ts';
 import { runNow } from './steps.ts';
@@ -84,8 +85,9 @@ function dueMode(context: CheckpointContext, outcome: SyncOutcome): CheckpointMo
   const size = logSize(session);
   if (size < walSizeOf(session.pageSize, options.truncatePageN)) session.passiveFailed = false;
   else if (!session.fullyCheckpointed) return 'TRUNCATE';
-  // A log that is not read to its end yet cannot be checkpointed to its end.
-  if (session.fullyCheckpointed || (outcome.kind === 'written' && outcome.limited)) return undefined;
+  if (session.fullyCheckpointed) return undefined;
+  // What is left is read behind the barrier. A writer that is faster than we are would stay ahead for good otherwise.
+  if (outcome.kind === 'written' && outcome.limited && logIsFarAhead(session, options)) return undefined;
   if (size >= walSizeOf(session.pageSize, options.minCheckpointPageN)) return 'PASSIVE';
   return session.syncedSinceCheckpoint && intervalIsOver(session, options) ? 'PASSIVE' : undefined;
 }

@@ -22,6 +22,13 @@ export const LOG_DELETED = 'the log of the database was deleted while it is in u
 export const LOG_DELETED_HINT =
   'Let every program close the database, one after the other: the last one moves what is in the log to the database file. Open no new connection before.';
 
+/**
+ * A writer at full speed leaves the write lock for some microseconds between two transactions, and meanwhile its log
+ * grows: who wants the lock has to look often, and several times in a row, which takes some 0.2 ms.
+ */
+const BARRIER_ATTEMPTS = 8;
+const BARRIER_DELAY_MS_MAX = 2;
+
 /** What every call needs that may meet a lock. */
 export interface BusyOptions {
   readonly busyTimeoutMs: number;
@@ -170,15 +177,27 @@ export class Connections {
    * thread may be trying to write.
    */
   async barrier<T>(options: BusyOptions, body: () => T): Promise<T> {
-    await retryBusy(() => this.#rw.exec('BEGIN IMMEDIATE'), {
+    await retryBusy(() => this.#beginWriting(), {
       ...options,
       operation: 'checkpoint',
       path: this.#path,
+      delayMsMax: BARRIER_DELAY_MS_MAX,
     });
     try {
       return body();
     } finally {
       this.#rw.exec('ROLLBACK');
+    }
+  }
+
+  #beginWriting(): void {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        this.#rw.exec('BEGIN IMMEDIATE');
+        return;
+      } catch (error) {
+        if (attempt === BARRIER_ATTEMPTS || !isBusy(error)) throw error;
+      }
     }
   }
 

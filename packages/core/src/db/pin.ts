@@ -34,6 +34,11 @@ export function logIsLong(session: Session, options: ResolvedDbOptions): boolean
   return hasFramesAfter(session, size);
 }
 
+/** Is there more in the log than goes into one file? Nobody is to wait behind a barrier while all that is read. */
+export function logIsFarAhead(session: Session, { maxSyncWalBytes }: ResolvedDbOptions): boolean {
+  return maxSyncWalBytes > 0 && hasFramesAfter(session, maxSyncWalBytes);
+}
+
 function movePin(session: Session): void {
   if (session.connections.movePin()) session.readSincePin = false;
 }

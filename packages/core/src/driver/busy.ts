@@ -33,18 +33,27 @@ export function isBusy(error: unknown): boolean {
   return code === SQLITE_BUSY || code === SQLITE_LOCKED || code === SQLITE_PROTOCOL;
 }
 
+const DELAY_MS_MAX = 25;
+
 /**
- * Calls `attempt` until it does not meet a lock, for `busyTimeoutMs` at most.
+ * Calls `attempt` until it does not meet a lock, for `busyTimeoutMs` at most, and at least every `delayMsMax` (25 ms).
  *
  * A timeout inside SQLite would block the thread, and with it an in-process transaction that holds the very lock.
  * Rejects with `DATABASE_BUSY` when the time is over, and with any other error at once.
  */
 export async function retryBusy<T>(
   attempt: () => T,
-  options: { busyTimeoutMs: number; operation: string; path: string; signal?: AbortSignal | undefined },
+  options: {
+    busyTimeoutMs: number;
+    operation: string;
+    path: string;
+    delayMsMax?: number | undefined;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<T> {
+  const { delayMsMax = DELAY_MS_MAX } = options;
   const deadlineMs = performance.now() + options.busyTimeoutMs;
-  for (let delayMs = 1; ; delayMs = Math.min(delayMs * 1.5, 25)) {
+  for (let delayMs = 1; ; delayMs = Math.min(delayMs * 1.5, delayMsMax)) {
     try {
       return attempt();
     } catch (error) {
