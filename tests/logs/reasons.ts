@@ -27,6 +27,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'config not reloaded, going on with what was running': 'Go does not read its config anew.',
   'config reloaded': 'Go does not read its config anew.',
   'database file was removed or replaced, reopening': 'Go does not notice.',
+  'database does not exist, waiting for it': 'Go waits in silence.',
   'database is locked, waiting': 'Go logs an error at once.',
   'last local ltx file is damaged, snapshotting': 'Go stops.',
   'local ltx file is missing or damaged, replacing it by a snapshot': 'Go stops, or starts over.',

@@ -80,6 +80,23 @@ describe('replicate', () => {
     expect(await restoredRows(at)).toBe(5);
   });
 
+  test('says once that a path leads to no database, and which file may be meant', async () => {
+    const folder = scratchFolder();
+    createDatabase(join(folder, 'app.db'), 1);
+    const daemons = [
+      join(folder, 'ap.db'),
+      join(folder, 'nowhere', 'app.db'),
+      join(folder, 'quite-another.sqlite'),
+    ].map((path, index) => start(['replicate', path, `file://${folder}/replica-${index}`]));
+    const warned = 'level=WARN msg="database does not exist, waiting for it"';
+    for (const daemon of daemons) await daemon.said(warned);
+    const said = await Promise.all(daemons.map(async (daemon) => (await daemon.stop()).stdout));
+    expect(said[0]).toContain(`path=${folder}/ap.db hint="There is ${folder}/app.db. Is that the one?"`);
+    expect(said[1]).toContain(`hint="There is no folder ${folder}/nowhere. Is the path right?"`);
+    expect(said[2]).toContain('hint="It is replicated from when it is created."');
+    for (const text of said) expect(text.split(warned)).toHaveLength(2);
+  });
+
   test('waits for a lock that an application holds when it starts, without an error', async () => {
     const at = setup();
     const app = new DatabaseSync(at.database);

@@ -10,6 +10,7 @@ import type { SingleDatabase } from './directory.ts';
 import { JointHistory } from './history.ts';
 import { isTooFarBehind } from './lagging.ts';
 import { RunningReplica } from './running-replica.ts';
+import { sayIfMissing } from './missing-database.ts';
 import type { Services } from './services.ts';
 import { backendOf } from './stores.ts';
 
@@ -41,6 +42,7 @@ export class RunningDatabase {
   #started = false;
   #rejoining: Promise<void> | undefined;
   #lookedBackAtMs = 0;
+  #missing: Disposable | undefined;
 
   private constructor(database: SingleDatabase, clients: OpenReplicas, services: Services) {
     this.path = database.path;
@@ -156,11 +158,13 @@ export class RunningDatabase {
   }
 
   async close(): Promise<void> {
+    this.#missing?.[Symbol.dispose]();
     await this.db.close();
     await this.#clients[Symbol.asyncDispose]();
   }
 
   #start(): void {
+    this.#missing = sayIfMissing(this.path, this.#logger);
     this.db.start();
     for (const replica of this.replicas) replica.start();
   }
