@@ -11,6 +11,7 @@ import { eventLoop } from './cases/event-loop.ts';
 import { firstReplication } from './cases/first-replication.ts';
 import { idle } from './cases/idle.ts';
 import { latency } from './cases/latency.ts';
+import { many } from './cases/many.ts';
 import { restore, restoreMany } from './cases/restore.ts';
 import { restoreS3 } from './cases/restore-s3.ts';
 import { writer } from './cases/writer.ts';
@@ -29,6 +30,7 @@ const cases: readonly BenchCase[] = [
   writer,
   eventLoop,
   idle,
+  many,
 ];
 
 if (process.platform !== 'linux') throw new Error('the bench reads /proc: it runs on Linux only');

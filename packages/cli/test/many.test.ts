@@ -1,47 +1,84 @@
-/** One process that follows many databases: what starting costs, and that resting costs nothing. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+/** One process that follows many databases: what starting costs, again as well, and that resting costs nothing. */
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { scratchFolder, start, until } from './support/cli.ts';
-import { createDatabase } from './support/database.ts';
+import { createDatabase, insertRows } from './support/database.ts';
 
-const DATABASE_COUNT = 50;
-/** One list a level, and once more what a first compaction asks. */
-const LISTS_MAX = 12;
+const DATABASE_COUNT = 100;
+/** All levels at once, and what the first look at retention asks. */
+const LISTS_MAX = 2;
+/** The database, its log, and SQLite's: database and log of the reader, the `-shm`, and the database of a closed writer. */
+const DESCRIPTORS_MAX = 6;
+/** Those of the process itself: its output, the event loop, the HTTP server, connections to it. */
+const OWN_DESCRIPTORS_MAX = 60;
 
-test('fifty watched databases start without a storm of requests, and ask nothing while nobody writes', async () => {
+type Daemon = ReturnType<typeof start>;
+type Operations = Readonly<Record<string, number>>;
+
+async function urlOf(daemon: Daemon): Promise<string> {
+  await daemon.said('serving metrics on');
+  return /(http:\/\/[^/\s"]+)\/metrics/.exec(daemon.stdout)?.[1] ?? '';
+}
+
+async function operationsOf(url: string): Promise<Operations> {
+  const body = await (await fetch(`${url}/metrics`)).text();
+  const samples = body.matchAll(/^litestream_replica_operation_total\{.*operation="(\w+)"\} (\d+)$/gm);
+  return Object.fromEntries([...samples].map(([, name = '', count]) => [name, Number(count)]));
+}
+
+/** Once every database is on its replica, waits until nothing is asked of the backend any more, and gives what was. */
+async function operationsUntilRest(url: string): Promise<Operations> {
+  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'every database on its replica');
+  let seen = '';
+  await until(async () => {
+    seen = JSON.stringify(await operationsOf(url));
+    await sleep(1000);
+    return JSON.stringify(await operationsOf(url)) === seen;
+  }, 'a second without a request');
+  return JSON.parse(seen) as Operations;
+}
+
+async function expectFewDescriptors(daemon: Daemon, descriptorsMax: number): Promise<void> {
+  if (!existsSync('/proc/self/fd')) return;
+  const allowed = DATABASE_COUNT * descriptorsMax + OWN_DESCRIPTORS_MAX;
+  const count = (): number => readdirSync(`/proc/${daemon.child.pid}/fd`).length;
+  await until(() => Promise.resolve(count() <= allowed), `at most ${allowed} descriptors`);
+}
+
+test('a hundred watched databases start without a storm of requests, and ask nothing while nobody writes', async () => {
   const folder = scratchFolder();
   mkdirSync(join(folder, 'dbs'));
-  for (let index = 0; index < DATABASE_COUNT; index += 1) createDatabase(join(folder, 'dbs', `app-${index}.db`));
+  const paths = Array.from({ length: DATABASE_COUNT }, (_, index) => join(folder, 'dbs', `app-${index}.db`));
+  for (const path of paths) createDatabase(path);
   const config = join(folder, 'litestream.yml');
+  // No boundary of a level comes due, which would list level 0 once more.
   writeFileSync(
     config,
     `addr: 127.0.0.1:0
+levels: [{interval: 12h}]
 l0-retention-check-interval: 200ms
 dbs: [{dir: ${folder}/dbs, pattern: "*.db", watch: true, replica: {path: ${folder}/replica}}]
 `,
   );
-  const daemon = start(['replicate', '-config', config]);
-  await daemon.said('serving metrics on');
-  const url = /(http:\/\/[^/\s"]+)\/metrics/.exec(daemon.stdout)?.[1] ?? '';
-  const operations = async (): Promise<Readonly<Record<string, number>>> => {
-    const body = await (await fetch(`${url}/metrics`)).text();
-    const samples = body.matchAll(/^litestream_replica_operation_total\{.*operation="(\w+)"\} (\d+)$/gm);
-    return Object.fromEntries([...samples].map(([, name = '', count]) => [name, Number(count)]));
-  };
-  await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'every database on its replica');
-  const { LIST: lists = 0, INIT: inits = 0 } = await operations();
-  expect(inits).toBe(DATABASE_COUNT);
-  expect(lists / DATABASE_COUNT).toBeLessThanOrEqual(LISTS_MAX);
+  const first = start(['replicate', '-config', config]);
+  const operations = await operationsUntilRest(await urlOf(first));
+  expect(operations['INIT']).toBe(DATABASE_COUNT);
+  expect((operations['LIST'] ?? 0) / DATABASE_COUNT).toBeLessThanOrEqual(LISTS_MAX);
+  // The first file and the first snapshot: nothing is compacted before its time.
+  expect(operations['PUT']).toBe(2 * DATABASE_COUNT);
+  await expectFewDescriptors(first, DESCRIPTORS_MAX);
+  expect((await first.stop()).exitCode).toBe(0);
+  expect(first.stdout).not.toMatch(/level=(WARN|ERROR)/);
 
-  // Once their first snapshots are written nothing is asked of the backend any more, many retention checks long.
-  let seen = '';
-  await until(async () => {
-    seen = JSON.stringify(await operations());
-    await sleep(1000);
-    return JSON.stringify(await operations()) === seen;
-  }, 'a second without a request');
-  expect((await daemon.stop()).exitCode).toBe(0);
-  expect(daemon.stdout).not.toMatch(/level=(WARN|ERROR)/);
+  for (const path of paths) insertRows(path, 1);
+  const second = start(['replicate', '-config', config]);
+  const again = await operationsUntilRest(await urlOf(second));
+  expect((again['LIST'] ?? 0) / DATABASE_COUNT).toBeLessThanOrEqual(LISTS_MAX);
+  expect(again['PUT']).toBe(DATABASE_COUNT);
+  // No writer was needed, and so none is left.
+  await expectFewDescriptors(second, DESCRIPTORS_MAX);
+  expect((await second.stop()).exitCode).toBe(0);
+  expect(second.stdout).not.toMatch(/level=(WARN|ERROR)/);
 });

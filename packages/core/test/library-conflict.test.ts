@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { betterSqlite3 } from '../src/driver/better-sqlite3.ts';
 import type { BetterSqlite3 } from '../src/driver/better-sqlite3.ts';
-import { countMaps } from '../src/driver/library-conflict.ts';
+import { countMaps, mapKey } from '../src/driver/library-conflict.ts';
 import { Litestream } from '../src/litestream.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
@@ -116,5 +116,5 @@ test('maps are told apart by inode, region and name', () => {
     '7ffc00000000-7ffc00021000 rw-p 00000000 00:00 0                          [stack]',
     '',
   ].join('\n');
-  expect(countMaps(maps, 5n, 'app.db-shm')).toBe(2);
+  expect(countMaps(maps).get(mapKey(5n, '/data/app.db-shm'))).toBe(2);
 });

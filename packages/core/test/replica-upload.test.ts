@@ -55,6 +55,15 @@ const refused = (): never => {
 };
 
 describe('when uploads happen', () => {
+  test('nothing counts as safe before there was anything to send', async () => {
+    const { db, replica } = setUp();
+    await replica.sync();
+    expect(replica.status().lastSyncAt).toBeUndefined();
+    db.commit();
+    await replica.sync();
+    expect(replica.status().lastSyncAt).toBeInstanceOf(Date);
+  });
+
   test('at once after quiet, then once per interval', async () => {
     const { db, clock, replica, uploads } = setUp();
     replica.start();

@@ -91,15 +91,17 @@ export class RunningReplica {
       type: this.open.client.type,
       text: this.open.text,
       txid: position.txid,
-      // What the database last looked at without finding anything new is on this replica as well.
-      lastSyncAt: hasAll ? latest(lastSyncAt, db.lastLookAt) : lastSyncAt,
+      lastSyncAt: db.lastLookAt === undefined ? undefined : latestIf(hasAll, lastSyncAt, db.lastLookAt),
       lastError,
       counts: this.stored.counts,
     };
   }
 }
 
-function latest(a: Date | undefined, b: Date | undefined): Date | undefined {
-  if (a === undefined || b === undefined) return a ?? b;
-  return a > b ? a : b;
+/**
+ * What the database last looked at without finding anything new is on a replica that has all as well. Before its first
+ * look nobody knows what was committed while this process did not run.
+ */
+function latestIf(hasAll: boolean, lastSyncAt: Date | undefined, lastLookAt: Date): Date | undefined {
+  return hasAll && (lastSyncAt === undefined || lastLookAt > lastSyncAt) ? lastLookAt : lastSyncAt;
 }

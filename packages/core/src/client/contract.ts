@@ -129,6 +129,12 @@ export interface ReplicaClient extends AsyncDisposable {
   ): AsyncIterable<LtxFileInfo>;
 
   /**
+   * Files of all levels, level by level, each as `ltxFiles` gives it: for backends that answer that with as few requests
+   * as for one level, or that know which levels there are. Core asks level by level where it is absent.
+   */
+  allLtxFiles?(options?: Op): AsyncIterable<LtxFileInfo>;
+
+  /**
    * Bytes of a file from `offset` (default 0), `size` of them (default: to the end). A range past the end gives fewer
    * bytes, possibly none. Rejects with `NOT_FOUND` before the first byte. Leaving the iteration early frees the
    * connection.

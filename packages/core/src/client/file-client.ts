@@ -17,7 +17,7 @@ import type {
   Op,
   ReplicaClient,
 } from './contract.ts';
-import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolder } from './file-durability.ts';
+import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolders } from './file-durability.ts';
 import { FileObjects, modifiedAt, versionOf } from './file-objects.ts';
 import { linkBody } from './file-link.ts';
 import { readRange } from './file-read.ts';
@@ -67,9 +67,7 @@ export class FileClient implements ReplicaClient {
       });
     }
     const now = Date.now();
-    for (let level = 0; level < LEVEL_COUNT; level++) {
-      await removeStaleTemps(this.#folder(level), STALE_TEMP_AGE_MS, now);
-    }
+    for (const level of await this.#levels()) await removeStaleTemps(this.#folder(level), STALE_TEMP_AGE_MS, now);
   }
 
   async *ltxFiles(
@@ -79,14 +77,7 @@ export class FileClient implements ReplicaClient {
     const { signal, seek = 0n } = query;
     signal?.throwIfAborted();
     const folder = this.#folder(level);
-    let names: string[];
-    try {
-      names = await readdir(folder);
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return;
-      throw error;
-    }
-    const files = names.flatMap((name) => {
+    const files = (await namesIn(folder)).flatMap((name) => {
       const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
       return txids === undefined || txids.minTxid < seek ? [] : [{ name, ...txids }];
     });
@@ -103,6 +94,11 @@ export class FileClient implements ReplicaClient {
         yield file;
       }
     }
+  }
+
+  async *allLtxFiles(options: Op = {}): AsyncIterable<LtxFileInfo> {
+    options.signal?.throwIfAborted();
+    for (const level of await this.#levels()) yield* this.ltxFiles(level, options);
   }
 
   async openLtxFile(
@@ -155,7 +151,7 @@ export class FileClient implements ReplicaClient {
       await rm(temp, { force: true });
       throw error;
     }
-    await syncFolder(folder);
+    await syncFolders(folder);
     const written = await info(path, file);
     if (written === undefined) {
       throw new LitestreamError(`${path} was deleted while it was written`, { code: 'OBJECT_CHANGED' });
@@ -179,12 +175,28 @@ export class FileClient implements ReplicaClient {
     return join(this.#folder(file.level), ltxObjectName(file));
   }
 
+  /** Levels that have a folder, ascending. */
+  async #levels(): Promise<readonly number[]> {
+    const names = new Set(await namesIn(join(this.#path, 'ltx')));
+    return Array.from({ length: LEVEL_COUNT }, (_, level) => level).filter((level) => names.has(String(level)));
+  }
+
   #folder(level: number): string {
     return join(this.#path, 'ltx', String(level));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     // Nothing is held between calls.
+  }
+}
+
+/** Nothing if there is no such folder. */
+async function namesIn(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
   }
 }
 

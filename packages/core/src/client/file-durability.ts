@@ -40,11 +40,16 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Creates what is missing of a folder's path, and makes the new names durable. */
+/** Folders in which folders were made whose names may not be durable yet, each with a mark of the last one made. */
+const newNames = new Map<string, symbol>();
+
+/** Creates what is missing of a folder's path. The new names are durable once `syncFolders` has resolved. */
 export async function makeFolder(path: string, ownership: Ownership): Promise<void> {
   if ((await statIfThere(path))?.isDirectory() === true) return;
   const parent = dirname(path);
   if (parent !== path) await makeFolder(parent, ownership);
+  // Before it is there: whoever finds it has to make its name durable before he relies on it.
+  newNames.set(parent, Symbol(path));
   try {
     await mkdir(path, { mode: ownership.folderMode });
   } catch (error) {
@@ -52,8 +57,24 @@ export async function makeFolder(path: string, ownership: Ownership): Promise<vo
     if (isErrno(error, 'EEXIST')) return;
     throw error;
   }
+  newNames.set(parent, Symbol(path));
   await giveTo((uid, gid) => chown(path, uid, gid), ownership.folderUid, ownership.folderGid);
-  await syncFolder(parent);
+}
+
+/** Makes the names in a folder durable, and those of folders above it that were made for it, or for others. */
+export async function syncFolders(path: string): Promise<void> {
+  const folders = [path];
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (newNames.has(folder)) folders.push(folder);
+    if (folder === dirname(folder)) break;
+  }
+  await Promise.all(
+    folders.map(async (folder) => {
+      const mark = newNames.get(folder);
+      await syncFolder(folder);
+      if (newNames.get(folder) === mark) newNames.delete(folder);
+    }),
+  );
 }
 
 /** Gives an open file to the owner of the database. */
@@ -76,9 +97,38 @@ async function giveTo(
   }
 }
 
-/** Makes creations, renames and deletions in a folder durable. */
+interface FolderSync {
+  readonly running: Promise<void>;
+  /** Of those who came while it was running, and whose changes it may have missed. */
+  next?: Promise<void>;
+}
+
+const folderSyncs = new Map<string, FolderSync>();
+
+/** Makes creations, renames and deletions in a folder durable. Who asks at the same time shares the work. */
 export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return; // folders cannot be opened there; renames are journalled
+  const current = folderSyncs.get(path);
+  if (current === undefined) {
+    await beginSync(path);
+    return;
+  }
+  const begin = (): Promise<void> => beginSync(path);
+  current.next ??= current.running.then(begin, begin);
+  await current.next;
+}
+
+function beginSync(path: string): Promise<void> {
+  const sync: FolderSync = { running: syncNow(path) };
+  folderSyncs.set(path, sync);
+  const end = (): void => {
+    if (sync.next === undefined) folderSyncs.delete(path);
+  };
+  sync.running.then(end, end);
+  return sync.running;
+}
+
+async function syncNow(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
     await folder.sync();

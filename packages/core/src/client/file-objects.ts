@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path';
 import { LitestreamError } from '../error.ts';
 import type { ObjectInfo, ObjectOperations, Op } from './contract.ts';
 import { compareKeys } from './object-names.ts';
-import { adoptFile, isErrno, makeFolder, syncFolder } from './file-durability.ts';
+import { adoptFile, isErrno, makeFolder, syncFolder, syncFolders } from './file-durability.ts';
 import type { Ownership } from './file-durability.ts';
 import { readRange } from './file-read.ts';
 import { isTempName, TEMP_MARK } from './file-temp.ts';
@@ -98,7 +98,7 @@ export class FileObjects implements ObjectOperations {
       }
       conditions.signal?.throwIfAborted();
       await this.#publish(temp, path, key, conditions);
-      await syncFolder(dirname(path));
+      await syncFolders(dirname(path));
     } catch (error) {
       await rm(temp, { force: true });
       throw error;

@@ -36,6 +36,7 @@ export class GuardClient implements ReplicaClient {
   readonly capabilities: Capabilities;
   readonly objects?: ObjectOperations | undefined;
   readonly localPath?: (file: LtxFileRef) => string;
+  readonly allLtxFiles?: (options?: Op) => AsyncIterable<LtxFileInfo>;
   readonly #client: ReplicaClient;
   readonly #calls: GuardCalls;
   readonly #init: GuardInit;
@@ -50,6 +51,7 @@ export class GuardClient implements ReplicaClient {
     this.type = client.type;
     this.capabilities = client.capabilities;
     if (client.objects !== undefined) this.objects = new GuardObjects(client, this.#calls, this.#init);
+    if (client.allLtxFiles !== undefined) this.allLtxFiles = (op = {}) => this.#allLtxFiles(op);
     if (client.localPath !== undefined) this.localPath = (file) => client.localPath?.(file) ?? '';
   }
 
@@ -77,6 +79,17 @@ export class GuardClient implements ReplicaClient {
       list: (after, signal) =>
         this.#client.ltxFiles(level, { seek: after?.minTxid ?? query.seek, useMetadata: query.useMetadata, signal }),
       compare: compareFiles,
+    });
+  }
+
+  async *#allLtxFiles({ signal: callerSignal }: Op): AsyncIterable<LtxFileInfo> {
+    const call = this.#call('ltxFiles', 'all levels', callerSignal);
+    await this.#prepare(call);
+    yield* guardListing({
+      calls: this.#calls,
+      call,
+      list: (_after, signal) => this.#client.allLtxFiles?.({ signal }) ?? nothing(),
+      compare: (a, b) => a.level - b.level || compareFiles(a, b),
     });
   }
 
@@ -182,6 +195,10 @@ export function guardClient(client: ReplicaClient, options: GuardOptions = {}): 
 /** The client without core's retries, where it has them. */
 export function unretried(client: ReplicaClient): ReplicaClient {
   return guardBrand in client ? (client as GuardClient).unretried : client;
+}
+
+async function* nothing(): AsyncGenerator<never> {
+  // The method is only there where the client has it.
 }
 
 function nameOf(file: LtxFileRef): string {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
-import { keepForGood, refuseSecondLibrary } from '../driver/library-conflict.ts';
+import { keepForGood, refuseSecondLibraryAtOpening } from '../driver/library-conflict.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { tracedSync } from '../tracing.ts';
 
@@ -35,25 +35,34 @@ export interface BusyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What else is open is closed once it was not needed for this long. */
+const REST_AFTER_MS = 10_000;
+
+/** A reader sees a handful of pages; SQLite would set memory for many more aside. */
+const READER_PAGE_N = 4;
+
 /**
  * Our connections to one database: `rw` writes and holds the write barrier, `checkpointer` checkpoints behind it, and
  * `reader` holds a read transaction (the pin) that keeps the log from restarting under us; `spare` takes its place when
- * the pin moves on.
+ * the pin moves on. Only the reader is always open: of a thousand databases most are at rest.
  */
 export class Connections {
   readonly pageSize: number;
   readonly #path: string;
   readonly #driver: SqliteDriver;
-  readonly #rw: SqliteConnection;
+  #rw: SqliteConnection | undefined;
   #reader: SqliteConnection;
   #spare: SqliteConnection | undefined;
   #checkpointer: SqliteConnection | undefined;
   #pinned = false;
+  /** Calls that are using `rw`. */
+  #writing = 0;
+  #usedAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(
     path: string,
     driver: SqliteDriver,
-    connections: { rw: SqliteConnection; reader: SqliteConnection; pageSize: number },
+    connections: { rw: SqliteConnection | undefined; reader: SqliteConnection; pageSize: number },
   ) {
     this.#path = path;
     this.#driver = driver;
@@ -62,37 +71,31 @@ export class Connections {
     this.pageSize = connections.pageSize;
   }
 
-  /** Opens the database, sets WAL mode, makes upstream's two tables, and takes the pin. */
+  /** Opens the database, sets WAL mode and makes upstream's two tables where that is to be done, and takes the pin. */
   static async open(path: string, driver: SqliteDriver, options: BusyOptions): Promise<Connections> {
     const retry = <T>(operation: string, attempt: () => T): Promise<T> =>
       retryBusy(attempt, { ...options, operation, path });
-    const rw = driver.open(path);
-    let reader: SqliteConnection | undefined;
+    const reader = driver.open(path, { readOnly: true });
+    let rw: SqliteConnection | undefined;
     try {
-      const mode = await retry('journal_mode', () => rw.get('PRAGMA journal_mode = wal')?.['journal_mode']);
-      if (mode !== 'wal') {
-        throw new LitestreamError(`cannot enable WAL mode (it is "${String(mode)}"): ${path}`, {
-          code: 'DATABASE_INVALID',
-          operation: 'open',
-          object: path,
-          hint: 'Litestream needs write-ahead logging: the database must be writable, and on a local file system.',
-        });
+      if (!(await retry('open reader', () => isPrepared(reader)))) {
+        rw = driver.open(path);
+        await prepare(rw, path, retry);
       }
-      rw.get('PRAGMA wal_autocheckpoint = 0');
-      refuseSecondLibrary(path, driver);
-      await retry('create tables', () => {
-        rw.exec('CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)');
-        rw.exec('CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)');
-      });
-      const pageSize = Number(await retry('page_size', () => rw.get('PRAGMA page_size')?.['page_size']));
-      reader = await retry('open reader', () => driver.open(path, { readOnly: true }));
+      await refuseSecondLibraryAtOpening(path, driver);
+      const pageSize = Number(await retry('page_size', () => reader.get('PRAGMA page_size')?.['page_size']));
       const connections = new Connections(path, driver, { rw, reader, pageSize });
+      reader.exec(`PRAGMA cache_size = ${READER_PAGE_N}; PRAGMA shrink_memory`);
       await retry('pin', () => connections.pin());
       return connections;
     } catch (error) {
-      if (hasCode(error, 'DRIVER_CONFLICT')) keepForGood(rw);
-      else rw.close();
-      reader?.close();
+      if (hasCode(error, 'DRIVER_CONFLICT')) {
+        keepForGood(reader);
+        keepForGood(rw);
+      } else {
+        rw?.close();
+        reader.close();
+      }
       throw error;
     }
   }
@@ -131,6 +134,7 @@ export class Connections {
   movePin(): boolean {
     // Where the log was deleted under us, nobody else has a use for a pin that moves.
     if (!this.#pinned || !existsSync(this.#logPath)) return false;
+    this.#usedAtMs = performance.now();
     const next = (this.#spare ??= this.#openAnother({ readOnly: true }));
     try {
       beginRead(next);
@@ -148,7 +152,9 @@ export class Connections {
   openPinned(options: BusyOptions): Promise<SqliteConnection> {
     return retryBusy(
       () => {
-        const connection = this.#openAnother({ readOnly: true });
+        // Not for reading only: SQLite keeps the descriptor of a closed connection for the next one of its kind, so this one
+        // gets the writer's and leaves no other behind.
+        const connection = this.#openWriter();
         try {
           beginRead(connection);
         } catch (error) {
@@ -162,13 +168,15 @@ export class Connections {
   }
 
   /** Writes upstream's row, so that there is a log with a header and a commit. */
-  bumpSequence(options: BusyOptions): Promise<void> {
-    return retryBusy(
-      () =>
-        this.#rw.exec(
-          'INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1',
-        ),
-      { ...options, operation: 'write _litestream_seq', path: this.#path },
+  async bumpSequence(options: BusyOptions): Promise<void> {
+    await this.#write(() =>
+      retryBusy(
+        () =>
+          this.#writer().exec(
+            'INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1',
+          ),
+        { ...options, operation: 'write _litestream_seq', path: this.#path },
+      ),
     );
   }
 
@@ -177,23 +185,39 @@ export class Connections {
    * thread may be trying to write.
    */
   async barrier<T>(options: BusyOptions, body: () => T): Promise<T> {
-    await retryBusy(() => this.#beginWriting(), {
-      ...options,
-      operation: 'checkpoint',
-      path: this.#path,
-      delayMsMax: BARRIER_DELAY_MS_MAX,
+    return await this.#write(async () => {
+      await retryBusy(() => this.#beginWriting(), {
+        ...options,
+        operation: 'checkpoint',
+        path: this.#path,
+        delayMsMax: BARRIER_DELAY_MS_MAX,
+      });
+      try {
+        return body();
+      } finally {
+        this.#writer().exec('ROLLBACK');
+      }
     });
-    try {
-      return body();
-    } finally {
-      this.#rw.exec('ROLLBACK');
-    }
+  }
+
+  /**
+   * Closes what only writing and checkpoints need, if that was not needed for a while. Cheap; may be called at any moment. The
+   * pin stays, and with it the log: a connection that can write deletes it only where no other one is open.
+   */
+  rest(afterMs: number = REST_AFTER_MS): void {
+    if (this.#writing > 0 || !this.#pinned || performance.now() - this.#usedAtMs < afterMs) return;
+    this.#checkpointer?.close();
+    this.#checkpointer = undefined;
+    this.#rw?.close();
+    this.#rw = undefined;
+    this.#spare?.close();
+    this.#spare = undefined;
   }
 
   #beginWriting(): void {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        this.#rw.exec('BEGIN IMMEDIATE');
+        this.#writer().exec('BEGIN IMMEDIATE');
         return;
       } catch (error) {
         if (attempt === BARRIER_ATTEMPTS || !isBusy(error)) throw error;
@@ -203,7 +227,8 @@ export class Connections {
 
   /** One attempt. A lock in the way is told by `busy`, never thrown. */
   checkpoint(mode: CheckpointMode): CheckpointResult {
-    this.#checkpointer ??= this.#openCheckpointer();
+    this.#usedAtMs = performance.now();
+    this.#checkpointer ??= this.#openWriter();
     try {
       const checkpointer = this.#checkpointer;
       return tracedSync(
@@ -230,19 +255,38 @@ export class Connections {
    */
   close(): void {
     this.#checkpointer?.close();
-    this.#rw.close();
+    this.#rw?.close();
     this.#spare?.close();
     this.#reader.close();
     this.#pinned = false;
+  }
+
+  async #write<T>(body: () => Promise<T>): Promise<T> {
+    this.#writing++;
+    try {
+      return await body();
+    } finally {
+      this.#writing--;
+      this.#usedAtMs = performance.now();
+    }
+  }
+
+  #writer(): SqliteConnection {
+    return (this.#rw ??= this.#openWriter());
   }
 
   get #logPath(): string {
     return `${this.#path}-wal`;
   }
 
-  #openCheckpointer(): SqliteConnection {
+  #openWriter(): SqliteConnection {
     const connection = this.#openAnother();
-    connection.get('PRAGMA wal_autocheckpoint = 0');
+    try {
+      setUpWriter(connection);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
     return connection;
   }
 
@@ -258,6 +302,48 @@ export class Connections {
       hint: LOG_DELETED_HINT,
     });
   }
+}
+
+type Retry = <T>(operation: string, attempt: () => T) => Promise<T>;
+
+/** Is the database in WAL mode, with our tables in it? What keeps a reader from telling, a writer has to mend. */
+function isPrepared(reader: SqliteConnection): boolean {
+  try {
+    if (reader.get('PRAGMA journal_mode')?.['journal_mode'] !== 'wal') return false;
+    const row = reader.get(
+      `SELECT COUNT(1) AS n FROM sqlite_schema WHERE type = 'table' AND name IN ('_litestream_seq', '_litestream_lock')`,
+    );
+    return Number(row?.['n']) === 2;
+  } catch (error) {
+    if (isBusy(error)) throw error;
+    return false;
+  }
+}
+
+async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promise<void> {
+  const mode = await retry('journal_mode', () => rw.get('PRAGMA journal_mode = wal')?.['journal_mode']);
+  if (mode !== 'wal') {
+    throw new LitestreamError(`cannot enable WAL mode (it is "${String(mode)}"): ${path}`, {
+      code: 'DATABASE_INVALID',
+      operation: 'open',
+      object: path,
+      hint: 'Litestream needs write-ahead logging: the database must be writable, and on a local file system.',
+    });
+  }
+  await retry('create tables', () => {
+    setUpWriter(rw);
+    rw.exec('CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)');
+    rw.exec('CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)');
+  });
+}
+
+/**
+ * What we write is nothing that anybody would miss after a power cut, so it does not wait for the disk. NORMAL still makes
+ * the log durable where that protects the database: before a checkpoint, and when the log begins anew.
+ */
+function setUpWriter(connection: SqliteConnection): void {
+  connection.get('PRAGMA wal_autocheckpoint = 0');
+  connection.exec('PRAGMA synchronous = NORMAL');
 }
 
 function beginRead(connection: SqliteConnection): void {

@@ -253,6 +253,7 @@ export class DB implements AsyncDisposable {
   /** Cheap; asked at every sweep. */
   #mayHaveWork(): boolean {
     if (this.#marker.mayHaveChanged()) return true;
+    this.#session?.connections.rest();
     if (this.#lastError === undefined) this.#lastLookAt = new Date(this.#options.clock.now());
     return this.#session !== undefined && checkpointIsDue(this.#session, this.#options);
   }

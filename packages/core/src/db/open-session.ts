@@ -54,6 +54,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
       await connections.bumpSequence(busy);
       wal.refresh();
     }
+    connections.rest(0);
     makeFolder(metaPath, ownership);
     removeTemporaryFiles(metaPath);
     const level0 = new LocalLtx(metaPath, 0);

@@ -1,51 +1,81 @@
 /** Two copies of SQLite in one process that have the same database open: found where that can be found. */
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LitestreamError } from '../error.ts';
 import type { SqliteDriver } from './sqlite-driver.ts';
 
-/**
- * How many copies of SQLite in this process have a database open in WAL mode. Each maps the database's `-shm` for itself,
- * and once, however many connections it has: its maps are counted, by inode, in Linux's list of them. Nothing is opened
- * that has to do with the database, so no lock is touched. Undefined where there is no such list.
- */
-export function librariesWithDatabase(path: string): number | undefined {
-  const shm = statSync(`${path}-shm`, { bigint: true, throwIfNoEntry: false });
-  if (shm === undefined) return undefined;
-  let maps: string;
+/** How often the first region of each `-shm` is mapped, by inode and name; undefined where that cannot be known. */
+type SharedMaps = ReadonlyMap<string, number> | undefined;
+
+let read: { readonly maps: SharedMaps; readonly atMs: number } | undefined;
+let reading: Promise<SharedMaps> | undefined;
+
+/** With many databases the list is long: it is read once for all who ask. */
+function sharedMaps(ageMsMax: number): SharedMaps {
+  const nowMs = performance.now();
+  if (read === undefined || ageMsMax === 0 || nowMs - read.atMs > ageMsMax) {
+    read = { maps: readSharedMaps(), atMs: nowMs };
+  }
+  return read.maps;
+}
+
+function readSharedMaps(): SharedMaps {
   try {
-    maps = readFileSync('/proc/self/maps', 'latin1');
+    return countMaps(readFileSync('/proc/self/maps', 'latin1'));
   } catch {
     return undefined; // Not Linux, or /proc is not mounted: it cannot be known.
   }
-  return countMaps(maps, shm.ino, `${basename(path)}-shm`);
 }
 
-/** Maps of the first region of this file. The device is not compared: overlay file systems show another one here. */
-export function countMaps(maps: string, inode: bigint, name: string): number {
-  let count = 0;
+/**
+ * Maps of the first region of each `-shm`, by inode and name. The device is left out: overlay file systems show another
+ * one here.
+ */
+export function countMaps(maps: string): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
   for (const line of maps.split('\n')) {
-    const [, flags, offset, , number, file] = /^\S+ (\S+) (\S+) (\S+) (\d+)\s+(.*)$/.exec(line) ?? [];
-    if (flags?.[3] !== 's' || number === undefined || BigInt(number) !== inode) continue;
-    if (
-      Number.parseInt(offset ?? '1', 16) === 0 &&
-      file?.endsWith(`/${Buffer.from(name).toString('latin1')}`) === true
-    ) {
-      count++;
-    }
+    if (!line.endsWith('-shm')) continue;
+    const [, flags, offset, , inode, file] = /^\S+ (\S+) (\S+) (\S+) (\d+)\s+(.*)$/.exec(line) ?? [];
+    if (flags?.[3] !== 's' || Number.parseInt(offset ?? '1', 16) !== 0 || file === undefined) continue;
+    const key = `${inode} ${basename(file)}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
   }
-  return count;
+  return counts;
+}
+
+/** The key of a `-shm` in such a list, which shows names as bytes. */
+export function mapKey(inode: bigint, path: string): string {
+  return `${inode} ${Buffer.from(basename(path)).toString('latin1')}`;
 }
 
 /**
  * Throws `DRIVER_CONFLICT` if another copy of SQLite than the driver's has the database open in this process. The driver
- * has a connection to it by now, in WAL mode; that must stay open for good if this throws, for closing it is what drops
- * the other copy's locks.
+ * has a connection to it, in WAL mode; that must stay open for good if this throws, for closing it is what drops the other
+ * copy's locks.
+ *
+ * Each copy maps the database's `-shm` for itself, and once, however many connections it has: so its maps are counted, in
+ * Linux's list of them. Nothing is opened that has to do with the database, and no lock is touched.
+ *
+ * @param ageMsMax How old the list may be.
  */
-export function refuseSecondLibrary(path: string, driver: SqliteDriver): void {
-  const count = librariesWithDatabase(path);
-  if (count === undefined || count < 2) return;
-  throw libraryConflict(path, driver);
+export function refuseSecondLibrary(path: string, driver: SqliteDriver, ageMsMax = 0): void {
+  refuseIn(sharedMaps(ageMsMax), path, driver);
+}
+
+/** The same, by a list that is read once for all databases that are opened at the same time. */
+export async function refuseSecondLibraryAtOpening(path: string, driver: SqliteDriver): Promise<void> {
+  reading ??= nextTurn().then(() => {
+    reading = undefined;
+    return sharedMaps(0);
+  });
+  refuseIn(await reading, path, driver);
+}
+
+function refuseIn(maps: SharedMaps, path: string, driver: SqliteDriver): void {
+  const shm = statSync(`${path}-shm`, { bigint: true, throwIfNoEntry: false });
+  if (shm === undefined || maps === undefined) return;
+  if ((maps.get(mapKey(shm.ino, `${path}-shm`)) ?? 0) > 1) throw libraryConflict(path, driver);
 }
 
 const kept = new Set<unknown>();

@@ -19,7 +19,7 @@ export class LibraryWatch {
   check(): void {
     const nowMs = performance.now();
     if (nowMs - this.#checkedAtMs < INTERVAL_MS) return;
-    refuseSecondLibrary(this.#path, this.#driver);
+    refuseSecondLibrary(this.#path, this.#driver, INTERVAL_MS);
     this.#checkedAtMs = nowMs;
   }
 }

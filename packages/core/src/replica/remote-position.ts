@@ -37,6 +37,8 @@ export interface ReplicaEnds {
   readonly max: TXID;
   /** The file that ends there, of the lowest level. */
   readonly newest: LtxFileInfo | undefined;
+  /** The newest file of each level that has one. */
+  readonly tops: ReadonlyMap<number, LtxFileInfo>;
 }
 
 /**
@@ -47,16 +49,30 @@ export function endOf({ level0, compacted }: Pick<ReplicaEnds, 'level0' | 'compa
   return level0 > 0n ? level0 : compacted;
 }
 
+/** Looks at every level: a compacted file or a snapshot may reach further than level 0. */
 export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {}): Promise<ReplicaEnds> {
-  const levels = Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level);
-  const tops = await Promise.all(levels.map((level) => newestOfLevel(client, level, options)));
-  const newest = tops.reduce(later);
-  const compacted = tops.slice(1, SNAPSHOT_LEVEL).reduce(later, undefined);
+  const tops = new Map<number, LtxFileInfo>();
+  const add = (file: LtxFileInfo | undefined): void => {
+    const top = file === undefined ? undefined : later(tops.get(file.level), file);
+    if (top !== undefined) tops.set(top.level, top);
+  };
+  if (client.allLtxFiles === undefined) {
+    const levels = Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level);
+    for (const top of await Promise.all(levels.map((level) => newestOfLevel(client, level, options)))) add(top);
+  } else {
+    for await (const file of client.allLtxFiles(options)) add(file);
+  }
+  const ascending: readonly (LtxFileInfo | undefined)[] = [...tops.values()].sort((a, b) => a.level - b.level);
+  const newest = ascending.reduce(later, undefined);
+  const compacted = ascending
+    .filter((top) => top !== undefined && top.level > 0 && top.level < SNAPSHOT_LEVEL)
+    .reduce(later, undefined);
   return {
-    level0: tops[0]?.maxTxid ?? 0n,
+    level0: tops.get(0)?.maxTxid ?? 0n,
     compacted: compacted?.maxTxid ?? 0n,
     max: newest?.maxTxid ?? 0n,
     newest,
+    tops,
   };
 }
 

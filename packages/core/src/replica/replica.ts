@@ -21,6 +21,9 @@ import { syncForShutdown } from './shutdown-sync.ts';
 import type { ShutdownSyncOptions } from './shutdown-sync.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
 
+/** After this another process may have taken its turn. */
+const TOPS_AGE_MS_MAX = 60_000;
+
 export interface ReplicaOptions {
   /** Least time between two rounds of uploads. Default 1 s. */
   readonly syncIntervalMs?: number | undefined;
@@ -71,6 +74,8 @@ export class Replica implements History, AsyncDisposable {
   /** How far the replica reached before this process sent anything; undefined until it has answered. */
   #ends: ReplicaEnds | undefined;
   #newest: LtxFileInfo | undefined;
+  /** What its levels ended with when it was last asked, until somebody takes over from there. */
+  #tops: { readonly files: ReplicaEnds['tops']; readonly askedAtMs: number } | undefined;
   /** It holds nothing beyond what the database goes on from. */
   #known = false;
   /** The local files were found to continue what the replica holds; asked once, before the first upload. */
@@ -118,11 +123,28 @@ export class Replica implements History, AsyncDisposable {
 
   /** Highest TXID at any level of the replica. What it learns of level 0 saves the first upload a listing. */
   async maxTxid(options: Op = {}): Promise<TXID> {
-    const ends = await maxTxidsOfReplica(this.client, options);
+    const ends = await this.#ask(options);
     if (!this.#known) this.#ends = ends;
     this.#remote ??= endOf(ends);
     this.#newest = ends.newest;
     return ends.max;
+  }
+
+  async #ask(options: Op): Promise<ReplicaEnds> {
+    const askedAtMs = performance.now();
+    const ends = await maxTxidsOfReplica(this.client, options);
+    this.#tops = { files: ends.tops, askedAtMs };
+    return ends;
+  }
+
+  /**
+   * The newest file of each level as it was a moment ago, before this process wrote anything but level 0; undefined if
+   * that is not known (any more). Who takes it keeps it up to date.
+   */
+  takeTops(): ReadonlyMap<number, LtxFileInfo> | undefined {
+    const tops = this.#tops;
+    this.#tops = undefined;
+    return tops !== undefined && performance.now() - tops.askedAtMs < TOPS_AGE_MS_MAX ? tops.files : undefined;
   }
 
   /** Time of the last transaction that `maxTxid` found; undefined if there was none. */
@@ -187,6 +209,7 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads a snapshot of the database to level 9. */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
+    this.#tops = undefined;
     const info = await traced(
       'snapshot',
       () => ({ replica: this.client.type }),
@@ -250,7 +273,8 @@ export class Replica implements History, AsyncDisposable {
     try {
       options.signal?.throwIfAborted();
       await this.#uploadPending(options);
-      this.#lastSyncAt = new Date(this.#clock.now());
+      // Before there is anything to send, nothing is known to be safe.
+      if (this.#db.position.txid > 0n) this.#lastSyncAt = new Date(this.#clock.now());
       // It answers again although there was nothing to send: who waits for that hears of it.
       if (this.#lastError !== undefined) this.#publish();
     } catch (error) {
@@ -287,7 +311,7 @@ export class Replica implements History, AsyncDisposable {
   async #meet(target: TXID, options: Op): Promise<void> {
     const { baseline } = this.#db;
     if (baseline !== undefined) {
-      const ends = this.#ends ?? (await maxTxidsOfReplica(this.client, options));
+      const ends = this.#ends ?? (await this.#ask(options));
       this.#ends = undefined;
       if (ends.max > target) throw aheadError(ends.max, target);
       this.#remote = ends.max > baseline ? await this.#replaceHistory(ends.max, target, options) : endOf(ends);

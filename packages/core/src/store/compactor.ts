@@ -80,6 +80,9 @@ export class Compactor {
       throw new LitestreamError(`cannot compact into level ${level}`, { code: 'INVALID_ARGUMENT' });
     }
     let top = (await this.tops.get(level, op))?.maxTxid ?? 0n;
+    // Level 0 is written to by others, who do not keep its end here.
+    const isSourceKnown = level > 1 && this.tops.isKnown(level - 1);
+    if (isSourceKnown && ((await this.tops.get(level - 1, op))?.maxTxid ?? 0n) <= top) return [];
     let pending = await Array.fromAsync(this.#client.ltxFiles(level - 1, { seek: top + 1n, ...op }));
     const snapshots = isUnbroken(pending, top) ? [] : await this.#snapshotEnds(op);
     const written: LtxFileInfo[] = [];

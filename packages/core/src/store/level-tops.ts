@@ -2,6 +2,7 @@
  * The newest file of each level, remembered. It is listed once, when first asked for, and then kept up to date by who
  * writes: a level that nothing was written to costs no request.
  */
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 
 export class LevelTops {
@@ -21,6 +22,18 @@ export class LevelTops {
     }
     this.#tops.set(level, top);
     return top;
+  }
+
+  /** Is the end of this level known without asking? */
+  isKnown(level: number): boolean {
+    return this.#tops.has(level);
+  }
+
+  /** The newest file of each level, as just listed: levels that are not among them are empty. */
+  learn(tops: ReadonlyMap<number, LtxFileInfo>): void {
+    for (let level = 1; level <= SNAPSHOT_LEVEL; level++) {
+      if (!this.#tops.has(level)) this.#tops.set(level, tops.get(level));
+    }
   }
 
   set(level: number, file: LtxFileInfo): void {

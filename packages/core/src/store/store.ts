@@ -47,8 +47,8 @@ interface Task {
   readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
   /** It may take long: others must not wait for it. */
   readonly isLong: boolean;
-  /** A replica that is new to the store is served at once, not at the next boundary. */
-  readonly atOnce: boolean;
+  /** Is a replica that is new to the store served at once, not at the next boundary? */
+  readonly atOnce: (replica: StoredReplica) => boolean;
   /** Replicas on which it runs, or waits for its turn. */
   readonly under: Set<StoredReplica>;
 }
@@ -106,9 +106,10 @@ export class Store {
   /** Takes a replica into its care. What it lacks is looked up once, at once. */
   add(replica: StoredReplica): void {
     this.#replicas.set(replica, { turns: new Mutex(), abort: new AbortController() });
+    replica.begin();
     replica.onPending = () => this.#wake(replica);
     this.#wake(replica);
-    for (const { task } of this.#jobs) if (task.atOnce) this.#begin(task, replica);
+    for (const { task } of this.#jobs) if (task.atOnce(replica)) this.#begin(task, replica);
   }
 
   /** Lets a replica go; work on it that is under way is aborted and waited for. */
@@ -195,7 +196,7 @@ function compactionTask(level: CompactionLevel): Task {
     isPending: (replica) => replica.isPending(level.level),
     run: (replica, op) => replica.compact(level, op),
     isLong: false,
-    atOnce: true,
+    atOnce: (replica) => replica.isOverdue(level),
     under: new Set(),
   };
 }
@@ -216,7 +217,7 @@ function snapshotTask(): Task {
       }
     },
     isLong: true,
-    atOnce: true,
+    atOnce: () => true,
     under: new Set(),
   };
 }
@@ -228,7 +229,7 @@ function level0Task(): Task {
     isPending: (replica) => replica.isLevel0Pending,
     run: (replica, op) => replica.enforceLevel0Retention(op),
     isLong: false,
-    atOnce: false,
+    atOnce: () => false,
     under: new Set(),
   };
 }
@@ -240,7 +241,7 @@ function validationTask(): Task {
     isPending: () => true,
     run: (replica, op) => replica.validate(op),
     isLong: true,
-    atOnce: false,
+    atOnce: () => false,
     under: new Set(),
   };
 }

@@ -34,6 +34,11 @@ export interface ReplicaUnderStore {
   readonly isDown?: boolean | undefined;
   /** Last transaction of another program, which may have torn the history, while no snapshot makes up for that. */
   readonly snapshotOwedFor?: TXID | undefined;
+  /**
+   * The newest file of each level, as listed a moment ago, before anything but level 0 was written; gives it once.
+   * Undefined if that is not known: then the levels are listed.
+   */
+  takeTops?(): ReadonlyMap<number, LtxFileInfo> | undefined;
   /** Writes the database's present state to the snapshot level. Undefined if the database is not there yet. */
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }
@@ -82,6 +87,8 @@ export class StoredReplica {
   /** When this process last wrote to a level, by the clock that nobody sets. */
   readonly #writtenAtMs = new Map<number, number>();
   readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
+  /** Newest files of the levels when the store began to take care of it; undefined if they are not known. */
+  #before: ReadonlyMap<number, LtxFileInfo> | undefined;
   /** A snapshot is due, whenever the last one was: restores behind a break need one that reaches this TXID. */
   #snapshotFrom: TXID | undefined;
   #lastSnapshot: TXID | undefined;
@@ -137,6 +144,24 @@ export class StoredReplica {
 
   get isLevel0Pending(): boolean {
     return this.#replica.isDown !== true && this.#retention.isLevel0Pending;
+  }
+
+  /**
+   * Did a boundary of this level pass unused, as far as is known: did the level below have something for it by then? What
+   * is not overdue waits for the next one.
+   */
+  isOverdue({ level, intervalMs }: CompactionLevel): boolean {
+    const before = this.#before;
+    if (before === undefined) return true;
+    const source = before.get(level - 1);
+    if (source === undefined || source.maxTxid <= (before.get(level)?.maxTxid ?? 0n)) return false;
+    return source.timestamp.getTime() <= boundaryBefore(this.#clock.now(), intervalMs);
+  }
+
+  /** The store takes care of it from now on: what was learnt when the database was opened saves listing the levels. */
+  begin(): void {
+    this.#before = this.#replica.takeTops?.();
+    if (this.#before !== undefined) this.#tops.learn(this.#before);
   }
 
   /** Merges into `level` what is due, unless that was done since the last boundary already. */

@@ -26,10 +26,14 @@ export const listingCases: readonly ConformanceCase[] = [
   },
   {
     name: 'a level lists its own files only',
-    run: async ({ write, list }) => {
+    run: async ({ client, write, list }) => {
+      if (client.allLtxFiles !== undefined) assert.deepEqual(await Array.fromAsync(client.allLtxFiles()), []);
       for (const level of [0, 1, 9]) await write(fileOf(level + 1, 'x', level));
       for (const level of [0, 1, 9]) assert.equal(namesOf(await list(level)), `${level + 1}-${level + 1}`);
       assert.deepEqual(await list(2), []);
+      if (client.allLtxFiles === undefined) return;
+      const all = [...(await list(0)), ...(await list(1)), ...(await list(9))];
+      assert.deepEqual(await Array.fromAsync(client.allLtxFiles()), all, 'allLtxFiles and ltxFiles differ');
     },
   },
   {
