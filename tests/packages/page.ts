@@ -22,8 +22,8 @@ Written by \`npm run test:packages\`. It packs every package with \`npm pack\`, 
 installs them outside the repository. A step that fails stops it, and nothing is written: what stands here passed.
 
 All packages are installed into an empty project, and with each version of Node a database is replicated twice and restored
-through the command, with the server in its \`litestream.yml\`; every row is compared. Servers called "test server" are those
-of \`npm test\`; the others are [real ones](backends.md), as far as the machine of the run had them.
+through the command, with the server in its \`litestream.yml\`; every row is compared. "Test server" and "model" are
+those of \`npm test\`, which runs on Azurite as well; the others are [real ones](backends.md), as far as the machine of the run had them.
 
 ${table(['backend: server', ...versions.map((version) => `Node ${version}`)], restored)}
 
