@@ -144,7 +144,7 @@ export class BadBucket implements AsyncDisposable {
    */
   async keepsGoingWithoutDeletes(
     says: RegExp,
-    objects: () => number | Promise<number>,
+    objects: () => readonly string[] | Promise<readonly string[]>,
     mend: () => unknown,
   ): Promise<void> {
     const top = SHORT_RETENTION;
@@ -152,12 +152,13 @@ export class BadBucket implements AsyncDisposable {
     let number = 0;
     await this.said(daemon, says, () => this.insert(`row ${number++}`));
     await this.level({ top });
+    const left = await objects();
     await mend();
-    const count = await objects();
-    await until('what was left to be deleted', async () => (await objects()) < count, {
-      timeoutMs: PATIENCE_MS,
-      failed: endOf(daemon),
-    });
+    const isDeleted = async (): Promise<boolean> => {
+      const there = new Set(await objects());
+      return left.some((name) => !there.has(name));
+    };
+    await until('what was left to be deleted', isDeleted, { timeoutMs: PATIENCE_MS, failed: endOf(daemon) });
     await this.level({ top });
     assert.equal(daemon.exit, undefined, daemon.output);
   }
