@@ -40,6 +40,9 @@ export async function startApache(login: 'basic' | 'digest'): Promise<RunningSer
       unreachable: { config: { 'webdav-url': 'http://127.0.0.1:1' } },
     },
     stored: (path) => storedFiles(data, path),
+    ...(login === 'digest'
+      ? { login }
+      : { answersDiffer: { 'a file is moved below a missing collection': 'it says 500, RFC 4918 says 409' } }),
     fileCount: 300,
     stop: async () => {
       await server.stop();

@@ -41,6 +41,8 @@ export interface RunningService {
   readonly configAt?: (path: string, config: RunningService['config']) => Promise<RunningService['config']>;
   /** What lies under a path, seen past our clients, where `objects.ts` has no way of its own for the type. */
   readonly stored?: (path: string) => Promise<Map<string, ObjectFacts>>;
+  /** Wants a login that raw requests do not know. */
+  readonly login?: 'digest';
   /** Keeps objects in its memory, or in that of the tests: no place for one of 5 GiB. */
   readonly inMemory?: boolean;
   /** null: there is no connection that could be cut. */

@@ -13,6 +13,9 @@ import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
 import type { WebdavFolders } from './folders.ts';
 
+/** What servers say of a file below a collection that is not there: 409 by the protocol, 500 by nginx. */
+const FOLDER_GONE: ReadonlySet<number> = new Set([403, 404, 409, 500]);
+
 /** Names of unfinished uploads: no program takes them for an LTX file. */
 export const TEMPORARY: RegExp = /\.ltx\.\d+\.[0-9a-f]+\.tmp$/;
 
@@ -35,7 +38,7 @@ export async function upload(
     try {
       await put(connection, temporary, sized, signal);
     } catch (error) {
-      if (!(error instanceof WebdavStatusError) || ![403, 404, 409].includes(error.status)) throw error;
+      if (!(error instanceof WebdavStatusError) || !FOLDER_GONE.has(error.status)) throw error;
       // The folder may have been removed since it was made.
       folders.forget();
       await folders.ensure(posix.dirname(path));

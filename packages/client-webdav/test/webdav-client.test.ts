@@ -80,10 +80,15 @@ describe('collections', () => {
     expect(storedFiles()).toEqual([]);
   });
 
-  test('one that somebody removed is made again', async () => {
+  test.each([
+    ['409, as Apache says', 409],
+    ['500, as nginx says', 500],
+  ])('one that somebody removed is made again: %s', async (_, status) => {
     await using client = clientFor();
     await client.writeLtxFile(file(1n), bodyOf(Buffer.from('x')));
     for (const name of server.entries.keys()) if (name !== '') server.entries.delete(name);
+    server.fault = (method, path) =>
+      method === 'PUT' && !server.entries.has(path.slice(0, path.lastIndexOf('/'))) ? status : undefined;
     await client.writeLtxFile(file(2n), bodyOf(Buffer.from('y')));
     expect(storedFiles()).toEqual([`${FOLDER}/0000000000000002-0000000000000002.ltx`]);
   });

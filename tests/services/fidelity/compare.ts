@@ -4,10 +4,14 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { GcsTestServer } from '../../../packages/client-gcs/test/gcs-server.ts';
 import { S3TestServer } from '../../../packages/client-s3/test/s3-server.ts';
+import { askSftp } from '../../../packages/client-sftp/test/sftp-questions.ts';
+import { SftpTestServer } from '../../../packages/client-sftp/test/sftp-server.ts';
+import { WebdavTestServer } from '../../../packages/client-webdav/test/webdav-server.ts';
 import type { RunningService } from '../service.ts';
 import { askGcs } from './gcs-questions.ts';
 import { askS3 } from './s3-questions.ts';
 import type { Transcript } from './transcript.ts';
+import { askWebdav } from './webdav-questions.ts';
 
 export interface FidelityResult {
   /** Answers that are the same, in everything a client goes by. */
@@ -36,7 +40,7 @@ export async function compareAnswers(running: RunningService): Promise<FidelityR
   return { same: real.answers.size - different.length, different: different.length };
 }
 
-async function askBoth({ config, env }: RunningService): Promise<readonly [Transcript, Transcript] | undefined> {
+async function askBoth({ config, env, login }: RunningService): Promise<readonly [Transcript, Transcript] | undefined> {
   const bucket = String(config['bucket']);
   if (config.type === 's3') {
     await using ours = await S3TestServer.start();
@@ -55,6 +59,26 @@ async function askBoth({ config, env }: RunningService): Promise<readonly [Trans
       await askGcs(`http://${env?.['STORAGE_EMULATOR_HOST']}`, bucket),
       await askGcs(ours.endpoint, 'litestream'),
     ];
+  }
+  if (config.type === 'webdav' && login !== 'digest') {
+    await using ours = await WebdavTestServer.start();
+    const real = {
+      url: String(config['webdav-url']),
+      username: String(config['webdav-username']),
+      password: String(config['webdav-password']),
+    };
+    return [await askWebdav(real), await askWebdav(ours)];
+  }
+  if (config.type === 'sftp') {
+    await using ours = await SftpTestServer.start();
+    const real = {
+      host: String(config['host']),
+      user: String(config['user']),
+      keyPath: String(config['key-path']),
+      folder: '.',
+    };
+    const { host, user, keyPath, data: folder } = ours;
+    return [await askSftp(real), await askSftp({ host, user, keyPath, folder })];
   }
   return undefined;
 }

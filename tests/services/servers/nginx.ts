@@ -45,6 +45,12 @@ export async function start(): Promise<RunningService> {
       unreachable: { config: { 'webdav-url': 'http://127.0.0.1:1' } },
     },
     stored: (path) => storedFiles(data, path),
+    answersDiffer: {
+      'a file is stored below a missing collection': 'it says 500, RFC 4918 says 409',
+      'a file is moved': 'it says 204, RFC 4918 says 201',
+      'a file is moved below a missing collection': 'it makes the collection',
+      'a file is deleted': 'as above: it is elsewhere',
+    },
     fileCount: 300,
     stop: async () => {
       await server.stop();
