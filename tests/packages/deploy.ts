@@ -54,7 +54,8 @@ async function image(workshop: Workshop, place: Place): Promise<void> {
 
 /** The first start finds nothing, the daemon replicates, and a fresh volume gets what it sent. */
 async function pods(workshop: Workshop, place: Place, app: DatabaseSync): Promise<void> {
-  const lists = [...(await text('kubernetes.yml')).matchAll(/^ +args: \[(.*)\]$/gm)].map(([, list = '']) =>
+  const manifest = await text('kubernetes.yml');
+  const lists = [...manifest.matchAll(/^ +args: \[(.*)\]$/gm)].map(([, list = '']) =>
     list.split(', ').map((word) => word.replaceAll("'", '')),
   );
   assert.deepEqual(
@@ -65,7 +66,14 @@ async function pods(workshop: Workshop, place: Place, app: DatabaseSync): Promis
   const fresh = await workshop.folder('fresh-volume');
   const on = (volume: string, args: readonly string[]): string[] => args.map((each) => each.replace(/^\/data/, volume));
   await workshop.run('litestream', on(fresh, restore), place);
-  await whileItRuns(workshop.start('litestream', on(place.folder, replicate), place), app);
+  const [, config = ''] = /^ {2}litestream\.yml: \|\n((?: {4}.*\n)+)/m.exec(manifest) ?? [];
+  const configPath = join(place.folder, 'pod.yml');
+  await writeFile(
+    configPath,
+    config.replace(':9090', '127.0.0.1:0').replace('/data', place.folder).replace(/^ {4}/gm, ''),
+  );
+  const args = replicate.map((each) => each.replace('/etc/litestream/litestream.yml', configPath));
+  await whileItRuns(workshop.start('litestream', args, place), app);
   await workshop.run('litestream', on(fresh, restore), place);
   assertSame(app, join(fresh, 'app.db'));
   await workshop.run('litestream', on(fresh, restore), place);

@@ -3,6 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
+import { nameFilter } from '../src/replicate/scan.ts';
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 
@@ -160,6 +161,66 @@ describe('a watched folder', () => {
     expect(await Promise.all(['a.db', 'b.db', 'c.db', 'd.db'].map((name) => restoredRows(at, name)))).toEqual([
       52, 3, 4, 5,
     ]);
+  });
+});
+
+describe('names in a watched folder', () => {
+  const isWanted = (pattern: string, name: string): boolean =>
+    nameFilter({ path: '/data', pattern, recursive: false, watch: true, metaDir: undefined })(name);
+
+  test.each([
+    ['*', 'app.sqlite-wal', false],
+    ['*', 'app.sqlite-shm', false],
+    ['*', 'app.sqlite-journal', false],
+    ['*', 'app.db-wal', false],
+    ['*-wal', 'app.db-wal', false],
+    ['*', 'app.db', true],
+    ['*', 'app.sqlite', true],
+    ['*', 'app.sqlite3', true],
+    ['*', 'data.dat', true],
+    ['*', 'withdrawal', true],
+    ['*', 'rhythm', true],
+    ['*', 'myjournal', true],
+    ['*', 'app.db.bak', false],
+    ['*.bak', 'app.db.bak', true],
+    ['*.db', 'app.db.backup', false],
+    ['*.db', 'app.sqlite', false],
+    ['*.sqlite', 'app.db', false],
+    ['app_*.db', 'app_users.db', true],
+    ['app_*.db', 'users.db', false],
+  ])('%s takes %s: %s', (pattern, name, wanted) => {
+    expect(isWanted(pattern, name)).toBe(wanted);
+  });
+
+  test('one name in several folders: places of their own, here and on the replica, found again after a restart', async () => {
+    const meta = join(scratchFolder(), 'meta');
+    const at = setup(`recursive: true, meta-dir: ${meta},`);
+    const names = ['app.db', 'a/app.db', 'b/app.db', 'b/c/app.db'];
+    const daemon = await daemonOf(at);
+    // Also in folders that are made while it runs.
+    for (const [index, name] of names.entries()) create(at, name, index + 1);
+    await until(() => replicated(at).length === names.length, 'all databases on the replica');
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(troubles(daemon)).toEqual([]);
+    for (const name of names) expect(existsSync(join(meta, `${name}-litestream`, 'ltx/0'))).toBe(true);
+
+    const again = await daemonOf(at);
+    expect(again.stdout).toContain(`count=${names.length} watch=true`);
+    for (const name of names) insertRows(join(at.databases, name), 1);
+    expect((await again.stop()).exitCode).toBe(0);
+    expect(troubles(again)).toEqual([]);
+    expect(await Promise.all(names.map((name) => restoredRows(at, name)))).toEqual([2, 3, 4, 5]);
+  });
+
+  test('without `recursive`, folders below are left alone', async () => {
+    const at = setup();
+    const daemon = await daemonOf(at);
+    create(at, 'below/app.db');
+    create(at, 'app.db');
+    await until(() => replicated(at).length > 0, 'the database of the folder itself');
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(replicated(at)).toEqual(['app.db']);
+    expect(existsSync(join(at.databases, 'below/.app.db-litestream'))).toBe(false);
   });
 });
 
