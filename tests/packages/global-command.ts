@@ -1,6 +1,6 @@
 /** A command installed with `npm install --global`, without any client; then a client beside the config. */
 import assert from 'node:assert/strict';
-import { readdir, writeFile } from 'node:fs/promises';
+import { readdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { roundTrip } from './round-trip.ts';
@@ -42,6 +42,10 @@ export async function globalCommand(workshop: Workshop): Promise<string> {
     const where = join(site, 'node_modules', '@litestream', 'client-s3');
     const row = stdout.split('\n').find((each) => each.startsWith('@litestream/client-s3'));
     assert.match(row ?? stdout, new RegExp(`^@litestream/client-s3 +\\d+\\.\\d+\\.\\d+ +s3 +s3:// +ok +${where}/`));
+    // An SDK loads when it is first used; one that somebody removed is asked for by its own name.
+    await rename(join(site, 'node_modules', '@aws-sdk', 'client-s3'), join(site, 'removed'));
+    assert.equal(await refused(workshop, place, ['ltx', '-config', config, source]), 'npm i @aws-sdk/client-s3');
+    await workshop.run('litestream', ['plugins', '-config', config], place);
   } finally {
     await running.stop();
   }
