@@ -58,7 +58,7 @@ async function dispatch(program: Program, argv: readonly string[], terminal: Ter
   const { command } = await entry.load();
   const parsed = parseFlags(`${program.name} ${command.name}`, command.flags, rest);
   if (parsed.help) {
-    terminal.out(formatHelp(program.name, command.help, command.flags));
+    terminal.out(formatHelp(program.name, command.help, command.flags, terminal.columns));
     return 0;
   }
   return command.run(parsed, { terminal });

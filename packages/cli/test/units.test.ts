@@ -150,5 +150,13 @@ test('a bar keeps within the terminal', () => {
   for (let columns = 10; columns < 120; columns += 1) {
     expect(formatBar('restore', 45e6, 100e6, 10e6, 5500, columns).length).toBeLessThan(columns);
   }
+  const narrow = [60, 50, 40, 30, 20].map((columns) => formatBar('restore', 45e6, 100e6, 10e6, 5500, columns));
+  expect(narrow).toEqual([
+    'restore ━━━━━─────  45 %  45 MB of 100 MB  10 MB/s  6s left',
+    'restore  45 %  45 MB of 100 MB  10 MB/s  6s left',
+    'restore  45 %  45 MB  10 MB/s  6s left',
+    'restore  45 %  6s left',
+    'restore  45 %',
+  ]);
   expect(formatBar('snapshot', 1.2e6, undefined, 6e5, undefined, 80)).toBe('snapshot  1.2 MB  600 kB/s');
 });

@@ -66,8 +66,11 @@ export const command: Command = defineCommand({
       const rows = files.map((file) => [file.level, file.name, file.size, file.timestamp]);
       terminal.out(formatTable([['level', 'file', 'size', 'timestamp'], ...rows]));
     } else {
-      const there = result.present === 0 ? '' : `, ${result.present} were there already`;
-      terminal.out(`Copied ${files.length} files, ${formatSize(result.size)}, to ${target.text}${there}\n`);
+      const there =
+        result.present === 0 ? '' : `, ${result.present} ${result.present === 1 ? 'was' : 'were'} there already`;
+      terminal.out(
+        `Copied ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${formatSize(result.size)}, to ${target.text}${there}\n`,
+      );
     }
     return 0;
   },

@@ -11,10 +11,14 @@ export interface HelpText {
   readonly notes?: string;
 }
 
-const COLUMNS = 76;
+/** Wider lines are hard to read, and narrower ones than these are no help. */
+const [COLUMNS_MIN, COLUMNS_MAX] = [40, 76];
+const TAB_COLUMNS = 8;
 
-/** The page that `-h` prints, laid out as upstream's. */
-export function formatHelp(program: string, help: HelpText, specs: FlagSpecs): string {
+/** The page that `-h` prints, laid out as upstream's, for a terminal of so many columns. */
+export function formatHelp(program: string, help: HelpText, specs: FlagSpecs, columns = COLUMNS_MAX): string {
+  const width = Math.max(COLUMNS_MIN, Math.min(COLUMNS_MAX, columns - 1));
+  const wrap = (text: string, indent: string): string => wrapTo(width, text, indent);
   const out = [wrap(help.about, ''), 'Usage:', ...help.usage.map((line) => `\t${program} ${line}`)];
   const flags = Object.entries(specs);
   if (flags.length > 0) out.push('Arguments:');
@@ -30,7 +34,8 @@ export function formatHelp(program: string, help: HelpText, specs: FlagSpecs): s
 }
 
 /** Paragraphs (parted by an empty line) wrapped at words; lines that start with a space are kept as they are. */
-function wrap(text: string, indent: string): string {
+function wrapTo(width: number, text: string, indent: string): string {
+  const room = width - indent.replaceAll('\t', ' '.repeat(TAB_COLUMNS)).length;
   const lines: string[] = [];
   for (const paragraph of text.split('\n')) {
     if (paragraph === '' || paragraph.startsWith(' ') || paragraph.startsWith('\t')) {
@@ -39,7 +44,7 @@ function wrap(text: string, indent: string): string {
     }
     let line = '';
     for (const word of paragraph.split(' ')) {
-      if (line !== '' && line.length + 1 + word.length > COLUMNS - indent.length) {
+      if (line !== '' && line.length + 1 + word.length > room) {
         lines.push(indent + line);
         line = word;
       } else {

@@ -6,7 +6,7 @@ import type { Terminal } from './terminal.ts';
 
 const BAR_INTERVAL_MS = 100;
 const LINE_INTERVAL_MS = 5000;
-const BAR_WIDTH_MAX = 30;
+const [BAR_WIDTH_MIN, BAR_WIDTH_MAX] = [5, 30];
 
 export interface ProgressOptions {
   readonly terminal: Terminal;
@@ -71,7 +71,7 @@ export class Progress {
   }
 }
 
-/** `restore ━━━━━━━──── 45 %  483 MB of 1.1 GB  812 MB/s  1s left`, cut to the width of the terminal. */
+/** `restore ━━━━━━━──── 45 %  483 MB of 1.1 GB  812 MB/s  1s left`; on a narrow terminal, as much of it as there is room for. */
 export function formatBar(
   name: string,
   done: number,
@@ -84,9 +84,14 @@ export function formatBar(
   if (total === undefined || total === 0) return `${name}  ${formatSize(done)}  ${speed}`.slice(0, columns - 1);
   const share = Math.min(1, done / total);
   const left = leftMs === undefined ? '' : `  ${formatDuration(Math.ceil(leftMs / 1000) * 1000)} left`;
-  const facts = ` ${String(Math.floor(share * 100)).padStart(3)} %  ${formatSize(done)} of ${formatSize(total)}  ${speed}${left}`;
+  const percent = ` ${String(Math.floor(share * 100)).padStart(3)} %`;
+  const facts = `${percent}  ${formatSize(done)} of ${formatSize(total)}  ${speed}${left}`;
   const width = Math.min(BAR_WIDTH_MAX, columns - 1 - name.length - 1 - facts.length);
-  if (width < 5) return `${name}${facts}`.slice(0, columns - 1);
+  if (width < BAR_WIDTH_MIN) {
+    const shorter = [facts, `${percent}  ${formatSize(done)}  ${speed}${left}`, `${percent}${left}`, percent];
+    const fitting = shorter.find((each) => name.length + each.length < columns) ?? '';
+    return `${name}${fitting}`.slice(0, columns - 1);
+  }
   const filled = Math.round(share * width);
   return `${name} ${'━'.repeat(filled)}${'─'.repeat(width - filled)}${facts}`;
 }
