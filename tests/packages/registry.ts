@@ -20,6 +20,7 @@ export interface Manifest {
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly peerDependencies?: Readonly<Record<string, string>>;
   readonly description?: string;
+  readonly bin?: Readonly<Record<string, string>>;
   readonly repository?: { readonly url: string; readonly directory?: string };
   readonly exports?: Readonly<Record<string, unknown>>;
 }

@@ -28,12 +28,16 @@ function common({ manifest, folder, files }: PackedPackage): string[] {
     const found: unknown = Reflect.get(manifest, field);
     if (!isDeepStrictEqual(found, expected)) breaks.push(`${name}: ${field} is ${JSON.stringify(found)}`);
   }
-  const { repository, description, exports } = manifest;
+  const { bin, repository, description, exports } = manifest;
   if (repository?.directory !== `packages/${folder}` || !/^git\+https:.*\.git$/.test(repository.url)) {
     breaks.push(`${name}: repository does not say where it lies`);
   }
   if ((description ?? '') === '') breaks.push(`${name} has no description`);
   if (exports?.['./package.json'] === undefined) breaks.push(`${name} hides its package.json`);
+  // Otherwise npm corrects them as it publishes, and warns that it removed them, which it did not.
+  for (const path of Object.values(bin ?? {})) {
+    if (!files.includes(path)) breaks.push(`${name}: there is no program ${path}`);
+  }
   for (const file of ['README.md', 'LICENSE']) if (!files.includes(file)) breaks.push(`${name} has no ${file}`);
   const tests = files.filter((file) => !file.startsWith('template/') && /^test\/|\.test\.ts$/.test(file));
   if (tests.length > 0) breaks.push(`${name} ships its tests: ${tests.slice(0, 3).join(', ')}`);
