@@ -68,6 +68,8 @@ function configOf(parts: { login: string; port: number; folder: string; modules:
     ...names.map((name) => `LoadModule ${name}_module "${modules}/mod_${name}.so"`),
     'KeepAlive On',
     'MaxKeepAliveRequests 0',
+    // A gigabyte unless it is set.
+    'LimitRequestBody 0',
     `DavLockDB "${folder}/locks"`,
     `DocumentRoot "${data}"`,
     `<Directory "${data}">`,

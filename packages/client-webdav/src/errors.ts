@@ -33,7 +33,11 @@ const STATUSES: Readonly<Record<number, ErrorClass>> = {
     'The collection that webdav-url names does not exist: create it, or correct the URL.',
   ),
   411: permanent('UNSUPPORTED', 'A proxy before the server drops Content-Length.'),
-  413: permanent('PERMISSION_DENIED', 'The server, or a proxy before it, limits the size of uploads.'),
+  413: permanent(
+    'PERMISSION_DENIED',
+    'The server, or a proxy before it, limits the size of uploads: see LimitRequestBody of Apache (1 GiB unless set), ' +
+      'client_max_body_size of nginx (1 MiB unless set).',
+  ),
   423: { code: 'UNAVAILABLE', retryable: true, hint: 'Someone holds a lock on the file or its folder.' },
   501: permanent('UNSUPPORTED', 'Does webdav-url lead to a WebDAV collection?'),
   507: permanent('DISK_FULL', 'The server is out of space, or a quota is reached.'),
