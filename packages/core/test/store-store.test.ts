@@ -191,6 +191,31 @@ describe('store', { timeout: 60_000 }, () => {
     await rig.store.close();
   });
 
+  it('merges what a late listing did not show at the next boundary, without another commit', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    for (let i = 0; i < 3; i += 1) await rig.commit();
+    const hidden = [...rig.client.store.entries].filter(([key]) => /ltx\/0\/.*-0+3\.ltx$/.test(key));
+    expect(hidden).toHaveLength(1);
+    for (const [key] of hidden) rig.client.store.entries.delete(key);
+    await rig.clock.advance(10_000);
+    expect(await rig.ranges(1)).toEqual(['1-2']);
+    for (const [key, { bytes, time }] of hidden) rig.client.store.put(key, bytes, time);
+    await rig.clock.advance(10_000);
+    expect(await rig.ranges(1)).toEqual(['1-2', '3-3']);
+    // And once it is never shown, that is all: a quiet database costs nothing.
+    await rig.commit();
+    for (const key of rig.client.store.entries.keys()) {
+      if (/ltx\/0\/.*-0+4\.ltx$/.test(key)) rig.client.store.entries.delete(key);
+    }
+    await rig.clock.advance(3_600_000);
+    rig.calls.length = 0;
+    await rig.clock.advance(3_600_000);
+    expect(rig.calls).toEqual([]);
+    await rig.store.close();
+  });
+
   it('heals a gap with one warning and a snapshot', async () => {
     const rig = new Rig();
     rig.store.add(rig.stored);

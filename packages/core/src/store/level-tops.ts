@@ -36,6 +36,11 @@ export class LevelTops {
     }
   }
 
+  /** The newest file of a level if that is known without asking, and there is one. */
+  known(level: number): LtxFileInfo | undefined {
+    return this.#tops.get(level);
+  }
+
   set(level: number, file: LtxFileInfo): void {
     this.#tops.set(level, file);
   }

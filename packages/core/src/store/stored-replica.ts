@@ -86,6 +86,8 @@ export class StoredReplica {
   readonly #pending: Set<number>;
   /** When this process last wrote to a level, by the clock that nobody sets. */
   readonly #writtenAtMs = new Map<number, number>();
+  /** What of the level below a listing did not show, by level: it is looked for once more. */
+  readonly #missed = new Map<number, TXID>();
   readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
   /** Newest files of the levels when the store began to take care of it; undefined if they are not known. */
   #before: ReadonlyMap<number, LtxFileInfo> | undefined;
@@ -220,6 +222,7 @@ export class StoredReplica {
       const txid = { 'txid.min': formatTxid(file.minTxid), 'txid.max': formatTxid(file.maxTxid) };
       this.logger.info('compaction complete', { level, ...txid, size: file.size });
     }
+    this.#lookAgain(level);
     if (written.length > 0) {
       if (this.#options.levels.some((other) => other.level === level + 1)) this.#pending.add(level + 1);
       if (level === 1) this.#retention.uploaded();
@@ -227,6 +230,15 @@ export class StoredReplica {
       this.onPending?.();
     }
     return written;
+  }
+
+  /** A listing may be late. What is known to be there, and was not listed, is looked for at the next boundary, once. */
+  #lookAgain(level: number): void {
+    const source = level === 1 ? this.#replica.position.txid : (this.#tops.known(level - 1)?.maxTxid ?? 0n);
+    const reached = this.#tops.known(level)?.maxTxid ?? 0n;
+    if (reached >= source || this.#missed.get(level) === source) return;
+    this.#missed.set(level, source);
+    this.#pending.add(level);
   }
 
   #logHealing(level: number, error: LitestreamError): void {
