@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm, stat, writeFile, mkdir, utimes, chmod } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { FileClient } from '../src/client/file-client.ts';
 import { hasCode } from '../src/error.ts';
@@ -12,6 +12,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'file client-'));
 });
 afterEach(async () => {
+  vi.useRealTimers();
   await rm(folder, { recursive: true });
 });
 
@@ -94,22 +95,55 @@ describe('file client', () => {
     expect((await stat(join(folder, 'replica/ltx'))).mode & 0o777).toBe(0o700);
   });
 
-  it('clears stale temporary files at init, and only those', async () => {
+  it('clears what killed writers left before its first write, once, and only what is old', async () => {
+    const level = join(folder, 'ltx/0');
+    await mkdir(level, { recursive: true });
+    for (const name of ['a.ltx.tmp', 'b.ltx.tmp-1', 'other.txt']) await writeFile(join(level, name), '');
+    const client = new FileClient({ path: folder });
+    await client.init();
+    expect(await Array.fromAsync(client.ltxFiles(0))).toEqual([]);
+    expect(await readdir(level)).toHaveLength(3);
+    // Nobody can set back the time of the last change of a file, so the test sets the clock.
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * 60 * 60 * 1000 });
+    await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
+    expect((await readdir(level)).sort()).toEqual(['0000000000000001-0000000000000001.ltx', 'other.txt']);
+    await writeFile(join(level, 'fresh.ltx.tmp'), '');
+    await client.writeLtxFile({ ...file(2), timestamp }, body('x'));
+    expect(await readdir(level)).toContain('fresh.ltx.tmp');
+  });
+
+  it('reads a replica that it may not write to and where a killed writer left something', async () => {
     const client = new FileClient({ path: folder });
     await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
     const level = join(folder, 'ltx/0');
-    const old = new Date(Date.now() - 2 * 60 * 60 * 1000);
-    for (const name of ['a.ltx.tmp', 'b.ltx.tmp-1', 'fresh.ltx.tmp', 'other.txt']) {
-      await writeFile(join(level, name), '');
-      if (!name.startsWith('fresh')) await utimes(join(level, name), old, old);
+    await writeFile(join(level, 'a.ltx.tmp-killed'), '');
+    await utimes(join(level, 'a.ltx.tmp-killed'), 1, 1);
+    for (const path of [folder, join(folder, 'ltx')]) await chmod(path, 0o755);
+    await chmod(client.localPath(file(1)), 0o644);
+    await chmod(level, 0o555);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * 60 * 60 * 1000 });
+    const isRoot = process.geteuid?.() === 0; // whom no mode keeps from writing
+    if (isRoot) process.seteuid?.(65_534);
+    try {
+      const reader = new FileClient({ path: folder });
+      await reader.init();
+      expect(await Array.fromAsync(reader.ltxFiles(0))).toHaveLength(1);
+      expect(await text(await reader.openLtxFile(file(1)))).toBe('x');
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+      await chmod(level, 0o755);
     }
+  });
+
+  it('writes though it cannot remove what a killed writer left', async () => {
+    const level = join(folder, 'ltx/0');
+    await mkdir(join(level, 'a.ltx.tmp/not empty'), { recursive: true }); // not removed as a file is, whoever asks
+    await writeFile(join(level, 'b.ltx.tmp'), '');
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 2 * 60 * 60 * 1000 });
+    const client = new FileClient({ path: folder });
     await client.init();
-    expect((await readdir(level)).sort()).toEqual([
-      '0000000000000001-0000000000000001.ltx',
-      'fresh.ltx.tmp',
-      'other.txt',
-    ]);
-    expect(await Array.fromAsync(client.ltxFiles(0))).toHaveLength(1);
+    await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
+    expect((await readdir(level)).sort()).toEqual(['0000000000000001-0000000000000001.ltx', 'a.ltx.tmp']);
   });
 
   it('leaves nothing behind when a body fails', async () => {

@@ -49,6 +49,7 @@ export class FileClient implements ReplicaClient {
   readonly objects: ObjectOperations;
   readonly #path: string;
   readonly #databasePath: string | undefined;
+  #cleaned: Promise<void> | undefined;
 
   constructor(options: FileClientOptions) {
     this.#path = options.path;
@@ -56,7 +57,7 @@ export class FileClient implements ReplicaClient {
     this.objects = new FileObjects(options.path, async () => await ownershipOf(this.#databasePath));
   }
 
-  /** Clears what a killed writer left behind. Makes no folder: a restore from a mistyped path must not create it. */
+  /** Changes nothing: a reader may have no right to, and a restore from a mistyped path must not create a folder. */
   async init(options: Op = {}): Promise<void> {
     options.signal?.throwIfAborted();
     const there = await statIfThere(this.#path);
@@ -66,8 +67,17 @@ export class FileClient implements ReplicaClient {
         hint: 'A file replica is a folder: give it a path of its own.',
       });
     }
-    const now = Date.now();
-    for (const level of await this.#levels()) await removeStaleTemps(this.#folder(level), STALE_TEMP_AGE_MS, now);
+  }
+
+  /**
+   * Removes what killed writers left behind, before the first write: who writes may delete, who reads may not. What
+   * cannot be removed is in nobody's way, so it fails no write.
+   */
+  async #clean(): Promise<void> {
+    const nowMs = Date.now();
+    for (let level = 0; level < LEVEL_COUNT; level++) {
+      await removeStaleTemps(this.#folder(level), STALE_TEMP_AGE_MS, nowMs);
+    }
   }
 
   async *ltxFiles(
@@ -121,6 +131,8 @@ export class FileClient implements ReplicaClient {
   async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
     const { signal } = options;
     signal?.throwIfAborted();
+    this.#cleaned ??= this.#clean();
+    await this.#cleaned;
     const ownership = await ownershipOf(this.#databasePath);
     const folder = this.#folder(file.level);
     await makeFolder(folder, ownership);

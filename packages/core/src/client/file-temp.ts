@@ -2,8 +2,6 @@
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { isErrno } from './file-durability.ts';
-
 export const TEMP_MARK = '.tmp-';
 /** Of the lock files beside objects that are being replaced. */
 export const LOCK_MARK = '.lock~';
@@ -14,21 +12,23 @@ export function isTempName(name: string): boolean {
   return name.includes(TEMP_MARK) || name.endsWith(UPSTREAM_SUFFIX) || name.endsWith(LOCK_MARK);
 }
 
-/** Removes temporary files older than `ageMs` from a folder: what is younger, another process may still be writing. */
+/**
+ * Removes temporary files older than `ageMs` from a folder: what is younger, another process may still be writing. Leaves
+ * what it cannot read or remove, and never rejects.
+ */
 export async function removeStaleTemps(folder: string, ageMs: number, nowMs: number): Promise<void> {
   let names: string[];
   try {
     names = await readdir(folder);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT') || isErrno(error, 'ENOTDIR')) return;
-    throw error;
+  } catch {
+    return; // not there yet, or not ours to list: whoever writes here is told why at the next step
   }
   for (const name of names.filter(isTempName)) {
     const path = join(folder, name);
     try {
       if (nowMs - (await stat(path)).mtimeMs >= ageMs) await rm(path, { force: true });
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT')) throw error; // its writer has just finished
+    } catch {
+      continue; // its writer has just finished, or it is somebody else's
     }
   }
 }
