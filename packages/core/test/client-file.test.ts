@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { chmod, link, mkdir, mkdtemp, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -144,6 +144,25 @@ describe('file client', () => {
     await client.init();
     await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
     expect((await readdir(level)).sort()).toEqual(['0000000000000001-0000000000000001.ltx', 'a.ltx.tmp']);
+  });
+
+  it('leaves the file that another is writing, whatever the age of the commits in it', async () => {
+    const level = join(folder, 'ltx/0');
+    await mkdir(level, { recursive: true });
+    const source = join(folder, 'local.ltx');
+    for (const path of [source, join(level, 'copied.ltx.tmp-1')]) {
+      await writeFile(path, '');
+      await utimes(path, timestamp, timestamp); // as the other writer does, before it syncs and renames
+    }
+    await link(source, join(level, 'linked.ltx.tmp-2'));
+    const client = new FileClient({ path: folder });
+    await client.init();
+    await client.writeLtxFile({ ...file(1), timestamp }, body('x'));
+    expect((await readdir(level)).sort()).toEqual([
+      '0000000000000001-0000000000000001.ltx',
+      'copied.ltx.tmp-1',
+      'linked.ltx.tmp-2',
+    ]);
   });
 
   it('leaves nothing behind when a body fails', async () => {

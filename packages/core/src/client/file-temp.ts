@@ -26,7 +26,8 @@ export async function removeStaleTemps(folder: string, ageMs: number, nowMs: num
   for (const name of names.filter(isTempName)) {
     const path = join(folder, name);
     try {
-      if (nowMs - (await stat(path)).mtimeMs >= ageMs) await rm(path, { force: true });
+      // Not the mtime: that is set to the time of the commits before the file is in its place, or came with a link.
+      if (nowMs - (await stat(path)).ctimeMs >= ageMs) await rm(path, { force: true });
     } catch {
       continue; // its writer has just finished, or it is somebody else's
     }
