@@ -113,6 +113,7 @@ const one = (name: string, args: string, more: Omit<DropInCase, 'name' | 'args'>
 };
 
 const C = '-config litestream.yml';
+const OLD = 'file://$ROOT/old';
 const restoreTo = (rest: string): string => `restore -o out.db ${rest} ${URL}`;
 
 const handWritten: readonly DropInCase[] = [
@@ -216,6 +217,21 @@ const handWritten: readonly DropInCase[] = [
   one('restore -if-replica-exists, no such folder', 'restore -if-replica-exists -o out.db file://$ROOT/nowhere'),
   one('restore -config with URL', `restore ${C} -o out.db ${URL}`),
   one('restore, which database?', `restore ${C}`),
+  one('restore of v0.3', `restore -o out.db ${OLD}`),
+  one('restore of v0.3, -json', `restore -json -o out.db ${OLD}`),
+  one('restore of v0.3, -json -integrity-check full', `restore -json -integrity-check full -o out.db ${OLD}`),
+  one('restore of v0.3, -parallelism 2', `restore -parallelism 2 -o out.db ${OLD}`),
+  one('restore of v0.3, -dry-run', `restore -dry-run -o out.db ${OLD}`),
+  one('restore of v0.3, -dry-run -json', `restore -dry-run -json -o out.db ${OLD}`),
+  one('restore of v0.3, -dry-run -if-replica-exists', `restore -dry-run -if-replica-exists -o out.db ${OLD}`),
+  one('restore of v0.3, -if-replica-exists', `restore -if-replica-exists -o out.db ${OLD}`),
+  one('restore of v0.3, -if-db-not-exists, exists', `restore -if-db-not-exists -o app.db ${OLD}`),
+  one('restore of v0.3, output exists', `restore -o app.db ${OLD}`),
+  one('restore of v0.3, -force, output exists', `restore -force -o app.db ${OLD}`),
+  one('restore of v0.3, -txid', `restore -txid 0000000000000001 -o out.db ${OLD}`),
+  one('restore of v0.3, -timestamp, before all', `restore -timestamp 2000-01-01T00:00:00Z -o out.db ${OLD}`),
+  one('restore of v0.3, -timestamp, yet to come', `restore -timestamp 2040-01-01T00:00:00Z -o out.db ${OLD}`),
+  one('restore of v0.3, -f', `restore -f -o out.db ${OLD}`),
   one('restore, unknown database', `restore ${C} $ROOT/other.db`),
   one('restore, of the config, exists', `restore ${C} $ROOT/app.db`),
   one('restore -if-db-not-exists, of the config, exists', `restore -if-db-not-exists ${C} $ROOT/app.db`),

@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { copyFixtureReplica } from '../support/fixture.ts';
+import { copyV3Fixture, loadV3Fixtures } from '../support/v3-fixture.ts';
 
 /** Makes what every place is a copy of. */
 export async function makeTemplate(folder: string): Promise<void> {
@@ -24,6 +25,9 @@ export async function makeTemplate(folder: string): Promise<void> {
   database.exec('PRAGMA journal_mode = wal; CREATE TABLE t (a); INSERT INTO t VALUES (1), (2)');
   database.close();
   await copyFixtureReplica('levels', join(folder, 'replica'));
+  const old = (await loadV3Fixtures()).find(({ name }) => name === 'many-logs');
+  if (old === undefined) throw new Error('the fixture many-logs is gone');
+  await copyV3Fixture(old, join(folder, 'old'));
   mkdirSync(join(folder, 'empty', 'ltx'), { recursive: true });
   cpSync(join(folder, 'replica', 'ltx', '0'), join(folder, '.app.db-litestream', 'ltx', '0'), {
     recursive: true,

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Follower, LitestreamError, hasCode, isLitestreamError, planRestore, restore } from '@litestream/core';
-import type { LogFields, RestoreResult } from '@litestream/core';
+import type { LogFields, LtxFileInfo, ReplicaClient, RestoreResult } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { goJsonIndented } from '../control/go-json.ts';
 import { isReplicaUrl } from '../config/paths.ts';
@@ -218,7 +218,7 @@ async function restoreTo(
     const summary = {
       db_path: output,
       replica: client.type,
-      txid: formatTxid(result.txid),
+      txid: result.format === 'v0.3' ? '' : formatTxid(result.txid),
       duration_ms: Math.floor(durationMs),
       integrity_check: values['integrity-check'],
     };
@@ -230,6 +230,33 @@ async function restoreTo(
   }
 }
 
+/** A backup of v0.3 has no plan that could be shown, but it is there: that is not "no backups". */
+async function planOf(client: ReplicaClient, values: Values): Promise<readonly LtxFileInfo[]> {
+  try {
+    return await planRestore(client, { txid: values.txid || undefined, timestamp: values.timestamp });
+  } catch (error) {
+    if (!hasCode(error, 'REPLICA_EMPTY') || values.txid !== undefined || !(await holdsV3(client))) throw error;
+    throw new LitestreamError('no matching backup files available: the backup on the replica is one of v0.3', {
+      code: 'UNSUPPORTED',
+      operation: 'restore',
+      hint: 'A dry run tells of LTX files only: restore it without -dry-run.',
+      cause: error,
+    });
+  }
+}
+
+async function holdsV3({ objects }: ReplicaClient): Promise<boolean> {
+  try {
+    const listing = objects?.list('generations/')[Symbol.asyncIterator]();
+    const first = await listing?.next();
+    await listing?.return?.();
+    return first?.done === false;
+  } catch (error) {
+    if (!hasCode(error, 'UNSUPPORTED')) throw error;
+    return false;
+  }
+}
+
 async function printPlan(
   source: string,
   output: string,
@@ -237,7 +264,7 @@ async function printPlan(
   values: Values,
   terminal: Terminal,
 ): Promise<void> {
-  const files = await planRestore(client, { txid: values.txid || undefined, timestamp: values.timestamp });
+  const files = await planOf(client, values);
   const first = formatTxid(files[0]?.minTxid ?? 0n);
   const last = formatTxid(files.at(-1)?.maxTxid ?? 0n);
   const shown = isReplicaUrl(source) ? text : source;

@@ -106,7 +106,8 @@ export class Follower implements AsyncDisposable {
     if (!(await isDatabase(path))) {
       await removeSidecar(path);
       // The sidecar first: killed between the two, there is no database, and it is restored again.
-      await restore(client, { ...options, output: path }, { beforePublish: (txid) => writeSidecar(path, txid) });
+      const hooks = { ltxOnly: true, beforePublish: (txid: TXID) => writeSidecar(path, txid) };
+      await restore(client, { ...options, output: path }, hooks);
     } else {
       const txid = await readSidecarUnless(options.overwrite === true, path);
       if (txid !== undefined)

@@ -54,6 +54,8 @@ export interface RestoreResult {
 export interface RestoreHooks {
   /** Called when the output is whole, before it appears at its place. */
   readonly beforePublish?: ((txid: TXID) => Promise<void>) | undefined;
+  /** Refuses a backup of v0.3, with `REPLICA_EMPTY`: what needs TXIDs cannot go on from it. */
+  readonly ltxOnly?: boolean | undefined;
 }
 
 /** Throws `INVALID_ARGUMENT` for options that make no sense. */

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { formatTxid } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
-import { hasCode } from '../error.ts';
+import { LitestreamError, hasCode } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 import { finishOutput } from './finish-output.ts';
@@ -58,6 +58,7 @@ async function restoreUntraced(
   let startMs = performance.now();
   const planned = await planFormat(client, options);
   if (planned.format === 'v0.3') {
+    if (hooks.ltxOnly === true) throw onlyV3();
     return await restoreV3(client, planned.plan, { ...options, output: path }, hooks);
   }
   let { plan } = planned;
@@ -99,6 +100,14 @@ async function restoreUntraced(
       plan = await planRestore(client, options);
     }
   }
+}
+
+function onlyV3(): LitestreamError {
+  return new LitestreamError('the newest backup on the replica is one of v0.3, which cannot be followed', {
+    code: 'REPLICA_EMPTY',
+    operation: 'restore',
+    hint: 'Restore it without -f, and replicate the database anew: then there is something to follow.',
+  });
 }
 
 type PlannedFormat =

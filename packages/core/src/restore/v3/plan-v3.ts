@@ -12,10 +12,11 @@ export interface V3Plan {
 
 /**
  * Upstream's choice: the newest snapshot of all generations, not after `timestamp` if one is given, and the log of its
- * generation from there on. Throws `TIMESTAMP_OUT_OF_RANGE`, and `REPLICA_GAP` for a log that has a hole.
+ * generation from there on. Throws `TIMESTAMP_OUT_OF_RANGE`, for the future too, and `REPLICA_GAP` for a log that has a hole.
  */
-export function planV3(listing: V3Listing, timestamp: Date | undefined): V3Plan {
+export function planV3(listing: V3Listing, timestamp: Date | undefined, nowMs: number = Date.now()): V3Plan {
   const untilMs = timestamp?.getTime() ?? Number.POSITIVE_INFINITY;
+  if (timestamp !== undefined && untilMs > nowMs) throw inFuture(listing, timestamp);
   const snapshot = listing.snapshots.findLast((file) => timeOf(file) <= untilMs);
   if (snapshot === undefined) throw noSnapshot(listing, timestamp);
   const segments = listing.segments.filter(
@@ -60,6 +61,15 @@ function noSnapshot({ snapshots, segments }: V3Listing, timestamp: Date | undefi
     `time ${timestamp.toISOString()} is not in the v0.3 replica: its first snapshot is of ${earliest}`,
     { code: 'TIMESTAMP_OUT_OF_RANGE', operation: 'restore', hint: `Restore a time from ${earliest} on.` },
   );
+}
+
+function inFuture({ updatedAt }: V3Listing, timestamp: Date): LitestreamError {
+  const [time, last] = [timestamp, updatedAt].map((date) => date.toISOString());
+  return new LitestreamError(`time ${time} is yet to come: the v0.3 replica reaches to ${last}`, {
+    code: 'TIMESTAMP_OUT_OF_RANGE',
+    operation: 'restore',
+    hint: 'Leave the time out for the newest state.',
+  });
 }
 
 function hex(index: number): string {
