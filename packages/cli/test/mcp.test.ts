@@ -156,6 +156,36 @@ describe('mcp-addr', () => {
     expect(await ask(at.url, {}, 'GET')).toBe(405);
   });
 
+  test('without the package of the protocol, what to install is in the log, and replication goes on', async () => {
+    const folder = scratchFolder();
+    const database = join(folder, 'app.db');
+    createDatabase(database);
+    const config = join(folder, 'litestream.yml');
+    writeFileSync(
+      config,
+      `mcp-addr: 127.0.0.1:0\ndbs: [{path: ${database}, replica: {path: ${join(folder, 'replica')}}}]\n`,
+    );
+    // A machine on which it is not installed, as far as the process can tell.
+    const hooks = join(folder, 'hooks.mjs');
+    writeFileSync(
+      hooks,
+      `import { registerHooks } from 'node:module';
+      registerHooks({
+        resolve(specifier, context, next) {
+          if (!specifier.startsWith('@modelcontextprotocol/')) return next(specifier, context);
+          throw Object.assign(new Error('Cannot find package ' + specifier), { code: 'ERR_MODULE_NOT_FOUND' });
+        },
+      });`,
+    );
+    const daemon = start(['replicate', '-config', config], { env: { NODE_OPTIONS: `--import ${hooks}` } });
+    await daemon.said('msg="MCP server error"');
+    expect(daemon.stdout).toContain(
+      'error="mcp-addr needs the package @modelcontextprotocol/server, which is not installed. Run: npm i @modelcontextprotocol/server@2',
+    );
+    await until(() => existsSync(join(folder, 'replica', 'ltx', '0')), 'a file on the replica');
+    expect((await daemon.stop()).exitCode).toBe(0);
+  });
+
   test('an address that is taken does not keep anything from being replicated', async () => {
     const at = await setup();
     const config = join(at.folder, 'other.yml');

@@ -186,6 +186,9 @@ test('commands, and errors about configs', { timeout: TIMEOUT_MS }, async () => 
     `dbs: [{path: ${first}, replica: {path: 's3://u:${secret}@b/p'}}]\n`,
     `dbs: [{path: ${first}, replica: {url: 'nowhere://u:${secret}@b/p'}}]\n`,
     `dbs: [{path: ${first}, replica: {url: 'sftp://u:${secret}@:port/p'}}]\n`,
+    `dbs: [{path: ${first}, replica: {url: 'file://u:${secret}@h/%zz'}}]\n`,
+    `dbs: [{path: ${first}, replica: {url: 's3://u:${secret}@b/p', bucket: c}}]\n`,
+    `dbs: [{path: ${first}, replcia: {url: 's3://u:${secret}@b/p', secret-access-key: ${secret}}}]\n`,
   ];
   for (const mistake of mistakes) {
     writeFileSync(bad, mistake);
@@ -203,6 +206,7 @@ test('commands, and errors about configs', { timeout: TIMEOUT_MS }, async () => 
     ['reset', '-dry-run', ...config, first],
     ['restore', '-dry-run', ...config, first],
     ['ltx', `sftp://u:${canary('ltx')}@${DEAD}/p`],
+    ['ltx', `file://u:${canary('ltx')}@h/p`],
     ['restore', '-dry-run', '-o', join(at.folder, 'x'), `webdav://u:${canary('restore')}@${DEAD}/p`],
     ['copy', `nats://${canary('copy')}@${DEAD}/b`, `file://${at.folder}/copy`],
   ]) {

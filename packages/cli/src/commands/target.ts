@@ -25,9 +25,9 @@ export async function openTarget(target: string, values: ConfigFlagValues, termi
   let replicas;
   if (isReplicaUrl(target)) {
     config = { plugins: values.plugin, path: undefined };
+    replicas = [replicaFromUrl(target)];
     const warning = hostWarning(target);
     if (warning !== undefined) terminal.err(`Warning: ${warning}`);
-    replicas = [replicaFromUrl(target)];
   } else {
     const loaded = await readConfig(values, terminal);
     const database = findDatabase(loaded, target);

@@ -1,6 +1,6 @@
 /** The folder that a `file:` URL stands for, as upstream reads it. */
 import { posix } from 'node:path';
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, redact } from '@litestream/core';
 
 const FILE_URL = /^file:/i;
 
@@ -18,14 +18,14 @@ export function isFileUrl(text: string): boolean {
 export function pathOfFileUrl(url: string): string {
   const rest = url.replace(FILE_URL, '').replace(/^([^#?]*)\?[^#]*/, '$1');
   if (/^[/]*$/.test(rest)) {
-    throw new LitestreamError(`file replica path required: ${url}`, {
+    throw new LitestreamError(`file replica path required: ${redact(url)}`, {
       code: 'CONFIG_INVALID',
       hint: 'Write it as file:///path/to/replica.',
     });
   }
   if (/%(?![0-9a-f]{2})/i.test(rest)) {
     const [escape = '%'] = /%(?![0-9a-f]{2}).{0,2}/i.exec(rest) ?? [];
-    throw new LitestreamError(`parse "${url}": invalid URL escape "${escape}"`, {
+    throw new LitestreamError(`parse "${redact(url)}": invalid URL escape "${escape}"`, {
       code: 'CONFIG_INVALID',
       hint: 'Write a percent sign as %25, or give the folder as a path.',
     });
@@ -37,6 +37,9 @@ export function pathOfFileUrl(url: string): string {
 export function hostWarning(url: string): string | undefined {
   const [, host] = /^file:\/\/([^/?#]+)/i.exec(url) ?? [];
   if (host === undefined) return undefined;
+  // What looks like a password is one, though it means nothing here.
+  if (host.includes('@'))
+    return `a file URL has no user and no host: what stands before the first / of ${redact(url)} is a part of the path`;
   const path = pathOfFileUrl(url);
   return `${url} means the folder ${path}: write it as file://${path}`;
 }
