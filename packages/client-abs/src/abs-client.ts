@@ -15,7 +15,7 @@ import { deleteAllLtx, deleteKeys } from './delete.ts';
 import { download } from './download.ts';
 import { classifyAbsError, absError } from './errors.ts';
 import { TIMESTAMP_KEY, ltxKey } from './keys.ts';
-import { etagOf, listLtxFiles } from './listing.ts';
+import { etagOf, listAllLtxFiles, listLtxFiles } from './listing.ts';
 import { AbsObjects } from './objects.ts';
 import type { AbsOptions } from './options.ts';
 import { type AbsSession, connect } from './session.ts';
@@ -54,6 +54,10 @@ export class AbsReplicaClient implements ReplicaClient {
     query: { seek?: TXID | undefined; useMetadata?: boolean | undefined } & Op = {},
   ): AsyncGenerator<LtxFileInfo> {
     yield* listLtxFiles(await this.#open(), level, query);
+  }
+
+  async *allLtxFiles(options: Op = {}): AsyncGenerator<LtxFileInfo> {
+    yield* listAllLtxFiles(await this.#open(), options);
   }
 
   async openLtxFile(

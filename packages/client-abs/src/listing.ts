@@ -1,7 +1,7 @@
 import type { BlobItem } from '@azure/storage-blob';
 import { type LtxFileInfo, type Op, type TXID, parseLtxObjectName, parseObjectTime } from '@litestream/core';
 
-import { TIMESTAMP_KEY, levelPrefix } from './keys.ts';
+import { TIMESTAMP_KEY, levelPrefix, ltxPrefix } from './keys.ts';
 import { type AbsSession, aborting } from './session.ts';
 
 /** Blobs whose name begins with `prefix`, ascending. */
@@ -28,18 +28,34 @@ export async function* listLtxFiles(
 ): AsyncGenerator<LtxFileInfo> {
   const prefix = levelPrefix(session.settings.path, level);
   const seek = query.seek ?? 0n;
-  for await (const { name, properties, metadata } of listBlobs(session, prefix, query)) {
-    const rest = name.slice(prefix.length);
-    const txids = rest.includes('/') ? undefined : parseLtxObjectName(rest);
-    if (txids === undefined || txids.minTxid < seek) continue;
-    yield {
-      level,
-      ...txids,
-      size: properties.contentLength ?? 0,
-      timestamp: parseObjectTime(metadata?.[TIMESTAMP_KEY]) ?? properties.createdOn ?? properties.lastModified,
-      version: etagOf(properties.etag),
-    };
+  for await (const blob of listBlobs(session, prefix, query)) {
+    const info = toInfo(blob, prefix, level);
+    if (info !== undefined && info.minTxid >= seek) yield info;
   }
+}
+
+/** Files of all levels, whose folders sort as they do. */
+export async function* listAllLtxFiles(session: AbsSession, options: Op): AsyncGenerator<LtxFileInfo> {
+  const { path } = session.settings;
+  const folder = ltxPrefix(path);
+  for await (const blob of listBlobs(session, folder, options)) {
+    const level = Number(/^(\d)\//.exec(blob.name.slice(folder.length))?.[1] ?? Number.NaN);
+    const info = Number.isNaN(level) ? undefined : toInfo(blob, levelPrefix(path, level), level);
+    if (info !== undefined) yield info;
+  }
+}
+
+function toInfo({ name, properties, metadata }: BlobItem, prefix: string, level: number): LtxFileInfo | undefined {
+  const rest = name.slice(prefix.length);
+  const txids = rest.includes('/') ? undefined : parseLtxObjectName(rest);
+  if (txids === undefined) return undefined;
+  return {
+    level,
+    ...txids,
+    size: properties.contentLength ?? 0,
+    timestamp: parseObjectTime(metadata?.[TIMESTAMP_KEY]) ?? properties.createdOn ?? properties.lastModified,
+    version: etagOf(properties.etag),
+  };
 }
 
 /** ETags come quoted in answers and bare in listings: quoted is how conditions take them. */

@@ -16,7 +16,7 @@ import { deleteAllLtx, deleteKeys } from './delete.ts';
 import { download } from './download.ts';
 import { classifyGcsError, gcsError } from './errors.ts';
 import { TIMESTAMP_KEY, ltxKey } from './keys.ts';
-import { listLtxFiles } from './listing.ts';
+import { listAllLtxFiles, listLtxFiles } from './listing.ts';
 import { GcsObjects } from './objects.ts';
 import type { GcsOptions } from './options.ts';
 import { type GcsSettings, openBucket, resolveSettings } from './session.ts';
@@ -52,6 +52,10 @@ export class GcsReplicaClient implements ReplicaClient {
     query: { seek?: TXID | undefined; useMetadata?: boolean | undefined } & Op = {},
   ): AsyncGenerator<LtxFileInfo> {
     yield* listLtxFiles(await this.#open(), this.#settings.path, level, query);
+  }
+
+  async *allLtxFiles(options: Op = {}): AsyncGenerator<LtxFileInfo> {
+    yield* listAllLtxFiles(await this.#open(), this.#settings.path, options);
   }
 
   async openLtxFile(

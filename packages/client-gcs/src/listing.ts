@@ -10,7 +10,7 @@ import {
 } from '@litestream/core';
 
 import { gcsBucketError } from './errors.ts';
-import { TIMESTAMP_KEY, levelPrefix } from './keys.ts';
+import { TIMESTAMP_KEY, levelPrefix, ltxPrefix } from './keys.ts';
 
 /** Objects whose key begins with `prefix`, ascending, from the key `start` on. */
 export async function* listFiles(
@@ -61,17 +61,32 @@ export async function* listLtxFiles(
   const seek = query.seek ?? 0n;
   const start = seek === 0n ? undefined : prefix + txidText(seek);
   for await (const file of listFiles(bucket, prefix, { signal: query.signal, start })) {
-    const name = file.name.slice(prefix.length);
-    const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
-    if (txids === undefined || txids.minTxid < seek) continue;
-    const { size, generation, metadata, timeCreated } = file.metadata;
-    const stored = metadata?.[TIMESTAMP_KEY];
-    yield {
-      level,
-      ...txids,
-      size: Number(size ?? 0),
-      timestamp: parseObjectTime(typeof stored === 'string' ? stored : undefined) ?? new Date(timeCreated ?? 0),
-      version: generation === undefined ? undefined : String(generation),
-    };
+    const info = toInfo(file, prefix, level);
+    if (info !== undefined && info.minTxid >= seek) yield info;
   }
+}
+
+/** Files of all levels, whose folders sort as they do. */
+export async function* listAllLtxFiles(bucket: Bucket, path: string, { signal }: Op): AsyncGenerator<LtxFileInfo> {
+  const folder = ltxPrefix(path);
+  for await (const file of listFiles(bucket, folder, { signal })) {
+    const level = Number(/^(\d)\//.exec(file.name.slice(folder.length))?.[1] ?? Number.NaN);
+    const info = Number.isNaN(level) ? undefined : toInfo(file, levelPrefix(path, level), level);
+    if (info !== undefined) yield info;
+  }
+}
+
+function toInfo(file: File, prefix: string, level: number): LtxFileInfo | undefined {
+  const name = file.name.slice(prefix.length);
+  const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
+  if (txids === undefined) return undefined;
+  const { size, generation, metadata, timeCreated } = file.metadata;
+  const stored = metadata?.[TIMESTAMP_KEY];
+  return {
+    level,
+    ...txids,
+    size: Number(size ?? 0),
+    timestamp: parseObjectTime(typeof stored === 'string' ? stored : undefined) ?? new Date(timeCreated ?? 0),
+    version: generation === undefined ? undefined : String(generation),
+  };
 }

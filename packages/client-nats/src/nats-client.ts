@@ -1,5 +1,6 @@
 import {
   LitestreamError,
+  SNAPSHOT_LEVEL,
   formatObjectTime,
   ltxObjectName,
   parseLtxObjectName,
@@ -58,18 +59,21 @@ export class NatsReplicaClient implements ReplicaClient {
 
   /** The server cannot list by name, so every level costs a listing of the bucket. */
   async *ltxFiles(level: number, query?: { seek?: bigint | undefined } & Op): AsyncIterable<LtxFileInfo> {
-    const prefix = `ltx/${level}/`;
-    const objects = await this.#run('list a level', prefix, query?.signal, listObjects);
+    const objects = await this.#run('list a level', `ltx/${level}/`, query?.signal, listObjects);
     const seek = query?.seek ?? 0n;
-    const files = objects.flatMap((object): LtxFileInfo[] => {
-      const { name, size, digest, deleted } = object;
-      const txids = isLtxName(name) && name.startsWith(prefix) ? parseLtxObjectName(name) : undefined;
-      if (txids === undefined || txids.minTxid < seek || deleted === true) return [];
-      return [{ level, ...txids, size, timestamp: timeOf(object), version: digest }];
-    });
-    for (const file of files.sort(ascending)) {
+    for (const file of filesOf(objects, level)) {
       query?.signal?.throwIfAborted();
-      yield file;
+      if (file.minTxid >= seek) yield file;
+    }
+  }
+
+  async *allLtxFiles(options: Op = {}): AsyncIterable<LtxFileInfo> {
+    const objects = await this.#run('list all levels', 'ltx/', options.signal, listObjects);
+    for (let level = 0; level <= SNAPSHOT_LEVEL; level++) {
+      for (const file of filesOf(objects, level)) {
+        options.signal?.throwIfAborted();
+        yield file;
+      }
     }
   }
 
@@ -214,6 +218,18 @@ async function removeAll(store: NatsStore, names: readonly string[], signal?: Ab
 async function waitFor(up: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   using limit = new EitherSignal(signal, AbortSignal.timeout(RECONNECT_MS));
   await raceAbort(up, limit.signal);
+}
+
+/** Those of a level, ascending. */
+function filesOf(objects: readonly StoredObject[], level: number): readonly LtxFileInfo[] {
+  const prefix = `ltx/${level}/`;
+  const files = objects.flatMap((object): LtxFileInfo[] => {
+    const { name, size, digest, deleted } = object;
+    const txids = isLtxName(name) && name.startsWith(prefix) ? parseLtxObjectName(name) : undefined;
+    if (txids === undefined || deleted === true) return [];
+    return [{ level, ...txids, size, timestamp: timeOf(object), version: digest }];
+  });
+  return files.sort(ascending);
 }
 
 function ascending(a: LtxFileInfo, b: LtxFileInfo): number {

@@ -1,4 +1,12 @@
-import { type LtxFileInfo, type Op, type TXID, parseLtxObjectName, parseObjectTime, txidText } from '@litestream/core';
+import {
+  type LtxFileInfo,
+  type Op,
+  SNAPSHOT_LEVEL,
+  type TXID,
+  parseLtxObjectName,
+  parseObjectTime,
+  txidText,
+} from '@litestream/core';
 import type { _Object as S3Object } from '@aws-sdk/client-s3';
 
 import { TIMESTAMP_KEY, levelPrefix, ltxKey } from './keys.ts';
@@ -48,6 +56,22 @@ export async function* listLtxFiles(
         query.signal?.throwIfAborted();
         if (file !== undefined) yield file;
       }
+    }
+  }
+}
+
+/** Files of all levels: their folders begin alike, and sort as the levels do. */
+export async function* listAllLtxFiles(session: S3Session, { signal }: Op): AsyncGenerator<LtxFileInfo> {
+  const { path } = session.settings;
+  const first = levelPrefix(path, 0);
+  for await (const page of listPages(session, first.slice(0, -'0/'.length), { signal })) {
+    for (const object of page) {
+      const level = Number.parseInt(object.Key?.slice(first.length - '0/'.length) ?? '', 10);
+      const prefix = levelPrefix(path, level);
+      const file =
+        level <= SNAPSHOT_LEVEL && object.Key?.startsWith(prefix) ? toInfo(object, prefix, level) : undefined;
+      signal?.throwIfAborted();
+      if (file !== undefined) yield file;
     }
   }
 }

@@ -19,7 +19,7 @@ import { deleteAllLtx, deleteKeys } from './delete.ts';
 import { download } from './download.ts';
 import { classifyS3Error, s3Error } from './errors.ts';
 import { TIMESTAMP_KEY, ltxKey } from './keys.ts';
-import { listLtxFiles } from './listing.ts';
+import { listAllLtxFiles, listLtxFiles } from './listing.ts';
 import { S3Objects } from './objects.ts';
 import type { S3Options } from './options.ts';
 import { S3Session, secretsOf } from './session.ts';
@@ -67,6 +67,10 @@ export class S3ReplicaClient implements ReplicaClient {
     query: { seek?: TXID | undefined; useMetadata?: boolean | undefined } & Op = {},
   ): AsyncGenerator<LtxFileInfo> {
     yield* listLtxFiles(await this.#open(), level, query);
+  }
+
+  async *allLtxFiles(options: Op = {}): AsyncGenerator<LtxFileInfo> {
+    yield* listAllLtxFiles(await this.#open(), options);
   }
 
   async openLtxFile(
