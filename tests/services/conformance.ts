@@ -17,6 +17,8 @@ export interface GroupCounts {
 /** How it went; `problems` are failures nobody announced, and announced ones that did not come. */
 export interface ConformanceResult {
   readonly groups: Readonly<Record<string, GroupCounts>>;
+  /** The same by the names of cases. */
+  readonly cases: Readonly<Record<string, GroupCounts>>;
   /** Requirements that were not met, for each case that was skipped. */
   readonly lacks: Readonly<Record<string, string>>;
   readonly problems: readonly string[];
@@ -43,21 +45,20 @@ export async function runSuite(service: Service, running: RunningService): Promi
   const cannot = (result: CaseResult): boolean => result.outcome === 'failed' && deviations[result.name] !== undefined;
   const failed = (result: CaseResult): boolean => result.outcome === 'failed' && !cannot(result);
   const missed = Object.keys(deviations).filter((name) => !results.some((one) => one.name === name && cannot(one)));
-  const groups = Object.entries(CASE_GROUPS).map(([group, cases]): [string, GroupCounts] => {
-    const names = new Set(cases.map(({ name }) => name));
-    const mine = results.filter(({ name }) => names.has(name));
-    return [
-      group,
-      {
-        passed: mine.filter(({ outcome }) => outcome === 'passed').length,
-        skipped: mine.filter(({ outcome }) => outcome === 'skipped').length,
-        cannot: mine.filter(cannot).length,
-        failed: mine.filter(failed).length,
-      },
-    ];
-  });
+  const countsOf = (names: readonly string[]): GroupCounts => {
+    const mine = results.filter(({ name }) => names.includes(name));
+    return {
+      passed: mine.filter(({ outcome }) => outcome === 'passed').length,
+      skipped: mine.filter(({ outcome }) => outcome === 'skipped').length,
+      cannot: mine.filter(cannot).length,
+      failed: mine.filter(failed).length,
+    };
+  };
+  const groups = Object.entries(CASE_GROUPS).map(([group, cases]) => [group, countsOf(cases.map(({ name }) => name))]);
+  const names = Object.values(CASE_GROUPS).flatMap((cases) => cases.map(({ name }) => name));
   return {
-    groups: Object.fromEntries(groups),
+    groups: Object.fromEntries(groups) as Record<string, GroupCounts>,
+    cases: Object.fromEntries(names.map((name) => [name, countsOf([name])])),
     lacks: Object.fromEntries(
       results.filter(({ outcome }) => outcome === 'skipped').map(({ name, lacks = [] }) => [name, lacks.join(', ')]),
     ),

@@ -5,6 +5,8 @@
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { CASE_GROUPS } from '@litestream/core/conformance';
+
 import { repositoryRoot } from '../support/repository.ts';
 import type { ConformanceResult, GroupCounts } from './conformance.ts';
 import type { FaultResult } from './faults.ts';
@@ -43,13 +45,23 @@ export async function keepResult(result: ServiceResult): Promise<void> {
 
 /** Writes the page anew from the results there are. */
 export async function writePage(): Promise<void> {
-  await writeFile(page, pageOf(await readResults()));
+  await writeFile(page, pageOf((await readResults()).map(withLarge)));
 }
 
 async function readResults(): Promise<ServiceResult[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
   const texts = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')));
   return texts.map((text) => JSON.parse(text) as ServiceResult);
+}
+
+/** The large object is a run of its own: it counts where it was done. */
+function withLarge(result: ServiceResult): ServiceResult {
+  const { conformance, large } = result;
+  if (conformance === undefined || large === undefined) return result;
+  const once: GroupCounts = { passed: 1, skipped: 0, cannot: 0, failed: 0 };
+  const names = (CASE_GROUPS['large'] ?? []).map(({ name }) => name);
+  const cases = { ...conformance.cases, ...Object.fromEntries(names.map((name) => [name, once])) };
+  return { ...result, conformance: { ...conformance, cases, groups: { ...conformance.groups, large: once } } };
 }
 
 function keyOf({ backend, server }: ServiceResult): string {
@@ -66,11 +78,12 @@ This page is written by \`npm run test:services\`: each row is the last run on t
 
 Cases of the [contract](client-contract.md) that passed, each counted once in every variation it ran in (plain, under a
 long path, behind core's layer, behind that layer with faults). "n/a": the client declares that the backend has none of
-it, or the server cannot be made to refuse; the large object is a run of its own, below. "cannot": the server fails it whatever a client does; what it does instead
-stands below.
+it, or the server cannot be made to refuse, or that the large object was not tried. "cannot": the server fails it whatever a
+client does; what it does instead stands below.
 `,
     ...conformanceTable(results),
     ...deviationList(results),
+    ...caseTable(results),
     ...largeTable(results),
     `
 ## Interop with Litestream 0.5.17
@@ -106,6 +119,24 @@ function conformanceTable(results: readonly ServiceResult[]): string[] {
       return [backend, server].concat(counts.map(cellOf), cellOf(total(counts)));
     }),
   );
+}
+
+/** Every case on every server. */
+function caseTable(results: readonly ServiceResult[]): string[] {
+  const ran = results.flatMap(({ server, conformance }) =>
+    conformance === undefined ? [] : [{ server, conformance }],
+  );
+  const names = [...new Set(ran.flatMap(({ conformance }) => Object.keys(conformance.cases)))];
+  const cell = (counts: GroupCounts | undefined): string => (counts === undefined ? '–' : cellOf(counts));
+  return [
+    '',
+    '### Case by case',
+    '',
+    ...table(
+      ['case', ...ran.map(({ server }) => server)],
+      names.map((name) => [name].concat(ran.map(({ conformance }) => cell(conformance.cases[name])))),
+    ),
+  ];
 }
 
 function cellOf({ passed, skipped, cannot, failed }: GroupCounts): string {
