@@ -54,9 +54,9 @@ export class PageIndex {
 /** The size of the index, behind it. */
 const SIZE_SIZE = 8;
 /** Page header, and at least one byte of a legacy frame or block. */
-const FRAME_SIZE_MIN = PAGE_HEADER_SIZE + 5;
+export const FRAME_SIZE_MIN: number = PAGE_HEADER_SIZE + 5;
 /** The longest frame of the largest page. */
-const INDEXED_SIZE_MAX = 2 * 65536 + 1024;
+export const INDEXED_SIZE_MAX: number = 2 * 65536 + 1024;
 /** Most indexes of level-0 files fit the first read. */
 const FIRST_READ_SIZE = 64 * 1024;
 

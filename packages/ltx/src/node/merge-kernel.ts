@@ -6,13 +6,11 @@ import { instantiate } from '../kernel/instance.ts';
 import type { KernelExports } from '../kernel/instance.ts';
 import { blockSizeMax, DECODE_FAULTS } from '../kernel/limits.ts';
 import { KernelMemory } from '../kernel/memory.ts';
+import { FRAME_SIZE_MIN, INDEXED_SIZE_MAX } from '../page-index.ts';
 import type { PageIndex } from '../page-index.ts';
 
 /** Bytes of frames that are read and checked at a time: some of the fastest caches hold them. */
 const PIECE_SIZE = 512 << 10;
-/** The longest frame an index may list. */
-const FRAME_SIZE_MAX = 2 * 65536 + 1024;
-const FRAME_SIZE_MIN = 11;
 /** The fewest bytes of an index entry. */
 const ENTRY_SIZE_MIN = 3;
 /** A kernel that grew past this is not kept for the next merge. */
@@ -81,7 +79,7 @@ export class MergeKernel {
     this.#frameCount = 0;
     this.#inputCount = 0;
     this.#at = {
-      scratch: memory.reserve(Math.max(PIECE_SIZE + FRAME_SIZE_MAX, indexSizeMax)),
+      scratch: memory.reserve(Math.max(PIECE_SIZE + INDEXED_SIZE_MAX, indexSizeMax)),
       heads: memory.reserve(4 * inputCount),
       stops: memory.reserve(4 * inputCount),
       lengths: memory.reserve(4 * inputCount),
@@ -149,8 +147,8 @@ export class MergeKernel {
       checksums: memory.reserve(8 * countMax),
       kinds: memory.reserve(countMax),
       page: memory.reserve(pageSize),
-      out: memory.reserve(windowSize + FRAME_SIZE_MAX),
-      otherOut: memory.reserve(windowSize + FRAME_SIZE_MAX),
+      out: memory.reserve(windowSize + INDEXED_SIZE_MAX),
+      otherOut: memory.reserve(windowSize + INDEXED_SIZE_MAX),
     } satisfies Record<WindowArea, number>);
   }
 
