@@ -106,6 +106,7 @@ const BAD: readonly string[] = [
   'dbs: [{path: /a, replica: {path: /r, age: {recipients: [age1x]}}}]',
   'dbs: [{path: /a, replica: {type: s3, path: /r}}]',
   'dbs: [{path: /a, replica: {type: floppy, path: /r}}]',
+  'dbs: [{path: /a, replica: {type: s3, bucket: b, region: r, part-size: 5MB}}]',
   'dbs: [{path: /a, replica: {type: file}}]',
   'dbs: [{path: /a, replica: {url: "file:///r%zz"}}]',
   'dbs: [{path: /a, replica: {url: "file:///r", path: /s}}]',

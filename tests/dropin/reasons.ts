@@ -114,6 +114,12 @@ export const REASONS: readonly Reason[] = [
     'Go finds out when `replicate` opens the address; ours when any command reads the config.',
   ),
   named(
+    'part size',
+    /part-size: 5MB/,
+    ['code', 'stdout', 'stderr'],
+    'Parts below 5 MiB, which 5MB are: Go refuses each single upload, ours refuses the config.',
+  ),
+  named(
     'flag after the argument',
     /flag after the argument/,
     ['stderr'],

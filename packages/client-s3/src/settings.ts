@@ -50,7 +50,10 @@ export function resolveSettings(options: S3Options, env: Readonly<Record<string,
   const endpoint = given === undefined ? undefined : withScheme(given, options.endpoint ? 'https' : undefined);
   const provider = providerDefaults(endpoint);
   const partSize = options.partSize ?? PART_SIZE_MIN;
-  if (partSize < PART_SIZE_MIN) throw invalid(`part size must be at least ${PART_SIZE_MIN} bytes, got ${partSize}`);
+  if (partSize < PART_SIZE_MIN) {
+    const hint = 'S3 takes no smaller parts. Write 5MiB or more: 5MB are 5000000 bytes.';
+    throw invalid(`part size must be at least ${PART_SIZE_MIN} bytes, got ${partSize}`, hint);
+  }
   const keyParams = customerKey(options, endpoint);
   return {
     bucket: options.bucket,
@@ -131,6 +134,6 @@ function readKey(path: string): string {
   }
 }
 
-function invalid(message: string): LitestreamError {
-  return new LitestreamError(message, { code: 'CONFIG_INVALID', backend: 's3' });
+function invalid(message: string, hint?: string): LitestreamError {
+  return new LitestreamError(message, { code: 'CONFIG_INVALID', backend: 's3', hint });
 }
