@@ -71,6 +71,12 @@ describe('compactor', { timeout: 60_000 }, () => {
     expect(await Array.fromAsync(client.ltxFiles(1))).toEqual([]);
     expect((await validateReplica(client)).faults).toMatchObject([{ kind: 'gap', level: 0 }]);
 
+    // No base of any restore, so it covers nothing.
+    const stray = await store(client, { level: 9, minTxid: 4n, maxTxid: 9n, pages: all });
+    await expect(compactor.compact(1)).rejects.toMatchObject({ code: 'REPLICA_GAP' });
+    expect((await validateReplica(client)).faults).toMatchObject([{ kind: 'gap', level: 0 }]);
+    await client.deleteLtxFiles([stray]);
+
     await store(client, { level: 9, minTxid: 1n, maxTxid: 5n, pages: all });
     const written = await compactor.compact(1);
     expect(written.map(({ minTxid, maxTxid }) => [minTxid, maxTxid])).toEqual([

@@ -131,6 +131,17 @@ describe('retention', () => {
     );
   });
 
+  it('takes no file for a snapshot that does not begin at the first transaction', () => {
+    const at = (minTxid: bigint, maxTxid: bigint): LtxFileInfo => {
+      return { level: 9, minTxid, maxTxid, size: 1, timestamp: new Date(Number(maxTxid)) };
+    };
+    const [old, base, stray] = [at(1n, 3n), at(1n, 4n), at(5n, 9n)];
+    const late = new Date(100);
+    expect(expiredSnapshots([base, stray], late)).toEqual({ expired: [], floor: undefined });
+    expect(expiredSnapshots([old, base, stray], late)).toEqual({ expired: [old], floor: 3n });
+    expect(expiredSnapshots([stray], late)).toEqual({ expired: [], floor: undefined });
+  });
+
   it('never opens a hole: what is left of a level still reaches from the floor to the end', () => {
     fc.assert(
       fc.property(chain, fc.bigInt({ min: 0n, max: 300n }), (files, floor) => {

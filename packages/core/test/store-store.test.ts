@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo } from '../src/client/contract.ts';
 import type { LocalFiles } from '../src/store/compactor.ts';
 import { Rig } from './helpers/store-rig.ts';
-import { settle } from './store-support.ts';
+import { settle, store } from './store-support.ts';
 
 describe('store', { timeout: 60_000 }, () => {
   it('snapshots at once when there is none, compacts on boundaries, and deletes what level 1 holds', async () => {
@@ -24,6 +24,17 @@ describe('store', { timeout: 60_000 }, () => {
     expect(await rig.ranges(2)).toEqual(['1-5', '6-8']);
     expect(await rig.ranges(9)).toEqual(['1-1']);
     expect(rig.log.lines.filter((line) => !line.startsWith('INFO') && !line.startsWith('DEBUG'))).toEqual([]);
+    await rig.store.close();
+  });
+
+  it('takes the first snapshot though a file that is none lies where snapshots do', async () => {
+    const rig = new Rig();
+    await store(rig.client, { level: 9, minTxid: 5n, maxTxid: 9n, pages: new Map([[1, 1]]) });
+    rig.store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    await rig.clock.advance(60_000);
+    expect(await rig.ranges(9)).toEqual(['1-1', '5-9']);
     await rig.store.close();
   });
 

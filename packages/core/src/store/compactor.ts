@@ -16,7 +16,7 @@ import { compactionInputs, INPUTS_MAX } from './compaction-inputs.ts';
 import { fileName } from './contiguity.ts';
 import { LevelTops } from './level-tops.ts';
 import { mergeInputs } from './merge-inputs.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
+import { isSnapshotFile, SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** Local copies of LTX files, an optional cache. */
 export interface LocalFiles {
@@ -204,7 +204,8 @@ export class Compactor {
   async #snapshotEnds(op: Op): Promise<readonly TXID[]> {
     const snapshots = await Array.fromAsync(this.#client.ltxFiles(SNAPSHOT_LEVEL, op));
     const newest = await this.tops.get(SNAPSHOT_LEVEL, op); // a listing may lag behind what was just written
-    return [...snapshots, ...(newest === undefined ? [] : [newest])].map(({ maxTxid }) => maxTxid);
+    const known = [...snapshots, ...(newest === undefined ? [] : [newest])];
+    return known.filter(isSnapshotFile).map(({ maxTxid }) => maxTxid);
   }
 }
 

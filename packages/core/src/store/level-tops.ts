@@ -2,7 +2,7 @@
  * The newest file of each level, remembered. It is listed once, when first asked for, and then kept up to date by who
  * writes: a level that nothing was written to costs no request.
  */
-import { SNAPSHOT_LEVEL } from '../levels.ts';
+import { isSnapshotFile, SNAPSHOT_LEVEL } from '../levels.ts';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 
 export class LevelTops {
@@ -13,11 +13,12 @@ export class LevelTops {
     this.#client = client;
   }
 
-  /** The file of `level` with the greatest last TXID, or undefined if the level is empty. */
+  /** The file of `level` with the greatest last TXID, at level 9 the newest snapshot; undefined if there is none. */
   async get(level: number, op: Op = {}): Promise<LtxFileInfo | undefined> {
     if (this.#tops.has(level)) return this.#tops.get(level);
     let top: LtxFileInfo | undefined;
     for await (const file of this.#client.ltxFiles(level, op)) {
+      if (level === SNAPSHOT_LEVEL && !isSnapshotFile(file)) continue;
       if (top === undefined || file.maxTxid > top.maxTxid) top = file;
     }
     this.#tops.set(level, top);
@@ -32,7 +33,10 @@ export class LevelTops {
   /** The newest file of each level, as just listed: levels that are not among them are empty. */
   learn(tops: ReadonlyMap<number, LtxFileInfo>): void {
     for (let level = 1; level <= SNAPSHOT_LEVEL; level++) {
-      if (!this.#tops.has(level)) this.#tops.set(level, tops.get(level));
+      const top = tops.get(level);
+      // A file that is no snapshot may hide one: then that level is listed when it is asked for.
+      if (level === SNAPSHOT_LEVEL && top !== undefined && !isSnapshotFile(top)) continue;
+      if (!this.#tops.has(level)) this.#tops.set(level, top);
     }
   }
 

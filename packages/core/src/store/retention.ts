@@ -4,6 +4,7 @@
  */
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
+import { isSnapshotFile } from '../levels.ts';
 
 export interface SnapshotRetention {
   readonly expired: readonly LtxFileInfo[];
@@ -15,8 +16,12 @@ export interface SnapshotRetention {
   readonly floor: TXID | undefined;
 }
 
-/** Snapshots older than `before`; the newest snapshot is always kept, whatever its age. */
-export function expiredSnapshots(snapshots: readonly LtxFileInfo[], before: Date): SnapshotRetention {
+/**
+ * Of the files at the level of snapshots, those older than `before`; the newest snapshot is always kept, whatever its
+ * age, and so is what is none.
+ */
+export function expiredSnapshots(files: readonly LtxFileInfo[], before: Date): SnapshotRetention {
+  const snapshots = files.filter(isSnapshotFile);
   const expired = snapshots.slice(0, -1).filter((file) => file.timestamp < before);
   const firstKept = snapshots.findIndex((file) => !expired.includes(file));
   return { expired, floor: firstKept > 0 ? snapshots[firstKept - 1]?.maxTxid : undefined };

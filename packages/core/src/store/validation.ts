@@ -10,7 +10,7 @@ import type { Clock } from '../clock.ts';
 import { hasCode } from '../error.ts';
 import { extendChain } from '../restore/chain.ts';
 import { contiguityFaults, describeFault, fileName } from './contiguity.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
+import { isSnapshotFile, SNAPSHOT_LEVEL } from '../levels.ts';
 
 export interface ValidationFault {
   readonly kind: 'gap' | 'overlap' | 'order' | 'corrupt' | 'no-base';
@@ -93,7 +93,7 @@ export async function verifyLevel(
 ): Promise<readonly ValidationFault[]> {
   const files = await Array.fromAsync(client.ltxFiles(level, op));
   const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
-  const faults = [...chainFaults(files, snapshots)];
+  const faults = [...chainFaults(files, snapshots.filter(isSnapshotFile))];
   for (const file of written) {
     const fault = await fileFault(client, file, op);
     if (fault === 'gone') faults.push(corruptFault(file, 'it is not there'));
@@ -108,8 +108,8 @@ async function list(client: ReplicaClient, op: Op): Promise<Listing> {
   for (let level = 0; level < SNAPSHOT_LEVEL; level += 1) {
     levels.push(await Array.fromAsync(client.ltxFiles(level, op)));
   }
-  const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
-  return { levels, snapshots, all: [...levels.flat(), ...snapshots] };
+  const top = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
+  return { levels, snapshots: top.filter(isSnapshotFile), all: [...levels.flat(), ...top] };
 }
 
 function listingFaults({ levels, snapshots, all }: Listing, confirmed: TXID): readonly ValidationFault[] {
