@@ -1,6 +1,7 @@
 /** Compaction through a client alone: what is merged, what is refused, what is healed. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { kernel } from '@litestream/ltx';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo, ReplicaClient } from '../src/client/contract.ts';
@@ -30,6 +31,20 @@ async function fill(client: MemoryClient, steps: readonly Record<string, number>
     await store(client, { minTxid: BigInt(i + 2), pages, commit: 8 });
   }
   return model;
+}
+
+/** Writes a time into the header of a file of one page, and the checksum of the file that goes with it. */
+function setTime(bytes: Uint8Array, timestampMs: bigint): void {
+  const view = new DataView(bytes.buffer);
+  const header = bytes.subarray(0, 100);
+  const packedSize = view.getUint32(106);
+  // What the checksum covers behind the header: the page unpacked, what precedes and follows it, one checksum.
+  const restSize = 10 + 512 + (bytes.length - 16 - 110 - packedSize) + 8;
+  const moved = (): bigint => kernel().crc64Combine(kernel().crc64(header), 0n, restSize);
+  const before = moved();
+  view.setBigInt64(32, timestampMs);
+  const crc = view.getBigUint64(bytes.length - 8) ^ before ^ moved();
+  view.setBigUint64(bytes.length - 8, crc | (1n << 63n));
 }
 
 describe('compactor', { timeout: 60_000 }, () => {
@@ -130,6 +145,23 @@ describe('compactor', { timeout: 60_000 }, () => {
       }),
       { seed, numRuns: 40 },
     );
+  });
+
+  it('finds a file damaged whose time is none, and leaves it out where a snapshot makes up for it', async () => {
+    const client = new MemoryClient();
+    for (const minTxid of [1n, 2n, 3n]) {
+      const bytes = encodeFile({ minTxid, pages: new Map([[1, 1]]) });
+      if (minTxid === 2n) setTime(bytes, 8_640_000_000_000_001n); // past what a Date holds, and still an exact number
+      const file = { level: 0, minTxid, maxTxid: minTxid, timestamp: new Date(0) };
+      await client.writeLtxFile(file, { open: () => chunksOf(bytes) });
+    }
+    const compactor = new Compactor(client);
+    await expect(compactor.compact(1)).rejects.toMatchObject({ code: 'LTX_CORRUPT' });
+    await store(client, { level: 9, minTxid: 1n, maxTxid: 2n, pages: new Map([[1, 1]]) });
+    expect((await compactor.compact(1)).map(({ minTxid, maxTxid }) => [minTxid, maxTxid])).toEqual([
+      [1n, 1n],
+      [3n, 3n],
+    ]);
   });
 
   it('reads local copies, and the replica instead of a damaged one', async () => {

@@ -6,6 +6,8 @@ import type { TXID } from './txid.ts';
 
 const MAGIC = 0x4c545831;
 const U32_MAX = 2 ** 32 - 1;
+/** Further from 1970 than this, either way, there is no `Date`. */
+const TIME_MS_MAX = 8.64e15;
 const U64_MAX = 2n ** 64n - 1n;
 
 /** The 100 bytes at the start of a file. */
@@ -123,7 +125,8 @@ export function validateHeader(header: LtxHeader, file?: string): void {
   check(minTxid >= 1n && minTxid <= U64_MAX, 16, 'first transaction id is missing');
   check(maxTxid >= 1n && maxTxid <= U64_MAX, 24, 'last transaction id is missing');
   check(minTxid <= maxTxid, 16, `transaction ids out of order: ${minTxid}, ${maxTxid}`);
-  check(Number.isSafeInteger(header.timestampMs), 32, 'time out of range');
+  const isTime = Number.isSafeInteger(header.timestampMs) && Math.abs(header.timestampMs) <= TIME_MS_MAX;
+  check(isTime, 32, 'time out of range');
   check(Number.isSafeInteger(walOffset) && walOffset >= 0, 48, `WAL offset ${walOffset} out of range`);
   check(Number.isSafeInteger(walSize) && walSize >= 0, 56, `WAL size ${walSize} out of range`);
   check(isUint32(header.salt1) && isUint32(header.salt2), 64, 'WAL salt out of range');
