@@ -1,5 +1,5 @@
-/** A lock on one path among processes, held for milliseconds: a file created with O_EXCL. */
-import { link, open, rename, rm, stat } from 'node:fs/promises';
+/** A lock on one path among processes, held for milliseconds: a file created with O_EXCL, that names its holder. */
+import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 
 import { LitestreamError } from '../error.ts';
@@ -12,33 +12,68 @@ const STALE_AGE_MS = 10_000;
 const WAIT_MS_MAX = 15_000;
 const POLL_MS = 5;
 
-/** Runs `task` while holding the lock of `subject`. Rejects with `UNAVAILABLE` if it cannot be had within 15 s. */
-export async function withFileLock<T>(subject: string, task: () => Promise<T>): Promise<T> {
+/**
+ * Runs `task` while holding the lock of `subject`. A holder that stands still for 10 s (a suspended machine, a disk that
+ * hangs) loses its lock to the next one, so `task` is given a check to make right before what it does for good: it
+ * rejects with `UNAVAILABLE` (retryable) once the lock is another's. What remains is a holder that stands still for as
+ * long between that check and the next call: no lock of this kind, which has to survive a killed holder, closes that.
+ *
+ * @throws LitestreamError `UNAVAILABLE` if the lock cannot be had within 15 s.
+ */
+export async function withFileLock<T>(subject: string, task: (check: () => Promise<void>) => Promise<T>): Promise<T> {
   const path = subject + LOCK_MARK;
-  await acquire(path);
+  const token = randomUUID();
+  await acquire(path, token);
   try {
-    return await task();
+    return await task(async () => {
+      if (!(await isHeldBy(path, token))) throw unavailable(`lost the lock ${path} to another process`);
+    });
   } finally {
-    await rm(path, { force: true });
+    // Of a lock that was taken over, what lies there is the other's.
+    if (await isHeldBy(path, token)) await rm(path, { force: true });
   }
 }
 
-async function acquire(path: string): Promise<void> {
+async function acquire(path: string, token: string): Promise<void> {
   const deadlineMs = Date.now() + WAIT_MS_MAX;
-  for (;;) {
-    try {
-      const file = await open(path, 'wx', 0o600);
-      await file.close();
-      return;
-    } catch (error) {
-      if (!isErrno(error, 'EEXIST')) throw error;
-    }
+  while (!(await create(path, token))) {
     await breakIfStale(path);
-    if (Date.now() > deadlineMs) {
-      throw new LitestreamError(`cannot lock ${path}`, { code: 'UNAVAILABLE', retryable: true });
-    }
+    if (Date.now() > deadlineMs) throw unavailable(`cannot lock ${path}`);
     await sleep(systemClock, POLL_MS);
   }
+}
+
+/** False if another holds it. */
+async function create(path: string, token: string): Promise<boolean> {
+  let file;
+  try {
+    file = await open(path, 'wx', 0o600);
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false;
+    throw error;
+  }
+  try {
+    await file.writeFile(token);
+  } catch (error) {
+    await rm(path, { force: true }); // the disk is full: nobody could tell whose it is
+    throw error;
+  } finally {
+    await file.close();
+  }
+  return true;
+}
+
+async function isHeldBy(path: string, token: string): Promise<boolean> {
+  try {
+    return (await readFile(path, 'utf8')) === token;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+function unavailable(message: string): LitestreamError {
+  return new LitestreamError(message, { code: 'UNAVAILABLE', retryable: true });
 }
 
 /** Renames before it removes, so that of two processes which find the lock stale only one takes it away. */
@@ -47,9 +82,13 @@ async function breakIfStale(path: string): Promise<void> {
     if (Date.now() - (await stat(path)).mtimeMs < STALE_AGE_MS) return;
     const grave = `${path}${TEMP_MARK}${randomUUID()}`;
     await rename(path, grave);
-    // Between the two calls another process may have taken the stale lock away and a third one locked afresh.
-    if (Date.now() - (await stat(grave)).mtimeMs < STALE_AGE_MS) await link(grave, path);
-    await rm(grave, { force: true });
+    try {
+      // Between the two calls another process may have taken the stale lock away and a third one locked afresh. If a
+      // fourth one has locked since, the third one finds that out when it checks.
+      if (Date.now() - (await stat(grave)).mtimeMs < STALE_AGE_MS) await link(grave, path);
+    } finally {
+      await rm(grave, { force: true });
+    }
   } catch (error) {
     if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EEXIST')) throw error; // released, or taken away by another
   }

@@ -124,8 +124,9 @@ export class FileObjects implements ObjectOperations {
       return;
     }
     // Every replacement takes the lock, so none slips between another one's comparison and its rename.
-    await withFileLock(path, async () => {
+    await withFileLock(path, async (check) => {
       if (conditions.ifMatch !== undefined) await this.#compare(key, conditions.ifMatch);
+      await check();
       await rename(temp, path);
     });
   }
@@ -140,8 +141,9 @@ export class FileObjects implements ObjectOperations {
     }
     if ((await this.#info(key)) === undefined) throw notFound(key);
     const { ifMatch } = conditions;
-    await withFileLock(path, async () => {
+    await withFileLock(path, async (check) => {
       await this.#compare(key, ifMatch);
+      await check();
       await rm(path, { force: true });
     });
     await syncFolder(dirname(path));

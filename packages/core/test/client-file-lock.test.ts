@@ -1,0 +1,66 @@
+/** The lock among processes that replacing an object takes, where its holder stands still for longer than anybody waits. */
+import { readdir, readFile, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { FileClient } from '../src/client/file-client.ts';
+import { withFileLock } from '../src/client/file-lock.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+const root = temporaryFolder('file-lock');
+
+/** What the lock of a holder looks like that has stood still for a minute. */
+async function age(subject: string): Promise<void> {
+  const thenSeconds = Date.now() / 1000 - 60;
+  await utimes(`${subject}.lock~`, thenSeconds, thenSeconds);
+}
+
+/** Holds the lock until told otherwise. Resolves once it has it. */
+async function hold(subject: string): Promise<{ check: () => Promise<void>; end: () => Promise<void> }> {
+  const end = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<() => Promise<void>>();
+  const done = withFileLock(subject, async (check) => {
+    begun.resolve(check);
+    await end.promise;
+  });
+  done.catch(begun.reject);
+  return {
+    check: await begun.promise,
+    end: async () => {
+      end.resolve();
+      await done;
+    },
+  };
+}
+
+it('a holder whose lock was taken over is told so before it changes anything, and leaves the lock of the other', async () => {
+  const subject = join(root, 'lease.json');
+  const first = await hold(subject);
+  await first.check();
+  await age(subject);
+  const second = await hold(subject);
+  await expect(first.check()).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+  await second.check();
+
+  await first.end();
+  await second.check();
+  const third = hold(subject);
+  await age(subject);
+  await (await third).check();
+  await expect(second.check()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  await second.end();
+  await (await third).end();
+  expect(await readdir(root)).toEqual([]);
+});
+
+it('a replacement under a condition waits for a lock that is held, and takes over one that is stale', async () => {
+  const { objects } = new FileClient({ path: root });
+  const subject = join(root, 'object.json');
+  const { version = '' } = await objects.put('object.json', Buffer.from('0'));
+  const stale = await hold(subject);
+  await age(subject);
+  await objects.put('object.json', Buffer.from('1'), { ifMatch: version });
+  await expect(stale.check()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  await stale.end();
+  expect(await readFile(subject, 'utf8')).toBe('1');
+  expect(await readdir(root)).toEqual(['object.json']);
+});
