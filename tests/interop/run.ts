@@ -9,6 +9,7 @@ import { Random, seedOf } from '../support/random.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { behind } from './behind.ts';
 import type { InteropCase } from './case.ts';
+import { metrics } from './metrics.ts';
 import { replicates } from './replicates.ts';
 import { socket } from './socket.ts';
 import { stopsUnderLoad } from './stops-under-load.ts';
@@ -23,6 +24,7 @@ const cases: readonly InteropCase[] = [
   replicates({ by: 'ts', pageSize: 4096, durationMs: 7000, levels: true, pointCount: 6 }),
   takeOverWhileWriting,
   takeOverWithoutSnapshot,
+  metrics,
   socket,
   unseenRestart('ts', 'go', 'killed'),
   unseenRestart('ts', 'go', 'stopped'),
