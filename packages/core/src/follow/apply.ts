@@ -18,6 +18,8 @@ export interface ApplyOptions {
   /** The files make up the whole database: what the copy held before does not matter. */
   readonly isWhole: boolean;
   readonly signal?: AbortSignal | undefined;
+  /** Called with the header of the newest file when all files proved right. False: nothing is to be changed. */
+  readonly beforeCommit: (newest: LtxHeader) => Promise<boolean>;
 }
 
 export interface Applied {
@@ -33,15 +35,15 @@ const CHECKSUM_MASK = (1n << 63n) - 1n;
 
 /**
  * Writes what the files change, the newest version of each page once, and commits it if every byte of every file proved
- * right. The caller holds the copy's lock. Rejects with the errors of `restore`, and then nothing has changed. Undefined,
- * and nothing has changed either, if the pages have another size than those of the copy, whose log must be empty for that.
+ * right. The caller holds the copy's lock. Rejects with the errors of `restore`, and then nothing has changed. Nor has it
+ * if `beforeCommit` refused, or if the log is in the way: pages of another size than the copy's need an empty one.
  */
-export async function applyFiles(copy: Copy, options: ApplyOptions): Promise<Applied | undefined> {
+export async function applyFiles(copy: Copy, options: ApplyOptions): Promise<Applied | 'refused' | 'log in the way'> {
   const run = new ApplyRun(copy, options);
   for (const info of options.chain.toReversed()) {
     options.signal?.throwIfAborted();
     try {
-      if (!(await run.addFile(info))) return undefined;
+      if (!(await run.addFile(info))) return 'log in the way';
     } catch (error) {
       if (options.signal?.aborted === true) throw options.signal.reason;
       throw fault(ltxName(info), error);
@@ -142,7 +144,7 @@ class ApplyRun {
     return size === page.length && Buffer.compare(this.#present, page) === 0;
   }
 
-  async commit(): Promise<Applied> {
+  async commit(): Promise<Applied | 'refused'> {
     if (this.#target === undefined) throw new Error('a chain holds at least one file');
     const { name, header, claims, writer, isWhole, expectedChecksum: expected } = this.#target;
     // Pages that no file holds may be those the copy has, unless they are new to it.
@@ -153,6 +155,7 @@ class ApplyRun {
     if (expected !== undefined && (expected & CHECKSUM_MASK) !== this.#databaseChecksum) {
       throw checksumMismatch(name, 'the database it leaves does not match its database checksum');
     }
+    if (!(await this.#options.beforeCommit(header))) return 'refused';
     if (writer.count === 0) {
       if (header.commit === writer.pageCountBefore) return { pageCount: 0, isWhole, header: undefined };
       // A shorter database with all its pages unchanged: some frame has to carry the new length.

@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { formatTxid } from '@litestream/ltx';
-import type { TXID } from '@litestream/ltx';
-import type { Op, ReplicaClient } from '../client/contract.ts';
+import type { LtxHeader, TXID } from '@litestream/ltx';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { isErrno } from '../client/file-durability.ts';
 import { sleep, systemClock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
@@ -13,14 +13,17 @@ import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { fault } from '../restore/ltx-fault.ts';
 import { restore } from '../restore/restore.ts';
-import type { RestoreOptions } from '../restore/restore-options.ts';
+import type { NewestFile, RestoreOptions } from '../restore/restore-options.ts';
 import { traced } from '../tracing.ts';
 import { applyFiles } from './apply.ts';
 import type { Applied } from './apply.ts';
 import { Copy } from './copy.ts';
 import { completeStep, listAll, nextStep, wholeChain } from './next-step.ts';
 import type { Step, StepContext } from './next-step.ts';
-import { readSidecar, removeSidecar, writeSidecar } from './sidecar.ts';
+import { otherHistory } from './same-history.ts';
+import { readSidecar, writeSidecar } from './sidecar.ts';
+import { recall, removeSidecars, targetRecordOf, writeTargetRecord } from './target-record.ts';
+import type { TargetRecord } from './target-record.ts';
 
 export interface FollowOptions
   extends
@@ -68,6 +71,8 @@ export class Follower implements AsyncDisposable {
   readonly #copy: Copy;
   readonly #mutex = new Mutex();
   #position: TXID;
+  /** What the copy was last to become: with another TXID than `position`, it may or may not be that. */
+  #target: TargetRecord | undefined;
   /** What the copy's index counted when its content was last known to be that of `position`. */
   #changeCount: number | undefined;
   #completeAtMs = Number.NEGATIVE_INFINITY;
@@ -104,10 +109,13 @@ export class Follower implements AsyncDisposable {
     const path = resolve(options.output);
     options.signal?.throwIfAborted();
     if (!(await isDatabase(path))) {
-      await removeSidecar(path);
-      // The sidecar first: killed between the two, there is no database, and it is restored again.
-      const hooks = { ltxOnly: true, beforePublish: (txid: TXID) => writeSidecar(path, txid) };
-      await restore(client, { ...options, output: path }, hooks);
+      await removeSidecars(path);
+      // The sidecars first: killed before the end, there is no database, and it is restored again.
+      const beforePublish = async ({ file, header }: NewestFile): Promise<void> => {
+        await writeTargetRecord(path, targetRecordOf(file, header, false));
+        await writeSidecar(path, file.maxTxid);
+      };
+      await restore(client, { ...options, output: path }, { ltxOnly: true, beforePublish });
     } else {
       const txid = await readSidecarUnless(options.overwrite === true, path);
       if (txid !== undefined)
@@ -205,27 +213,46 @@ export class Follower implements AsyncDisposable {
     }
     // What is not sure is looked at under the lock: whoever else writes to the copy has finished then.
     if (this.#changeCount === undefined || this.#needsRebase !== undefined) {
-      await this.#copy.locked(signal, async () => await this.#take(await this.#surely(context), signal));
+      await this.#copy.locked(signal, async () => {
+        const { isRefused } = await this.#take(await this.#surely(context), context);
+        if (isRefused) await this.#take(await this.#surely(context), context);
+      });
     } else {
       const step = await this.#next(context);
       if (step.kind === 'none' || step.kind === 'ahead') return;
       await this.#copy.locked(signal, async () => {
         // Written to since: the next round sees to it.
-        if (this.#copy.index.readHeader().changeCount === this.#changeCount) await this.#take(step, signal);
+        if (this.#copy.index.readHeader().changeCount !== this.#changeCount) return;
+        const { isRefused } = await this.#take(step, context);
+        if (isRefused) await this.#take(await this.#surely(context), context);
       });
     }
   }
 
-  /** The copy holds the transaction of its sidecar, or a later one that this step reaches as well. */
+  /** The copy holds the transaction of its sidecar, or the one of its target, which this step reaches as well. */
   async #surely(context: StepContext): Promise<Step> {
-    let reason = this.#needsRebase;
+    let reason = this.#needsRebase ?? (await this.#recall());
     if (reason === undefined) {
-      const step = await completeStep(context, this.#position);
+      const step = await completeStep(context, this.#position, this.#known);
       if (!('hasGap' in step) || !step.hasGap) return await this.#minding(step, context);
       reason = 'what the copy held when it was last followed may lie behind a gap';
     }
     const chain = wholeChain(await listAll(context));
     return chain.length === 0 ? { kind: 'none', hasGap: true } : { kind: 'rebase', chain, reason };
+  }
+
+  /** Another follower may have written the files beside the copy since. The result tells why only a rebase will do. */
+  async #recall(): Promise<string | undefined> {
+    const { position, target, reason } = await recall(this.path);
+    if (reason === undefined) this.#position = position;
+    this.#target = target;
+    return (this.#needsRebase = reason);
+  }
+
+  /** No transaction after this one can be in the copy. */
+  get #known(): TXID {
+    const target = this.#target?.txid ?? 0n;
+    return target > this.#position ? target : this.#position;
   }
 
   async #next(context: StepContext): Promise<Step> {
@@ -244,20 +271,20 @@ export class Follower implements AsyncDisposable {
     }
     this.#logger.warn('follow: the replica ends before the copy', {
       'txid.replica': formatTxid(step.newest),
-      'txid.copy': formatTxid(this.#position),
+      'txid.copy': formatTxid(this.#known),
     });
     if (++this.#aheadCount < AHEAD_COUNT_MAX) return step;
     const chain = wholeChain(await listAll(context));
     return chain.length === 0 ? step : { kind: 'rebase', chain, reason: 'the replica was reset' };
   }
 
-  /** Inside the lock. */
-  async #take(step: Step, signal: AbortSignal | undefined): Promise<void> {
-    if (step.kind === 'ahead') return;
+  /** Inside the lock. Refused: the files belong to another history than the copy, and nothing but a rebase will do. */
+  async #take(step: Step, context: StepContext): Promise<{ isRefused: boolean }> {
+    if (step.kind === 'ahead') return { isRefused: false };
     const before = this.#copy.index.readHeader().changeCount;
     if (step.kind === 'none') {
       if (this.#needsRebase === undefined && !step.hasGap) this.#changeCount = before;
-      return;
+      return { isRefused: false };
     }
     const isWhole = step.kind === 'rebase';
     if (isWhole) this.#logger.warn('follow: comparing the whole database', { reason: step.reason });
@@ -267,23 +294,53 @@ export class Follower implements AsyncDisposable {
     this.#changeCount = undefined;
     const facts = (): Record<string, unknown> => ({ path: this.path, files: chain.length, isRebase: isWhole });
     const applied = await traced('follow', facts, () =>
-      applyFiles(this.#copy, { client: this.#client, chain, isWhole, signal }),
+      applyFiles(this.#copy, {
+        client: this.#client,
+        chain,
+        isWhole,
+        signal: context.signal,
+        beforeCommit: (newest) => this.#announce(step, newest, context),
+      }),
     ).catch((error: unknown) => {
       // Once a snapshot reaches past the damaged file, the whole database leads around it.
       const isDamaged = hasCode(error, 'LTX_CORRUPT') || hasCode(error, 'CHECKSUM_MISMATCH');
       if (isDamaged) this.#needsRebase ??= 'a file that continues the copy is damaged';
       throw error;
     });
-    if (applied === undefined) {
+    if (applied === 'refused' || applied === 'log in the way') {
       this.#changeCount = known;
-      this.#isLogInTheWay = true;
-      return;
+      this.#isLogInTheWay = applied === 'log in the way';
+      return { isRefused: applied === 'refused' };
     }
     if (applied.header !== undefined) this.#copy.confirm(applied.header);
     const isRebase = applied.isWhole;
     await this.#arrive(chain.at(-1)?.maxTxid ?? this.#position, applied, { isRebase, fileCount: chain.length });
     this.#isWaitTold = false;
     this.#changeCount = applied.header?.changeCount ?? before;
+    return { isRefused: false };
+  }
+
+  /**
+   * Writes down what the copy is about to become. Asked at the very end whether these files are of its history: if the file
+   * it ends with is still there, no other history can have begun before they were read.
+   */
+  async #announce(
+    step: Step & { chain: readonly LtxFileInfo[] },
+    newest: LtxHeader,
+    context: StepContext,
+  ): Promise<boolean> {
+    const isRebase = step.kind === 'rebase';
+    if (!isRebase && this.#target !== undefined) {
+      this.#needsRebase = await otherHistory(context, this.#target);
+      if (this.#needsRebase !== undefined) return false;
+    }
+    const last = step.chain.at(-1);
+    if (last === undefined) throw new Error('a chain holds at least one file');
+    const target = targetRecordOf(last, newest, isRebase);
+    await writeTargetRecord(this.path, target);
+    this.#target = target;
+    if (isRebase) this.#needsRebase ??= step.reason;
+    return true;
   }
 
   async #arrive(toTxid: TXID, applied: Applied, facts: { isRebase: boolean; fileCount: number }): Promise<void> {

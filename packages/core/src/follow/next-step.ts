@@ -36,14 +36,15 @@ export async function nextStep(context: StepContext, position: TXID): Promise<St
 
 /**
  * The same from all levels. Files move upwards between two listings, so what looks like a gap is looked at again. The
- * chain ends at the newest transaction that can be reached.
+ * chain ends at the newest transaction that can be reached. `known`: the copy may hold any transaction up to this one, and
+ * only a chain that gets there makes it whole.
  */
-export async function completeStep(context: StepContext, position: TXID): Promise<Step> {
+export async function completeStep(context: StepContext, position: TXID, known: TXID = position): Promise<Step> {
   const { logger } = context;
   for (let attempt = 0; ; attempt++) {
     const files = await listAll(context);
     const newest = files.reduce((max, file) => (file.maxTxid > max ? file.maxTxid : max), 0n);
-    if (newest < position) return { kind: 'ahead', newest };
+    if (newest < known) return { kind: 'ahead', newest };
     const chain = extendChain(files, position, {});
     const reached = chain.at(-1)?.maxTxid ?? position;
     if (reached === newest) return stepOf(chain, false);

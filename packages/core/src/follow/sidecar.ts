@@ -14,13 +14,8 @@ export function sidecarPath(path: string): string {
 /** Undefined if there is no file. Rejects with `DATABASE_INVALID` for one that holds no TXID. */
 export async function readSidecar(path: string): Promise<TXID | undefined> {
   const sidecar = sidecarPath(path);
-  let text: string;
-  try {
-    text = (await readFile(sidecar, 'latin1')).trim();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw fault(sidecar, error);
-  }
+  const text = (await readBeside(sidecar))?.trim();
+  if (text === undefined) return undefined;
   const txid = /^[0-9a-fA-F]{16}$/.test(text) ? parseTxid(text) : 0n;
   if (txid > 0n) return txid;
   throw new LitestreamError(`does not hold a TXID: ${sidecar}`, {
@@ -33,22 +28,32 @@ export async function readSidecar(path: string): Promise<TXID | undefined> {
 
 /** Durable and all or nothing. */
 export async function writeSidecar(path: string, txid: TXID): Promise<void> {
-  const sidecar = sidecarPath(path);
-  const temporary = `${sidecar}.tmp`;
+  await writeBeside(sidecarPath(path), `${formatTxid(txid)}\n`);
+}
+
+/** Undefined if there is no such file. */
+export async function readBeside(file: string): Promise<string | undefined> {
   try {
-    {
-      await using file = await open(temporary, 'w');
-      await file.writeFile(`${formatTxid(txid)}\n`);
-      await file.sync();
-    }
-    await rename(temporary, sidecar);
-    await syncFolder(dirname(sidecar));
+    return await readFile(file, 'latin1');
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw fault(sidecar, error);
+    if (isErrno(error, 'ENOENT')) return undefined;
+    throw fault(file, error);
   }
 }
 
-export async function removeSidecar(path: string): Promise<void> {
-  await rm(sidecarPath(path), { force: true });
+/** Durable and all or nothing. */
+export async function writeBeside(file: string, text: string): Promise<void> {
+  const temporary = `${file}.tmp`;
+  try {
+    {
+      await using handle = await open(temporary, 'w');
+      await handle.writeFile(text);
+      await handle.sync();
+    }
+    await rename(temporary, file);
+    await syncFolder(dirname(file));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw fault(file, error);
+  }
 }

@@ -14,7 +14,7 @@ export async function finishOutput(
   output: Output,
   options: RestoreOptions,
   done: { readonly bytes: number; readonly pages: number },
-  beforePublish?: () => Promise<void> | undefined,
+  beforePublish: () => Promise<void>,
 ): Promise<FinishTimes> {
   const { integrityCheck = 'none', signal, onProgress, logger = silentLogger } = options;
   const progress = { bytesDone: done.bytes, bytesTotal: done.bytes, pagesDone: done.pages };
@@ -29,7 +29,7 @@ export async function finishOutput(
   }
   const checkedMs = performance.now();
   signal?.throwIfAborted();
-  await beforePublish?.();
+  await beforePublish();
   logger.debug('renaming database from temporary location');
   await output.publish();
   return { syncDurationMs: syncedMs - startMs, checkDurationMs: checkedMs - syncedMs };

@@ -1,4 +1,4 @@
-import type { TXID } from '@litestream/ltx';
+import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
@@ -52,10 +52,19 @@ export interface RestoreResult {
 
 /** For core itself. */
 export interface RestoreHooks {
-  /** Called when the output is whole, before it appears at its place. */
-  readonly beforePublish?: ((txid: TXID) => Promise<void>) | undefined;
+  /**
+   * Called when the output is whole, before it appears at its place. Without it, what a follower left beside the output is
+   * removed.
+   */
+  readonly beforePublish?: ((newest: NewestFile) => Promise<void>) | undefined;
   /** Refuses a backup of v0.3, with `REPLICA_EMPTY`: what needs TXIDs cannot go on from it. */
   readonly ltxOnly?: boolean | undefined;
+}
+
+/** The file that a restored database ends with. */
+export interface NewestFile {
+  readonly file: LtxFileInfo;
+  readonly header: LtxHeader;
 }
 
 /** Throws `INVALID_ARGUMENT` for options that make no sense. */

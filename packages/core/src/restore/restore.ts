@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { formatTxid } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { LitestreamError, hasCode } from '../error.ts';
+import { removeSidecars } from '../follow/target-record.ts';
 import { silentLogger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 import { finishOutput } from './finish-output.ts';
@@ -55,11 +56,12 @@ async function restoreUntraced(
   options.signal?.throwIfAborted();
   const path = resolve(options.output);
   if (options.overwrite !== true) await checkOutput(path);
+  const beforePublish = hooks.beforePublish ?? (() => removeSidecars(path));
   let startMs = performance.now();
   const planned = await planFormat(client, options);
   if (planned.format === 'v0.3') {
     if (hooks.ltxOnly === true) throw onlyV3();
-    return await restoreV3(client, planned.plan, { ...options, output: path }, hooks);
+    return await restoreV3(client, planned.plan, { ...options, output: path });
   }
   let { plan } = planned;
   await using output = await Output.create(path, options.overwrite ?? false);
@@ -75,7 +77,9 @@ async function restoreUntraced(
       const written = await writePlan(client, plan, output, options);
       const writtenMs = performance.now();
       const done = { bytes: inputSizeOf(plan), pages: written.pagesWritten };
-      const times = await finishOutput(output, options, done, () => hooks.beforePublish?.(last.maxTxid));
+      const times = await finishOutput(output, options, done, () =>
+        beforePublish({ file: last, header: written.header }),
+      );
       return {
         output: path,
         txid: last.maxTxid,

@@ -1,5 +1,6 @@
 /** Turns the files of a plan into a database, each page decoded and written once. */
 import { lockPageNumber } from '@litestream/ltx';
+import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { databaseChecksumOf } from './database-checksum.ts';
 import { FileChecksum } from './file-checksum.ts';
@@ -34,6 +35,8 @@ export interface WrittenDatabase {
   readonly pageSize: number;
   readonly pageCount: number;
   readonly pagesWritten: number;
+  /** Of the newest file. */
+  readonly header: LtxHeader;
 }
 
 const CHECKSUM_FLAG = 1n << 63n;
@@ -262,6 +265,6 @@ class WriteRun {
     if (expected !== undefined && (this.#databaseChecksum | CHECKSUM_FLAG) !== expected) {
       throw checksumMismatch(source.name, 'the restored database does not match the database checksum in this file');
     }
-    return { pageSize: header.pageSize, pageCount: header.commit, pagesWritten: this.#pagesWritten };
+    return { pageSize: header.pageSize, pageCount: header.commit, pagesWritten: this.#pagesWritten, header };
   }
 }

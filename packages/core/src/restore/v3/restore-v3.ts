@@ -4,11 +4,12 @@ import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { ReplicaClient } from '../../client/contract.ts';
 import { isLitestreamError } from '../../error.ts';
+import { removeSidecars } from '../../follow/target-record.ts';
 import { silentLogger } from '../../logger.ts';
 import { finishOutput } from '../finish-output.ts';
 import { corrupt, fault } from '../ltx-fault.ts';
 import { Output } from '../output.ts';
-import type { RestoreHooks, RestoreOptions, RestoreResult } from '../restore-options.ts';
+import type { RestoreOptions, RestoreResult } from '../restore-options.ts';
 import { applyLog, databasePageSize } from './apply-log.ts';
 import { timeOf } from './listing.ts';
 import type { V3File } from './listing.ts';
@@ -18,12 +19,7 @@ import type { V3Plan } from './plan-v3.ts';
 import { readAhead } from './read-ahead.ts';
 
 /** Rejects with the errors of `restore`. */
-export async function restoreV3(
-  client: ReplicaClient,
-  plan: V3Plan,
-  options: RestoreOptions,
-  hooks: RestoreHooks,
-): Promise<RestoreResult> {
+export async function restoreV3(client: ReplicaClient, plan: V3Plan, options: RestoreOptions): Promise<RestoreResult> {
   const { snapshot, segments } = plan;
   const logger = options.logger ?? silentLogger;
   logger.debug('selected v0.3.x snapshot', {
@@ -40,7 +36,7 @@ export async function restoreV3(
   const { size } = fstatSync(output.descriptor);
   const pageCount = pageSize === 0 ? 0 : size / pageSize;
   const done = { bytes: plan.size, pages: pageCount };
-  const times = await finishOutput(output, options, done, () => hooks.beforePublish?.(0n));
+  const times = await finishOutput(output, options, done, () => removeSidecars(options.output));
   return {
     output: options.output,
     txid: 0n,
