@@ -53,6 +53,8 @@ describe.runIf(installed.includes('bash'))('bash', () => {
     expect(await complete('restore', '-inte')).toEqual(['-integrity-check']);
     expect(await complete('replicate', '-config', 'some')).toEqual(['some file.db']);
     expect(await complete('restore', '-txid', '')).toEqual([]);
+    expect(await complete('restore', '-integrity-check', '')).toEqual(['none', 'quick', 'full']);
+    expect(await complete('replicate', '-log-level', 'w')).toEqual(['warn']);
     expect(await complete('completion', 'z')).toEqual(['zsh']);
     expect(await complete('help', 'rest')).toEqual(['restore']);
   });
@@ -73,6 +75,7 @@ describe.runIf(installed.includes('fish'))('fish', () => {
     expect(complete('litestream re')).toEqual(expect.arrayContaining(['replicate', 'reset', 'restore']));
     expect(complete('litestream restore -inte')).toContain('-integrity-check');
     expect(complete('litestream completion ')).toEqual(['bash', 'fish', 'zsh']);
+    expect(complete('litestream restore -integrity-check ')).toEqual(['full', 'none', 'quick']);
   });
 });
 
@@ -83,7 +86,8 @@ describe.runIf(installed.includes('zsh'))('zsh', () => {
     const complete = (words: string, current: number): string[] =>
       ask('zsh', `${stubs}; source ${path}; words=(${words}); CURRENT=${current}; _litestream`);
     expect(complete('litestream re', 2)).toContain('restore:recovers database backup from a replica');
-    expect(complete('litestream restore -', 3).some((spec) => spec.startsWith('*-integrity-check['))).toBe(true);
+    const specs = complete('litestream restore -', 3);
+    expect(specs.find((spec) => spec.startsWith('*-integrity-check['))).toMatch(/:value:\(none quick full\)$/);
   });
 });
 

@@ -20,6 +20,14 @@ function bash(commands: readonly CompletedCommand[]): string {
         .join(' '),
     )} ;;`;
   });
+  const choices = withFlags.flatMap(({ name, flags }) => {
+    return flags
+      .filter(({ words }) => words.length > 0)
+      .map((flag) => {
+        const words = quote(flag.words.join(' '));
+        return `    "${name} ${flag.name}") COMPREPLY=($(compgen -W ${words} -- "$current")); return ;;`;
+      });
+  });
   return `# bash completion for litestream
 _litestream() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} flags= valued=
@@ -32,6 +40,9 @@ _litestream() {
 ${cases.join('\n')}
     completion) COMPREPLY=($(compgen -W ${quote(SHELLS.join(' '))} -- "$current")); return ;;
     help) COMPREPLY=($(compgen -W ${quote(commands.map(({ name }) => name).join(' '))} -- "$current")); return ;;
+  esac
+  case "\${COMP_WORDS[1]} $previous" in
+${choices.join('\n')}
   esac
   case " $valued " in *" $previous "*) return ;; esac
   case $current in
@@ -47,7 +58,8 @@ function zsh(commands: readonly CompletedCommand[]): string {
   const names = commands.map(({ name, summary }) => `    ${quote(`${name}:${summary}`)}`);
   const cases = commands.map(({ name, flags }) => {
     const specs = flags.map((flag) => {
-      const value = flag.isPath ? ':file:_files' : flag.takesValue ? ':value: ' : '';
+      const choice = flag.words.length > 0 ? `:value:(${flag.words.join(' ')})` : ':value: ';
+      const value = flag.isPath ? ':file:_files' : flag.takesValue ? choice : '';
       return ` ${quote(`*${flag.name}[${flag.about.replaceAll(/[[\]:]/g, String.raw`\$&`)}]${value}`)}`;
     });
     return `    ${name}) _arguments${specs.join('')} '-h[explain]' '*:file:${name === 'completion' ? '(bash zsh fish)' : '_files'}' ;;`;
@@ -82,7 +94,8 @@ function fish(commands: readonly CompletedCommand[]): string {
     lines.push(`complete -c litestream -f -n __fish_use_subcommand -a ${name} -d ${fishQuote(summary)}`);
     const seen = `-n ${fishQuote(`__fish_seen_subcommand_from ${name}`)}`;
     for (const flag of flags) {
-      const value = flag.isPath ? ' -r -F' : flag.takesValue ? ' -x' : '';
+      const choice = flag.words.length > 0 ? ` -x -a ${fishQuote(flag.words.join(' '))}` : ' -x';
+      const value = flag.isPath ? ' -r -F' : flag.takesValue ? choice : '';
       lines.push(`complete -c litestream ${seen} -o ${flag.name.slice(1)}${value} -d ${fishQuote(flag.about)}`);
     }
     if (name === 'completion') lines.push(`complete -c litestream -f ${seen} -a ${fishQuote(SHELLS.join(' '))}`);

@@ -9,6 +9,8 @@ export interface CompletedFlag {
   readonly takesValue: boolean;
   /** Its value is a file. */
   readonly isPath: boolean;
+  /** All values that it takes; empty where they are without number. */
+  readonly words: readonly string[];
 }
 
 export interface CompletedCommand {
@@ -29,6 +31,7 @@ export async function completedCommands(): Promise<CompletedCommand[]> {
         about: (/^[^\n]*?[.](?=\s|$)/.exec(help)?.[0] ?? help.split('\n', 1)[0] ?? '').replace(/\.$/, ''),
         takesValue: kind.placeholder !== undefined,
         isPath: kind.placeholder !== undefined && PATHS.has(kind.placeholder),
+        words: kind.words ?? [],
       }));
       return { name, summary, flags };
     }),

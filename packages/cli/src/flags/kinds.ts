@@ -7,6 +7,8 @@ export interface FlagKind<T> {
   readonly initial: T;
   /** Stands for the value in help. Flags without one are switches and take no argument. */
   readonly placeholder?: string | undefined;
+  /** All values, where they can be counted: for completions. */
+  readonly words?: readonly string[];
 }
 
 export function text(placeholder: string): FlagKind<string | undefined> {
@@ -89,6 +91,8 @@ export function oneOf<const T extends string, const I extends T | undefined>(
   return {
     placeholder,
     initial,
+    // Spellings that are taken for the sake of old scripts are not proposed.
+    words: words.filter((word) => word === word.toLowerCase() && word !== 'warning'),
     parse: (value) => {
       const found = words.find((word) => word === value);
       if (found === undefined) throw new Error(`must be one of ${words.join(', ')}`);
