@@ -1,17 +1,19 @@
 /** A replica that did not answer when the database was opened: what it turns out to hold, and what becomes of it. */
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import type { TXID } from '@litestream/ltx';
+import { DB } from '../src/db/db.ts';
 import { LitestreamError } from '../src/error.ts';
 import { Replica } from '../src/replica/replica.ts';
 import { restore } from '../src/restore/restore.ts';
+import { Compactor } from '../src/store/compactor.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { FakeDb } from './support/fake-db.ts';
+import { contentOf, replicatedSource } from './support/followed.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
-
-// Restores start workers, and a machine that is busy with other things is slow.
 
 const root = temporaryFolder('first-contact');
 let count = 0;
@@ -38,8 +40,8 @@ function lab(): Lab {
 }
 
 /** A database with a history of its own: its pages differ from those of any other seed. */
-function database({ folder }: Lab, name: string, seed: number, commits: number): FakeDb {
-  const db = new FakeDb(join(folder, name), 60, new Seeded(seed));
+function database({ folder }: Lab, name: string, seed: number, commits: number, pageCountMax?: number): FakeDb {
+  const db = new FakeDb(join(folder, name), 60, new Seeded(seed), pageCountMax);
   for (let txid = 0; txid < commits; txid++) db.commit();
   return db;
 }
@@ -81,18 +83,46 @@ describe('a replica that answers only later', () => {
     db.baseline = 0n;
     const replica = new Replica(at.client, db);
     await replica.sync();
-    expect((await restored(at)).equals(stateOf(db, ours))).toBe(true);
+    // A file of every page is one more transaction.
+    const whole = ours + 1;
+    expect(replica.position).toEqual({ txid: BigInt(whole) });
+    expect((await restored(at)).equals(stateOf(db, whole))).toBe(true);
     for (let more = 0; more < 3; more++) db.commit();
     await replica.sync();
-    expect(replica.position).toEqual({ txid: BigInt(ours + 3) });
-    expect((await restored(at)).equals(stateOf(db, ours + 3))).toBe(true);
-    expect((await restored(at, BigInt(ours + 1))).equals(stateOf(db, ours + 1))).toBe(true);
-    // What the replica had is still there, and nothing was appended to it.
-    if (theirs < ours) {
-      expect((await restored(at, BigInt(theirs))).equals(stateOf(before, theirs))).toBe(true);
-      for (let txid = theirs + 1; txid < ours; txid++) {
-        await expect(restored(at, BigInt(txid))).rejects.toMatchObject({ code: expect.stringMatching(/TXID|GAP/) });
-      }
+    expect(replica.position).toEqual({ txid: BigInt(whole + 3) });
+    for (const txid of [whole, whole + 1, whole + 3]) {
+      expect((await restored(at, BigInt(txid))).equals(stateOf(db, txid))).toBe(true);
+    }
+    // What the replica had is still there, and nothing but all of a database was put behind it.
+    expect((await restored(at, BigInt(theirs))).equals(stateOf(before, theirs))).toBe(true);
+    for (let txid = theirs + 1; txid < whole; txid++) {
+      await expect(restored(at, BigInt(txid))).rejects.toMatchObject({ code: expect.stringMatching(/TXID|GAP/) });
+    }
+  });
+
+  test.each([
+    ['as much as the database', 8, 8],
+    ['one transaction less', 8, 9],
+    ['much less', 8, 14],
+  ])('holds another history, %s: compaction never mixes the two', async (_, theirs, ours) => {
+    const at = lab();
+    const before = database(at, 'before', 1, theirs, 50);
+    await new Replica(at.client, before).sync();
+    const db = database(at, 'after', 2, ours, 50);
+    db.baseline = 0n;
+    const replica = new Replica(at.client, db);
+    await replica.sync();
+    for (let more = 0; more < 2; more++) db.commit();
+    await replica.sync();
+
+    await new Compactor(at.client).compact(1);
+    const newest = Number(db.position.txid);
+    expect((await restored(at)).equals(stateOf(db, newest))).toBe(true);
+    for (let txid = 1; txid <= newest; txid++) {
+      const bytes = await restored(at, BigInt(txid)).catch(() => undefined);
+      if (bytes === undefined) continue;
+      const isOneOfThem = [before, db].some((each) => stateOf(each, txid).equals(bytes));
+      expect(isOneOfThem, `txid ${txid}`).toBe(true);
     }
   });
 
@@ -159,4 +189,41 @@ describe('a replica that answers only later', () => {
     expect(replica.position).toEqual({ txid: 3n });
     await replica.stop({ finalSync: false });
   });
+});
+
+test('a database with the local files of another replica, one transaction past its end: compaction mixes nothing', async () => {
+  const folders = ['theirs', 'ours', 'out'].map((name) => join(root, name));
+  for (const folder of folders) mkdirSync(folder);
+  const [theirFolder = '', folder = '', out = ''] = folders;
+  const client = new MemoryClient();
+  const theirs = await replicatedSource(theirFolder, { client });
+  const ours = await replicatedSource(folder, { client: new MemoryClient() });
+  const fill = (letter: string): string =>
+    `WITH RECURSIVE s (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s LIMIT 100) INSERT INTO t (x) SELECT printf('${letter}%0900d', i) FROM s`;
+  await theirs.commit(fill('a'));
+  await ours.commit(fill('b'));
+  for (let row = 1; row < 6; row++) await theirs.commit(`UPDATE t SET x = printf('a%0901d', 0) WHERE id = ${row}`);
+  const end = theirs.database.position.txid;
+  // A row that is given the value that it has changes no page, and makes no transaction.
+  for (let value = 1; ours.database.position.txid < end && value < 20; value++) {
+    await ours.commit(`UPDATE t SET x = printf('b%0901d', ${value}) WHERE id = 1`);
+  }
+  expect(ours.database.position.txid).toBe(end);
+  await theirs.database.stop();
+  await ours.database.stop();
+
+  await using db = new DB(join(folder, 'app.db'), { monitorIntervalMs: 0 });
+  const replica = new Replica(client, db);
+  await db.open({ history: replica });
+  for (let row = 2; row < 4; row++) {
+    ours.app.exec(`UPDATE t SET x = printf('b%0901d', 2) WHERE id = ${row}`);
+    await replica.replicated();
+  }
+  await new Compactor(client).compact(1);
+  const output = join(out, 'app.db');
+  await restore(client, { output });
+  using restoredDb = new DatabaseSync(output);
+  const letters = restoredDb.prepare('SELECT group_concat(DISTINCT substr(x, 1, 1)) AS letters FROM t').get();
+  expect(letters).toEqual({ letters: 'b' });
+  expect(contentOf(restoredDb)).toBe(contentOf(ours.app));
 });

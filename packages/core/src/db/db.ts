@@ -138,6 +138,21 @@ export class DB implements AsyncDisposable {
     }
   }
 
+  /**
+   * Takes every page of the database into the next level-0 file, whatever changed. Put behind the files of another history
+   * it makes this database of them. Rejects with `DATABASE_MISSING` while there is none.
+   */
+  async syncWhole(reason: string, options: Op = {}): Promise<Position> {
+    this.#requireOpen('sync');
+    return await this.#mutex.run(async () => {
+      const session = await this.#openSession(options);
+      if (session === undefined) throw missingError(this.path, 'sync');
+      session.snapshotDue = reason;
+      await this.#syncSession(session, options);
+      return this.#position;
+    }, options.signal);
+  }
+
   /** Syncs, then moves the log's pages into the database file. Rejects with `DATABASE_BUSY` if it cannot be locked. */
   async checkpoint(mode: CheckpointMode, options: Op = {}): Promise<void> {
     this.#requireOpen('checkpoint');

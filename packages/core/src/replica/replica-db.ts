@@ -16,6 +16,8 @@ export interface ReplicaDb {
   /** A snapshot of the database is on the replica. */
   snapshotKept?(): void;
   sync(options?: Op): Promise<Position>;
+  /** Takes every page into the next level-0 file: behind it no page of an earlier one counts, whoever wrote that. */
+  syncWhole(reason: string, options?: Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;
   onChange(listener: (position: Position) => void): () => void;
   /** Local files of a level. */

@@ -286,10 +286,10 @@ export class Replica implements History, AsyncDisposable {
   }
 
   async #uploadPending(options: Op): Promise<void> {
-    const target = this.#db.position.txid;
     // No database yet, or nothing committed: not a reason to ask the replica anything.
-    if (target === 0n) return;
-    if (!this.#known) await this.#meet(target, options);
+    if (this.#db.position.txid === 0n) return;
+    if (!this.#known) await this.#meet(this.#db.position.txid, options);
+    const target = this.#db.position.txid;
     this.#remote ??= await remotePosition(this.client, target, options);
     if (this.#remote > target) throw aheadError(this.#remote, target);
     this.#confirm(this.#remote);
@@ -325,7 +325,7 @@ export class Replica implements History, AsyncDisposable {
       'txid.replica': formatTxid(end),
       'txid.db': formatTxid(target),
     });
-    return await this.#beginAnew(end, target, options);
+    return await this.#beginAnew(end, options);
   }
 
   /**
@@ -340,21 +340,22 @@ export class Replica implements History, AsyncDisposable {
       'txid.replica': formatTxid(txid),
       'txid.db': formatTxid(target),
     });
-    return await this.#beginAnew(txid, target, options);
+    return await this.#beginAnew(txid, options);
   }
 
   /**
-   * From the present position on the replica gets the transactions of the database. The level-0 file there comes first:
-   * should this process end now, the next one sees a gap before that file, which is healed by a snapshot, and never
-   * appends to the other history.
+   * From the present position on the replica gets the transactions of the database. A level-0 file of every page comes
+   * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
+   * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
    */
-  async #beginAnew(end: TXID, target: TXID, options: Op): Promise<TXID> {
-    if (target > end) await this.#uploadNext(target, options);
+  async #beginAnew(end: TXID, options: Op): Promise<TXID> {
+    const { txid } = await this.#db.syncWhole('replica holds another history', options);
+    await this.#uploadNext(txid, options);
     const local = this.#db.localLtx(0);
     // Compaction would read these in place of the replica's own files of the same names.
     for (const file of local.list()) if (file.maxTxid <= end) local.delete(file.minTxid, file.maxTxid);
     await this.snapshot(options);
-    return target;
+    return txid;
   }
 
   /** Returns the position after it: `txid`, or that of a snapshot where the file is lost. */

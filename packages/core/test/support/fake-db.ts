@@ -6,7 +6,7 @@ import type { TXID } from '@litestream/ltx';
 import type { Position, SnapshotStream } from '../../src/index.ts';
 import type { ReplicaDb } from '../../src/replica/replica-db.ts';
 import { Seeded } from '../../src/testing/index.ts';
-import { History, once } from './ltx-history.ts';
+import { encodeLtx, History, once } from './ltx-history.ts';
 
 export class FakeDb implements ReplicaDb {
   readonly history: History;
@@ -19,10 +19,10 @@ export class FakeDb implements ReplicaDb {
   syncCount = 0;
   snapshotCount = 0;
 
-  constructor(folder: string, txidMax = 60, random = new Seeded(11)) {
+  constructor(folder: string, txidMax = 60, random = new Seeded(11), pageCountMax = 5) {
     this.#folder = folder;
     mkdirSync(folder, { recursive: true });
-    this.history = new History({ pageSize: 512, txidMax, pageCountMax: 5, entropy: 0.1 }, random);
+    this.history = new History({ pageSize: 512, txidMax, pageCountMax, entropy: 0.1 }, random);
   }
 
   pathOf(txid: TXID): string {
@@ -33,6 +33,10 @@ export class FakeDb implements ReplicaDb {
   commit(): void {
     const txid = this.position.txid + 1n;
     writeFileSync(this.pathOf(txid), this.history.files[Number(txid) - 1] ?? Buffer.alloc(0));
+    this.#moveTo(txid);
+  }
+
+  #moveTo(txid: TXID): void {
     this.position = { txid };
     for (const listener of this.#listeners) listener(this.position);
   }
@@ -64,6 +68,24 @@ export class FakeDb implements ReplicaDb {
     this.syncCount++;
     await Promise.resolve();
     for (; this.pending > 0; this.pending--) this.commit();
+    return this.position;
+  }
+
+  async syncWhole(): Promise<Position> {
+    await Promise.resolve();
+    const txid = this.position.txid + 1n;
+    const state = this.history.states[Number(txid) - 1] ?? Buffer.alloc(0);
+    const { pageSize } = this.history.shape;
+    const commit = state.length / pageSize;
+    const pages = new Map(
+      Array.from({ length: commit }, (_, index) => [
+        index + 1,
+        state.subarray(index * pageSize, (index + 1) * pageSize),
+      ]),
+    );
+    const header = { pageSize, commit, minTxid: txid, maxTxid: txid, timestampMs: History.commitMs(txid) };
+    writeFileSync(this.pathOf(txid), encodeLtx(header, pages));
+    this.#moveTo(txid);
     return this.position;
   }
 
