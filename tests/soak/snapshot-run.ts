@@ -19,7 +19,7 @@ function tableOf(figures: SnapshotFigures): string {
       'longest commit before / meanwhile',
       `${figures.stallMsBefore.toFixed(1)} / ${figures.stallMsDuring.toFixed(1)} ms`,
     ],
-    ['longest checkpoint of ours', `${figures.checkpointMsMax.toFixed(1)} ms`],
+    ['longest write lock of ours', `${figures.lockMsMax.toFixed(1)} ms`],
     [
       'the same beside a program that copies the database, without us',
       `${rate(figures.commitsCopy, figures.copyMs)}, longest commit ${figures.stallMsCopy.toFixed(1)} ms`,
