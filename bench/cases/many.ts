@@ -27,6 +27,7 @@ interface Result {
   readonly descriptorCount: number;
 }
 
+/** Few: it is about what every database costs, whatever is in it. */
 const rowCount = 20;
 const settleMs = 5_000;
 const timeoutMs = 300_000;
@@ -36,7 +37,6 @@ export const many: BenchCase = {
   about: 'a watched folder of databases: first start, new ones, restart',
   async run({ options, folder, go, ours, log }): Promise<readonly Row[]> {
     const { databaseCount } = options;
-    // Small: it is about what every database costs, whatever is in it.
     const createdCount = Math.max(1, Math.round(databaseCount / 5));
     const run = (name: string, program: Program) => (round: number) =>
       watchMany(join(folder, `many-${name}-${round}`), program, { databaseCount, createdCount });
