@@ -6,8 +6,11 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { DB } from '../src/db/db.ts';
+import { LitestreamError } from '../src/error.ts';
 import { Follower } from '../src/follow/follower.ts';
 import type { FollowUpdate } from '../src/follow/follower.ts';
+import { Replica } from '../src/replica/replica.ts';
 import { restore } from '../src/restore/restore.ts';
 import { Compactor } from '../src/store/compactor.ts';
 import { MemoryClient } from '../src/testing/index.ts';
@@ -99,6 +102,60 @@ describe('a replica that begins anew and passes the position of the copy', () =>
     expect(await following.follower.poll()).toBe(6n);
     expect(copied()).toBe(rowsOf(source.app));
     expect(following.updates.at(-1)).toMatchObject({ isRebase: false, fileCount: 1 });
+  });
+
+  test.each([false, true])(
+    'and only reaches it is followed as it is now, without news, started again: %s',
+    async (again) => {
+      const client = new MemoryClient();
+      const old = await sourceIn('old', client);
+      await old.commit(fill(100, 'a'));
+      let following = await follow(client);
+      if (again) await following.follower.close();
+      await old.database.stop();
+      await client.deleteAll();
+      const source = await sourceIn('anew', client);
+      await source.commit(fill(100, 'b'));
+      if (again) following = await follow(client);
+      expect(await following.follower.poll()).toBe(2n);
+      expect(copied()).toBe(rowsOf(source.app));
+      expect(following.updates).toMatchObject([{ isRebase: true }]);
+    },
+  );
+
+  test('and goes on from the number that the old one ended with is followed as it is now', async () => {
+    const client = new MemoryClient();
+    const old = await sourceIn('old', client);
+    await old.commit(fill(100, 'a'));
+    const { follower } = await follow(client);
+    await old.database.stop();
+    // Another database, which has as many transactions when it first meets the replica.
+    let isAway = true;
+    const late = new MemoryClient({
+      store: client.store,
+      before: () => {
+        if (isAway) throw new LitestreamError('away', { code: 'NETWORK', retryable: false });
+      },
+    });
+    const app = new DatabaseSync(join(folder, 'other.db'));
+    app.exec('PRAGMA journal_mode = wal; CREATE TABLE t (id INTEGER PRIMARY KEY, x BLOB)');
+    const db = new DB(join(folder, 'other.db'), { monitorIntervalMs: 0 });
+    const replica = new Replica(late, db);
+    onTestFinished(async () => {
+      await db.close();
+      app.close();
+    });
+    await db.open();
+    await expect(replica.replicated()).rejects.toThrow('away');
+    app.exec(fill(100, 'b'));
+    await expect(replica.replicated()).rejects.toThrow('away');
+    expect(db.position.txid).toBe(follower.position);
+    isAway = false;
+    await replica.replicated();
+    app.exec(set('c', 77));
+    await replica.replicated();
+    expect(await follower.poll()).toBe(db.position.txid);
+    expect(copied()).toBe(rowsOf(app));
   });
 
   test('is followed as it is now also where its files are merged by then', async () => {

@@ -18,9 +18,9 @@ import { traced } from '../tracing.ts';
 import { applyFiles } from './apply.ts';
 import type { Applied } from './apply.ts';
 import { Copy } from './copy.ts';
-import { completeStep, listAll, nextStep, wholeChain } from './next-step.ts';
+import { completeStep, nextStep, wholeStep } from './next-step.ts';
 import type { Step, StepContext } from './next-step.ts';
-import { otherHistory } from './same-history.ts';
+import { looksOther, otherHistory } from './same-history.ts';
 import { readSidecar, writeSidecar } from './sidecar.ts';
 import { recall, removeSidecars, targetRecordOf, writeTargetRecord } from './target-record.ts';
 import type { TargetRecord } from './target-record.ts';
@@ -237,8 +237,7 @@ export class Follower implements AsyncDisposable {
       if (!('hasGap' in step) || !step.hasGap) return await this.#minding(step, context);
       reason = 'what the copy held when it was last followed may lie behind a gap';
     }
-    const chain = wholeChain(await listAll(context));
-    return chain.length === 0 ? { kind: 'none', hasGap: true } : { kind: 'rebase', chain, reason };
+    return await wholeStep(context, reason, { kind: 'none', hasGap: true });
   }
 
   /** Another follower may have written the files beside the copy since. The result tells why only a rebase will do. */
@@ -267,15 +266,17 @@ export class Follower implements AsyncDisposable {
   async #minding(step: Step, context: StepContext): Promise<Step> {
     if (step.kind !== 'ahead') {
       this.#aheadCount = 0;
-      return step;
+      if (step.kind !== 'none' || this.#target === undefined) return step;
+      if (!looksOther(context, step.ending ?? [], this.#target)) return step;
+      const reason = await otherHistory(context, this.#target);
+      return reason === undefined ? step : await wholeStep(context, reason, step);
     }
     this.#logger.warn('follow: the replica ends before the copy', {
       'txid.replica': formatTxid(step.newest),
       'txid.copy': formatTxid(this.#known),
     });
     if (++this.#aheadCount < AHEAD_COUNT_MAX) return step;
-    const chain = wholeChain(await listAll(context));
-    return chain.length === 0 ? step : { kind: 'rebase', chain, reason: 'the replica was reset' };
+    return await wholeStep(context, 'the replica was reset', step);
   }
 
   /** Inside the lock. Refused: the files belong to another history than the copy, and nothing but a rebase will do. */

@@ -8,7 +8,11 @@ import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 export type Step =
   /** Nothing is new; or it is, behind a gap that nothing bridges. */
-  | { readonly kind: 'none'; readonly hasGap: boolean }
+  | {
+      readonly kind: 'none';
+      readonly hasGap: boolean;
+      /** With the copy, if all were listed. */ readonly ending?: readonly LtxFileInfo[];
+    }
   /** These files continue the copy. */
   | { readonly kind: 'extend'; readonly chain: readonly LtxFileInfo[]; readonly hasGap: boolean }
   /** Only the whole database, made of these files, brings it further. */
@@ -47,6 +51,9 @@ export async function completeStep(context: StepContext, position: TXID, known: 
     if (newest < known) return { kind: 'ahead', newest };
     const chain = extendChain(files, position, {});
     const reached = chain.at(-1)?.maxTxid ?? position;
+    if (reached === newest && chain.length === 0) {
+      return { kind: 'none', hasGap: false, ending: files.filter((file) => file.maxTxid === position) };
+    }
     if (reached === newest) return stepOf(chain, false);
     if (attempt < RELIST_COUNT_MAX) continue;
     const whole = wholeChain(files);
@@ -64,11 +71,17 @@ function stepOf(chain: readonly LtxFileInfo[], hasGap: boolean): Step {
 }
 
 /** The files for the newest state that can be had; empty where there is none. */
-export function wholeChain(files: readonly LtxFileInfo[]): LtxFileInfo[] {
+function wholeChain(files: readonly LtxFileInfo[]): LtxFileInfo[] {
   const snapshot = newestSnapshot(files, {});
   const chain = extendChain(files, snapshot?.maxTxid ?? 0n, {});
   if (snapshot !== undefined) chain.unshift(snapshot);
   return chain;
+}
+
+/** The whole database as the replica has it now; `otherwise` where it has none. */
+export async function wholeStep(context: StepContext, reason: string, otherwise: Step): Promise<Step> {
+  const chain = wholeChain(await listAll(context));
+  return chain.length === 0 ? otherwise : { kind: 'rebase', chain, reason };
 }
 
 /** All files, lowest level first: files only ever move upwards, so none is missed. */

@@ -36,6 +36,17 @@ export async function otherHistory(context: StepContext, record: TargetRecord): 
   return `no file of the replica tells whether it continues TXID ${formatTxid(txid)} of the copy`;
 }
 
+/** Does a listing give reason to ask? That is free, so it may be asked where nothing is new. */
+export function looksOther({ client }: StepContext, listed: readonly LtxFileInfo[], record: TargetRecord): boolean {
+  const { timestamps, timestampResolutionMs = 1 } = client.capabilities;
+  return listed.some((file) => {
+    if (file.level !== record.level || file.minTxid !== record.minTxid || file.maxTxid !== record.txid) return false;
+    if (file.size !== record.size) return true;
+    const differenceMs = Math.abs(file.timestamp.getTime() - record.header.timestampMs);
+    return timestamps === 'listing' && differenceMs >= timestampResolutionMs;
+  });
+}
+
 /** By the times of the commits in it: a database that took the other's place began after the last one of that. */
 function covers(merged: LtxHeader, { txid, header }: TargetRecord): boolean {
   const atMs = header.timestampMs;
