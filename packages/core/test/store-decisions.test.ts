@@ -2,7 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo } from '../src/client/contract.ts';
+import type { Clock } from '../src/clock.ts';
 import { extendChain } from '../src/restore/chain.ts';
+import { Ages } from '../src/store/ages.ts';
+import type { AgeLimit } from '../src/store/ages.ts';
 import { compactionInputs } from '../src/store/compaction-inputs.ts';
 import { contiguityFaults } from '../src/store/contiguity.ts';
 import { boundaryAfter, boundaryBefore, checkLevels, DEFAULT_LEVELS } from '../src/store/levels.ts';
@@ -10,6 +13,9 @@ import { expiredBelow, expiredLevel0, expiredSnapshots } from '../src/store/rete
 
 const seed = Number(process.env['SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
 console.log(`store decisions: SEED=${seed}`);
+
+/** By their times alone. */
+const limit = (beforeMs: number): AgeLimit => ({ before: new Date(beforeMs), seenTo: 0n });
 
 /** A contiguous chain of files from TXID 1, with rising times. */
 const chain = fc
@@ -120,7 +126,7 @@ describe('retention', () => {
     fc.assert(
       fc.property(chain, fc.nat(200_000), (files, beforeMs) => {
         const snapshots = files.map((file) => ({ ...file, level: 9, minTxid: 1n }));
-        const { expired, floor } = expiredSnapshots(snapshots, new Date(beforeMs));
+        const { expired, floor } = expiredSnapshots(snapshots, limit(beforeMs));
         const kept = snapshots.filter((file) => !expired.includes(file));
         if (snapshots.length > 0) expect(kept).toContain(snapshots.at(-1));
         expect(expired.every((file) => file.timestamp.getTime() < beforeMs)).toBe(true);
@@ -136,7 +142,7 @@ describe('retention', () => {
       return { level: 9, minTxid, maxTxid, size: 1, timestamp: new Date(Number(maxTxid)) };
     };
     const [old, base, stray] = [at(1n, 3n), at(1n, 4n), at(5n, 9n)];
-    const late = new Date(100);
+    const late = limit(100);
     expect(expiredSnapshots([base, stray], late)).toEqual({ expired: [], floor: undefined });
     expect(expiredSnapshots([old, base, stray], late)).toEqual({ expired: [old], floor: 3n });
     expect(expiredSnapshots([stray], late)).toEqual({ expired: [], floor: undefined });
@@ -162,7 +168,7 @@ describe('retention', () => {
         const [first] = held;
         const last = held.at(-1);
         const level1 = first === undefined || last === undefined ? [] : [{ ...last, level: 1, minTxid: first.minTxid }];
-        const { expired } = expiredLevel0(files, { level1, snapshot: BigInt(snapshot) }, new Date(beforeMs));
+        const { expired } = expiredLevel0(files, { level1, snapshot: BigInt(snapshot) }, limit(beforeMs));
         expect(files.slice(0, expired.length)).toEqual(expired);
         for (const file of expired) {
           expect(held).toContain(file);
@@ -186,7 +192,7 @@ describe('retention', () => {
           level1.push({ ...last, level: 1, minTxid: first.minTxid });
           at += width;
         }
-        const { expired } = expiredLevel0(files, { level1, snapshot: 0n }, new Date(beforeMs));
+        const { expired } = expiredLevel0(files, { level1, snapshot: 0n }, limit(beforeMs));
         const left = files.slice(expired.length);
         for (const { maxTxid } of left) {
           const reached = extendChain([...left, ...level1], 0n, { txid: maxTxid }).at(-1)?.maxTxid;
@@ -211,9 +217,85 @@ describe('retention', () => {
     const files = [1n, 2n, 3n, 4n, 5n].map((txid) => at(txid));
     const level1 = [at(1n, 1), at(4n, 1, 3n)];
     const txids = (snapshot: bigint): bigint[] =>
-      expiredLevel0(files, { level1, snapshot }, new Date(1)).expired.map(({ maxTxid }) => maxTxid);
+      expiredLevel0(files, { level1, snapshot }, limit(1)).expired.map(({ maxTxid }) => maxTxid);
     expect(txids(0n)).toEqual([1n]);
     expect(txids(1n)).toEqual([1n]);
     expect(txids(2n)).toEqual([1n, 2n, 3n, 4n]);
+  });
+});
+
+describe('ages', () => {
+  const retentionMs = 6400;
+  const step = fc.record({
+    passMs: fc.integer({ min: 1, max: 3000 }),
+    /** Where somebody sets the clock: so far from the truth. */
+    setMs: fc.option(fc.integer({ min: -20_000, max: 1e9 })),
+    commits: fc.integer({ min: 0, max: 3 }),
+  });
+
+  it('holds nothing for old that is not, while the clock is ahead, and everything that is, whatever the clock shows', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), fc.boolean(), (steps, isEverBehind) => {
+        let elapsedMs = 0;
+        let errorMs = 0;
+        const wall = (): number => 1e12 + elapsedMs + errorMs;
+        const clock: Clock = { now: wall, monotonic: () => elapsedMs, schedule: () => () => undefined };
+        const ages = new Ages(clock, retentionMs);
+        // Each with what it bears, when it was written, and when it was first looked at.
+        const files: { txid: bigint; stampMs: number; writtenMs: number; seenMs?: number }[] = [];
+        const wrong: object[] = [];
+        const commit = (): void => {
+          const stampMs = Math.max(wall(), (files.at(-1)?.stampMs ?? 0) + 1); // as `CommitTimes` stamps them
+          files.push({ txid: BigInt(files.length + 1), stampMs, writtenMs: elapsedMs });
+        };
+        commit();
+        for (const { passMs, setMs, commits } of [{ passMs: 1, setMs: null, commits: 1 }, ...steps]) {
+          for (let i = 0; i < commits; i += 1) commit();
+          const newest = files.at(-1);
+          const { before, seenTo } = ages.look(newest?.txid ?? 0n, new Date(newest?.stampMs ?? 0));
+          for (const file of files) {
+            file.seenMs ??= elapsedMs;
+            const isOld = file.stampMs < before.getTime() || file.txid <= seenTo;
+            if (!isEverBehind && isOld && elapsedMs - file.writtenMs < retentionMs) wrong.push({ early: file });
+            // A look that is not remembered is made up for by the next one that is.
+            const lateMs = retentionMs / 64 + 3000;
+            if (!isOld && elapsedMs - file.seenMs >= retentionMs + lateMs) wrong.push({ late: file });
+          }
+          elapsedMs += passMs;
+          if (setMs !== null) errorMs = isEverBehind ? setMs : Math.abs(setMs);
+        }
+        expect(wrong).toEqual([]);
+      }),
+      { seed },
+    );
+  });
+
+  it('takes the newest file for the present, where the clock was ahead before anybody looked', () => {
+    const clock: Clock = { now: () => 1e15, monotonic: () => 5, schedule: () => () => undefined };
+    expect(new Ages(clock, 100).look(7n, new Date(1e12))).toEqual({ before: new Date(1e12 - 100), seenTo: 0n });
+  });
+
+  it('holds no file for old that was written after the clock was set right', () => {
+    let [wallMs, nowMs] = [1e15, 0];
+    const clock: Clock = { now: () => wallMs, monotonic: () => nowMs, schedule: () => () => undefined };
+    const ages = new Ages(clock, 100);
+    ages.look(1n, new Date(1e15));
+    [wallMs, nowMs] = [1e12, 1000];
+    // Stamped in their order until the clock has caught up, so as if they were as old as the first one.
+    const { before, seenTo } = ages.look(2n, new Date(1e15 + 1));
+    expect(before.getTime()).toBeLessThan(1e15);
+    expect(seenTo).toBe(1n);
+  });
+
+  it('has not seen the files of a history that begins anew', () => {
+    let nowMs = 0;
+    const clock: Clock = { now: () => 0, monotonic: () => nowMs, schedule: () => () => undefined };
+    const ages = new Ages(clock, 100);
+    ages.look(9n, undefined);
+    nowMs = 100;
+    expect(ages.look(9n, undefined).seenTo).toBe(9n);
+    expect(ages.look(3n, undefined).seenTo).toBe(0n);
+    nowMs = 200;
+    expect(ages.look(12n, undefined).seenTo).toBe(3n);
   });
 });

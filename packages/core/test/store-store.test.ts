@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo } from '../src/client/contract.ts';
 import type { LocalFiles } from '../src/store/compactor.ts';
 import { Rig } from './helpers/store-rig.ts';
+import { restorableEnds } from './helpers/store-world.ts';
 import { settle, store } from './store-support.ts';
 
 describe('store', { timeout: 60_000 }, () => {
@@ -184,6 +185,47 @@ describe('store', { timeout: 60_000 }, () => {
     await rig.commit();
     await rig.clock.advance(60_000);
     expect(rig.calls.filter((call) => call.includes('writeLtxFile')).length).toBeLessThan(16);
+    await next.close();
+  });
+
+  it('keeps what its retention promises while the clock is years ahead, and deletes what is old once it is set right', async () => {
+    const yearsMs = 10 * 365 * 86_400_000;
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    const live = async (minutes: number): Promise<void> => {
+      for (let minute = 0; minute < minutes; minute += 1) {
+        await rig.commit();
+        await rig.clock.advance(60_000);
+      }
+    };
+    const restorable = async (): Promise<readonly bigint[]> => restorableEnds(await rig.files());
+    await live(60);
+    // Twenty minutes are promised, from a snapshot on: none goes that is younger at the end of the next five.
+    const startMs = rig.clock.now() - 15 * 60_000;
+    const kept = (await Array.fromAsync(rig.client.ltxFiles(9))).find(({ timestamp }) => +timestamp >= startMs);
+    const base = kept?.maxTxid ?? 0n;
+    const before = (await restorable()).filter((txid) => txid >= base);
+    rig.clock.set(yearsMs);
+    await live(5);
+    expect(await rig.ranges(9)).toContain(`1-${base}`);
+    expect(await rig.ranges(9)).toHaveLength(2); // one was taken, so it was looked what is old
+    expect((await restorable()).filter((txid) => txid >= base)).toEqual(expect.arrayContaining(before));
+
+    rig.clock.set(-yearsMs);
+    await live(60);
+    expect((await rig.ranges(0)).length).toBeLessThan(5);
+    expect((await rig.ranges(9)).length).toBeLessThan(6);
+    expect((await rig.ranges(2)).length).toBeLessThan(45);
+    expect(await rig.restored()).toBe(rig.txid);
+
+    // Nor does a process that begins with such files keep them until that year.
+    await rig.store.close();
+    const next = rig.newStore();
+    next.add(rig.newStored());
+    const local = await rig.ranges(0);
+    await live(60);
+    expect((await rig.ranges(0)).some((range) => local.includes(range))).toBe(false);
+    expect((await rig.ranges(9)).length).toBeLessThan(6);
     await next.close();
   });
 

@@ -32,6 +32,8 @@ export interface LocalFiles {
 export interface ReleasedUpTo {
   readonly txid: TXID;
   readonly before: Date;
+  /** Up to here they are old, whatever time they bear. */
+  readonly seenTo?: TXID | undefined;
   /** Told of each file just before it goes. */
   readonly deleting?:
     | ((file: { readonly minTxid: TXID; readonly maxTxid: TXID; readonly path: string }) => void)

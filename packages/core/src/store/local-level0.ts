@@ -5,7 +5,9 @@
 import { statSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
+import { systemClock } from '../clock.ts';
 import type { LocalLtx } from '../db/local-ltx.ts';
+import { Ages } from './ages.ts';
 import type { LocalFiles, ReleasedUpTo } from './compactor.ts';
 
 export class LocalLevel0 {
@@ -37,14 +39,14 @@ export class LocalLevel0 {
   }
 
   /** Keeps the newest file, from which the position is recovered, and what is left without a gap before it. */
-  #release({ before, deleting }: ReleasedUpTo): { readonly deleted: number; readonly left: number } {
+  #release({ before, seenTo = 0n, deleting }: ReleasedUpTo): { readonly deleted: number; readonly left: number } {
     const needed = [...this.#needed.values()].reduce((lowest, txid) => (txid < lowest ? txid : lowest));
     const files = this.#local.list();
     let deleted = 0;
     for (const { minTxid, maxTxid, path } of files.slice(0, -1)) {
       if (maxTxid >= needed) break;
       const stats = statSync(path, { throwIfNoEntry: false });
-      if (stats !== undefined && stats.mtimeMs > before.getTime()) break;
+      if (stats !== undefined && stats.mtimeMs > before.getTime() && maxTxid > seenTo) break;
       deleting?.({ minTxid, maxTxid, path });
       this.#local.delete(minTxid, maxTxid);
       deleted += 1;
@@ -57,11 +59,12 @@ const CHECK_INTERVAL_MS = 15_000;
 
 /** Where no store takes care of a replica: deletes what is uploaded and old enough, when something is uploaded. */
 export function releaseOnUpload(local: LocalFiles, retentionMs: number): (position: { readonly txid: TXID }) => void {
-  let checkedAtMs = 0;
+  const ages = new Ages(systemClock, retentionMs);
+  let checkedAtMs = Number.NEGATIVE_INFINITY;
   return ({ txid }) => {
-    const nowMs = Date.now();
+    const nowMs = systemClock.monotonic();
     if (nowMs - checkedAtMs < CHECK_INTERVAL_MS) return;
     checkedAtMs = nowMs;
-    local.release?.({ txid, before: new Date(nowMs - retentionMs) });
+    local.release?.({ txid, ...ages.look(txid, undefined) });
   };
 }

@@ -4,11 +4,13 @@ import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../logger.ts';
+import type { AgeLimit } from './ages.ts';
 import type { LocalFiles } from './compactor.ts';
 import type { LevelTops } from './level-tops.ts';
 import type { CompactionLevel } from './levels.ts';
-import { expiredBelow, expiredLevel0, expiredSnapshots } from './retention.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
+import { Ages } from './ages.ts';
+import { expiredBelow, expiredLevel0, expiredSnapshots, isRecent } from './retention.ts';
+import { isSnapshotFile, SNAPSHOT_LEVEL } from '../levels.ts';
 
 export interface RetentionOptions {
   readonly client: ReplicaClient;
@@ -34,11 +36,15 @@ export interface Level0Counts {
 
 export class Retention {
   readonly #options: RetentionOptions;
+  readonly #snapshotAges: Ages;
+  readonly #level0Ages: Ages;
   #level0Pending = true;
   #level0Counts: Level0Counts = { eligible: 0, notCompacted: 0, tooRecent: 0 };
 
   constructor(options: RetentionOptions) {
     this.#options = options;
+    this.#snapshotAges = new Ages(options.clock, options.snapshotRetentionMs);
+    this.#level0Ages = new Ages(options.clock, options.level0RetentionMs);
   }
 
   /** Something may come to be deleted at level 0: a file was uploaded, or compacted. */
@@ -56,11 +62,12 @@ export class Retention {
 
   /** Snapshots by age, then the levels below by what the kept snapshots need. */
   async enforceSnapshots(op: Op): Promise<void> {
-    const { client, clock, logger, snapshotRetentionMs } = this.#options;
-    const before = new Date(clock.now() - snapshotRetentionMs);
-    logger.debug('enforcing snapshot retention', { timestamp: before });
+    const { client, logger } = this.#options;
     const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
-    const { expired, floor } = expiredSnapshots(snapshots, before);
+    const newest = snapshots.findLast(isSnapshotFile);
+    const limit = this.#snapshotAges.look(newest?.maxTxid ?? 0n, newest?.timestamp);
+    logger.debug('enforcing snapshot retention', { timestamp: limit.before });
+    const { expired, floor } = expiredSnapshots(snapshots, limit);
     await this.#delete(SNAPSHOT_LEVEL, expired, op);
     if (floor === undefined) return;
     for (const level of this.#levelsBelow()) {
@@ -78,33 +85,31 @@ export class Retention {
 
   /** @param position Last TXID that is wholly on the backend. */
   async enforceLevel0(position: TXID, op: Op): Promise<void> {
-    const { clock, level0RetentionMs, levels, logger, tops, retentionEnabled } = this.#options;
+    const { client, level0RetentionMs, levels, logger, tops, retentionEnabled } = this.#options;
     logger.debug('starting l0 retention enforcement', { retention: level0RetentionMs });
     const compactedTo = levels.length === 0 ? position : ((await tops.get(1, op))?.maxTxid ?? 0n);
-    const before = new Date(clock.now() - level0RetentionMs);
-    const remoteLeft =
-      level0RetentionMs > 0 && retentionEnabled && levels.length > 0 && compactedTo > 0n
-        ? await this.#enforceRemoteLevel0(before, op)
-        : 0;
-    const localLeft = this.#releaseLocal({ txid: compactedTo < position ? compactedTo : position, before });
+    const isRemote = level0RetentionMs > 0 && retentionEnabled && levels.length > 0 && compactedTo > 0n;
+    const files = isRemote ? await Array.fromAsync(client.ltxFiles(0, op)) : [];
+    const limit = this.#level0Ages.look(position, files.at(-1)?.timestamp);
+    const remoteLeft = isRemote ? await this.#enforceRemoteLevel0(files, limit, op) : 0;
+    const localLeft = this.#releaseLocal({ txid: compactedTo < position ? compactedTo : position, ...limit });
     // Nothing more can expire until another file arrives, once all that is left is the newest one.
     this.#level0Pending = remoteLeft > 1 || localLeft > 1;
   }
 
   /** Returns how many files are left. */
-  async #enforceRemoteLevel0(before: Date, op: Op): Promise<number> {
+  async #enforceRemoteLevel0(files: readonly LtxFileInfo[], limit: AgeLimit, op: Op): Promise<number> {
     const { client, logger, tops } = this.#options;
-    const files = await Array.fromAsync(client.ltxFiles(0, op));
     const [oldest, second] = files;
-    if (oldest === undefined || second === undefined || oldest.timestamp > before) {
-      const tooRecent = files.filter(({ timestamp }) => timestamp > before).length;
+    if (oldest === undefined || second === undefined || isRecent(oldest, limit)) {
+      const tooRecent = files.filter((file) => isRecent(file, limit)).length;
       this.#level0Counts = { eligible: 0, notCompacted: 0, tooRecent };
       return files.length;
     }
     // Listed, not remembered: what is to take the place of the deleted files must be there.
     const level1 = await Array.fromAsync(client.ltxFiles(1, op));
     const snapshot = (await tops.get(SNAPSHOT_LEVEL, op))?.maxTxid ?? 0n;
-    const { expired, notCompacted, tooRecent } = expiredLevel0(files, { level1, snapshot }, before);
+    const { expired, notCompacted, tooRecent } = expiredLevel0(files, { level1, snapshot }, limit);
     this.#level0Counts = { eligible: expired.length, notCompacted, tooRecent };
     const maxL1Txid = formatTxid(level1.at(-1)?.maxTxid ?? 0n);
     logger.debug('l0 retention scan complete', {
@@ -122,7 +127,7 @@ export class Retention {
   }
 
   /** Returns how many files are left. */
-  #releaseLocal(upTo: { readonly txid: TXID; readonly before: Date }): number {
+  #releaseLocal(upTo: AgeLimit & { readonly txid: TXID }): number {
     const { local, logger, retentionEnabled } = this.#options;
     const released = local?.release?.({
       ...upTo,

@@ -5,6 +5,7 @@
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
 import { isSnapshotFile } from '../levels.ts';
+import type { AgeLimit } from './ages.ts';
 
 export interface SnapshotRetention {
   readonly expired: readonly LtxFileInfo[];
@@ -17,19 +18,28 @@ export interface SnapshotRetention {
 }
 
 /**
- * Of the files at the level of snapshots, those older than `before`; the newest snapshot is always kept, whatever its
+ * Of the files at the level of snapshots, those older than `limit`; the newest snapshot is always kept, whatever its
  * age, and so is what is none.
  */
-export function expiredSnapshots(files: readonly LtxFileInfo[], before: Date): SnapshotRetention {
+export function expiredSnapshots(files: readonly LtxFileInfo[], limit: AgeLimit): SnapshotRetention {
   const snapshots = files.filter(isSnapshotFile);
-  const expired = snapshots.slice(0, -1).filter((file) => file.timestamp < before);
+  const expired = snapshots.slice(0, -1).filter((file) => isOlder(file, limit));
   const firstKept = snapshots.findIndex((file) => !expired.includes(file));
   return { expired, floor: firstKept > 0 ? snapshots[firstKept - 1]?.maxTxid : undefined };
+}
+
+function isOlder({ timestamp, maxTxid }: LtxFileInfo, { before, seenTo }: AgeLimit): boolean {
+  return timestamp < before || maxTxid <= seenTo;
 }
 
 /** Files of a level that end below `floor`. The newest file is always kept: it marks how far the level has come. */
 export function expiredBelow(files: readonly LtxFileInfo[], floor: TXID): readonly LtxFileInfo[] {
   return files.slice(0, -1).filter((file) => file.maxTxid < floor);
+}
+
+/** At level 0, where the limit itself is old enough. */
+export function isRecent({ timestamp, maxTxid }: LtxFileInfo, { before, seenTo }: AgeLimit): boolean {
+  return timestamp > before && maxTxid > seenTo;
 }
 
 /** Level 0, sorted by what retention makes of it. */
@@ -41,7 +51,7 @@ export interface Level0Retention {
 }
 
 /**
- * Level 0 files that a file of level 1 holds and that are older than `before`. The newest file is always kept: the
+ * Level 0 files that a file of level 1 holds and that are older than `limit`. The newest file is always kept: the
  * position is read from it. Ends at the first file that is young or not compacted, so what is left has no new gap; but a
  * file that compaction left behind (it was damaged) is no reason to stop where a snapshot holds what it held. What level 1
  * holds in one file goes together, so that each file that is left still continues a chain, and can be restored to.
@@ -49,14 +59,14 @@ export interface Level0Retention {
 export function expiredLevel0(
   files: readonly LtxFileInfo[],
   held: { readonly level1: readonly LtxFileInfo[]; readonly snapshot: TXID },
-  before: Date,
+  limit: AgeLimit,
 ): Level0Retention {
   const compactedTo = held.level1.reduce((max, file) => (file.maxTxid > max ? file.maxTxid : max), 0n);
   const ends = new Set(held.level1.map(({ maxTxid }) => maxTxid));
   let count = 0;
   let next = 0;
   for (const [index, file] of files.slice(0, -1).entries()) {
-    if (file.timestamp > before) break;
+    if (isRecent(file, limit)) break;
     // Both ascend.
     while ((held.level1[next]?.maxTxid ?? file.maxTxid) < file.maxTxid) next += 1;
     const covering = held.level1[next];
@@ -67,7 +77,7 @@ export function expiredLevel0(
     if (isEnd || isBeforeLast) count = index + 1;
   }
   const rest = files.slice(count);
-  const tooRecent = rest.filter((file) => file.timestamp > before).length;
+  const tooRecent = rest.filter((file) => isRecent(file, limit)).length;
   return {
     expired: files.slice(0, count),
     notCompacted: rest.filter((file) => file.maxTxid > compactedTo).length,
