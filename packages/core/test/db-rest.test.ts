@@ -1,0 +1,78 @@
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { describe, expect, it, vi } from 'vitest';
+import { Connections } from '../src/db/connections.ts';
+import { Lab, drivers } from './helpers/db-lab.ts';
+
+const busy = { busyTimeoutMs: 1000 };
+
+describe.each(drivers)('connections at rest, with $name', { timeout: 60_000 }, (driver) => {
+  it('close what writes: the log stays where it is, the pin holds, and all comes back when it is needed', async () => {
+    await using lab = new Lab(driver);
+    writeFileSync(lab.path, '');
+    const app = driver.open(lab.path);
+    app.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+    const log = `${lab.path}-wal`;
+    const connections = await Connections.open(lab.path, driver, busy);
+    await connections.bumpSequence(busy);
+    expect(connections.movePin()).toBe(true);
+    app.close();
+
+    const before = statSync(log, { bigint: true });
+    connections.rest(0);
+    const after = statSync(log, { bigint: true });
+    expect([after.ino, after.size]).toEqual([before.ino, before.size]);
+    expect(connections.pinned).toBe(true);
+
+    // The pin still keeps others from emptying the log.
+    const other = driver.open(lab.path);
+    expect(other.get('PRAGMA wal_checkpoint(TRUNCATE)')).toMatchObject({ busy: 1 });
+    other.exec('INSERT INTO t VALUES (2)');
+    other.close();
+    expect(statSync(log).size).toBeGreaterThan(0);
+
+    await connections.bumpSequence(busy);
+    const result = await connections.barrier(busy, () => {
+      connections.unpin();
+      const passive = connections.checkpoint('PASSIVE');
+      connections.pin();
+      return passive;
+    });
+    expect(result).toMatchObject({ busy: false });
+    expect(result.checkpointed).toBe(result.log);
+    connections.rest(0);
+    connections.close();
+    expect(existsSync(log)).toBe(true);
+    const reader = driver.open(lab.path, { readOnly: true });
+    expect(reader.get('SELECT COUNT(*) AS n FROM t')).toEqual({ n: 2 });
+    reader.close();
+  });
+
+  it('leave what is in use alone, and what was used a moment ago', async () => {
+    await using lab = new Lab(driver);
+    lab.app().exec('CREATE TABLE t (a)');
+    const connections = await Connections.open(lab.path, driver, busy);
+    await connections.barrier(busy, () => connections.rest(0));
+    const opened = vi.spyOn(driver, 'open');
+    connections.rest();
+    await connections.bumpSequence(busy);
+    expect(opened).not.toHaveBeenCalled();
+    opened.mockRestore();
+    connections.close();
+  });
+
+  it.runIf(existsSync('/proc/self/fd'))('hold the same descriptors after any number of rests', async () => {
+    await using lab = new Lab(driver);
+    lab.app().exec('CREATE TABLE t (a)');
+    const connections = await Connections.open(lab.path, driver, busy);
+    const round = async (): Promise<number> => {
+      await connections.bumpSequence(busy);
+      connections.checkpoint('PASSIVE');
+      (await connections.openPinned(busy)).close();
+      connections.rest(0);
+      return readdirSync('/proc/self/fd').length;
+    };
+    const first = await round();
+    for (let count = 0; count < 20; count += 1) expect(await round()).toBeLessThanOrEqual(first);
+    connections.close();
+  });
+});
