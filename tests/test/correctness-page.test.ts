@@ -28,6 +28,6 @@ describe('docs/correctness.md', () => {
     const quoted = new RegExp(`(?:\\(|name: |^\\s+)(?:'${whole}'|"${whole}"|\`[^\`]*${whole}[^\`]*\`),`, 'm').test(
       textOf(file),
     );
-    expect(quoted, `${file} has no test "${name}"`).toBe(true);
+    expect(quoted, `${file} has no test "${name}": it has to be the whole name`).toBe(true);
   });
 });
