@@ -1,6 +1,7 @@
 /**
  * What the Go program logs over whole lives, asked anew: keeps the shapes of its lines for the test that runs without it,
- * and writes the table of log lines in docs/drop-in.md. Part of `npm run test:dropin`.
+ * and writes the table of log lines in docs/drop-in.md. Part of `npm run
+ * test:dropin`; with the word `logs`, all of it.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
