@@ -11,7 +11,8 @@ export type Step =
   | {
       readonly kind: 'none';
       readonly hasGap: boolean;
-      /** With the copy, if all were listed. */ readonly ending?: readonly LtxFileInfo[];
+      /** The files that end where the copy does, where all levels were listed. */
+      readonly ending?: readonly LtxFileInfo[];
     }
   /** These files continue the copy. */
   | { readonly kind: 'extend'; readonly chain: readonly LtxFileInfo[]; readonly hasGap: boolean }
