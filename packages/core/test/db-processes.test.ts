@@ -104,7 +104,8 @@ describe('writers in other processes', { timeout: 60_000 }, () => {
     db.start();
     const until = performance.now() + SECONDS * 1000;
     let count = 0;
-    while (performance.now() < until) {
+    // A busy machine takes longer for the first few.
+    while (performance.now() < until || count < 4) {
       await using snapshot = await db.snapshot();
       const { applyLtx } = await import('./helpers/db-lab.ts');
       const whole = await applyLtx(Buffer.alloc(0), snapshot.body);
@@ -113,7 +114,6 @@ describe('writers in other processes', { timeout: 60_000 }, () => {
       expect(snapshot.header).toMatchObject({ minTxid: 1n, maxTxid: snapshot.position.txid });
       count++;
     }
-    expect(count).toBeGreaterThan(3);
     await stopWriter(writer);
     await db.stop();
     await db.sync();
