@@ -91,3 +91,33 @@ describe('keys that nothing reads are warned about', () => {
     expect(warningsOf('dbs: [{path: /a, replicas: [{name: s3, path: /r, validation-interval: 6h}]}]')).toEqual([]);
   });
 });
+
+describe('variables that are not set are warned about', () => {
+  const config = (path: string): string => `# $IN_A_COMMENT\ndbs:\n  - path: ${path}\n    replica: {path: /r}\n`;
+  test.each([
+    ['${UNSET_ROOT}/app.db', ['3: variable UNSET_ROOT is not set: it is replaced by nothing']],
+    ['/$UNSET_A/$UNSET_B/${UNSET_A} # $UNSET_C', ['UNSET_A', 'UNSET_B'].map(unset)],
+    [
+      '/pass$word',
+      ['3: a $ stands before the name of no variable that is set (-no-expand-env keeps it): it is replaced by nothing'],
+    ],
+    ['/$PID/${PATH}/5$', []],
+  ])('%s', (path, warnings) => {
+    expect(warningsOf(config(path))).toEqual(warnings.map((each) => `${FILE}:${each}`));
+  });
+
+  test('not if they are not expanded', () => {
+    expect(parseConfig(config('/$UNSET_ROOT'), { file: FILE, expandEnv: false }).warnings).toEqual([]);
+  });
+
+  test('and named beside the error that they led to', () => {
+    const wrong = 'dbs:\n  - path: /a\n    replica:\n      url: ${UNSET_URL}\n';
+    expect(() => parseConfig(wrong, { file: FILE, expandEnv: true })).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining(`${FILE}:4: variable UNSET_URL is not set`) }),
+    );
+  });
+});
+
+function unset(name: string): string {
+  return `3: variable ${name} is not set: it is replaced by nothing`;
+}

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { messageWithCauses } from '../describe-error.ts';
-import { expandEnv } from './expand-env.ts';
+import { expandEnv, unsetVariables } from './expand-env.ts';
 import { normaliseConfig } from './normalise.ts';
 import { expandPath } from './paths.ts';
 import { hostWarning } from './file-url.ts';
@@ -37,14 +37,15 @@ export function parseConfig(
   const { file } = options;
   const yaml = parseYaml(options.expandEnv ? expandEnv(text) : text, file);
   const plain = yaml.value ?? {};
+  const unset = options.expandEnv ? unsetVariables(text, file) : [];
   const unknown = unknownKeys(plain, isBuiltIn);
   try {
     const raw = checked(plain, yaml);
     const config = normaliseConfig(raw, plain, file, yaml.where);
     const warnings = unknown.map(({ path, message }) => `${yaml.whereKey(path)}: ${message}`);
-    return { config, warnings: [...warnings, ...hostWarnings(raw, yaml)] };
+    return { config, warnings: [...unset, ...warnings, ...hostWarnings(raw, yaml)] };
   } catch (error) {
-    throw withLikelyCause(error, unknown, yaml);
+    throw withLikelyCause(error, { unknown, unset, yaml });
   }
 }
 
@@ -60,13 +61,19 @@ function checked(plain: unknown, yaml: YamlConfig): RawConfig {
   return result.data;
 }
 
-/** A refused config names the typing error that most likely is behind it: nobody gets to see warnings about it. */
-function withLikelyCause(error: unknown, unknown: readonly UnknownKey[], yaml: YamlConfig): unknown {
+interface Suspects {
+  readonly unknown: readonly UnknownKey[];
+  readonly unset: readonly string[];
+  readonly yaml: YamlConfig;
+}
+
+/** A refused config names the slip that most likely is behind it: nobody gets to see warnings about it. */
+function withLikelyCause(error: unknown, { unknown, unset, yaml }: Suspects): unknown {
   if (!isLitestreamError(error) || error.hint !== undefined) return error;
   const slips = unknown.filter(({ isSlip }) => isSlip).slice(0, SLIPS_MAX);
   const hints = slips.map(({ path, message }) => `${upperFirst(message)} (${yaml.whereKey(path)})`);
   const empty = emptySections(yaml).map((path) => `Nothing is indented below ${formatPath(path)}`);
-  const hint = [...empty, ...hints].join('; ');
+  const hint = [...unset.slice(0, SLIPS_MAX), ...empty, ...hints].join('; ');
   if (hint === '') return error;
   return new LitestreamError(error.message, { code: error.code, hint: `${hint}.`, cause: error.cause });
 }
