@@ -262,3 +262,45 @@ describe('places that two databases would share', () => {
     expect(existsSync(join(at.folder, 'own/ltx/0'))).toBe(true);
   });
 });
+
+describe('a database of a folder, by its path', () => {
+  test('is restored, listed, copied, shown and reset, even when its file is lost', async () => {
+    const folder = scratchFolder();
+    const databases = join(folder, 'multi');
+    const nested = join(databases, 'below', 't2.db');
+    mkdirSync(dirname(nested), { recursive: true });
+    createDatabase(nested, 3);
+    const config = join(folder, 'litestream.yml');
+    const keys = `pattern: "*.db", recursive: true, meta-dir: ${folder}/meta, replica: {path: ${folder}/replica}`;
+    writeFileSync(
+      config,
+      `dbs: [{path: ${folder}/one.db, replica: {path: ${folder}/r1}}, {dir: ${databases}, ${keys}}]\n`,
+    );
+    createDatabase(join(folder, 'one.db'), 1);
+    expect((await run(['replicate', '-once', '-config', config])).exitCode).toBe(0);
+    const dry = await run(['reset', '-dry-run', '-config', config, nested]);
+    expect(dry.stdout).toContain(`  ${folder}/meta/below/t2.db-litestream/ltx/0/`);
+    rmSync(nested);
+
+    const restored = join(folder, 'z.db');
+    expect(await run(['restore', '-config', config, '-o', restored, nested])).toMatchObject({
+      exitCode: 0,
+      stderr: '',
+    });
+    expect(countRows(restored)).toBe(3);
+    expect((await run(['ltx', '-config', config, nested])).stdout).toContain('0000000000000001');
+    const copied = await run(['copy', '-config', config, nested, `file://${folder}/copied`]);
+    expect(copied).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('Copied 1 file') });
+    expect((await run(['status', '-config', config, nested])).stdout).toMatch(/t2\.db +no database/);
+
+    for (const stranger of ['x.txt', 'x.db-wal', '.a.db-litestream/x.db', '../x.db', '.']) {
+      const { exitCode, stderr } = await run(['ltx', '-config', config, join(databases, stranger)]);
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 1,
+        stderr: `Error: database not found in config: ${join(databases, stranger)}. The config has ${folder}/one.db, *.db in and below ${databases}.\n`,
+      });
+    }
+    writeFileSync(config, `dbs: [{dir: ${databases}, pattern: "*.db", replica: {path: ${folder}/replica}}]\n`);
+    expect((await run(['ltx', '-config', config, nested])).stderr).toContain(`The config has *.db in ${databases}.`);
+  });
+});

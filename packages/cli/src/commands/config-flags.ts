@@ -5,6 +5,8 @@ import { defaultConfigPath, expandPath, isReplicaUrl } from '../config/paths.ts'
 import { flag, list, text } from '../flags/kinds.ts';
 import type { FlagKind, ListKind } from '../flags/kinds.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { databaseOf } from '../replicate/directory.ts';
+import type { SingleDatabase } from '../replicate/directory.ts';
 import { UsageError } from '../errors.ts';
 
 interface Spec<T> {
@@ -44,15 +46,21 @@ export async function readConfig(
   return { ...config, plugins: [...config.plugins, ...values.plugin] };
 }
 
-/** The database of this path in the config. */
-export function findDatabase(config: Config, path: string): DatabaseConfig & { readonly path: string } {
+/** The database of this path in the config, by itself or in a folder; its file need not be there any more. */
+export function findDatabase(config: Config, path: string): SingleDatabase {
   const wanted = expandPath(path);
-  for (const database of config.databases) {
-    if (database.path === wanted) return { ...database, path: wanted };
-  }
-  const known = config.databases.map((database) => database.path).filter((each) => each !== undefined);
+  const found = databaseOf(config.databases, wanted);
+  if (found !== undefined) return found;
+  const known = config.databases.flatMap(nameOf);
   const hint = known.length === 0 ? 'The config lists no databases.' : `The config has ${known.join(', ')}.`;
   throw new LitestreamError(`database not found in config: ${wanted}`, { code: 'CONFIG_INVALID', hint });
+}
+
+/** How an entry of the config is told from the others. */
+function nameOf({ path, directory }: DatabaseConfig): string[] {
+  if (path !== undefined) return [path];
+  if (directory === undefined) return [];
+  return [`${directory.pattern} in ${directory.recursive ? 'and below ' : ''}${directory.path}`];
 }
 
 /** Refuses `-config` beside a replica URL, which needs none. */

@@ -1,6 +1,7 @@
 import { basename } from 'node:path';
 import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { expandPath } from '../config/paths.ts';
+import { databaseOf } from '../replicate/directory.ts';
 import { flag } from '../flags/kinds.ts';
 import { plainLogger } from '../log/setup.ts';
 import { defaultMetaPath, filesBelow, ltxFolder, removeFolder, sizeOf } from '../local-state.ts';
@@ -34,7 +35,7 @@ export const command: Command = defineCommand({
     let metaPath = defaultMetaPath(path);
     if (values.config !== undefined) {
       const config = await readNamedConfig({ ...values, plugin: [] }, terminal);
-      metaPath = config.databases.find((database) => database.path === path)?.metaPath ?? metaPath;
+      metaPath = databaseOf(config.databases, path)?.metaPath ?? metaPath;
     }
     if (sizeOf(path) === undefined) {
       throw new LitestreamError(`database does not exist: ${path}`, {

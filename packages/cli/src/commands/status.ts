@@ -2,10 +2,10 @@ import { formatTxid } from '@litestream/ltx';
 import { goJsonIndented } from '../control/go-json.ts';
 import { askDaemon } from '../control/client.ts';
 import type { DatabaseSummary, ListResponse } from '../control/protocol.ts';
-import { expandPath } from '../config/paths.ts';
 import { UsageError } from '../errors.ts';
 import { duration, flag, text } from '../flags/kinds.ts';
 import { defaultMetaPath, localTxid, sizeOf } from '../local-state.ts';
+import { allDatabasesOf } from '../replicate/directory.ts';
 import type { SingleDatabase } from '../replicate/directory.ts';
 import { formatTable } from '../text/table.ts';
 import { formatDuration } from '../units/duration.ts';
@@ -46,14 +46,8 @@ export const command: Command = defineCommand({
   async run({ values, args }, { terminal }) {
     if (args.length > 1) throw new UsageError('too many arguments', 'litestream status /path/to/db');
     const config = await readConfig({ ...values, plugin: [] }, terminal);
-    const { databasesOf } = await import('../replicate/directory.ts');
-    let databases = config.databases.flatMap((database) => databasesOf(database));
     const [only] = args;
-    if (only !== undefined) {
-      const path = expandPath(only);
-      const found = databases.find((database) => database.path === path);
-      databases = [found ?? findDatabase(config, only)];
-    }
+    const databases = only === undefined ? allDatabasesOf(config.databases) : [findDatabase(config, only)];
     const rows = databases.map(statusOf);
     const maxLagMs = values['max-lag'];
     if (maxLagMs === undefined) {

@@ -1,8 +1,8 @@
 /** Databases of a `dir:` entry: found by pattern, each with its own place below the replica's path. */
-import { basename, dirname, join, posix, relative, sep } from 'node:path';
+import { basename, dirname, isAbsolute, join, posix, relative, sep } from 'node:path';
 import { LitestreamError } from '@litestream/core';
 import type { DatabaseConfig, DirectoryConfig, ReplicaConfig } from '../config/types.ts';
-import { findDatabases } from './scan.ts';
+import { findDatabases, isMetaFolder, nameFilter } from './scan.ts';
 
 export type SingleDatabase = DatabaseConfig & { readonly path: string };
 export type WatchedDirectory = DatabaseConfig & { readonly directory: DirectoryConfig };
@@ -34,6 +34,31 @@ export function allDatabasesOf(databases: readonly DatabaseConfig[]): SingleData
       return true;
     }),
   );
+}
+
+/**
+ * The config's entry for the database of this path, by its name alone: a database that is lost is still one of its
+ * folder. One that is named by itself goes before the folder that holds it.
+ */
+export function databaseOf(databases: readonly DatabaseConfig[], path: string): SingleDatabase | undefined {
+  const named = databases.find((database) => database.path === path);
+  if (named !== undefined) return { ...named, path };
+  for (const database of databases) {
+    const { directory } = database;
+    if (directory !== undefined && mayHold(directory, path)) return entryOf({ ...database, directory }, path);
+  }
+  return undefined;
+}
+
+/** Would a scan of the folder take a database of this path? */
+function mayHold(directory: DirectoryConfig, path: string): boolean {
+  const below = relative(directory.path, path);
+  if (below === '' || isAbsolute(below)) return false;
+  const folders = below.split(sep);
+  const name = folders.pop() ?? '';
+  if (folders[0] === '..' || name === '..') return false;
+  if (folders.length > 0 && !directory.recursive) return false;
+  return !folders.some(isMetaFolder) && nameFilter(directory)(name);
 }
 
 /** The config of one database that was found in a folder. */
