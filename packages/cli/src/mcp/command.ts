@@ -3,6 +3,7 @@
  * disturb the databases that are open here, and no shell ever sees an argument.
  */
 import { spawn } from 'node:child_process';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { redact } from '../secrets.ts';
 
@@ -15,8 +16,10 @@ const RUNNING_MAX = 4;
 export interface CommandResult {
   /** Undefined if a signal ended it. */
   readonly exitCode: number | undefined;
-  /** What it printed, standard output and error, secrets blotted out. */
-  readonly output: string;
+  /** What it printed on standard output, secrets blotted out. */
+  readonly stdout: string;
+  /** And on standard error: warnings, and what went wrong. */
+  readonly stderr: string;
 }
 
 export class CommandRunner {
@@ -49,18 +52,22 @@ function execute(args: readonly string[], signal: AbortSignal): Promise<CommandR
     // Its log is its result here: the level that this process was started with is no business of who asks.
     const env = { ...process.env, LOG_LEVEL: '' };
     const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env, signal });
-    let output = '';
-    let isCut = false;
-    const take = (text: string): void => {
-      if (output.length < OUTPUT_LENGTH_MAX) output += text;
-      else isCut = true;
-    };
-    child.stdout.setEncoding('utf8').on('data', take);
-    child.stderr.setEncoding('utf8').on('data', take);
+    const stdout = collect(child.stdout);
+    const stderr = collect(child.stderr);
     child.once('error', (error) => reject(signal.aborted ? signal.reason : error));
     child.once('close', (exitCode) => {
-      const text = isCut ? `${output.slice(0, OUTPUT_LENGTH_MAX)}\n… the rest was left out\n` : output;
-      resolve({ exitCode: exitCode ?? undefined, output: redact(text) });
+      resolve({ exitCode: exitCode ?? undefined, stdout: redact(stdout()), stderr: redact(stderr()) });
     });
   });
+}
+
+/** Keeps what a stream says; returns a function that tells it. */
+function collect(stream: Readable): () => string {
+  let output = '';
+  let isCut = false;
+  stream.setEncoding('utf8').on('data', (text: string) => {
+    if (output.length < OUTPUT_LENGTH_MAX) output += text;
+    else isCut = true;
+  });
+  return () => (isCut ? `${output.slice(0, OUTPUT_LENGTH_MAX)}\n… the rest was left out\n` : output);
 }

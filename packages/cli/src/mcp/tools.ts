@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import type { McpServer, CallToolResult } from '@modelcontextprotocol/server';
 import { isReplicaUrl } from '../config/paths.ts';
-import type { CommandResult, CommandRunner } from './command.ts';
+import { answer, failure, reasonOf, success } from './answer.ts';
+import type { CommandRunner } from './command.ts';
 
 export interface ToolsOptions {
   /** The config that the daemon runs with. */
@@ -128,16 +129,6 @@ export function registerTools(server: McpServer, options: ToolsOptions): void {
   );
 }
 
-function answer({ exitCode, output }: CommandResult): CallToolResult {
-  if (exitCode === 0) return { content: [{ type: 'text', text: output }] };
-  const status = exitCode === undefined ? 'ended by a signal' : `exit status ${exitCode}`;
-  return failure(`${output.trim()}: ${status}`);
-}
-
-function failure(text: string): CallToolResult {
-  return { content: [{ type: 'text', text }], isError: true };
-}
-
 /** Databases whose files are listed; a report of more would be read by nobody. */
 const LISTED_MAX = 100;
 
@@ -149,21 +140,23 @@ async function info(
 ): Promise<CallToolResult> {
   const version = await commands.run(['version'], signal);
   const databases = await commands.run(['databases', ...configFlags], signal);
-  if (databases.exitCode !== 0) return failure(`Failed to get databases info: ${databases.output.trim()}`);
+  if (databases.exitCode !== 0) return failure(`Failed to get databases info: ${reasonOf(databases)}`, [databases]);
   const sections = [
     '=== Litestream Status Report ===',
-    `Version Information:\n${version.output}`,
+    `Version Information:\n${version.stdout}`,
     `Current Config Path:\n${path}`,
-    `Databases:\n${databases.output}`,
+    `Databases:\n${databases.stdout}`,
     'LTX Files:',
   ];
   const listed = await commands.run(['databases', '-json', ...configFlags], signal);
-  const names = z.array(z.object({ path: z.string() })).parse(JSON.parse(listed.output));
+  if (listed.exitCode !== 0) return failure(`Failed to get databases info: ${reasonOf(listed)}`, [listed]);
+  const names = z.array(z.object({ path: z.string() })).parse(JSON.parse(listed.stdout));
   const paths = [...new Set(names.map((each) => each.path))];
   for (const each of paths.slice(0, LISTED_MAX)) {
-    const { exitCode, output } = await commands.run(['ltx', ...configFlags, each], signal);
-    sections.push(exitCode === 0 ? `Database: ${each}\n${output}` : `Failed to get LTX files for ${each}: ${output}`);
+    const files = await commands.run(['ltx', ...configFlags, each], signal);
+    const failed = `Failed to get LTX files for ${each}: ${reasonOf(files)}`;
+    sections.push(files.exitCode === 0 ? `Database: ${each}\n${files.stdout}` : failed);
   }
   if (paths.length > LISTED_MAX) sections.push(`… and ${paths.length - LISTED_MAX} more databases`);
-  return { content: [{ type: 'text', text: `${sections.map((each) => each.trimEnd()).join('\n\n')}\n` }] };
+  return success(`${sections.map((each) => each.trimEnd()).join('\n\n')}\n`, [databases]);
 }
