@@ -164,6 +164,32 @@ describe('following', { timeout: 60_000 }, () => {
     await lab.verify();
   });
 
+  it('says that it recovered only of an error that it told of', async () => {
+    await using lab = new Lab();
+    const app = lab.app();
+    app.exec('CREATE TABLE t (a)');
+    const db = lab.db({ syncIntervalMs: 5, monitorIntervalMs: 10 });
+    await db.open();
+    await db.sync();
+    db.start();
+    const { folder } = db.localLtx(0);
+    for (let round = 0; round < 3; round++) {
+      renameSync(folder, `${folder}-away`);
+      writeFileSync(folder, '');
+      insert(app);
+      await vi.waitFor(() => expect(db.status().lastError).toBeDefined(), { timeout: 10_000, interval: 5 });
+      rmSync(folder);
+      renameSync(`${folder}-away`, folder);
+      await vi.waitFor(() => expect(db.status().lastError).toBeUndefined(), { timeout: 10_000, interval: 5 });
+    }
+    await db.stop();
+    const messages = lab.logger.lines
+      .map((line) => line.message)
+      .filter((each) => /^sync (error|recovered)/.test(each));
+    expect(messages).toEqual(['sync error', 'sync recovered']);
+    await lab.verify();
+  });
+
   it('has no timer that keeps the process alive, and survives being started and stopped', async () => {
     await using lab = new Lab();
     lab.app().exec('CREATE TABLE t (a)');

@@ -38,6 +38,8 @@ export class FollowLoop {
   #errorCount = 0;
   #lockedSinceMs: number | undefined;
   #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
+  /** One of the errors in a row was logged: two processes on one database fail every other time, and are told of seldom. */
+  #isErrorTold = false;
 
   constructor(followed: Followed) {
     this.#followed = followed;
@@ -143,7 +145,8 @@ export class FollowLoop {
     const { logger, sync, options } = this.#followed;
     try {
       const found = await sync();
-      if (this.#errorCount > 0) logger.info('sync recovered', { previous_errors: this.#errorCount });
+      if (this.#isErrorTold) logger.info('sync recovered', { previous_errors: this.#errorCount });
+      this.#isErrorTold = false;
       this.#errorCount = 0;
       this.#lockedSinceMs = undefined;
       return found;
@@ -172,6 +175,7 @@ export class FollowLoop {
     const nowMs = performance.now();
     if (nowMs - this.#errorLoggedAtMs < ERROR_LOG_INTERVAL_MS) return;
     this.#errorLoggedAtMs = nowMs;
+    this.#isErrorTold = true;
     const counts = { consecutive_errors: this.#errorCount, backoff: backoffMs };
     if (isLitestreamError(error) && error.code === 'DISK_FULL') {
       const message = 'disk full while staging ltx file, replication paused until space is freed';
