@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -345,9 +345,25 @@ describe('status -max-lag', () => {
     expect(unknown).toMatchObject({ exitCode: 1 });
     expect(unknown.stderr).toContain(`${missing}: the daemon does not have it`);
 
+    // Only the daemon knows it, and its file is lost.
+    const registered = join(at.folder, 'registered.db');
+    createDatabase(registered, 1);
+    const where = `file://${at.folder}/r4`;
+    expect((await run(['register', '-socket', at.socket, '-replica', where, registered])).exitCode).toBe(0);
+    await until(async () => (await status('-max-lag', '1m')).exitCode === 0, 'both on their replicas');
+    expect((await status('-max-lag', '1m')).stdout).toMatch(/registered\.db +ok /);
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${registered}${suffix}`, { force: true });
+    const lost = await status('-max-lag', '1m');
+    expect(lost).toMatchObject({ exitCode: 1, stdout: expect.stringMatching(/registered\.db +no database /) });
+    expect(lost.stderr).toContain(`${registered}: there is no database file`);
+    expect((await run(['unregister', '-socket', at.socket, registered])).exitCode).toBe(0);
+
     // Stopped by request: nobody's lag.
     expect((await run(['stop', '-socket', at.socket, at.database])).exitCode).toBe(0);
-    expect(await status('-max-lag', '1ns')).toMatchObject({ exitCode: 0, stderr: '' });
+    insertRows(at.database, 1);
+    const stopped = await status('-max-lag', '1ns');
+    expect(stopped).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(stopped.stdout).toMatch(/app\.db +stopped .* - *\n$/);
     expect((await daemon.stop()).exitCode).toBe(0);
   });
 });

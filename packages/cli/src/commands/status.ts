@@ -5,7 +5,7 @@ import type { DatabaseSummary, ListResponse } from '../control/protocol.ts';
 import { UsageError } from '../errors.ts';
 import { duration, flag, text } from '../flags/kinds.ts';
 import { defaultMetaPath, localTxid, sizeOf } from '../local-state.ts';
-import { allDatabasesOf } from '../replicate/directory.ts';
+import { allDatabasesOf, databaseOf } from '../replicate/directory.ts';
 import type { SingleDatabase } from '../replicate/directory.ts';
 import { formatTable } from '../text/table.ts';
 import { formatDuration } from '../units/duration.ts';
@@ -18,7 +18,7 @@ const flags = {
   config: configFlags.config,
   'max-lag': {
     kind: duration('DURATION', undefined),
-    help: 'Asks the running daemon, too, how long ago each database was last known to be replicated whole, and exits with 1 if one of them was not within this time.',
+    help: 'Asks the running daemon, too, how long ago each of its databases was last known to be replicated whole, and exits with 1 if one of them was not within this time, or is not ok. One that was stopped by request does not count.',
   },
   socket: {
     kind: text('PATH'),
@@ -32,10 +32,10 @@ export const command: Command = defineCommand({
   name: 'status',
   help: {
     about:
-      'Shows how far the databases of the config file are replicated locally: one of them, or all. It looks at files only, so it works whether a daemon runs or not.',
+      'Shows how far the databases of the config file are replicated locally: one of them, or all. Without -max-lag it looks at files only, so it works whether a daemon runs or not.',
     usage: ['status [arguments] [DB_PATH]'],
     notes:
-      'status is ok, not initialized (nothing was replicated yet), no database (there is none at the path) or error. local txid is the latest transaction in the local LTX files. With -max-lag, lag is the time since every replica was last known to have everything; a database that was stopped by request has none.',
+      'status is ok, not initialized (nothing was replicated yet), no database (there is none at the path) or error. local txid is the latest transaction in the local LTX files. With -max-lag, status is stopped for a database that was stopped by request, which has no lag, and lag is the time since every replica was last known to have everything; databases that were registered over the socket are listed too.',
     examples: [
       { about: 'All databases.', line: 'status' },
       { about: 'One of them, for a script.', line: 'status -json /path/to/db' },
@@ -55,6 +55,12 @@ export const command: Command = defineCommand({
       return 0;
     }
     const daemon = await summaries(values.socket ?? config.socket.path);
+    if (only === undefined) {
+      // Registered over the socket, or lost from a folder of the config: the daemon answers for them all the same.
+      const known = new Set(rows.map((row) => row.database));
+      const others = [...daemon.keys()].filter((path) => !known.has(path));
+      rows.push(...others.map((path) => statusOf(databaseOf(config.databases, path) ?? { path, metaPath: undefined })));
+    }
     const problems: string[] = [];
     for (const row of rows) {
       const problem = addLag(row, daemon.get(row.database), maxLagMs);
@@ -91,15 +97,26 @@ async function summaries(socket: string): Promise<ReadonlyMap<string, DatabaseSu
 
 /** Returns what is wrong with it, if anything is. */
 function addLag(row: Row, summary: DatabaseSummary | undefined, maxLagMs: number): string | undefined {
-  if (summary?.status === 'stopped') return undefined;
+  if (summary?.status === 'stopped') {
+    row.status = 'stopped';
+    return undefined;
+  }
   row.lag_seconds = null;
   if (summary === undefined) return 'the daemon does not have it';
   const { last_sync_at: time } = summary;
-  if (time === undefined) return 'never replicated whole';
+  const unwell = PROBLEMS[row.status];
+  if (time === undefined) return unwell ?? 'never replicated whole';
   const lagMs = Math.max(0, Date.now() - new Date(time).getTime());
   row.lag_seconds = lagMs / 1000;
+  if (unwell !== undefined) return unwell;
   return lagMs > maxLagMs ? `last replicated ${lagText(row.lag_seconds)} ago` : undefined;
 }
+
+const PROBLEMS: Readonly<Record<string, string>> = {
+  'no database': 'there is no database file',
+  'not initialized': 'nothing was replicated yet',
+  error: 'its files cannot be read',
+};
 
 function lagText(seconds: number | null | undefined): string {
   if (seconds === undefined) return '-';
@@ -117,7 +134,7 @@ interface Row {
 
 const NO_DATABASE: Row = { database: '', status: 'no database', local_txid: '-', wal_size: '-' };
 
-function statusOf({ path, metaPath }: SingleDatabase): Row {
+function statusOf({ path, metaPath }: Pick<SingleDatabase, 'path' | 'metaPath'>): Row {
   const row = { ...NO_DATABASE, database: path };
   try {
     if (sizeOf(path) === undefined) return row;
