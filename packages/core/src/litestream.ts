@@ -122,6 +122,9 @@ export class Litestream implements AsyncDisposable {
   async replicate(path: string, target: ReplicaTarget, options: ReplicateOptions = {}): Promise<ReplicatedDatabase> {
     const absolute = resolve(path);
     if (this.#stopped !== undefined) throw invalid('this Litestream was stopped', absolute);
+    // Plain JavaScript may give several replicas.
+    if (Array.isArray(target) || typeof options !== 'object')
+      throw invalid('a database takes one replica here', absolute);
     if (this.#databases.has(absolute)) throw invalid(`already replicated: ${absolute}`, absolute);
     this.#databases.set(absolute, undefined);
     try {

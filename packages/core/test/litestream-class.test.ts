@@ -111,7 +111,7 @@ describe('replicate and restore', () => {
     const client = new MemoryClient();
     await using litestream = new Litestream({ store: false });
     const db = await litestream.replicate(join(folder, 'app.db'), client, { monitorIntervalMs: 50 });
-    await db.replicated();
+    await expect(db.replicated()).rejects.toMatchObject({ code: 'DATABASE_MISSING', hint: expect.any(String) });
     expect(db.position).toEqual({ txid: 0n });
     const app = application();
     app.exec("INSERT INTO t (x) VALUES ('first')");
@@ -184,6 +184,23 @@ describe('what goes wrong', () => {
       code: 'INVALID_ARGUMENT',
     });
     app.close();
+  });
+
+  test('what plain JavaScript gives wrongly is named', async () => {
+    await using litestream = new Litestream();
+    const path = join(folder, 'app.db');
+    const bad = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('one replica') };
+    await expect(litestream.replicate(path, ['a', 'b'] as unknown as string)).rejects.toMatchObject(bad);
+    await expect(litestream.replicate(path, 'a', 'b' as unknown as object)).rejects.toMatchObject(bad);
+    for (const [name, value] of [
+      ['timestamp', '2020-01-01'],
+      ['timestamp', new Date('never')],
+      ['txid', 5],
+    ] as const) {
+      await expect(
+        litestream.restore(join(folder, 'replica'), { output: path, [name]: value as never }),
+      ).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message: expect.stringContaining(`${name}: `) });
+    }
   });
 
   test('a restore from an empty folder', async () => {

@@ -2,6 +2,7 @@ import type { LtxFileInfo, Op } from '../client/contract.ts';
 import type { DB } from '../db/db.ts';
 import type { DbStatus } from '../db/db-status.ts';
 import type { Position } from '../db/options.ts';
+import { LitestreamError } from '../error.ts';
 import type { Replica, ReplicaStatus, StopOptions } from '../replica/replica.ts';
 
 /** A database that is being replicated. Disposing of it, or of its `Litestream`, sends what is left and lets it go. */
@@ -27,10 +28,13 @@ export class ReplicatedDatabase implements AsyncDisposable {
 
   /**
    * Resolves once every commit made before the call is on the replica: then it is safe to acknowledge them. Rejects if
-   * the upload fails; replication goes on trying, and so may you.
+   * the upload fails, or with `DATABASE_MISSING` as long as there never was a database file; replication goes on trying,
+   * and so may you.
    */
   async replicated(options: Op = {}): Promise<void> {
     await this.#replica.replicated(options);
+    // A file that was deleted later has been replicated; one that never was there is most likely a mistyped path.
+    if (this.#db.status().state === 'waiting' && this.#db.position.txid === 0n) throw neverThere(this.path);
   }
 
   /** Uploads the whole database as it is now, as a file that a restore can start from. */
@@ -61,4 +65,14 @@ export class ReplicatedDatabase implements AsyncDisposable {
       await this.#release();
     }
   }
+}
+
+function neverThere(path: string): LitestreamError {
+  return new LitestreamError(`there is no database yet: ${path}`, {
+    code: 'DATABASE_MISSING',
+    retryable: true,
+    operation: 'replicated',
+    object: path,
+    hint: 'Check the path. If the database is yet to be made, call this again once it is there.',
+  });
 }

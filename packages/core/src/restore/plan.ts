@@ -47,11 +47,24 @@ export async function planRestore(client: ReplicaClient, options: PlanOptions = 
       operation: 'restore',
     });
   }
+  // Plain JavaScript may give anything.
+  if (txid !== undefined && typeof txid !== 'bigint') {
+    throw new LitestreamError('txid: a bigint is wanted, such as 5n', {
+      code: 'INVALID_ARGUMENT',
+      operation: 'restore',
+    });
+  }
+  if (timestamp !== undefined && !(timestamp instanceof Date)) {
+    throw new LitestreamError("timestamp: a Date is wanted, such as new Date('2020-01-01')", {
+      code: 'INVALID_ARGUMENT',
+      operation: 'restore',
+    });
+  }
   if (txid !== undefined && txid < 1n) {
     throw new LitestreamError(`TXIDs start at 1, ${txid} is none`, { code: 'INVALID_ARGUMENT', operation: 'restore' });
   }
   if (timestamp !== undefined && Number.isNaN(timestamp.getTime())) {
-    throw new LitestreamError('the timestamp is not a valid date', { code: 'INVALID_ARGUMENT', operation: 'restore' });
+    throw new LitestreamError('timestamp: the Date is not valid', { code: 'INVALID_ARGUMENT', operation: 'restore' });
   }
   // Exact times may cost a client one request per file; only a restore to a time needs them.
   const listing: Listing = { client, useMetadata: timestamp !== undefined, signal };
