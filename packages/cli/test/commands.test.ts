@@ -101,6 +101,14 @@ describe('wrong command lines say one line, and what to try', () => {
     [['databases', 'x'], 'Error: too many arguments', 'Try: litestream databases'],
     [
       ['databases'],
+      'Error: config file not found: /does/not/exist.yml. Name it with -config PATH or LITESTREAM_CONFIG.',
+    ],
+    [
+      ['replicate'],
+      'Error: config file not found: /does/not/exist.yml. Name it with -config PATH or LITESTREAM_CONFIG, or give a database and its replica URL.',
+    ],
+    [
+      ['ltx', 'a.db'],
       'Error: config file not found: /does/not/exist.yml. Name it with -config PATH or LITESTREAM_CONFIG, or give a replica URL instead of a database.',
     ],
   ])('litestream %j', async (args, ...lines) => {

@@ -260,6 +260,11 @@ dbs:
     expect(parse('logging: {level: error}').logging).toMatchObject({ level: 'trace', levelText: 'trace' });
   });
 
+  test('a bad LOG_LEVEL is named as such, whatever the file says', () => {
+    process.env['LOG_LEVEL'] = 'bogus';
+    expect(() => parse('logging: {level: error}')).toThrow(/^LOG_LEVEL: unknown log level "bogus": use /);
+  });
+
   test('a number without a unit is nanoseconds, as Go has it', () => {
     expect(
       parse('sync-interval: 1000000\ndbs: [{path: /a, replica: {path: /r}}]').databases[0]?.replicas[0],
@@ -416,7 +421,7 @@ describe('bad configs name the place and what is wrong', () => {
       return 'none';
     };
     expect(messageOf('/does/not/exist.yml')).toBe(
-      'config file not found: /does/not/exist.yml. Name it with -config PATH or LITESTREAM_CONFIG, or give a replica URL instead of a database.',
+      'config file not found: /does/not/exist.yml. Name it with -config PATH or LITESTREAM_CONFIG.',
     );
     expect(messageOf('/tmp')).toBe('cannot read config file /tmp: it is a directory');
   });

@@ -75,6 +75,7 @@ describe('command lines in the style of Go', () => {
     [['-bogus'], 'flag provided but not defined: -bogus'],
     [['--bogus=1'], 'flag provided but not defined: -bogus'],
     [['-onec'], 'flag provided but not defined: -onec (did you mean -once?)'],
+    [['-v'], 'flag provided but not defined: -v'],
     [['-__proto__'], 'flag provided but not defined: -__proto__'],
     [['---o'], 'bad flag syntax: ---o'],
     [['-=x'], 'bad flag syntax: -=x'],

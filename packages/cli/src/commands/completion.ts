@@ -9,7 +9,10 @@ export const command: Command = defineCommand({
     about: 'Prints a script that lets a shell complete commands, flags and files.',
     usage: ['completion bash|zsh|fish'],
     examples: [
-      { about: 'In ~/.bashrc.', line: 'completion bash >~/.local/share/bash-completion/completions/litestream' },
+      {
+        about: 'For bash, in the folder where bash-completion looks.',
+        line: 'completion bash >~/.local/share/bash-completion/completions/litestream',
+      },
       { about: 'For zsh, in a folder of its $fpath.', line: 'completion zsh >~/.zfunc/_litestream' },
       { about: 'For fish.', line: 'completion fish >~/.config/fish/completions/litestream.fish' },
     ],

@@ -33,15 +33,16 @@ export interface ConfigFlagValues {
   readonly plugin: readonly string[];
 }
 
-/** Reads the config that the flags name; what was ignored in it is said on standard error, or to `warn`. */
+/** Reads the config that the flags name; what was ignored in it is said on standard error, or to `warn`. `alternative` tells what does without one. */
 export async function readConfig(
   values: ConfigFlagValues,
   terminal: Terminal,
   warn: (warning: string) => void = (warning) => terminal.err(`Warning: ${warning}`),
+  alternative?: string,
 ): Promise<Config> {
   const { loadConfig } = await import('../config/load.ts');
   const path = values.config ?? defaultConfigPath();
-  const { config, warnings } = loadConfig(path, { expandEnv: !values['no-expand-env'] });
+  const { config, warnings } = loadConfig(path, { expandEnv: !values['no-expand-env'], alternative });
   for (const warning of warnings) warn(warning);
   return { ...config, plugins: [...config.plugins, ...values.plugin] };
 }

@@ -25,7 +25,7 @@ export const command: Command = defineCommand({
   help: {
     about:
       'Copies a replica with its whole history to another place or backend. Each file is verified on its way. A copy that was interrupted goes on where it stopped; nothing is ever deleted.',
-    usage: ['copy [arguments] SOURCE TARGET_URL', 'SOURCE is a replica URL, or the path of a database in the config.'],
+    usage: ['copy [arguments] REPLICA_URL TARGET_URL', 'copy [arguments] DB_PATH TARGET_URL'],
     examples: [
       { about: 'From a folder to a bucket.', line: 'copy file:///backups/app s3://mybkt/app' },
       { about: 'Out of the bucket of a database in the config.', line: 'copy /path/to/db file:///backups/app' },

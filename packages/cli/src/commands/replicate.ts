@@ -59,7 +59,8 @@ export const command: Command = defineCommand({
     if (values['log-level'] !== undefined) process.env['LOG_LEVEL'] = values['log-level'];
 
     const warnings = urls.map(hostWarning).filter((each) => each !== undefined);
-    const read = (): Promise<Config> => readConfig(values, terminal, (warning) => warnings.push(warning));
+    const read = (): Promise<Config> =>
+      readConfig(values, terminal, (warning) => warnings.push(warning), 'give a database and its replica URL');
     const config = path === undefined ? await read() : await configOf(path, urls, values.plugin);
     const logger = configuredLogger(config.logging, terminal);
     const tellWarnings = (): void => {

@@ -29,7 +29,7 @@ export async function openTarget(target: string, values: ConfigFlagValues, termi
     const warning = hostWarning(target);
     if (warning !== undefined) terminal.err(`Warning: ${warning}`);
   } else {
-    const loaded = await readConfig(values, terminal);
+    const loaded = await readConfig(values, terminal, undefined, 'give a replica URL instead of a database');
     const database = findDatabase(loaded, target);
     config = loaded;
     databasePath = database.path;

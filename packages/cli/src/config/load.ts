@@ -25,9 +25,16 @@ export interface LoadedConfig {
 }
 
 /** @throws LitestreamError `CONFIG_INVALID` that names the file, line and column. */
-export function loadConfig(path: string, options: { readonly expandEnv: boolean }): LoadedConfig {
+export function loadConfig(
+  path: string,
+  options: {
+    readonly expandEnv: boolean;
+    /** What does without a config file, for the advice where there is none. */
+    readonly alternative?: string | undefined;
+  },
+): LoadedConfig {
   const file = expandPath(path);
-  return parseConfig(readText(file), { file, expandEnv: options.expandEnv });
+  return parseConfig(readText(file, options.alternative), { file, expandEnv: options.expandEnv });
 }
 
 export function parseConfig(
@@ -118,13 +125,14 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-function readText(file: string): string {
+function readText(file: string, alternative: string | undefined): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code === 'ENOENT') {
-      const hint = 'Name it with -config PATH or LITESTREAM_CONFIG, or give a replica URL instead of a database.';
+      const rest = alternative === undefined ? '' : `, or ${alternative}`;
+      const hint = `Name it with -config PATH or LITESTREAM_CONFIG${rest}.`;
       throw new LitestreamError(`config file not found: ${file}`, { code: 'CONFIG_INVALID', hint });
     }
     const reason = REASONS[code ?? ''] ?? messageWithCauses(cause);

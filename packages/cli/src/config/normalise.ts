@@ -155,11 +155,9 @@ function normaliseLogging(raw: RawConfig['logging'], where: Where): LoggingConfi
   const levelText = process.env['LOG_LEVEL'] || raw?.level || '';
   const level = levelText === '' ? 'info' : parseLogLevel(levelText);
   if (level === undefined) {
-    throw invalid(
-      `unknown log level "${levelText}": use trace, debug, info, warn or error`,
-      ['logging', 'level'],
-      where,
-    );
+    const message = `unknown log level "${levelText}": use trace, debug, info, warn or error`;
+    // The variable wins over the file, which then is not where the mistake is.
+    throw invalid(message, ['logging', 'level'], process.env['LOG_LEVEL'] ? () => 'LOG_LEVEL' : where);
   }
   const type = LOG_TYPES.find((name) => name === (raw?.type || 'text'));
   if (type === undefined) {

@@ -47,7 +47,8 @@ export function parseFlags<S extends FlagSpecs>(command: string, specs: S, argv:
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) {
       if (name === 'h' || name === 'help') return { values: values as FlagValues<S>, given, args: [], help: true };
-      const meant = nearest(name, Object.keys(specs));
+      // One letter is near to every other.
+      const meant = name.length === 1 ? undefined : nearest(name, Object.keys(specs));
       const question = meant === undefined ? '' : ` (did you mean -${meant}?)`;
       throw new UsageError(`flag provided but not defined: -${name}${question}`, explain);
     }
