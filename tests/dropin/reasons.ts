@@ -95,9 +95,9 @@ export const REASONS: readonly Reason[] = [
   ),
   {
     id: 'warnings',
-    why: 'Go says nothing of keys that it does not know or read any more. Ours warns of them on standard error, and names the key that was meant.',
+    why: 'Go says nothing of keys that it does not know or read any more, or of variables that are not set. Ours warns of them on standard error, and names the key that was meant.',
     explains: ({ go, ts }) => {
-      const rest = ts.stderr.replaceAll(/^Warning: \$ROOT\/c\.yml:\d+:\d+: .*\n/gm, '');
+      const rest = ts.stderr.replaceAll(/^Warning: \$ROOT\/c\.yml:\d+(?::\d+)?: .*\n/gm, '');
       return rest === go.stderr ? ['stderr'] : [];
     },
   },
