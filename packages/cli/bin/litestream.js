@@ -15,11 +15,11 @@ if (process.env.UV_THREADPOOL_SIZE === undefined) {
 }
 
 // node:sqlite still announces itself as experimental; users of a command have no use for that. Other warnings stay.
-const emitWarning = process.emitWarning;
+const emitWarning = process.emitWarning.bind(process);
 process.emitWarning = (warning, ...rest) => {
   const type = typeof rest[0] === 'object' && rest[0] !== null ? rest[0].type : rest[0];
   if (type === 'ExperimentalWarning' && String(warning).startsWith('SQLite ')) return;
-  emitWarning.call(process, warning, ...rest);
+  emitWarning(warning, ...rest);
 };
 
 import('../dist/run.js')

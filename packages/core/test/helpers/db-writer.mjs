@@ -10,8 +10,8 @@ db.exec(`PRAGMA journal_mode = wal; PRAGMA synchronous = normal; PRAGMA wal_auto
 db.exec('CREATE TABLE IF NOT EXISTS chain (id INTEGER PRIMARY KEY, payload BLOB, hash TEXT)');
 const insert = db.prepare('INSERT INTO chain (id, payload, hash) VALUES (?, ?, ?)');
 const last = db.prepare('SELECT id, hash FROM chain ORDER BY id DESC LIMIT 1').get();
-let id = last?.id ?? 0;
-let hash = last?.hash ?? '';
+let id = Number(last?.id ?? 0);
+let hash = String(last?.hash ?? '');
 
 let stopped = false;
 process.stdin.once('data', () => (stopped = true));

@@ -10,7 +10,7 @@ import { acmeStore } from '../src/plugin.ts';
 const folder = mkdtempSync(join(tmpdir(), 'acme-store-'));
 after(() => rmSync(folder, { recursive: true }));
 
-it('replicates a database and restores it', async () => {
+void it('replicates a database and restores it', async () => {
   const replica = { type: 'acme-store', settings: { folder: join(folder, 'store'), path: 'app' } };
   const [source, copy] = [join(folder, 'app.db'), join(folder, 'copy.db')];
   const app = new DatabaseSync(source);
