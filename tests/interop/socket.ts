@@ -22,6 +22,8 @@ interface Answer {
   readonly body: string;
 }
 
+const AFTER_REGISTERING = 'POST /sync {"path":"DIR/b.db","wait":true}';
+
 /** `POST /start {…}`, with `DIR` for the folder of the daemon. */
 const REQUESTS: readonly string[] = [
   'GET /info',
@@ -47,8 +49,8 @@ const REQUESTS: readonly string[] = [
   'POST /register {"path":"DIR/b.db","replica_url":"DIR/rb"}',
   'POST /register {"PATH":"DIR/b.db","Replica_URL":"file://DIR/rb","more":1} and more',
   'POST /register {"path":"DIR/b.db","replica_url":"file://DIR/rb"}',
-  'POST /sync {"path":"DIR/b.db","wait":true}',
-  'POST /sync {"path":"DIR/b.db","wait":true}',
+  AFTER_REGISTERING,
+  AFTER_REGISTERING,
   'POST /sync {"path":"DIR/b.db"}',
   'GET /txid?path=DIR/b.db',
   'POST /start {"path":"DIR/b.db"}',
@@ -160,10 +162,15 @@ async function compareAnswers(go: Daemon, ts: Daemon): Promise<string[]> {
   const differences: string[] = [];
   for (const line of REQUESTS) {
     const answers = await Promise.all([go, ts].map((daemon) => answerOf(daemon, line)));
-    const [theirs, ours] = answers;
+    const [theirs, ours] = line === AFTER_REGISTERING ? answers.map(withoutWhoWasFirst) : answers;
     if (theirs !== ours) differences.push(`${line}\n  Go:   ${theirs}\n  ours: ${ours}`);
   }
   return differences;
+}
+
+/** A new database is sent by itself, too: who is asked to may find that done. */
+function withoutWhoWasFirst(answer: string): string {
+  return answer.replace(/"status":"(synced|no_change)"/, '"status":"synced or no_change"');
 }
 
 async function answerOf({ socket, folder }: Daemon, line: string): Promise<string> {
