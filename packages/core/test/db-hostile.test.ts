@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { SqliteDriver } from '../src/index.ts';
 import { FileClient, Replica, guardClient, hasCode, restore } from '../src/index.ts';
-import { Lab, applyLtx, compare, drivers, randomFrom, seedOf } from './helpers/db-lab.ts';
+import { Lab, compare, drivers, randomFrom, seedOf } from './helpers/db-lab.ts';
 
 const seed = seedOf('hostile');
 
@@ -166,31 +166,6 @@ describe.each(drivers)('with $name', { timeout: 60_000 }, (driver: SqliteDriver)
     // Either may have tried the first file.
     expect(new Set(lab.snapshots())).toEqual(new Set(['first sync']));
   });
-
-  it.each(['written', 'found'])(
-    'local files that are removed under us (a reset), %s by us, make a whole file',
-    async (how) => {
-      await using lab = new Lab(driver);
-      const app = lab.app([TABLE]);
-      let db = lab.db();
-      await db.open();
-      await db.sync();
-      if (how === 'found') {
-        await db.close();
-        db = lab.db();
-        await db.open();
-      }
-      rmSync(join(db.metaPath, 'ltx'), { recursive: true });
-      app.exec(INSERT);
-      const { txid } = await db.sync();
-      expect(txid).toBe(2n);
-      expect(lab.snapshots()).toEqual(['first sync', 'last local ltx file is gone']);
-      compare(await applyLtx(Buffer.alloc(0), db.localLtx(0).open(txid, txid)), lab.source());
-      app.exec(INSERT);
-      await db.sync();
-      expect(lab.snapshots()).toHaveLength(2);
-    },
-  );
 
   it('a program that replaces our last file, as upstream would, is noticed before the next one is cut', async () => {
     await using lab = new Lab(driver);

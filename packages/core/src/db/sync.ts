@@ -75,7 +75,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
 
   const decision = decide({
     last: session.last,
-    snapshotDue: session.snapshotDue ?? lostLastFile(context),
+    snapshotDue: session.snapshotDue,
     wal: header,
     walFileSize: wal.size(),
     pageSize: session.pageSize,
@@ -180,16 +180,6 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   session.syncedSinceCheckpoint = true;
   session.fullyCheckpointed = false;
   return size;
-}
-
-/**
- * The newest file is always kept: without it somebody has reset the database. Asked anew at each attempt, because a folder
- * that was moved away may come back.
- */
-function lostLastFile({ session, level0 }: SyncContext): string | undefined {
-  if (session.last === undefined) return undefined;
-  const { txid } = session.last;
-  return inodeAt(level0.path(txid, txid)) === undefined ? 'last local ltx file is gone' : undefined;
 }
 
 /** Upstream replaces a file of the same name: then what it holds need not end where ours did. */
