@@ -53,7 +53,7 @@ export { PluginRegistry } from './plugin/registry.ts';
 export type { PluginListing, RegistryOptions, ReplicaSpec } from './plugin/registry.ts';
 export * from './plugin/replica-url.ts';
 export { Replica } from './replica/replica.ts';
-export type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica/replica.ts';
+export type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica/replica-options.ts';
 export type { RestoreTarget } from './restore/chain.ts';
 export type { IntegrityCheck } from './restore/integrity.ts';
 export { planRestore } from './restore/plan.ts';

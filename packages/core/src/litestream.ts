@@ -17,7 +17,7 @@ import type { LitestreamPlugin } from './plugin/plugin.ts';
 import { PluginRegistry } from './plugin/registry.ts';
 import type { ReplicaSpec } from './plugin/registry.ts';
 import { Replica } from './replica/replica.ts';
-import type { StopOptions } from './replica/replica.ts';
+import type { StopOptions } from './replica/replica-options.ts';
 import { restore } from './restore/restore.ts';
 import type { RestoreOptions, RestoreResult } from './restore/restore-options.ts';
 import type { LocalFiles } from './store/compactor.ts';

@@ -1,10 +1,21 @@
 import { readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
-import type { SqliteConnection } from '../src/index.ts';
+import type { DB, SqliteConnection } from '../src/index.ts';
 import { nodeSqlite } from '../src/index.ts';
 import { sqliteResultCode } from '../src/driver/busy.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
+
+/** A file stands where the folder of level 0 was, so that no local file can be made, until the result is called. */
+function blockLevel0(db: DB): () => void {
+  const { folder } = db.localLtx(0);
+  renameSync(folder, `${folder}-away`);
+  writeFileSync(folder, '');
+  return () => {
+    rmSync(folder);
+    renameSync(`${folder}-away`, folder);
+  };
+}
 
 describe.each(drivers)('$name as a driver', { timeout: 60_000 }, (driver) => {
   it('throws at once where a lock is in the way, and says so by a result code', async () => {
@@ -146,9 +157,7 @@ describe('following', { timeout: 60_000 }, () => {
     await db.open();
     await db.sync();
     db.start();
-    const { folder } = db.localLtx(0);
-    renameSync(folder, `${folder}-away`);
-    writeFileSync(folder, '');
+    const mend = blockLevel0(db);
     for (let round = 0; round < 5; round++) {
       insert(app);
       await sleep(40);
@@ -156,8 +165,7 @@ describe('following', { timeout: 60_000 }, () => {
     expect(db.status().lastError).toBeDefined();
     const errors = lab.logger.lines.filter((line) => line.level === 'error');
     expect(errors.map((line) => line.message)).toEqual(['sync error']);
-    rmSync(folder);
-    renameSync(`${folder}-away`, folder);
+    mend();
     await vi.waitFor(() => expect(db.position.txid).toBe(2n), { timeout: 10_000, interval: 10 });
     expect(lab.logger.lines.some((line) => line.message === 'sync recovered')).toBe(true);
     expect(db.status().lastError).toBeUndefined();
@@ -172,14 +180,11 @@ describe('following', { timeout: 60_000 }, () => {
     await db.open();
     await db.sync();
     db.start();
-    const { folder } = db.localLtx(0);
     for (let round = 0; round < 3; round++) {
-      renameSync(folder, `${folder}-away`);
-      writeFileSync(folder, '');
+      const mend = blockLevel0(db);
       insert(app);
       await vi.waitFor(() => expect(db.status().lastError).toBeDefined(), { timeout: 10_000, interval: 5 });
-      rmSync(folder);
-      renameSync(`${folder}-away`, folder);
+      mend();
       await vi.waitFor(() => expect(db.status().lastError).toBeUndefined(), { timeout: 10_000, interval: 5 });
     }
     await db.stop();

@@ -9,13 +9,12 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { DB } from '../src/db/db.ts';
 import { LitestreamError } from '../src/error.ts';
 import { Follower } from '../src/follow/follower.ts';
-import type { FollowUpdate } from '../src/follow/follower.ts';
 import { Replica } from '../src/replica/replica.ts';
 import { restore } from '../src/restore/restore.ts';
 import { Compactor } from '../src/store/compactor.ts';
 import { MemoryClient } from '../src/testing/index.ts';
-import { replicatedSource } from './support/followed.ts';
-import type { Source } from './support/followed.ts';
+import { followed, replicatedSource } from './support/followed.ts';
+import type { Following, Source } from './support/followed.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = temporaryFolder('follow-history');
@@ -29,18 +28,7 @@ beforeEach(() => {
   output = join(folder, 'copy.db');
 });
 
-interface Following {
-  readonly follower: Follower;
-  readonly updates: FollowUpdate[];
-}
-
-async function follow(client: MemoryClient): Promise<Following> {
-  const updates: FollowUpdate[] = [];
-  const follower = await Follower.open(client, { output, onUpdate: (update) => updates.push(update) });
-  onTestFinished(() => follower.close());
-  await follower.poll();
-  return { follower, updates };
-}
+const follow = (client: MemoryClient): Promise<Following> => followed(client, { output });
 
 async function sourceIn(name: string, client: MemoryClient): Promise<Source> {
   const path = join(folder, name);

@@ -2,15 +2,13 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writ
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import type { FollowOptions, FollowUpdate } from '../src/follow/follower.ts';
+import type { FollowOptions } from '../src/follow/follower.ts';
 import { Follower } from '../src/follow/follower.ts';
 import { restore } from '../src/restore/restore.ts';
 import { MemoryClient } from '../src/testing/index.ts';
-import { contentOf, replicatedSource } from './support/followed.ts';
-import type { Source } from './support/followed.ts';
+import { contentOf, followed, replicatedSource } from './support/followed.ts';
+import type { Following, Source } from './support/followed.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
-
-// A machine that is busy with other things is slow, not wrong.
 
 const root = temporaryFolder('follow');
 let count = 0;
@@ -23,18 +21,8 @@ beforeEach(() => {
   output = join(folder, 'copy.db');
 });
 
-interface Following {
-  readonly follower: Follower;
-  readonly updates: FollowUpdate[];
-}
-
-async function follow(client: MemoryClient, options: Partial<FollowOptions> = {}): Promise<Following> {
-  const updates: FollowUpdate[] = [];
-  const follower = await Follower.open(client, { output, onUpdate: (update) => updates.push(update), ...options });
-  onTestFinished(() => follower.close());
-  await follower.poll();
-  return { follower, updates };
-}
+const follow = (client: MemoryClient, options: Partial<FollowOptions> = {}): Promise<Following> =>
+  followed(client, { output, ...options });
 
 /** As another program reads it. Closed when the test ends. */
 function reader(options: { readOnly?: boolean } = {}): DatabaseSync {

@@ -8,8 +8,6 @@ import type { LitestreamEvents } from '../src/litestream.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
-// A machine that is busy with other things is slow, not wrong.
-
 const root = temporaryFolder('class');
 const seed = Number(process.env['SEED'] ?? (Math.random() * 2 ** 31) | 0);
 let count = 0;

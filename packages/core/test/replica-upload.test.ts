@@ -12,8 +12,6 @@ import { FakeClock, settle } from './support/fake-clock.ts';
 import { FakeDb } from './support/fake-db.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
-// A machine that is busy with other things is slow, not wrong.
-
 const root = temporaryFolder('replica');
 let count = 0;
 

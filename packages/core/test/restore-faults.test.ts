@@ -15,8 +15,6 @@ import { encodeLtx, History, upload } from './support/ltx-history.ts';
 import { recordingLogger } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
-// A machine that is busy with other things is slow, not wrong.
-
 const root = temporaryFolder('restore-faults');
 const history = new History({ pageSize: 512, txidMax: 4, pageCountMax: 6, entropy: 0.05 }, new Seeded(7));
 const fileOf = (txid: number): Buffer => history.files[txid - 1] ?? Buffer.alloc(0);

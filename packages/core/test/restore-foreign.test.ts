@@ -10,8 +10,6 @@ import { MemoryClient } from '../src/testing/index.ts';
 import { once } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
-// A machine that is busy with other things is slow, not wrong.
-
 const folder = temporaryFolder('restore-foreign');
 const packages = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 

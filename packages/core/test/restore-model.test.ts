@@ -11,8 +11,6 @@ import { FaultClient, MemoryClient, Seeded } from '../src/testing/index.ts';
 import { History, upload } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
-// A machine that is busy with other things is slow, not wrong.
-
 const folder = temporaryFolder('restore-model');
 const seed = Number(process.env['SEED'] ?? (Math.random() * 2 ** 31) | 0);
 const PAGE_SIZES = [512, 1024, 4096, 16_384, 65_536];

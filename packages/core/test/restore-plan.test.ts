@@ -5,8 +5,6 @@ import { isLitestreamError } from '../src/error.ts';
 import type { RestoreTarget } from '../src/restore/chain.ts';
 import { planChain } from '../src/restore/plan.ts';
 
-// A machine that is busy with other things is slow, not wrong.
-
 const baseMs = Date.UTC(2026, 0, 1);
 /** Time of a commit: two TXIDs share a millisecond now and then. */
 const commitMs = (txid: bigint): number => baseMs + Math.floor(Number(txid) * 0.7) * 1000;

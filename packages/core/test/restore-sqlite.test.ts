@@ -8,8 +8,6 @@ import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { encodeLtx, encodeSparse, upload } from './support/ltx-history.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
-// A machine that is busy with other things is slow, not wrong.
-
 const folder = temporaryFolder('restore-sqlite');
 
 describe('a database past 1 GiB', () => {

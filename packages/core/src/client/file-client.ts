@@ -7,6 +7,7 @@ import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { LitestreamError } from '../error.ts';
+import { LEVELS } from '../levels.ts';
 import type {
   Body,
   Capabilities,
@@ -32,7 +33,6 @@ export interface FileClientOptions {
   readonly databasePath?: string | undefined;
 }
 
-const LEVEL_COUNT = 10;
 const STALE_TEMP_AGE_MS = 60 * 60 * 1000;
 /** How many files of a listing are statted at a time. */
 const STAT_BATCH = 64;
@@ -75,9 +75,7 @@ export class FileClient implements ReplicaClient {
    */
   async #clean(): Promise<void> {
     const nowMs = Date.now();
-    for (let level = 0; level < LEVEL_COUNT; level++) {
-      await removeStaleTemps(this.#folder(level), STALE_TEMP_AGE_MS, nowMs);
-    }
+    for (const level of LEVELS) await removeStaleTemps(this.#folder(level), STALE_TEMP_AGE_MS, nowMs);
   }
 
   async *ltxFiles(
@@ -190,7 +188,7 @@ export class FileClient implements ReplicaClient {
   /** Levels that have a folder, ascending. */
   async #levels(): Promise<readonly number[]> {
     const names = new Set(await namesIn(join(this.#path, 'ltx')));
-    return Array.from({ length: LEVEL_COUNT }, (_, level) => level).filter((level) => names.has(String(level)));
+    return LEVELS.filter((level) => names.has(String(level)));
   }
 
   #folder(level: number): string {

@@ -145,8 +145,7 @@ export class DB implements AsyncDisposable {
   async syncWhole(reason: string, options: Op = {}): Promise<Position> {
     this.#requireOpen('sync');
     return await this.#mutex.run(async () => {
-      const session = await this.#openSession(options);
-      if (session === undefined) throw missingError(this.path, 'sync');
+      const session = await this.#requireSession('sync', options);
       session.snapshotDue = reason;
       await this.#syncSession(session, options);
       return this.#position;
@@ -215,13 +214,7 @@ export class DB implements AsyncDisposable {
     this.#requireOpen('snapshot');
     return takeSnapshot({
       lock: (body) => this.#mutex.run(body, options.signal),
-      prepare: async () => {
-        const session = await this.#openSession(options);
-        if (session === undefined) {
-          throw missingError(this.path, 'snapshot');
-        }
-        return session;
-      },
+      prepare: () => this.#requireSession('snapshot', options),
       sync: (session) => this.#syncSession(session, options),
       metaPath: this.metaPath,
       options: this.#options,
@@ -301,6 +294,13 @@ export class DB implements AsyncDisposable {
     // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it.
     if (this.#session !== undefined && this.#session.txid !== this.#position.txid) this.#publish(this.#session.txid);
     return this.#session;
+  }
+
+  /** Inside the mutex. */
+  async #requireSession(operation: string, options: Op): Promise<Session> {
+    const session = await this.#openSession(options);
+    if (session === undefined) throw missingError(this.path, operation);
+    return session;
   }
 
   /** Inside the mutex. */

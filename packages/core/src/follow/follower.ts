@@ -213,20 +213,21 @@ export class Follower implements AsyncDisposable {
     }
     // What is not sure is looked at under the lock: whoever else writes to the copy has finished then.
     if (this.#changeCount === undefined || this.#needsRebase !== undefined) {
-      await this.#copy.locked(signal, async () => {
-        const { isRefused } = await this.#take(await this.#surely(context), context);
-        if (isRefused) await this.#take(await this.#surely(context), context);
-      });
+      await this.#copy.locked(signal, async () => await this.#takeOrRebase(await this.#surely(context), context));
     } else {
       const step = await this.#next(context);
       if (step.kind === 'none' || step.kind === 'ahead') return;
       await this.#copy.locked(signal, async () => {
         // Written to since: the next round sees to it.
-        if (this.#copy.index.readHeader().changeCount !== this.#changeCount) return;
-        const { isRefused } = await this.#take(step, context);
-        if (isRefused) await this.#take(await this.#surely(context), context);
+        if (this.#copy.index.readHeader().changeCount === this.#changeCount) await this.#takeOrRebase(step, context);
       });
     }
+  }
+
+  /** Inside the lock. A step that is refused left a reason to rebase, which the next one heeds. */
+  async #takeOrRebase(step: Step, context: StepContext): Promise<void> {
+    const { isRefused } = await this.#take(step, context);
+    if (isRefused) await this.#take(await this.#surely(context), context);
   }
 
   /** The copy holds the transaction of its sidecar, or the one of its target, which this step reaches as well. */

@@ -3,7 +3,8 @@ import type { DB } from '../db/db.ts';
 import type { DbStatus } from '../db/db-status.ts';
 import type { Position } from '../db/options.ts';
 import { LitestreamError } from '../error.ts';
-import type { Replica, ReplicaStatus, StopOptions } from '../replica/replica.ts';
+import type { Replica } from '../replica/replica.ts';
+import type { ReplicaStatus, StopOptions } from '../replica/replica-options.ts';
 
 /** A database that is being replicated. Disposing of it, or of its `Litestream`, sends what is left and lets it go. */
 export class ReplicatedDatabase implements AsyncDisposable {

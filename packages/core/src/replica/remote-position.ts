@@ -5,7 +5,7 @@ import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import { hasCode } from '../error.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
+import { isSnapshotFile, LEVELS, SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** Highest TXID at a level, 0 if it is empty. With `seek`, only of files that start there or later. */
 export async function maxTxidOfLevel(
@@ -57,8 +57,7 @@ export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {})
     if (top !== undefined) tops.set(top.level, top);
   };
   if (client.allLtxFiles === undefined) {
-    const levels = Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, level) => level);
-    for (const top of await Promise.all(levels.map((level) => newestOfLevel(client, level, options)))) add(top);
+    for (const top of await Promise.all(LEVELS.map((level) => newestOfLevel(client, level, options)))) add(top);
   } else {
     for await (const file of client.allLtxFiles(options)) add(file);
   }
@@ -115,7 +114,7 @@ export async function snapshotFrom(
 ): Promise<LtxFileInfo | undefined> {
   let newest: LtxFileInfo | undefined;
   for await (const file of client.ltxFiles(SNAPSHOT_LEVEL, options)) {
-    if (file.minTxid === 1n && file.maxTxid >= txid) newest = file;
+    if (isSnapshotFile(file) && file.maxTxid >= txid) newest = file;
   }
   return newest;
 }

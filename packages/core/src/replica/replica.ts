@@ -15,42 +15,14 @@ import { traced } from '../tracing.ts';
 import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom, timeOf } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
+import type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica-options.ts';
 import { isSameHistory } from './same-history.ts';
 import { Rounds } from './rounds.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
-import type { ShutdownSyncOptions } from './shutdown-sync.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** After this another process may have taken its turn. */
 const TOPS_AGE_MS_MAX = 60_000;
-
-export interface ReplicaOptions {
-  /** Least time between two rounds of uploads. Default 1 s. */
-  readonly syncIntervalMs?: number | undefined;
-  readonly logger?: Logger | undefined;
-  readonly clock?: Clock | undefined;
-  /**
-   * False: a local file that was lost before it was sent ends in an error, tried again until somebody resets the database,
-   * in place of a snapshot that makes up for it. Default true.
-   */
-  readonly autoRecover?: boolean | undefined;
-  /** Called for each failure of an upload that will be tried again by itself. Must not throw. */
-  readonly onError?: ((error: unknown) => void) | undefined;
-  /** Called for each snapshot that is on the replica. Must not throw. */
-  readonly onSnapshot?: ((file: LtxFileInfo) => void) | undefined;
-}
-
-export interface StopOptions extends ShutdownSyncOptions {
-  /** Send what is committed before stopping. Default true. */
-  readonly finalSync?: boolean | undefined;
-}
-
-/** What a status page or a metric may want to know. */
-export interface ReplicaStatus {
-  readonly position: Position;
-  readonly lastSyncAt: Date | undefined;
-  readonly lastError: unknown;
-}
 
 /**
  * Ships the level-0 files of one database to one replica, in order, each complete before the next starts. Never touches
@@ -131,7 +103,7 @@ export class Replica implements History, AsyncDisposable {
   }
 
   async #ask(options: Op): Promise<ReplicaEnds> {
-    const askedAtMs = performance.now();
+    const askedAtMs = this.#clock.monotonic();
     const ends = await maxTxidsOfReplica(this.client, options);
     this.#tops = { files: ends.tops, askedAtMs };
     return ends;
@@ -144,7 +116,7 @@ export class Replica implements History, AsyncDisposable {
   takeTops(): ReadonlyMap<number, LtxFileInfo> | undefined {
     const tops = this.#tops;
     this.#tops = undefined;
-    return tops !== undefined && performance.now() - tops.askedAtMs < TOPS_AGE_MS_MAX ? tops.files : undefined;
+    return tops !== undefined && this.#clock.monotonic() - tops.askedAtMs < TOPS_AGE_MS_MAX ? tops.files : undefined;
   }
 
   /** Time of the last transaction that `maxTxid` found; undefined if there was none. */

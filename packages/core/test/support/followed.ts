@@ -5,6 +5,9 @@ import { onTestFinished } from 'vitest';
 import type { ReplicatedDatabase } from '../../src/litestream/replicated-database.ts';
 import { Litestream } from '../../src/litestream.ts';
 import type { ReplicateOptions } from '../../src/litestream.ts';
+import type { ReplicaClient } from '../../src/client/contract.ts';
+import { Follower } from '../../src/follow/follower.ts';
+import type { FollowOptions, FollowUpdate } from '../../src/follow/follower.ts';
 import { MemoryClient } from '../../src/testing/index.ts';
 
 export interface Source {
@@ -47,4 +50,18 @@ export async function replicatedSource(
       await database.replicated();
     },
   };
+}
+
+export interface Following {
+  readonly follower: Follower;
+  readonly updates: FollowUpdate[];
+}
+
+/** A copy that has been brought up to date once; it is let go of when the test ends. */
+export async function followed(client: ReplicaClient, options: FollowOptions): Promise<Following> {
+  const updates: FollowUpdate[] = [];
+  const follower = await Follower.open(client, { onUpdate: (update) => updates.push(update), ...options });
+  onTestFinished(() => follower.close());
+  await follower.poll();
+  return { follower, updates };
 }

@@ -1,0 +1,33 @@
+import type { LtxFileInfo } from '../client/contract.ts';
+import type { Clock } from '../clock.ts';
+import type { Position } from '../db/options.ts';
+import type { Logger } from '../logger.ts';
+import type { ShutdownSyncOptions } from './shutdown-sync.ts';
+
+export interface ReplicaOptions {
+  /** Least time between two rounds of uploads. Default 1 s. */
+  readonly syncIntervalMs?: number | undefined;
+  readonly logger?: Logger | undefined;
+  readonly clock?: Clock | undefined;
+  /**
+   * False: a local file that was lost before it was sent ends in an error, tried again until somebody resets the database,
+   * in place of a snapshot that makes up for it. Default true.
+   */
+  readonly autoRecover?: boolean | undefined;
+  /** Called for each failure of an upload that will be tried again by itself. Must not throw. */
+  readonly onError?: ((error: unknown) => void) | undefined;
+  /** Called for each snapshot that is on the replica. Must not throw. */
+  readonly onSnapshot?: ((file: LtxFileInfo) => void) | undefined;
+}
+
+export interface StopOptions extends ShutdownSyncOptions {
+  /** Send what is committed before stopping. Default true. */
+  readonly finalSync?: boolean | undefined;
+}
+
+/** What a status page or a metric may want to know. */
+export interface ReplicaStatus {
+  readonly position: Position;
+  readonly lastSyncAt: Date | undefined;
+  readonly lastError: unknown;
+}
