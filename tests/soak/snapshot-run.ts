@@ -26,7 +26,7 @@ function tableOf(figures: SnapshotFigures): string {
     ],
     ['WAL file before / meanwhile, at most', `${mib(figures.walBefore)} / ${mib(figures.walDuring)}`],
     ['committed meanwhile, as frames of the log', mib(figures.framesDuring)],
-    ['log in use once it has started over', mib(figures.walInUseAfter)],
+    ['log in use once it has started over, at most', mib(figures.walInUseAfter)],
     ['restored', `transaction ${figures.txn}, byte by byte what level 0 makes`],
   ];
   return ['| figure | value |', '| --- | --- |', ...rows.map(([name, value]) => `| ${name} | ${value} |`)].join('\n');

@@ -1,5 +1,5 @@
 /** A snapshot of a big database beside a writer at full speed: what it costs the writer, and whether it is one state. */
-import { createReadStream, readFileSync, statSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -32,13 +32,15 @@ export interface SnapshotFigures {
   readonly walDuring: number;
   /** What was committed meanwhile, as frames, and so the most that the log may have grown by. */
   readonly framesDuring: number;
-  /** Bytes of the log in use after the snapshot, once it has started over. */
+  /** Bytes of the log in use at most between the first two times that it started over after the snapshot. */
   readonly walInUseAfter: number;
   /** The transaction of the writer in the restored snapshot. */
   readonly txn: number;
 }
 
 const WARM_UP_MS = 2000;
+/** A log that does not start over for so long grows by gigabytes. */
+const RESTART_MS_MAX = 60_000;
 /** WAL frame and page. */
 const FRAME_SIZE = 24 + 4096;
 
@@ -62,8 +64,9 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
   db.start();
   replica.start();
   await replica.replicated();
-  // A log that grew while the first file was made has started over by then.
-  await until('a short log', () => db.status().walSize < 8 << 20, ended);
+  // It may have grown while the first file was made.
+  const { failed } = ended;
+  await restartOf(`${database}-wal`, failed);
 
   const wal = { before: 0, during: 0 };
   let phase: 'before' | 'during' | 'after' = 'before';
@@ -80,15 +83,10 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
   const toMs = Date.now();
   phase = 'after';
   clearInterval(timer);
-  const walInUseAfter = await until(
-    'the log to start over',
-    () => {
-      const { walSize } = db.status();
-      return walSize < 32 << 20 ? walSize : undefined;
-    },
-    ended,
-  );
+  await restartOf(`${database}-wal`, failed);
   const { lockMsMax } = timed;
+  let walInUseAfter = 0;
+  await restartOf(`${database}-wal`, failed, () => void (walInUseAfter = Math.max(walInUseAfter, db.status().walSize)));
   await replica.stop();
   await db.close();
   const copyFromMs = Date.now();
@@ -164,6 +162,31 @@ function timedDriver(): { readonly driver: SqliteDriver; lockMsMax: number } {
     },
   };
   return timed;
+}
+
+/**
+ * Resolves once the log has started over, told by its salts: a writer at full speed has filled it again before anybody
+ * could see that it is short.
+ */
+async function restartOf(wal: string, failed: () => string | undefined, onLook?: () => void): Promise<void> {
+  const before = saltsOf(wal);
+  const hasRestarted = (): boolean => {
+    onLook?.();
+    return saltsOf(wal) !== before;
+  };
+  await until('the log to start over', hasRestarted, { timeoutMs: RESTART_MS_MAX, failed });
+}
+
+/** See https://www.sqlite.org/fileformat2.html#walformat */
+function saltsOf(wal: string): string {
+  const salts = Buffer.alloc(8);
+  const fd = openSync(wal, 'r');
+  try {
+    readSync(fd, salts, 0, salts.length, 16);
+  } finally {
+    closeSync(fd);
+  }
+  return salts.toString('hex');
 }
 
 /** As another program would make a copy of the database file and wait for the disk. It is not opened here: see locks. */
