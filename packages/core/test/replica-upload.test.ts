@@ -311,14 +311,19 @@ describe('failures', () => {
   });
 
   test('a crash after that snapshot and before the next file costs no second one', async () => {
-    const { db, client, replica } = setUp();
+    const { db, client, replica, lines } = setUp();
     for (let txid = 0; txid < 3; txid++) db.commit();
     db.lose(2n);
     await replica.sync();
-    const next = new Replica(client, db);
+    lines.length = 0;
+    const next = new Replica(client, db, { logger: linesLogger(lines) });
     await next.sync();
     expect(next.position).toEqual({ txid: 3n });
     expect(db.snapshotCount).toBe(1);
+    // Nor does a snapshot that was taken in time hide that the moments in between are lost.
+    expect(lines.filter(([level]) => level === 'warn').map(([, message]) => message)).toEqual([
+      'local ltx file is missing or damaged, replacing it by a snapshot',
+    ]);
   });
 
   test('damage on the disk between two runs is found before it is sent', async () => {

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo, ReplicaClient } from '../src/client/contract.ts';
 import { Compactor } from '../src/store/compactor.ts';
+import type { Hole } from '../src/store/compactor.ts';
 import { validateReplica } from '../src/store/validation.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
 import { chunksOf, encodeFile, pagesOf, store } from './store-support.ts';
@@ -133,7 +134,11 @@ describe('compactor', { timeout: 60_000 }, () => {
           await client.writeLtxFile(file, { open: () => chunksOf(bytes) });
         }
         await store(client, { level: 9, minTxid: 1n, maxTxid: end, pages: new Map([[1, 1]]) });
-        const written = await new Compactor(client).compact(1);
+        const holes: Hole[] = [];
+        const written = await new Compactor(client, { onHole: (hole) => holes.push(hole) }).compact(1);
+        expect(holes.map(({ kind, minTxid }) => [kind, Number(minTxid)])).toEqual(
+          bad.flatMap((isBad, index) => (isBad ? [['damaged file', index + 1]] : [])),
+        );
         const merged = written.flatMap(({ minTxid, maxTxid }) =>
           Array.from({ length: Number(maxTxid - minTxid) + 1 }, (_, i) => Number(minTxid) + i),
         );

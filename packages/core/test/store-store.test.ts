@@ -286,6 +286,25 @@ describe('store', { timeout: 60_000 }, () => {
     await rig.store.close();
   });
 
+  it('tells once of a gap that a snapshot made up for before anybody looked, at whatever level it shows', async () => {
+    const rig = new Rig();
+    rig.store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    await rig.clock.advance(10_000);
+    for (let i = 0; i < 2; i += 1) await rig.commit();
+    const missing = await Array.fromAsync(rig.client.ltxFiles(0, { seek: 2n }));
+    await rig.client.deleteLtxFiles(missing.slice(0, 1));
+    await rig.stored.snapshot();
+    await rig.clock.advance(600_000);
+    expect(await rig.ranges(1)).toEqual(['1-1', '3-3']);
+    expect(await rig.ranges(2)).toEqual(['1-1', '3-3']);
+    expect(rig.log.lines.filter((line) => line.startsWith('WARN'))).toEqual([
+      'WARN replica has a gap, a snapshot makes up for it',
+    ]);
+    await rig.store.close();
+  });
+
   it('verifies what a compaction has written, where the backend keeps something else', async () => {
     const errors: string[] = [];
     const rig = new Rig({ onVerifyError: (message) => errors.push(message) });

@@ -55,6 +55,8 @@ export class Replica implements History, AsyncDisposable {
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
   #unsubscribe: (() => void) | undefined;
+  /** First transactions of what level 0 lacks for good, and a warning told of: a few, each is a disaster. */
+  readonly #holesTold = new Set<TXID>();
   #nextAcknowledgement: Promise<void> | undefined;
   #lastSyncAt: Date | undefined;
   #lastError: unknown;
@@ -177,6 +179,11 @@ export class Replica implements History, AsyncDisposable {
   /** Last transaction that another program wrote, while a snapshot of ours is owed for it. */
   get snapshotOwedFor(): TXID | undefined {
     return this.#db.snapshotOwedFor;
+  }
+
+  /** Was a warning given that level 0 lacks this transaction, and some that follow it, for good? */
+  isHoleTold(txid: TXID): boolean {
+    return this.#holesTold.has(txid);
   }
 
   /** Uploads a snapshot of the database to level 9. */
@@ -322,6 +329,7 @@ export class Replica implements History, AsyncDisposable {
    */
   async #beginAnew(end: TXID, options: Op): Promise<TXID> {
     const { txid } = await this.#db.syncWhole('replica holds another history', options);
+    this.#holesTold.add(end + 1n);
     await this.#uploadNext(txid, options);
     const local = this.#db.localLtx(0);
     // Compaction would read these in place of the replica's own files of the same names.
@@ -367,15 +375,17 @@ export class Replica implements History, AsyncDisposable {
 
   /** A local file that the replica needs is gone: a snapshot holds what it held. */
   async #replaceLost(txid: TXID, error: unknown, options: Op): Promise<TXID> {
-    const there = await snapshotFrom(this.client, txid, options);
-    if (there !== undefined && there.maxTxid <= this.#db.position.txid) return there.maxTxid;
-    if (!this.#autoRecover) throw lostFault(error, this.#db.localLtx(0).path(txid, txid));
+    const found = await snapshotFrom(this.client, txid, options);
+    const there = found !== undefined && found.maxTxid <= this.#db.position.txid ? found : undefined;
+    if (there === undefined && !this.#autoRecover) throw lostFault(error, this.#db.localLtx(0).path(txid, txid));
+    // Said of a snapshot that is there already, too: only the moments at which one was taken can be restored now.
     this.#logger.warn('local ltx file is missing or damaged, replacing it by a snapshot', {
       txid: formatTxid(txid),
       error,
     });
-    const snapshot = await this.snapshot(options);
-    return snapshot.maxTxid;
+    this.#holesTold.add(txid);
+    const { maxTxid } = there ?? (await this.snapshot(options));
+    return maxTxid;
   }
 
   #confirm(txid: TXID): void {

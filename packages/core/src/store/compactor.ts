@@ -40,6 +40,14 @@ export interface ReleasedUpTo {
     | undefined;
 }
 
+/** Transactions that no file of a level holds any more, or none that can be read: a snapshot makes up for them. */
+export interface Hole {
+  readonly kind: 'gap' | 'damaged file';
+  readonly level: number;
+  readonly minTxid: TXID;
+  readonly maxTxid: TXID;
+}
+
 export interface CompactorOptions {
   readonly logger?: Logger | undefined;
   readonly local?: LocalFiles | undefined;
@@ -49,6 +57,8 @@ export interface CompactorOptions {
   readonly clock?: Clock | undefined;
   /** Called with the first file of another page size than those before it: only a snapshot can be a base for it. */
   readonly onPageSizeChange?: ((file: LtxFileInfo) => void) | undefined;
+  /** Called for what a compaction goes past; again where one is repeated. */
+  readonly onHole?: ((hole: Hole) => void) | undefined;
 }
 
 export class Compactor {
@@ -58,6 +68,7 @@ export class Compactor {
   readonly #inputsMax: number;
   readonly #clock: Clock;
   readonly #onPageSizeChange: ((file: LtxFileInfo) => void) | undefined;
+  readonly #onHole: ((hole: Hole) => void) | undefined;
   readonly tops: LevelTops;
 
   constructor(client: ReplicaClient, options: CompactorOptions = {}) {
@@ -67,6 +78,7 @@ export class Compactor {
     this.#inputsMax = options.inputsMax ?? INPUTS_MAX;
     this.#clock = options.clock ?? systemClock;
     this.#onPageSizeChange = options.onPageSizeChange;
+    this.#onHole = options.onHole;
     this.tops = options.tops ?? new LevelTops(client);
   }
 
@@ -90,6 +102,10 @@ export class Compactor {
     const written: LtxFileInfo[] = [];
     while (pending.length > 0) {
       const inputs = compactionInputs(pending, { top, snapshots, inputsMax: this.#inputsMax });
+      const next = inputs[0]?.minTxid ?? 0n;
+      if (top > 0n && next > top + 1n) {
+        this.#onHole?.({ kind: 'gap', level: level - 1, minTxid: top + 1n, maxTxid: next - 1n });
+      }
       const merged = await this.#mergeRun(level, inputs, op);
       written.push(...merged.written);
       top = merged.reached;
@@ -121,7 +137,7 @@ export class Compactor {
     const snapshots = await this.#snapshotEnds(op);
     if (!snapshots.some((end) => end >= damaged.maxTxid)) throw corrupt(damaged, merged);
     if (at > 0) return await this.#mergeRun(level, inputs.slice(0, at), op);
-    this.#logger.debug('damaged file is left out, a snapshot holds what it held', { level, file: merged.file });
+    this.#onHole?.({ ...damaged, kind: 'damaged file' });
     return { written: [], reached: damaged.maxTxid };
   }
 

@@ -15,7 +15,7 @@ import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 import { Compactor } from './compactor.ts';
-import type { LocalFiles } from './compactor.ts';
+import type { Hole, LocalFiles } from './compactor.ts';
 import { LevelTops } from './level-tops.ts';
 import { boundaryBefore } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
@@ -39,9 +39,14 @@ export interface ReplicaUnderStore {
    * Undefined if that is not known: then the levels are listed.
    */
   takeTops?(): ReadonlyMap<number, LtxFileInfo> | undefined;
+  /** Has it warned by itself that level 0 lacks this transaction, and some that follow it? */
+  isHoleTold?(txid: TXID): boolean;
   /** Writes the database's present state to the snapshot level. Undefined if the database is not there yet. */
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }
+
+/** A replica with more holes than this is told of some of them again. */
+const HOLES_TOLD_MAX = 1000;
 
 export interface StoredReplicaOptions {
   readonly levels: readonly CompactionLevel[];
@@ -88,6 +93,10 @@ export class StoredReplica {
   readonly #writtenAtMs = new Map<number, number>();
   /** What of the level below a listing did not show, by level: it is looked for once more. */
   readonly #missed = new Map<number, TXID>();
+  /** First transactions of the holes that were told of: one shows at every level, and again where work is repeated. */
+  readonly #holesTold = new Set<TXID>();
+  /** A warning has just told of what the compaction under way finds. */
+  #isHealing = false;
   readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
   /** Newest files of the levels when the store began to take care of it; undefined if they are not known. */
   #before: ReadonlyMap<number, LtxFileInfo> | undefined;
@@ -109,6 +118,7 @@ export class StoredReplica {
       tops: this.#tops,
       clock: this.#clock,
       onPageSizeChange: (file) => this.#wantSnapshot(file.minTxid),
+      onHole: (hole) => this.#tellHole(hole),
     });
     this.#retention = new Retention({ ...options, client, logger, tops: this.#tops, clock: this.#clock });
     this.#pending = new Set(options.levels.map(({ level }) => level));
@@ -212,7 +222,7 @@ export class StoredReplica {
       if (!hasCode(error, 'REPLICA_GAP') && !hasCode(error, 'LTX_CORRUPT')) throw error;
       this.#logHealing(level, error);
       await this.#snapshotNow(op);
-      written = await this.#compactor.compact(level, op);
+      written = await this.#compactHealed(level, op);
     }
     this.#writtenAtMs.set(level, this.#clock.monotonic());
     if (written.length === 0) this.logger.debug('no compaction', { level, ...this.place });
@@ -239,6 +249,28 @@ export class StoredReplica {
     if (reached >= source || this.#missed.get(level) === source) return;
     this.#missed.set(level, source);
     this.#pending.add(level);
+  }
+
+  async #compactHealed(level: number, op: Op): Promise<readonly LtxFileInfo[]> {
+    this.#isHealing = true;
+    try {
+      return await this.#compactor.compact(level, op);
+    } finally {
+      this.#isHealing = false;
+    }
+  }
+
+  /** A snapshot that was taken before anybody looked makes up for it, but for the moments in between: these are lost. */
+  #tellHole({ kind, level, minTxid, maxTxid }: Hole): void {
+    if (this.#holesTold.has(minTxid) || this.#replica.isHoleTold?.(minTxid) === true) return;
+    if (this.#holesTold.size === HOLES_TOLD_MAX) this.#holesTold.clear();
+    this.#holesTold.add(minTxid);
+    if (this.#isHealing) return;
+    this.logger.warn(`replica has a ${kind}, a snapshot makes up for it`, {
+      level,
+      'txid.min': formatTxid(minTxid),
+      'txid.max': formatTxid(maxTxid),
+    });
   }
 
   #logHealing(level: number, error: LitestreamError): void {
