@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { silentLogger } from '@litestream/core';
 import { nearest } from '@litestream/core/nearest';
 import { describe, expect, test } from 'vitest';
 import { formatTable } from '../src/text/table.ts';
@@ -6,6 +8,8 @@ import { compileGlob } from '../src/text/glob.ts';
 import { formatDuration, parseDuration } from '../src/units/duration.ts';
 import { formatSize, parseSize } from '../src/units/size.ts';
 import { formatBar } from '../src/terminal/progress.ts';
+import { showSnapshots } from '../src/terminal/snapshot-progress.ts';
+import type { Terminal } from '../src/terminal/terminal.ts';
 
 describe('durations in the notation of Go', () => {
   test.each([
@@ -141,6 +145,32 @@ test.each([
 
 test.each(['[', '[a', 'a\\', '[]'])('pattern %s is refused', (pattern) => {
   expect(() => compileGlob(pattern)).toThrow(/not well-formed/);
+});
+
+test('a bar for a snapshot, while there is one', async () => {
+  const shown: (string | undefined)[] = [];
+  const terminal: Terminal = {
+    out: () => undefined,
+    err: () => undefined,
+    status: (line) => void shown.push(line),
+    logLine: () => () => undefined,
+    stdoutIsTty: true,
+    stderrIsTty: true,
+    columns: 80,
+  };
+  const show = showSnapshots({ terminal, logger: silentLogger });
+  for (const bytesDone of [0, 5e6]) {
+    show({ bytesDone, bytesTotal: 10e6 });
+    await sleep(120);
+  }
+  show({ bytesDone: 10e6, bytesTotal: 10e6 });
+  show(undefined);
+  expect(shown[0]).toMatch(/^snapshot ━+─* +50 % {2}5.0 MB of 10 MB/);
+  expect(shown.at(-1)).toBeUndefined();
+  shown.length = 0;
+  show({ bytesDone: 0, bytesTotal: 10e6 });
+  show(undefined);
+  expect(shown).toEqual([]);
 });
 
 test('a bar keeps within the terminal', () => {

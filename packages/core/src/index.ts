@@ -28,6 +28,7 @@ export { isKnownFile } from './db/descriptor.ts';
 export { LocalLtx } from './db/local-ltx.ts';
 export type { LocalLtxFile } from './db/local-ltx.ts';
 export type { DbOptions, History, Position } from './db/options.ts';
+export type { OnWriteProgress, WriteProgress } from './db/write-job.ts';
 export type { SnapshotStream } from './db/snapshot.ts';
 export { betterSqlite3 } from './driver/better-sqlite3.ts';
 export type { BetterSqlite3 } from './driver/better-sqlite3.ts';

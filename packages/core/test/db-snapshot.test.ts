@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { LtxDecoder, lockPageNumber } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
-import type { Logger } from '../src/index.ts';
+import type { Logger, WriteProgress } from '../src/index.ts';
 import { hasCode, silentLogger } from '../src/index.ts';
 import { Lab, applyLtx, compare, drivers } from './helpers/db-lab.ts';
 
@@ -64,6 +64,34 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
     compare(await applyLtx(Buffer.alloc(0), snapshot.body), await lab.rebuild(snapshot.position.txid));
     await db.sync();
     await lab.verify();
+  });
+
+  it('tells how far a big file is, and when that has ended', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app();
+    app.exec('CREATE TABLE t (payload BLOB); INSERT INTO t VALUES (zeroblob(80000000))');
+    const told: (WriteProgress | undefined)[] = [];
+    const db = lab.db({ onProgress: (progress) => void told.push(progress), maxSyncWalBytes: 0 });
+    await db.open();
+    await db.sync();
+    const first = told.splice(0);
+    await (await db.snapshot())[Symbol.asyncDispose]();
+    for (const each of [first, told]) {
+      expect(each.at(-1)).toBeUndefined();
+      const steps = each.slice(0, -1);
+      expect(steps[0]?.bytesDone).toBe(0);
+      for (const [index, step] of steps.entries()) {
+        expect(step?.bytesTotal).toBe(lab.source().length);
+        expect(step?.bytesDone).toBeGreaterThanOrEqual(steps[index - 1]?.bytesDone ?? 0);
+        expect(step?.bytesDone).toBeLessThanOrEqual(step?.bytesTotal ?? 0);
+      }
+    }
+    const stop = new AbortController();
+    told.length = 0;
+    const aborting = lab.db({ onProgress: (progress) => (told.push(progress), stop.abort()) });
+    await aborting.open();
+    await expect(aborting.snapshot({ signal: stop.signal })).rejects.toMatchObject({ name: 'AbortError' });
+    expect([told[0]?.bytesDone, told.at(-1)]).toEqual([0, undefined]);
   });
 
   it('is refused where the log is replaced under it, and not taken for the whole database', async () => {

@@ -5,6 +5,7 @@ import { DB, LitestreamError, hasCode } from '@litestream/core';
 import type { LitestreamErrorCode, Logger, StopOptions, TXID } from '@litestream/core';
 import { openReplicas } from '../replicas.ts';
 import type { OpenReplicas } from '../replicas.ts';
+import { showSnapshots } from '../terminal/snapshot-progress.ts';
 import { checkReplicaFolder } from './check-folder.ts';
 import type { SingleDatabase } from './directory.ts';
 import { JointHistory } from './history.ts';
@@ -59,6 +60,7 @@ export class RunningDatabase {
       truncatePageN: database.truncatePageCount,
       busyTimeoutMs: database.busyTimeoutMs,
       maxSyncWalBytes: database.maxSyncWalBytes,
+      onProgress: showSnapshots({ terminal: services.terminal, logger: this.#logger }),
     });
     this.#services = services;
     this.replicas = clients.all.map((open) => {

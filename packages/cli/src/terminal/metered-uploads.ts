@@ -21,7 +21,7 @@ export function showUploads(client: ReplicaClient, options: { terminal: Terminal
   ): ReturnType<ReplicaClient['writeLtxFile']> {
     const { size } = body;
     if (size === undefined || size < SIZE_MIN) return client.writeLtxFile(file, body, op);
-    const progress = new Progress({ ...options, name: file.minTxid === 1n ? 'snapshot' : 'upload' });
+    const progress = new Progress({ ...options, name: 'upload' });
     try {
       return await client.writeLtxFile(file, counted(body, size, progress), op);
     } finally {

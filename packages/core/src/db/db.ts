@@ -388,6 +388,7 @@ export class DB implements AsyncDisposable {
       logger: this.#logger,
       sizeMax: this.#options.maxSyncWalBytes,
       onWalBytes: (bytes) => this.#totals.addWalBytes(bytes),
+      onProgress: this.#options.onProgress,
     };
   }
 

@@ -6,6 +6,7 @@ import type { SqliteDriver } from '../driver/sqlite-driver.ts';
 import { nodeSqlite } from '../driver/node-sqlite.ts';
 import type { Logger } from '../logger.ts';
 import { silentLogger } from '../logger.ts';
+import type { OnWriteProgress } from './write-job.ts';
 
 /** How a database is followed. Defaults are upstream's. */
 export interface DbOptions {
@@ -29,6 +30,8 @@ export interface DbOptions {
   readonly busyTimeoutMs?: number | undefined;
   /** WAL bytes that go into one level-0 file, cut at a commit. Default 64 MiB; 0: no limit. */
   readonly maxSyncWalBytes?: number | undefined;
+  /** Told how far a big file is, the first one of a database above all, while it is made; see `OnWriteProgress`. */
+  readonly onProgress?: OnWriteProgress | undefined;
 }
 
 export type ResolvedDbOptions = { readonly [Key in keyof Omit<DbOptions, 'metaPath'>]-?: NonNullable<DbOptions[Key]> };
@@ -46,6 +49,7 @@ export function resolveDbOptions(options: DbOptions): ResolvedDbOptions {
     minCheckpointPageN: options.minCheckpointPageN ?? 1000,
     truncatePageN: options.truncatePageN === 0 ? TRUNCATE_PAGE_N : (options.truncatePageN ?? TRUNCATE_PAGE_N),
     busyTimeoutMs: options.busyTimeoutMs ?? 1000,
+    onProgress: options.onProgress ?? (() => undefined),
     maxSyncWalBytes: options.maxSyncWalBytes ?? 64 * 1024 * 1024,
   };
 }

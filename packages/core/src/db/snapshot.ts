@@ -117,21 +117,24 @@ async function writeSnapshot(
       salt2: last.salt2,
     });
     const size = await runGently(
-      writeAnywhere({
-        header,
-        source: {
-          pageSize: last.pageSize,
-          databaseFd: session.descriptor.fd,
-          walFd: wal.isOpen ? wal.fd : session.descriptor.fd,
-          salt1: last.salt1,
-          salt2: last.salt2,
-          saltsOffset: HEADER_SALTS_OFFSET,
-          endsAtLogEnd: true,
+      writeAnywhere(
+        {
+          header,
+          source: {
+            pageSize: last.pageSize,
+            databaseFd: session.descriptor.fd,
+            walFd: wal.isOpen ? wal.fd : session.descriptor.fd,
+            salt1: last.salt1,
+            salt2: last.salt2,
+            saltsOffset: HEADER_SALTS_OFFSET,
+            endsAtLogEnd: true,
+          },
+          list: listAllPages(last.pageSize, last.commit, frames),
+          temporaryPath: path,
+          mode: session.ownership.fileMode,
         },
-        list: listAllPages(last.pageSize, last.commit, frames),
-        temporaryPath: path,
-        mode: session.ownership.fileMode,
-      }),
+        context.options.onProgress,
+      ),
       signal,
     );
     return {

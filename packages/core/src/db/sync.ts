@@ -24,6 +24,7 @@ import type { Session } from './session.ts';
 import { distrustLog, lastFileOf, pageCountOfFile, trustLog } from './session.ts';
 import type { Steps } from './steps.ts';
 import type { LtxJob } from './write-ltx.ts';
+import type { OnWriteProgress } from './write-job.ts';
 import { writeAnywhere } from './write-job.ts';
 
 /** What one step of following the log did. */
@@ -43,6 +44,7 @@ export interface SyncContext {
   readonly sizeMax: number;
   /** Bytes of the log that went into a file. */
   readonly onWalBytes?: (bytes: number) => void;
+  readonly onProgress?: OnWriteProgress | undefined;
   /** Behind a checkpoint's barrier; only for the log. */
   readonly checkpointing?: boolean;
 }
@@ -162,7 +164,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     temporaryPath,
     mode: session.ownership.fileMode,
   };
-  const size = yield* writeAnywhere(job);
+  const size = yield* writeAnywhere(job, context.onProgress);
   yield* publishDurably(temporaryPath, path, session.ownership);
 
   context.onWalBytes?.(scan.endOffset - plan.start);

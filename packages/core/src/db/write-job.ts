@@ -6,7 +6,7 @@ import type { Steps } from './steps.ts';
 import { runNow } from './steps.ts';
 import type { LtxJob } from './write-ltx.ts';
 import { writeLtx } from './write-ltx.ts';
-import { shareJob, shareProgress } from './write-parallel.ts';
+import { pagesWritten, shareJob, shareProgress } from './write-parallel.ts';
 import type { SharedProgress } from './write-parallel.ts';
 
 /** From this many bytes of pages on, a file is made in a worker: less is done before a worker has started. */
@@ -14,6 +14,16 @@ const WORKER_SIZE_MIN = 8 * 1024 * 1024;
 /** From here on by several. */
 const PARALLEL_SIZE_MIN = 64 * 1024 * 1024;
 const WORKER_COUNT_MAX = 4;
+const PROGRESS_INTERVAL_MS = 100;
+
+/** How far a file that takes long, a snapshot above all, has come. In bytes of database pages. */
+export interface WriteProgress {
+  readonly bytesDone: number;
+  readonly bytesTotal: number;
+}
+
+/** Told now and then while a big file is made, and once, of undefined, when that has ended, well or not. Must not throw. */
+export type OnWriteProgress = (progress: WriteProgress | undefined) => void;
 
 /** What a worker is given. */
 export interface WorkerTask {
@@ -26,14 +36,17 @@ export interface WorkerTask {
 export type WorkerAnswer = { readonly size: number } | { readonly error: unknown; readonly restarted: boolean };
 
 /** Makes the file, in workers if it is big and there is time for that. Returns its size in bytes. */
-export function* writeAnywhere(job: LtxJob): Steps<number> {
+export function* writeAnywhere(job: LtxJob, onProgress?: OnWriteProgress): Steps<number> {
   if (job.list.pgnos.length * job.header.pageSize < WORKER_SIZE_MIN) return yield* writeLtx(job);
-  return (yield { now: () => runNow(writeLtx(job)), gently: (signal) => writeInWorkers(job, signal) }) as number;
+  return (yield {
+    now: () => runNow(writeLtx(job)),
+    gently: (signal) => writeInWorkers(job, signal, onProgress),
+  }) as number;
 }
 
 function tasksOf(job: LtxJob): readonly WorkerTask[] {
   const count = Math.min(WORKER_COUNT_MAX, availableParallelism());
-  if (count < 2 || job.list.pgnos.length * job.header.pageSize < PARALLEL_SIZE_MIN) return [{ job }];
+  if (job.list.pgnos.length * job.header.pageSize < PARALLEL_SIZE_MIN) return [{ job }];
   const shared = shareJob(job);
   const progress = shareProgress(shared);
   closeSync(openSync(job.temporaryPath, 'w', job.mode));
@@ -44,11 +57,17 @@ function tasksOf(job: LtxJob): readonly WorkerTask[] {
  * Workers read through descriptors that this thread opened and keeps. They must not open the database or `-shm`
  * themselves: what a worker opened is closed when it ends, and SQLite's locks go with it.
  */
-async function writeInWorkers(job: LtxJob, signal: AbortSignal | undefined): Promise<number> {
+async function writeInWorkers(
+  job: LtxJob,
+  signal: AbortSignal | undefined,
+  onProgress: OnWriteProgress | undefined,
+): Promise<number> {
   signal?.throwIfAborted();
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const script = new URL(`./write-worker${extension}`, import.meta.url);
-  const workers = tasksOf(job).map((workerData) => new Worker(script, { workerData }));
+  const tasks = tasksOf(job);
+  const workers = tasks.map((workerData) => new Worker(script, { workerData }));
+  const endReports = reportProgress(job, tasks[0]?.part?.progress, onProgress);
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal?.reason as Error);
   signal?.addEventListener('abort', abort, { once: true });
@@ -61,9 +80,28 @@ async function writeInWorkers(job: LtxJob, signal: AbortSignal | undefined): Pro
     rmSync(job.temporaryPath, { force: true });
     throw error;
   } finally {
+    endReports();
     signal?.removeEventListener('abort', abort);
     await Promise.all(workers.map((worker) => worker.terminate()));
   }
+}
+
+/** Returns what ends it. */
+function reportProgress(
+  job: LtxJob,
+  progress: SharedProgress | undefined,
+  onProgress: OnWriteProgress | undefined,
+): () => void {
+  if (progress === undefined || onProgress === undefined) return () => undefined;
+  const { pageSize } = job.header;
+  const bytesTotal = job.list.pgnos.length * pageSize;
+  const report = (): void => onProgress({ bytesDone: pagesWritten(progress) * pageSize, bytesTotal });
+  report();
+  const timer = setInterval(report, PROGRESS_INTERVAL_MS);
+  return () => {
+    clearInterval(timer);
+    onProgress(undefined);
+  };
 }
 
 async function sizeFrom(worker: Worker): Promise<number> {

@@ -54,6 +54,11 @@ export function shareProgress(job: LtxJob): SharedProgress {
   };
 }
 
+/** Pages that are in the file by now. */
+export function pagesWritten({ control, batchPages, sizes }: SharedProgress): number {
+  return Math.min(Atomics.load(control, At.written) * batchPages, sizes.length);
+}
+
 /** The pages of a job in memory that all workers see, so that none gets a copy. */
 export function shareJob(job: LtxJob): LtxJob {
   const pgnos = new Uint32Array(new SharedArrayBuffer(job.list.pgnos.byteLength));
