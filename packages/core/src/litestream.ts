@@ -246,13 +246,17 @@ export class Litestream implements AsyncDisposable {
     if (stored === undefined) replica.onUpload(releaseOnUpload(local, LEVEL0_RETENTION_MS));
     db.onCheckpoint((checkpoint) => this.#events.emit('checkpoint', { path, ...checkpoint }));
     db.onChange(({ txid }) => this.#events.emit('sync', { path, txid }));
+    let isCaredFor = false;
     replica.onUpload(({ txid }) => {
       this.#events.emit('upload', { path, txid });
-      stored?.uploaded();
+      if (stored === undefined) return;
+      // Not before the two have been compared: there is nothing to look after in the history of another database.
+      if (!isCaredFor) this.#store?.add(stored);
+      isCaredFor = true;
+      stored.uploaded();
     });
     db.start();
     replica.start();
-    if (stored !== undefined) this.#store?.add(stored);
     return new ReplicatedDatabase({
       db,
       replica,

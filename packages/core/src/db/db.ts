@@ -59,6 +59,7 @@ export class DB implements AsyncDisposable {
   #opened = false;
   #position: Position = { txid: 0n };
   #baseline: TXID = 0n;
+  #generation = 0;
   #lastSyncAt: Date | undefined;
   #lastLookAt: Date | undefined;
   #lastError: unknown;
@@ -92,9 +93,14 @@ export class DB implements AsyncDisposable {
     return this.#position;
   }
 
-  /** The highest TXID that was known, here or on a replica that answered, when the database file was opened. */
+  /** The highest TXID that was known, here or on a replica that answered, when the database file was last opened. */
   get baseline(): TXID {
     return this.#baseline;
+  }
+
+  /** How often a database file was opened here: one that took the place of another may have another history. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Bytes; undefined until the database was opened. */
@@ -286,13 +292,14 @@ export class DB implements AsyncDisposable {
       logger: this.#logger,
       signal: options.signal,
     });
-    if (this.#session !== undefined) {
-      const { txid, otherProgram, ownership } = this.#session;
-      this.#takenOver.opened(otherProgram === true ? txid : undefined, ownership.fileMode);
-    }
-    if (this.#session !== undefined && this.#session.txid > this.#baseline) this.#baseline = this.#session.txid;
-    // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it.
-    if (this.#session !== undefined && this.#session.txid !== this.#position.txid) this.#publish(this.#session.txid);
+    if (this.#session === undefined) return undefined;
+    const { txid, otherProgram, ownership } = this.#session;
+    this.#takenOver.opened(otherProgram === true ? txid : undefined, ownership.fileMode);
+    this.#generation += 1;
+    this.#baseline = txid;
+    // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it. The
+    // same number may stand for another transaction now.
+    if (txid !== this.#position.txid || (txid > 0n && this.#generation > 1)) this.#publish(txid);
     return this.#session;
   }
 

@@ -6,9 +6,11 @@ import type { SnapshotStream } from '../db/snapshot.ts';
 /** What a replica needs of a database. `DB` is one. */
 export interface ReplicaDb {
   readonly position: Position;
+  /** How often a file was opened as this database: the last one may be another database than the one before. */
+  readonly generation?: number | undefined;
   /**
-   * The highest TXID that was known, here or on a replica, when the database was opened: what this process wrote comes
-   * after it. Where it is given, a replica that did not answer then is compared with it when it does.
+   * The highest TXID that was known, here or on a replica, when the database was last opened: what was written since
+   * comes after it. Where it is given, a replica that did not answer then is compared with it when it does.
    */
   readonly baseline?: TXID | undefined;
   /** Last transaction that another program wrote, while it may have torn what restores stand on. */

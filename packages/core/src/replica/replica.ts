@@ -1,6 +1,6 @@
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import type { Body, LtxFileInfo, LtxFileRef, Op, ReplicaClient } from '../client/contract.ts';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { raceAbort } from '../client/sdk-abort.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
@@ -10,15 +10,16 @@ import type { History, Position } from '../db/options.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
+import { aheadError, FirstContact } from './first-contact.ts';
 import { bodyOfFile, isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 import { traced } from '../tracing.ts';
-import { endOf, maxTxidsOfReplica, remotePosition, snapshotFrom, timeOf } from './remote-position.ts';
+import { maxTxidsOfReplica, remotePosition, snapshotFrom, timeOf } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica-options.ts';
-import { isSameHistory } from './same-history.ts';
 import { Rounds } from './rounds.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
+import { uploadFile } from './upload-file.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** After this another process may have taken its turn. */
@@ -43,15 +44,15 @@ export class Replica implements History, AsyncDisposable {
   /** Position of the remote; undefined until it is asked, and after any failure. */
   #remote: TXID | undefined;
   #confirmed: TXID = 0n;
-  /** How far the replica reached before this process sent anything; undefined until it has answered. */
-  #ends: ReplicaEnds | undefined;
+  #uploadCount = 0;
   #newest: LtxFileInfo | undefined;
   /** What its levels ended with when it was last asked, until somebody takes over from there. */
   #tops: { readonly files: ReplicaEnds['tops']; readonly askedAtMs: number } | undefined;
-  /** It holds nothing beyond what the database goes on from. */
+  readonly #contact: FirstContact;
+  /** The local files were found to continue what the replica holds. */
   #known = false;
-  /** The local files were found to continue what the replica holds; asked once, before the first upload. */
-  #continues = false;
+  /** Of the database, when it was last looked at: each time that it is opened the two meet again. */
+  #generation: number | undefined;
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
   #unsubscribe: (() => void) | undefined;
@@ -70,7 +71,7 @@ export class Replica implements History, AsyncDisposable {
     this.#autoRecover = options.autoRecover ?? true;
     this.#rounds = new Rounds({
       round: (signal) => this.sync({ signal }),
-      isBehind: () => db.position.txid !== 0n && db.position.txid !== this.#remote,
+      isBehind: () => db.position.txid !== 0n && (db.position.txid !== this.#remote || !this.isKnown),
       intervalMs: options.syncIntervalMs ?? 1000,
       clock: this.#clock,
       logger: this.#logger,
@@ -78,11 +79,20 @@ export class Replica implements History, AsyncDisposable {
     });
     this.#onSnapshot = options.onSnapshot ?? (() => undefined);
     this.#unverified = db.position.txid;
+    this.#contact = new FirstContact({
+      client,
+      db,
+      logger: this.#logger,
+      ask: (op) => this.#ask(op),
+      upload: (txid, op) => this.#uploadNext(txid, op),
+      snapshot: (op) => this.#takeSnapshot(op),
+      onHole: (txid) => this.#holesTold.add(txid),
+    });
   }
 
-  /** The last transaction that is known to be on the replica. */
+  /** The last transaction that is known to be on the replica; 0 until it has been compared with the database. */
   get position(): Position {
-    return { txid: this.#confirmed };
+    return { txid: this.#generation === this.#db.generation ? this.#confirmed : 0n };
   }
 
   status(): ReplicaStatus {
@@ -97,9 +107,10 @@ export class Replica implements History, AsyncDisposable {
 
   /** Highest TXID at any level of the replica. What it learns of level 0 saves the first upload a listing. */
   async maxTxid(options: Op = {}): Promise<TXID> {
+    const before = this.#uploadCount;
     const ends = await this.#ask(options);
-    if (!this.#known) this.#ends = ends;
-    this.#remote ??= endOf(ends);
+    // Asked by a database that is being opened: the two meet next, unless more was sent meanwhile.
+    if (this.#uploadCount === before) this.#contact.learn(ends);
     this.#newest = ends.newest;
     return ends.max;
   }
@@ -131,9 +142,12 @@ export class Replica implements History, AsyncDisposable {
     return this.#lastError !== undefined;
   }
 
-  /** Has it answered, and is it certain that it holds no transactions but those that the database goes on from? */
+  /**
+   * Has it answered since the database was last opened, and is it certain that it holds no transactions but those that
+   * the database goes on from?
+   */
   get isKnown(): boolean {
-    return this.#known;
+    return this.#known && this.#generation === this.#db.generation;
   }
 
   /** The level-0 file of one transaction; undefined if the replica has none. */
@@ -186,8 +200,16 @@ export class Replica implements History, AsyncDisposable {
     return this.#holesTold.has(txid);
   }
 
-  /** Uploads a snapshot of the database to level 9. */
+  /** Uploads a snapshot of the database to level 9, once it is certain that the replica holds the same history. */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
+    return await this.#asOneDatabase(async () => {
+      if (this.#db.position.txid === 0n) await this.#db.sync(options);
+      if (!this.isKnown) await this.#mutex.run(() => this.#meet(options), options.signal);
+      return await this.#takeSnapshot(options);
+    }, options);
+  }
+
+  async #takeSnapshot(options: Op): Promise<LtxFileInfo> {
     this.#tops = undefined;
     const info = await traced(
       'snapshot',
@@ -201,16 +223,12 @@ export class Replica implements History, AsyncDisposable {
 
   async #snapshot(options: Op): Promise<LtxFileInfo> {
     await using snapshot = await this.#db.snapshot(options);
+    this.#requireSameDatabase();
     const { txid } = snapshot.position;
-    const file = {
-      level: SNAPSHOT_LEVEL,
-      minTxid: 1n,
-      maxTxid: txid,
-      timestamp: new Date(snapshot.header.timestampMs),
-    };
     const { size, path } = snapshot;
     const body = path === undefined ? { size, open: () => snapshot.body } : bodyOfFile(path, size);
-    return await this.#upload(file, body, options);
+    const timestamp = new Date(snapshot.header.timestampMs);
+    return await this.#upload({ level: SNAPSHOT_LEVEL, minTxid: 1n, maxTxid: txid, timestamp, body }, options);
   }
 
   /**
@@ -251,7 +269,7 @@ export class Replica implements History, AsyncDisposable {
   async #syncOnce(options: Op): Promise<void> {
     try {
       options.signal?.throwIfAborted();
-      await this.#uploadPending(options);
+      await this.#asOneDatabase(() => this.#uploadPending(options), options);
       // Before there is anything to send, nothing is known to be safe.
       if (this.#db.position.txid > 0n) this.#lastSyncAt = new Date(this.#clock.now());
       // It answers again although there was nothing to send: who waits for that hears of it.
@@ -264,21 +282,30 @@ export class Replica implements History, AsyncDisposable {
     }
   }
 
+  /** Begins again if the database is opened anew on the way: what went wrong then says nothing of the new one. */
+  async #asOneDatabase<T>(work: () => Promise<T>, { signal }: Op): Promise<T> {
+    for (;;) {
+      const { generation } = this.#db;
+      try {
+        return await work();
+      } catch (error) {
+        if (this.#db.generation === generation) throw error;
+        signal?.throwIfAborted();
+      }
+    }
+  }
+
   async #uploadPending(options: Op): Promise<void> {
-    // No database yet, or nothing committed: not a reason to ask the replica anything.
-    if (this.#db.position.txid === 0n) return;
-    if (!this.#known) await this.#meet(this.#db.position.txid, options);
+    await this.#meet(options);
     const target = this.#db.position.txid;
+    // No database yet, or nothing committed: not a reason to ask the replica anything.
+    if (target === 0n) return;
     this.#remote ??= await remotePosition(this.client, target, options);
+    this.#requireSameDatabase();
     if (this.#remote > target) throw aheadError(this.#remote, target);
     this.#confirm(this.#remote);
     if (this.#remote === target) return;
     this.#logger.debug('replica sync', { 'txid.replica': formatTxid(this.#remote), 'txid.db': formatTxid(target) });
-    if (!this.#continues) {
-      this.#remote = await this.#continueFrom(this.#remote, target, options);
-      this.#continues = true;
-      this.#confirm(this.#remote);
-    }
     while (this.#remote < target) {
       options.signal?.throwIfAborted();
       this.#remote = await this.#uploadNext(this.#remote + 1n, options);
@@ -286,56 +313,29 @@ export class Replica implements History, AsyncDisposable {
     }
   }
 
-  /** A replica that was not asked, or did not answer, when the database was opened may hold another history. */
-  async #meet(target: TXID, options: Op): Promise<void> {
-    const { baseline } = this.#db;
-    if (baseline !== undefined) {
-      const ends = this.#ends ?? (await this.#ask(options));
-      this.#ends = undefined;
-      if (ends.max > target) throw aheadError(ends.max, target);
-      this.#remote = ends.max > baseline ? await this.#replaceHistory(ends.max, target, options) : endOf(ends);
+  /** Inside the mutex. Nothing is confirmed, and nothing written but what a new beginning takes, before this is done. */
+  async #meet(options: Op): Promise<void> {
+    const { generation, baseline, position } = this.#db;
+    if (this.#generation !== generation) {
+      if (this.#generation !== undefined) this.#unverified = baseline ?? position.txid;
+      this.#generation = generation;
+      this.#known = false;
+      this.#remote = undefined;
+      this.#confirmed = 0n;
+      this.#contact.reset();
     }
+    if (this.#known || position.txid === 0n) return;
+    const remote = await this.#contact.meet(options);
+    this.#requireSameDatabase();
+    this.#remote = remote;
     this.#known = true;
   }
 
-  /** The replica ends with transactions of its own, under numbers that the database has used for others. */
-  async #replaceHistory(end: TXID, target: TXID, options: Op): Promise<TXID> {
-    this.#logger.warn('replica holds transactions that the database does not have, replacing them by a snapshot', {
-      'txid.replica': formatTxid(end),
-      'txid.db': formatTxid(target),
-    });
-    return await this.#beginAnew(end, options);
-  }
-
-  /**
-   * A metadata folder that was put here from elsewhere may hold other transactions under the numbers that follow: put
-   * behind the replica's files they would make a database that never was. Returns the position to go on from.
-   */
-  async #continueFrom(txid: TXID, target: TXID, options: Op): Promise<TXID> {
-    if (txid === 0n) return txid;
-    const path = this.#db.localLtx(0).path(txid, txid);
-    if (await isSameHistory(this.client, { path, txid }, options)) return txid;
-    this.#logger.warn('local ltx files belong to another history than the replica, taking a snapshot', {
-      'txid.replica': formatTxid(txid),
-      'txid.db': formatTxid(target),
-    });
-    return await this.#beginAnew(txid, options);
-  }
-
-  /**
-   * From the present position on the replica gets the transactions of the database. A level-0 file of every page comes
-   * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
-   * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
-   */
-  async #beginAnew(end: TXID, options: Op): Promise<TXID> {
-    const { txid } = await this.#db.syncWhole('replica holds another history', options);
-    this.#holesTold.add(end + 1n);
-    await this.#uploadNext(txid, options);
-    const local = this.#db.localLtx(0);
-    // Compaction would read these in place of the replica's own files of the same names.
-    for (const file of local.list()) if (file.maxTxid <= end) local.delete(file.minTxid, file.maxTxid);
-    await this.snapshot(options);
-    return txid;
+  /** What was found out of the database, and its local files, may not hold for the one that took its place. */
+  #requireSameDatabase(): void {
+    if (this.#generation === this.#db.generation) return;
+    const message = 'the database was opened anew while its replica was written to';
+    throw new LitestreamError(message, { code: 'ABORTED', operation: 'sync', retryable: true });
   }
 
   /** Returns the position after it: `txid`, or that of a snapshot where the file is lost. */
@@ -349,33 +349,26 @@ export class Replica implements History, AsyncDisposable {
       if (!isLost(error)) throw localFault(error, path);
       return await this.#replaceLost(txid, error, options);
     }
-    const file = { level: 0, minTxid: txid, maxTxid: txid, timestamp: local.timestamp };
-    await this.#upload(file, local.body, options);
+    this.#requireSameDatabase();
+    const { body, timestamp } = local;
+    await this.#upload({ level: 0, minTxid: txid, maxTxid: txid, timestamp, body }, options);
+    this.#requireSameDatabase();
     return txid;
   }
 
-  async #upload(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op): Promise<LtxFileInfo> {
-    const { level, minTxid, maxTxid } = file;
-    const facts = (): Record<string, unknown> => ({
-      replica: this.client.type,
-      level,
-      minTxid,
-      maxTxid,
-      size: body.size,
-    });
-    const info = await traced('upload', facts, () => this.client.writeLtxFile(file, body, options));
-    this.#logger.debug('ltx file uploaded', {
-      level: info.level,
-      minTXID: formatTxid(info.minTxid),
-      maxTXID: formatTxid(info.maxTxid),
-      size: info.size,
-    });
-    return info;
+  async #upload(file: Parameters<typeof uploadFile>[1], options: Op): Promise<LtxFileInfo> {
+    try {
+      return await uploadFile(this.client, file, { ...options, logger: this.#logger });
+    } finally {
+      this.#uploadCount += 1;
+      this.#contact.learn(undefined);
+    }
   }
 
   /** A local file that the replica needs is gone: a snapshot holds what it held. */
   async #replaceLost(txid: TXID, error: unknown, options: Op): Promise<TXID> {
     const found = await snapshotFrom(this.client, txid, options);
+    this.#requireSameDatabase();
     const there = found !== undefined && found.maxTxid <= this.#db.position.txid ? found : undefined;
     if (there === undefined && !this.#autoRecover) throw lostFault(error, this.#db.localLtx(0).path(txid, txid));
     // Said of a snapshot that is there already, too: only the moments at which one was taken can be restored now.
@@ -384,7 +377,8 @@ export class Replica implements History, AsyncDisposable {
       error,
     });
     this.#holesTold.add(txid);
-    const { maxTxid } = there ?? (await this.snapshot(options));
+    const { maxTxid } = there ?? (await this.#takeSnapshot(options));
+    this.#requireSameDatabase();
     return maxTxid;
   }
 
@@ -398,15 +392,4 @@ export class Replica implements History, AsyncDisposable {
     this.#lastError = undefined;
     for (const listener of this.#listeners) listener(this.position);
   }
-}
-
-function aheadError(remote: TXID, local: TXID): LitestreamError {
-  return new LitestreamError(
-    `the replica is ahead of the database: it holds TXID ${formatTxid(remote)}, the database is at ${formatTxid(local)}`,
-    {
-      code: 'REPLICA_AHEAD',
-      operation: 'sync',
-      hint: 'Another process writes to this replica, or the database was replaced by an older copy. Nothing was overwritten. Stop the other process, then start replication again.',
-    },
-  );
 }

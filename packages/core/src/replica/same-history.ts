@@ -4,10 +4,12 @@ import { HEADER_SIZE } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
+import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 
 /**
  * False if the file of `txid` on the replica and the local one are not the same. Headers alone tell: they hold the time
- * in milliseconds and the salts of the log. Where either side has no such file nothing speaks against it.
+ * in milliseconds and the salts of the log. Where either side has no such file, or the local one is damaged, nothing
+ * speaks against it.
  */
 export async function isSameHistory(
   client: ReplicaClient,
@@ -17,7 +19,17 @@ export async function isSameHistory(
   const local = await localHeader(file.path);
   if (local === undefined) return true;
   const remote = await remoteHeader(client, file.txid, options);
-  return remote === undefined || local.equals(remote);
+  return remote === undefined || local.equals(remote) || (await isDamaged(file));
+}
+
+async function isDamaged({ path, txid }: { readonly path: string; readonly txid: TXID }): Promise<boolean> {
+  try {
+    await verifyLocalFile(await openLocalFile(path, txid), path);
+    return false;
+  } catch (error) {
+    if (!isLost(error)) throw error;
+    return true;
+  }
 }
 
 async function localHeader(path: string): Promise<Buffer | undefined> {

@@ -103,8 +103,9 @@ export class Store {
     }
   }
 
-  /** Takes a replica into its care. What it lacks is looked up once, at once. */
+  /** Takes a replica into its care, unless it was closed. What it lacks is looked up once, at once. */
   add(replica: StoredReplica): void {
+    if (this.#stopped) return;
     this.#replicas.set(replica, { turns: new Mutex(), abort: new AbortController() });
     replica.begin();
     replica.onPending = () => this.#wake(replica);

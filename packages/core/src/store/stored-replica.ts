@@ -32,6 +32,8 @@ export interface ReplicaUnderStore {
   readonly position: { readonly txid: TXID };
   /** Nothing reaches the backend at the moment: until something does, there is no use in looking after it. */
   readonly isDown?: boolean | undefined;
+  /** False until it is certain that the replica's files are those of the database: local files are not read till then. */
+  readonly isKnown?: boolean | undefined;
   /** Last transaction of another program, which may have torn the history, while no snapshot makes up for that. */
   readonly snapshotOwedFor?: TXID | undefined;
   /**
@@ -114,7 +116,7 @@ export class StoredReplica {
     this.#tops = new LevelTops(client);
     this.#compactor = new Compactor(client, {
       logger,
-      local: options.local,
+      local: { path: (file) => (replica.isKnown === false ? undefined : options.local?.path(file)) },
       tops: this.#tops,
       clock: this.#clock,
       onPageSizeChange: (file) => this.#wantSnapshot(file.minTxid),

@@ -1,0 +1,130 @@
+/** A replica and a database meet: does the replica hold the history of the database, and what if it does not? */
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { Op, ReplicaClient } from '../client/contract.ts';
+import { LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+import { endOf } from './remote-position.ts';
+import type { ReplicaEnds } from './remote-position.ts';
+import type { ReplicaDb } from './replica-db.ts';
+import { isSameHistory } from './same-history.ts';
+
+export interface FirstContactParts {
+  readonly client: ReplicaClient;
+  readonly db: ReplicaDb;
+  readonly logger: Logger;
+  readonly ask: (options: Op) => Promise<ReplicaEnds>;
+  /** Uploads the level-0 file of one transaction. Resolves to the position after it. */
+  readonly upload: (txid: TXID, options: Op) => Promise<TXID>;
+  readonly snapshot: (options: Op) => Promise<unknown>;
+  /** From this transaction on level 0 has a hole, of which a warning has told. */
+  readonly onHole: (txid: TXID) => void;
+}
+
+/** What is under way where the replica gets another history. */
+interface NewBeginning {
+  /** Where the other history ends. */
+  readonly end: TXID;
+  /** The transaction that holds every page. */
+  readonly whole: TXID;
+  /** Position after that, once it is on the replica. */
+  reached: TXID | undefined;
+}
+
+export class FirstContact {
+  readonly #parts: FirstContactParts;
+  #ends: ReplicaEnds | undefined;
+  #begun: NewBeginning | undefined;
+
+  constructor(parts: FirstContactParts) {
+    this.#parts = parts;
+  }
+
+  /** How far the replica reached when it was last asked; undefined once something was written to it. */
+  learn(ends: ReplicaEnds | undefined): void {
+    this.#ends = ends;
+  }
+
+  /** The database was opened anew: what was begun belongs to the one before. */
+  reset(): void {
+    this.#begun = undefined;
+  }
+
+  /**
+   * Resolves to the position to go on from. Rejects with `REPLICA_AHEAD`. What fails on the way is gone on with by the
+   * next call: the database is not taken whole once more.
+   */
+  async meet(options: Op): Promise<TXID> {
+    const { db, ask } = this.#parts;
+    const ends = this.#ends ?? (await ask(options));
+    this.#ends = undefined;
+    const begun = this.#begun;
+    // What goes on further than that was written by somebody else.
+    if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);
+    this.#begun = undefined;
+    const { baseline, position } = db;
+    if (ends.max > position.txid) throw aheadError(ends.max, position.txid);
+    if (baseline !== undefined && ends.max > baseline) return await this.#replaceHistory(ends.max, options);
+    // Where level 0 is empty there is nothing to compare.
+    return ends.level0 > 0n ? await this.#continueFrom(ends.level0, options) : endOf(ends);
+  }
+
+  /** The replica ends with transactions of its own, under numbers that the database has used for others. */
+  async #replaceHistory(end: TXID, options: Op): Promise<TXID> {
+    const message = 'replica holds transactions that the database does not have, replacing them by a snapshot';
+    this.#warn(message, end);
+    return await this.#beginAnew(end, options);
+  }
+
+  /**
+   * A metadata folder that was put here from elsewhere may hold other transactions under the same numbers: put behind the
+   * replica's files they would make a database that never was, and where both end alike nothing would be sent at all.
+   */
+  async #continueFrom(txid: TXID, options: Op): Promise<TXID> {
+    const { client, db } = this.#parts;
+    const path = db.localLtx(0).path(txid, txid);
+    if (await isSameHistory(client, { path, txid }, options)) return txid;
+    this.#warn('local ltx files belong to another history than the replica, taking a snapshot', txid);
+    return await this.#beginAnew(txid, options);
+  }
+
+  #warn(message: string, end: TXID): void {
+    const { db, logger } = this.#parts;
+    logger.warn(message, { 'txid.replica': formatTxid(end), 'txid.db': formatTxid(db.position.txid) });
+  }
+
+  /**
+   * From the present position on the replica gets the transactions of the database. A level-0 file of every page comes
+   * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
+   * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
+   */
+  async #beginAnew(end: TXID, options: Op): Promise<TXID> {
+    const { db, onHole } = this.#parts;
+    const { txid } = await db.syncWhole('replica holds another history', options);
+    onHole(end + 1n);
+    this.#begun = { end, whole: txid, reached: undefined };
+    return await this.#goOn(this.#begun, options);
+  }
+
+  async #goOn(begun: NewBeginning, options: Op): Promise<TXID> {
+    const { db, snapshot, upload } = this.#parts;
+    begun.reached ??= await upload(begun.whole, options);
+    const local = db.localLtx(0);
+    // Compaction would read these in place of the replica's own files of the same names.
+    for (const file of local.list()) if (file.maxTxid <= begun.end) local.delete(file.minTxid, file.maxTxid);
+    await snapshot(options);
+    this.#begun = undefined;
+    return begun.reached;
+  }
+}
+
+export function aheadError(remote: TXID, local: TXID): LitestreamError {
+  return new LitestreamError(
+    `the replica is ahead of the database: it holds TXID ${formatTxid(remote)}, the database is at ${formatTxid(local)}`,
+    {
+      code: 'REPLICA_AHEAD',
+      operation: 'sync',
+      hint: 'Another process writes to this replica, or the database was replaced by an older copy. Nothing was overwritten. Stop the other process, then start replication again.',
+    },
+  );
+}
