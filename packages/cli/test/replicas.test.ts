@@ -219,3 +219,35 @@ describe('a replica that reaches farther than all that could be asked', () => {
     expect(await restoredRows(at, at.b)).toBe(total);
   });
 });
+
+test('a database made anew while the farthest replica is away, and still shorter than that when it is back, goes on above it', async () => {
+  const at = setup();
+  const daemon = await daemonOf(at);
+  await until(() => names(at.a, 0).length > 0 && newest(at.a) === newest(at.b), 'the first file on both replicas');
+  takeDown(at.a);
+  for (let round = 0; round < 5; round += 1) {
+    const before = newest(at.b);
+    insertRows(at.database, 1);
+    await until(() => newest(at.b) > before, 'the next file');
+  }
+  takeDown(at.b);
+  for (const name of readdirSync(at.folder)) {
+    if (name.startsWith('app.db') || name.startsWith('.app.db')) rmSync(join(at.folder, name), { recursive: true });
+  }
+  bringUp(at.a);
+  createDatabase(at.database);
+  await daemon.said('msg="database file was removed or replaced, reopening"');
+  const before = newest(at.a);
+  insertRows(at.database, 1);
+  await until(() => newest(at.a) > before, 'the replica that answers to go on');
+  expect(newest(at.a) < newest(`${at.b}-away`)).toBe(true);
+  bringUp(at.b);
+  const returned = newest(at.b);
+  insertRows(at.database, 1);
+  await until(() => newest(at.b) > returned, 'the replica that came back to go on');
+  insertRows(at.database, 2);
+  expect((await daemon.stop()).exitCode).toBe(0);
+  const total = countRows(at.database);
+  expect(await restoredRows(at, at.a)).toBe(total);
+  expect(await restoredRows(at, at.b)).toBe(total);
+});
