@@ -13,6 +13,7 @@ const base: SyncState = {
   pageSize: 4096,
   endSums: sums,
   caughtUp: false,
+  lastIsCounted: true,
   successor: undefined,
   staleFrames: false,
 };
@@ -52,6 +53,11 @@ describe('increment or snapshot', () => {
     ['another page size', { pageSize: 8192 }, { kind: 'snapshot', reason: 'page size changed' }],
     ['a log shorter than what was read', { walFileSize: 100 }, { kind: 'snapshot' }],
     ['the same salts, but another frame at the end', { endSums: undefined }, { kind: 'snapshot' }],
+    [
+      'a restart behind a commit that may not count',
+      { wal: next, caughtUp: true, staleFrames: true, lastIsCounted: false },
+      { kind: 'snapshot' },
+    ],
     ['a restart that nobody watched', { wal: next, staleFrames: true }, { kind: 'snapshot' }],
     [
       'a successor of the successor',

@@ -3,6 +3,7 @@ import type { TXID } from '@litestream/ltx';
 import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Logger } from '../logger.ts';
+import type { WalScanStart } from '../wal/scan.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalSums } from '../wal/wal-header.ts';
 import type { LocalLtx, Ownership } from './local-ltx.ts';
@@ -24,6 +25,8 @@ export interface Baseline {
   readonly last: LastFile | undefined;
   /** Cumulative checksum at its end, if the log still is the one that it was cut from. */
   readonly endSums: WalSums | undefined;
+  /** Where the last transaction begins, if it is not proven that SQLite counts it: see `counted.ts`. */
+  readonly unproven: WalScanStart | undefined;
   /** The generation that follows, if the log restarted once since. */
   readonly successor: Successor | undefined;
   readonly snapshotDue: string | undefined;
@@ -32,6 +35,7 @@ export interface Baseline {
 }
 
 export interface BaselineContext {
+  readonly databaseFd: number;
   readonly level0: LocalLtx;
   readonly wal: WalFile;
   readonly ownership: Ownership;
@@ -59,12 +63,20 @@ export async function findBaseline(context: BaselineContext, op: Op = {}): Promi
         txid: remoteTxid,
         last: undefined,
         endSums: undefined,
+        unproven: undefined,
         successor: undefined,
         snapshotDue: 'database behind replica',
       };
   }
   if (localTxid === 0n && remoteTxid === 0n) {
-    return { txid: 0n, last: undefined, endSums: undefined, successor: undefined, snapshotDue: undefined };
+    return {
+      txid: 0n,
+      last: undefined,
+      endSums: undefined,
+      unproven: undefined,
+      successor: undefined,
+      snapshotDue: undefined,
+    };
   }
   return readLastFile(context);
 }
@@ -103,8 +115,15 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
   const { level0, logger } = context;
   const file = level0.last();
   if (file === undefined)
-    return { txid: 0n, last: undefined, endSums: undefined, successor: undefined, snapshotDue: undefined };
-  const none = { txid: file.maxTxid, last: undefined, endSums: undefined, successor: undefined };
+    return {
+      txid: 0n,
+      last: undefined,
+      endSums: undefined,
+      unproven: undefined,
+      successor: undefined,
+      snapshotDue: undefined,
+    };
+  const none = { txid: file.maxTxid, last: undefined, endSums: undefined, unproven: undefined, successor: undefined };
   if (file.minTxid !== file.maxTxid) return { ...none, snapshotDue: 'last local file is not a level-0 file' };
   try {
     const { header } = await verifyLtx(createReadStream(file.path), { file: file.path });
@@ -112,7 +131,7 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
     return {
       txid: file.maxTxid,
       last,
-      ...(await compareWithLog({ wal: context.wal, level0, last })),
+      ...(await compareWithLog({ databaseFd: context.databaseFd, wal: context.wal, level0, last })),
       snapshotDue: undefined,
       otherProgram: !isOurs(header),
     };

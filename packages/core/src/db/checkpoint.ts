@@ -5,6 +5,7 @@ import type { Logger } from '../logger.ts';
 import { walSizeOf } from '../wal/wal-header.ts';
 import type { CheckpointMode, CheckpointResult } from './connections.ts';
 import { LOG_DELETED, LOG_DELETED_HINT } from './connections.ts';
+import { learnFromCheckpoint } from './counted.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import { logIsFarAhead } from './pin.ts';
 import type { Session } from './session.ts';
@@ -160,6 +161,7 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
     // Whatever the checkpoint met, a full disk say. If this fails too, the next sync takes the pin before it reads.
     session.connections.pin();
   }
+  learnFromCheckpoint(session, result);
   // Read to the end, checkpointed and pinned again while nobody could write: nothing can have slipped in between.
   trustLog(session);
   return result;

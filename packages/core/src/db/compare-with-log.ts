@@ -1,7 +1,10 @@
 import { scanWal, storedSums } from '../wal/scan.ts';
+import type { WalScanStart } from '../wal/scan.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalHeader, WalSums } from '../wal/wal-header.ts';
 import { FRAME_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
+import { COMPARED_PAGES_MAX, isLastInDatabase, isPageInDatabase } from './counted.ts';
+import type { DatabasePlace } from './counted.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { LocalPages } from './local-pages.ts';
 import { areFramesOfFiles } from './same-frames.ts';
@@ -21,13 +24,16 @@ export interface Successor {
 /** What the log proves about the last file's end: it is the same log, or its direct successor, or neither. */
 export interface Comparison {
   readonly endSums: WalSums | undefined;
+  /** Where the last transaction begins, if it is not proven that SQLite counts it: see `counted.ts`. */
+  readonly unproven: WalScanStart | undefined;
   readonly successor: Successor | undefined;
 }
 
-const NEITHER: Comparison = { endSums: undefined, successor: undefined };
+const NEITHER: Comparison = { endSums: undefined, unproven: undefined, successor: undefined };
 
-/** The last local file, among those before it, and the log. */
+/** The last local file, among those before it, the log, and the database file. */
 export interface FileEnd {
+  readonly databaseFd: number;
   readonly wal: WalFile;
   readonly level0: LocalLtx;
   readonly last: LastFile;
@@ -39,24 +45,43 @@ export async function compareWithLog(end: FileEnd): Promise<Comparison> {
   wal.refresh();
   const header = wal.header();
   if (header === undefined || header.pageSize !== last.pageSize) return NEITHER;
-  if (sameSalts(header, last)) return { endSums: await proveEnd(header, end), successor: undefined };
+  if (sameSalts(header, last)) return await proveEnd(header, end);
   if (header.salt1 !== (last.salt1 + 1) >>> 0) return NEITHER;
-  return { endSums: undefined, successor: await proveSuccessor(header, end) };
+  return { ...NEITHER, successor: await proveSuccessor(header, end) };
 }
 
 /**
  * The cumulative checksum at the end of the last file, if the log holds, unbroken from its header, the very frames that
  * the file was cut from: same salts, a commit at its end, and the newest frame of each page equal to the page in the files.
  */
-async function proveEnd(header: WalHeader, end: FileEnd): Promise<WalSums | undefined> {
+async function proveEnd(header: WalHeader, end: FileEnd): Promise<Comparison> {
   const { wal, last } = end;
   const seed = { s0: header.s0, s1: header.s1 };
-  if (last.endOffset === WAL_HEADER_SIZE) return seed;
+  if (last.endOffset === WAL_HEADER_SIZE) return { ...NEITHER, endSums: seed };
   const start = { offset: WAL_HEADER_SIZE, sums: seed };
   const scan = await runGently(scanWal(wal, header, start, { endOffsetMax: last.endOffset }));
-  if (scan.endOffset !== last.endOffset) return undefined;
+  if (scan.endOffset !== last.endOffset) return NEITHER;
   const endSums = await endFrame(end);
-  return endSums !== undefined && (await areFramesOfFiles(scan.pages, end)) ? endSums : undefined;
+  if (endSums === undefined || !(await areFramesOfFiles(scan.pages, end))) return NEITHER;
+  // Where all of the log is in the database file it may restart, and nothing but that file tells of the last commit then.
+  const isCounted = await runGently(isLastInDatabase(placeOf(end), header, scan));
+  return { endSums, unproven: isCounted ? undefined : scan.lastStart, successor: undefined };
+}
+
+/** Is all of the last file in the database file? Asked where it cannot be told any more where its last transaction begins. */
+async function isFileInDatabase(
+  { level0, last, databaseFd }: FileEnd,
+  isSuperseded: (pgno: number) => boolean,
+): Promise<boolean> {
+  using file = new LocalPages(level0.path(last.txid, last.txid));
+  const pgnos = await file.pgnos();
+  if (pgnos.length > COMPARED_PAGES_MAX) return false;
+  for (const pgno of pgnos) {
+    if (isSuperseded(pgno)) continue;
+    const page = await file.read(pgno);
+    if (page === undefined || !isPageInDatabase(databaseFd, pgno, page)) return false;
+  }
+  return true;
 }
 
 /**
@@ -89,9 +114,24 @@ async function proveSuccessor(header: WalHeader, end: FileEnd): Promise<Successo
   const tailEnd = tail.endOffset + tail.uncommittedSize;
   const rest = wal.size() - tailEnd;
   if (rest !== 0 && rest < frameSize) return undefined;
+  // What SQLite did not count of the old generation, the new one does not go on from. In the database file there may be
+  // newer pages by now, and these are in the new generation.
+  const isSuperseded = (pgno: number): boolean => fresh.pages.has(pgno) || (fresh.commit > 0 && pgno > fresh.commit);
+  const isWhole = before.lastStart !== undefined && before.lastStart.offset > chain.offset;
+  const isCounted =
+    tail.commit > 0
+      ? await runGently(isLastInDatabase(placeOf(end), old, tail, isSuperseded))
+      : isWhole
+        ? await runGently(isLastInDatabase(placeOf(end), old, before, isSuperseded))
+        : await isFileInDatabase(end, isSuperseded);
+  if (!isCounted) return undefined;
   // Had the new generation grown past this end meanwhile, what was just seen behind it would prove nothing.
   if (!wal.hasSaltsAt(last.endOffset - frameSize + FRAME_SALTS_OFFSET, last)) return undefined;
   return { salt1: header.salt1, salt2: header.salt2, endSums, tailUnread: tail.commit > 0 };
+}
+
+function placeOf({ databaseFd, wal, last }: FileEnd): DatabasePlace {
+  return { databaseFd, wal, pageSize: last.pageSize };
 }
 
 /** The checksum in the last file's last frame, if that commit is in the WAL file with the same page as in the file. */

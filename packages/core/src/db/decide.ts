@@ -33,6 +33,8 @@ export interface SyncState {
    * backfill what comes after. A pin that moved on (`movePin`) counts as the same one.
    */
   readonly caughtUp: boolean;
+  /** Is it proven that SQLite counts the last transaction that was read? If not, a new log may go on before it. */
+  readonly lastIsCounted: boolean;
   /** The generation that is proven to follow that of the last file, and what of the latter is still to be read. */
   readonly successor: Successor | undefined;
   /** Are there frames of the last file's generation left in the WAL file behind the new ones? */
@@ -67,6 +69,7 @@ export function decide(state: SyncState): SyncDecision {
     return successor.tailUnread ? increment(last.endOffset, successor.endSums, true) : increment(WAL_HEADER_SIZE, wal);
   }
   if (!state.caughtUp) return snapshot('wal header salt reset, snapshotting');
+  if (!state.lastIsCounted) return snapshot('wal restarted behind a commit that may not count, snapshotting');
   // Each restart adds one. More than one without a frame between them is what repeated TRUNCATE checkpoints of an idle
   // database leave, and these leave no old frames; anything else means that the pin did not hold.
   if (wal.salt1 === (last.salt1 + 1) >>> 0 || !state.staleFrames) return increment(WAL_HEADER_SIZE, wal);

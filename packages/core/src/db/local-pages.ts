@@ -23,13 +23,22 @@ export class LocalPages implements Disposable {
     }
   }
 
+  /** Ascending. */
+  async pgnos(): Promise<Uint32Array> {
+    return (await this.#readIndex()).pgnos;
+  }
+
   /** Undefined if the file has no such page. */
   async read(pgno: number): Promise<Uint8Array | undefined> {
-    this.#index ??= (await readPageIndex(this.#access)).index;
-    const entry = this.#index.find(pgno);
+    const entry = (await this.#readIndex()).find(pgno);
     if (entry === undefined) return undefined;
     const frame = await this.#access.read(entry.offset, entry.size);
     return kernel().decodeFrames(frame, this.header.pageSize, 0n, 1).pages.slice();
+  }
+
+  async #readIndex(): Promise<PageIndex> {
+    this.#index ??= (await readPageIndex(this.#access)).index;
+    return this.#index;
   }
 
   [Symbol.dispose](): void {

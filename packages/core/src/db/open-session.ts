@@ -58,7 +58,8 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     makeFolder(metaPath, ownership);
     removeTemporaryFiles(metaPath);
     const level0 = new LocalLtx(metaPath, 0);
-    const baseline = await findBaseline({ level0, wal, ownership, logger, history: context.history }, { signal });
+    const place = { databaseFd: descriptor.fd, level0, wal, ownership };
+    const baseline = await findBaseline({ ...place, logger, history: context.history }, { signal });
     const { last, txid } = baseline;
     if (last !== undefined) context.times.raise(last.timestampMs);
     else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));

@@ -5,6 +5,7 @@
  * log cannot restart. On the database file alone, after a checkpoint (slot 0): the log may restart, but nobody can
  * checkpoint; and an application's automatic checkpoint sorts the whole log before it finds that out, at each commit.
  */
+import { copyLastPages, learnFromDatabase } from './counted.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import type { Session } from './session.ts';
 import { FRAME_SALTS_OFFSET, HEADER_SALTS_OFFSET, WAL_HEADER_SIZE, sameSalts, walSizeOf } from '../wal/wal-header.ts';
@@ -40,7 +41,11 @@ export function logIsFarAhead(session: Session, { maxSyncWalBytes }: ResolvedDbO
 }
 
 function movePin(session: Session): void {
-  if (session.connections.movePin()) session.readSincePin = false;
+  const lastPages = copyLastPages(session);
+  if (!session.connections.movePin()) return;
+  session.readSincePin = false;
+  // If it stands on the database file now, the log may restart, and only that file tells that the last commit counts.
+  if (lastPages !== undefined) learnFromDatabase(session, lastPages);
 }
 
 /** Does the log hold a frame that begins `size` bytes, about, after what was read of it? */

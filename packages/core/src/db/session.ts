@@ -4,6 +4,7 @@ import type { DatabaseDescriptor } from './descriptor.ts';
 import type { Successor } from './compare-with-log.ts';
 import { endOffsetOf } from './log-place.ts';
 import type { Connections } from './connections.ts';
+import type { WalScanStart } from '../wal/scan.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalSums } from '../wal/wal-header.ts';
 import type { Ownership } from './local-ltx.ts';
@@ -36,6 +37,8 @@ export interface Session {
   readonly shmInode: bigint | undefined;
   /** Cumulative checksum at `last.endOffset`, once it is proven that the log there is the one we know. */
   endSums: WalSums | undefined;
+  /** Where the last transaction that was read begins, while nothing proves that SQLite counts it: see `counted.ts`. */
+  unproven: WalScanStart | undefined;
   /** The generation that is proven to follow that of the last file; found on start. */
   successor: Successor | undefined;
   /** Highest TXID in use, whether its file is here or not. */

@@ -12,6 +12,7 @@ import {
   sameSalts,
 } from '../wal/wal-header.ts';
 import type { CommitTimes } from './commit-times.ts';
+import { isLastInDatabase, isStillInLog } from './counted.ts';
 import { decide } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { makeFolder } from './local-ltx.ts';
@@ -83,6 +84,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     pageSize: session.pageSize,
     endSums: provenEnd(session, header),
     caughtUp: session.caughtUp,
+    lastIsCounted: session.unproven === undefined,
     successor: session.successor,
     staleFrames: hasStaleFrames(session),
   });
@@ -103,6 +105,13 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     return 'restarted';
   }
   if (decision.kind === 'increment' && scan.commit === 0) {
+    // Behind the barrier the checkpoint tells, and nobody is to wait while a long transaction is read again.
+    if (context.checkpointing !== true && !(yield* isStillInLog(session, header))) {
+      if (wal.hasSaltsAt(HEADER_SALTS_OFFSET, header)) {
+        session.snapshotDue = 'the last commit that was read did not count, snapshotting';
+      }
+      return 'restarted';
+    }
     trustLog(session);
     return { kind: 'nothing' };
   }
@@ -115,7 +124,12 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     ...(decision.kind === 'snapshot' ? { snap: 'true', reason: decision.reason } : {}),
   });
   const plan = { generation, tail, saltsOffset, start: start.offset, scan, txid };
-  const size = yield* writeFile(context, plan, decision.kind === 'snapshot');
+  const whole = decision.kind === 'snapshot';
+  // Where the pin stands on the database file from the beginning, the log may restart as soon as somebody writes.
+  const place = { databaseFd: session.descriptor.fd, wal, pageSize: session.pageSize };
+  const isCounted = tail || (whole && (yield* isLastInDatabase(place, generation, scan)));
+  const size = yield* writeFile(context, plan, whole);
+  if (isCounted) session.unproven = undefined;
   logger.debug('db sync', { status: 'ok' });
   return { kind: 'written', txid, size, limited: scan.limited || tail };
 }
@@ -171,6 +185,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   session.last = lastFileOf(ltxHeader);
   session.lastInode = inodeAt(path);
   session.endSums = scan.sums;
+  session.unproven = scan.lastStart;
   session.successor =
     tail && session.successor !== undefined
       ? { ...session.successor, endSums: scan.sums, tailUnread: scan.limited }

@@ -17,6 +17,8 @@ export interface WalScan {
   readonly commit: number;
   /** Cumulative checksum after the last commit. */
   readonly sums: WalSums;
+  /** Where the last transaction begins; undefined if there is no commit. */
+  readonly lastStart: WalScanStart | undefined;
   /** Stopped at a commit because `sizeMax` was reached: there may be more. */
   readonly limited: boolean;
   /** Bytes of valid frames after the last commit: a transaction in progress, or one that was rolled back. */
@@ -49,6 +51,7 @@ export function* scanWal(
   let endOffset = start.offset;
   let endSums = start.sums;
   let commit = 0;
+  let lastOffset: number | undefined;
   let limited = false;
   let readSize = FIRST_READ_SIZE;
 
@@ -68,6 +71,7 @@ export function* scanWal(
       pending.push([found.pgnos[index] as number, frameOffset]);
       const size = found.commits[index] as number;
       if (size === 0) continue;
+      lastOffset = pending[0]?.[1];
       for (const [pgno, at] of pending) pages.set(pgno, at);
       pending = [];
       commit = size;
@@ -86,7 +90,14 @@ export function* scanWal(
   }
 
   for (const pgno of pages.keys()) if (pgno > commit) pages.delete(pgno);
-  return { pages, endOffset, commit, sums: endSums, limited, uncommittedSize: pending.length * frameSize };
+  const uncommittedSize = pending.length * frameSize;
+  return { pages, endOffset, commit, sums: endSums, lastStart: lastStart(), limited, uncommittedSize };
+
+  function lastStart(): WalScanStart | undefined {
+    if (lastOffset === undefined) return undefined;
+    if (lastOffset === start.offset) return start;
+    return { offset: lastOffset, sums: sumsBefore(wal, lastOffset, frameSize) };
+  }
 }
 
 /** The sums of a frame that was just verified. Should the log have restarted since, the salts tell the caller. */
