@@ -46,6 +46,13 @@ function takeDown(replica: string): void {
   writeFileSync(replica, 'in the way');
 }
 
+/** With its log, and its metadata folder. */
+function removeDatabase(at: Setup): void {
+  for (const name of readdirSync(at.folder)) {
+    if (name.startsWith('app.db') || name.startsWith('.app.db')) rmSync(join(at.folder, name), { recursive: true });
+  }
+}
+
 function bringUp(replica: string): void {
   rmSync(replica);
   if (existsSync(`${replica}-away`)) renameSync(`${replica}-away`, replica);
@@ -192,9 +199,7 @@ describe('a replica that reaches farther than all that could be asked', () => {
     bringUp(at.a);
 
     // The machine is lost; what comes back is from the replica that lags behind, while the other one is away.
-    for (const name of readdirSync(at.folder)) {
-      if (name.startsWith('app.db') || name.startsWith('.app.db')) rmSync(join(at.folder, name), { recursive: true });
-    }
+    removeDatabase(at);
     takeDown(at.b);
     expect((await run(['restore', '-o', at.database, `file://${at.a}`])).exitCode).toBe(0);
     expect(countRows(at.database)).toBe(1);
@@ -231,9 +236,7 @@ test('a database made anew while the farthest replica is away, and still shorter
     await until(() => newest(at.b) > before, 'the next file');
   }
   takeDown(at.b);
-  for (const name of readdirSync(at.folder)) {
-    if (name.startsWith('app.db') || name.startsWith('.app.db')) rmSync(join(at.folder, name), { recursive: true });
-  }
+  removeDatabase(at);
   bringUp(at.a);
   createDatabase(at.database);
   await daemon.said('msg="database file was removed or replaced, reopening"');

@@ -4,7 +4,7 @@
  * database open, us above all, nobody recovers it: the next writer goes on before it, in its place or in a new log.
  */
 import { describe, expect, it } from 'vitest';
-import type { SqliteConnection } from '../src/index.ts';
+import type { DB, SqliteConnection } from '../src/index.ts';
 import { hasCode } from '../src/index.ts';
 import { applyLtx, compare, drivers, Lab, randomFrom, seedOf } from './helpers/db-lab.ts';
 import { leaveUncounted } from './helpers/uncounted.ts';
@@ -28,13 +28,18 @@ function setUp(lab: Lab): SqliteConnection {
   return app;
 }
 
+async function follow(lab: Lab): Promise<DB> {
+  const db = lab.db();
+  await db.open();
+  await db.sync();
+  return db;
+}
+
 describe.each(drivers)('a transaction that SQLite does not count, with $name', (driver) => {
   it('and that a shorter one overwrites', async () => {
     await using lab = new Lab(driver);
     const app = setUp(lab);
-    const db = lab.db();
-    await db.open();
-    await db.sync();
+    const db = await follow(lab);
     const frames = leaveUncounted(lab.path, BIG);
     const before = (await db.sync()).txid;
     app.exec("INSERT INTO b VALUES (3, 'acknowledged')");
@@ -51,9 +56,7 @@ describe.each(drivers)('a transaction that SQLite does not count, with $name', (
   it('and that one with the same first pages overwrites', async () => {
     await using lab = new Lab(driver);
     const app = setUp(lab);
-    const db = lab.db();
-    await db.open();
-    await db.sync();
+    const db = await follow(lab);
     leaveUncounted(lab.path, "BEGIN; INSERT INTO a VALUES (2, 'same'); INSERT INTO b VALUES (2, 'lost'); COMMIT");
     await db.sync();
     app.exec("INSERT INTO a VALUES (2, 'same')");
@@ -64,9 +67,7 @@ describe.each(drivers)('a transaction that SQLite does not count, with $name', (
   it.each(['PASSIVE', 'TRUNCATE'] as const)('before a %s checkpoint and a new log', async (mode) => {
     await using lab = new Lab(driver);
     const app = setUp(lab);
-    const db = lab.db();
-    await db.open();
-    await db.sync();
+    const db = await follow(lab);
     leaveUncounted(lab.path, BIG);
     await db.sync();
     await db.checkpoint(mode);
@@ -78,33 +79,25 @@ describe.each(drivers)('a transaction that SQLite does not count, with $name', (
   it.each([false, true])('while nobody follows, the log started over: %s', async (startsOver) => {
     await using lab = new Lab(driver);
     const app = setUp(lab);
-    const first = lab.db();
-    await first.open();
-    await first.sync();
+    const first = await follow(lab);
     leaveUncounted(lab.path, BIG);
     await first.sync();
     await first.close();
     if (startsOver) app.get('PRAGMA wal_checkpoint(PASSIVE)');
     app.exec("INSERT INTO b VALUES (3, 'acknowledged')");
-    const second = lab.db();
-    await second.open();
-    await second.sync();
+    await follow(lab);
     await expect(lab.verify()).resolves.toBeUndefined();
   });
 
   it('behind what was read, the log having started over before it is', async () => {
     await using lab = new Lab(driver);
     const app = setUp(lab);
-    const first = lab.db();
-    await first.open();
-    await first.sync();
+    const first = await follow(lab);
     await first.close();
     leaveUncounted(lab.path, BIG);
     app.get('PRAGMA wal_checkpoint(PASSIVE)');
     app.exec("INSERT INTO b VALUES (3, 'acknowledged')");
-    const second = lab.db();
-    await second.open();
-    await second.sync();
+    await follow(lab);
     await expect(lab.verify()).resolves.toBeUndefined();
   });
 
@@ -112,17 +105,13 @@ describe.each(drivers)('a transaction that SQLite does not count, with $name', (
     for (const mode of ['PASSIVE', undefined] as const) {
       await using lab = new Lab(driver);
       const app = setUp(lab);
-      const first = lab.db();
-      await first.open();
-      await first.sync();
+      const first = await follow(lab);
       leaveUncounted(lab.path, BIG);
       await first.sync();
       // By the application itself: all of the log, as SQLite counts, is in the database file.
       if (mode !== undefined) app.get(`PRAGMA wal_checkpoint(${mode})`);
       await first.close();
-      const second = lab.db();
-      await second.open();
-      await second.sync();
+      const second = await follow(lab);
       app.exec("INSERT INTO b VALUES (3, 'acknowledged')");
       await second.sync();
       await expect(lab.verify()).resolves.toBeUndefined();
@@ -137,9 +126,7 @@ describe.each(drivers)('a transaction that SQLite does not count, with $name', (
       const app = setUp(lab);
       const reader = lab.app();
       let isReading = false;
-      let db = lab.db();
-      await db.open();
-      await db.sync();
+      let db = await follow(lab);
       let id = 10;
       const steps: readonly (() => unknown)[] = [
         () => app.exec(`INSERT INTO a VALUES (${id}, 'kept')`),
@@ -186,9 +173,7 @@ describe('without one', () => {
   it('a log that starts over costs no snapshot, restart or not', async () => {
     await using lab = new Lab(drivers[0]);
     const app = setUp(lab);
-    let db = lab.db();
-    await db.open();
-    await db.sync();
+    let db = await follow(lab);
     for (let round = 0; round < 6; round += 1) {
       if (round % 2 === 0) await db.checkpoint('PASSIVE');
       else app.get('PRAGMA wal_checkpoint(PASSIVE)');

@@ -3,36 +3,31 @@ import type { TXID } from '@litestream/ltx';
 import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Logger } from '../logger.ts';
-import type { WalScanStart } from '../wal/scan.ts';
 import type { WalFile } from '../wal/wal-file.ts';
-import type { WalSums } from '../wal/wal-header.ts';
 import type { LocalLtx, Ownership } from './local-ltx.ts';
 import { makeFolder, own } from './local-ltx.ts';
 import { isOurs } from './log-place.ts';
 import type { History } from './options.ts';
 import type { LastFile } from './session.ts';
 import { lastFileOf } from './session.ts';
-import type { Successor } from './compare-with-log.ts';
-import { compareWithLog } from './compare-with-log.ts';
+import type { Comparison } from './compare-with-log.ts';
+import { compareWithLog, NEITHER } from './compare-with-log.ts';
 import { runGently } from './steps.ts';
 import { renameDurably } from './write-ltx.ts';
 
 /** Where replication stood when it stopped, as the files tell it. */
-export interface Baseline {
+export interface Baseline extends Comparison {
   /** Highest TXID in use. */
   readonly txid: TXID;
   /** The file of that transaction, if it is here and whole. */
   readonly last: LastFile | undefined;
-  /** Cumulative checksum at its end, if the log still is the one that it was cut from. */
-  readonly endSums: WalSums | undefined;
-  /** Where the last transaction begins, if it is not proven that SQLite counts it: see `counted.ts`. */
-  readonly unproven: WalScanStart | undefined;
-  /** The generation that follows, if the log restarted once since. */
-  readonly successor: Successor | undefined;
   readonly snapshotDue: string | undefined;
   /** The last file was written by another program. */
   readonly otherProgram?: boolean;
 }
+
+/** Nothing was replicated yet. */
+const NOTHING: Baseline = { txid: 0n, last: undefined, ...NEITHER, snapshotDue: undefined };
 
 export interface BaselineContext {
   readonly databaseFd: number;
@@ -58,26 +53,9 @@ export async function findBaseline(context: BaselineContext, op: Op = {}): Promi
     });
     level0.clear();
     const fetched = await fetchLevel0(context, history, remoteTxid, op);
-    if (!fetched)
-      return {
-        txid: remoteTxid,
-        last: undefined,
-        endSums: undefined,
-        unproven: undefined,
-        successor: undefined,
-        snapshotDue: 'database behind replica',
-      };
+    if (!fetched) return { ...NOTHING, txid: remoteTxid, snapshotDue: 'database behind replica' };
   }
-  if (localTxid === 0n && remoteTxid === 0n) {
-    return {
-      txid: 0n,
-      last: undefined,
-      endSums: undefined,
-      unproven: undefined,
-      successor: undefined,
-      snapshotDue: undefined,
-    };
-  }
+  if (localTxid === 0n && remoteTxid === 0n) return NOTHING;
   return readLastFile(context);
 }
 
@@ -114,16 +92,8 @@ async function fetchLevel0(context: BaselineContext, history: History, txid: TXI
 async function readLastFile(context: BaselineContext): Promise<Baseline> {
   const { level0, logger } = context;
   const file = level0.last();
-  if (file === undefined)
-    return {
-      txid: 0n,
-      last: undefined,
-      endSums: undefined,
-      unproven: undefined,
-      successor: undefined,
-      snapshotDue: undefined,
-    };
-  const none = { txid: file.maxTxid, last: undefined, endSums: undefined, unproven: undefined, successor: undefined };
+  if (file === undefined) return NOTHING;
+  const none = { ...NOTHING, txid: file.maxTxid };
   if (file.minTxid !== file.maxTxid) return { ...none, snapshotDue: 'last local file is not a level-0 file' };
   try {
     const { header } = await verifyLtx(createReadStream(file.path), { file: file.path });

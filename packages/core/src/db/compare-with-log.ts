@@ -23,13 +23,15 @@ export interface Successor {
 
 /** What the log proves about the last file's end: it is the same log, or its direct successor, or neither. */
 export interface Comparison {
+  /** Cumulative checksum at the end of the last file, if the log still is the one that it was cut from. */
   readonly endSums: WalSums | undefined;
   /** Where the last transaction begins, if it is not proven that SQLite counts it: see `counted.ts`. */
   readonly unproven: WalScanStart | undefined;
+  /** The generation that follows, if the log restarted once since. */
   readonly successor: Successor | undefined;
 }
 
-const NEITHER: Comparison = { endSums: undefined, unproven: undefined, successor: undefined };
+export const NEITHER: Comparison = { endSums: undefined, unproven: undefined, successor: undefined };
 
 /** The last local file, among those before it, the log, and the database file. */
 export interface FileEnd {
@@ -118,12 +120,11 @@ async function proveSuccessor(header: WalHeader, end: FileEnd): Promise<Successo
   // newer pages by now, and these are in the new generation.
   const isSuperseded = (pgno: number): boolean => fresh.pages.has(pgno) || (fresh.commit > 0 && pgno > fresh.commit);
   const isWhole = before.lastStart !== undefined && before.lastStart.offset > chain.offset;
+  const withLast = tail.commit > 0 ? tail : isWhole ? before : undefined;
   const isCounted =
-    tail.commit > 0
-      ? await runGently(isLastInDatabase(placeOf(end), old, tail, isSuperseded))
-      : isWhole
-        ? await runGently(isLastInDatabase(placeOf(end), old, before, isSuperseded))
-        : await isFileInDatabase(end, isSuperseded);
+    withLast === undefined
+      ? await isFileInDatabase(end, isSuperseded)
+      : await runGently(isLastInDatabase(placeOf(end), old, withLast, isSuperseded));
   if (!isCounted) return undefined;
   // Had the new generation grown past this end meanwhile, what was just seen behind it would prove nothing.
   if (!wal.hasSaltsAt(last.endOffset - frameSize + FRAME_SALTS_OFFSET, last)) return undefined;

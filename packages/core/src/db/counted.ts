@@ -8,7 +8,7 @@
  * who counted it; so only the last one can be such a leftover.
  */
 import { readSync } from 'node:fs';
-import type { WalScan } from '../wal/scan.ts';
+import type { WalScan, WalScanStart } from '../wal/scan.ts';
 import { scanWal } from '../wal/scan.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { WalHeader } from '../wal/wal-header.ts';
@@ -38,6 +38,10 @@ export interface DatabasePlace {
   readonly pageSize: number;
 }
 
+export function placeOf({ descriptor, wal, pageSize }: Session): DatabasePlace {
+  return { databaseFd: descriptor.fd, wal, pageSize };
+}
+
 /**
  * Is the last transaction that a scan found in the database file? Only what SQLite counts gets there. False where it is too
  * long to say.
@@ -65,28 +69,38 @@ export function* isLastInDatabase(
  * does not. Where another checkpoint kept ours from saying so, the database file may tell.
  */
 export function learnFromCheckpoint(session: Session, { log }: CheckpointResult): void {
-  const { last, unproven, wal, descriptor, pageSize } = session;
-  if (last === undefined || unproven === undefined) return;
+  const { last } = session;
+  if (last === undefined || session.unproven === undefined) return;
   if (log >= 0) {
     if (walSizeOf(last.pageSize, log) === last.endOffset) session.unproven = undefined;
     return;
   }
+  const doubtful = lastInDoubt(session);
+  if (doubtful === undefined) return;
+  if (runNow(isLastInDatabase(placeOf(session), doubtful.header, doubtful))) session.unproven = undefined;
+}
+
+/** The last transaction, while it is not proven and the log has not started over. */
+function lastInDoubt({
+  unproven,
+  last,
+  wal,
+}: Session): { readonly header: WalHeader; readonly lastStart: WalScanStart; readonly endOffset: number } | undefined {
+  if (unproven === undefined || last === undefined) return undefined;
   const header = wal.header();
-  if (header === undefined || !sameSalts(last, header)) return;
-  const place = { databaseFd: descriptor.fd, wal, pageSize };
-  const transaction = { lastStart: unproven, endOffset: last.endOffset };
-  if (runNow(isLastInDatabase(place, header, transaction))) session.unproven = undefined;
+  if (header === undefined || !sameSalts(last, header)) return undefined;
+  return { header, lastStart: unproven, endOffset: last.endOffset };
 }
 
 /** The pages of the last transaction as the log has them now, if that is not proven yet and they are few. */
 export function copyLastPages(session: Session): ReadonlyMap<number, Uint8Array> | undefined {
-  const { unproven, last, wal, pageSize } = session;
-  if (unproven === undefined || last === undefined) return undefined;
-  if (last.endOffset > unproven.offset + walSizeOf(pageSize, COPIED_PAGES_MAX)) return undefined;
-  const header = wal.header();
-  if (header === undefined || !sameSalts(last, header)) return undefined;
-  const { pages, endOffset } = runNow(scanWal(wal, header, unproven, { endOffsetMax: last.endOffset }));
-  if (endOffset !== last.endOffset) return undefined;
+  const { wal, pageSize } = session;
+  const doubtful = lastInDoubt(session);
+  if (doubtful === undefined) return undefined;
+  const { header, lastStart, endOffset } = doubtful;
+  if (endOffset > lastStart.offset + walSizeOf(pageSize, COPIED_PAGES_MAX)) return undefined;
+  const { pages, endOffset: found } = runNow(scanWal(wal, header, lastStart, { endOffsetMax: endOffset }));
+  if (found !== endOffset) return undefined;
   const copies = new Map<number, Uint8Array>();
   for (const [pgno, offset] of pages) {
     const page = new Uint8Array(pageSize);

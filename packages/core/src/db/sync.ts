@@ -12,7 +12,7 @@ import {
   sameSalts,
 } from '../wal/wal-header.ts';
 import type { CommitTimes } from './commit-times.ts';
-import { isLastInDatabase, isStillInLog } from './counted.ts';
+import { isLastInDatabase, isStillInLog, placeOf } from './counted.ts';
 import { decide } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { makeFolder } from './local-ltx.ts';
@@ -123,13 +123,13 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     ...(context.checkpointing === true ? { chkpt: 'true' } : {}),
     ...(decision.kind === 'snapshot' ? { snap: 'true', reason: decision.reason } : {}),
   });
-  const plan = { generation, tail, saltsOffset, start: start.offset, scan, txid };
   const whole = decision.kind === 'snapshot';
-  // Where the pin stands on the database file from the beginning, the log may restart as soon as somebody writes.
-  const place = { databaseFd: session.descriptor.fd, wal, pageSize: session.pageSize };
-  const isCounted = tail || (whole && (yield* isLastInDatabase(place, generation, scan)));
+  // Where the pin stands on the database file from the beginning, the log may restart as soon as somebody writes. What is
+  // left of a generation was found in the database file when the session began.
+  const isCounted = tail || (whole && (yield* isLastInDatabase(placeOf(session), generation, scan)));
+  const unproven = isCounted ? undefined : scan.lastStart;
+  const plan = { generation, tail, saltsOffset, start: start.offset, scan, unproven, txid };
   const size = yield* writeFile(context, plan, whole);
-  if (isCounted) session.unproven = undefined;
   logger.debug('db sync', { status: 'ok' });
   return { kind: 'written', txid, size, limited: scan.limited || tail };
 }
@@ -141,6 +141,7 @@ interface Plan {
   readonly saltsOffset: number;
   readonly start: number;
   readonly scan: WalScan;
+  readonly unproven: Session['unproven'];
   readonly txid: TXID;
 }
 
@@ -185,7 +186,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   session.last = lastFileOf(ltxHeader);
   session.lastInode = inodeAt(path);
   session.endSums = scan.sums;
-  session.unproven = scan.lastStart;
+  session.unproven = plan.unproven;
   session.successor =
     tail && session.successor !== undefined
       ? { ...session.successor, endSums: scan.sums, tailUnread: scan.limited }
