@@ -141,6 +141,8 @@ export default { name: 'hanging', apiVersion: 1, schemes: ['hanging'], types: ['
     });
     const daemon = await daemonOf(at);
     await until(() => names(at.b, 0).length > 0, 'the first file on the second replica');
+    // Which comes once the upload is confirmed: taken down before, it would tell of its position twice.
+    await until(() => names(at.b, 9).length > 0, 'the first snapshot on the second replica');
     const [last = ''] = names(at.b, 0).slice(-1);
     takeDown(at.b);
     const local = join(at.folder, '.app.db-litestream/ltx/0');
