@@ -43,11 +43,12 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'replica has a gap, taking a snapshot': 'Go fails to compact from then on.',
   'replica holds transactions that the database does not have, replacing them by a snapshot': 'Go does not notice.',
   'replica is ahead of the database, opening it anew to go on above it': 'Go has one replica for each database.',
+  'database could not be brought to rest, its WAL stays': 'Go leaves the WAL as it is.',
+  'database is in use, its WAL stays': 'Go leaves the WAL as it is.',
   'replica is too far behind, it gets a snapshot once it answers': 'Go has one replica for each database.',
   'replica operation failed, retrying': 'Go leaves that to its SDKs.',
   'restore plan has a gap, listing again': 'Go fails.',
   'sync: database was removed': 'Go logs an error.',
-  'the log of the database was deleted while it is in use': 'Go does not notice.',
   'the rest of the log of a removed database could not be read': 'Go does not try.',
 };
 

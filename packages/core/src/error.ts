@@ -15,6 +15,7 @@ export const ERROR_CODES = [
   'CHECKSUM_MISMATCH',
   'CONFIG_INVALID',
   'DATABASE_BUSY',
+  'DATABASE_CHANGED',
   'DATABASE_INVALID',
   'DATABASE_MISSING',
   'DISK_FULL',
@@ -22,6 +23,7 @@ export const ERROR_CODES = [
   'INTERNAL',
   'INVALID_ARGUMENT',
   'LEASE_HELD',
+  'LOCKS_LOST',
   'LTX_CORRUPT',
   'NETWORK',
   'NODE_TOO_OLD',
@@ -45,6 +47,7 @@ export const ERROR_CODES = [
   'UNAUTHORIZED',
   'UNAVAILABLE',
   'UNSUPPORTED',
+  'WAL_LOST',
 ] as const;
 
 export type LitestreamErrorCode = (typeof ERROR_CODES)[number];

@@ -4,7 +4,7 @@ import type { Clock } from '../src/clock.ts';
 import { systemClock } from '../src/clock.ts';
 import type { SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { hasCode } from '../src/index.ts';
-import { endOffsetOf } from '../src/db/log-place.ts';
+import { endOffsetOf } from '../src/db/wal-end.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
 function insert(app: SqliteConnection, pages: number): void {

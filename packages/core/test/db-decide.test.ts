@@ -1,75 +1,89 @@
 import { describe, expect, it } from 'vitest';
-import type { SyncState } from '../src/db/decide.ts';
+import type { WalView } from '../src/db/decide.ts';
 import { decide } from '../src/db/decide.ts';
+import type { WalState } from '../src/db/wal-state.ts';
 
-const wal = { bigEndian: false, pageSize: 4096, checkpointSequence: 0, salt1: 7, salt2: 8, s0: 1, s1: 2 };
-const last = { endOffset: 4152, salt1: 7, salt2: 8, pageSize: 4096 };
+const PAGE_SIZE = 4096;
+/** Offset after the frame of this number. */
+const after = (frames: number): number => 32 + frames * (24 + PAGE_SIZE);
 const sums = { s0: 11, s1: 12 };
-const base: SyncState = {
-  last,
-  snapshotDue: undefined,
-  wal,
-  walFileSize: 10_000,
-  pageSize: 4096,
-  endSums: sums,
-  caughtUp: false,
-  lastIsCounted: true,
-  successor: undefined,
-  staleFrames: false,
+const header = { bigEndian: false, pageSize: PAGE_SIZE, checkpointSequence: 0, salt1: 7, salt2: 8, s0: 1, s1: 2 };
+const visible = {
+  pageSize: PAGE_SIZE,
+  frameCount: 2,
+  pageCount: 9,
+  sums: { s0: 21, s1: 22 },
+  salt1: 7,
+  salt2: 8,
+  backfilled: 0,
+  backfillAttempted: 0,
 };
-const next = { ...wal, salt1: 8, salt2: 99 };
+const view: WalView = { visible, header, pageSize: PAGE_SIZE, hasStaleFrames: false };
+const last = { txid: 3n, commit: 9, pageSize: PAGE_SIZE, timestampMs: 0, salt1: 7, salt2: 8, endOffset: after(1) };
 
-describe('increment or snapshot', () => {
-  it.each<[string, Partial<SyncState>, object]>([
-    ['the same log, its end proven', {}, { kind: 'increment', offset: 4152, sums }],
+const states = {
+  resuming: { kind: 'resuming', last, sums },
+  held: { kind: 'caught-up', last, sums, isPinMoved: false },
+  backfilled: { kind: 'backfilled', last, sums, isPinMoved: false },
+  rest: { kind: 'at-rest', last },
+  succeeded: { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 99, isTailUnread: false } },
+  tail: { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 99, isTailUnread: true } },
+  required: { kind: 'snapshot-required', reason: 'because', last },
+} as const satisfies Record<string, WalState>;
+
+/** The next generation, with one frame. */
+const next: WalView = {
+  ...view,
+  header: { ...header, salt1: 8, salt2: 99 },
+  visible: { ...visible, salt1: 8, salt2: 99, frameCount: 1 },
+};
+const emptied: WalView = { ...next, header, visible: { ...next.visible, frameCount: 0 } };
+const fromStart = { kind: 'increment', offset: 32, sums: { s0: 1, s1: 2 }, isTail: false };
+const onwards = { kind: 'increment', offset: after(1), sums, isTail: false };
+const snapshot = { kind: 'snapshot' };
+const nothing = { kind: 'nothing' };
+const ends = (frameCount: number, at = sums): WalView => ({ ...view, visible: { ...visible, frameCount, sums: at } });
+const farther = { ...next, header: { ...header, salt1: 12 }, visible: { ...next.visible, salt1: 12, salt2: 8 } };
+
+describe('increment, nothing or snapshot', () => {
+  it.each<[string, WalState, WalView, object]>([
+    ['more is visible of the same generation', states.resuming, view, onwards],
+    ['more is visible, held', states.held, view, onwards],
+    ['more is visible, behind a checkpoint', states.backfilled, view, onwards],
+    ['the same end with the same checksum', states.resuming, ends(1), nothing],
+    ['the same end with the same checksum, held', states.held, ends(1), nothing],
+    ['the same end with another checksum', states.held, ends(1, { s0: 11, s1: 13 }), snapshot],
+    ['the same end with another checksum, on start', states.resuming, ends(1, { s0: 12, s1: 12 }), snapshot],
+    ['less is visible than was read', states.held, ends(0), snapshot],
+    ['less is visible than was read, on start', states.resuming, ends(0), snapshot],
+    ['a restart where we stopped', states.held, next, fromStart],
+    ['a restart where we stopped, with old frames behind', states.held, { ...next, hasStaleFrames: true }, fromStart],
+    ['a restart that left the WAL empty', states.backfilled, emptied, nothing],
+    ['several restarts of an empty WAL', states.held, farther, fromStart],
+    ['several restarts that left old frames', states.held, { ...farther, hasStaleFrames: true }, snapshot],
+    ['a restart while the WAL was not held', states.resuming, next, snapshot],
+    ['a restart that left the WAL empty while it was not held', states.resuming, emptied, snapshot],
+    ['the proven successor', states.succeeded, next, fromStart],
+    ['what the proven successor left of the generation before', states.tail, next, { ...onwards, isTail: true }],
+    ['a successor of the successor', states.succeeded, farther, snapshot],
+    ['a database at rest, nothing written', states.rest, emptied, nothing],
+    ['a database at rest, written to since', states.rest, next, fromStart],
+    ['another page size', states.held, { ...view, pageSize: 8192 }, { kind: 'snapshot', reason: 'page size changed' }],
+    ['nothing proven', states.required, view, { kind: 'snapshot', reason: 'because' }],
     [
-      'the same log, nothing of it taken yet',
-      { last: { ...last, endOffset: 32 }, endSums: undefined },
-      { kind: 'increment', offset: 32, sums: { s0: 1, s1: 2 } },
+      'a WAL header of another generation',
+      states.held,
+      { ...view, header: { ...header, salt2: 9 } },
+      { kind: 'unsettled' },
     ],
-    ['a restart right where we stopped', { wal: next, caughtUp: true, staleFrames: true }, { offset: 32 }],
-    [
-      'salts that wrap around',
-      { wal: { ...next, salt1: 0 }, last: { ...last, salt1: 2 ** 32 - 1 }, caughtUp: true, staleFrames: true },
-      { offset: 32 },
-    ],
-    [
-      'several restarts of an empty log',
-      { wal: { ...next, salt1: 12 }, caughtUp: true },
-      { kind: 'increment', offset: 32 },
-    ],
-    [
-      'the proven successor',
-      { wal: next, successor: { salt1: 8, salt2: 99, endSums: sums, tailUnread: false } },
-      { kind: 'increment', offset: 32, ofPreviousGeneration: false },
-    ],
-    [
-      'what the proven successor left of the log before it',
-      { wal: next, successor: { salt1: 8, salt2: 99, endSums: sums, tailUnread: true } },
-      { kind: 'increment', offset: 4152, sums, ofPreviousGeneration: true },
-    ],
-    ['no file yet', { last: undefined }, { kind: 'snapshot', reason: 'first sync' }],
-    ['a missing baseline', { snapshotDue: 'because' }, { kind: 'snapshot', reason: 'because' }],
-    ['another page size', { pageSize: 8192 }, { kind: 'snapshot', reason: 'page size changed' }],
-    ['a log shorter than what was read', { walFileSize: 100 }, { kind: 'snapshot' }],
-    ['the same salts, but another frame at the end', { endSums: undefined }, { kind: 'snapshot' }],
-    [
-      'a restart behind a commit that may not count',
-      { wal: next, caughtUp: true, staleFrames: true, lastIsCounted: false },
-      { kind: 'snapshot' },
-    ],
-    ['a restart that nobody watched', { wal: next, staleFrames: true }, { kind: 'snapshot' }],
-    [
-      'a successor of the successor',
-      { wal: { ...next, salt1: 9 }, successor: { salt1: 8, salt2: 99, endSums: sums, tailUnread: false } },
-      { kind: 'snapshot' },
-    ],
-    [
-      'several restarts that left old frames',
-      { wal: { ...next, salt1: 12 }, caughtUp: true, staleFrames: true },
-      { kind: 'snapshot' },
-    ],
-  ])('%s', (_what, change, expected) => {
-    expect(decide({ ...base, ...change })).toMatchObject(expected);
+    ['no WAL header beside visible frames', states.held, { ...view, header: undefined }, { kind: 'unsettled' }],
+  ])('%s', (_what, state, seen, expected) => {
+    expect(decide(state, seen)).toMatchObject(expected);
+  });
+
+  it('goes over the greatest salt', () => {
+    const state: WalState = { ...states.held, last: { ...last, salt1: 2 ** 32 - 1 } };
+    const wrapped = { ...next, header: { ...header, salt1: 0 }, visible: { ...next.visible, salt1: 0, salt2: 8 } };
+    expect(decide(state, { ...wrapped, hasStaleFrames: true })).toMatchObject(fromStart);
   });
 });

@@ -1,6 +1,5 @@
 /** What other programs and people do to the files of a database while it is followed: nothing acknowledged is lost. */
-import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { SqliteDriver } from '../src/index.ts';
@@ -8,18 +7,6 @@ import { FileClient, Replica, guardClient, hasCode, restore } from '../src/index
 import { Lab, compare, drivers, randomFrom, seedOf } from './helpers/db-lab.ts';
 
 const seed = seedOf('hostile');
-
-/** Another program, which ends without closing the database: log and locks stay as they are. */
-function elsewhere(path: string, sql: readonly string[]): void {
-  const script =
-    "const {DatabaseSync}=require('node:sqlite');const d=new DatabaseSync(process.argv[1],{timeout:5000});" +
-    'for(const s of JSON.parse(process.argv[2]))d.exec(s);' +
-    "process.stdout.write('done');setTimeout(()=>process.kill(process.pid,'SIGKILL'),0)";
-  const result = spawnSync(process.execPath, ['--no-warnings', '-e', script, path, JSON.stringify(sql)], {
-    encoding: 'utf8',
-  });
-  if (result.stdout !== 'done') throw new Error(result.stderr);
-}
 
 /** Rows of `t` in a database that is given as bytes; throws unless SQLite finds it whole. */
 function rowsIn(lab: Lab, database: Buffer): number {
@@ -39,57 +26,6 @@ const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
 const INSERT = 'INSERT INTO t (payload) VALUES (randomblob(5000))';
 
 describe.each(drivers)('with $name', { timeout: 60_000 }, (driver: SqliteDriver) => {
-  it('a log that a foreign tool deletes is read on, and what was written to it is not lost', async () => {
-    await using lab = new Lab(driver);
-    const app = lab.app([TABLE]);
-    const db = lab.db();
-    await db.open();
-    app.exec(INSERT);
-    await db.sync();
-    rmSync(`${lab.path}-wal`);
-    for (let i = 2; i <= 4; i++) {
-      app.exec(INSERT);
-      await db.sync();
-      expect(rowsIn(lab, await lab.rebuild())).toBe(i);
-    }
-    // We must not be who makes a second log: SQLite would take its frames for those of the first.
-    expect(existsSync(`${lab.path}-wal`)).toBe(false);
-    expect(lab.snapshots()).toEqual(['first sync']);
-    app.exec(INSERT);
-    await expect(db.checkpoint('PASSIVE')).rejects.toThrow('was deleted while it is in use');
-    await expect(db.snapshot()).rejects.toThrow('was deleted while it is in use');
-    expect(lab.logger.lines.filter((line) => line.level === 'warn')).toHaveLength(1);
-    expect(existsSync(`${lab.path}-wal`)).toBe(false);
-    await db.close();
-    lab.closeApp(app);
-    const again = lab.app();
-    again.exec(INSERT);
-    const next = lab.db();
-    await next.open();
-    await next.sync();
-    await lab.verify();
-    expect(rowsIn(lab, await lab.rebuild())).toBe(6);
-  });
-
-  it('a -shm that is removed takes our locks with it: what another program did behind them is found', async () => {
-    await using lab = new Lab(driver);
-    const other = 'CREATE TABLE other (id INTEGER PRIMARY KEY, payload BLOB)';
-    lab.closeApp(lab.app([TABLE, INSERT, other, 'INSERT INTO other (payload) VALUES (1)']));
-    const db = lab.db();
-    await db.open();
-    await db.sync();
-    rmSync(`${lab.path}-shm`);
-    elsewhere(lab.path, [
-      'PRAGMA wal_autocheckpoint = 0',
-      'UPDATE other SET payload = 2',
-      'PRAGMA wal_checkpoint(TRUNCATE)',
-      INSERT,
-    ]);
-    await db.sync();
-    await lab.verify();
-    expect(rowsIn(lab, await lab.rebuild())).toBe(2);
-  });
-
   it('a metadata folder that is removed while replicating is made again, and the replica misses nothing', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE]);

@@ -1,7 +1,8 @@
-import { appendFileSync, readFileSync, statSync } from 'node:fs';
+import { appendFileSync, openSync, readFileSync, statSync } from 'node:fs';
 import { kernel } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
-import { endOffsetOf } from '../src/db/log-place.ts';
+import { WalIndex } from '../src/follow/wal-index.ts';
+import { endOffsetOf } from '../src/db/wal-end.ts';
 import { Lab, compare, drivers } from './helpers/db-lab.ts';
 
 const rows = (count: number, size: number): string =>
@@ -95,7 +96,7 @@ describe.each(drivers)('sync with $name', { timeout: 60_000 }, (driver) => {
     expect(small.length).toBeLessThan(large.length);
     // SQLite writes every page that it allocates, so the commit that grows the database by name only is made by hand.
     const pageCount = large.length / 4096 + 2;
-    appendCommit(`${lab.path}-wal`, small.subarray(0, 4096), pageCount);
+    appendCommit(lab.path, small.subarray(0, 4096), pageCount);
     expect((await db.sync()).txid).toBe(3n);
     const expected = Buffer.alloc(pageCount * 4096);
     large.copy(expected);
@@ -209,7 +210,7 @@ describe.each(drivers)('sync with $name', { timeout: 60_000 }, (driver) => {
 
 /** Appends a frame with page 1 and a commit to a WAL that ends with its last commit. */
 function appendCommit(path: string, page: Uint8Array, pageCount: number): void {
-  const wal = readFileSync(path);
+  const wal = readFileSync(`${path}-wal`);
   const last = wal.subarray(wal.length - 24 - page.length);
   const header = Buffer.alloc(24);
   header.writeUInt32BE(1, 0);
@@ -220,5 +221,13 @@ function appendCommit(path: string, page: Uint8Array, pageCount: number): void {
   const sums = kernel().walChecksum(page, bigEndian, seed.s0, seed.s1);
   header.writeUInt32BE(sums.s0, 16);
   header.writeUInt32BE(sums.s1, 20);
-  appendFileSync(path, Buffer.concat([header, page]));
+  appendFileSync(`${path}-wal`, Buffer.concat([header, page]));
+  // Never closed: that would drop the locks of this process.
+  const index = new WalIndex(openSync(`${path}-shm`, 'r+'), path);
+  const before = index.readHeader();
+  const appender = index.appender(before.frameCount);
+  appender.append(1);
+  appender.flush();
+  const { changeCount, frameCount } = before;
+  index.writeHeader({ ...before, changeCount: changeCount + 1, frameCount: frameCount + 1, pageCount, ...sums });
 }

@@ -4,7 +4,7 @@ export type { LtxDecoderOptions, PageBatch } from './decoder.ts';
 export { LtxEncoder } from './encoder.ts';
 export { LTX_ERROR_CODES, LtxError, isLtxError } from './error.ts';
 export type { LtxErrorCode } from './error.ts';
-export type { LtxExtension } from './extension.ts';
+export type { LtxExtension, MergedExtension, WalExtension } from './extension.ts';
 export { decodeHeader, encodeHeader, newHeader } from './header.ts';
 export type { LtxHeader } from './header.ts';
 export { kernel } from './kernel/wasm-kernel.ts';

@@ -4,35 +4,39 @@ import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Logger } from '../logger.ts';
 import type { WalFile } from '../wal/wal-file.ts';
+import type { VisibleWal } from '../wal/wal-index.ts';
 import type { LocalLtx, Ownership } from './local-ltx.ts';
 import { makeFolder, own } from './local-ltx.ts';
-import { isOurs } from './log-place.ts';
 import type { History } from './options.ts';
-import type { LastFile } from './session.ts';
+import type { RestRecord } from './rest-record.ts';
+import { findWalState } from './resume.ts';
 import { lastFileOf } from './session.ts';
-import type { Comparison } from './compare-with-log.ts';
-import { compareWithLog, NEITHER } from './compare-with-log.ts';
 import { runGently } from './steps.ts';
+import { endSumsOf, isOurs } from './wal-end.ts';
+import type { WalState } from './wal-state.ts';
 import { renameDurably } from './write-ltx.ts';
 
 /** Where replication stood when it stopped, as the files tell it. */
-export interface Baseline extends Comparison {
+export interface Baseline {
   /** Highest TXID in use. */
   readonly txid: TXID;
-  /** The file of that transaction, if it is here and whole. */
-  readonly last: LastFile | undefined;
-  readonly snapshotDue: string | undefined;
+  readonly state: WalState;
   /** The last file was written by another program. */
-  readonly otherProgram?: boolean;
+  readonly otherProgram: boolean;
 }
 
-/** Nothing was replicated yet. */
-const NOTHING: Baseline = { txid: 0n, last: undefined, ...NEITHER, snapshotDue: undefined };
+/** Nothing is known beyond the highest TXID in use. */
+function unknown(txid: TXID, reason: string): Baseline {
+  return { txid, state: { kind: 'snapshot-required', reason, last: undefined }, otherProgram: false };
+}
 
 export interface BaselineContext {
   readonly databaseFd: number;
   readonly level0: LocalLtx;
   readonly wal: WalFile;
+  /** What readers of the WAL see, while a read transaction is held. */
+  readonly visible: VisibleWal;
+  readonly record: RestRecord | undefined;
   readonly ownership: Ownership;
   readonly logger: Logger;
   readonly history: History | undefined;
@@ -53,9 +57,9 @@ export async function findBaseline(context: BaselineContext, op: Op = {}): Promi
     });
     level0.clear();
     const fetched = await fetchLevel0(context, history, remoteTxid, op);
-    if (!fetched) return { ...NOTHING, txid: remoteTxid, snapshotDue: 'database behind replica' };
+    if (!fetched) return unknown(remoteTxid, 'database behind replica');
   }
-  if (localTxid === 0n && remoteTxid === 0n) return NOTHING;
+  if (localTxid === 0n && remoteTxid === 0n) return unknown(0n, 'first sync');
   return readLastFile(context);
 }
 
@@ -88,26 +92,21 @@ async function fetchLevel0(context: BaselineContext, history: History, txid: TXI
   return true;
 }
 
-/** Verifies the newest local file and compares its end with the log. */
+/** Verifies the newest local file and compares its end with the WAL. */
 async function readLastFile(context: BaselineContext): Promise<Baseline> {
-  const { level0, logger } = context;
+  const { level0, logger, databaseFd, wal, visible, record } = context;
   const file = level0.last();
-  if (file === undefined) return NOTHING;
-  const none = { ...NOTHING, txid: file.maxTxid };
-  if (file.minTxid !== file.maxTxid) return { ...none, snapshotDue: 'last local file is not a level-0 file' };
+  if (file === undefined) return unknown(0n, 'first sync');
+  if (file.minTxid !== file.maxTxid) return unknown(file.maxTxid, 'last local file is not a level-0 file');
   try {
     const { header } = await verifyLtx(createReadStream(file.path), { file: file.path });
     const last = lastFileOf(header);
-    return {
-      txid: file.maxTxid,
-      last,
-      ...(await compareWithLog({ databaseFd: context.databaseFd, wal: context.wal, level0, last })),
-      snapshotDue: undefined,
-      otherProgram: !isOurs(header),
-    };
+    const sums = endSumsOf(header);
+    const state = await findWalState({ databaseFd, wal, visible, last, sums, record });
+    return { txid: file.maxTxid, state, otherProgram: !isOurs(header) };
   } catch (error) {
     if (!isLtxError(error)) throw error;
     logger.warn('last local ltx file is damaged, snapshotting', { path: file.path, error });
-    return { ...none, snapshotDue: 'last local ltx file is damaged' };
+    return unknown(file.maxTxid, 'last local ltx file is damaged');
   }
 }

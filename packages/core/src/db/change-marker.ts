@@ -29,7 +29,8 @@ export class ChangeMarker {
     const database = statSync(this.#path, { throwIfNoEntry: false });
     const wal = statSync(`${this.#path}-wal`, { throwIfNoEntry: false });
     return {
-      mark: `${database?.ino} ${wal?.ino} ${wal?.size} ${wal?.mtimeMs}`,
+      // The database file, too: a checkpoint of another program changes it, and nothing else should.
+      mark: [database, wal].map((file) => `${file?.ino} ${file?.size} ${file?.mtimeMs}`).join(' '),
       modifiedMs: wal?.mtimeMs ?? 0,
     };
   }

@@ -4,12 +4,10 @@ import { hasCode, LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { walSizeOf } from '../wal/wal-header.ts';
 import type { CheckpointMode, CheckpointResult } from './connections.ts';
-import { LOG_DELETED, LOG_DELETED_HINT } from './connections.ts';
-import { learnFromCheckpoint } from './counted.ts';
+import { markDatabase } from './database-mark.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import { logIsFarAhead } from './pin.ts';
 import type { Session } from './session.ts';
-import { distrustLog, trustLog } from './session.ts';
 import { runNow } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
@@ -30,12 +28,6 @@ export interface CheckpointContext {
 /** Checkpoints if a threshold says so: TRUNCATE for a runaway log, PASSIVE for a full one or one that waits too long. */
 export async function checkpointIfDue(context: CheckpointContext, outcome: SyncOutcome): Promise<void> {
   const { session, options, logger } = context;
-  if (session.wal.isDeleted()) {
-    // Read on, but left alone: see Connections.
-    if (!session.isLogDeletedTold) logger.warn(LOG_DELETED, { path: session.wal.path, hint: LOG_DELETED_HINT });
-    session.isLogDeletedTold = true;
-    return;
-  }
   const mode = dueMode(context, outcome);
   if (mode === undefined) return;
   if (session.snapshots.size > 0) {
@@ -44,10 +36,10 @@ export async function checkpointIfDue(context: CheckpointContext, outcome: SyncO
   }
   const threshold = walSizeOf(session.pageSize, options.truncatePageN);
   try {
-    if (mode === 'TRUNCATE' && !session.passiveFailed) {
+    if (mode === 'TRUNCATE' && !session.checkpoint.hasPassiveFailed) {
       const before = logSize(session);
-      session.passiveFailed = !(await checkpointOnce(context, 'PASSIVE'));
-      if (!session.passiveFailed) {
+      session.checkpoint.hasPassiveFailed = !(await checkpointOnce(context, 'PASSIVE'));
+      if (!session.checkpoint.hasPassiveFailed) {
         logger.info('wal restarted by passive checkpoint, skipping truncate checkpoint', {
           wal_size: before,
           threshold,
@@ -59,7 +51,7 @@ export async function checkpointIfDue(context: CheckpointContext, outcome: SyncO
     await checkpointOnce(context, mode);
   } catch (error) {
     if (!hasCode(error, 'DATABASE_BUSY')) throw error;
-    if (mode === 'TRUNCATE') session.passiveFailed = true;
+    if (mode === 'TRUNCATE') session.checkpoint.hasPassiveFailed = true;
     logger.trace('passive checkpoint skipped', { reason: 'database busy' });
   }
 }
@@ -78,26 +70,26 @@ export async function checkpointNow(context: CheckpointContext, mode: Checkpoint
 
 /** Is there anything that a sync would do although nothing was written? */
 export function checkpointIsDue(session: Session, options: ResolvedDbOptions): boolean {
-  return session.syncedSinceCheckpoint && session.snapshots.size === 0 && intervalIsOver(session, options);
+  return session.checkpoint.isSyncedSince && session.snapshots.size === 0 && intervalIsOver(session, options);
 }
 
 function dueMode(context: CheckpointContext, outcome: SyncOutcome): CheckpointMode | undefined {
   const { session, options } = context;
   const size = logSize(session);
-  if (size < walSizeOf(session.pageSize, options.truncatePageN)) session.passiveFailed = false;
-  else if (!session.fullyCheckpointed) return 'TRUNCATE';
-  if (session.fullyCheckpointed) return undefined;
+  if (size < walSizeOf(session.pageSize, options.truncatePageN)) session.checkpoint.hasPassiveFailed = false;
+  else if (!session.isBackfilled) return 'TRUNCATE';
+  if (session.isBackfilled) return undefined;
   // What is left is read behind the barrier. A writer that is faster than we are would stay ahead for good otherwise.
   if (outcome.kind === 'written' && outcome.limited && logIsFarAhead(session, options)) return undefined;
   if (size >= walSizeOf(session.pageSize, options.minCheckpointPageN)) return 'PASSIVE';
-  return session.syncedSinceCheckpoint && intervalIsOver(session, options) ? 'PASSIVE' : undefined;
+  return session.checkpoint.isSyncedSince && intervalIsOver(session, options) ? 'PASSIVE' : undefined;
 }
 
 function intervalIsOver(session: Session, options: ResolvedDbOptions): boolean {
   const { checkpointIntervalMs } = options;
-  if (checkpointIntervalMs <= 0 || session.fullyCheckpointed) return false;
+  if (checkpointIntervalMs <= 0 || session.isBackfilled) return false;
   return (
-    options.clock.monotonic() - session.checkpointedAtMs > checkpointIntervalMs &&
+    options.clock.monotonic() - session.checkpoint.triedAtMs > checkpointIntervalMs &&
     logSize(session) > walSizeOf(session.pageSize, 1)
   );
 }
@@ -122,15 +114,14 @@ async function checkpointOnce(context: CheckpointContext, mode: CheckpointMode):
 
 async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMode): Promise<boolean> {
   const { session, options, signal } = context;
-  session.checkpointedAtMs = options.clock.monotonic();
+  session.checkpoint.triedAtMs = options.clock.monotonic();
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
     const passive = await session.connections.barrier({ busyTimeoutMs, signal }, () => passiveBehindBarrier(context));
     report(context, 'PASSIVE', passive);
-    const complete = passive.checkpointed === passive.log && passive.log >= 0;
-    session.syncedSinceCheckpoint = false;
-    session.fullyCheckpointed = complete;
+    const complete = isComplete(passive);
+    session.checkpoint.isSyncedSince = false;
     await repin(context);
     if (mode === 'PASSIVE') return complete;
     if (complete) {
@@ -150,9 +141,10 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   const { session, syncContext, publish } = context;
   const outcome = runNow(syncSteps(syncContext));
   if (outcome.kind === 'written') publish(outcome.txid);
-  const atEnd = session.caughtUp;
-  if (!atEnd) return { busy: true, log: -1, checkpointed: -1 };
-  distrustLog(session);
+  // At rest, there is nothing in the WAL.
+  if (session.state.kind === 'at-rest') return { busy: false, log: 0, checkpointed: 0 };
+  if (!session.isCaughtUp) return { busy: true, log: -1, checkpointed: -1 };
+  session.apply({ kind: 'pin-released' });
   session.connections.unpin();
   let result: CheckpointResult;
   try {
@@ -161,10 +153,14 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
     // Whatever the checkpoint met, a full disk say. If this fails too, the next sync takes the pin before it reads.
     session.connections.pin();
   }
-  learnFromCheckpoint(session, result);
   // Read to the end, checkpointed and pinned again while nobody could write: nothing can have slipped in between.
-  trustLog(session);
+  session.apply({ kind: 'checkpointed', isComplete: isComplete(result) });
+  session.mark = markDatabase(session.descriptor.fd, session.index.fd);
   return result;
+}
+
+function isComplete({ log, checkpointed }: CheckpointResult): boolean {
+  return log >= 0 && checkpointed === log;
 }
 
 /** Normally there is nothing to do: the pin was taken behind the barrier. */

@@ -17,11 +17,6 @@ export interface CheckpointResult {
   readonly checkpointed: number;
 }
 
-/** SQLite goes on writing to a file without a name; who opens the database now sees none of that. */
-export const LOG_DELETED = 'the log of the database was deleted while it is in use';
-export const LOG_DELETED_HINT =
-  'Let every program close the database, one after the other: the last one moves what is in the log to the database file. Open no new connection before.';
-
 /**
  * A writer at full speed leaves the write lock for some microseconds between two transactions, and meanwhile its log
  * grows: who wants the lock has to look often, and several times in a row, which takes some 0.2 ms.
@@ -100,6 +95,11 @@ export class Connections {
     }
   }
 
+  /** Connections that are open now. */
+  get count(): number {
+    return [this.#rw, this.#reader, this.#spare, this.#checkpointer].filter((each) => each !== undefined).length;
+  }
+
   get pinned(): boolean {
     return this.#pinned;
   }
@@ -167,17 +167,28 @@ export class Connections {
     );
   }
 
-  /** Writes upstream's row, so that there is a log with a header and a commit. */
+  /** Writes upstream's row, so that there is a WAL with a header and a commit. Makes its tables where they are missed. */
   async bumpSequence(options: BusyOptions): Promise<void> {
     await this.#write(() =>
-      retryBusy(
-        () =>
-          this.#writer().exec(
-            'INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1',
-          ),
-        { ...options, operation: 'write _litestream_seq', path: this.#path },
-      ),
+      retryBusy(() => inTransaction(this.#writer(), [...CREATE_TABLES, BUMP_SEQUENCE]), {
+        ...options,
+        operation: 'write _litestream_seq',
+        path: this.#path,
+      }),
     );
+  }
+
+  /** Lets SQLite repair a wal-index header that a writer left half-written: each connection that begins to read does. */
+  recoverIndex(): void {
+    const connection = this.#openAnother({ readOnly: true });
+    try {
+      beginRead(connection);
+      connection.exec('ROLLBACK');
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+    } finally {
+      connection.close();
+    }
   }
 
   /**
@@ -250,15 +261,17 @@ export class Connections {
   }
 
   /**
-   * Closes all connections, the pinned one last: a connection that cannot write leaves the WAL file where it is, and with
-   * it our place in it.
+   * Closes all connections. Where `keepsWal`, the pinned one last: a connection that cannot write leaves the WAL file where
+   * it is, and with it our place in it. Otherwise SQLite removes the WAL, unless another program has the database open.
    */
-  close(): void {
+  close({ keepsWal }: { readonly keepsWal: boolean } = { keepsWal: true }): void {
+    const last = keepsWal || !existsSync(this.#logPath) ? undefined : this.#writer();
     this.#checkpointer?.close();
-    this.#rw?.close();
+    if (last === undefined) this.#rw?.close();
     this.#spare?.close();
     this.#reader.close();
     this.#pinned = false;
+    last?.close();
   }
 
   async #write<T>(body: () => Promise<T>): Promise<T> {
@@ -294,13 +307,31 @@ export class Connections {
   #openAnother(options: { readOnly?: boolean } = {}): SqliteConnection {
     const log = this.#logPath;
     if (existsSync(log)) return this.#driver.open(this.#path, options);
-    throw new LitestreamError(`${LOG_DELETED}: ${log}`, {
-      code: 'UNAVAILABLE',
+    throw new LitestreamError(`the -wal file was deleted while in use: ${log}`, {
+      code: 'WAL_LOST',
       retryable: true,
       operation: 'open',
       object: log,
-      hint: LOG_DELETED_HINT,
+      hint: 'Close all connections to this database; the last one to close checkpoints the WAL. Then open it again.',
     });
+  }
+}
+
+const CREATE_TABLES = [
+  'CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)',
+  'CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)',
+];
+const BUMP_SEQUENCE =
+  'INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1';
+
+function inTransaction(connection: SqliteConnection, statements: readonly string[]): void {
+  connection.exec('BEGIN IMMEDIATE');
+  try {
+    for (const sql of statements) connection.exec(sql);
+    connection.exec('COMMIT');
+  } catch (error) {
+    connection.exec('ROLLBACK');
+    throw error;
   }
 }
 
@@ -332,8 +363,7 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
   }
   await retry('create tables', () => {
     setUpWriter(rw);
-    rw.exec('CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)');
-    rw.exec('CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)');
+    inTransaction(rw, CREATE_TABLES);
   });
 }
 
@@ -349,7 +379,8 @@ function setUpWriter(connection: SqliteConnection): void {
 function beginRead(connection: SqliteConnection): void {
   connection.exec('BEGIN');
   try {
-    connection.get('SELECT COUNT(1) FROM _litestream_seq');
+    // Begins the read transaction without a look at any table, or even at the schema: whatever is in there.
+    connection.get('PRAGMA schema_version');
   } catch (error) {
     connection.exec('ROLLBACK');
     throw error;

@@ -13,13 +13,16 @@ import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { Mutex } from './mutex.ts';
-import { closeSession, locksWereTaken, openSession, sessionIsCurrent } from './open-session.ts';
+import { closeSession, openSession } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
 import { localFault } from './local-fault.ts';
 import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
+import { bringToRest } from './rest.ts';
+import { recordResync, removeRestRecord } from './rest-record.ts';
 import type { Session } from './session.ts';
-import { distrustLog } from './session.ts';
+import type { SessionFault } from './session-faults.ts';
+import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } from './session-faults.ts';
 import type { SnapshotStream } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { logIsLong, movePinAfterCheckpoint, movePinAfterSync } from './pin.ts';
@@ -29,6 +32,7 @@ import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
+import { isSecondLibraryOpen } from '../driver/library-conflict.ts';
 import { LibraryWatch } from '../driver/library-watch.ts';
 import { traced } from '../tracing.ts';
 
@@ -152,7 +156,7 @@ export class DB implements AsyncDisposable {
     this.#requireOpen('sync');
     return await this.#mutex.run(async () => {
       const session = await this.#requireSession('sync', options);
-      session.snapshotDue = reason;
+      session.apply({ kind: 'disproven', reason });
       await this.#syncSession(session, options);
       return this.#position;
     }, options.signal);
@@ -177,7 +181,8 @@ export class DB implements AsyncDisposable {
   async tend(): Promise<boolean> {
     return await this.#mutex.run(() => {
       const session = this.#session;
-      if (session === undefined || !sessionIsCurrent(session, this.path)) return Promise.resolve(false);
+      if (session === undefined || !isAtPath(session.descriptor, this.path)) return Promise.resolve(false);
+      if (findPathFault(session) !== undefined) return Promise.resolve(true);
       movePinAfterCheckpoint(session);
       return Promise.resolve(logIsLong(session, this.#options));
     });
@@ -243,7 +248,10 @@ export class DB implements AsyncDisposable {
     };
   }
 
-  /** Ends following, and lets go of the database so that the WAL file, and with it our place in it, stays. */
+  /**
+   * Ends monitoring and closes the database. Where no other program reads or writes meanwhile, everything is moved to the
+   * database file first, and the WAL is emptied: a copy of the file alone is complete, and the next start goes on from it.
+   */
   async close(): Promise<void> {
     if (!this.#opened) return;
     this.#opened = false;
@@ -251,8 +259,18 @@ export class DB implements AsyncDisposable {
     await this.#mutex.run(async () => {
       const session = this.#session;
       this.#session = undefined;
-      if (session !== undefined) await closeSession(session);
+      if (session !== undefined) await closeSession(session, { keepsWal: !(await this.#bringToRest(session)) });
     });
+  }
+
+  async #bringToRest(session: Session): Promise<boolean> {
+    if (!isAtPath(session.descriptor, this.path)) return false;
+    try {
+      return await bringToRest(this.#checkpointContext(session, {}), this.metaPath);
+    } catch (error) {
+      this.#logger.warn('database could not be brought to rest, its WAL stays', { error });
+      return false;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -276,12 +294,10 @@ export class DB implements AsyncDisposable {
   async #openSession(options: Op): Promise<Session | undefined> {
     const current = this.#session;
     if (current !== undefined) {
-      if (sessionIsCurrent(current, this.path)) return current;
+      if (isAtPath(current.descriptor, this.path)) return current;
       this.#logger.warn('database file was removed or replaced, reopening');
-      if (!locksWereTaken(current, this.path))
-        await readToEnd(this.#syncContext(current), (txid) => this.#publish(txid), options.signal);
-      this.#session = undefined;
-      await closeSession(current);
+      await readToEnd(this.#syncContext(current), (txid) => this.#publish(txid), options.signal);
+      await this.#closeSession(current);
     }
     this.#session = await openSession({
       path: this.path,
@@ -294,7 +310,7 @@ export class DB implements AsyncDisposable {
     });
     if (this.#session === undefined) return undefined;
     const { txid, otherProgram, ownership } = this.#session;
-    this.#takenOver.opened(otherProgram === true ? txid : undefined, ownership.fileMode);
+    this.#takenOver.opened(otherProgram ? txid : undefined, ownership.fileMode);
     this.#generation += 1;
     this.#baseline = txid;
     // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it. The
@@ -353,9 +369,34 @@ export class DB implements AsyncDisposable {
 
   /** Another process wrote the next file: the next sync begins with what is there then, and goes on from its end. */
   async #leaveToAnother(): Promise<void> {
-    const session = this.#session;
-    this.#session = undefined;
-    if (session !== undefined) await closeSession(session);
+    if (this.#session !== undefined) await this.#closeSession(this.#session);
+  }
+
+  /** What is in the WAL stays there. */
+  async #closeSession(session: Session): Promise<void> {
+    if (this.#session === session) this.#session = undefined;
+    await closeSession(session, { keepsWal: true });
+  }
+
+  /** Before the WAL is read, by what the state says of the database file; and after it, for what was read in between. */
+  async #requireSight(session: Session): Promise<void> {
+    const fault = findFault(session);
+    if (fault === undefined) return;
+    if (fault.startsWith('wal')) await readToEnd(this.#syncContext(session), (txid) => this.#publish(txid), undefined);
+    await this.#loseSight(session, fault);
+  }
+
+  /**
+   * What was read so far is right, but not known to be everything: the caller is told, and the next sync takes the whole
+   * database. Always throws.
+   */
+  async #loseSight(session: Session, fault: SessionFault): Promise<never> {
+    session.apply({ kind: 'disproven', reason: reasonOf(fault) });
+    const error = faultError(fault, session);
+    recordResync(this.metaPath, reasonOf(fault), session);
+    // To close our connections now would drop the locks of the other copy of SQLite.
+    if (!isSecondLibraryOpen(this.path)) await this.#closeSession(session);
+    throw error;
   }
 
   /** Another copy of SQLite that is found late ends all work on the database: the two do not see each other's locks. */
@@ -371,20 +412,39 @@ export class DB implements AsyncDisposable {
   async #syncSession(session: Session, options: Op): Promise<SyncOutcome> {
     const busy = { busyTimeoutMs: this.#options.busyTimeoutMs, signal: options.signal };
     if (!session.connections.pinned) {
-      // A checkpoint that failed left it so: what was written meanwhile may be gone from the log.
-      distrustLog(session);
+      // A checkpoint that failed left it so: what was written meanwhile may be gone from the WAL.
+      session.apply({ kind: 'pin-released' });
       await session.connections.pinWhenFree(busy);
     }
-    let outcome = await runGently(syncSteps(this.#syncContext(session)), options.signal);
+    await this.#requireSight(session);
+    let outcome = await this.#runSync(session, options);
     if (outcome.kind === 'no-wal') {
       await session.connections.bumpSequence(busy);
       session.wal.refresh();
-      outcome = await runGently(syncSteps(this.#syncContext(session)), options.signal);
+      outcome = await this.#runSync(session, options);
     }
-    if (outcome.kind === 'written') this.#publish(outcome.txid);
+    if (outcome.kind === 'written') this.#published(session, outcome.txid);
+    await this.#requireSight(session);
     this.#lastSyncAt = new Date(this.#options.clock.now());
     this.#lastLookAt = this.#lastSyncAt;
     return outcome;
+  }
+
+  /** What the last stop recorded is of an earlier transaction now, or made up for. */
+  #published(session: Session, txid: TXID): void {
+    if (!session.isRecordRemoved) removeRestRecord(this.metaPath);
+    session.isRecordRemoved = true;
+    this.#publish(txid);
+  }
+
+  async #runSync(session: Session, options: Op): Promise<SyncOutcome> {
+    try {
+      return await runGently(syncSteps(this.#syncContext(session)), options.signal);
+    } catch (error) {
+      const fault = error instanceof SessionFaultError ? error.fault : findPathFault(session);
+      if (fault === undefined) throw error;
+      return await this.#loseSight(session, fault);
+    }
   }
 
   #syncContext(session: Session): SyncContext {
@@ -406,7 +466,7 @@ export class DB implements AsyncDisposable {
       logger: this.#logger,
       signal: options.signal,
       syncContext: { ...this.#syncContext(session), sizeMax: 0, checkpointing: true },
-      publish: (txid) => this.#publish(txid),
+      publish: (txid) => this.#published(session, txid),
       onCheckpoint: (mode, durationMs, failed) => this.#totals.addCheckpoint(mode, durationMs, failed),
       onResult: (mode, result) => {
         for (const listener of this.#checkpointListeners) listener({ mode, ...result });

@@ -1,83 +1,75 @@
-import type { Successor } from './compare-with-log.ts';
+import type { VisibleWal } from '../wal/wal-index.ts';
 import type { WalHeader, WalSums } from '../wal/wal-header.ts';
-import { WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
+import { WAL_HEADER_SIZE, sameSalts, walSizeOf } from '../wal/wal-header.ts';
+import { sameSums } from './wal-end.ts';
+import type { WalState } from './wal-state.ts';
 
-/** What is known of the place where the last level-0 file ended. */
-export interface LastPlace {
-  /** walOffset + walSize of its header. */
-  readonly endOffset: number;
-  readonly salt1: number;
-  readonly salt2: number;
-  readonly pageSize: number;
-}
-
-/** Everything the decision rests on. */
-export interface SyncState {
-  /** The last level-0 file; undefined before the first. */
-  readonly last: LastPlace | undefined;
-  /** A reason that a snapshot is due whatever the log says: the baseline is missing, or corrupt, or not ours. */
-  readonly snapshotDue: string | undefined;
-  readonly wal: WalHeader;
-  /** Bytes of the WAL file. */
-  readonly walFileSize: number;
+/** What is seen at one look. */
+export interface WalView {
+  /** What the wal-index says that readers see. */
+  readonly visible: VisibleWal;
+  /** Header of the WAL file; undefined while it is empty, or written only in part. */
+  readonly header: WalHeader | undefined;
   /** Page size of the database as SQLite reports it. */
   readonly pageSize: number;
-  /**
-   * The cumulative checksum at `last.endOffset`, if the frame that ends there is proven to be the one that the last file
-   * ended with: read by this process, or compared with the file.
-   */
-  readonly endSums: WalSums | undefined;
-  /**
-   * Has this process read the log to its end since it took the read transaction that it holds? From then on the log can
-   * restart only where we stopped: a pin on a frame forbids it, and a pin on a fully backfilled log (slot 0) lets nobody
-   * backfill what comes after. A pin that moved on (`movePin`) counts as the same one.
-   */
-  readonly caughtUp: boolean;
-  /** Is it proven that SQLite counts the last transaction that was read? If not, a new log may go on before it. */
-  readonly lastIsCounted: boolean;
-  /** The generation that is proven to follow that of the last file, and what of the latter is still to be read. */
-  readonly successor: Successor | undefined;
-  /** Are there frames of the last file's generation left in the WAL file behind the new ones? */
-  readonly staleFrames: boolean;
+  /** Is the frame that the last file ended with still in the WAL file, behind those of another generation? */
+  readonly hasStaleFrames: boolean;
 }
 
-/** Go on from an offset, or take every page. */
 export type SyncDecision =
-  | {
-      readonly kind: 'increment';
-      readonly offset: number;
-      readonly sums: WalSums;
-      /** The frames are what is left of the last file's generation behind those of its successor. */
-      readonly ofPreviousGeneration: boolean;
-    }
-  | { readonly kind: 'snapshot'; readonly reason: string };
+  /** The wal-index ends exactly where the last file does, with the same running checksum, or a restart left it empty. */
+  | { readonly kind: 'nothing' }
+  /** Read the frames from `offset` to what is visible. `isTail`: those of the generation before, behind the new ones. */
+  | { readonly kind: 'increment'; readonly offset: number; readonly sums: WalSums; readonly isTail: boolean }
+  /** Take every page. */
+  | { readonly kind: 'snapshot'; readonly reason: string }
+  /** The WAL is being restarted: the wal-index and the WAL header are of different generations. Look again. */
+  | { readonly kind: 'unsettled' };
 
-/** The one place that says whether the log continues what the last level-0 file holds. */
-export function decide(state: SyncState): SyncDecision {
-  const { last, wal } = state;
-  if (state.snapshotDue !== undefined) return snapshot(state.snapshotDue);
-  if (last === undefined) return snapshot('first sync');
-  if (last.pageSize !== state.pageSize || wal.pageSize !== state.pageSize) return snapshot('page size changed');
-  if (sameSalts(last, wal)) {
-    if (last.endOffset > state.walFileSize) return snapshot('wal truncated by another process');
-    if (last.endOffset === WAL_HEADER_SIZE) return increment(WAL_HEADER_SIZE, wal);
-    if (state.endSums !== undefined) return increment(last.endOffset, state.endSums);
-    return snapshot('last page does not exist in last ltx file, wal overwritten by another process');
+/** Offset in the WAL after the last visible frame. */
+export function visibleEndOf({ frameCount, pageSize }: VisibleWal): number {
+  return frameCount === 0 ? WAL_HEADER_SIZE : walSizeOf(pageSize, frameCount);
+}
+
+/** The one place that says whether the WAL continues what the last level-0 file holds. Pure. */
+export function decide(state: WalState, view: WalView): SyncDecision {
+  if (state.kind === 'snapshot-required') return snapshot(state.reason);
+  const { last } = state;
+  const { visible, header, pageSize } = view;
+  if (last.pageSize !== pageSize) return snapshot('page size changed');
+  if (visible.frameCount > 0) {
+    if (visible.pageSize !== pageSize) return snapshot('page size changed');
+    if (header === undefined || !sameSalts(header, visible)) return { kind: 'unsettled' };
   }
-  const { successor } = state;
-  if (successor !== undefined && sameSalts(successor, wal)) {
-    return successor.tailUnread ? increment(last.endOffset, successor.endSums, true) : increment(WAL_HEADER_SIZE, wal);
+  if (state.kind === 'at-rest') return fromStart(view);
+  if (state.kind === 'succeeded') {
+    const { successor } = state;
+    if (!sameSalts(successor, visible)) return snapshot('wal restarted while it was not held, snapshotting');
+    if (!successor.isTailUnread) return fromStart(view);
+    return { kind: 'increment', offset: last.endOffset, sums: state.sums, isTail: true };
   }
-  if (!state.caughtUp) return snapshot('wal header salt reset, snapshotting');
-  if (!state.lastIsCounted) return snapshot('wal restarted behind a commit that may not count, snapshotting');
-  // Each restart adds one. More than one without a frame between them is what repeated TRUNCATE checkpoints of an idle
-  // database leave, and these leave no old frames; anything else means that the pin did not hold.
-  if (wal.salt1 === (last.salt1 + 1) >>> 0 || !state.staleFrames) return increment(WAL_HEADER_SIZE, wal);
+  if (sameSalts(last, visible)) return behindLast(state, visible);
+  if (state.kind === 'resuming') return snapshot('wal header salt reset, snapshotting');
+  // Each restart adds one. More than one without a frame between them is what TRUNCATE checkpoints of an idle database
+  // leave, and these leave no old frames; anything else means that the read transaction was not held.
+  if (visible.salt1 === (last.salt1 + 1) >>> 0 || !view.hasStaleFrames) return fromStart(view);
   return snapshot('wal restarted more than once, snapshotting');
 }
 
-function increment(offset: number, sums: WalSums, ofPreviousGeneration = false): SyncDecision {
-  return { kind: 'increment', offset, sums: { s0: sums.s0, s1: sums.s1 }, ofPreviousGeneration };
+/** In the generation of the last file. */
+function behindLast(state: Extract<WalState, { sums: WalSums }>, visible: VisibleWal): SyncDecision {
+  const { last, sums } = state;
+  const end = visibleEndOf(visible);
+  if (end < last.endOffset) return snapshot('wal truncated by another process');
+  if (end > last.endOffset) return { kind: 'increment', offset: last.endOffset, sums, isTail: false };
+  if (end === WAL_HEADER_SIZE || sameSums(sums, visible.sums)) return { kind: 'nothing' };
+  return snapshot('last page does not exist in last ltx file, wal overwritten by another process');
+}
+
+/** Every frame of the present generation is new. */
+function fromStart({ visible, header }: WalView): SyncDecision {
+  if (visible.frameCount === 0 || header === undefined) return { kind: 'nothing' };
+  return { kind: 'increment', offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 }, isTail: false };
 }
 
 function snapshot(reason: string): SyncDecision {

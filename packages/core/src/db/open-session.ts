@@ -1,19 +1,23 @@
 import { fstatSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from '../logger.ts';
+import { LitestreamError } from '../error.ts';
 import { WalFile } from '../wal/wal-file.ts';
-import { WAL_HEADER_SIZE } from '../wal/wal-header.ts';
+import { readVisibleWal } from '../wal/wal-index.ts';
+import type { VisibleWal } from '../wal/wal-index.ts';
 import { findBaseline } from './baseline.ts';
 import type { CommitTimes } from './commit-times.ts';
 import { lastTimeMs } from './commit-times.ts';
 import { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
-import { isAtPath, releaseDeleted } from './descriptor.ts';
+import { isAtPath, keepDescriptor, releaseDeleted } from './descriptor.ts';
 import type { Ownership } from './local-ltx.ts';
 import { LocalLtx, makeFolder, removeTemporaryFiles } from './local-ltx.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
-import { inodeAt } from './publish.ts';
-import type { Session } from './session.ts';
+import { readRestRecord } from './rest-record.ts';
+import { Session } from './session.ts';
+import { refuseDeletedWal } from './session-faults.ts';
+import { isMapped } from '../driver/library-conflict.ts';
 import { openDatabaseFile } from './validate.ts';
 
 export interface OpenSessionContext {
@@ -46,40 +50,28 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   const { path, metaPath, options, logger, signal } = context;
   warnOfOldSqlite(options.driver.version, logger);
   const ownership = ownershipOf(descriptor, path);
+  refuseDeletedWal(path, descriptor.inode);
   const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };
   const connections = await Connections.open(path, options.driver, busy);
   const wal = new WalFile(`${path}-wal`);
   try {
-    if (!wal.refresh().exists || wal.size() < WAL_HEADER_SIZE) {
-      await connections.bumpSequence(busy);
-      wal.refresh();
-    }
+    wal.refresh();
     connections.rest(0);
     makeFolder(metaPath, ownership);
     removeTemporaryFiles(metaPath);
+    const index = keepIndex(path);
+    const visible = readVisibleWal(index.fd) ?? recoverIndex(connections, index);
     const level0 = new LocalLtx(metaPath, 0);
-    const place = { databaseFd: descriptor.fd, level0, wal, ownership };
-    const baseline = await findBaseline({ ...place, logger, history: context.history }, { signal });
-    const { last, txid } = baseline;
-    if (last !== undefined) context.times.raise(last.timestampMs);
+    const place = { databaseFd: descriptor.fd, level0, wal, visible, ownership, record: readRestRecord(metaPath) };
+    const { state, txid, otherProgram } = await findBaseline(
+      { ...place, logger, history: context.history },
+      { signal },
+    );
+    if (state.last !== undefined) context.times.raise(state.last.timestampMs);
     else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));
-    return {
-      descriptor,
-      connections,
-      wal,
-      ownership,
-      pageSize: connections.pageSize,
-      ...baseline,
-      tag: `${process.pid}-${++sessionCount}`,
-      shmInode: inodeAt(`${path}-shm`),
-      caughtUp: false,
-      readSincePin: false,
-      syncedSinceCheckpoint: false,
-      passiveFailed: false,
-      fullyCheckpointed: false,
-      checkpointedAtMs: options.clock.monotonic(),
-      snapshots: new Set(),
-    };
+    const tag = `${process.pid}-${++sessionCount}`;
+    const parts = { path, descriptor, index, connections, wal, ownership, tag, otherProgram };
+    return new Session(parts, { state, txid, nowMs: options.clock.monotonic() });
   } catch (error) {
     wal.close();
     connections.close();
@@ -87,30 +79,37 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   }
 }
 
-/**
- * Are the database, the log and the locks that are open still those at the path? A log or a `-shm` that was deleted under
- * SQLite is still the one that is written to, as long as nobody has made a new one: whoever opens the database next does.
- */
-export function sessionIsCurrent(session: Session, path: string): boolean {
-  if (!isAtPath(session.descriptor, path)) return false;
-  return !session.wal.isReplaced() && !locksWereTaken(session, path);
+/** Every connection maps the `-shm`, so it is there; deleted at this very moment, it comes back with the next attempt. */
+function keepIndex(path: string): DatabaseDescriptor {
+  const index = keepDescriptor(`${path}-shm`);
+  if (index !== undefined) return index;
+  throw new LitestreamError(`the -shm file is missing: ${path}-shm`, {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    operation: 'open',
+    object: `${path}-shm`,
+    hint: 'Close all programs that use the database, then start them again. Do not delete the -shm file.',
+  });
 }
 
-/** Locks in another file do not see ours: a checkpoint may have moved what we have not read, and the pin says nothing. */
-export function locksWereTaken(session: Session, path: string): boolean {
-  if (session.shmInode === undefined || !isAtPath(session.descriptor, path)) return false;
-  const shmInode = inodeAt(`${path}-shm`);
-  return shmInode !== undefined && shmInode !== session.shmInode;
+/** A writer was killed in the middle of the header. */
+function recoverIndex(connections: Connections, index: DatabaseDescriptor): VisibleWal {
+  connections.recoverIndex();
+  const visible = readVisibleWal(index.fd);
+  if (visible !== undefined) return visible;
+  throw new Error('the header of the wal-index cannot be read');
 }
 
-/** Lets go of the database; snapshots that are being read from it are cut short. */
-export async function closeSession(session: Session): Promise<void> {
+/** Closes the database; snapshots that are being read from it are aborted. */
+export async function closeSession(session: Session, options: { readonly keepsWal: boolean }): Promise<void> {
   const running = [...session.snapshots];
   for (const snapshot of running) snapshot.abort();
   await Promise.all(running.map((snapshot) => snapshot.done));
-  session.connections.close();
+  session.connections.close(options);
   session.wal.close();
   releaseDeleted(session.descriptor);
+  // Another copy of SQLite in this process, or an application's connection, may still use a deleted `-shm`.
+  if (fstatSync(session.index.fd).nlink === 0 && isMapped(session.index.inode) === false) releaseDeleted(session.index);
 }
 
 function ownershipOf(descriptor: DatabaseDescriptor, path: string): Ownership {

@@ -17,7 +17,7 @@ export async function readToEnd(
 ): Promise<void> {
   const { session, level0, logger } = context;
   // Without the pin, or a place to go on from, only a look at the database file would tell what is missing.
-  if (!session.connections.pinned || session.snapshotDue !== undefined || !existsSync(level0.folder)) return;
+  if (!session.connections.pinned || session.state.kind === 'snapshot-required' || !existsSync(level0.folder)) return;
   try {
     let outcome: SyncOutcome;
     do {

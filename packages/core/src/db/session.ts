@@ -1,13 +1,16 @@
 import { fstatSync, readSync } from 'node:fs';
 import type { LtxHeader, TXID } from '@litestream/ltx';
-import type { DatabaseDescriptor } from './descriptor.ts';
-import type { Successor } from './compare-with-log.ts';
-import { endOffsetOf } from './log-place.ts';
-import type { Connections } from './connections.ts';
-import type { WalScanStart } from '../wal/scan.ts';
+import { LitestreamError } from '../error.ts';
 import type { WalFile } from '../wal/wal-file.ts';
-import type { WalSums } from '../wal/wal-header.ts';
+import type { VisibleWal } from '../wal/wal-index.ts';
+import { readVisibleWal } from '../wal/wal-index.ts';
+import type { Connections } from './connections.ts';
+import type { DatabaseDescriptor } from './descriptor.ts';
+import type { DatabaseMark } from './database-mark.ts';
 import type { Ownership } from './local-ltx.ts';
+import { endOffsetOf } from './wal-end.ts';
+import type { WalEvent, WalState } from './wal-state.ts';
+import { isHeld, transition } from './wal-state.ts';
 
 /** The last level-0 file: where the next one begins. */
 export interface LastFile {
@@ -17,52 +20,18 @@ export interface LastFile {
   readonly timestampMs: number;
   readonly salt1: number;
   readonly salt2: number;
-  /** Offset in the log after its last frame. */
+  /** Offset in the WAL after its last frame. */
   readonly endOffset: number;
 }
 
-/** What is known of a database file while it is open. A new one begins when the file is replaced. */
-export interface Session {
-  readonly descriptor: DatabaseDescriptor;
-  readonly connections: Connections;
-  readonly wal: WalFile;
-  readonly ownership: Ownership;
-  readonly pageSize: number;
-  /** In the names of temporary files, which are of this session alone: others may be at the same transaction. */
-  readonly tag: string;
-  last: LastFile | undefined;
-  /** That file on the disk, if this session wrote it. */
-  lastInode?: bigint | undefined;
-  /** The `-shm` file as of the opening: the locks are in it. Undefined if there is none. */
-  readonly shmInode: bigint | undefined;
-  /** Cumulative checksum at `last.endOffset`, once it is proven that the log there is the one we know. */
-  endSums: WalSums | undefined;
-  /** Where the last transaction that was read begins, while nothing proves that SQLite counts it: see `counted.ts`. */
-  unproven: WalScanStart | undefined;
-  /** The generation that is proven to follow that of the last file; found on start. */
-  successor: Successor | undefined;
-  /** Highest TXID in use, whether its file is here or not. */
-  txid: TXID;
-  /** Why the next file must be a snapshot, if it must. */
-  snapshotDue: string | undefined;
-  /** The history up to the place where this session began was written by another program. */
-  readonly otherProgram?: boolean;
-  /** The log was read to its end since the pin was first taken: it has been held without a break since. */
-  caughtUp: boolean;
-  /** The same, but of the pin as it was last moved: only then may it be moved again. */
-  readSincePin: boolean;
-  /** Data went out since the last checkpoint. */
-  syncedSinceCheckpoint: boolean;
-  /** All of the log is in the database file: another checkpoint has nothing to do. */
-  fullyCheckpointed: boolean;
-  /** When a checkpoint was last tried, or the session began. */
-  checkpointedAtMs: number;
-  /** It was said that the log was deleted under us. */
-  isLogDeletedTold?: boolean | undefined;
-  /** Snapshots that are being read. The descriptors stay open until they are done. */
-  readonly snapshots: Set<RunningSnapshot>;
-  /** A PASSIVE checkpoint did not bring the log below the TRUNCATE threshold. */
-  passiveFailed: boolean;
+/** When to checkpoint next. */
+export interface CheckpointProgress {
+  /** A level-0 file was published since the last checkpoint. */
+  isSyncedSince: boolean;
+  /** When a checkpoint was last tried, or the session began: of a monotonic clock, in ms. */
+  triedAtMs: number;
+  /** A PASSIVE checkpoint did not bring the WAL below the TRUNCATE threshold. */
+  hasPassiveFailed: boolean;
 }
 
 /** A snapshot that is being read from a session's database. */
@@ -71,16 +40,120 @@ export interface RunningSnapshot {
   readonly done: Promise<void>;
 }
 
-/** Read to its end, under a pin that has held since: from here on nothing of the log can be missed. */
-export function trustLog(session: Session): void {
-  session.caughtUp = true;
-  session.readSincePin = true;
+/** What is open of a database file, and stays the same as long as the session lasts. */
+export interface SessionParts {
+  readonly path: string;
+  readonly descriptor: DatabaseDescriptor;
+  /** Of the `-shm`. Never closed while this process has a connection to the database. */
+  readonly index: DatabaseDescriptor;
+  readonly connections: Connections;
+  readonly wal: WalFile;
+  readonly ownership: Ownership;
+  /** In the names of temporary files, which belong to this session alone. */
+  readonly tag: string;
+  /** The timeline up to the place where this session began was written by another program. */
+  readonly otherProgram: boolean;
 }
 
-/** From here on only a snapshot is sure to miss nothing, unless the log proves to be the one we know. */
-export function distrustLog(session: Session): void {
-  session.caughtUp = false;
-  session.readSincePin = false;
+/** One database file while it is open. A new session begins when the file is replaced. */
+export class Session {
+  readonly path: string;
+  readonly descriptor: DatabaseDescriptor;
+  readonly index: DatabaseDescriptor;
+  readonly connections: Connections;
+  readonly wal: WalFile;
+  readonly ownership: Ownership;
+  readonly pageSize: number;
+  readonly tag: string;
+  readonly otherProgram: boolean;
+  readonly checkpoint: CheckpointProgress;
+  /** Snapshots that are being read. The descriptors stay open until they are done. */
+  readonly snapshots: Set<RunningSnapshot> = new Set<RunningSnapshot>();
+  /** How the database file looked when it was last certain that only SQLite had written to it. */
+  mark: DatabaseMark | undefined;
+  /** What the last stop recorded was removed. */
+  isRecordRemoved = false;
+  #state: WalState;
+  #txid: TXID;
+  #lastInode: bigint | undefined;
+
+  constructor(parts: SessionParts, start: { readonly state: WalState; readonly txid: TXID; readonly nowMs: number }) {
+    this.path = parts.path;
+    this.descriptor = parts.descriptor;
+    this.index = parts.index;
+    this.connections = parts.connections;
+    this.wal = parts.wal;
+    this.ownership = parts.ownership;
+    this.pageSize = parts.connections.pageSize;
+    this.tag = parts.tag;
+    this.otherProgram = parts.otherProgram;
+    this.checkpoint = { isSyncedSince: false, triedAtMs: start.nowMs, hasPassiveFailed: false };
+    this.#state = start.state;
+    this.#txid = start.txid;
+  }
+
+  get state(): WalState {
+    return this.#state;
+  }
+
+  /** The last level-0 file, whether or not the next one goes on from it. */
+  get last(): LastFile | undefined {
+    return this.#state.last;
+  }
+
+  /** That file on the disk, if this session wrote it. */
+  get lastInode(): bigint | undefined {
+    return this.#lastInode;
+  }
+
+  /** Highest TXID in use, whether its file is here or not. */
+  get txid(): TXID {
+    return this.#txid;
+  }
+
+  /** Everything visible was read, and the WAL cannot restart but where we stopped. */
+  get isCaughtUp(): boolean {
+    return isHeld(this.#state);
+  }
+
+  /** All of the WAL is in the database file: another checkpoint has nothing to do. */
+  get isBackfilled(): boolean {
+    return this.#state.kind === 'backfilled';
+  }
+
+  apply(event: WalEvent): void {
+    this.#state = transition(this.#state, event);
+  }
+
+  /** The file of the next transaction has its name. */
+  published(last: LastFile, inode: bigint | undefined): void {
+    this.#txid = last.txid;
+    this.#lastInode = inode;
+    this.checkpoint.isSyncedSince = true;
+  }
+
+  /**
+   * What readers of the WAL see now. Throws `UNAVAILABLE` if that cannot be read.
+   *
+   * A writer that is killed while it writes the wal-index header leaves two copies that differ: the next connection that
+   * begins to read recovers it.
+   */
+  readVisible(): VisibleWal {
+    const visible = readVisibleWal(this.index.fd) ?? this.#recoverIndex();
+    if (visible !== undefined) return visible;
+    throw new LitestreamError(`the -shm file cannot be read: ${this.path}-shm`, {
+      code: 'UNAVAILABLE',
+      retryable: true,
+      operation: 'sync',
+      object: `${this.path}-shm`,
+      hint: 'Wait: the next program that reads the database repairs the file. Do not delete or edit it.',
+    });
+  }
+
+  #recoverIndex(): VisibleWal | undefined {
+    this.connections.recoverIndex();
+    return readVisibleWal(this.index.fd);
+  }
 }
 
 export function lastFileOf(header: LtxHeader): LastFile {
@@ -95,7 +168,7 @@ export function lastFileOf(header: LtxHeader): LastFile {
   };
 }
 
-/** Pages of the database file, when the log holds no commit: by its header if that is current, else by its size. */
+/** Pages of the database file, when the WAL holds no commit: by its header if that is current, else by its size. */
 export function pageCountOfFile(descriptor: DatabaseDescriptor, pageSize: number): number {
   const { size } = fstatSync(descriptor.fd);
   const header = Buffer.alloc(100);

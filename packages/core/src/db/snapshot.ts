@@ -53,7 +53,6 @@ export async function takeSnapshot(context: SnapshotContext): Promise<SnapshotSt
     const aborted = new AbortController();
     const { promise: done, resolve } = Promise.withResolvers<void>();
     const running = { abort: () => aborted.abort(closedError(session)), done };
-    session.snapshots.add(running);
     const end = (): void => {
       session.snapshots.delete(running);
       pin.close();
@@ -63,6 +62,8 @@ export async function takeSnapshot(context: SnapshotContext): Promise<SnapshotSt
       let outcome = await context.sync(session);
       while (outcome.kind === 'written' && outcome.limited) outcome = await context.sync(session);
       if (session.last === undefined) throw new Error('synced, yet there is no last file');
+      // Not before: a sync that fails may close the session, which waits for the snapshots that are being read.
+      session.snapshots.add(running);
       return { session, last: session.last, end, signal: aborted.signal };
     } catch (error) {
       end();

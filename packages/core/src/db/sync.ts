@@ -1,5 +1,7 @@
+import { rmSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, newHeader } from '@litestream/ltx';
+import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import type { WalScan } from '../wal/scan.ts';
 import { scanWal, storedSums } from '../wal/scan.ts';
@@ -11,19 +13,22 @@ import {
   WAL_HEADER_SIZE,
   sameSalts,
 } from '../wal/wal-header.ts';
+import type { VisibleWal } from '../wal/wal-index.ts';
 import type { CommitTimes } from './commit-times.ts';
-import { isLastInDatabase, isStillInLog, placeOf } from './counted.ts';
-import { decide } from './decide.ts';
+import { decide, visibleEndOf } from './decide.ts';
+import type { SyncDecision } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import { makeFolder } from './local-ltx.ts';
-import { logPlaceFields } from './log-place.ts';
 import { inodeAt, publishDurably, usedByAnother } from './publish.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
 import type { Session } from './session.ts';
-import { distrustLog, lastFileOf, pageCountOfFile, trustLog } from './session.ts';
+import { lastFileOf, pageCountOfFile } from './session.ts';
+import { SessionFaultError, hasLocks } from './session-faults.ts';
 import type { Steps } from './steps.ts';
+import { sameSums, walEndFields } from './wal-end.ts';
+import { isHeld } from './wal-state.ts';
 import type { LtxJob } from './write-ltx.ts';
 import type { OnWriteProgress } from './write-job.ts';
 import { writeAnywhere } from './write-job.ts';
@@ -52,16 +57,16 @@ export interface SyncContext {
 
 const ATTEMPTS_MAX = 4;
 
-/** Writes what the log holds beyond the last level-0 file into the next one. */
+/** Writes what is visible of the WAL beyond the last level-0 file into the next one. */
 export function* syncSteps(context: SyncContext): Steps<SyncOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
       const outcome = yield* attemptSync(context);
       if (outcome !== 'restarted') return outcome;
-      if (attempt === ATTEMPTS_MAX) throw new WalRestartedError(`the log restarted ${attempt} times while it was read`);
+      if (attempt === ATTEMPTS_MAX) throw damagedWal(context.session);
     } catch (error) {
       if (!(error instanceof WalRestartedError) || attempt === ATTEMPTS_MAX) throw error;
-      distrustLog(context.session);
+      context.session.apply({ kind: 'pin-released' });
     }
   }
 }
@@ -69,51 +74,38 @@ export function* syncSteps(context: SyncContext): Steps<SyncOutcome> {
 function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const { session, logger } = context;
   const { wal } = session;
+  const visible = session.readVisible();
   const header = wal.header();
-  if (header === undefined) {
-    // Emptied by a TRUNCATE checkpoint, which cannot have taken anything that we have not read.
-    if (session.caughtUp && session.snapshotDue === undefined) return { kind: 'nothing' };
-    return { kind: 'no-wal' };
+  const view = { visible, header, pageSize: session.pageSize, hasStaleFrames: hasStaleFrames(session) };
+  const decision = decide(session.state, view);
+  if (decision.kind === 'unsettled') return 'restarted';
+  requireHold(session, decision, visible);
+  if (decision.kind === 'nothing') {
+    session.apply({ kind: 'nothing-new' });
+    return { kind: 'nothing' };
   }
+  if (header === undefined || (visible.frameCount === 0 && !sameSalts(header, visible))) return { kind: 'no-wal' };
 
-  const decision = decide({
-    last: session.last,
-    snapshotDue: session.snapshotDue,
-    wal: header,
-    walFileSize: wal.size(),
-    pageSize: session.pageSize,
-    endSums: provenEnd(session, header),
-    caughtUp: session.caughtUp,
-    lastIsCounted: session.unproven === undefined,
-    successor: session.successor,
-    staleFrames: hasStaleFrames(session),
-  });
-  const start =
-    decision.kind === 'increment'
-      ? { offset: decision.offset, sums: decision.sums }
-      : { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };
-  const tail = decision.kind === 'increment' && decision.ofPreviousGeneration;
-  const generation = tail ? { ...header, salt1: session.last?.salt1 ?? 0, salt2: session.last?.salt2 ?? 0 } : header;
-  const sizeMax = decision.kind === 'increment' && context.sizeMax > 0 ? { sizeMax: context.sizeMax } : {};
-  const scan = yield* scanWal(wal, generation, start, sizeMax);
-  const saltsOffset = tail ? start.offset + FRAME_SALTS_OFFSET : HEADER_SALTS_OFFSET;
-  if (!wal.hasSaltsAt(saltsOffset, generation)) {
-    // Frames that we were about to read may be gone; a restart right where we stopped before is the usual case.
-    if (scan.endOffset > start.offset) distrustLog(session);
-    // What was left of the generation before has been overwritten before it was read: only a snapshot makes up for it.
-    if (tail) session.successor = undefined;
-    return 'restarted';
-  }
-  if (decision.kind === 'increment' && scan.commit === 0) {
-    // Behind the barrier the checkpoint tells, and nobody is to wait while a long transaction is read again.
-    if (context.checkpointing !== true && !(yield* isStillInLog(session, header))) {
-      if (wal.hasSaltsAt(HEADER_SALTS_OFFSET, header)) {
-        session.snapshotDue = 'the last commit that was read did not count, snapshotting';
-      }
+  const whole = decision.kind === 'snapshot';
+  const isTail = decision.kind === 'increment' && decision.isTail;
+  const start = whole ? { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } } : decision;
+  const { last } = session;
+  const generation = isTail && last !== undefined ? { ...header, salt1: last.salt1, salt2: last.salt2 } : header;
+  const limits = {
+    ...(whole || context.sizeMax === 0 ? {} : { sizeMax: context.sizeMax }),
+    // Frames behind the visible ones are those of a transaction in progress, or of a writer that was killed.
+    ...(isTail ? {} : { endOffsetMax: visibleEndOf(visible) }),
+  };
+  const scan = yield* scanWal(wal, generation, start, limits);
+  const saltsOffset = isTail ? start.offset + FRAME_SALTS_OFFSET : HEADER_SALTS_OFFSET;
+  if (!wal.hasSaltsAt(saltsOffset, generation)) return restartedWhileRead(session, isTail);
+  if (!isTail && !scan.limited && visible.frameCount > 0) {
+    const isVisible = scan.endOffset === visibleEndOf(visible) && sameSums(scan.sums, visible.sums);
+    if (!isVisible) {
+      session.apply({ kind: 'disproven', reason: 'the visible frames do not continue what was read, snapshotting' });
+      if (whole) throw damagedWal(session);
       return 'restarted';
     }
-    trustLog(session);
-    return { kind: 'nothing' };
   }
 
   const txid = session.txid + 1n;
@@ -121,33 +113,57 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     txid: formatTxid(txid),
     offset: start.offset,
     ...(context.checkpointing === true ? { chkpt: 'true' } : {}),
-    ...(decision.kind === 'snapshot' ? { snap: 'true', reason: decision.reason } : {}),
+    ...(whole ? { snap: 'true', reason: decision.reason } : {}),
   });
-  const whole = decision.kind === 'snapshot';
-  // Where the pin stands on the database file from the beginning, the log may restart as soon as somebody writes. What is
-  // left of a generation was found in the database file when the session began.
-  const isCounted = tail || (whole && (yield* isLastInDatabase(placeOf(session), generation, scan)));
-  const unproven = isCounted ? undefined : scan.lastStart;
-  const plan = { generation, tail, saltsOffset, start: start.offset, scan, unproven, txid };
+  const plan = { generation, isTail, saltsOffset, start: start.offset, scan, txid };
   const size = yield* writeFile(context, plan, whole);
   logger.debug('db sync', { status: 'ok' });
-  return { kind: 'written', txid, size, limited: scan.limited || tail };
+  return { kind: 'written', txid, size, limited: scan.limited || isTail };
+}
+
+/**
+ * That a WAL which restarted did so where we stopped rests on our read transaction alone. The locks behind it must never
+ * have been dropped, not even for a moment: another program could have restarted the WAL meanwhile.
+ */
+function requireHold({ state, last, descriptor, index }: Session, decision: SyncDecision, visible: VisibleWal): void {
+  if (decision.kind === 'snapshot' || !isHeld(state) || last === undefined || sameSalts(last, visible)) return;
+  if (hasLocks({ descriptor, index }) === false) throw new SessionFaultError('locks-lost');
+}
+
+/** Unread frames were overwritten, which no read transaction that is held allows: what is missing is not known. */
+function restartedWhileRead(session: Session, isTail: boolean): 'restarted' {
+  session.apply(
+    isTail
+      ? { kind: 'disproven', reason: 'unread frames of the wal were overwritten, snapshotting' }
+      : { kind: 'pin-released' },
+  );
+  return 'restarted';
+}
+
+/** The wal-index and the WAL contradict each other: SQLite, too, would read something else than what was committed. */
+function damagedWal({ wal }: Session): LitestreamError {
+  return new LitestreamError(`the -wal file does not hold the frames that SQLite has committed: ${wal.path}`, {
+    code: 'WAL_LOST',
+    retryable: true,
+    operation: 'sync',
+    object: wal.path,
+    hint: 'Check the disk, and whether a program other than SQLite writes to the -wal file. Restart the programs that use the database.',
+  });
 }
 
 interface Plan {
-  /** Of the frames: the log's header, or for a tail that of the generation before it. */
+  /** Of the frames: the WAL header, or for a tail that of the generation before it. */
   readonly generation: WalHeader;
-  readonly tail: boolean;
+  readonly isTail: boolean;
   readonly saltsOffset: number;
   readonly start: number;
   readonly scan: WalScan;
-  readonly unproven: Session['unproven'];
   readonly txid: TXID;
 }
 
 function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<number> {
   const { session, level0 } = context;
-  const { generation, scan, tail, txid } = plan;
+  const { generation, scan, isTail, txid } = plan;
   const commit = scan.commit > 0 ? scan.commit : pageCountOfFile(session.descriptor, session.pageSize);
   const ltxHeader = newHeader({
     pageSize: session.pageSize,
@@ -155,7 +171,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     minTxid: txid,
     maxTxid: txid,
     timestampMs: context.times.next(),
-    ...logPlaceFields({ startOffset: plan.start, endOffset: scan.endOffset }),
+    ...walEndFields({ startOffset: plan.start, endOffset: scan.endOffset, sums: scan.sums }),
     salt1: generation.salt1,
     salt2: generation.salt2,
   });
@@ -173,31 +189,50 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
       salt1: generation.salt1,
       salt2: generation.salt2,
       saltsOffset: plan.saltsOffset,
-      endsAtLogEnd: !scan.limited && !tail,
+      endsAtLogEnd: !scan.limited && !isTail,
     },
     list,
     temporaryPath,
     mode: session.ownership.fileMode,
   };
   const size = yield* writeAnywhere(job, context.onProgress);
+  if (!isStillVisible(session, plan)) {
+    rmSync(temporaryPath, { force: true });
+    throw new WalRestartedError('the frames that were read are not visible any more');
+  }
   yield* publishDurably(temporaryPath, path, session.ownership);
 
   context.onWalBytes?.(scan.endOffset - plan.start);
-  session.last = lastFileOf(ltxHeader);
-  session.lastInode = inodeAt(path);
-  session.endSums = scan.sums;
-  session.unproven = plan.unproven;
-  session.successor =
-    tail && session.successor !== undefined
-      ? { ...session.successor, endSums: scan.sums, tailUnread: scan.limited }
-      : undefined;
-  session.txid = txid;
-  session.snapshotDue = undefined;
-  if (scan.limited || tail) distrustLog(session);
-  else trustLog(session);
-  session.syncedSinceCheckpoint = true;
-  session.fullyCheckpointed = false;
+  const last = lastFileOf(ltxHeader);
+  session.published(last, inodeAt(path));
+  session.apply(
+    isTail
+      ? { kind: 'tail-published', last, sums: scan.sums, isTailUnread: scan.limited }
+      : { kind: 'published', last, sums: scan.sums, isAtEnd: !scan.limited },
+  );
   return size;
+}
+
+/**
+ * Asked before a file gets its name: are the frames that were scanned the ones that its pages were read from? Visible
+ * frames do not change as long as their generation lasts. If the WAL has restarted meanwhile, all of them are in the
+ * database file, and where the state ended with the WAL, its pages are there (`PageReader`).
+ */
+function isStillVisible(session: Session, { generation, isTail, scan }: Plan): boolean {
+  if (isTail)
+    return session.wal.hasSaltsAt(frameBefore(scan.endOffset, session.pageSize) + FRAME_SALTS_OFFSET, generation);
+  const visible = session.readVisible();
+  if (!sameSalts(visible, generation)) return !scan.limited;
+  if (scan.endOffset === WAL_HEADER_SIZE) return true;
+  if (visibleEndOf(visible) < scan.endOffset) return false;
+  const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE);
+  const size = session.wal.read(frame, frameBefore(scan.endOffset, session.pageSize));
+  return size === frame.length && sameSums(storedSums(frame), scan.sums);
+}
+
+/** Offset of the frame that ends there. */
+function frameBefore(endOffset: number, pageSize: number): number {
+  return endOffset - WAL_FRAME_HEADER_SIZE - pageSize;
 }
 
 /** Upstream replaces a file of the same name: then what it holds need not end where ours did. */
@@ -226,31 +261,17 @@ function* listIncrement(context: SyncContext, plan: Plan, commit: number): Steps
   const frames = new Map(scan.pages);
   for (const pgno of missing) frames.set(pgno, 0);
   // Of a generation that is being overwritten, everything is in the database file.
-  if (plan.tail) return listPages(frames);
+  if (plan.isTail) return listPages(frames);
   const start = { offset: WAL_HEADER_SIZE, sums: { s0: generation.s0, s1: generation.s1 } };
   const whole = yield* scanWal(session.wal, generation, start, { endOffsetMax: scan.endOffset });
   for (const pgno of missing) frames.set(pgno, whole.pages.get(pgno) ?? 0);
   return listPages(frames);
 }
 
-/** The cumulative checksum where we stopped, if the frame there still is the one that we read. */
-function provenEnd(session: Session, header: WalHeader): Session['endSums'] {
-  const { last, endSums, wal } = session;
-  if (last === undefined || endSums === undefined || !sameSalts(last, header)) return undefined;
-  if (last.pageSize !== session.pageSize) return undefined;
-  if (last.endOffset <= WAL_HEADER_SIZE) return endSums;
-  const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE);
-  const at = last.endOffset - WAL_FRAME_HEADER_SIZE - session.pageSize;
-  if (wal.read(frame, at) < frame.length) return undefined;
-  const stored = storedSums(frame);
-  return stored.s0 === endSums.s0 && stored.s1 === endSums.s1 ? endSums : undefined;
-}
-
 /** Is the frame that the last file ended with still in the WAL file, whatever its header says? */
-function hasStaleFrames(session: Session): boolean {
-  const { last, wal } = session;
+function hasStaleFrames({ last, wal, pageSize }: Session): boolean {
   if (last === undefined || last.endOffset <= WAL_HEADER_SIZE) return false;
   // Of pages of another size nothing can be found by counting back from there.
-  if (last.pageSize !== session.pageSize) return false;
-  return wal.hasSaltsAt(last.endOffset - WAL_FRAME_HEADER_SIZE - session.pageSize + FRAME_SALTS_OFFSET, last);
+  if (last.pageSize !== pageSize) return false;
+  return wal.hasSaltsAt(frameBefore(last.endOffset, pageSize) + FRAME_SALTS_OFFSET, last);
 }

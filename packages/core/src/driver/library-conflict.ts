@@ -35,7 +35,7 @@ function readSharedMaps(): SharedMaps {
 export function countMaps(maps: string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   for (const line of maps.split('\n')) {
-    if (!line.endsWith('-shm')) continue;
+    if (!line.endsWith('-shm') && !line.endsWith('-shm (deleted)')) continue;
     const [, flags, offset, , inode, file] = /^\S+ (\S+) (\S+) (\S+) (\d+)\s+(.*)$/.exec(line) ?? [];
     if (flags?.[3] !== 's' || Number.parseInt(offset ?? '1', 16) !== 0 || file === undefined) continue;
     const key = `${inode} ${basename(file)}`;
@@ -73,9 +73,28 @@ export async function refuseSecondLibraryAtOpening(path: string, driver: SqliteD
 }
 
 function refuseIn(maps: SharedMaps, path: string, driver: SqliteDriver): void {
+  if (hasSecondMap(maps, path)) throw libraryConflict(path, driver);
+}
+
+/** Has another copy of SQLite the database open in this process now? False where that cannot be known. */
+export function isSecondLibraryOpen(path: string): boolean {
+  return hasSecondMap(sharedMaps(0), path);
+}
+
+function hasSecondMap(maps: SharedMaps, path: string): boolean {
   const shm = statSync(`${path}-shm`, { bigint: true, throwIfNoEntry: false });
-  if (shm === undefined || maps === undefined) return;
-  if ((maps.get(mapKey(shm.ino, `${path}-shm`)) ?? 0) > 1) throw libraryConflict(path, driver);
+  if (shm === undefined || maps === undefined) return false;
+  return (maps.get(mapKey(shm.ino, `${path}-shm`)) ?? 0) > 1;
+}
+
+/**
+ * Does this process map this `-shm`, under a name that may be deleted? Undefined where that cannot be known. Asked before
+ * its descriptor is closed, which drops the locks of every connection that still uses it.
+ */
+export function isMapped(inode: bigint): boolean | undefined {
+  const maps = sharedMaps(0);
+  if (maps === undefined) return undefined;
+  return [...maps.keys()].some((key) => key.startsWith(`${inode} `));
 }
 
 const kept = new Set<unknown>();

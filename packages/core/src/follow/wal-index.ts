@@ -5,37 +5,23 @@
  */
 import { readSync, writeSync } from 'node:fs';
 import { LitestreamError } from '../error.ts';
+import {
+  WAL_INDEX_HEADER_SIZE as HEADER_SIZE,
+  WAL_INDEX_PREFIX_SIZE as PREFIX_SIZE,
+  WAL_INDEX_VERSION,
+  decodeWalIndexHeader,
+  nativeChecksum,
+} from '../wal/wal-index.ts';
+import type { WalIndexHeader } from '../wal/wal-index.ts';
 
-const VERSION = 3007000;
-/** One copy of the header. */
-const HEADER_SIZE = 48;
-/** Two copies of the header, and the checkpoint information with its lock bytes, which is never ours to write. */
-const PREFIX_SIZE = 136;
+export type { WalIndexHeader } from '../wal/wal-index.ts';
+
 const SEGMENT_SIZE = 32_768;
 const SEGMENT_FRAME_COUNT = 4096;
 const FIRST_SEGMENT_FRAME_COUNT = SEGMENT_FRAME_COUNT - PREFIX_SIZE / 4;
 const SLOT_COUNT = 8192;
 /** Where the hash table starts in a segment. */
 const SLOTS_OFFSET = SEGMENT_FRAME_COUNT * 4;
-
-/** What a reader needs to know of the log: written last, it makes new frames count. */
-export interface WalIndexHeader {
-  /** Grows by one with each commit. */
-  readonly changeCount: number;
-  /** Are the log's checksums computed over big-endian words? */
-  readonly bigEndian: boolean;
-  /** Bytes; 0 before the first commit. */
-  readonly pageSize: number;
-  /** Frames that count. */
-  readonly frameCount: number;
-  /** Pages of the database after the last of them. */
-  readonly pageCount: number;
-  /** Cumulative checksum after the last of them. */
-  readonly s0: number;
-  readonly s1: number;
-  /** As the eight bytes stand in the log's header. */
-  readonly salts: Uint8Array;
-}
 
 /**
  * The index of one database, through a descriptor of its `-shm`. Whoever writes to it holds SQLite's write lock, by a
@@ -55,24 +41,9 @@ export class WalIndex {
   readHeader(): WalIndexHeader {
     const bytes = new Uint8Array(2 * HEADER_SIZE);
     const size = readSync(this.#fd, bytes, 0, bytes.length, 0);
-    const first = bytes.subarray(0, HEADER_SIZE);
-    const words = new Uint32Array(bytes.buffer, 0, HEADER_SIZE / 4);
-    const shorts = new Uint16Array(bytes.buffer, 0, HEADER_SIZE / 2);
-    const [s0, s1] = checksum(words.subarray(0, 10));
-    const isValid = words[0] === VERSION && bytes[12] === 1 && words[10] === s0 && words[11] === s1;
-    const isWhole = size === bytes.length && Buffer.compare(first, bytes.subarray(HEADER_SIZE)) === 0;
-    if (!isValid || !isWhole) throw unknownIndex(this.#path);
-    const stored = shorts[7] ?? 0;
-    return {
-      changeCount: words[2] ?? 0,
-      bigEndian: bytes[13] === 1,
-      pageSize: (stored & 0xfe00) | ((stored & 1) << 16),
-      frameCount: words[4] ?? 0,
-      pageCount: words[5] ?? 0,
-      s0: words[6] ?? 0,
-      s1: words[7] ?? 0,
-      salts: bytes.slice(32, 40),
-    };
+    const header = size === bytes.length ? decodeWalIndexHeader(bytes) : undefined;
+    if (header === undefined) throw unknownIndex(this.#path);
+    return header;
   }
 
   /**
@@ -82,14 +53,14 @@ export class WalIndex {
   writeHeader(header: WalIndexHeader): void {
     const bytes = new Uint8Array(2 * HEADER_SIZE);
     const words = new Uint32Array(bytes.buffer);
-    words[0] = VERSION;
+    words[0] = WAL_INDEX_VERSION;
     words[2] = header.changeCount;
     bytes[12] = 1;
     bytes[13] = header.bigEndian ? 1 : 0;
     new Uint16Array(bytes.buffer)[7] = (header.pageSize & 0xff00) | (header.pageSize >>> 16);
     words.set([header.frameCount, header.pageCount, header.s0, header.s1], 4);
     bytes.set(header.salts, 32);
-    words.set(checksum(words.subarray(0, 10)), 10);
+    words.set(nativeChecksum(words.subarray(0, 10)), 10);
     bytes.copyWithin(HEADER_SIZE, 0, HEADER_SIZE);
     writeFully(this.#fd, bytes, 0);
   }
@@ -172,17 +143,6 @@ function segmentOf(frame: number): number {
 /** The frame before the first one of a segment. */
 function firstFrameOf(segment: number): number {
   return segment === 0 ? 0 : FIRST_SEGMENT_FRAME_COUNT + (segment - 1) * SEGMENT_FRAME_COUNT;
-}
-
-/** SQLite's WAL checksum over native words. */
-function checksum(words: Uint32Array): [number, number] {
-  let s0 = 0;
-  let s1 = 0;
-  for (let index = 0; index < words.length; index += 2) {
-    s0 = (s0 + (words[index] ?? 0) + s1) >>> 0;
-    s1 = (s1 + (words[index + 1] ?? 0) + s0) >>> 0;
-  }
-  return [s0, s1];
 }
 
 function writeFully(fd: number, bytes: Uint8Array, position: number): void {

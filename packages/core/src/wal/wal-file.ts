@@ -57,6 +57,11 @@ export class WalFile {
     return this.#inode !== undefined && this.#inode === other.#inode;
   }
 
+  /** Of the file that is open. */
+  get inode(): bigint | undefined {
+    return this.#inode;
+  }
+
   get isOpen(): boolean {
     return this.#fd !== undefined;
   }

@@ -94,6 +94,16 @@ export class Lab implements AsyncDisposable {
     return connection;
   }
 
+  /** Closes a follower while the application writes: it cannot checkpoint, and the WAL stays as after a crash. */
+  async closeWhileLocked(db: DB, app: SqliteConnection): Promise<void> {
+    app.exec('BEGIN IMMEDIATE');
+    try {
+      await db.close();
+    } finally {
+      app.exec('ROLLBACK');
+    }
+  }
+
   closeApp(connection: SqliteConnection): void {
     this.#connections.delete(connection);
     connection.close();

@@ -159,6 +159,8 @@ export class World implements AsyncDisposable {
   /** The process ends without a last upload. */
   async stop(): Promise<void> {
     await this.db.close();
+    // Coming to rest takes what was committed into level 0.
+    this.record();
   }
 
   /** One transaction of the application. */

@@ -1,6 +1,6 @@
 import { HEADER_FLAG_NO_CHECKSUM } from '../constants.ts';
 import { LtxError } from '../error.ts';
-import type { LtxExtension } from '../extension.ts';
+import type { MergedExtension } from '../extension.ts';
 import type { LtxHeader } from '../header.ts';
 import { formatTxid } from '../txid.ts';
 
@@ -53,7 +53,7 @@ export function mergedHeader(
 }
 
 /** Spans from before the first file to after the last; of a file of others, its own time is the earliest known. */
-function mergedExtension(headers: readonly LtxHeader[], first: LtxHeader, last: LtxHeader): LtxExtension {
+function mergedExtension(headers: readonly LtxHeader[], first: LtxHeader, last: LtxHeader): MergedExtension {
   const earliestMs = headers.reduce(
     (min, header) => Math.min(min, header.extension?.createdAtMs ?? header.timestampMs),
     Number.POSITIVE_INFINITY,

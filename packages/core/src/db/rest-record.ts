@@ -1,0 +1,97 @@
+/**
+ * What a clean stop leaves in the metadata folder: at which TXID, and in which state of the file, the database was at rest,
+ * with nothing in its WAL. As long as the file is as it was, the next start goes on from there without a snapshot.
+ */
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { TXID } from '@litestream/ltx';
+import { formatTxid } from '@litestream/ltx';
+import type { Ownership } from './local-ltx.ts';
+import { own } from './local-ltx.ts';
+
+/** Identity, size in bytes and time of a database file. Nothing that a change of owner or permissions touches. */
+export interface FileState {
+  readonly inode: bigint;
+  readonly size: bigint;
+  readonly mtimeNs: bigint;
+}
+
+export type RestRecord =
+  | { readonly kind: 'at-rest'; readonly txid: TXID; readonly file: FileState }
+  /** The database file or its WAL was changed behind SQLite: a start must not go on from the WAL. */
+  | { readonly kind: 'resync'; readonly reason: string };
+
+const NAME = 'rest.json';
+const VERSION = 1;
+
+export function fileStateOf(fd: number): FileState {
+  const { ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
+  return { inode: ino, size, mtimeNs };
+}
+
+export function isSameFileState(a: FileState, b: FileState): boolean {
+  return a.inode === b.inode && a.size === b.size && a.mtimeNs === b.mtimeNs;
+}
+
+/** Undefined where there is none, or it was not written by this version: then nothing is known. */
+export function readRestRecord(metaPath: string): RestRecord | undefined {
+  try {
+    const value = JSON.parse(readFileSync(join(metaPath, NAME), 'utf8')) as Record<string, unknown>;
+    if (value['version'] !== VERSION) return undefined;
+    if (value['kind'] === 'resync') return { kind: 'resync', reason: String(value['reason']) };
+    const { txid, inode, size, mtimeNs } = value;
+    return {
+      kind: 'at-rest',
+      txid: BigInt(`0x${String(txid)}`),
+      file: { inode: BigInt(String(inode)), size: BigInt(String(size)), mtimeNs: BigInt(String(mtimeNs)) },
+    };
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/** Durable when it returns. */
+export function writeRestRecord(metaPath: string, record: RestRecord, ownership: Ownership): void {
+  const fields =
+    record.kind === 'resync'
+      ? { kind: record.kind, reason: record.reason }
+      : {
+          kind: record.kind,
+          txid: formatTxid(record.txid),
+          inode: String(record.file.inode),
+          size: String(record.file.size),
+          mtimeNs: String(record.file.mtimeNs),
+        };
+  const path = join(metaPath, NAME);
+  const temporaryPath = `${path}.${process.pid}.tmp`;
+  const fd = openSync(temporaryPath, 'w', ownership.fileMode);
+  try {
+    writeSync(fd, `${JSON.stringify({ version: VERSION, ...fields })}\n`);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  own(temporaryPath, ownership.fileMode, ownership);
+  renameSync(temporaryPath, path);
+}
+
+/** The next start takes the whole database, whatever its WAL looks like. Where the folder is gone, it does that anyway. */
+export function recordResync(metaPath: string, reason: string, { ownership }: { readonly ownership: Ownership }): void {
+  if (existsSync(metaPath)) writeRestRecord(metaPath, { kind: 'resync', reason }, ownership);
+}
+
+/** What was recorded does not hold any more. */
+export function removeRestRecord(metaPath: string): void {
+  rmSync(join(metaPath, NAME), { force: true });
+}

@@ -1,0 +1,41 @@
+/** Brings an open database to rest before it is closed: a copy of the database file alone then has everything. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCode } from '../error.ts';
+import type { CheckpointContext } from './checkpoint.ts';
+import { checkpointNow } from './checkpoint.ts';
+import { fileStateOf, writeRestRecord } from './rest-record.ts';
+import { findPathFault } from './session-faults.ts';
+
+/** A file system gives two writes within one tick the same time: a later change has to show. */
+const CLOCK_GRAIN_MS = 50;
+
+/**
+ * Moves everything to the database file, empties the WAL, and records at which TXID and in which state of the file that
+ * was. False where others read or write meanwhile, or the WAL was not read to its end: then it stays as it is, and its
+ * running checksum says at the next start where to go on.
+ */
+export async function bringToRest(context: CheckpointContext, metaPath: string): Promise<boolean> {
+  const { session, logger } = context;
+  if (findPathFault(session) !== undefined || session.snapshots.size > 0) return false;
+  // Nothing was written since the last rest, whose record still holds.
+  if (session.state.kind === 'at-rest') return session.readVisible().frameCount === 0;
+  if (!session.isCaughtUp) return false;
+  try {
+    await checkpointNow(context, 'PASSIVE');
+  } catch (error) {
+    if (!hasCode(error, 'DATABASE_BUSY')) throw error;
+    logger.debug('database is in use, its WAL stays', { error });
+    return false;
+  }
+  // The read transaction stands on the database file now: until it is released, no checkpoint changes that.
+  const { descriptor, connections, ownership } = session;
+  const ageMs = Date.now() - Number(fileStateOf(descriptor.fd).mtimeNs / 1_000_000n);
+  if (ageMs < CLOCK_GRAIN_MS) await sleep(Math.min(CLOCK_GRAIN_MS, CLOCK_GRAIN_MS - ageMs));
+  const { txid } = session;
+  const file = fileStateOf(descriptor.fd);
+  const truncated = connections.checkpoint('TRUNCATE');
+  context.onResult('TRUNCATE', truncated);
+  if (truncated.busy) return false;
+  writeRestRecord(metaPath, { kind: 'at-rest', txid, file }, ownership);
+  return session.readVisible().frameCount === 0;
+}

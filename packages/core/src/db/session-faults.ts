@@ -1,0 +1,143 @@
+/**
+ * What keeps a session from seeing everything that is committed. While one of these holds, a look that finds nothing new
+ * proves nothing, and must not be acknowledged.
+ */
+import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { LitestreamError } from '../error.ts';
+import type { LitestreamErrorCode } from '../error.ts';
+import {
+  SHARED_LOCK_OFFSET,
+  SHM_LOCK_OFFSET,
+  holdsLock,
+  othersHoldLock,
+  readPosixLocks,
+} from '../driver/posix-locks.ts';
+import { isChangedOutsideSqlite, markDatabase } from './database-mark.ts';
+import type { Session } from './session.ts';
+
+interface FaultFacts {
+  readonly code: LitestreamErrorCode;
+  readonly what: string;
+  readonly hint: string;
+}
+
+/** A WAL, `-shm` or lock that is not what it was, or a database file that something but SQLite wrote to. */
+export type SessionFault = 'wal-deleted' | 'wal-replaced' | 'shm-lost' | 'locks-lost' | 'database-changed';
+
+const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
+  'wal-deleted': {
+    code: 'WAL_LOST',
+    what: 'the -wal file was deleted while in use',
+    hint: 'Close all connections to this database; the last one to close checkpoints the WAL. Then open it again. Until then commits are not acknowledged.',
+  },
+  'wal-replaced': {
+    code: 'WAL_LOST',
+    what: 'the -wal file was replaced while in use',
+    hint: 'Use one SQLite library in each process (the option `driver`), and let only SQLite touch the -wal file. The whole database is replicated again.',
+  },
+  'shm-lost': {
+    code: 'LOCKS_LOST',
+    what: 'the -shm file was deleted or replaced while in use',
+    hint: 'Use one SQLite library in each process (the option `driver`), and let only SQLite touch the -shm file. The whole database is replicated again.',
+  },
+  'locks-lost': {
+    code: 'LOCKS_LOST',
+    what: "this process lost SQLite's locks on the database",
+    hint: 'Do not open the database, or its -shm, in this process but with the SQLite library that Litestream uses: set the option `driver`. Closing such a descriptor drops the locks. The whole database is replicated again.',
+  },
+  'database-changed': {
+    code: 'DATABASE_CHANGED',
+    what: 'the database file was written to by a program other than SQLite',
+    hint: 'To put another database in place, stop the programs that use it, or restore into it with SQLite (`.restore`). The whole database is replicated again.',
+  },
+};
+
+/** Thrown where a sync meets a fault on its way. */
+export class SessionFaultError extends Error {
+  override readonly name = 'SessionFaultError';
+  readonly fault: SessionFault;
+
+  constructor(fault: SessionFault) {
+    super(FAULTS[fault].what);
+    this.fault = fault;
+  }
+}
+
+/** Are the WAL and the `-shm` at their paths the ones that are open? */
+export function findPathFault({ path, wal, index }: Session): SessionFault | undefined {
+  if (wal.isDeleted()) return 'wal-deleted';
+  if (wal.isReplaced()) return 'wal-replaced';
+  const shm = statSync(`${path}-shm`, { bigint: true, throwIfNoEntry: false });
+  return shm === undefined || shm.ino !== index.inode ? 'shm-lost' : undefined;
+}
+
+/** The same, and has only SQLite written to the database file since the last call? A few calls of `stat` and `read`. */
+export function findFault(session: Session): SessionFault | undefined {
+  const { index } = session;
+  const fault = findPathFault(session);
+  if (fault !== undefined) return fault;
+  const mark = markDatabase(session.descriptor.fd, index.fd);
+  const before = session.mark;
+  if (mark !== undefined) session.mark = mark;
+  if (before === undefined || mark === undefined) return undefined;
+  const isHeld = session.state.kind === 'backfilled' && !session.state.isPinMoved;
+  if (!isChangedOutsideSqlite(before, mark, isHeld)) return undefined;
+  return hasLocks(session) === false ? 'locks-lost' : 'database-changed';
+}
+
+/** Locks that are dropped do not come back while a connection is open, so one look tells of all the time since. */
+export function hasLocks({ descriptor, index }: Pick<Session, 'descriptor' | 'index'>): boolean | undefined {
+  const locks = readPosixLocks();
+  if (locks === undefined) return undefined;
+  const { pid } = process;
+  return (
+    holdsLock(locks, { pid, inode: descriptor.inode, offset: SHARED_LOCK_OFFSET }) &&
+    holdsLock(locks, { pid, inode: index.inode, offset: SHM_LOCK_OFFSET })
+  );
+}
+
+export function faultError(fault: SessionFault, { path }: Session): LitestreamError {
+  return errorOf(fault, path);
+}
+
+function errorOf(fault: SessionFault, path: string): LitestreamError {
+  const { code, what, hint } = FAULTS[fault];
+  const object = fault.startsWith('wal') ? `${path}-wal` : fault === 'shm-lost' ? `${path}-shm` : path;
+  return new LitestreamError(`${what}: ${object}`, { code, retryable: true, operation: 'sync', object, hint });
+}
+
+export function reasonOf(fault: SessionFault): string {
+  return FAULTS[fault].what;
+}
+
+/**
+ * Throws `WAL_LOST` if a connection, of this process or another, may still write to a WAL that was deleted: a new
+ * connection would create a second WAL beside it. Asked before the first connection of ours is opened.
+ *
+ * SQLite deletes the WAL only when the last connection closes, so that a WAL is missing while another process holds a lock
+ * on the database is otherwise true for an instant only, while that process opens it.
+ */
+export function refuseDeletedWal(path: string, databaseInode: bigint): void {
+  if (existsSync(`${path}-wal`)) return;
+  const locks = readPosixLocks() ?? [];
+  if (!othersHoldLock(locks, databaseInode) && !isDeletedFileOpen(`${path}-wal`)) return;
+  throw errorOf('wal-deleted', path);
+}
+
+/** Has this process a deleted file of that name open? False where open files are not listed. */
+function isDeletedFileOpen(path: string): boolean {
+  let names: string[];
+  try {
+    names = readdirSync('/proc/self/fd');
+  } catch {
+    return false;
+  }
+  const deleted = `${path} (deleted)`;
+  return names.some((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`) === deleted;
+    } catch {
+      return false; // Closed meanwhile.
+    }
+  });
+}

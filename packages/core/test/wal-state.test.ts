@@ -1,0 +1,106 @@
+/** The table state × event of `docs/architecture/wal-state.md`. */
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import type { WalEvent, WalState } from '../src/db/wal-state.ts';
+import { transition } from '../src/db/wal-state.ts';
+
+const sums = { s0: 1, s1: 2 };
+const last = { txid: 3n, commit: 9, pageSize: 4096, timestampMs: 0, salt1: 7, salt2: 8, endOffset: 4152 };
+const next = { ...last, txid: 4n, endOffset: 8272 };
+const nextSums = { s0: 3, s1: 4 };
+
+const states: readonly (readonly [string, WalState])[] = [
+  ['snapshot-required', { kind: 'snapshot-required', reason: 'r', last }],
+  ['resuming', { kind: 'resuming', last, sums }],
+  ['succeeded', { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 9, isTailUnread: true } }],
+  ['at-rest', { kind: 'at-rest', last }],
+  ['caught-up', { kind: 'caught-up', last, sums, isPinMoved: false }],
+  ['caught-up, pin moved', { kind: 'caught-up', last, sums, isPinMoved: true }],
+  ['backfilled', { kind: 'backfilled', last, sums, isPinMoved: false }],
+  ['backfilled, pin moved', { kind: 'backfilled', last, sums, isPinMoved: true }],
+];
+
+const events: readonly (readonly [string, WalEvent])[] = [
+  ['published to the end', { kind: 'published', last: next, sums: nextSums, isAtEnd: true }],
+  ['published in part', { kind: 'published', last: next, sums: nextSums, isAtEnd: false }],
+  ['tail-published', { kind: 'tail-published', last: next, sums: nextSums, isTailUnread: false }],
+  ['nothing-new', { kind: 'nothing-new' }],
+  ['pin-moved', { kind: 'pin-moved' }],
+  ['pin-released', { kind: 'pin-released' }],
+  ['checkpointed, complete', { kind: 'checkpointed', isComplete: true }],
+  ['checkpointed, in part', { kind: 'checkpointed', isComplete: false }],
+  ['disproven', { kind: 'disproven', reason: 'because' }],
+];
+
+function nameOf(state: WalState): string {
+  return 'isPinMoved' in state && state.isPinMoved ? `${state.kind}, pin moved` : state.kind;
+}
+
+function outcomeOf(state: WalState, event: WalEvent): string {
+  try {
+    return nameOf(transition(state, event));
+  } catch (error) {
+    expect(String(error)).toContain('cannot happen');
+    return '—';
+  }
+}
+
+/** The rows of the page: state, then the outcome of each event. */
+function pageTable(): Map<string, string[]> {
+  const page = readFileSync(new URL('../../../docs/architecture/wal-state.md', import.meta.url), 'utf8');
+  const rows = page.split('\n').filter((line) => line.startsWith('| `'));
+  return new Map(
+    rows.map((row) => {
+      const [name = '', ...cells] = row
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll('`', ''));
+      return [name, cells];
+    }),
+  );
+}
+
+describe('the table', () => {
+  it.each(states)('%s', (name, state) => {
+    expect(events.map(([, event]) => outcomeOf(state, event))).toEqual(pageTable().get(name));
+  });
+
+  it('has no other rows', () => {
+    expect([...pageTable().keys()]).toEqual(states.map(([name]) => name));
+  });
+});
+
+describe('invariants', () => {
+  it('no event but a published file changes the place in the WAL', () => {
+    for (const [, state] of states) {
+      for (const [name, event] of events) {
+        if (name.includes('published') || outcomeOf(state, event) === '—') continue;
+        expect(transition(state, event).last, name).toBe(state.last);
+      }
+    }
+  });
+
+  it('a state that holds the WAL is reached only from the end of it, or from behind the write barrier', () => {
+    for (const [from, state] of states) {
+      for (const [name, event] of events) {
+        if (outcomeOf(state, event) === '—') continue;
+        const { kind } = transition(state, event);
+        if (kind !== 'caught-up' && kind !== 'backfilled') continue;
+        const isProof = ['published to the end', 'nothing-new', 'checkpointed, complete', 'checkpointed, in part'];
+        expect(isProof.includes(name) || (name === 'pin-moved' && !from.includes('moved')), `${from} ${name}`).toBe(
+          true,
+        );
+      }
+    }
+  });
+
+  it('what is disproven ends in a snapshot, whatever was known', () => {
+    for (const [, state] of states) {
+      expect(transition(state, { kind: 'disproven', reason: 'because' })).toEqual({
+        kind: 'snapshot-required',
+        reason: 'because',
+        last,
+      });
+    }
+  });
+});
