@@ -88,8 +88,9 @@ export function transition(state: WalState, event: WalEvent): WalState {
       return { kind: event.isComplete ? 'backfilled' : 'caught-up', last, sums, isPinMoved: false };
     }
     case 'disproven':
-      return { kind: 'snapshot-required', reason: event.reason, last: state.last };
+      break;
   }
+  return { kind: 'snapshot-required', reason: event.reason, last: state.last };
 }
 
 /** States in which the WAL cannot restart unread. */
