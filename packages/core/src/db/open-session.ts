@@ -10,7 +10,8 @@ import { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import { isAtPath, releaseDeleted } from './descriptor.ts';
 import type { Ownership } from './local-ltx.ts';
-import { LocalLtx, makeFolder, removeTemporaryFiles } from './local-ltx.ts';
+import { LocalLtx, removeTemporaryFiles } from './local-ltx.ts';
+import type { MetadataLock } from './metadata-lock.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
 import { inodeAt } from './publish.ts';
 import type { Session } from './session.ts';
@@ -19,6 +20,8 @@ import { openDatabaseFile } from './validate.ts';
 export interface OpenSessionContext {
   readonly path: string;
   readonly metaPath: string;
+  /** Of the metadata folder: taken before anything there, or in the database, is read or written. */
+  readonly lock: MetadataLock;
   readonly options: ResolvedDbOptions;
   readonly history: History | undefined;
   readonly times: CommitTimes;
@@ -46,6 +49,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   const { path, metaPath, options, logger, signal } = context;
   warnOfOldSqlite(options.driver.version, logger);
   const ownership = ownershipOf(descriptor, path);
+  context.lock.acquire(ownership);
   const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };
   const connections = await Connections.open(path, options.driver, busy);
   const wal = new WalFile(`${path}-wal`);
@@ -55,7 +59,6 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
       wal.refresh();
     }
     connections.rest(0);
-    makeFolder(metaPath, ownership);
     removeTemporaryFiles(metaPath);
     const level0 = new LocalLtx(metaPath, 0);
     const place = { databaseFd: descriptor.fd, level0, wal, ownership };
