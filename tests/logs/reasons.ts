@@ -21,6 +21,7 @@ export const GO_ALONE: Readonly<Record<string, string>> = {
 
 /** Lines of ours that Go has not. */
 export const OURS_ALONE: Readonly<Record<string, string>> = {
+  'another litestream replicates this database, standing by': 'Go does not notice.',
   'cannot replicate database': 'One database that cannot be opened stops Go; ours goes on with the others.',
   'cannot watch for changes, looking once per monitor interval instead': 'Go never watches.',
   'clock was set back, transactions are stamped in their order until it has caught up': 'Go does not look.',
@@ -49,6 +50,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'replica operation failed, retrying': 'Go leaves that to its SDKs.',
   'restore plan has a gap, listing again': 'Go fails.',
   'sync: database was removed': 'Go logs an error.',
+  'taking over from the other litestream': 'Go does not notice.',
   'the rest of the log of a removed database could not be read': 'Go does not try.',
 };
 

@@ -211,4 +211,7 @@ test('a database is ready while its last proof is young, or if it was stopped by
   expect(at(new Date(nowMs - 31_000))).toBe('last replicated 31 s ago');
   expect(at(undefined)).toBe('not replicated yet');
   expect(at(undefined, { state: 'stopped', db: undefined })).toBeUndefined();
+  expect(at(undefined, { db: { state: 'waiting' } })).toBe('there is no database file yet');
+  // One that stands by must be ready before the other one is told to end.
+  expect(at(undefined, { db: { state: 'standby' } })).toBeUndefined();
 });

@@ -25,6 +25,8 @@ export type { DbActivity } from './db/activity.ts';
 export type { DbTotals, WorkTotals } from './db/totals.ts';
 export type { Checkpoint, DbStatus } from './db/db-status.ts';
 export { isKnownFile } from './db/descriptor.ts';
+export { withMetadataLock } from './db/metadata-lock.ts';
+export type { LockHolder } from './db/metadata-lock-errors.ts';
 export { LocalLtx } from './db/local-ltx.ts';
 export type { LocalLtxFile } from './db/local-ltx.ts';
 export type { DbOptions, History, Position } from './db/options.ts';

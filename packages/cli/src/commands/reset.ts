@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { LitestreamError, isLitestreamError } from '@litestream/core';
+import { LitestreamError, isLitestreamError, withMetadataLock } from '@litestream/core';
 import { expandPath } from '../config/paths.ts';
 import { databaseOf } from '../replicate/directory.ts';
 import { flag } from '../flags/kinds.ts';
@@ -58,11 +58,14 @@ export const command: Command = defineCommand({
         );
       return 0;
     }
-    terminal.out(`Resetting local Litestream state for: ${path}\nRemoving: ${folder}\n`);
-    const logger = plainLogger(terminal, false).child({ db: basename(path) });
-    logger.info('resetting local litestream state', { meta_path: metaPath, ltx_dir: folder });
-    removeFolder(folder);
-    logger.info('local state reset complete, next sync will create fresh snapshot');
+    // A Litestream that starts meanwhile stands by.
+    await withMetadataLock({ path, metaPath }, () => {
+      terminal.out(`Resetting local Litestream state for: ${path}\nRemoving: ${folder}\n`);
+      const logger = plainLogger(terminal, false).child({ db: basename(path) });
+      logger.info('resetting local litestream state', { meta_path: metaPath, ltx_dir: folder });
+      removeFolder(folder);
+      logger.info('local state reset complete, next sync will create fresh snapshot');
+    });
     terminal.out('Reset complete. Next replication sync will create a fresh snapshot.\n');
     return 0;
   },

@@ -42,6 +42,7 @@ const short = (txid) => txid.replace(/^0+(?=.)/, '');
 const opened = new Map();
 
 function health(db) {
+  if (db.state === 'standby') return ['', 'standing by for another Litestream'];
   if (db.error !== null) return ['bad', 'failing'];
   if (db.state === 'stopped') return ['', 'stopped'];
   if (db.state === 'waiting') return ['', 'waiting for the file'];

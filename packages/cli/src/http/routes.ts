@@ -55,6 +55,8 @@ export function reasonNotReady(
   nowMs: number = Date.now(),
 ): string | undefined {
   if (report.state === 'stopped') return undefined;
+  // It is replicated, by another Litestream that may be waiting for this one to be ready before it ends.
+  if (report.db?.state === 'standby') return undefined;
   if (report.db?.state === 'waiting') return 'there is no database file yet';
   const lag = lagSeconds(report, nowMs);
   if (lag === undefined) return 'not replicated yet';

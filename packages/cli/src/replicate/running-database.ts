@@ -153,7 +153,10 @@ export class RunningDatabase {
     await this.#opening;
     try {
       await this.db.stop();
-      throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(options))));
+      // While another Litestream replicates the database there is nothing of ours to send.
+      const isStandby = this.db.status().state === 'standby';
+      const stopOptions = isStandby ? { ...options, finalSync: false } : options;
+      throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(stopOptions))));
     } finally {
       await this.close();
     }

@@ -1,12 +1,15 @@
 import type { DbActivity } from './activity.ts';
 import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import type { LockHolder } from './metadata-lock-errors.ts';
 import type { Position } from './options.ts';
 import type { DbTotals } from './totals.ts';
 
 /** What a status page or a test may want to know. */
 export interface DbStatus {
-  /** `closed`, `waiting` (no database file yet), or `open`. */
-  readonly state: 'closed' | 'waiting' | 'open';
+  /** `closed`, `waiting` (no database file yet), `standby` (another Litestream replicates the database), or `open`. */
+  readonly state: 'closed' | 'waiting' | 'standby' | 'open';
+  /** That other one, as far as it is known. */
+  readonly holder?: LockHolder | undefined;
   readonly position: Position;
   readonly pageSize: number | undefined;
   /** Bytes of the log in use, as of the last sync. */

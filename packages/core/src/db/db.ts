@@ -12,6 +12,9 @@ import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
+import { MetadataLock } from './metadata-lock.ts';
+import type { DatabaseInUseError } from './metadata-lock-errors.ts';
+import { isInUse } from './metadata-lock-errors.ts';
 import { Mutex } from './mutex.ts';
 import { closeSession, openSession } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
@@ -58,6 +61,7 @@ export class DB implements AsyncDisposable {
   readonly #follow: FollowLoop;
   readonly #levels = new Map<number, LocalLtx>();
   readonly #takenOver: TakenOver;
+  readonly #lock: MetadataLock;
   #history: History | undefined;
   #session: Session | undefined;
   #opened = false;
@@ -67,6 +71,8 @@ export class DB implements AsyncDisposable {
   #lastSyncAt: Date | undefined;
   #lastLookAt: Date | undefined;
   #lastError: unknown;
+  /** Another Litestream replicates the database, and this one stands by. */
+  #inUse: DatabaseInUseError | undefined;
   readonly #libraries: LibraryWatch;
 
   constructor(path: string, options: DbOptions = {}) {
@@ -74,6 +80,7 @@ export class DB implements AsyncDisposable {
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
     this.#takenOver = new TakenOver(this.metaPath);
     this.#options = resolveDbOptions(options);
+    this.#lock = new MetadataLock(this.metaPath, this.#options.driver);
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
     this.#marker = new ChangeMarker(path);
@@ -113,8 +120,9 @@ export class DB implements AsyncDisposable {
   }
 
   /**
-   * Opens the database and recovers the position, if the file exists; otherwise it is picked up when it appears. Rejects
-   * for what waiting cannot mend (`DATABASE_INVALID`, `PERMISSION_DENIED`), and with the failure of `history`.
+   * Opens the database and recovers the position, if the file exists; otherwise it is picked up when it appears. While
+   * another Litestream replicates it, this one stands by, and takes over when that one ends. Rejects for what waiting
+   * cannot mend (`DATABASE_INVALID`, `PERMISSION_DENIED`, `UNSUPPORTED`), and with the failure of `history`.
    */
   async open(options: { history?: History | undefined } & Op = {}): Promise<void> {
     if (this.#opened) return;
@@ -123,7 +131,9 @@ export class DB implements AsyncDisposable {
     try {
       await this.#mutex.run(() => this.#openSession(options), options.signal);
     } catch (error) {
+      if (isInUse(error)) return;
       this.#opened = false;
+      this.#lock.release();
       throw error;
     }
   }
@@ -139,7 +149,10 @@ export class DB implements AsyncDisposable {
     await this.#follow.stop();
   }
 
-  /** Takes everything that is committed by now into level-0 files. Resolves with the position that holds it. */
+  /**
+   * Takes everything that is committed by now into level-0 files. Resolves with the position that holds it. Rejects with
+   * `DATABASE_IN_USE` while another Litestream replicates the database.
+   */
   async sync(options: Op = {}): Promise<Position> {
     this.#requireOpen('sync');
     for (;;) {
@@ -236,7 +249,8 @@ export class DB implements AsyncDisposable {
 
   status(): DbStatus {
     return {
-      state: !this.#opened ? 'closed' : this.#session === undefined ? 'waiting' : 'open',
+      state: this.#state,
+      holder: this.#inUse?.holder,
       position: this.#position,
       pageSize: this.pageSize,
       walSize: this.#session?.last?.endOffset ?? 0,
@@ -260,6 +274,8 @@ export class DB implements AsyncDisposable {
       const session = this.#session;
       this.#session = undefined;
       if (session !== undefined) await closeSession(session, { keepsWal: !(await this.#bringToRest(session)) });
+      this.#inUse = undefined;
+      this.#lock.release();
     });
   }
 
@@ -275,6 +291,12 @@ export class DB implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  get #state(): DbStatus['state'] {
+    if (!this.#opened) return 'closed';
+    if (this.#inUse !== undefined) return 'standby';
+    return this.#session === undefined ? 'waiting' : 'open';
   }
 
   #requireOpen(operation: string): void {
@@ -299,15 +321,7 @@ export class DB implements AsyncDisposable {
       await readToEnd(this.#syncContext(current), (txid) => this.#publish(txid), options.signal);
       await this.#closeSession(current);
     }
-    this.#session = await openSession({
-      path: this.path,
-      metaPath: this.metaPath,
-      options: this.#options,
-      history: this.#history,
-      times: this.#times,
-      logger: this.#logger,
-      signal: options.signal,
-    });
+    this.#session = await this.#openOrStandBy(options);
     if (this.#session === undefined) return undefined;
     const { txid, otherProgram, ownership } = this.#session;
     this.#takenOver.opened(otherProgram ? txid : undefined, ownership.fileMode);
@@ -317,6 +331,35 @@ export class DB implements AsyncDisposable {
     // same number may stand for another transaction now.
     if (txid !== this.#position.txid || (txid > 0n && this.#generation > 1)) this.#publish(txid);
     return this.#session;
+  }
+
+  /** Inside the mutex. Rejects with `DATABASE_IN_USE` while another Litestream holds the lock of the metadata folder. */
+  async #openOrStandBy({ signal }: Op): Promise<Session | undefined> {
+    const { path, metaPath } = this;
+    const parts = { lock: this.#lock, options: this.#options, history: this.#history, times: this.#times };
+    try {
+      const session = await openSession({ path, metaPath, ...parts, logger: this.#logger, signal });
+      if (this.#inUse !== undefined && session !== undefined)
+        this.#logger.info('taking over from the other litestream');
+      this.#inUse = undefined;
+      return session;
+    } catch (error) {
+      if (isInUse(error)) this.#standBy(error);
+      else this.#inUse = undefined;
+      throw error;
+    }
+  }
+
+  #standBy(error: DatabaseInUseError): void {
+    if (this.#inUse === undefined) {
+      this.#logger.warn('another litestream replicates this database, standing by', { ...error.holder });
+      // What this one knew of the folder is of no more use: the other one writes there.
+      if (this.#position.txid > 0n) this.#generation += 1;
+      this.#position = { txid: 0n };
+      this.#baseline = 0n;
+    }
+    this.#inUse = error;
+    this.#lastError = error;
   }
 
   /** Inside the mutex. */
@@ -330,6 +373,7 @@ export class DB implements AsyncDisposable {
   async #syncOnce(options: Op): Promise<SyncOutcome> {
     const startedAtMs = performance.now();
     let failed = false;
+    let isOurs = true;
     try {
       this.#requireOpen('sync');
       this.#activity.begin('sync');
@@ -357,13 +401,14 @@ export class DB implements AsyncDisposable {
         return { kind: 'nothing' };
       }
       if (hasCode(caught, 'ALREADY_EXISTS')) await this.#leaveToAnother();
+      isOurs = !isInUse(caught);
       const error = localFault(caught, this.metaPath);
       this.#activity.end(error);
       this.#lastError = error;
       failed = true;
       throw error;
     } finally {
-      this.#totals.addSync(performance.now() - startedAtMs, failed);
+      if (isOurs) this.#totals.addSync(performance.now() - startedAtMs, failed);
     }
   }
 

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { isHeldLock } from './metadata-lock.ts';
 
 /** The one descriptor of a database file in this process. */
 export interface DatabaseDescriptor {
@@ -51,9 +52,9 @@ export function isAtPath(descriptor: DatabaseDescriptor, path: string): boolean 
   return stat !== undefined && stat.ino === descriptor.inode && stat.dev === descriptor.device;
 }
 
-/** Is this a database file that this process has open? A directory scan asks before it opens a file to look at it. */
+/** Has this process locks on the file, of a database or its own? A directory scan asks before it opens a file to look at it. */
 export function isKnownFile(stat: { readonly dev: bigint; readonly ino: bigint }): boolean {
-  return registry.has(`${stat.dev}:${stat.ino}`);
+  return registry.has(`${stat.dev}:${stat.ino}`) || isHeldLock(stat);
 }
 
 /** Closes the descriptor of a file that no longer has a name: there is nobody left whose locks could be lost. */

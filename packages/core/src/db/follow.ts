@@ -26,6 +26,8 @@ const ERROR_LOG_INTERVAL_MS = 30_000;
 /** A lock that somebody holds for less than this is no error: applications do, and each attempt waits for it anyway. */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_RETRY_MS = 100;
+/** How often to look whether the Litestream that replicates the database has ended. */
+const STANDBY_RETRY_MS = 800;
 
 /**
  * Follows one database: the first commit after quiet is taken at once, then at most one file per sync interval while it
@@ -151,6 +153,7 @@ export class FollowLoop {
       this.#lockedSinceMs = undefined;
       return found;
     } catch (error) {
+      if (hasCode(error, 'DATABASE_IN_USE')) return await this.#standBy(signal);
       if (this.#errorCount === 0 && hasCode(error, 'DATABASE_BUSY')) {
         const nowMs = performance.now();
         if (this.#lockedSinceMs === undefined) logger.info('database is locked, waiting', { error });
@@ -168,6 +171,21 @@ export class FollowLoop {
       // Not "nothing to do": the caller is to look again, not to wait for an event.
       return true;
     }
+  }
+
+  /** Waits until the other Litestream has ended, which is no error: whoever stands by has said so once. */
+  async #standBy(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      // At random, so that two that stand by do not keep each other from the lock by looking at the same moments.
+      await pause(STANDBY_RETRY_MS * (0.75 + Math.random() / 2), signal);
+      try {
+        if (!signal.aborted) await this.#followed.sync();
+        return true;
+      } catch (error) {
+        if (!hasCode(error, 'DATABASE_IN_USE')) return true;
+      }
+    }
+    return true;
   }
 
   #logError(error: unknown, backoffMs: number): void {

@@ -18,6 +18,17 @@ export interface Ownership {
   readonly gid: number;
 }
 
+/** The ownership that is due to what lies beside this database. */
+export function ownershipAt(path: string): Ownership {
+  const file = statSync(path);
+  return {
+    fileMode: file.mode & 0o777,
+    folderMode: statSync(dirname(path)).mode & 0o777,
+    uid: file.uid,
+    gid: file.gid,
+  };
+}
+
 /** The local LTX files of one level of one database: `<metaPath>/ltx/<level>/<min>-<max>.ltx`, as upstream names them. */
 export class LocalLtx {
   readonly folder: string;
@@ -73,10 +84,22 @@ export class LocalLtx {
 
 /** Makes a folder and those above it, with this ownership where the system allows it. */
 export function makeFolder(path: string, ownership: Ownership): void {
-  const first = mkdirSync(path, { recursive: true, mode: ownership.folderMode });
+  const first = makeFolders(path, ownership.folderMode);
   if (first === undefined) return;
   for (let folder = path; folder.length >= first.length; folder = dirname(folder))
     own(folder, ownership.folderMode, ownership);
+}
+
+/** The first one that was made. */
+function makeFolders(path: string, mode: number): string | undefined {
+  try {
+    return mkdirSync(path, { recursive: true, mode });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // What Node says of a read-only file system, too, when it makes several: the one alone fails with the true reason.
+    mkdirSync(path, { mode });
+    return path;
+  }
 }
 
 /** Gives a file or folder the database's owner. Only the superuser may change it, and for others nothing is to change. */

@@ -12,7 +12,8 @@ import { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import { isAtPath, keepDescriptor, releaseDeleted } from './descriptor.ts';
 import type { Ownership } from './local-ltx.ts';
-import { LocalLtx, makeFolder, removeTemporaryFiles } from './local-ltx.ts';
+import { LocalLtx, removeTemporaryFiles } from './local-ltx.ts';
+import type { MetadataLock } from './metadata-lock.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
 import { readRestRecord } from './rest-record.ts';
 import { Session } from './session.ts';
@@ -23,6 +24,8 @@ import { openDatabaseFile } from './validate.ts';
 export interface OpenSessionContext {
   readonly path: string;
   readonly metaPath: string;
+  /** Of the metadata folder: taken before anything there, or in the database, is read or written. */
+  readonly lock: MetadataLock;
   readonly options: ResolvedDbOptions;
   readonly history: History | undefined;
   readonly times: CommitTimes;
@@ -51,13 +54,13 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   warnOfOldSqlite(options.driver.version, logger);
   const ownership = ownershipOf(descriptor, path);
   refuseDeletedWal(path, descriptor.inode);
+  context.lock.acquire(ownership);
   const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };
   const connections = await Connections.open(path, options.driver, busy);
   const wal = new WalFile(`${path}-wal`);
   try {
     wal.refresh();
     connections.rest(0);
-    makeFolder(metaPath, ownership);
     removeTemporaryFiles(metaPath);
     const index = keepIndex(path);
     const visible = readVisibleWal(index.fd) ?? recoverIndex(connections, index);

@@ -29,8 +29,8 @@ export class ReplicatedDatabase implements AsyncDisposable {
 
   /**
    * Resolves once every commit made before the call is on the replica: then it is safe to acknowledge them. Rejects if
-   * the upload fails, or with `DATABASE_MISSING` as long as there never was a database file; replication goes on trying,
-   * and so may you.
+   * the upload fails, with `DATABASE_IN_USE` while another Litestream replicates the database, or with `DATABASE_MISSING`
+   * as long as there never was a database file; replication goes on trying, and so may you.
    */
   async replicated(options: Op = {}): Promise<void> {
     await this.#replica.replicated(options);
@@ -60,7 +60,9 @@ export class ReplicatedDatabase implements AsyncDisposable {
   async #stop(options: StopOptions): Promise<void> {
     try {
       await this.#db.stop();
-      await this.#replica.stop(options);
+      // While another Litestream replicates the database there is nothing of ours to send.
+      const isStandby = this.#db.status().state === 'standby';
+      await this.#replica.stop(isStandby ? { ...options, finalSync: false } : options);
     } finally {
       await this.#db.close();
       await this.#release();

@@ -1,0 +1,189 @@
+/** One Litestream per database: a lock in its metadata folder (docs/decisions/metadata-lock.md). */
+import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { isBusy } from '../driver/busy.ts';
+import { nodeSqlite } from '../driver/node-sqlite.ts';
+import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
+import type { Ownership } from './local-ltx.ts';
+import { makeFolder, own, ownershipAt } from './local-ltx.ts';
+import type { LockHolder } from './metadata-lock-errors.ts';
+import { DatabaseInUseError, lockFault, noLocksError } from './metadata-lock-errors.ts';
+
+const LOCK_NAME = 'lock';
+const HOLDER_NAME = 'lock-holder.json';
+
+/**
+ * Lock files that this process holds, by device and inode, for all copies of this package. A process never conflicts with
+ * its own POSIX locks, and loses them when it closes any other descriptor of the file (fcntl(2)).
+ */
+const held: Map<string, LockHolder> = ((globalThis as Record<symbol, unknown>)[
+  Symbol.for('litestream.metadata-locks')
+] ??= new Map<string, LockHolder>()) as Map<string, LockHolder>;
+
+/** Is this a lock file that this process holds? It must not be opened, for closing it would release the lock. */
+export function isHeldLock(stat: { readonly dev: bigint; readonly ino: bigint }): boolean {
+  return held.has(keyOf(stat));
+}
+
+/**
+ * The lock of one metadata folder. It is a write transaction on an empty SQLite database in that folder: a lock of the
+ * kernel, which ends with the process, however that ends, and which both drivers understand. Costs one descriptor.
+ */
+export class MetadataLock {
+  readonly #folder: string;
+  readonly #path: string;
+  readonly #driver: SqliteDriver;
+  #own: { readonly connection: SqliteConnection; readonly key: string } | undefined;
+  #canLock = false;
+
+  constructor(folder: string, driver: SqliteDriver) {
+    this.#folder = folder;
+    this.#path = join(folder, LOCK_NAME);
+    this.#driver = driver;
+  }
+
+  /**
+   * Takes the lock, or makes sure that the one that is held is still that of the folder. The folder is made if need be.
+   *
+   * @throws LitestreamError `DATABASE_IN_USE` (retryable) while another holds it; `UNSUPPORTED` on a file system without
+   *   locks; `PERMISSION_DENIED` where the folder cannot be written to; `DISK_FULL`.
+   */
+  acquire(ownership: Ownership): void {
+    if (this.#own !== undefined && keyAt(this.#path) === this.#own.key) return;
+    // The folder was removed: whoever makes it again has another lock.
+    this.release();
+    try {
+      makeFolder(this.#folder, ownership);
+      if (createEmpty(this.#path)) own(this.#path, ownership.fileMode, ownership);
+      this.#take();
+    } catch (error) {
+      throw lockFault(error, this.#path);
+    }
+    this.#writeHolder(ownership);
+  }
+
+  /** Nothing in the folder may be touched afterwards. */
+  release(): void {
+    const own = this.#own;
+    if (own === undefined) return;
+    this.#own = undefined;
+    if (keyAt(this.#path) === own.key) rmSync(this.#holderPath, { force: true });
+    own.connection.close();
+    held.delete(own.key);
+  }
+
+  get #holderPath(): string {
+    return join(this.#folder, HOLDER_NAME);
+  }
+
+  #take(): void {
+    // The device and inode are the same by every path to the folder: links, bind mounts.
+    const key = keyAt(this.#path);
+    const holder = key === undefined ? undefined : held.get(key);
+    if (holder !== undefined) throw new DatabaseInUseError(this.#path, holder);
+    let connection: SqliteConnection;
+    try {
+      connection = lockFile(this.#path, this.#driver);
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      this.#requireLocks();
+      throw new DatabaseInUseError(this.#path, readHolder(this.#holderPath), error);
+    }
+    const opened = keyAt(this.#path);
+    if (opened === undefined || opened !== key) {
+      // Removed or replaced in between: what is locked is no lock of this folder.
+      connection.close();
+      throw new DatabaseInUseError(this.#path, undefined);
+    }
+    this.#own = { connection, key };
+    held.set(key, { pid: process.pid, host: hostname(), since: new Date() });
+  }
+
+  /** SQLite says "busy" also where the file system has no locks at all: then a file of our own is busy, too. */
+  #requireLocks(): void {
+    if (this.#canLock) return;
+    const probe = join(this.#folder, `lock-probe-${process.pid}-${Math.random().toString(36).slice(2)}.tmp`);
+    createEmpty(probe);
+    try {
+      lockFile(probe, this.#driver).close();
+      this.#canLock = true;
+    } catch (error) {
+      if (isBusy(error)) throw noLocksError(this.#folder, error);
+      throw error;
+    } finally {
+      rmSync(probe, { force: true });
+    }
+  }
+
+  /** For those who stand by. The lock does not depend on it, so a disk that is full is no reason to fail. */
+  #writeHolder(ownership: Ownership): void {
+    const holder = this.#own === undefined ? undefined : held.get(this.#own.key);
+    try {
+      writeFileSync(this.#holderPath, `${JSON.stringify(holder)}\n`, { mode: ownership.fileMode });
+      own(this.#holderPath, ownership.fileMode, ownership);
+    } catch {
+      rmSync(this.#holderPath, { force: true });
+    }
+  }
+}
+
+/** Does what changes local files while no Litestream may use them. The database must exist. Rejects as `acquire` throws. */
+export async function withMetadataLock<T>(
+  { path, metaPath, driver = nodeSqlite }: { path: string; metaPath: string; driver?: SqliteDriver },
+  work: () => T | Promise<T>,
+): Promise<T> {
+  const lock = new MetadataLock(metaPath, driver);
+  lock.acquire(ownershipAt(path));
+  try {
+    return await work();
+  } finally {
+    lock.release();
+  }
+}
+
+/** An exclusive transaction that is never committed: the file stays empty, and there is no journal beside it. */
+function lockFile(path: string, driver: SqliteDriver): SqliteConnection {
+  const connection = driver.open(path);
+  try {
+    // The smallest pages: only memory depends on them.
+    connection.exec('PRAGMA page_size = 512');
+    connection.get('PRAGMA journal_mode = memory');
+    connection.exec('BEGIN EXCLUSIVE');
+    return connection;
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+}
+
+/** False if there is a file already: that one is not opened. */
+function createEmpty(path: string): boolean {
+  try {
+    closeSync(openSync(path, 'wx'));
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+function keyAt(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : keyOf(stat);
+}
+
+function keyOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+  return `${dev}:${ino}`;
+}
+
+/** Undefined if it has not been written yet, or is gone. */
+function readHolder(path: string): LockHolder | undefined {
+  try {
+    const { pid, host, since } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    if (typeof pid !== 'number' || typeof host !== 'string' || typeof since !== 'string') return undefined;
+    return { pid, host, since: new Date(since) };
+  } catch {
+    return undefined;
+  }
+}
