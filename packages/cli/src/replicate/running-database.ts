@@ -154,6 +154,8 @@ export class RunningDatabase {
     try {
       await this.db.stop();
       throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(options))));
+      // It could never be opened, so there was no last sync.
+      if (this.#opening !== undefined) throw this.#openError;
     } finally {
       await this.close();
     }
@@ -259,6 +261,15 @@ export class RunningDatabase {
       return;
     }
   }
+}
+
+/** There is a file that is not opened yet: what is in it is not replicated. */
+function notReady(path: string, reason: string): LitestreamError {
+  return new LitestreamError(`the database is not ready: ${reason}: ${path}`, {
+    code: 'DATABASE_NOT_READY',
+    retryable: true,
+    hint: 'It is replicated once it is whole, has a table, and no other program writes to the file.',
+  });
 }
 
 function throwAll(results: readonly PromiseSettledResult<unknown>[]): void {

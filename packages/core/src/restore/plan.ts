@@ -6,6 +6,7 @@ import type { Logger } from '../logger.ts';
 import { extendChain, newestSnapshot } from './chain.ts';
 import type { RestoreTarget } from './chain.ts';
 import { chainError } from './plan-errors.ts';
+import { timeDoubts, warnOfDoubts } from './time-doubts.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /**
@@ -32,7 +33,8 @@ export interface PlanOptions extends RestoreTarget, Op {
 const RELIST_COUNT_MAX = 2;
 
 /**
- * Lists the replica and plans a restore; see `planChain` for the errors.
+ * Lists the replica and plans a restore; see `planChain` for the errors. Warns where a time that is asked for meets files
+ * whose times cannot be right.
  *
  * Lists all levels at once. Compaction and retention may move files between two listings, which looks like a gap, so
  * before a gap is reported the levels are listed again one after the other, lowest first: files only ever move upwards.
@@ -72,8 +74,14 @@ export async function planRestore(client: ReplicaClient, options: PlanOptions = 
   for (let attempt = 0; ; attempt++) {
     const files = attempt === 0 ? await listFast(listing, target) : await listInOrder(listing);
     try {
-      const plan = planChain(files, target, now());
+      const nowMs = now();
+      const plan = planChain(files, target, nowMs);
       logPlan(plan, target, logger);
+      if (timestamp !== undefined) {
+        const chosen = plan.at(-1);
+        const doubts = timeDoubts(files, { reached: chosen?.maxTxid ?? 0n, timeMs: timestamp.getTime(), nowMs });
+        warnOfDoubts(doubts, chosen, logger);
+      }
       return plan;
     } catch (error) {
       if (!hasCode(error, 'REPLICA_GAP') || attempt === RELIST_COUNT_MAX) throw error;
