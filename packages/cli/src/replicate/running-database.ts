@@ -106,16 +106,17 @@ export class RunningDatabase {
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#rejoining;
     if (this.#opening !== undefined) throw this.#openError;
-    if (!upload) {
-      await this.db.sync({ signal });
-      return;
-    }
-    throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
+    if (upload) throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
+    else await this.db.sync({ signal });
+    const { waitingFor } = this.db.status();
+    if (waitingFor !== undefined) throw notReady(this.path, waitingFor);
   }
 
   /** Everything committed by now goes to every replica, then a snapshot and retention where asked for. */
   async syncOnce(): Promise<void> {
     const { txid } = await this.db.sync();
+    const { waitingFor } = this.db.status();
+    if (waitingFor !== undefined) throw notReady(this.path, waitingFor);
     if (txid === 0n) {
       throw new LitestreamError(`there is no database to replicate: ${this.path}`, {
         code: 'DATABASE_MISSING',
@@ -146,7 +147,7 @@ export class RunningDatabase {
     return this.db.status().lastError ?? this.replicas.map((each) => each.report().lastError).find(Boolean);
   }
 
-  /** Last sync, then everything is let go. Rejects if the last sync failed. */
+  /** Last sync, then everything is closed. Rejects if that failed, or if the database could not be opened for it. */
   async stop(options: StopOptions): Promise<void> {
     this.#lifetime.abort();
     await this.#rejoining;

@@ -167,13 +167,15 @@ export class Connections {
     );
   }
 
-  /** Writes upstream's row, so that there is a log with a header and a commit. */
+  /** Writes upstream's row, and its tables if they are missed, so that there is a log with a header and a commit. */
   async bumpSequence(options: BusyOptions): Promise<void> {
     await this.#write(() =>
       retryBusy(
         () =>
-          this.#writer().exec(
-            'INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1',
+          inTransaction(
+            this.#writer(),
+            `${TABLES};
+            INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1`,
           ),
         { ...options, operation: 'write _litestream_seq', path: this.#path },
       ),
@@ -304,6 +306,25 @@ export class Connections {
   }
 }
 
+/** Upstream's tables: it wants them when it takes over. Writes nothing where they are. */
+const TABLES = `CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
+CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)`;
+
+/** One transaction, so that a database never shows half of what we write. */
+function inTransaction(connection: SqliteConnection, sql: string): void {
+  connection.exec('BEGIN IMMEDIATE');
+  try {
+    connection.exec(`${sql}; COMMIT`);
+  } catch (error) {
+    try {
+      connection.exec('ROLLBACK');
+    } catch {
+      // SQLite has rolled back by itself, as it does when the disk is full.
+    }
+    throw error;
+  }
+}
+
 type Retry = <T>(operation: string, attempt: () => T) => Promise<T>;
 
 /** Is the database in WAL mode, with our tables in it? What keeps a reader from telling, a writer has to mend. */
@@ -332,8 +353,7 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
   }
   await retry('create tables', () => {
     setUpWriter(rw);
-    rw.exec('CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)');
-    rw.exec('CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)');
+    inTransaction(rw, TABLES);
   });
 }
 

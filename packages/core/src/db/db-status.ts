@@ -5,8 +5,10 @@ import type { DbTotals } from './totals.ts';
 
 /** What a status page or a test may want to know. */
 export interface DbStatus {
-  /** `closed`, `waiting` (no database file yet), or `open`. */
+  /** `closed`, `waiting` (no database file yet, or one that is not ready), or `open`. */
   readonly state: 'closed' | 'waiting' | 'open';
+  /** Why the file that is there is not opened yet: "it is empty", …; undefined if there is none, or if it is open. */
+  readonly waitingFor: string | undefined;
   readonly position: Position;
   readonly pageSize: number | undefined;
   /** Bytes of the log in use, as of the last sync. */

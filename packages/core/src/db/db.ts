@@ -4,9 +4,10 @@ import type { Op } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { ActivityLog } from './activity.ts';
+import { ArrivalWatch } from './arrival.ts';
 import { TotalsCounter } from './totals.ts';
 import type { CheckpointMode } from './connections.ts';
-import { missingError, notOpenError } from './db-errors.ts';
+import { missingError, notOpenError, notReadyError } from './db-errors.ts';
 import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
@@ -47,6 +48,7 @@ export class DB implements AsyncDisposable {
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
   readonly #checkpointListeners = new Set<(checkpoint: Checkpoint) => void>();
+  readonly #arrival: ArrivalWatch;
   readonly #marker: ChangeMarker;
   readonly #activity: ActivityLog;
   readonly #totals = new TotalsCounter();
@@ -72,6 +74,7 @@ export class DB implements AsyncDisposable {
     this.#options = resolveDbOptions(options);
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
+    this.#arrival = new ArrivalWatch(path, this.#logger);
     this.#marker = new ChangeMarker(path);
     this.#libraries = new LibraryWatch(path, this.#options.driver);
     this.#activity = new ActivityLog(() => this.#options.clock.now());
@@ -109,7 +112,7 @@ export class DB implements AsyncDisposable {
   }
 
   /**
-   * Opens the database and recovers the position, if the file exists; otherwise it is picked up when it appears. Rejects
+   * Opens the database and recovers the position, if the file exists and is ready; otherwise it is picked up when it is. Rejects
    * for what waiting cannot mend (`DATABASE_INVALID`, `PERMISSION_DENIED`), and with the failure of `history`.
    */
   async open(options: { history?: History | undefined } & Op = {}): Promise<void> {
@@ -146,7 +149,8 @@ export class DB implements AsyncDisposable {
 
   /**
    * Takes every page of the database into the next level-0 file, whatever changed. Put behind the files of another history
-   * it makes this database of them. Rejects with `DATABASE_MISSING` while there is none.
+   * it makes this database of them. Rejects with `DATABASE_MISSING` while there is none, and with
+   * `DATABASE_NOT_READY` while it may not be opened.
    */
   async syncWhole(reason: string, options: Op = {}): Promise<Position> {
     this.#requireOpen('sync');
@@ -232,6 +236,7 @@ export class DB implements AsyncDisposable {
   status(): DbStatus {
     return {
       state: !this.#opened ? 'closed' : this.#session === undefined ? 'waiting' : 'open',
+      waitingFor: this.#arrival.reason,
       position: this.#position,
       pageSize: this.pageSize,
       walSize: this.#session?.last?.endOffset ?? 0,
@@ -252,6 +257,7 @@ export class DB implements AsyncDisposable {
       const session = this.#session;
       this.#session = undefined;
       if (session !== undefined) await closeSession(session);
+      this.#arrival.close();
     });
   }
 
@@ -266,7 +272,7 @@ export class DB implements AsyncDisposable {
 
   /** Cheap; asked at every sweep. */
   #mayHaveWork(): boolean {
-    if (this.#marker.mayHaveChanged()) return true;
+    if (this.#arrival.mayHaveSettled() || this.#marker.mayHaveChanged()) return true;
     this.#session?.connections.rest();
     if (this.#lastError === undefined) this.#lastLookAt = new Date(this.#options.clock.now());
     return this.#session !== undefined && checkpointIsDue(this.#session, this.#options);
@@ -286,6 +292,7 @@ export class DB implements AsyncDisposable {
     this.#session = await openSession({
       path: this.path,
       metaPath: this.metaPath,
+      arrival: this.#arrival,
       options: this.#options,
       history: this.#history,
       times: this.#times,
@@ -306,8 +313,9 @@ export class DB implements AsyncDisposable {
   /** Inside the mutex. */
   async #requireSession(operation: string, options: Op): Promise<Session> {
     const session = await this.#openSession(options);
-    if (session === undefined) throw missingError(this.path, operation);
-    return session;
+    if (session !== undefined) return session;
+    const { reason } = this.#arrival;
+    throw reason === undefined ? missingError(this.path, operation) : notReadyError(this.path, operation, reason);
   }
 
   /** Inside the mutex. */
@@ -320,7 +328,7 @@ export class DB implements AsyncDisposable {
       this.#marker.mark();
       const session = await this.#openSession(options);
       if (session === undefined) {
-        this.#logger.debug('sync: no database found');
+        if (this.#arrival.reason === undefined) this.#logger.debug('sync: no database found');
         this.#activity.end();
         return { kind: 'nothing' };
       }

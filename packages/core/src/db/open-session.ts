@@ -3,6 +3,7 @@ import { dirname } from 'node:path';
 import type { Logger } from '../logger.ts';
 import { WalFile } from '../wal/wal-file.ts';
 import { WAL_HEADER_SIZE } from '../wal/wal-header.ts';
+import type { ArrivalWatch } from './arrival.ts';
 import { findBaseline } from './baseline.ts';
 import type { CommitTimes } from './commit-times.ts';
 import { lastTimeMs } from './commit-times.ts';
@@ -14,11 +15,11 @@ import { LocalLtx, makeFolder, removeTemporaryFiles } from './local-ltx.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
 import { inodeAt } from './publish.ts';
 import type { Session } from './session.ts';
-import { openDatabaseFile } from './validate.ts';
 
 export interface OpenSessionContext {
   readonly path: string;
   readonly metaPath: string;
+  readonly arrival: ArrivalWatch;
   readonly options: ResolvedDbOptions;
   readonly history: History | undefined;
   readonly times: CommitTimes;
@@ -28,9 +29,9 @@ export interface OpenSessionContext {
 
 let sessionCount = 0;
 
-/** Opens the database file at the path and finds the place to go on from; undefined if there is no file. */
+/** Opens the database file at the path and finds the place to go on from; undefined if there is none that may be opened. */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
-  const descriptor = openDatabaseFile(context.path);
+  const descriptor = await context.arrival.settled({ ...context.options, signal: context.signal });
   if (descriptor === undefined) return undefined;
   try {
     return await openFile(descriptor, context);
