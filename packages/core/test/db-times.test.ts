@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DB, SqliteConnection } from '../src/index.ts';
-import { FileClient, guardClient, planRestore, Replica } from '../src/index.ts';
+import { FileClient, guardClient, planRestore, Replica, restore } from '../src/index.ts';
 import { Compactor } from '../src/store/compactor.ts';
 import { Lab, recordingLogger } from './helpers/db-lab.ts';
 
@@ -77,6 +77,20 @@ describe('times of transactions', { timeout: 60_000 }, () => {
       files: expect.stringContaining('ltx/0/0000000000000002-0000000000000002.ltx'),
       chosen_txid: '0000000000000001',
     });
+  });
+
+  it('of a clock that is ahead are in the result of the restore, too', async () => {
+    await using rig = new Rig();
+    rig.nowMs = Date.now() - 1000;
+    await rig.start();
+    await rig.commit();
+    rig.nowMs += HOUR_MS;
+    await rig.commit();
+    const output = join(rig.lab.folder, 'restored.db');
+    const { txid, timeDoubts } = await restore(rig.client, { output, timestamp: new Date() });
+    expect([txid, timeDoubts.ahead.map(({ maxTxid }) => maxTxid), timeDoubts.outOfOrder]).toEqual([1n, [2n], []]);
+    const newest = await restore(rig.client, { output, overwrite: true });
+    expect([newest.txid, newest.timeDoubts]).toEqual([2n, { ahead: [], outOfOrder: [] }]);
   });
 
   it.each([

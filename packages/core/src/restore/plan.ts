@@ -6,7 +6,8 @@ import type { Logger } from '../logger.ts';
 import { extendChain, newestSnapshot } from './chain.ts';
 import type { RestoreTarget } from './chain.ts';
 import { chainError } from './plan-errors.ts';
-import { timeDoubts, warnOfDoubts } from './time-doubts.ts';
+import { NO_DOUBTS, timeDoubts, warnOfDoubts } from './time-doubts.ts';
+import type { TimeDoubts } from './time-doubts.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /**
@@ -40,6 +41,17 @@ const RELIST_COUNT_MAX = 2;
  * before a gap is reported the levels are listed again one after the other, lowest first: files only ever move upwards.
  */
 export async function planRestore(client: ReplicaClient, options: PlanOptions = {}): Promise<LtxFileInfo[]> {
+  return [...(await planWithDoubts(client, options)).files];
+}
+
+export interface RestorePlan {
+  /** To apply in this order. */
+  readonly files: readonly LtxFileInfo[];
+  /** Files that were left out for times that cannot be theirs; both lists are empty without a time that is asked for. */
+  readonly doubts: TimeDoubts;
+}
+
+export async function planWithDoubts(client: ReplicaClient, options: PlanOptions): Promise<RestorePlan> {
   const { txid, timestamp, signal } = options;
   const logger = options.logger ?? silentLogger;
   const now = options.now ?? Date.now;
@@ -77,12 +89,11 @@ export async function planRestore(client: ReplicaClient, options: PlanOptions = 
       const nowMs = now();
       const plan = planChain(files, target, nowMs);
       logPlan(plan, target, logger);
-      if (timestamp !== undefined) {
-        const chosen = plan.at(-1);
-        const doubts = timeDoubts(files, { reached: chosen?.maxTxid ?? 0n, timeMs: timestamp.getTime(), nowMs });
-        warnOfDoubts(doubts, chosen, logger);
-      }
-      return plan;
+      const chosen = plan.at(-1);
+      if (timestamp === undefined || chosen === undefined) return { files: plan, doubts: NO_DOUBTS };
+      const doubts = timeDoubts(files, { reached: chosen.maxTxid, timeMs: timestamp.getTime(), nowMs });
+      warnOfDoubts(doubts, chosen, logger);
+      return { files: plan, doubts };
     } catch (error) {
       if (!hasCode(error, 'REPLICA_GAP') || attempt === RELIST_COUNT_MAX) throw error;
       logger.debug('restore plan has a gap, listing again', { error: error.message });

@@ -15,12 +15,15 @@ const SKEW_MS = 1000;
 /** So many files are named. */
 const NAMES_MAX = 3;
 
+/** Files that were left out of a restore to a time. */
 export interface TimeDoubts {
   /** What they continue may lie before the time that was asked for: their own lies in the future. */
   readonly ahead: readonly LtxFileInfo[];
   /** Transactions after theirs are stamped earlier, and not later than the time that was asked for. */
   readonly outOfOrder: readonly LtxFileInfo[];
 }
+
+export const NO_DOUBTS: TimeDoubts = { ahead: [], outOfOrder: [] };
 
 /** `reached` is the last transaction of the chain that was chosen for `timeMs`; both times in milliseconds since 1970. */
 export function timeDoubts(
@@ -40,7 +43,7 @@ export function timeDoubts(
 }
 
 /** One warning for each kind, which names the files, and what was chosen. */
-export function warnOfDoubts({ ahead, outOfOrder }: TimeDoubts, chosen: LtxFileInfo | undefined, logger: Logger): void {
+export function warnOfDoubts({ ahead, outOfOrder }: TimeDoubts, chosen: LtxFileInfo, logger: Logger): void {
   const warn = (message: string, files: readonly LtxFileInfo[]): void => {
     if (files.length === 0) return;
     logger.warn(message, {
@@ -49,8 +52,8 @@ export function warnOfDoubts({ ahead, outOfOrder }: TimeDoubts, chosen: LtxFileI
         .map((file) => `${ltxName(file)} (${file.timestamp.toISOString()})`)
         .join(', '),
       file_count: files.length,
-      chosen_txid: formatTxid(chosen?.maxTxid ?? 0n),
-      chosen_time: chosen?.timestamp,
+      chosen_txid: formatTxid(chosen.maxTxid),
+      chosen_time: chosen.timestamp,
       hint: 'The state that was chosen may be older than that time. Name a later one by -txid; `litestream ltx` lists them.',
     });
   };
