@@ -140,8 +140,11 @@ describe('a restore over a database', { timeout: 240_000 }, () => {
     const child = spawn(process.execPath, ['--no-warnings', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
     onTestFinished(() => void child.kill('SIGKILL'));
     await once(child.stdout, 'data');
+    // What a follower keeps beside its copy.
+    writeFileSync(`${output}-txid`, '0000000000000001\n');
     const failing = restore(guardClient(new FileClient({ path: replica })), { output, overwrite: true });
     await expect(failing).rejects.toMatchObject({ code: 'DATABASE_BUSY', object: output });
+    expect(existsSync(`${output}-txid`)).toBe(true);
     child.kill('SIGKILL');
     await once(child, 'exit');
     expect(whatIsThere()).toBe('old');

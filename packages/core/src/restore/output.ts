@@ -145,11 +145,17 @@ export class Output {
     }
   }
 
-  /** Moves the file to its place, durably. One that is there stays whole until then; see `replaceDatabase`. */
-  async publish(): Promise<void> {
+  /**
+   * Moves the file to its place, durably. One that is there stays whole until then; see `replaceDatabase`. Calls
+   * `beforeMove` when nothing but the rename is left to do.
+   */
+  async publish(beforeMove: () => Promise<void>): Promise<void> {
     try {
       if (!(await this.#isOurs())) throw underWay(this.path);
-      const move = (): Promise<void> => rename(this.temporaryPath, this.path);
+      const move = async (): Promise<void> => {
+        await beforeMove();
+        await rename(this.temporaryPath, this.path);
+      };
       if (this.#overwrite) {
         await replaceDatabase(this.path, move);
       } else {
