@@ -364,7 +364,7 @@ describe('databases and replicas that cannot be used', () => {
     );
   });
 
-  test('an empty file is a database without tables', async () => {
+  test('an empty file is waited for until it is a database', async () => {
     const folder = scratchFolder();
     const path = join(folder, 'app.db');
     writeFileSync(path, '');
