@@ -30,6 +30,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'database file was removed or replaced, reopening': 'Go does not notice.',
   'database does not exist, waiting for it': 'Go waits in silence.',
   'database is locked, waiting': 'Go logs an error at once.',
+  'database is not ready, waiting for it': 'Go opens what is there, and writes to it.',
   'last local ltx file is damaged, snapshotting': 'Go stops.',
   'local ltx file is missing or damaged, replacing it by a snapshot': 'Go stops, or starts over.',
   'local ltx files belong to another history than the replica, taking a snapshot': 'Go does not notice.',

@@ -335,57 +335,6 @@ writeFileSync('${mark}', 'started');
   });
 });
 
-describe('stopping when the replica is gone', () => {
-  function broken(): Setup {
-    const at = setup();
-    // Root may write anywhere, so the replica's folder is made impossible: a file stands in its place.
-    mkdirSync(at.replica);
-    return at;
-  }
-
-  test('a second signal ends the last sync at once', async () => {
-    const at = broken();
-    const daemon = start(['replicate', at.database, at.url]);
-    await daemon.said('msg="replicating to"');
-    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
-    await obstruct(at);
-    insertRows(at.database, 1);
-    daemon.child.kill('SIGINT');
-    await daemon.said('msg="shutdown sync failed, retrying (press Ctrl+C again to skip)"');
-    const startMs = performance.now();
-    const { exitCode, stdout } = await daemon.stop('SIGINT');
-    expect(performance.now() - startMs).toBeLessThan(3000);
-    expect(stdout).toContain('msg="shutdown sync skipped by user interrupt"');
-    expect(exitCode).toBe(0);
-  });
-
-  test('the timeout of the config bounds it', async () => {
-    const at = broken();
-    const config = join(at.folder, 'litestream.yml');
-    writeFileSync(
-      config,
-      `shutdown-sync-timeout: 1s\nshutdown-sync-interval: 100ms\ndbs: [{path: ${at.database}, replica: {path: ${at.replica}}}]\n`,
-    );
-    const daemon = start(['replicate', '-config', config]);
-    await daemon.said('msg="replicating to"');
-    await until(() => existsSync(join(at.replica, 'ltx/0')), 'a file on the replica');
-    await obstruct(at);
-    insertRows(at.database, 1);
-    const startMs = performance.now();
-    const { exitCode, stdout } = await daemon.stop('SIGTERM');
-    expect(performance.now() - startMs).toBeGreaterThan(500);
-    expect(performance.now() - startMs).toBeLessThan(5000);
-    expect(stdout).toContain('level=ERROR msg="failed to close database"');
-    expect(exitCode).toBe(0);
-  });
-
-  async function obstruct(at: Setup): Promise<void> {
-    const { renameSync } = await import('node:fs');
-    renameSync(at.replica, `${at.replica}-away`);
-    writeFileSync(at.replica, 'in the way');
-  }
-});
-
 describe('databases and replicas that cannot be used', () => {
   const failing = async (args: readonly string[], uid?: number): Promise<string> => {
     const { exitCode, stderr } = await run(['replicate', ...args], uid === undefined ? {} : { uid });
@@ -415,7 +364,7 @@ describe('databases and replicas that cannot be used', () => {
     );
   });
 
-  test('an empty file is a database without tables', async () => {
+  test('an empty file is waited for until it is a database', async () => {
     const folder = scratchFolder();
     const path = join(folder, 'app.db');
     writeFileSync(path, '');

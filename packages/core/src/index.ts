@@ -60,6 +60,7 @@ export type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica/repli
 export type { RestoreTarget } from './restore/chain.ts';
 export type { IntegrityCheck } from './restore/integrity.ts';
 export { planRestore } from './restore/plan.ts';
+export type { TimeDoubts } from './restore/time-doubts.ts';
 export type { PlanOptions } from './restore/plan.ts';
 export { restore } from './restore/restore.ts';
 export type { RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore-options.ts';

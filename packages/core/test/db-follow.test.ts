@@ -136,9 +136,9 @@ describe('following', { timeout: 60_000 }, () => {
     const db = lab.db({ syncIntervalMs: 20, monitorIntervalMs: 50, busyTimeoutMs: 30 });
     await db.open();
     db.start();
-    const app = lab.app();
-    await vi.waitFor(() => app.exec('BEGIN IMMEDIATE'), { timeout: 10_000, interval: 1 });
-    app.exec('CREATE TABLE t (a)');
+    // In one turn of the event loop: it is locked as soon as it is ready.
+    const app = lab.app(['CREATE TABLE t (a)']);
+    app.exec('BEGIN IMMEDIATE; INSERT INTO t VALUES (1)');
     const waits = (): boolean => lab.logger.lines.some((line) => line.message === 'database is locked, waiting');
     await vi.waitFor(() => expect(waits()).toBe(true), { timeout: 10_000, interval: 10 });
     app.exec('COMMIT');

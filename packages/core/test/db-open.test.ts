@@ -1,4 +1,5 @@
-import { chmodSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import type { DB } from '../src/index.ts';
@@ -47,13 +48,19 @@ describe.each(drivers)('open with $name', { timeout: 60_000 }, (driver) => {
     expect(hasCode(error, 'PERMISSION_DENIED')).toBe(true);
   });
 
-  it('makes an empty file a database, as SQLite does', async () => {
+  it.each([
+    ['an empty file', Buffer.alloc(0)],
+    ['zeros, as a file that is preallocated', Buffer.alloc(8192)],
+  ])('waits for %s to become a database, and leaves it as it is', async (_what, bytes) => {
     await using lab = new Lab(driver);
-    writeFileSync(lab.path, '');
+    writeFileSync(lab.path, bytes);
     const db = lab.db();
     await db.open();
-    expect((await db.sync()).txid).toBe(1n);
-    await lab.verify();
+    expect((await db.sync()).txid).toBe(0n);
+    expect(db.status().state).toBe('waiting');
+    expect(hasCode(await failureOf(db.snapshot()), 'DATABASE_NOT_READY')).toBe(true);
+    expect(readFileSync(lab.path).equals(bytes)).toBe(true);
+    expect(readdirSync(lab.folder)).toEqual([basename(lab.path)]);
   });
 
   it('waits for a database that does not exist yet', async () => {

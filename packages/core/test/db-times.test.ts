@@ -3,9 +3,9 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DB, SqliteConnection } from '../src/index.ts';
-import { FileClient, guardClient, planRestore, Replica } from '../src/index.ts';
+import { FileClient, guardClient, planRestore, Replica, restore } from '../src/index.ts';
 import { Compactor } from '../src/store/compactor.ts';
-import { Lab } from './helpers/db-lab.ts';
+import { Lab, recordingLogger } from './helpers/db-lab.ts';
 
 const NOON = Date.UTC(2026, 0, 1, 12);
 const HOUR_MS = 3_600_000;
@@ -57,6 +57,40 @@ describe('times of transactions', { timeout: 60_000 }, () => {
     expect(plan.at(-1)?.maxTxid).toBe(3n);
     await new Compactor(rig.client).compact(1);
     expect(await rig.times(1)).toEqual([HOUR_MS]);
+  });
+
+  it('of a clock that was ahead for one commit: a restore to a time says what it left out', async () => {
+    await using rig = new Rig();
+    await rig.start();
+    await rig.commit();
+    rig.nowMs += HOUR_MS;
+    await rig.commit();
+    rig.nowMs -= HOUR_MS - 60_000;
+    await rig.commit();
+    await rig.commit();
+    const logger = recordingLogger();
+    const plan = await planRestore(rig.client, { timestamp: new Date(rig.nowMs), now: () => rig.nowMs, logger });
+    expect(plan.at(-1)?.maxTxid).toBe(1n);
+    const warnings = logger.lines.filter(({ level }) => level === 'warn');
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]?.fields).toMatchObject({
+      files: expect.stringContaining('ltx/0/0000000000000002-0000000000000002.ltx'),
+      chosen_txid: '0000000000000001',
+    });
+  });
+
+  it('of a clock that is ahead are in the result of the restore, too', async () => {
+    await using rig = new Rig();
+    rig.nowMs = Date.now() - 1000;
+    await rig.start();
+    await rig.commit();
+    rig.nowMs += HOUR_MS;
+    await rig.commit();
+    const output = join(rig.lab.folder, 'restored.db');
+    const { txid, timeDoubts } = await restore(rig.client, { output, timestamp: new Date() });
+    expect([txid, timeDoubts.ahead.map(({ maxTxid }) => maxTxid), timeDoubts.outOfOrder]).toEqual([1n, [2n], []]);
+    const newest = await restore(rig.client, { output, overwrite: true });
+    expect([newest.txid, newest.timeDoubts]).toEqual([2n, { ahead: [], outOfOrder: [] }]);
   });
 
   it.each([

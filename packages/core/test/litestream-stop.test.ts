@@ -2,7 +2,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { Litestream, hasCode } from '../src/index.ts';
+import { Litestream, LitestreamError, hasCode } from '../src/index.ts';
+import { MemoryClient } from '../src/testing/memory-client.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const folder = temporaryFolder('litestream-stop');
@@ -36,4 +37,31 @@ test('while a database is being opened', { timeout: 20_000 }, async () => {
     n: 0,
   });
   again.close();
+});
+
+test.each([1, 2])('rejects where the last sync of %i databases fails, after all are closed', async (count) => {
+  let isAway = false;
+  const client = (): MemoryClient =>
+    new MemoryClient({
+      before: () => {
+        if (isAway) throw new LitestreamError('away', { code: 'UNAUTHORIZED' });
+      },
+    });
+  const litestream = new Litestream({ store: false });
+  const apps = [];
+  for (let index = 0; index < count; index++) {
+    const path = join(folder, `last-${count}-${index}.db`);
+    const app = new DatabaseSync(path);
+    apps.push(app);
+    app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
+    const database = await litestream.replicate(path, client());
+    await database.replicated();
+  }
+  isAway = true;
+  for (const app of apps) app.exec('INSERT INTO t VALUES (1)');
+  const failure: unknown = await litestream.stop({ timeoutMs: 0 }).catch((error: unknown) => error);
+  if (count === 1) expect(hasCode(failure, 'UNAUTHORIZED')).toBe(true);
+  else expect((failure as AggregateError).errors).toHaveLength(count);
+  expect(litestream.databases).toEqual([]);
+  for (const app of apps) app.close();
 });

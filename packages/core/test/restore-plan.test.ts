@@ -4,6 +4,7 @@ import type { LtxFileInfo } from '../src/client/contract.ts';
 import { isLitestreamError } from '../src/error.ts';
 import type { RestoreTarget } from '../src/restore/chain.ts';
 import { planChain } from '../src/restore/plan.ts';
+import { timeDoubts } from '../src/restore/time-doubts.ts';
 
 const baseMs = Date.UTC(2026, 0, 1);
 /** Time of a commit: two TXIDs share a millisecond now and then. */
@@ -187,6 +188,24 @@ describe('planChain', () => {
     const late = { ...file(0, 2, 2), timestamp: new Date(commitMs(9n)) };
     const chain = planChain([file(0, 1, 1), late, file(0, 3, 3)], { timestamp: new Date(commitMs(4n)) }, nowMs);
     expect(names(chain)).toEqual(['0:1-1']);
+  });
+
+  test.each([
+    ['a clock was ahead for one commit', [1, 2, 900, 901], { ahead: [3n], outOfOrder: [] }],
+    ['times fall behind one that is too late', [1, 2, 8, 4], { ahead: [], outOfOrder: [3n] }],
+    ['both', [1, 2, 900, 4], { ahead: [3n], outOfOrder: [3n] }],
+    ['the next file is later than what was asked for, and may be', [1, 2, 9, 900], { ahead: [], outOfOrder: [] }],
+    ['nothing is later', [1, 2, 3, 4], { ahead: [], outOfOrder: [] }],
+  ])('doubts of times: %s', (_what, seconds, expected) => {
+    const files = seconds.map((second, index) => ({
+      ...file(0, index + 1, index + 1),
+      timestamp: new Date(baseMs + second * 1000),
+    }));
+    const timeMs = baseMs + 5000;
+    const reached = planChain(files, { timestamp: new Date(timeMs) }, nowMs).at(-1)?.maxTxid ?? 0n;
+    const doubts = timeDoubts(files, { reached, timeMs, nowMs: baseMs + 100_000 });
+    const txids = (found: readonly LtxFileInfo[]): bigint[] => found.map(({ maxTxid }) => maxTxid);
+    expect({ ahead: txids(doubts.ahead), outOfOrder: txids(doubts.outOfOrder) }).toEqual(expected);
   });
 
   test('errors name the range that exists', () => {

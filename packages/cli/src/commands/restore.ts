@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { Follower, LitestreamError, hasCode, isLitestreamError, planRestore, restore } from '@litestream/core';
-import type { LogFields, LtxFileInfo, ReplicaClient, RestoreResult } from '@litestream/core';
+import type { LogFields, Logger, LtxFileInfo, ReplicaClient, RestoreResult } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { goJsonIndented } from '../control/go-json.ts';
 import { isReplicaUrl } from '../config/paths.ts';
@@ -231,9 +231,9 @@ async function restoreTo(
 }
 
 /** A backup of v0.3 has no plan that could be shown, but it is there: that is not "no backups". */
-async function planOf(client: ReplicaClient, values: Values): Promise<readonly LtxFileInfo[]> {
+async function planOf(client: ReplicaClient, values: Values, logger: Logger): Promise<readonly LtxFileInfo[]> {
   try {
-    return await planRestore(client, { txid: values.txid || undefined, timestamp: values.timestamp });
+    return await planRestore(client, { txid: values.txid || undefined, timestamp: values.timestamp, logger });
   } catch (error) {
     if (!hasCode(error, 'REPLICA_EMPTY') || values.txid !== undefined || !(await holdsV3(client))) throw error;
     throw new LitestreamError('no matching backup files available: the backup on the replica is one of v0.3', {
@@ -264,7 +264,8 @@ async function printPlan(
   values: Values,
   terminal: Terminal,
 ): Promise<void> {
-  const files = await planOf(client, values);
+  // The plan is all that goes to standard output.
+  const files = await planOf(client, values, plainLogger(terminal, true));
   const first = formatTxid(files[0]?.minTxid ?? 0n);
   const last = formatTxid(files.at(-1)?.maxTxid ?? 0n);
   const shown = isReplicaUrl(source) ? text : source;

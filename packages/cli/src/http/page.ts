@@ -45,7 +45,7 @@ function health(db) {
   if (db.state === 'standby') return ['', 'standing by for another Litestream'];
   if (db.error !== null) return ['bad', 'failing'];
   if (db.state === 'stopped') return ['', 'stopped'];
-  if (db.state === 'waiting') return ['', 'waiting for the file'];
+  if (db.state === 'waiting') return ['', db.waiting_for === null ? 'waiting for the file' : 'not ready: ' + db.waiting_for];
   if (db.lag_seconds === null) return ['', 'starting'];
   return db.lag_seconds > 60 ? ['bad', 'behind'] : ['ok', 'replicated ' + ago(db.lag_seconds)];
 }

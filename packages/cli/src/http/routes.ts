@@ -57,7 +57,10 @@ export function reasonNotReady(
   if (report.state === 'stopped') return undefined;
   // It is replicated, by another Litestream that may be waiting for this one to be ready before it ends.
   if (report.db?.state === 'standby') return undefined;
-  if (report.db?.state === 'waiting') return 'there is no database file yet';
+  if (report.db?.state === 'waiting') {
+    const { waitingFor } = report.db;
+    return waitingFor === undefined ? 'there is no database file yet' : `the database is not ready: ${waitingFor}`;
+  }
   const lag = lagSeconds(report, nowMs);
   if (lag === undefined) return 'not replicated yet';
   return lag * 1000 > maxLagMs ? `last replicated ${Math.round(lag)} s ago` : undefined;

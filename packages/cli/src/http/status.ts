@@ -16,6 +16,7 @@ export function databaseStatus(report: DatabaseReport): object {
   return {
     path,
     state: state === 'stopped' ? 'stopped' : (db?.state ?? 'closed'),
+    waiting_for: db?.waitingFor ?? null,
     txid: formatTxid(txid),
     page_size: db?.pageSize ?? null,
     wal_size: db?.walSize ?? null,

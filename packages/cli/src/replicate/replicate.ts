@@ -29,6 +29,9 @@ export interface ReplicateOptions {
   readonly noExpandEnv: boolean;
 }
 
+/** What a service manager takes for a failure: the last sync failed, which upstream ends with 0. */
+const EXIT_CODE_FAILED = 1;
+
 /** A restore keeps several cores busy by itself. */
 const RESTORING_MAX = 2;
 
@@ -68,9 +71,10 @@ export async function replicate(options: ReplicateOptions): Promise<number> {
     if (once === undefined || !signals.stopping.aborted) await stopDaemon(daemon, { config, logger, signals });
     throw error;
   }
-  await stopDaemon(daemon, { config, logger, signals });
+  const isReplicated = await stopDaemon(daemon, { config, logger, signals });
   logger.info('litestream shut down');
-  return exitCode;
+  // The program of -exec may have failed by itself; that says more.
+  return isReplicated || exitCode !== 0 ? exitCode : EXIT_CODE_FAILED;
 }
 
 /** Rejects as soon as the signal is aborted; what is under way is left to the end of the process. */

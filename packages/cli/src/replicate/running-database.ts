@@ -106,16 +106,17 @@ export class RunningDatabase {
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#rejoining;
     if (this.#opening !== undefined) throw this.#openError;
-    if (!upload) {
-      await this.db.sync({ signal });
-      return;
-    }
-    throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
+    if (upload) throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
+    else await this.db.sync({ signal });
+    const { waitingFor } = this.db.status();
+    if (waitingFor !== undefined) throw notReady(this.path, waitingFor);
   }
 
   /** Everything committed by now goes to every replica, then a snapshot and retention where asked for. */
   async syncOnce(): Promise<void> {
     const { txid } = await this.db.sync();
+    const { waitingFor } = this.db.status();
+    if (waitingFor !== undefined) throw notReady(this.path, waitingFor);
     if (txid === 0n) {
       throw new LitestreamError(`there is no database to replicate: ${this.path}`, {
         code: 'DATABASE_MISSING',
@@ -146,7 +147,7 @@ export class RunningDatabase {
     return this.db.status().lastError ?? this.replicas.map((each) => each.report().lastError).find(Boolean);
   }
 
-  /** Last sync, then everything is let go. Rejects if the last sync failed. */
+  /** Last sync, then everything is closed. Rejects if that failed, or if the database could not be opened for it. */
   async stop(options: StopOptions): Promise<void> {
     this.#lifetime.abort();
     await this.#rejoining;
@@ -157,6 +158,8 @@ export class RunningDatabase {
       const isStandby = this.db.status().state === 'standby';
       const stopOptions = isStandby ? { ...options, finalSync: false } : options;
       throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(stopOptions))));
+      // It could never be opened, so there was no last sync.
+      if (this.#opening !== undefined) throw this.#openError;
     } finally {
       await this.close();
     }
@@ -262,6 +265,15 @@ export class RunningDatabase {
       return;
     }
   }
+}
+
+/** There is a file that is not opened yet: what is in it is not replicated. */
+function notReady(path: string, reason: string): LitestreamError {
+  return new LitestreamError(`the database is not ready: ${reason}: ${path}`, {
+    code: 'DATABASE_NOT_READY',
+    retryable: true,
+    hint: 'It is replicated once it is whole, has a table, and no other program writes to the file.',
+  });
 }
 
 function throwAll(results: readonly PromiseSettledResult<unknown>[]): void {

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TXID } from '@litestream/ltx';
 import { hasCode, LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
-import { walSizeOf } from '../wal/wal-header.ts';
+import { WAL_HEADER_SIZE, walSizeOf } from '../wal/wal-header.ts';
 import type { CheckpointMode, CheckpointResult } from './connections.ts';
 import { markDatabase } from './database-mark.ts';
 import type { ResolvedDbOptions } from './options.ts';
-import { logIsFarAhead } from './pin.ts';
+import { logIsFarAhead, movePin } from './pin.ts';
 import type { Session } from './session.ts';
-import { runNow } from './steps.ts';
+import { runGently, runNow } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 
@@ -29,7 +29,10 @@ export interface CheckpointContext {
 export async function checkpointIfDue(context: CheckpointContext, outcome: SyncOutcome): Promise<void> {
   const { session, options, logger } = context;
   const mode = dueMode(context, outcome);
-  if (mode === undefined) return;
+  if (mode === undefined) {
+    if (outcome.kind === 'nothing' && quietInMs(session, options) === 0) await checkpointQuietly(context);
+    return;
+  }
   if (session.snapshots.size > 0) {
     logger.trace('checkpoint skipped, snapshot in progress', { mode });
     return;
@@ -85,6 +88,20 @@ function dueMode(context: CheckpointContext, outcome: SyncOutcome): CheckpointMo
   return session.checkpoint.isSyncedSince && intervalIsOver(session, options) ? 'PASSIVE' : undefined;
 }
 
+/** A database to which nothing was committed for this long is quiet. */
+const QUIET_MS = 700;
+
+/**
+ * In how many milliseconds a quiet database is checkpointed, so that our read transaction stands on the database file
+ * alone: an application's `wal_checkpoint(RESTART)` or `(TRUNCATE)` would wait for any other for all of its busy timeout.
+ * Undefined where there is nothing to checkpoint.
+ */
+export function quietInMs(session: Session, { checkpointIntervalMs }: ResolvedDbOptions): number | undefined {
+  if (checkpointIntervalMs <= 0 || session.state.kind !== 'caught-up' || session.snapshots.size > 0) return undefined;
+  if (!session.checkpoint.isSyncedSince || logSize(session) <= WAL_HEADER_SIZE) return undefined;
+  return Math.max(0, session.checkpoint.publishedAtMs + QUIET_MS - performance.now());
+}
+
 function intervalIsOver(session: Session, options: ResolvedDbOptions): boolean {
   const { checkpointIntervalMs } = options;
   if (checkpointIntervalMs <= 0 || session.isBackfilled) return false;
@@ -115,6 +132,7 @@ async function checkpointOnce(context: CheckpointContext, mode: CheckpointMode):
 async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMode): Promise<boolean> {
   const { session, options, signal } = context;
   session.checkpoint.triedAtMs = options.clock.monotonic();
+  await backfillBesideWriters(context);
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
@@ -134,6 +152,55 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
     if (performance.now() + delayMs > deadlineMs) return false;
     await sleep(delayMs);
   }
+}
+
+/** A checkpoint beside writers that is this close to their end leaves the rest to the one behind the barrier. */
+const SMALL_REST_SIZE = 1 << 20;
+const ROUNDS_MAX = 8;
+
+/**
+ * Moves what was read of the WAL to the database file while writers go on, and again what they wrote meanwhile, until the
+ * rest is small: behind the barrier they would wait for all of it. The pin goes first, for nothing is moved beyond it.
+ */
+async function backfillBesideWriters(context: CheckpointContext): Promise<void> {
+  const { session, signal } = context;
+  for (let round = 0; round < ROUNDS_MAX && restSize(session) > SMALL_REST_SIZE; round += 1) {
+    if (!(await backfillOnce(context))) return;
+    signal?.throwIfAborted();
+  }
+}
+
+/** False if the pin could not move, or nothing was moved to the database file. */
+async function backfillOnce(context: CheckpointContext): Promise<boolean> {
+  const { session, publish } = context;
+  const before = restSize(session);
+  if (!movePin(session)) return false;
+  report(context, 'PASSIVE', session.connections.checkpoint('PASSIVE'));
+  session.mark = markDatabase(session.descriptor.fd, session.index.fd);
+  const hasMoved = restSize(session) < before;
+  let outcome: SyncOutcome;
+  do {
+    outcome = await runGently(
+      syncSteps({ ...context.syncContext, sizeMax: context.options.maxSyncWalBytes }),
+      context.signal,
+    );
+    if (outcome.kind === 'written') publish(outcome.txid);
+  } while (outcome.kind === 'written' && outcome.limited);
+  return hasMoved;
+}
+
+/** Bytes of visible frames that are not in the database file. */
+function restSize(session: Session): number {
+  const { frameCount, backfilled } = session.readVisible();
+  return walSizeOf(session.pageSize, frameCount - backfilled) - WAL_HEADER_SIZE;
+}
+
+/** Brings a quiet database to the state in which others may checkpoint as they like, without keeping any writer waiting. */
+async function checkpointQuietly(context: CheckpointContext): Promise<void> {
+  const { session } = context;
+  session.checkpoint.isSyncedSince = false;
+  await backfillOnce(context);
+  movePin(session);
 }
 
 /** Nobody can write here, and nothing may be awaited: the application may be waiting for us on this very thread. */

@@ -167,14 +167,18 @@ export class Connections {
     );
   }
 
-  /** Writes upstream's row, so that there is a WAL with a header and a commit. Makes its tables where they are missed. */
+  /** Writes upstream's row, and its tables if they are missed, so that there is a WAL with a header and a commit. */
   async bumpSequence(options: BusyOptions): Promise<void> {
     await this.#write(() =>
-      retryBusy(() => inTransaction(this.#writer(), [...CREATE_TABLES, BUMP_SEQUENCE]), {
-        ...options,
-        operation: 'write _litestream_seq',
-        path: this.#path,
-      }),
+      retryBusy(
+        () =>
+          inTransaction(
+            this.#writer(),
+            `${TABLES};
+            INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1`,
+          ),
+        { ...options, operation: 'write _litestream_seq', path: this.#path },
+      ),
     );
   }
 
@@ -317,20 +321,21 @@ export class Connections {
   }
 }
 
-const CREATE_TABLES = [
-  'CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)',
-  'CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)',
-];
-const BUMP_SEQUENCE =
-  'INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1';
+/** Upstream's tables: it wants them when it takes over. Writes nothing where they are. */
+const TABLES = `CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
+CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)`;
 
-function inTransaction(connection: SqliteConnection, statements: readonly string[]): void {
+/** One transaction, so that a database never shows half of what we write. */
+function inTransaction(connection: SqliteConnection, sql: string): void {
   connection.exec('BEGIN IMMEDIATE');
   try {
-    for (const sql of statements) connection.exec(sql);
-    connection.exec('COMMIT');
+    connection.exec(`${sql}; COMMIT`);
   } catch (error) {
-    connection.exec('ROLLBACK');
+    try {
+      connection.exec('ROLLBACK');
+    } catch {
+      // SQLite has rolled back by itself, as it does when the disk is full.
+    }
     throw error;
   }
 }
@@ -363,7 +368,7 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
   }
   await retry('create tables', () => {
     setUpWriter(rw);
-    inTransaction(rw, CREATE_TABLES);
+    inTransaction(rw, TABLES);
   });
 }
 

@@ -6,10 +6,12 @@ import type { DbTotals } from './totals.ts';
 
 /** What a status page or a test may want to know. */
 export interface DbStatus {
-  /** `closed`, `waiting` (no database file yet), `standby` (another Litestream replicates the database), or `open`. */
+  /** `closed`, `waiting` (no database file yet, or one that is not ready), `standby` (another Litestream replicates the database), or `open`. */
   readonly state: 'closed' | 'waiting' | 'standby' | 'open';
   /** That other one, as far as it is known. */
   readonly holder?: LockHolder | undefined;
+  /** Why the file that is there is not opened yet: "it is empty", …; undefined if there is none, or if it is open. */
+  readonly waitingFor: string | undefined;
   readonly position: Position;
   readonly pageSize: number | undefined;
   /** Bytes of the log in use, as of the last sync. */

@@ -4,13 +4,14 @@ import type { Op } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { ActivityLog } from './activity.ts';
+import { ArrivalWatch } from './arrival.ts';
 import { TotalsCounter } from './totals.ts';
 import type { CheckpointMode } from './connections.ts';
-import { missingError, notOpenError } from './db-errors.ts';
+import { missingError, notOpenError, notReadyError } from './db-errors.ts';
 import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
-import { checkpointIfDue, checkpointIsDue, checkpointNow } from './checkpoint.ts';
+import { checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
 import type { DatabaseInUseError } from './metadata-lock-errors.ts';
@@ -22,20 +23,17 @@ import { localFault } from './local-fault.ts';
 import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
 import { bringToRest } from './rest.ts';
-import { recordResync, removeRestRecord } from './rest-record.ts';
 import type { Session } from './session.ts';
-import type { SessionFault } from './session-faults.ts';
-import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } from './session-faults.ts';
+import { findPathFault } from './session-faults.ts';
 import type { SnapshotStream } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { logIsLong, movePinAfterCheckpoint, movePinAfterSync } from './pin.ts';
 import { readToEnd } from './read-to-end.ts';
-import { runGently } from './steps.ts';
-import type { SyncContext, SyncOutcome } from './sync.ts';
-import { syncSteps } from './sync.ts';
+import type { SyncOutcome } from './sync.ts';
+import type { SyncSessionContext } from './sync-session.ts';
+import { published, syncSession } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
-import { isSecondLibraryOpen } from '../driver/library-conflict.ts';
 import { LibraryWatch } from '../driver/library-watch.ts';
 import { traced } from '../tracing.ts';
 
@@ -54,6 +52,7 @@ export class DB implements AsyncDisposable {
   readonly #mutex = new Mutex();
   readonly #listeners = new Set<(position: Position) => void>();
   readonly #checkpointListeners = new Set<(checkpoint: Checkpoint) => void>();
+  readonly #arrival: ArrivalWatch;
   readonly #marker: ChangeMarker;
   readonly #activity: ActivityLog;
   readonly #totals = new TotalsCounter();
@@ -83,6 +82,7 @@ export class DB implements AsyncDisposable {
     this.#lock = new MetadataLock(this.metaPath, this.#options.driver);
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
+    this.#arrival = new ArrivalWatch(path, this.#logger);
     this.#marker = new ChangeMarker(path);
     this.#libraries = new LibraryWatch(path, this.#options.driver);
     this.#activity = new ActivityLog(() => this.#options.clock.now());
@@ -95,6 +95,7 @@ export class DB implements AsyncDisposable {
         return (await this.sync()).txid !== before;
       },
       mayHaveWork: () => this.#mayHaveWork(),
+      quietInMs: () => (this.#session === undefined ? undefined : quietInMs(this.#session, this.#options)),
       tend: () => this.tend(),
     });
   }
@@ -120,8 +121,8 @@ export class DB implements AsyncDisposable {
   }
 
   /**
-   * Opens the database and recovers the position, if the file exists; otherwise it is picked up when it appears. While
-   * another Litestream replicates it, this one stands by, and takes over when that one ends. Rejects for what waiting
+   * Opens the database and recovers the position, if the file exists and is ready; otherwise it is picked up when it is.
+   * While another Litestream replicates it, this one stands by, and takes over when that one ends. Rejects for what waiting
    * cannot mend (`DATABASE_INVALID`, `PERMISSION_DENIED`, `UNSUPPORTED`), and with the failure of `history`.
    */
   async open(options: { history?: History | undefined } & Op = {}): Promise<void> {
@@ -163,7 +164,8 @@ export class DB implements AsyncDisposable {
 
   /**
    * Takes every page of the database into the next level-0 file, whatever changed. Put behind the files of another history
-   * it makes this database of them. Rejects with `DATABASE_MISSING` while there is none.
+   * it makes this database of them. Rejects with `DATABASE_MISSING` while there is none, and with
+   * `DATABASE_NOT_READY` while it may not be opened.
    */
   async syncWhole(reason: string, options: Op = {}): Promise<Position> {
     this.#requireOpen('sync');
@@ -251,6 +253,7 @@ export class DB implements AsyncDisposable {
     return {
       state: this.#state,
       holder: this.#inUse?.holder,
+      waitingFor: this.#arrival.reason,
       position: this.#position,
       pageSize: this.pageSize,
       walSize: this.#session?.last?.endOffset ?? 0,
@@ -276,6 +279,7 @@ export class DB implements AsyncDisposable {
       if (session !== undefined) await closeSession(session, { keepsWal: !(await this.#bringToRest(session)) });
       this.#inUse = undefined;
       this.#lock.release();
+      this.#arrival.close();
     });
   }
 
@@ -306,7 +310,7 @@ export class DB implements AsyncDisposable {
 
   /** Cheap; asked at every sweep. */
   #mayHaveWork(): boolean {
-    if (this.#marker.mayHaveChanged()) return true;
+    if (this.#arrival.mayHaveSettled() || this.#marker.mayHaveChanged()) return true;
     this.#session?.connections.rest();
     if (this.#lastError === undefined) this.#lastLookAt = new Date(this.#options.clock.now());
     return this.#session !== undefined && checkpointIsDue(this.#session, this.#options);
@@ -318,7 +322,7 @@ export class DB implements AsyncDisposable {
     if (current !== undefined) {
       if (isAtPath(current.descriptor, this.path)) return current;
       this.#logger.warn('database file was removed or replaced, reopening');
-      await readToEnd(this.#syncContext(current), (txid) => this.#publish(txid), options.signal);
+      await readToEnd(this.#syncContext(current, options), (txid) => this.#publish(txid), options.signal);
       await this.#closeSession(current);
     }
     this.#session = await this.#openOrStandBy(options);
@@ -336,7 +340,8 @@ export class DB implements AsyncDisposable {
   /** Inside the mutex. Rejects with `DATABASE_IN_USE` while another Litestream holds the lock of the metadata folder. */
   async #openOrStandBy({ signal }: Op): Promise<Session | undefined> {
     const { path, metaPath } = this;
-    const parts = { lock: this.#lock, options: this.#options, history: this.#history, times: this.#times };
+    const seen = { lock: this.#lock, arrival: this.#arrival, times: this.#times };
+    const parts = { ...seen, options: this.#options, history: this.#history };
     try {
       const session = await openSession({ path, metaPath, ...parts, logger: this.#logger, signal });
       if (this.#inUse !== undefined && session !== undefined)
@@ -365,8 +370,9 @@ export class DB implements AsyncDisposable {
   /** Inside the mutex. */
   async #requireSession(operation: string, options: Op): Promise<Session> {
     const session = await this.#openSession(options);
-    if (session === undefined) throw missingError(this.path, operation);
-    return session;
+    if (session !== undefined) return session;
+    const { reason } = this.#arrival;
+    throw reason === undefined ? missingError(this.path, operation) : notReadyError(this.path, operation, reason);
   }
 
   /** Inside the mutex. */
@@ -380,7 +386,7 @@ export class DB implements AsyncDisposable {
       this.#marker.mark();
       const session = await this.#openSession(options);
       if (session === undefined) {
-        this.#logger.debug('sync: no database found');
+        if (this.#arrival.reason === undefined) this.#logger.debug('sync: no database found');
         this.#activity.end();
         return { kind: 'nothing' };
       }
@@ -400,7 +406,8 @@ export class DB implements AsyncDisposable {
         this.#activity.end();
         return { kind: 'nothing' };
       }
-      if (hasCode(caught, 'ALREADY_EXISTS')) await this.#leaveToAnother();
+      // Another process wrote the next file: the next sync begins with what is there then.
+      if (hasCode(caught, 'ALREADY_EXISTS') && this.#session !== undefined) await this.#closeSession(this.#session);
       isOurs = !isInUse(caught);
       const error = localFault(caught, this.metaPath);
       this.#activity.end(error);
@@ -412,36 +419,10 @@ export class DB implements AsyncDisposable {
     }
   }
 
-  /** Another process wrote the next file: the next sync begins with what is there then, and goes on from its end. */
-  async #leaveToAnother(): Promise<void> {
-    if (this.#session !== undefined) await this.#closeSession(this.#session);
-  }
-
   /** What is in the WAL stays there. */
   async #closeSession(session: Session): Promise<void> {
     if (this.#session === session) this.#session = undefined;
     await closeSession(session, { keepsWal: true });
-  }
-
-  /** Before the WAL is read, by what the state says of the database file; and after it, for what was read in between. */
-  async #requireSight(session: Session): Promise<void> {
-    const fault = findFault(session);
-    if (fault === undefined) return;
-    if (fault.startsWith('wal')) await readToEnd(this.#syncContext(session), (txid) => this.#publish(txid), undefined);
-    await this.#loseSight(session, fault);
-  }
-
-  /**
-   * What was read so far is right, but not known to be everything: the caller is told, and the next sync takes the whole
-   * database. Always throws.
-   */
-  async #loseSight(session: Session, fault: SessionFault): Promise<never> {
-    session.apply({ kind: 'disproven', reason: reasonOf(fault) });
-    const error = faultError(fault, session);
-    recordResync(this.metaPath, reasonOf(fault), session);
-    // To close our connections now would drop the locks of the other copy of SQLite.
-    if (!isSecondLibraryOpen(this.path)) await this.#closeSession(session);
-    throw error;
   }
 
   /** Another copy of SQLite that is found late ends all work on the database: the two do not see each other's locks. */
@@ -455,63 +436,38 @@ export class DB implements AsyncDisposable {
   }
 
   async #syncSession(session: Session, options: Op): Promise<SyncOutcome> {
-    const busy = { busyTimeoutMs: this.#options.busyTimeoutMs, signal: options.signal };
-    if (!session.connections.pinned) {
-      // A checkpoint that failed left it so: what was written meanwhile may be gone from the WAL.
-      session.apply({ kind: 'pin-released' });
-      await session.connections.pinWhenFree(busy);
-    }
-    await this.#requireSight(session);
-    let outcome = await this.#runSync(session, options);
-    if (outcome.kind === 'no-wal') {
-      await session.connections.bumpSequence(busy);
-      session.wal.refresh();
-      outcome = await this.#runSync(session, options);
-    }
-    if (outcome.kind === 'written') this.#published(session, outcome.txid);
-    await this.#requireSight(session);
+    const outcome = await syncSession(this.#syncContext(session, options));
     this.#lastSyncAt = new Date(this.#options.clock.now());
     this.#lastLookAt = this.#lastSyncAt;
     return outcome;
   }
 
-  /** What the last stop recorded is of an earlier transaction now, or made up for. */
-  #published(session: Session, txid: TXID): void {
-    if (!session.isRecordRemoved) removeRestRecord(this.metaPath);
-    session.isRecordRemoved = true;
-    this.#publish(txid);
-  }
-
-  async #runSync(session: Session, options: Op): Promise<SyncOutcome> {
-    try {
-      return await runGently(syncSteps(this.#syncContext(session)), options.signal);
-    } catch (error) {
-      const fault = error instanceof SessionFaultError ? error.fault : findPathFault(session);
-      if (fault === undefined) throw error;
-      return await this.#loseSight(session, fault);
-    }
-  }
-
-  #syncContext(session: Session): SyncContext {
+  #syncContext(session: Session, { signal }: Op): SyncSessionContext {
+    const { busyTimeoutMs, maxSyncWalBytes, onProgress } = this.#options;
     return {
       session,
+      metaPath: this.metaPath,
       level0: this.localLtx(0),
       times: this.#times,
       logger: this.#logger,
-      sizeMax: this.#options.maxSyncWalBytes,
+      sizeMax: maxSyncWalBytes,
+      busy: { busyTimeoutMs, signal },
       onWalBytes: (bytes) => this.#totals.addWalBytes(bytes),
-      onProgress: this.#options.onProgress,
+      onProgress,
+      publish: (txid) => this.#publish(txid),
+      close: () => this.#closeSession(session),
     };
   }
 
   #checkpointContext(session: Session, options: Op): Parameters<typeof checkpointNow>[0] {
+    const context = this.#syncContext(session, options);
     return {
       session,
       options: this.#options,
       logger: this.#logger,
       signal: options.signal,
-      syncContext: { ...this.#syncContext(session), sizeMax: 0, checkpointing: true },
-      publish: (txid) => this.#published(session, txid),
+      syncContext: { ...context, sizeMax: 0, checkpointing: true },
+      publish: (txid) => published(context, txid),
       onCheckpoint: (mode, durationMs, failed) => this.#totals.addCheckpoint(mode, durationMs, failed),
       onResult: (mode, result) => {
         for (const listener of this.#checkpointListeners) listener({ mode, ...result });

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { isMapped } from '../driver/library-conflict.ts';
 import { isHeldLock } from './metadata-lock.ts';
 
 /** The one descriptor of a database file in this process. */
@@ -63,4 +64,12 @@ export function releaseDeleted(descriptor: DatabaseDescriptor): void {
   if (registry.get(key) !== descriptor || fstatSync(descriptor.fd).nlink > 0) return;
   registry.delete(key);
   closeSync(descriptor.fd);
+}
+
+/**
+ * The same for a `-shm`, unless a connection of this process may still use it: a `-shm` that was deleted by hand keeps the
+ * locks of those that have it open.
+ */
+export function releaseDeletedIndex(index: DatabaseDescriptor): void {
+  if (fstatSync(index.fd).nlink === 0 && isMapped(index.inode) === false) releaseDeleted(index);
 }

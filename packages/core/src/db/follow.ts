@@ -13,6 +13,8 @@ export interface Followed {
   readonly sync: () => Promise<boolean>;
   /** Cheap: may there be something that `sync` would do? Asked at every sweep. */
   readonly mayHaveWork: () => boolean;
+  /** In how many milliseconds there is something to do although nothing changes; undefined if there is not. */
+  readonly quietInMs: () => number | undefined;
   /** Cheap: what is to be done while the interval lasts. Resolves to true if the next sync should not wait for its end. */
   readonly tend: () => Promise<boolean>;
 }
@@ -137,7 +139,10 @@ export class FollowLoop {
     const wake = (): void => resolve();
     this.#wake = wake;
     signal.addEventListener('abort', wake, { once: true });
+    const quietInMs = this.#followed.quietInMs();
+    const timer = quietInMs === undefined ? undefined : setTimeout(wake, quietInMs + 1).unref();
     await promise;
+    clearTimeout(timer);
     signal.removeEventListener('abort', wake);
     this.#wake = () => undefined;
   }

@@ -5,12 +5,13 @@ import { LitestreamError } from '../error.ts';
 import { WalFile } from '../wal/wal-file.ts';
 import { readVisibleWal } from '../wal/wal-index.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
+import type { ArrivalWatch } from './arrival.ts';
 import { findBaseline } from './baseline.ts';
 import type { CommitTimes } from './commit-times.ts';
 import { lastTimeMs } from './commit-times.ts';
 import { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
-import { isAtPath, keepDescriptor, releaseDeleted } from './descriptor.ts';
+import { isAtPath, keepDescriptor, releaseDeleted, releaseDeletedIndex } from './descriptor.ts';
 import type { Ownership } from './local-ltx.ts';
 import { LocalLtx, removeTemporaryFiles } from './local-ltx.ts';
 import type { MetadataLock } from './metadata-lock.ts';
@@ -18,14 +19,14 @@ import type { History, ResolvedDbOptions } from './options.ts';
 import { readRestRecord } from './rest-record.ts';
 import { Session } from './session.ts';
 import { refuseDeletedWal } from './session-faults.ts';
-import { isMapped } from '../driver/library-conflict.ts';
-import { openDatabaseFile } from './validate.ts';
+import { holdsOpeningLocks } from '../driver/file-locks.ts';
 
 export interface OpenSessionContext {
   readonly path: string;
   readonly metaPath: string;
   /** Of the metadata folder: taken before anything there, or in the database, is read or written. */
   readonly lock: MetadataLock;
+  readonly arrival: ArrivalWatch;
   readonly options: ResolvedDbOptions;
   readonly history: History | undefined;
   readonly times: CommitTimes;
@@ -35,9 +36,9 @@ export interface OpenSessionContext {
 
 let sessionCount = 0;
 
-/** Opens the database file at the path and finds the place to go on from; undefined if there is no file. */
+/** Opens the database file at the path and finds the place to go on from; undefined if there is none that may be opened. */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
-  const descriptor = openDatabaseFile(context.path);
+  const descriptor = await context.arrival.settled({ ...context.options, signal: context.signal });
   if (descriptor === undefined) return undefined;
   try {
     return await openFile(descriptor, context);
@@ -73,7 +74,8 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     if (state.last !== undefined) context.times.raise(state.last.timestampMs);
     else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));
     const tag = `${process.pid}-${++sessionCount}`;
-    const parts = { path, descriptor, index, connections, wal, ownership, tag, otherProgram };
+    const areLocksListed = holdsOpeningLocks(descriptor.inode, index.inode) === true;
+    const parts = { path, descriptor, index, connections, wal, ownership, tag, otherProgram, areLocksListed };
     return new Session(parts, { state, txid, nowMs: options.clock.monotonic() });
   } catch (error) {
     wal.close();
@@ -111,8 +113,7 @@ export async function closeSession(session: Session, options: { readonly keepsWa
   session.connections.close(options);
   session.wal.close();
   releaseDeleted(session.descriptor);
-  // Another copy of SQLite in this process, or an application's connection, may still use a deleted `-shm`.
-  if (fstatSync(session.index.fd).nlink === 0 && isMapped(session.index.inode) === false) releaseDeleted(session.index);
+  releaseDeletedIndex(session.index);
 }
 
 function ownershipOf(descriptor: DatabaseDescriptor, path: string): Ownership {

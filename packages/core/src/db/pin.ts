@@ -5,6 +5,7 @@
  * WAL cannot restart. On the database file alone, after a checkpoint (slot 0): the WAL may restart, but nobody can
  * checkpoint; and an application's automatic checkpoint sorts the whole WAL before it finds that out, at each commit.
  */
+import { visibleEndOf } from './decide.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import type { Session } from './session.ts';
 import { mayMovePin } from './wal-state.ts';
@@ -40,9 +41,22 @@ export function logIsFarAhead(session: Session, { maxSyncWalBytes }: ResolvedDbO
   return maxSyncWalBytes > 0 && hasFramesAfter(session, maxSyncWalBytes);
 }
 
-function movePin(session: Session): void {
-  if (!mayMovePin(session.state) || !session.connections.movePin()) return;
-  session.apply({ kind: 'pin-moved' });
+/** Moves the pin to the end of the WAL. False where it may not, or could not, move. */
+export function movePin(session: Session): boolean {
+  if (!mayMovePin(session.state)) return false;
+  const before = isBackfilledTo(session);
+  if (!session.connections.movePin()) return false;
+  // Where all of the WAL was in the database file before and after, it was when the read transaction began.
+  session.apply({ kind: 'pin-moved', isOnFile: before && isBackfilledTo(session) });
+  return true;
+}
+
+/** Is everything that is visible read, and in the database file? */
+function isBackfilledTo(session: Session): boolean {
+  const { last } = session;
+  const visible = session.readVisible();
+  if (last === undefined || !sameSalts(last, visible) || visible.frameCount !== visible.backfilled) return false;
+  return visibleEndOf(visible) === last.endOffset;
 }
 
 /** Does the WAL hold a frame that begins `size` bytes, about, after what was read of it? */

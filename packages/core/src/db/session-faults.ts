@@ -5,13 +5,7 @@
 import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { LitestreamError } from '../error.ts';
 import type { LitestreamErrorCode } from '../error.ts';
-import {
-  SHARED_LOCK_OFFSET,
-  SHM_LOCK_OFFSET,
-  holdsLock,
-  othersHoldLock,
-  readPosixLocks,
-} from '../driver/posix-locks.ts';
+import { holdsOpeningLocks, isLockedElsewhere } from '../driver/file-locks.ts';
 import { isChangedOutsideSqlite, markDatabase } from './database-mark.ts';
 import type { Session } from './session.ts';
 
@@ -82,18 +76,12 @@ export function findFault(session: Session): SessionFault | undefined {
   if (before === undefined || mark === undefined) return undefined;
   const isHeld = session.state.kind === 'backfilled' && !session.state.isPinMoved;
   if (!isChangedOutsideSqlite(before, mark, isHeld)) return undefined;
-  return hasLocks(session) === false ? 'locks-lost' : 'database-changed';
+  return haveLocksGone(session) ? 'locks-lost' : 'database-changed';
 }
 
-/** Locks that are dropped do not come back while a connection is open, so one look tells of all the time since. */
-export function hasLocks({ descriptor, index }: Pick<Session, 'descriptor' | 'index'>): boolean | undefined {
-  const locks = readPosixLocks();
-  if (locks === undefined) return undefined;
-  const { pid } = process;
-  return (
-    holdsLock(locks, { pid, inode: descriptor.inode, offset: SHARED_LOCK_OFFSET }) &&
-    holdsLock(locks, { pid, inode: index.inode, offset: SHM_LOCK_OFFSET })
-  );
+/** Were the locks that this process took when it opened the database dropped? False where the system does not tell. */
+export function haveLocksGone({ descriptor, index, areLocksListed }: Session): boolean {
+  return areLocksListed && holdsOpeningLocks(descriptor.inode, index.inode) === false;
 }
 
 export function faultError(fault: SessionFault, { path }: Session): LitestreamError {
@@ -119,8 +107,7 @@ export function reasonOf(fault: SessionFault): string {
  */
 export function refuseDeletedWal(path: string, databaseInode: bigint): void {
   if (existsSync(`${path}-wal`)) return;
-  const locks = readPosixLocks() ?? [];
-  if (!othersHoldLock(locks, databaseInode) && !isDeletedFileOpen(`${path}-wal`)) return;
+  if (!isLockedElsewhere(databaseInode) && !isDeletedFileOpen(`${path}-wal`)) return;
   throw errorOf('wal-deleted', path);
 }
 

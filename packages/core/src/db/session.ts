@@ -28,6 +28,8 @@ export interface LastFile {
 export interface CheckpointProgress {
   /** A level-0 file was published since the last checkpoint. */
   isSyncedSince: boolean;
+  /** When that was last: of `performance.now()`, in ms. */
+  publishedAtMs: number;
   /** When a checkpoint was last tried, or the session began: of a monotonic clock, in ms. */
   triedAtMs: number;
   /** A PASSIVE checkpoint did not bring the WAL below the TRUNCATE threshold. */
@@ -53,6 +55,8 @@ export interface SessionParts {
   readonly tag: string;
   /** The timeline up to the place where this session began was written by another program. */
   readonly otherProgram: boolean;
+  /** The system lists the locks that this process took when it opened the database: missing ones were dropped. */
+  readonly areLocksListed: boolean;
 }
 
 /** One database file while it is open. A new session begins when the file is replaced. */
@@ -66,6 +70,7 @@ export class Session {
   readonly pageSize: number;
   readonly tag: string;
   readonly otherProgram: boolean;
+  readonly areLocksListed: boolean;
   readonly checkpoint: CheckpointProgress;
   /** Snapshots that are being read. The descriptors stay open until they are done. */
   readonly snapshots: Set<RunningSnapshot> = new Set<RunningSnapshot>();
@@ -87,7 +92,8 @@ export class Session {
     this.pageSize = parts.connections.pageSize;
     this.tag = parts.tag;
     this.otherProgram = parts.otherProgram;
-    this.checkpoint = { isSyncedSince: false, triedAtMs: start.nowMs, hasPassiveFailed: false };
+    this.areLocksListed = parts.areLocksListed;
+    this.checkpoint = { isSyncedSince: false, publishedAtMs: 0, triedAtMs: start.nowMs, hasPassiveFailed: false };
     this.#state = start.state;
     this.#txid = start.txid;
   }
@@ -130,6 +136,7 @@ export class Session {
     this.#txid = last.txid;
     this.#lastInode = inode;
     this.checkpoint.isSyncedSince = true;
+    this.checkpoint.publishedAtMs = performance.now();
   }
 
   /**

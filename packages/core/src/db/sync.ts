@@ -25,7 +25,7 @@ import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
 import type { Session } from './session.ts';
 import { lastFileOf, pageCountOfFile } from './session.ts';
-import { SessionFaultError, hasLocks } from './session-faults.ts';
+import { SessionFaultError, haveLocksGone } from './session-faults.ts';
 import type { Steps } from './steps.ts';
 import { sameSums, walEndFields } from './wal-end.ts';
 import { isHeld } from './wal-state.ts';
@@ -125,9 +125,10 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
  * That a WAL which restarted did so where we stopped rests on our read transaction alone. The locks behind it must never
  * have been dropped, not even for a moment: another program could have restarted the WAL meanwhile.
  */
-function requireHold({ state, last, descriptor, index }: Session, decision: SyncDecision, visible: VisibleWal): void {
+function requireHold(session: Session, decision: SyncDecision, visible: VisibleWal): void {
+  const { state, last } = session;
   if (decision.kind === 'snapshot' || !isHeld(state) || last === undefined || sameSalts(last, visible)) return;
-  if (hasLocks({ descriptor, index }) === false) throw new SessionFaultError('locks-lost');
+  if (haveLocksGone(session)) throw new SessionFaultError('locks-lost');
 }
 
 /** Unread frames were overwritten, which no read transaction that is held allows: what is missing is not known. */

@@ -1,39 +1,46 @@
 import { fstatSync, readSync, statSync } from 'node:fs';
 import { LitestreamError, isLitestreamError } from '../error.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
+import { DATABASE_MAGIC } from './database-header.ts';
 import { keepDescriptor } from './descriptor.ts';
 
-const MAGIC = Buffer.from('SQLite format 3\0', 'latin1');
-
 /**
- * The kept descriptor of the database at this path, after a look at its first bytes; undefined if there is no file.
+ * The kept descriptor of the database at this path, after a look at its first bytes; undefined if there is no file. An
+ * empty file is an empty database, as it is to SQLite.
  *
- * An empty file is an empty database: SQLite makes it one as soon as it is opened in WAL mode. Throws
- * `DATABASE_INVALID` for anything else that is no SQLite database and `PERMISSION_DENIED` for one that cannot be read.
+ * Throws `DATABASE_INVALID` for anything else that is no SQLite database and `PERMISSION_DENIED` for one that cannot be
+ * read.
  */
 export function openDatabaseFile(path: string): DatabaseDescriptor | undefined {
-  let descriptor: DatabaseDescriptor | undefined;
-  try {
-    const stat = statSync(path, { throwIfNoEntry: false });
-    if (stat === undefined) return undefined;
-    // Before it is opened: opening a pipe would wait for its other end.
-    if (!stat.isFile()) throw notAFile(path, stat.isDirectory() ? 'a directory' : 'not a regular file');
-    descriptor = keepDescriptor(path);
-  } catch (error) {
-    throw isLitestreamError(error) ? error : openError(path, error);
-  }
-  if (descriptor === undefined) return undefined;
-  const stat = fstatSync(descriptor.fd);
-  if (stat.size === 0) return descriptor;
-  const start = Buffer.alloc(MAGIC.length);
-  const count = readSync(descriptor.fd, start, 0, MAGIC.length, 0);
-  if (count === MAGIC.length && start.equals(MAGIC)) return descriptor;
+  const descriptor = keepDatabaseFile(path);
+  if (descriptor !== undefined && fstatSync(descriptor.fd).size > 0) requireMagic(descriptor, path);
+  return descriptor;
+}
+
+/** Throws `DATABASE_INVALID` unless the file begins as a SQLite database does. */
+export function requireMagic({ fd }: DatabaseDescriptor, path: string): void {
+  const start = Buffer.alloc(DATABASE_MAGIC.length);
+  const count = readSync(fd, start, 0, start.length, 0);
+  if (count === start.length && start.equals(DATABASE_MAGIC)) return;
   throw new LitestreamError(`not a SQLite database: ${path}`, {
     code: 'DATABASE_INVALID',
     operation: 'open',
     object: path,
     hint: 'The file does not begin with "SQLite format 3". An encrypted database cannot be replicated as it is.',
   });
+}
+
+/** The same, whatever the file holds. Throws `DATABASE_INVALID` for what is no file. */
+export function keepDatabaseFile(path: string): DatabaseDescriptor | undefined {
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) return undefined;
+    // Before it is opened: opening a pipe would wait for its other end.
+    if (!stat.isFile()) throw notAFile(path, stat.isDirectory() ? 'a directory' : 'not a regular file');
+    return keepDescriptor(path);
+  } catch (error) {
+    throw isLitestreamError(error) ? error : openError(path, error);
+  }
 }
 
 function notAFile(path: string, what: string): LitestreamError {

@@ -41,8 +41,11 @@ export type WalEvent =
   | { readonly kind: 'tail-published'; readonly last: LastFile; readonly sums: WalSums; readonly isTailUnread: boolean }
   /** The wal-index says that nothing is visible beyond the end of the last file. */
   | { readonly kind: 'nothing-new' }
-  /** The read transaction moved to the end of the WAL, the old one released after the new one was taken. */
-  | { readonly kind: 'pin-moved' }
+  /**
+   * The read transaction moved to the end of the WAL, the old one released after the new one was taken. `isOnFile`: it
+   * stands on the database file alone, which holds everything that was read.
+   */
+  | { readonly kind: 'pin-moved'; readonly isOnFile: boolean }
   /** The read transaction was released, or may have been. */
   | { readonly kind: 'pin-released' }
   /**
@@ -73,7 +76,7 @@ export function transition(state: WalState, event: WalEvent): WalState {
     }
     case 'pin-moved':
       if (!mayMovePin(state)) throw impossible(state, event);
-      return { ...state, isPinMoved: true };
+      return event.isOnFile ? { ...state, kind: 'backfilled', isPinMoved: true } : { ...state, isPinMoved: true };
     case 'pin-released':
       if (isHeld(state)) return { kind: 'resuming', last: state.last, sums: state.sums };
       if (state.kind !== 'at-rest') return state;

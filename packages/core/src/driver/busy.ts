@@ -58,17 +58,20 @@ export async function retryBusy<T>(
       return attempt();
     } catch (error) {
       if (!isBusy(error)) throw error;
-      if (performance.now() + delayMs > deadlineMs) {
-        throw new LitestreamError(`database is locked: ${options.path}`, {
-          code: 'DATABASE_BUSY',
-          retryable: true,
-          operation: options.operation,
-          object: options.path,
-          hint: 'Another connection held the lock for the whole busy timeout; it is tried again later.',
-          cause: error,
-        });
-      }
+      if (performance.now() + delayMs > deadlineMs) throw busyError(options.path, options.operation, error);
     }
     await sleep(delayMs, undefined, options.signal === undefined ? {} : { signal: options.signal });
   }
+}
+
+/** `DATABASE_BUSY`: a lock was in the way for the whole busy timeout. */
+export function busyError(path: string, operation: string, cause?: unknown): LitestreamError {
+  return new LitestreamError(`database is locked: ${path}`, {
+    code: 'DATABASE_BUSY',
+    retryable: true,
+    operation,
+    object: path,
+    hint: 'Another connection held the lock for the whole busy timeout; it is tried again later.',
+    cause,
+  });
 }

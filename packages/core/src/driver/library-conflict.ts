@@ -97,6 +97,15 @@ export function isMapped(inode: bigint): boolean | undefined {
   return [...maps.keys()].some((key) => key.startsWith(`${inode} `));
 }
 
+/**
+ * Has this process, by whichever copy of SQLite, the database open in WAL mode? Nothing that has to do with the database is
+ * opened. False where it cannot be known: on other systems than Linux.
+ */
+export function isOpenHere(path: string): boolean {
+  const shm = statSync(`${path}-shm`, { bigint: true, throwIfNoEntry: false });
+  return shm !== undefined && (sharedMaps(0)?.get(mapKey(shm.ino, `${path}-shm`)) ?? 0) > 0;
+}
+
 const kept = new Set<unknown>();
 
 /** Keeps a connection for the life of the process: nobody may close it, not even the garbage collector. */

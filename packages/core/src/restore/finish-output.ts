@@ -29,8 +29,9 @@ export async function finishOutput(
   }
   const checkedMs = performance.now();
   signal?.throwIfAborted();
-  await beforePublish();
-  logger.debug('renaming database from temporary location');
-  await output.publish();
+  await output.publish(async () => {
+    await beforePublish();
+    logger.debug('renaming database from temporary location');
+  });
   return { syncDurationMs: syncedMs - startMs, checkDurationMs: checkedMs - syncedMs };
 }

@@ -5,8 +5,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../error.ts';
 import { fault } from './ltx-fault.ts';
-
-const SIDECAR_SUFFIXES = ['-wal', '-shm', '-journal'];
+import { replaceDatabase } from './replaced-database.ts';
+import { SIDECAR_SUFFIXES } from './sidecars.ts';
 
 /**
  * Refuses a path at which a restore would destroy something: `OUTPUT_EXISTS` for a non-empty file, for a folder, and for
@@ -145,16 +145,23 @@ export class Output {
     }
   }
 
-  /** Moves the file to its place, durably. */
-  async publish(): Promise<void> {
+  /**
+   * Moves the file to its place, durably. One that is there stays whole until then; see `replaceDatabase`. Calls
+   * `beforeMove` when nothing but the rename is left to do.
+   */
+  async publish(beforeMove: () => Promise<void>): Promise<void> {
     try {
       if (!(await this.#isOurs())) throw underWay(this.path);
+      const move = async (): Promise<void> => {
+        await beforeMove();
+        await rename(this.temporaryPath, this.path);
+      };
       if (this.#overwrite) {
-        for (const suffix of SIDECAR_SUFFIXES) await rm(this.path + suffix, { force: true });
+        await replaceDatabase(this.path, move);
       } else {
         await checkOutput(this.path);
+        await move();
       }
-      await rename(this.temporaryPath, this.path);
       this.#state = 'done';
       await this.#handle.close();
       await using folder = await open(dirname(this.path), 'r');

@@ -6,6 +6,8 @@ import type { Logger } from '../logger.ts';
 import { extendChain, newestSnapshot } from './chain.ts';
 import type { RestoreTarget } from './chain.ts';
 import { chainError } from './plan-errors.ts';
+import { NO_DOUBTS, timeDoubts, warnOfDoubts } from './time-doubts.ts';
+import type { TimeDoubts } from './time-doubts.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
 
 /**
@@ -32,12 +34,24 @@ export interface PlanOptions extends RestoreTarget, Op {
 const RELIST_COUNT_MAX = 2;
 
 /**
- * Lists the replica and plans a restore; see `planChain` for the errors.
+ * Lists the replica and plans a restore; see `planChain` for the errors. Warns where a time that is asked for meets files
+ * whose times cannot be right.
  *
  * Lists all levels at once. Compaction and retention may move files between two listings, which looks like a gap, so
  * before a gap is reported the levels are listed again one after the other, lowest first: files only ever move upwards.
  */
 export async function planRestore(client: ReplicaClient, options: PlanOptions = {}): Promise<LtxFileInfo[]> {
+  return [...(await planWithDoubts(client, options)).files];
+}
+
+export interface RestorePlan {
+  /** To apply in this order. */
+  readonly files: readonly LtxFileInfo[];
+  /** Files that were left out for times that cannot be theirs; both lists are empty without a time that is asked for. */
+  readonly doubts: TimeDoubts;
+}
+
+export async function planWithDoubts(client: ReplicaClient, options: PlanOptions): Promise<RestorePlan> {
   const { txid, timestamp, signal } = options;
   const logger = options.logger ?? silentLogger;
   const now = options.now ?? Date.now;
@@ -72,9 +86,14 @@ export async function planRestore(client: ReplicaClient, options: PlanOptions = 
   for (let attempt = 0; ; attempt++) {
     const files = attempt === 0 ? await listFast(listing, target) : await listInOrder(listing);
     try {
-      const plan = planChain(files, target, now());
+      const nowMs = now();
+      const plan = planChain(files, target, nowMs);
       logPlan(plan, target, logger);
-      return plan;
+      const chosen = plan.at(-1);
+      if (timestamp === undefined || chosen === undefined) return { files: plan, doubts: NO_DOUBTS };
+      const doubts = timeDoubts(files, { reached: chosen.maxTxid, timeMs: timestamp.getTime(), nowMs });
+      warnOfDoubts(doubts, chosen, logger);
+      return { files: plan, doubts };
     } catch (error) {
       if (!hasCode(error, 'REPLICA_GAP') || attempt === RELIST_COUNT_MAX) throw error;
       logger.debug('restore plan has a gap, listing again', { error: error.message });

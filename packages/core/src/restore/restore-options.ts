@@ -4,6 +4,7 @@ import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import type { RestoreTarget } from './chain.ts';
 import type { IntegrityCheck } from './integrity.ts';
+import type { TimeDoubts } from './time-doubts.ts';
 
 export interface RestoreOptions extends RestoreTarget, Op {
   /** Path of the database to make. Missing folders are created. */
@@ -44,6 +45,11 @@ export interface RestoreResult {
   readonly plan: readonly LtxFileInfo[];
   /** Bytes of those files. */
   readonly inputSize: number;
+  /**
+   * Files that were left out for a time that cannot be theirs, so that the state may be older than the time that was asked
+   * for. Empty lists for any other target, and for a v0.3 replica.
+   */
+  readonly timeDoubts: TimeDoubts;
   readonly planDurationMs: number;
   readonly writeDurationMs: number;
   readonly syncDurationMs: number;

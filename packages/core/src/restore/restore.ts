@@ -8,7 +8,8 @@ import { silentLogger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 import { finishOutput } from './finish-output.ts';
 import { checkOutput, Output } from './output.ts';
-import { planRestore } from './plan.ts';
+import { planWithDoubts } from './plan.ts';
+import type { RestorePlan } from './plan.ts';
 import { InlinePool, WorkerPool } from './range-pool.ts';
 import type { RangePool } from './range-pool.ts';
 import { checkOptions } from './restore-options.ts';
@@ -66,17 +67,18 @@ async function restoreUntraced(
   let { plan } = planned;
   await using output = await Output.create(path, options.overwrite ?? false);
   for (let attempt = 1; ; attempt++) {
-    const last = plan.at(-1);
+    const { files, doubts } = plan;
+    const last = files.at(-1);
     if (last === undefined) throw new Error('a restore plan holds at least one file');
-    logger.debug('restore plan', { n: plan.length, txid: formatTxid(last.maxTxid), timestamp: last.timestamp });
-    for (const { level, minTxid, maxTxid } of plan) {
+    logger.debug('restore plan', { n: files.length, txid: formatTxid(last.maxTxid), timestamp: last.timestamp });
+    for (const { level, minTxid, maxTxid } of files) {
       logger.debug('opening ltx file for restore', { level, min: formatTxid(minTxid), max: formatTxid(maxTxid) });
     }
     const plannedMs = performance.now();
     try {
-      const written = await writePlan(client, plan, output, options);
+      const written = await writePlan(client, files, output, options);
       const writtenMs = performance.now();
-      const done = { bytes: inputSizeOf(plan), pages: written.pagesWritten };
+      const done = { bytes: inputSizeOf(files), pages: written.pagesWritten };
       const times = await finishOutput(output, options, done, () =>
         beforePublish({ file: last, header: written.header }),
       );
@@ -88,8 +90,9 @@ async function restoreUntraced(
         pageSize: written.pageSize,
         pageCount: written.pageCount,
         size: written.pageCount * written.pageSize,
-        plan,
-        inputSize: inputSizeOf(plan),
+        plan: files,
+        inputSize: inputSizeOf(files),
+        timeDoubts: doubts,
         planDurationMs: plannedMs - startMs,
         writeDurationMs: writtenMs - plannedMs,
         ...times,
@@ -101,7 +104,7 @@ async function restoreUntraced(
       logger.debug('planned file is gone, planning again', { attempt, error: error.message });
       await output.truncate(0);
       startMs = performance.now();
-      plan = await planRestore(client, options);
+      plan = await planWithDoubts(client, options);
     }
   }
 }
@@ -115,14 +118,14 @@ function onlyV3(): LitestreamError {
 }
 
 type PlannedFormat =
-  | { readonly format: 'ltx'; readonly plan: readonly LtxFileInfo[] }
+  | { readonly format: 'ltx'; readonly plan: RestorePlan }
   | { readonly format: 'v0.3'; readonly plan: V3Plan };
 
 /** Plans from whichever format upstream would restore. A TXID is of LTX files alone; both listings run side by side. */
 async function planFormat(client: ReplicaClient, options: RestoreOptions): Promise<PlannedFormat> {
   const { txid, timestamp, signal } = options;
   const [ltx, v3] = await Promise.allSettled([
-    planRestore(client, options),
+    planWithDoubts(client, options),
     txid === undefined ? listV3(client, { signal }) : undefined,
   ]);
   // Options that make no sense are refused whatever the replica holds.

@@ -339,7 +339,10 @@ export class StoredReplica {
     try {
       return await this.#replica.snapshot(op);
     } catch (error) {
-      const isGone = hasCode(error, 'DATABASE_MISSING') || (hasCode(error, 'ABORTED') && op.signal?.aborted !== true);
+      const isGone =
+        hasCode(error, 'DATABASE_MISSING') ||
+        hasCode(error, 'DATABASE_NOT_READY') ||
+        (hasCode(error, 'ABORTED') && op.signal?.aborted !== true);
       if (!isGone) throw error;
       this.logger.debug('no snapshot, the database is gone', { error });
       return undefined;

@@ -115,6 +115,6 @@ wrapSync(fs, [
   'mkdirSync',
 ]);
 wrapCallback(['fsync', 'fdatasync']);
-wrapPromise(fsPromises, ['open', 'rename', 'mkdir', 'link']);
+wrapPromise(fsPromises, ['open', 'rename', 'rm', 'mkdir', 'link']);
 wrapPromise(handleMethods, ['write', 'writev', 'read', 'sync', 'datasync', 'utimes', 'stat'], 'handle.');
 syncBuiltinESMExports();

@@ -9,6 +9,7 @@ import { silentLogger } from '../../logger.ts';
 import { finishOutput } from '../finish-output.ts';
 import { corrupt, fault } from '../ltx-fault.ts';
 import { Output } from '../output.ts';
+import { NO_DOUBTS } from '../time-doubts.ts';
 import type { RestoreOptions, RestoreResult } from '../restore-options.ts';
 import { applyLog, databasePageSize } from './apply-log.ts';
 import { timeOf } from './listing.ts';
@@ -47,6 +48,7 @@ export async function restoreV3(client: ReplicaClient, plan: V3Plan, options: Re
     size,
     plan: [],
     inputSize: plan.size,
+    timeDoubts: NO_DOUBTS,
     planDurationMs: 0,
     writeDurationMs: writtenMs - startMs,
     ...times,

@@ -1,0 +1,82 @@
+/** One sync of an open database: reads what is visible, and makes sure that everything was visible to it. */
+import type { TXID } from '@litestream/ltx';
+import { isSecondLibraryOpen } from '../driver/library-conflict.ts';
+import type { BusyOptions } from './connections.ts';
+import { isAtPath } from './descriptor.ts';
+import { readToEnd } from './read-to-end.ts';
+import { recordResync, removeRestRecord } from './rest-record.ts';
+import type { SessionFault } from './session-faults.ts';
+import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } from './session-faults.ts';
+import { runGently } from './steps.ts';
+import type { SyncContext, SyncOutcome } from './sync.ts';
+import { syncSteps } from './sync.ts';
+
+export interface SyncSessionContext extends SyncContext {
+  readonly metaPath: string;
+  readonly busy: BusyOptions;
+  /** Called with each transaction that has a file now. */
+  readonly publish: (txid: TXID) => void;
+  /** Closes the session. */
+  readonly close: () => Promise<void>;
+}
+
+/**
+ * Rejects with `WAL_LOST`, `LOCKS_LOST` or `DATABASE_CHANGED` where the session cannot see everything that is committed. What
+ * was read is published all the same, the session is closed, and the next one takes the whole database.
+ */
+export async function syncSession(context: SyncSessionContext): Promise<SyncOutcome> {
+  const { session, busy } = context;
+  if (!session.connections.pinned) {
+    // A checkpoint that failed left it so: what was written meanwhile may be gone from the WAL.
+    session.apply({ kind: 'pin-released' });
+    await session.connections.pinWhenFree(busy);
+  }
+  // Before the WAL is read, by what the state says of the database file; and after it, for what changed in between.
+  await requireSight(context);
+  let outcome = await run(context);
+  if (outcome.kind === 'no-wal') {
+    await session.connections.bumpSequence(busy);
+    session.wal.refresh();
+    outcome = await run(context);
+  }
+  if (outcome.kind === 'written') published(context, outcome.txid);
+  await requireSight(context);
+  return outcome;
+}
+
+/** What the last stop recorded is of an earlier transaction now, or made up for. */
+export function published({ session, metaPath, publish }: SyncSessionContext, txid: TXID): void {
+  if (!session.isRecordRemoved) removeRestRecord(metaPath);
+  session.isRecordRemoved = true;
+  publish(txid);
+}
+
+async function run(context: SyncSessionContext): Promise<SyncOutcome> {
+  try {
+    return await runGently(syncSteps(context), context.busy.signal);
+  } catch (error) {
+    const { session } = context;
+    const fault = error instanceof SessionFaultError ? error.fault : findPathFault(session);
+    if (fault === undefined || !isAtPath(session.descriptor, session.path)) throw error;
+    return await loseSight(context, fault);
+  }
+}
+
+async function requireSight(context: SyncSessionContext): Promise<void> {
+  const { session, publish } = context;
+  const fault = findFault(session);
+  // A database that was removed takes its WAL with it: the next look sees that, and what was visible has been read.
+  if (fault === undefined || !isAtPath(session.descriptor, session.path)) return;
+  if (fault.startsWith('wal')) await readToEnd(context, publish, undefined);
+  await loseSight(context, fault);
+}
+
+/** What was read so far is right, but not known to be everything. Always throws. */
+async function loseSight({ session, metaPath, close }: SyncSessionContext, fault: SessionFault): Promise<never> {
+  session.apply({ kind: 'disproven', reason: reasonOf(fault) });
+  const error = faultError(fault, session);
+  recordResync(metaPath, reasonOf(fault), session);
+  // To close our connections now would drop the locks of the other copy of SQLite.
+  if (!isSecondLibraryOpen(session.path)) await close();
+  throw error;
+}

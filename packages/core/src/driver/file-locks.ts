@@ -1,0 +1,112 @@
+/** POSIX locks of SQLite, as Linux lists them: nothing is opened that has to do with the database, and no lock is touched. */
+import { readFileSync } from 'node:fs';
+
+/** Where SQLite's PENDING, RESERVED and SHARED locks are in a database file (os.h, `PENDING_BYTE`). */
+const PENDING_BYTE = 0x4000_0000;
+const SHARED_START = PENDING_BYTE + 2;
+const SHARED_END = SHARED_START + 510;
+
+/** Held, shared, on the `-shm` by each process that has a database open in WAL mode (os_unix.c, `UNIX_SHM_DMS`). */
+const DEAD_MAN_SWITCH = 128;
+
+export interface FileLock {
+  readonly kind: 'READ' | 'WRITE';
+  /** -1 for a lock of an open file description. */
+  readonly pid: number;
+  /** `major:minor`, hexadecimal. */
+  readonly device: string;
+  readonly inode: bigint;
+  readonly start: number;
+}
+
+/** A file as `stat` with `bigint` gives it. */
+export interface FileKey {
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** With many databases the list is long: it is read once for all who ask within this time. */
+const AGE_MS_MAX = 20;
+
+let listed: { readonly locks: readonly FileLock[] | undefined; readonly atMs: number } | undefined;
+
+/**
+ * The locks that are held, of processes that this one can see, a few milliseconds old at most. Undefined where the system
+ * does not tell.
+ */
+export function heldLocks(): readonly FileLock[] | undefined {
+  const nowMs = performance.now();
+  if (listed === undefined || nowMs - listed.atMs > AGE_MS_MAX) listed = { locks: readLocks(), atMs: nowMs };
+  return listed.locks;
+}
+
+/** The locks that are held now. */
+function readLocks(): readonly FileLock[] | undefined {
+  try {
+    return parseLocks(readFileSync('/proc/locks', 'latin1'));
+  } catch {
+    return undefined; // Not Linux, or /proc is not mounted.
+  }
+}
+
+/** The lines of `/proc/locks` that are POSIX locks held, without those that wait (`->`). */
+export function parseLocks(text: string): FileLock[] {
+  const locks: FileLock[] = [];
+  for (const line of text.split('\n')) {
+    const [, kind, pid, device, inode, start] =
+      /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) /.exec(line) ?? [];
+    if (device === undefined) continue;
+    locks.push({
+      kind: kind as FileLock['kind'],
+      pid: Number(pid),
+      device,
+      inode: BigInt(inode ?? 0),
+      start: Number(start),
+    });
+  }
+  return locks;
+}
+
+/**
+ * Is a transaction being written to this database file in rollback mode, or is it locked for good? By inode alone, since
+ * some file systems list another device: a wrong yes costs a moment.
+ */
+export function isBeingWritten(locks: readonly FileLock[], database: FileKey): boolean {
+  return locks.some(
+    ({ kind, inode, start }) =>
+      kind === 'WRITE' && inode === database.ino && start >= PENDING_BYTE && start < SHARED_END,
+  );
+}
+
+/** Has SQLite this `-shm` open? False says nothing: the process may be one that cannot be seen from here. */
+export function isOpenInSqlite(locks: readonly FileLock[], shm: FileKey): boolean {
+  const device = deviceText(shm.dev);
+  return locks.some((lock) => lock.start === DEAD_MAN_SWITCH && lock.inode === shm.ino && lock.device === device);
+}
+
+/**
+ * Does this process hold the locks that each of its connections takes when it opens a database in WAL mode: shared, on the
+ * database file and on the `-shm`? They are taken once, however many connections follow, so that once they were dropped (by
+ * `close` of any other descriptor of the file, fcntl(2)) they do not come back while one is open. By inode alone.
+ * Undefined where the system does not tell.
+ */
+export function holdsOpeningLocks(databaseInode: bigint, shmInode: bigint): boolean | undefined {
+  const own = readLocks()?.filter((lock) => lock.pid === process.pid);
+  if (own === undefined) return undefined;
+  return (
+    own.some((lock) => lock.inode === databaseInode && lock.start === SHARED_START) &&
+    own.some((lock) => lock.inode === shmInode && lock.start === DEAD_MAN_SWITCH)
+  );
+}
+
+/** Does another process hold a lock on the file? False where the system does not tell. */
+export function isLockedElsewhere(inode: bigint): boolean {
+  return (readLocks() ?? []).some((lock) => lock.inode === inode && lock.pid !== process.pid);
+}
+
+/** As the kernel prints it. */
+function deviceText(device: bigint): string {
+  const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
+  const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn);
+  return `${major.toString(16).padStart(2, '0')}:${minor.toString(16).padStart(2, '0')}`;
+}

@@ -1,0 +1,111 @@
+/**
+ * A database that a restore replaces. SQLite would apply its log to the new database, so that must go before the new one
+ * has the name; but until then the log holds commits of the old one. Hence SQLite itself makes the old database one file
+ * first, which a crash cannot interrupt half-way, and keeps every other program out until it is replaced.
+ */
+import { rm, stat } from 'node:fs/promises';
+import { Worker } from 'node:worker_threads';
+import { isOpenHere } from '../driver/library-conflict.ts';
+import { LitestreamError } from '../error.ts';
+import { SIDECAR_SUFFIXES } from './sidecars.ts';
+
+/** What the worker reports: it holds the database as one file, or SQLite's primary result code. */
+export type ReplacedReply = { readonly state: 'held' } | { readonly state: 'failed'; readonly resultCode: number };
+
+const SQLITE_BUSY = 5;
+const SQLITE_CORRUPT = 11;
+const SQLITE_FULL = 13;
+const SQLITE_NOTADB = 26;
+
+/**
+ * Calls `replace`, which gives another file the name, when no side file of the old database is left. Killed at any moment,
+ * it leaves the old database with all its commits, or the new one.
+ *
+ * Rejects with `DATABASE_BUSY` where another program has the old one open, with `DISK_FULL` where its log has no room in
+ * it, and with `UNAVAILABLE` for what else keeps SQLite from it. A damaged one, which SQLite cannot read, has nothing that
+ * could be kept.
+ */
+export async function replaceDatabase(path: string, replace: () => Promise<void>): Promise<void> {
+  if ((await sizeOf(path)) === 0 || !(await hasSidecars(path))) {
+    await removeSidecars(path);
+    await replace();
+    return;
+  }
+  // Another copy of SQLite in this process would not see the locks of the one that is asked here.
+  if (isOpenHere(path)) throw inUse(path);
+  const worker = startWorker(path);
+  try {
+    const reply = await replyOf(worker);
+    if (reply.state === 'failed' && reply.resultCode !== SQLITE_CORRUPT && reply.resultCode !== SQLITE_NOTADB)
+      throw failureOf(path, reply.resultCode);
+    await removeSidecars(path);
+    await replace();
+  } finally {
+    await release(worker);
+  }
+}
+
+function startWorker(path: string): Worker {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const url = new URL(`./replaced-worker${extension}`, import.meta.url);
+  return new Worker(url, { workerData: path, name: 'litestream-replace' });
+}
+
+async function replyOf(worker: Worker): Promise<ReplacedReply> {
+  const { promise, resolve, reject } = Promise.withResolvers<ReplacedReply>();
+  worker.once('message', resolve);
+  worker.once('error', reject);
+  worker.once('exit', () => reject(new Error('the worker that holds the old database ended early')));
+  return await promise;
+}
+
+/** SQLite closes the old database by itself: a worker that is terminated leaves that to chance. */
+async function release(worker: Worker): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  worker.once('exit', () => resolve());
+  if (worker.threadId === -1) return;
+  // The rule is about windows, which have origins.
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin
+  worker.postMessage('release');
+  await promise;
+}
+
+async function removeSidecars(path: string): Promise<void> {
+  for (const suffix of SIDECAR_SUFFIXES) await rm(path + suffix, { force: true });
+}
+
+async function hasSidecars(path: string): Promise<boolean> {
+  const sizes = await Promise.all(SIDECAR_SUFFIXES.map((suffix) => sizeOf(path + suffix, -1)));
+  return sizes.some((size) => size >= 0);
+}
+
+async function sizeOf(path: string, missing = 0): Promise<number> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return missing;
+    throw error;
+  }
+}
+
+function inUse(path: string): LitestreamError {
+  return new LitestreamError(`the database that is to be replaced is in use: ${path}`, {
+    code: 'DATABASE_BUSY',
+    retryable: true,
+    operation: 'restore',
+    object: path,
+    hint: 'Stop the programs that have it open, Litestream among them, or choose another output. Nothing was changed.',
+  });
+}
+
+function failureOf(path: string, resultCode: number): LitestreamError {
+  if (resultCode === SQLITE_BUSY) return inUse(path);
+  const isFull = resultCode === SQLITE_FULL;
+  const why = isFull ? 'no space left to write its log to' : `SQLite error ${resultCode}`;
+  return new LitestreamError(`the database that is to be replaced cannot be made one file (${why}): ${path}`, {
+    code: isFull ? 'DISK_FULL' : 'UNAVAILABLE',
+    operation: 'restore',
+    object: path,
+    hint: 'Choose another output, or move the database and its -wal and -shm files away first. Nothing was changed.',
+  });
+}

@@ -1,0 +1,35 @@
+/** Makes one database one file, and keeps others out of it until it is told that the file has been replaced. */
+import { pathToFileURL } from 'node:url';
+import { parentPort, workerData } from 'node:worker_threads';
+import { sqliteResultCode } from '../driver/busy.ts';
+import type { ReplacedReply } from './replaced-database.ts';
+
+/** Milliseconds. A worker may wait inside SQLite. */
+const BUSY_TIMEOUT_MS = 5000;
+
+const { DatabaseSync } = await import('node:sqlite');
+const url = pathToFileURL(workerData as string);
+url.searchParams.set('mode', 'rw');
+let database: InstanceType<typeof DatabaseSync> | undefined;
+parentPort?.once('message', () => {
+  database?.close();
+  parentPort?.close();
+});
+// The rule is about windows, which have origins; a thread's port has none.
+// oxlint-disable-next-line unicorn/require-post-message-target-origin
+parentPort?.postMessage(hold());
+
+function hold(): ReplacedReply {
+  try {
+    database = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS });
+    // Recovers what a killed writer left.
+    database.prepare('SELECT count(*) FROM sqlite_schema').get();
+    database.prepare('PRAGMA journal_mode = delete').get();
+    database.exec('BEGIN EXCLUSIVE');
+    return { state: 'held' };
+  } catch (error) {
+    const resultCode = sqliteResultCode(error);
+    if (resultCode === undefined) throw error;
+    return { state: 'failed', resultCode };
+  }
+}

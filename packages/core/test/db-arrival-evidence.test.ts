@@ -1,0 +1,108 @@
+/** What a look at a database file takes for proof, and for how long it waits where there is none. */
+import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { ArrivalWatch } from '../src/db/arrival.ts';
+import { Lab } from './helpers/db-lab.ts';
+
+const PAGE_SIZE = 4096;
+
+function makeDatabase(path: string): void {
+  const database = new DatabaseSync(path);
+  database.exec('CREATE TABLE t (a); INSERT INTO t VALUES (randomblob(20000))');
+  database.close();
+}
+
+/** As much later as this, by the clock and by the files' times. */
+function later(byMs: number): void {
+  const [nowMs, elapsedMs] = [Date.now(), performance.now()];
+  vi.spyOn(Date, 'now').mockImplementation(() => nowMs + byMs);
+  vi.spyOn(performance, 'now').mockImplementation(() => elapsedMs + byMs);
+}
+
+afterEach(() => void vi.restoreAllMocks());
+
+describe('a database file', () => {
+  it('is open to us after a second without a change', async () => {
+    await using lab = new Lab();
+    makeDatabase(lab.path);
+    const watch = new ArrivalWatch(lab.path, lab.logger);
+    expect(watch.look()).toMatchObject({ state: 'waiting', reason: 'it was written to a moment ago' });
+    later(1100);
+    expect(watch.look()).toMatchObject({ state: 'settled' });
+  });
+
+  it.each([
+    ['that ends with zeros, as a preallocated one does', (path: string) => writeFileSync(path, zeroTail(path))],
+    ['without a page count that can be trusted', (path: string) => writeFileSync(path, outdated(path))],
+    ['that is shorter than it says, beside a journal', (path: string) => shortened(path)],
+  ])('%s has to be quiet for half a minute', async (_what, change) => {
+    await using lab = new Lab();
+    makeDatabase(lab.path);
+    change(lab.path);
+    const watch = new ArrivalWatch(lab.path, lab.logger);
+    expect(watch.look()).toMatchObject({ state: 'waiting' });
+    later(29_000);
+    expect(watch.look()).toMatchObject({ state: 'waiting', reason: 'it was written to a moment ago' });
+    vi.restoreAllMocks();
+    later(30_100);
+    expect(watch.look()).toMatchObject({ state: 'settled' });
+  });
+
+  it('that is shorter than it says is never open to us', async () => {
+    await using lab = new Lab();
+    makeDatabase(lab.path);
+    const whole = readFileSync(lab.path);
+    truncateSync(lab.path, whole.length - PAGE_SIZE);
+    const watch = new ArrivalWatch(lab.path, lab.logger);
+    later(3_600_000);
+    expect(watch.look()).toMatchObject({
+      state: 'waiting',
+      reason: `it is being copied: ${whole.length - PAGE_SIZE} of ${whole.length} bytes are there`,
+    });
+    vi.restoreAllMocks();
+    appendFileSync(lab.path, whole.subarray(whole.length - PAGE_SIZE));
+    expect(await watch.settled({ busyTimeoutMs: 0 })).toBeDefined();
+  });
+
+  it('whose change counter moves is written by SQLite, and not waited for', async () => {
+    await using lab = new Lab();
+    makeDatabase(lab.path);
+    const watch = new ArrivalWatch(lab.path, lab.logger);
+    expect(watch.look()).toMatchObject({ state: 'waiting' });
+    const database = new DatabaseSync(lab.path);
+    database.exec('INSERT INTO t VALUES (1)');
+    expect(watch.look()).toMatchObject({ state: 'settled' });
+    database.close();
+  });
+
+  it('that is waited for is in the log once, after ten seconds', async () => {
+    await using lab = new Lab();
+    writeFileSync(lab.path, '');
+    const watch = new ArrivalWatch(lab.path, lab.logger);
+    const told = (): unknown[] => lab.logger.lines.filter(({ level }) => level === 'info').map(({ fields }) => fields);
+    await watch.settled({ busyTimeoutMs: 0 });
+    expect(told()).toEqual([]);
+    later(10_100);
+    for (let look = 0; look < 3; look++) await watch.settled({ busyTimeoutMs: 0 });
+    expect(told()).toEqual([{ path: lab.path, reason: 'it is empty' }]);
+    expect(watch.reason).toBe('it is empty');
+  });
+});
+
+function zeroTail(path: string): Buffer {
+  const bytes = readFileSync(path);
+  return bytes.fill(0, bytes.length - PAGE_SIZE);
+}
+
+/** As a program before SQLite 3.7 leaves it: the change counter moved, the count was not kept. */
+function outdated(path: string): Buffer {
+  const bytes = readFileSync(path);
+  bytes.writeUInt32BE(bytes.readUInt32BE(24) + 1, 24);
+  return bytes;
+}
+
+function shortened(path: string): void {
+  truncateSync(path, readFileSync(path).length - PAGE_SIZE);
+  writeFileSync(`${path}-journal`, Buffer.concat([Buffer.from('d9d505f920a163d7', 'hex'), Buffer.alloc(504)]));
+}
