@@ -50,6 +50,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'replica is too far behind, it gets a snapshot once it answers': 'Go has one replica for each database.',
   'replica operation failed, retrying': 'Go leaves that to its SDKs.',
   'restore plan has a gap, listing again': 'Go fails.',
+  'snapshot is streamed, there is no room to make it on the disk': 'Go always streams.',
   'sync: database was removed': 'Go logs an error.',
   'taking over from the other litestream': 'Go does not notice.',
   'the rest of the log of a removed database could not be read': 'Go does not try.',

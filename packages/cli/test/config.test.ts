@@ -115,6 +115,7 @@ auto-recover: true
 dbs:
   - path: /data/a.db
     meta-path: ~/meta
+    staging-path: ~/staging
     monitor-interval: 500ms
     checkpoint-interval: 30s
     busy-timeout: 2s
@@ -151,6 +152,7 @@ dbs:
         {
           path: '/data/a.db',
           metaPath: `${homedir()}/meta`,
+          stagingPath: `${homedir()}/staging`,
           monitorIntervalMs: 500,
           checkpointIntervalMs: 30_000,
           busyTimeoutMs: 2000,

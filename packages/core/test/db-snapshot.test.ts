@@ -33,7 +33,7 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
       for await (const chunk of snapshot.body) size += chunk.length;
       expect(size).toBe(snapshot.size);
       await snapshot[Symbol.asyncDispose]();
-      expect(readdirSync(db.metaPath)).toEqual(['ltx']);
+      expect(readdirSync(db.metaPath)).toEqual(['lock', 'lock-holder.json', 'ltx']);
     }
   });
 
@@ -86,6 +86,7 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
         expect(step?.bytesDone).toBeLessThanOrEqual(step?.bytesTotal ?? 0);
       }
     }
+    await db.close();
     const stop = new AbortController();
     told.length = 0;
     const aborting = lab.db({ onProgress: (progress) => (told.push(progress), stop.abort()) });
@@ -139,7 +140,7 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
     await db.close();
     const error = await failure;
     expect(hasCode(error, 'ABORTED') || hasCode(error, 'INVALID_ARGUMENT')).toBe(true);
-    expect(readdirSync(db.metaPath)).toEqual(['ltx']);
+    expect(readdirSync(db.metaPath)).toEqual(['lock', 'ltx']);
   });
 });
 

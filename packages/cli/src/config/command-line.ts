@@ -15,6 +15,7 @@ export function commandLineConfig(path: string, urls: readonly string[], plugins
         path: expandPath(path),
         directory: undefined,
         metaPath: undefined,
+        stagingPath: undefined,
         monitorIntervalMs: undefined,
         checkpointIntervalMs: undefined,
         busyTimeoutMs: undefined,

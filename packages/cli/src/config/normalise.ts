@@ -85,6 +85,7 @@ function normaliseDatabase(
             metaDir: raw['meta-dir'] === undefined ? undefined : expandPath(raw['meta-dir']),
           },
     metaPath: raw['meta-path'] === undefined ? undefined : expandPath(raw['meta-path']),
+    stagingPath: raw['staging-path'] === undefined ? undefined : expandPath(raw['staging-path']),
     monitorIntervalMs: raw['monitor-interval'],
     checkpointIntervalMs: raw['checkpoint-interval'],
     busyTimeoutMs: raw['busy-timeout'],

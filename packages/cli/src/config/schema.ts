@@ -98,6 +98,9 @@ const database = z
       .optional()
       .describe('Of all databases together, so two of them must not say different things; better at the top level.'),
     'meta-path': text('Folder of the local files. Default: `.NAME-litestream` beside the database.'),
+    'staging-path': text(
+      'Folder to make snapshots in before they are sent, best on another disk. Default: with the local files. Where there is no ample room, snapshots are streamed.',
+    ),
     'meta-dir': text('With `dir`: the folder under which each database has its local files.'),
     'monitor-interval': duration('How often to look for changes that no file event told of. Default 1s.'),
     'checkpoint-interval': duration('The longest time between two checkpoints of a changed database. Default 1m.'),

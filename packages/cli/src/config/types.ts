@@ -40,6 +40,7 @@ export interface DatabaseConfig {
   readonly path: string | undefined;
   readonly directory: DirectoryConfig | undefined;
   readonly metaPath: string | undefined;
+  readonly stagingPath: string | undefined;
   readonly monitorIntervalMs: number | undefined;
   readonly checkpointIntervalMs: number | undefined;
   readonly busyTimeoutMs: number | undefined;

@@ -52,6 +52,7 @@ export class RunningDatabase {
     this.#logger = logger.child({ db: basename(database.path) });
     this.db = new DB(database.path, {
       metaPath: database.metaPath,
+      stagingPath: database.stagingPath,
       logger,
       syncIntervalMs: Math.min(...database.replicas.map(({ syncIntervalMs }) => syncIntervalMs)),
       monitorIntervalMs: database.monitorIntervalMs,

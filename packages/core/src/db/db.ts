@@ -47,6 +47,7 @@ import { traced } from '../tracing.ts';
 export class DB implements AsyncDisposable {
   readonly path: string;
   readonly metaPath: string;
+  readonly #stagingPath: string | undefined;
   readonly #options: ResolvedDbOptions;
   readonly #logger: Logger;
   readonly #mutex = new Mutex();
@@ -78,6 +79,7 @@ export class DB implements AsyncDisposable {
     this.path = path;
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
     this.#takenOver = new TakenOver(this.metaPath);
+    this.#stagingPath = options.stagingPath;
     this.#options = resolveDbOptions(options);
     this.#lock = new MetadataLock(this.metaPath, this.#options.driver);
     this.#logger = this.#options.logger.child({ db: basename(path) });
@@ -233,8 +235,9 @@ export class DB implements AsyncDisposable {
   }
 
   /**
-   * The whole database at one transaction, as an LTX file from TXID 1, while writers go on. The file is made beside the
-   * local files, so that an upload can start again from the first byte; disposing of the stream removes it.
+   * The whole database at one transaction, as an LTX file from TXID 1, while writers go on. The file is made on the disk
+   * first where there is ample room, and otherwise from the database each time it is read; either way an upload can start
+   * again from the first byte. Dispose of the stream: it removes the file, or ends the read transaction.
    */
   async snapshot(options: Op = {}): Promise<SnapshotStream> {
     this.#requireOpen('snapshot');
@@ -243,6 +246,7 @@ export class DB implements AsyncDisposable {
       prepare: () => this.#requireSession('snapshot', options),
       sync: (session) => this.#syncSession(session, options),
       metaPath: this.metaPath,
+      stagingPath: this.#stagingPath,
       options: this.#options,
       logger: this.#logger,
       signal: options.signal,

@@ -12,6 +12,11 @@ import type { OnWriteProgress } from './write-job.ts';
 export interface DbOptions {
   /** Folder of the local LTX files. Default: `.<file name>-litestream` beside the database. */
   readonly metaPath?: string | undefined;
+  /**
+   * Folder to make snapshots in, if there is room, before they are sent; made if need be. Default: `metaPath`. On another
+   * disk than the database's, a snapshot takes nothing from the application.
+   */
+  readonly stagingPath?: string | undefined;
   /** Default `nodeSqlite`. A program that opens the same database itself must give its own library. */
   readonly driver?: SqliteDriver | undefined;
   readonly logger?: Logger | undefined;
@@ -34,7 +39,9 @@ export interface DbOptions {
   readonly onProgress?: OnWriteProgress | undefined;
 }
 
-export type ResolvedDbOptions = { readonly [Key in keyof Omit<DbOptions, 'metaPath'>]-?: NonNullable<DbOptions[Key]> };
+export type ResolvedDbOptions = {
+  readonly [Key in keyof Omit<DbOptions, 'metaPath' | 'stagingPath'>]-?: NonNullable<DbOptions[Key]>;
+};
 
 const TRUNCATE_PAGE_N = 121_359;
 

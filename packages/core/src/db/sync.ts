@@ -23,6 +23,7 @@ import { inodeAt, publishDurably, usedByAnother } from './publish.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
+import { requireRoom } from './room.ts';
 import type { Session } from './session.ts';
 import { lastFileOf, pageCountOfFile } from './session.ts';
 import { SessionFaultError, haveLocksGone } from './session-faults.ts';
@@ -196,6 +197,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     temporaryPath,
     mode: session.ownership.fileMode,
   };
+  if (whole) yield* requireRoom(job);
   const size = yield* writeAnywhere(job, context.onProgress);
   if (!isStillVisible(session, plan)) {
     rmSync(temporaryPath, { force: true });
