@@ -175,6 +175,8 @@ export class S3TestServer extends ProtocolServer {
         const bodies = parts.filter((part) => part !== undefined);
         if (bodies.slice(0, -1).some((part) => part.byteLength < 5 * 1024 * 1024))
           throw new Refusal(400, 'EntityTooSmall');
+        // A refused completion leaves the parts: they are the caller's to remove.
+        checkConditions(call, bucket.get(call.key));
         this.uploads.delete(id);
         const stored = put(bucket, call.key, Buffer.concat(bodies), upload.headers, `-${bodies.length}`);
         return answer(
