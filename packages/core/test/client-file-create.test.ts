@@ -1,5 +1,6 @@
 /** How a file gets its name where the file system has links, and where it has none. */
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import type fsPromises from 'node:fs/promises';
 import { join } from 'node:path';
 import { tmpdir } from 'node:os';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -7,7 +8,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 const links = vi.hoisted(() => ({ areThere: true }));
 
 vi.mock('node:fs/promises', async (original) => {
-  const fs = await original<typeof import('node:fs/promises')>();
+  const fs = await original<typeof fsPromises>();
   return {
     ...fs,
     link: async (from: string, to: string) => {
