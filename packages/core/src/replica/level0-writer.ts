@@ -48,8 +48,9 @@ export class Level0Writer {
     const found = await compareFile(this.#client, file, op);
     if (found === 'other') throw conflictError(file.txid);
     if (found === 'same') return;
-    if (this.#protection === 'look') await this.#replace(file, op);
-    else await this.#createAndProbe(file, op);
+    if (this.#protection === 'unknown') return await this.#createAndProbe(file, op);
+    this.#lookFromNowOn();
+    await this.#upload(file, op);
   }
 
   async #createConditionally(file: Level0File, op: Op): Promise<void> {
@@ -68,9 +69,9 @@ export class Level0Writer {
     try {
       await this.#createConditionally(file, op);
     } catch (error) {
-      if (!hasCode(error, 'UNSUPPORTED') && !hasCode(error, 'INVALID_ARGUMENT')) throw error;
+      if (!isRefusal(error)) throw error;
       // If the condition was not what the server refused, this fails as well.
-      await this.#replace(file, op);
+      await this.#upload(file, op);
       this.#lookFromNowOn();
       return;
     }
@@ -85,7 +86,7 @@ export class Level0Writer {
       this.#lookFromNowOn();
     } catch (error) {
       if (hasCode(error, 'PRECONDITION_FAILED')) this.#protection = 'condition';
-      else if (hasCode(error, 'UNSUPPORTED') || hasCode(error, 'INVALID_ARGUMENT')) this.#lookFromNowOn();
+      else if (isRefusal(error)) this.#lookFromNowOn();
       // It says nothing either way, and the file itself is safe: the next upload asks again.
       else this.#logger.debug('cannot tell whether the server keeps conditions', { error });
     }
@@ -93,23 +94,23 @@ export class Level0Writer {
 
   #lookFromNowOn(): void {
     this.#protection = 'look';
-  }
-
-  async #replace(file: Level0File, op: Op): Promise<void> {
-    if (!this.#isTold) {
-      this.#isTold = true;
-      this.#logger.warn(
-        'this storage cannot create a file only if there is none: another process that replicates to the same place is ' +
-          'noticed before an upload, but not during one, and one of two commits made at that moment can be lost',
-      );
-    }
-    await this.#upload(file, op);
+    if (this.#isTold) return;
+    this.#isTold = true;
+    this.#logger.warn(
+      'this storage cannot create a file only if there is none: another process that replicates to the same place is ' +
+        'noticed before an upload, but not during one, and one of two commits made at that moment can be lost',
+    );
   }
 
   async #upload({ txid, timestamp, body }: Level0File, op: Op & { readonly ifNoneMatch?: '*' }): Promise<LtxFileInfo> {
     const file = { level: 0, minTxid: txid, maxTxid: txid, timestamp, body };
     return await uploadFile(this.#client, file, { ...op, logger: this.#logger });
   }
+}
+
+/** As servers word it that do not know the condition: 501, 400, or in words of their own. */
+function isRefusal(error: unknown): boolean {
+  return hasCode(error, 'UNSUPPORTED') || hasCode(error, 'INVALID_ARGUMENT') || hasCode(error, 'INTERNAL');
 }
 
 export function conflictError(txid: TXID): LitestreamError {
