@@ -21,6 +21,7 @@ export const GO_ALONE: Readonly<Record<string, string>> = {
 
 /** Lines of ours that Go has not. */
 export const OURS_ALONE: Readonly<Record<string, string>> = {
+  'another process writes to this replica, commits of this database are no longer replicated': 'Go does not notice.',
   'cannot replicate database': 'One database that cannot be opened stops Go; ours goes on with the others.',
   'cannot watch for changes, looking once per monitor interval instead': 'Go never watches.',
   'clock was set back, transactions are stamped in their order until it has caught up': 'Go does not look.',
@@ -29,12 +30,16 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'database file was removed or replaced, reopening': 'Go does not notice.',
   'database does not exist, waiting for it': 'Go waits in silence.',
   'database is locked, waiting': 'Go logs an error at once.',
+  'files of the replica were deleted by another program, taking a snapshot; nothing counts as replicated until it is there':
+    'Go does not notice.',
   'last local ltx file is damaged, snapshotting': 'Go stops.',
+  'level 0 of the replica is gone, taking a snapshot': 'Go goes on as if it were there.',
   'local ltx file is missing or damaged, replacing it by a snapshot': 'Go stops, or starts over.',
   'local ltx files belong to another history than the replica, taking a snapshot': 'Go does not notice.',
   'log could not be tended': 'Go has no such step.',
   'newest L0 file on replica is damaged, snapshotting': 'Go stops.',
   'no snapshot, the database is gone': 'Go logs an error.',
+  'nothing is left to compare replica and database by, taking a snapshot': 'Go does not compare.',
   'planned file is gone, planning again': 'Go fails.',
   'removed database was not replicated to its end': 'Go says nothing of it.',
   'replica has a damaged file, a snapshot makes up for it': 'Go fails to compact from then on.',
@@ -47,8 +52,11 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'replica operation failed, retrying': 'Go leaves that to its SDKs.',
   'restore plan has a gap, listing again': 'Go fails.',
   'sync: database was removed': 'Go logs an error.',
+  'the other process writes no more to this replica, going on behind its files': 'Go does not notice.',
   'the log of the database was deleted while it is in use': 'Go does not notice.',
   'the rest of the log of a removed database could not be read': 'Go does not try.',
+  'this storage cannot create a file only if there is none: another process that replicates to the same place is noticed before an upload, but not during one, and one of two commits made at that moment can be lost':
+    'Go replaces what is there.',
 };
 
 /** Lines of ours that have other keys, by message: Go’s keys, and why. */
