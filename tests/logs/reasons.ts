@@ -22,6 +22,7 @@ export const GO_ALONE: Readonly<Record<string, string>> = {
 /** Lines of ours that Go has not. */
 export const OURS_ALONE: Readonly<Record<string, string>> = {
   'another litestream replicates this database, standing by': 'Go does not notice.',
+  'another process writes to this replica, commits of this database are no longer replicated': 'Go does not notice.',
   'cannot replicate database': 'One database that cannot be opened stops Go; ours goes on with the others.',
   'cannot watch for changes, looking once per monitor interval instead': 'Go never watches.',
   'clock was set back, transactions are stamped in their order until it has caught up': 'Go does not look.',
@@ -31,12 +32,16 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'database does not exist, waiting for it': 'Go waits in silence.',
   'database is locked, waiting': 'Go logs an error at once.',
   'database is not ready, waiting for it': 'Go opens what is there, and writes to it.',
+  'files of the replica were deleted by another program, taking a snapshot; nothing counts as replicated until it is there':
+    'Go does not notice.',
   'last local ltx file is damaged, snapshotting': 'Go stops.',
+  'level 0 of the replica is gone, taking a snapshot': 'Go goes on as if it were there.',
   'local ltx file is missing or damaged, replacing it by a snapshot': 'Go stops, or starts over.',
   'local ltx files belong to another history than the replica, taking a snapshot': 'Go does not notice.',
   'log could not be tended': 'Go has no such step.',
   'newest L0 file on replica is damaged, snapshotting': 'Go stops.',
   'no snapshot, the database is gone': 'Go logs an error.',
+  'nothing is left to compare replica and database by, taking a snapshot': 'Go does not compare.',
   'planned file is gone, planning again': 'Go fails.',
   'removed database was not replicated to its end': 'Go says nothing of it.',
   'replica has a damaged file, a snapshot makes up for it': 'Go fails to compact from then on.',
@@ -53,7 +58,10 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'snapshot is streamed, there is no room to make it on the disk': 'Go always streams.',
   'sync: database was removed': 'Go logs an error.',
   'taking over from the other litestream': 'Go does not notice.',
+  'the other process writes no more to this replica, going on behind its files': 'Go does not notice.',
   'the rest of the log of a removed database could not be read': 'Go does not try.',
+  'this storage cannot create a file only if there is none: another process that replicates to the same place is noticed before an upload, but not during one, and one of two commits made at that moment can be lost':
+    'Go replaces what is there.',
 };
 
 /** Lines of ours that have other keys, by message: Go’s keys, and why. */

@@ -124,7 +124,7 @@ describe.skipIf('missing' in found)('nats-server', () => {
 
   conformance({
     name: 'nats',
-    runCount: 198,
+    runCount: 214,
     describe,
     it,
     // The protocol has no pages, and every listing is one of the whole bucket.

@@ -9,6 +9,7 @@ import type {
   Op,
   ReplicaClient,
   TXID,
+  WriteOptions,
 } from '@litestream/core';
 import { Store } from './store.ts';
 import type { Range, StoredObject } from './store.ts';
@@ -24,6 +25,7 @@ export class SqliteClient implements ReplicaClient {
     batchDelete: true,
     objects: true,
     conditions: true,
+    conditionalCreate: true,
   } as const;
   readonly #file: string;
   readonly #path: string;
@@ -60,8 +62,14 @@ export class SqliteClient implements ReplicaClient {
     return Object.assign(this.#store.read(object, range), { info });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, { signal }: Op = {}): Promise<LtxFileInfo> {
-    return infoOf(file, await this.#store.write(this.#path, keyOf(file), body, { time: file.timestamp, signal }));
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    { ifNoneMatch, signal }: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
+    const condition = ifNoneMatch === undefined ? undefined : null;
+    const options = { time: file.timestamp, condition, signal };
+    return infoOf(file, await this.#store.write(this.#path, keyOf(file), body, options));
   }
 
   async deleteLtxFiles(files: readonly LtxFileRef[], { signal }: Op = {}): Promise<void> {

@@ -8,6 +8,7 @@ import {
   type Op,
   type ReplicaClient,
   type TXID,
+  type WriteOptions,
   formatObjectTime,
 } from '@litestream/core';
 
@@ -28,6 +29,7 @@ export class AbsReplicaClient implements ReplicaClient {
   readonly capabilities: Capabilities = {
     objects: true,
     conditions: true,
+    conditionalCreate: true,
     timestamps: 'listing',
     timestampResolutionMs: 1,
   };
@@ -68,11 +70,16 @@ export class AbsReplicaClient implements ReplicaClient {
     return Object.assign(found.body, { info: { size: found.size, version: etagOf(found.etag) } });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    options: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
     const target = {
       key: ltxKey(this.#settings.path, file),
       contentType: 'application/octet-stream',
       metadata: { [TIMESTAMP_KEY]: formatObjectTime(file.timestamp) },
+      conditions: options.ifNoneMatch === undefined ? undefined : { ifNoneMatch: options.ifNoneMatch },
     };
     const stored = await upload(await this.#open(), target, body, options.signal);
     const { level, minTxid, maxTxid, timestamp } = file;

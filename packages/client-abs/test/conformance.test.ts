@@ -11,7 +11,7 @@ conformance({
   name: 'abs on Azurite',
   // Azurite takes its time; the pages are smaller by as much.
   fileCount: 250,
-  runCount: 286,
+  runCount: 302,
   describe,
   it,
   client: (path) => clientFor(server, { path, pageSize: 100 }),

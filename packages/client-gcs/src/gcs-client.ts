@@ -9,6 +9,7 @@ import {
   type Op,
   type ReplicaClient,
   type TXID,
+  type WriteOptions,
   formatObjectTime,
 } from '@litestream/core';
 
@@ -28,6 +29,7 @@ export class GcsReplicaClient implements ReplicaClient {
   readonly capabilities: Capabilities = {
     objects: true,
     conditions: true,
+    conditionalCreate: true,
     timestamps: 'listing',
     timestampResolutionMs: 1,
     seekListing: true,
@@ -66,11 +68,16 @@ export class GcsReplicaClient implements ReplicaClient {
     return Object.assign(found.body, { info: { size: found.size, version: found.generation } });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    options: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
     const target = {
       key: ltxKey(this.#settings.path, file),
       contentType: 'application/octet-stream',
       metadata: { [TIMESTAMP_KEY]: formatObjectTime(file.timestamp) },
+      ifGenerationMatch: options.ifNoneMatch === '*' ? 0 : undefined,
     };
     const { partSize } = this.#settings;
     const stored = await upload(await this.#open(), target, body, { partSize, signal: options.signal });

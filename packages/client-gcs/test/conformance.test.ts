@@ -11,7 +11,7 @@ afterAll(() => Promise.all([server[Symbol.asyncDispose](), locked[Symbol.asyncDi
 
 conformance({
   name: 'gcs',
-  runCount: 286,
+  runCount: 302,
   describe,
   it,
   client: (path) => clientFor(server, { path }),

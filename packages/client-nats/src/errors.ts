@@ -33,9 +33,12 @@ const API_CODES: Readonly<Record<number, ErrorClass>> = {
   10047: permanent('DISK_FULL', 'The server is out of JetStream storage.'),
   10054: permanent('INVALID_ARGUMENT', 'The object store limits the size of messages.'),
   10059: permanent('BUCKET_MISSING', BUCKET),
+  10071: permanent('PRECONDITION_FAILED'),
   10076: permanent('UNSUPPORTED', JETSTREAM),
   10077: permanent('DISK_FULL', 'The object store has reached its size limit.'),
   10109: permanent('PERMISSION_DENIED', 'The object store is sealed: nothing in it can be changed any more.'),
+  // The same as 10071, in the words of servers since 2.12.
+  10164: permanent('PRECONDITION_FAILED'),
 };
 
 /** What an error of the NATS SDK, or what caused it, means. `undefined` for one of neither. */

@@ -18,6 +18,7 @@ import type {
   LtxFileRef,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from '@litestream/core';
 
 import { download } from './download.ts';
@@ -44,7 +45,7 @@ const RECONNECT_MS = 10_000;
 export class NatsReplicaClient implements ReplicaClient {
   readonly type = 'nats';
   /** A read cannot start in the middle: chunks may be of any size, and nothing says which holds a byte. */
-  readonly capabilities: Capabilities = { timestamps: 'listing', ranges: false };
+  readonly capabilities: Capabilities = { timestamps: 'listing', conditionalCreate: true, ranges: false };
 
   readonly #options: NatsOptions;
   #opened: Promise<NatsStore> | undefined;
@@ -100,13 +101,13 @@ export class NatsReplicaClient implements ReplicaClient {
     return Object.assign(bytes, { info: { size: object.size, version: object.digest } });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo> {
     const name = nameOf(file);
     const signal = options?.signal;
     const headers = { [TIMESTAMP_HEADER]: [formatObjectTime(file.timestamp)] };
     const work = async (store: NatsStore): ReturnType<typeof upload> => {
       using either = new EitherSignal(signal, store.link.signal);
-      return await upload(store, name, headers, body, either.signal);
+      return await upload(store, { name, headers, isNew: options?.ifNoneMatch === '*' }, body, either.signal);
     };
     const { size, digest } = await this.#run('write an object', name, signal, work, CLEANUP_MS);
     const { level, minTxid, maxTxid, timestamp } = file;

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { BodyReader, raceAbort, untilAborted } from '@litestream/core';
+import { BodyReader, LitestreamError, raceAbort, untilAborted } from '@litestream/core';
 import type { Body } from '@litestream/core';
 
 import { findObject } from './objects.ts';
@@ -10,6 +10,14 @@ import type { NatsStore } from './store.ts';
 /** What the SDKs of all languages use, unless the server takes only smaller messages. */
 const CHUNK_SIZE = 128 * 1024;
 const CHUNKS_IN_FLIGHT = 16;
+
+/** What to store. */
+export interface UploadTarget {
+  readonly name: string;
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** Only if there is no such object; what a deletion by another program left is none. */
+  readonly isNew?: boolean | undefined;
+}
 
 /** What is stored. */
 export interface Stored {
@@ -24,12 +32,14 @@ export interface Stored {
  */
 export async function upload(
   store: NatsStore,
-  name: string,
-  headers: Readonly<Record<string, readonly string[]>>,
+  { name, headers, isNew = false }: UploadTarget,
   body: Body,
   signal?: AbortSignal,
 ): Promise<Stored> {
-  const older = (await findObject(store, name))?.nuid;
+  const found = await findObject(store, name);
+  // Refused before a chunk is sent; who comes between this look and the last message is refused by the server.
+  if (isNew && found !== undefined && found.deleted !== true) throw taken(name);
+  const older = found?.nuid;
   const id = store.nextId();
   const subject = chunkSubject(store, id);
   try {
@@ -47,7 +57,7 @@ export async function upload(
       chunks,
       digest,
     };
-    await publishMeta(store, name, JSON.stringify(meta));
+    await publishMeta(store, name, JSON.stringify(meta), isNew ? (found?.revision ?? 0) : undefined);
     // The new object is live: were its predecessor's chunks to stay, they would only take room.
     if (older !== undefined && older !== id) await purge(store, chunkSubject(store, older)).catch(() => undefined);
     return { size, digest };
@@ -108,9 +118,14 @@ async function* rechunk(source: AsyncIterable<Buffer>, size: number): AsyncGener
   if (held > 0) yield Buffer.concat(parts);
 }
 
-/** The message replaces all earlier ones of its subject. */
-async function publishMeta(store: NatsStore, name: string, meta: string): Promise<void> {
-  await store.jetstream.publish(metaSubject(store, name), meta, { headers: store.rollup() });
+/** The message replaces all earlier ones of its subject; with `after`, only if that is still the last one (0: none). */
+async function publishMeta(store: NatsStore, name: string, meta: string, after: number | undefined): Promise<void> {
+  const condition = after === undefined ? {} : { expect: { lastSubjectSequence: after } };
+  await store.jetstream.publish(metaSubject(store, name), meta, { headers: store.rollup(), ...condition });
+}
+
+function taken(name: string): LitestreamError {
+  return new LitestreamError(`the object exists: ${name}`, { code: 'PRECONDITION_FAILED', backend: 'nats' });
 }
 
 /**

@@ -15,6 +15,7 @@ const KEYS = 'Check access-key-id and secret-access-key.';
 const CODES: Readonly<Record<string, ErrorClass>> = {
   AccessForbidden: permanent('PERMISSION_DENIED', 'Let the key list, read, write and delete in the bucket.'),
   AccessDenied: permanent('PERMISSION_DENIED', 'Let the key list, read, write and delete in the bucket.'),
+  FileAlreadyExists: permanent('PRECONDITION_FAILED'),
   FileImmutable: permanent('PERMISSION_DENIED', 'A retention policy (WORM) protects the object.'),
   InvalidAccessKeyId: permanent('UNAUTHORIZED', KEYS),
   InvalidBucketName: permanent('CONFIG_INVALID', 'Correct the name of the bucket.'),

@@ -8,6 +8,7 @@ import type {
   LtxFileRef,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from '@litestream/core';
 
 import { deleteAllLtx, deleteKeys } from './delete.ts';
@@ -29,7 +30,13 @@ const CLEANUP_MS = 2_000;
  */
 export class OssReplicaClient implements ReplicaClient {
   readonly type = 'oss';
-  readonly capabilities: Capabilities = { timestamps: 'metadata', batchDelete: true, seekListing: true };
+  readonly capabilities: Capabilities = {
+    timestamps: 'metadata',
+    // The service ignores the condition in a bucket with versioning.
+    conditionalCreate: 'probe',
+    batchDelete: true,
+    seekListing: true,
+  };
 
   readonly #settings: OssSettings;
   #opened: Promise<OssSession> | undefined;
@@ -61,12 +68,13 @@ export class OssReplicaClient implements ReplicaClient {
     return download(await this.#open(), ltxKey(this.#settings.prefix, file), range);
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo> {
     const signal = options?.signal;
     signal?.throwIfAborted();
     const object = {
       meta: { [TIMESTAMP_KEY]: formatObjectTime(file.timestamp) },
       mime: 'application/octet-stream',
+      isNew: options?.ifNoneMatch === '*',
     };
     const stored = upload(await this.#open(), ltxKey(this.#settings.prefix, file), object, body, signal);
     const { size, etag } = await settleAborted(stored, signal, CLEANUP_MS);

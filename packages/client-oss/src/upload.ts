@@ -8,6 +8,12 @@ import type { OssSession } from './session.ts';
 export interface ObjectMeta {
   readonly meta: Readonly<Record<string, string>>;
   readonly mime: string;
+  /** Only if there is no such object. */
+  readonly isNew?: boolean | undefined;
+}
+
+function headersOf({ isNew }: ObjectMeta): { readonly headers?: Record<string, string> } {
+  return isNew === true ? { headers: { 'x-oss-forbid-overwrite': 'true' } } : {};
 }
 
 /**
@@ -48,7 +54,7 @@ async function put(
   content: Buffer,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  const options = { meta: object.meta as never, mime: object.mime };
+  const options = { meta: object.meta as never, mime: object.mime, ...headersOf(object) };
   const { res } = await session.call(key, signal, (client) => client.put(key, content, options));
   return etagOf(res);
 }
@@ -61,7 +67,7 @@ async function multipart(
   rest: AsyncIterable<Part>,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  const options = { meta: object.meta as never, mime: object.mime };
+  const options = { meta: object.meta as never, mime: object.mime, ...headersOf(object) };
   const { uploadId } = await session.call(key, signal, (client) => client.initMultipartUpload(key, options));
   const inFlight = new Set<Promise<void>>();
   try {
@@ -87,7 +93,9 @@ async function multipart(
     await Promise.all(inFlight);
     if (failure !== undefined) throw (failure as { error: unknown }).error;
     signal?.throwIfAborted();
-    const { res } = await session.call(key, undefined, (client) => client.completeMultipartUpload(key, uploadId, done));
+    const { res } = await session.call(key, undefined, (client) =>
+      client.completeMultipartUpload(key, uploadId, done, headersOf(object)),
+    );
     return etagOf(res);
   } catch (error) {
     await Promise.all(inFlight);

@@ -9,7 +9,7 @@ afterAll(() => server[Symbol.asyncDispose]());
 
 conformance({
   name: 'oss',
-  runCount: 210,
+  runCount: 226,
   fileCount: 1100,
   describe,
   it,

@@ -100,6 +100,7 @@ export class OssTestServer extends ProtocolServer {
       case 'HeadObject':
         return getObject(call, bucket);
       case 'PutObject':
+        checkOverwrite(call, bucket);
         return put(bucket, call.key, call.body, storedHeaders(call));
       case 'DeleteObject':
         bucket.delete(call.key);
@@ -127,6 +128,7 @@ export class OssTestServer extends ProtocolServer {
 
   #multipart(call: Call, bucket: Bucket): Answer {
     if (call.operation === 'InitiateMultipartUpload') {
+      checkOverwrite(call, bucket);
       const uploadId = randomUUID().replaceAll('-', '').toUpperCase();
       this.uploads.set(uploadId, { key: call.key, headers: storedHeaders(call), parts: new Map() });
       const body = `<Bucket>${call.bucket}</Bucket><Key>${escapeXml(call.key)}</Key><UploadId>${uploadId}</UploadId>`;
@@ -144,6 +146,7 @@ export class OssTestServer extends ProtocolServer {
         return answer(204);
       case 'CompleteMultipartUpload': {
         const parts = namedParts(call, upload);
+        checkOverwrite(call, bucket);
         this.uploads.delete(id);
         const { headers } = put(bucket, call.key, Buffer.concat(parts), upload.headers, `-${parts.length}`);
         const body = `<Bucket>${call.bucket}</Bucket><ETag>${escapeXml(headers['etag'] ?? '')}</ETag><Key>${escapeXml(call.key)}</Key>`;
@@ -166,6 +169,11 @@ function operationOf(method: string, key: string, query: URLSearchParams): strin
   if (method === 'POST') return query.has('uploads') ? 'InitiateMultipartUpload' : 'CompleteMultipartUpload';
   if (query.has('uploadId')) return method === 'PUT' ? 'UploadPart' : 'AbortMultipartUpload';
   return { GET: 'GetObject', HEAD: 'HeadObject', PUT: 'PutObject', DELETE: 'DeleteObject' }[method] ?? method;
+}
+
+function checkOverwrite(call: Call, bucket: Bucket): void {
+  if (call.headers['x-oss-forbid-overwrite'] !== 'true' || !bucket.has(call.key)) return;
+  throw new Refusal(409, 'FileAlreadyExists', 'The object you specified already exists and can not be overwritten.');
 }
 
 function storedHeaders(call: Call): Record<string, string> {

@@ -55,6 +55,7 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'IllegalLocationConstraintException',
   ]),
   ...all('PRECONDITION_FAILED', undefined, ['PreconditionFailed']),
+  ...all('UNSUPPORTED', 'The server does not know this kind of request.', ['NotImplemented']),
   // Words of MinIO and Ceph: AWS itself never fills up.
   ...all('DISK_FULL', 'The server is out of space, or a quota is reached.', [
     'XMinioStorageFull',

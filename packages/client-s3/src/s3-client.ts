@@ -8,6 +8,7 @@ import {
   type Op,
   type ReplicaClient,
   type TXID,
+  type WriteOptions,
   formatObjectTime,
   type Logger,
   loadSdk,
@@ -32,6 +33,8 @@ export class S3ReplicaClient implements ReplicaClient {
   readonly capabilities: Capabilities = {
     objects: true,
     conditions: true,
+    // Servers that speak S3 differ: some refuse the condition, some ignore it.
+    conditionalCreate: 'probe',
     timestamps: 'metadata',
     timestampResolutionMs: 1,
     batchDelete: true,
@@ -81,7 +84,11 @@ export class S3ReplicaClient implements ReplicaClient {
     return Object.assign(found.body, { info: { size: found.size, version: found.etag } });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    options: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
     const session = await this.#open();
     const key = ltxKey(this.#settings.path, file);
     const input = {
@@ -90,6 +97,8 @@ export class S3ReplicaClient implements ReplicaClient {
       ContentType: 'application/octet-stream',
       Metadata: { [TIMESTAMP_KEY]: formatObjectTime(file.timestamp) },
       ...this.#settings.writeParams,
+      // Of an object in parts, the last request carries it.
+      ...(options.ifNoneMatch === undefined ? {} : { IfNoneMatch: options.ifNoneMatch }),
     };
     const stored = await upload(session, input, body, options.signal);
     const { level, minTxid, maxTxid, timestamp } = file;

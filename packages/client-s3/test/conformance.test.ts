@@ -9,7 +9,7 @@ afterAll(() => server[Symbol.asyncDispose]());
 
 conformance({
   name: 's3',
-  runCount: 286,
+  runCount: 302,
   describe,
   it,
   client: (path) => clientFor(server, { path }),

@@ -45,6 +45,8 @@ export class S3TestServer extends ProtocolServer {
   clockOffsetMs = 0;
   /** Objects that a batch delete refuses, and the reason it gives. */
   kept: (key: string) => string | undefined = () => undefined;
+  /** Like some servers that speak S3: what is written under a condition is written without one. */
+  ignoresConditions = false;
   readonly buckets: Map<string, Map<string, StoredObject>> = new Map([['litestream', new Map()]]);
   /** Multipart uploads that are neither completed nor aborted. */
   readonly uploads: Map<string, Upload> = new Map();
@@ -100,7 +102,7 @@ export class S3TestServer extends ProtocolServer {
       case 'HeadObject':
         return getObject(call, bucket);
       case 'PutObject':
-        checkConditions(call, bucket.get(call.key));
+        if (!this.ignoresConditions) checkConditions(call, bucket.get(call.key));
         return put(bucket, call.key, call.body, storedHeaders(call));
       case 'DeleteObject':
         if (call.headers['if-match'] !== undefined && !bucket.has(call.key)) throw new Refusal(404, 'NoSuchKey');
@@ -175,6 +177,8 @@ export class S3TestServer extends ProtocolServer {
         const bodies = parts.filter((part) => part !== undefined);
         if (bodies.slice(0, -1).some((part) => part.byteLength < 5 * 1024 * 1024))
           throw new Refusal(400, 'EntityTooSmall');
+        // A refused completion leaves the parts: they are the caller's to remove.
+        if (!this.ignoresConditions) checkConditions(call, bucket.get(call.key));
         this.uploads.delete(id);
         const stored = put(bucket, call.key, Buffer.concat(bodies), upload.headers, `-${bodies.length}`);
         return answer(

@@ -10,6 +10,8 @@ export const SFTP_STATUS = {
   noConnection: 6,
   connectionLost: 7,
   unsupported: 8,
+  /** Of later versions; some servers say it in version 3, too. */
+  fileAlreadyExists: 11,
 } as const;
 
 /** What an error of the SSH library, of the SFTP protocol or of a socket means. `undefined` for one of neither. */

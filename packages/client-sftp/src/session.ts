@@ -109,6 +109,32 @@ export class SftpSession {
     }
   }
 
+  /**
+   * Renames unless the new name is taken; false if it is. Version 3 of the protocol refuses to rename over a file, and
+   * says no more than "failure": then it is looked at what is there.
+   */
+  async create(from: string, to: string): Promise<boolean> {
+    try {
+      await this.#rename(from, to);
+      return true;
+    } catch (error) {
+      const status = statusOf(error);
+      if (status === SFTP_STATUS.fileAlreadyExists) return false;
+      if (status !== SFTP_STATUS.failure || !(await this.#exists(to))) throw error;
+      return false;
+    }
+  }
+
+  async #exists(path: string): Promise<boolean> {
+    try {
+      await this.stat(path);
+      return true;
+    } catch (error) {
+      if (statusOf(error) === SFTP_STATUS.noSuchFile) return false;
+      throw error;
+    }
+  }
+
   #rename(from: string, to: string): Promise<void> {
     return this.#call((done) => this.#sftp.rename(from, to, (error) => done(error, undefined)));
   }

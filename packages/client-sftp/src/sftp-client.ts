@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
 
-import { ltxObjectName, parseLtxObjectName, raceAbort, settleAborted, untilAborted } from '@litestream/core';
+import {
+  LitestreamError,
+  ltxObjectName,
+  parseLtxObjectName,
+  raceAbort,
+  settleAborted,
+  untilAborted,
+} from '@litestream/core';
 import type {
   Body,
   Capabilities,
@@ -11,6 +18,7 @@ import type {
   LtxFileRef,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from '@litestream/core';
 
 import { SftpConnection } from './connection.ts';
@@ -31,7 +39,12 @@ const TEMPORARY = /\.ltx\.\d+\.[0-9a-f]+\.tmp$/;
  */
 export class SftpReplicaClient implements ReplicaClient {
   readonly type = 'sftp';
-  readonly capabilities: Capabilities = { timestamps: 'listing', timestampResolutionMs: 1000 };
+  readonly capabilities: Capabilities = {
+    timestamps: 'listing',
+    timestampResolutionMs: 1000,
+    // The protocol forbids to rename over a file, and some servers do it nevertheless.
+    conditionalCreate: 'probe',
+  };
 
   readonly #root: string;
   readonly #concurrentWrites: boolean;
@@ -84,10 +97,11 @@ export class SftpReplicaClient implements ReplicaClient {
     return Object.assign(bytes, { info: { size: fileSize } });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo> {
     const name = this.#file(file);
     const signal = options?.signal;
-    const work = (session: SftpSession): Promise<number> => this.#store(session, name, file.timestamp, body, signal);
+    const target = { name, time: file.timestamp, isNew: options?.ifNoneMatch === '*' };
+    const work = (session: SftpSession): Promise<number> => this.#store(session, target, body, signal);
     const size = await this.#run('write a file', name, signal, work, CLEANUP_MS);
     const seconds = Math.floor(file.timestamp.getTime() / 1000);
     const { level, minTxid, maxTxid } = file;
@@ -135,7 +149,12 @@ export class SftpReplicaClient implements ReplicaClient {
     return posix.join(this.#folder(file.level), ltxObjectName(file));
   }
 
-  async #store(session: SftpSession, name: string, time: Date, body: Body, signal?: AbortSignal): Promise<number> {
+  async #store(
+    session: SftpSession,
+    { name, time, isNew }: { readonly name: string; readonly time: Date; readonly isNew: boolean },
+    body: Body,
+    signal?: AbortSignal,
+  ): Promise<number> {
     const temporary = `${name}.${process.pid}.${randomBytes(8).toString('hex')}.tmp`;
     let handle: Buffer | undefined = await openForWriting(session, temporary);
     try {
@@ -147,7 +166,8 @@ export class SftpReplicaClient implements ReplicaClient {
       handle = undefined;
       await session.closeHandle(open);
       signal?.throwIfAborted();
-      await session.replace(temporary, name);
+      if (!isNew) await session.replace(temporary, name);
+      else if (!(await session.create(temporary, name))) throw taken(name);
       return size;
     } catch (error) {
       if (handle !== undefined) await session.closeHandle(handle).catch(() => undefined);
@@ -191,6 +211,10 @@ async function* readHandle(
   } finally {
     closeQuietly(session, handle);
   }
+}
+
+function taken(name: string): LitestreamError {
+  return new LitestreamError(`the file exists: ${name}`, { code: 'PRECONDITION_FAILED', backend: 'sftp' });
 }
 
 async function openForWriting(session: SftpSession, path: string): Promise<Buffer> {

@@ -10,7 +10,7 @@ const { host, user, keyPath, hostKey } = server;
 
 conformance({
   name: 'sftp',
-  runCount: 208,
+  runCount: 224,
   describe,
   it,
   // A server answers with a hundred names at a time: these are four answers.

@@ -6,7 +6,20 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { mkdir, mkdtemp, open, readdir, rename, rm, rmdir, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -231,10 +244,14 @@ export class SftpTestServer implements AsyncDisposable {
     sftp.on('REMOVE', (id, path) => answer(id, 'REMOVE', path, () => unlink(path).then(() => ok(id))));
     sftp.on('RENAME', (id, from, to) =>
       answer(id, 'RENAME', from, async () => {
-        // Version 3 of the protocol forbids to rename over a file, and OpenSSH keeps to it.
-        const taken = await stat(to).catch(() => undefined);
-        if (taken !== undefined) return sftp.status(id, STATUS_CODE.FAILURE);
-        await rename(from, to);
+        // Version 3 of the protocol forbids to rename over a file, and OpenSSH keeps to it: it links, then unlinks.
+        try {
+          await link(from, to);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+          return sftp.status(id, STATUS_CODE.FAILURE);
+        }
+        await unlink(from);
         ok(id);
       }),
     );

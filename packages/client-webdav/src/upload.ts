@@ -27,7 +27,7 @@ export const TEMPORARY: RegExp = /\.ltx\.\d+\.[0-9a-f]+\.tmp$/;
 export async function upload(
   connection: WebdavConnection,
   folders: WebdavFolders,
-  path: string,
+  { path, isNew }: { readonly path: string; readonly isNew: boolean },
   body: Body,
   signal?: AbortSignal,
 ): Promise<number> {
@@ -46,7 +46,7 @@ export async function upload(
     }
     signal?.throwIfAborted();
     const status = await connection.call('MOVE', temporary, {
-      headers: { Destination: connection.urlOf(path), Overwrite: 'T' },
+      headers: { Destination: connection.urlOf(path), Overwrite: isNew ? 'F' : 'T' },
     });
     if (status !== 201 && status !== 204) throw new WebdavStatusError('MOVE', status);
     return sized.size;

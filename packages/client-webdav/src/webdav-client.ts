@@ -10,6 +10,7 @@ import type {
   LtxFileRef,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from '@litestream/core';
 
 import { WebdavConnection } from './connection.ts';
@@ -29,7 +30,8 @@ const DELETES_IN_FLIGHT = 8;
  */
 export class WebdavReplicaClient implements ReplicaClient {
   readonly type = 'webdav';
-  readonly capabilities: Capabilities = { timestamps: 'none' };
+  /** There are servers that rename over a file although they are told not to. */
+  readonly capabilities: Capabilities = { timestamps: 'none', conditionalCreate: 'probe' };
 
   readonly #options: WebdavOptions;
   readonly #root: string;
@@ -70,14 +72,15 @@ export class WebdavReplicaClient implements ReplicaClient {
     return this.#run('read a file', path, range.signal, ({ connection }) => download(connection, path, range));
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo> {
     const path = this.#file(file);
     const signal = options?.signal;
     const size = await this.#run(
       'write a file',
       path,
       signal,
-      ({ connection, folders }) => upload(connection, folders, path, body, signal),
+      ({ connection, folders }) =>
+        upload(connection, folders, { path, isNew: options?.ifNoneMatch === '*' }, body, signal),
       CLEANUP_MS,
     );
     const { level, minTxid, maxTxid, timestamp } = file;

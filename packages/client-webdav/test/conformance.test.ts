@@ -10,7 +10,7 @@ const { url, username, password } = server;
 
 conformance({
   name: 'webdav',
-  runCount: 204,
+  runCount: 220,
   describe,
   it,
   fileCount: 300,

@@ -106,6 +106,7 @@ export class WebdavTestServer implements AsyncDisposable {
         if (found === undefined) return status(404);
         if (!this.#isFolder(parentOf(to))) return status(409);
         const known = this.entries.has(to);
+        if (known && headers['overwrite'] === 'F') return status(412);
         this.entries.delete(path);
         this.entries.set(to, found);
         return status(known ? 204 : 201);

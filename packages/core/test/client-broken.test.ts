@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest';
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { CASES, runConformance } from '../src/conformance/index.ts';
 import { MemoryClient, MemoryStore } from '../src/testing/index.ts';
+import { BROKEN_CREATORS } from './client-broken-creators.ts';
 import { BROKEN_NEIGHBOURS } from './client-broken-neighbours.ts';
 import { BROKEN_OBJECTS } from './client-broken-objects.ts';
 import { BROKEN_READERS } from './client-broken-readers.ts';
 import type { Make } from './client-broken-support.ts';
 import { BROKEN_WRITERS } from './client-broken-writers.ts';
 
-const BROKEN = { ...BROKEN_READERS, ...BROKEN_WRITERS, ...BROKEN_OBJECTS, ...BROKEN_NEIGHBOURS };
+const BROKEN = { ...BROKEN_READERS, ...BROKEN_WRITERS, ...BROKEN_OBJECTS, ...BROKEN_NEIGHBOURS, ...BROKEN_CREATORS };
 /** Some pieces of the very large object, whose size is not what matters here. */
 const LARGE_SIZE = 5 * 2 ** 20 + 17;
 /** Of these a client that is not broken is no counterpart: it is not asked, or has nothing to refuse with. */
@@ -58,7 +59,7 @@ describe('the suite', () => {
   });
 
   it('has as many cases as it had', () => {
-    expect(CASES.length).toBe(78);
+    expect(CASES.length).toBe(82);
     expect(new Set(CASES.map(({ name }) => name)).size).toBe(CASES.length);
   });
 });

@@ -15,5 +15,5 @@ conformance({
   describe,
   it,
   client: (place) => new FileClient({ path: join(root, place) }),
-  runCount: 280,
+  runCount: 296,
 });

@@ -7,6 +7,32 @@ import { LitestreamError } from '../src/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { bodyOf, caught, failing, file, jumpingClock, retryable, timestamp } from './client-guard-support.ts';
 
+describe('a file that is to be created', () => {
+  it('is refused for a client that would replace one', async () => {
+    const inner = new MemoryClient();
+    const capabilities = { ...inner.capabilities, conditionalCreate: undefined };
+    const client = guardClient(Object.defineProperty(inner, 'capabilities', { value: capabilities }));
+    const create = async () => await client.writeLtxFile({ ...file(1), timestamp }, bodyOf('x'), { ifNoneMatch: '*' });
+    expect(await caught(create)).toMatchObject({ code: 'UNSUPPORTED', retryable: false });
+    expect(await Array.fromAsync(inner.ltxFiles(0))).toEqual([]);
+  });
+
+  it('is tried again, and what then stands in the way is the caller’s to judge', async () => {
+    const inner = new MemoryClient();
+    let lost = 1;
+    const write = inner.writeLtxFile.bind(inner);
+    inner.writeLtxFile = async (...args) => {
+      const info = await write(...args);
+      if (lost-- > 0) throw retryable();
+      return info;
+    };
+    const client = guardClient(inner, { clock: jumpingClock() });
+    const create = async () => await client.writeLtxFile({ ...file(1), timestamp }, bodyOf('x'), { ifNoneMatch: '*' });
+    expect(await caught(create)).toMatchObject({ code: 'PRECONDITION_FAILED', retryable: false });
+    expect(await Array.fromAsync(inner.ltxFiles(0))).toHaveLength(1);
+  });
+});
+
 describe('retries', () => {
   it('repeats what may pass, after 250 ms, 500 ms, 1 s, and then gives the last error', async () => {
     const failure = retryable();

@@ -10,5 +10,5 @@ conformance({
   describe,
   it,
   client: (path) => new MemoryClient({ store, path }),
-  runCount: 280,
+  runCount: 296,
 });

@@ -127,7 +127,7 @@ test.each([
       expect(replica.position).toEqual({ txid: 0n });
     }
     await replica.sync();
-    expect(writes).toEqual(['ltx/0/d-d.ltx', 'ltx/9/1-d.ltx']);
+    expect(writes).toEqual(['ltx/0/9-9.ltx', 'ltx/0/d-d.ltx', 'ltx/9/1-d.ltx']);
     expect(replica.position).toEqual({ txid: 13n });
     // Those that another replica may still need are there.
     expect(

@@ -74,7 +74,7 @@ test('makes a repository that builds, passes conformance and replicates', async 
   });
 
   const { code, output } = await run(['--test', '--test-reporter=tap', 'test/*.test.ts'], path);
-  expect(output).toMatch(/big-disk: 204 of \d+ conformance cases ran, 0 failed/);
+  expect(output).toMatch(/big-disk: 220 of \d+ conformance cases ran, 0 failed/);
   expect(output).toContain('ok 2 - replicates a database and restores it');
   expect(output).not.toContain('Closing file descriptor');
   expect(code).toBe(0);

@@ -15,6 +15,7 @@ export function resolveCapabilities(declared: Capabilities): ResolvedCapabilitie
     timestampResolutionMs: declared.timestampResolutionMs ?? 1,
     batchDelete: declared.batchDelete ?? false,
     seekListing: declared.seekListing ?? false,
+    conditionalCreate: declared.conditionalCreate ?? false,
     ranges: declared.ranges ?? true,
   };
 }

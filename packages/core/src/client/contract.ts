@@ -13,6 +13,12 @@ export interface Op {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** How `writeLtxFile` stores a file. */
+export interface WriteOptions extends Op {
+  /** Create, never replace. Core gives it only where `capabilities.conditionalCreate` is not false. */
+  readonly ifNoneMatch?: '*' | undefined;
+}
+
 /** Names one LTX file of a replica. Level 0 holds raw files, 1 … 8 compacted ones, 9 snapshots. */
 export interface LtxFileRef {
   readonly level: number;
@@ -73,6 +79,11 @@ export interface Capabilities {
   readonly seekListing?: boolean | undefined;
   /** `objects.delete` honours `ifMatch` where `conditions` is true. False: it rejects with `UNSUPPORTED`. Default true. */
   readonly conditionalDelete?: boolean | undefined;
+  /**
+   * `writeLtxFile` honours `ifNoneMatch`, atomically. `probe`: the client asks the server for it, and servers differ: some
+   * refuse the condition, some ignore it. Core then finds out once. Default false.
+   */
+  readonly conditionalCreate?: boolean | 'probe' | undefined;
   /** Reads start at an offset. False: a range with one rejects with `UNSUPPORTED`, core reads and skips. Default true. */
   readonly ranges?: boolean | undefined;
 }
@@ -144,8 +155,12 @@ export interface ReplicaClient extends AsyncDisposable {
     range?: { offset?: number | undefined; size?: number | undefined } & Op,
   ): Promise<LtxFileBody>;
 
-  /** Stores a file, all or nothing: no reader and no listing ever sees a part of it. Replaces an older one. */
-  writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo>;
+  /**
+   * Stores a file, all or nothing: no reader and no listing ever sees a part of it. Replaces an older one; with
+   * `ifNoneMatch` it leaves that as it is, byte for byte, and rejects with `PRECONDITION_FAILED`. Of several callers who
+   * create a file exactly one succeeds.
+   */
+  writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo>;
 
   /** Deletes these files. A file that is already gone is no error. */
   deleteLtxFiles(files: readonly LtxFileRef[], options?: Op): Promise<void>;

@@ -17,7 +17,9 @@ import type {
   ObjectOperations,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from './contract.ts';
+import { createName } from './file-create.ts';
 import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolders } from './file-durability.ts';
 import { FileObjects, modifiedAt, versionOf } from './file-objects.ts';
 import { linkBody } from './file-link.ts';
@@ -42,6 +44,7 @@ export class FileClient implements ReplicaClient {
   readonly capabilities: Capabilities = {
     objects: true,
     conditions: true,
+    conditionalCreate: true,
     timestamps: 'listing',
     timestampResolutionMs: 1,
     seekListing: true,
@@ -126,8 +129,12 @@ export class FileClient implements ReplicaClient {
     }
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
-    const { signal } = options;
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    options: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
+    const { signal, ifNoneMatch } = options;
     signal?.throwIfAborted();
     this.#cleaned ??= this.#clean();
     await this.#cleaned;
@@ -154,9 +161,13 @@ export class FileClient implements ReplicaClient {
         await handle.close();
       }
       signal?.throwIfAborted();
-      await rename(temp, path);
-      // Between two names of one file, renaming does nothing.
-      if (linked) await rm(temp, { force: true });
+      if (ifNoneMatch === '*') {
+        if (!(await createName(temp, path))) throw taken(path);
+      } else {
+        await rename(temp, path);
+        // Between two names of one file, renaming does nothing.
+        if (linked) await rm(temp, { force: true });
+      }
     } catch (error) {
       await rm(temp, { force: true });
       throw error;
@@ -198,6 +209,10 @@ export class FileClient implements ReplicaClient {
   async [Symbol.asyncDispose](): Promise<void> {
     // Nothing is held between calls.
   }
+}
+
+function taken(path: string): LitestreamError {
+  return new LitestreamError(`the file exists: ${path}`, { code: 'PRECONDITION_FAILED' });
 }
 
 /** Nothing if there is no such folder. */

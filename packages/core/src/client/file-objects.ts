@@ -1,12 +1,13 @@
 /** Objects by key in a folder, with conditions: leases and old (v0.3) replicas of the file client. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { link, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { LitestreamError } from '../error.ts';
 import type { ObjectInfo, ObjectOperations, Op } from './contract.ts';
 import { compareKeys } from './object-names.ts';
+import { createName } from './file-create.ts';
 import { adoptFile, isErrno, makeFolder, syncFolder, syncFolders } from './file-durability.ts';
 import type { Ownership } from './file-durability.ts';
 import { readRange } from './file-read.ts';
@@ -114,13 +115,7 @@ export class FileObjects implements ObjectOperations {
     conditions: { ifMatch?: string | undefined; ifNoneMatch?: '*' | undefined },
   ): Promise<void> {
     if (conditions.ifNoneMatch === '*') {
-      try {
-        await link(temp, path); // fails if the name is taken: the one atomic "create" that carries content with it
-      } catch (error) {
-        if (isErrno(error, 'EEXIST')) throw conditionFailed(key);
-        throw error;
-      }
-      await rm(temp, { force: true });
+      if (!(await createName(temp, path))) throw conditionFailed(key);
       return;
     }
     // Every replacement takes the lock, so none slips between another one's comparison and its rename.

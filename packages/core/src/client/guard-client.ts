@@ -2,6 +2,8 @@
  * The layer core puts around every client, so that clients stay naive: arguments checked, `init` called once, failures
  * retried by their class, calls watched and bounded, counted, and their errors wrapped once.
  */
+import { LitestreamError } from '../error.ts';
+import { resolveCapabilities } from './capabilities.ts';
 import { checkBody, checkFile, checkLevel, checkRange, checkTimestamp, checkTxid } from './check-arguments.ts';
 import type {
   Body,
@@ -12,6 +14,7 @@ import type {
   ObjectOperations,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from './contract.ts';
 import { GuardCalls } from './guard-call.ts';
 import type { Call } from './guard-call.ts';
@@ -114,9 +117,22 @@ export class GuardClient implements ReplicaClient {
     });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
+  /**
+   * A file to be created is tried again like any other: whether the file that then stands in the way is the one whose
+   * answer was lost, who called has to find out by comparing. Here nothing is made of `PRECONDITION_FAILED`.
+   */
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    options: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
     const call = this.#call('writeLtxFile', nameOf(file), options.signal);
+    const condition = options.ifNoneMatch === undefined ? {} : { ifNoneMatch: options.ifNoneMatch };
     await this.#prepare(call, () => {
+      // A client that does not know the condition would replace the file.
+      if (options.ifNoneMatch !== undefined && !resolveCapabilities(this.capabilities).conditionalCreate) {
+        throw new LitestreamError(`${this.type} cannot create a file only if there is none`, { code: 'UNSUPPORTED' });
+      }
       checkFile(file);
       checkTimestamp(file.timestamp);
       checkBody(body);
@@ -136,7 +152,7 @@ export class GuardClient implements ReplicaClient {
           ),
       };
       try {
-        const info = await this.#client.writeLtxFile(file, metered, { signal: attempt.watch.signal });
+        const info = await this.#client.writeLtxFile(file, metered, { ...condition, signal: attempt.watch.signal });
         // Of a file that was linked, nothing was read.
         if (body.path !== undefined) attempt.bytes = info.size;
         return info;

@@ -9,6 +9,7 @@ export type Requirement =
   | 'objects'
   | 'conditions'
   | 'conditionalDelete'
+  | 'conditionalCreate'
   | 'ranges'
   | 'timestamps'
   | 'no objects'

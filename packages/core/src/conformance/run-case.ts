@@ -172,11 +172,12 @@ async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 function meets(need: Requirement, capabilities: ResolvedCapabilities, options: ConformanceOptions): boolean {
-  const { objects, conditions, conditionalDelete, ranges, timestamps } = capabilities;
+  const { objects, conditions, conditionalCreate, conditionalDelete, ranges, timestamps } = capabilities;
   const met: Readonly<Record<Requirement, boolean>> = {
     objects,
     conditions,
     conditionalDelete,
+    conditionalCreate: conditionalCreate !== false,
     ranges,
     timestamps: timestamps !== 'none',
     'no objects': !objects,

@@ -4,19 +4,25 @@ import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
+import { claimBehind } from './claim.ts';
+import type { Level0File } from './level0-writer.ts';
 import { endOf } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
-import { isSameHistory } from './same-history.ts';
+import { compareHistory } from './same-history.ts';
 
 export interface FirstContactParts {
   readonly client: ReplicaClient;
   readonly db: ReplicaDb;
   readonly logger: Logger;
   readonly ask: (options: Op) => Promise<ReplicaEnds>;
+  /** Creates a level-0 file. */
+  readonly create: (file: Level0File, options: Op) => Promise<void>;
+  readonly nowMs: () => number;
   /** Uploads the level-0 file of one transaction. Resolves to the position after it. */
   readonly upload: (txid: TXID, options: Op) => Promise<TXID>;
-  readonly snapshot: (options: Op) => Promise<unknown>;
+  /** Uploads a snapshot, and the level-0 files behind this position up to it. */
+  readonly snapshot: (after: TXID, options: Op) => Promise<unknown>;
   /** From this transaction on level 0 has a hole, of which a warning has told. */
   readonly onHole: (txid: TXID) => void;
 }
@@ -25,10 +31,19 @@ export interface FirstContactParts {
 interface NewBeginning {
   /** Where the other history ends. */
   readonly end: TXID;
+  /** Takes the name behind it, which no local file is as small as. */
+  readonly claim: Level0File | undefined;
   /** The transaction that holds every page. */
   readonly whole: TXID;
   /** Position after that, once it is on the replica. */
   reached: TXID | undefined;
+}
+
+/** From where uploads go on. */
+export interface Met {
+  readonly txid: TXID;
+  /** The file that ends there is known to be the database's own: it was compared, or has just been created. */
+  readonly isProven: boolean;
 }
 
 export class FirstContact {
@@ -54,7 +69,7 @@ export class FirstContact {
    * Resolves to the position to go on from. Rejects with `REPLICA_AHEAD`. What fails on the way is gone on with by the
    * next call: the database is not taken whole once more.
    */
-  async meet(options: Op): Promise<TXID> {
+  async meet(options: Op): Promise<Met> {
     const { db, ask } = this.#parts;
     const ends = this.#ends ?? (await ask(options));
     this.#ends = undefined;
@@ -64,28 +79,43 @@ export class FirstContact {
     this.#begun = undefined;
     const { baseline, position } = db;
     if (ends.max > position.txid) throw aheadError(ends.max, position.txid);
-    if (baseline !== undefined && ends.max > baseline) return await this.#replaceHistory(ends.max, options);
-    // Where level 0 is empty there is nothing to compare.
-    return ends.level0 > 0n ? await this.#continueFrom(ends.level0, options) : endOf(ends);
+    if (baseline !== undefined && ends.max > baseline) return await this.#replaceHistory(ends, options);
+    if (ends.level0 > 0n) return await this.#continueFrom(ends, options);
+    // Level 0 always keeps its last file: where only what was made of it is left there is nothing to compare.
+    return ends.compacted > 0n ? await this.#replaceUncomparable(ends, options) : { txid: 0n, isProven: true };
+  }
+
+  /** Nothing more is to be had that would prove where the replica stands. */
+  async prove(options: Op): Promise<Met> {
+    const ends = await this.#parts.ask(options);
+    this.#warn('nothing is left to compare replica and database by, taking a snapshot', ends.max);
+    return await this.#beginAnew(ends, options);
+  }
+
+  async #replaceUncomparable(ends: ReplicaEnds, options: Op): Promise<Met> {
+    this.#warn('level 0 of the replica is gone, taking a snapshot', ends.max);
+    return await this.#beginAnew(ends, options);
   }
 
   /** The replica ends with transactions of its own, under numbers that the database has used for others. */
-  async #replaceHistory(end: TXID, options: Op): Promise<TXID> {
+  async #replaceHistory(ends: ReplicaEnds, options: Op): Promise<Met> {
     const message = 'replica holds transactions that the database does not have, replacing them by a snapshot';
-    this.#warn(message, end);
-    return await this.#beginAnew(end, options);
+    this.#warn(message, ends.max);
+    return await this.#beginAnew(ends, options);
   }
 
   /**
    * A metadata folder that was put here from elsewhere may hold other transactions under the same numbers: put behind the
    * replica's files they would make a database that never was, and where both end alike nothing would be sent at all.
    */
-  async #continueFrom(txid: TXID, options: Op): Promise<TXID> {
+  async #continueFrom(ends: ReplicaEnds, options: Op): Promise<Met> {
     const { client, db } = this.#parts;
+    const txid = ends.level0;
     const path = db.localLtx(0).path(txid, txid);
-    if (await isSameHistory(client, { path, txid }, options)) return txid;
+    const found = await compareHistory(client, { path, txid }, options);
+    if (found !== 'other') return { txid, isProven: found === 'same' };
     this.#warn('local ltx files belong to another history than the replica, taking a snapshot', txid);
-    return await this.#beginAnew(txid, options);
+    return await this.#beginAnew(ends, options);
   }
 
   #warn(message: string, end: TXID): void {
@@ -98,23 +128,30 @@ export class FirstContact {
    * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
    * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
    */
-  async #beginAnew(end: TXID, options: Op): Promise<TXID> {
-    const { db, onHole } = this.#parts;
+  async #beginAnew({ max, newest }: ReplicaEnds, options: Op): Promise<Met> {
+    const { db, client, nowMs, onHole } = this.#parts;
     const { txid } = await db.syncWhole('replica holds another history', options);
-    onHole(end + 1n);
-    this.#begun = { end, whole: txid, reached: undefined };
+    const claim =
+      newest !== undefined && txid > max + 1n
+        ? await claimBehind(client, newest, { ...options, nowMs: nowMs() })
+        : undefined;
+    onHole((claim?.txid ?? max) + 1n);
+    this.#begun = { end: max, claim, whole: txid, reached: undefined };
     return await this.#goOn(this.#begun, options);
   }
 
-  async #goOn(begun: NewBeginning, options: Op): Promise<TXID> {
-    const { db, snapshot, upload } = this.#parts;
-    begun.reached ??= await upload(begun.whole, options);
+  async #goOn(begun: NewBeginning, options: Op): Promise<Met> {
+    const { create, db, snapshot, upload } = this.#parts;
+    if (begun.reached === undefined) {
+      if (begun.claim !== undefined) await create(begun.claim, options);
+      begun.reached = await upload(begun.whole, options);
+    }
     const local = db.localLtx(0);
     // Compaction would read these in place of the replica's own files of the same names.
     for (const file of local.list()) if (file.maxTxid <= begun.end) local.delete(file.minTxid, file.maxTxid);
-    await snapshot(options);
+    await snapshot(begun.reached, options);
     this.#begun = undefined;
-    return begun.reached;
+    return { txid: begun.reached, isProven: true };
   }
 }
 

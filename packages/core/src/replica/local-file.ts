@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { decodeHeader, HEADER_SIZE, isLtxError, LtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
+import { localFault } from '../db/local-fault.ts';
 import type { Body } from '../client/contract.ts';
 
 export interface LocalFile {
@@ -12,6 +13,9 @@ export interface LocalFile {
   /** Its bytes are in memory: to verify them costs little, and what is verified is what is sent. */
   readonly isKept: boolean;
 }
+
+/** What becomes of files that are lost: a snapshot takes their place, or is about to be written that does. */
+export type LostFiles = 'replaced' | 'covered';
 
 /** Bytes of a chunk of a larger file. */
 const READ_SIZE = 1 << 20;
@@ -37,6 +41,25 @@ export async function openLocalFile(path: string, txid: TXID): Promise<LocalFile
     return { timestamp: new Date(header.timestampMs), body, isKept: kept !== undefined };
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * The file of one transaction, or why it is lost. Verified whole if it is small, or where the caller wants it to be. Rejects
+ * with the fault of the disk if that may pass.
+ */
+export async function readLocalFile(
+  path: string,
+  txid: TXID,
+  { verified }: { readonly verified: boolean },
+): Promise<LocalFile | { readonly lost: unknown }> {
+  try {
+    const local = await openLocalFile(path, txid);
+    if (local.isKept || verified) await verifyLocalFile(local, path);
+    return local;
+  } catch (error) {
+    if (!isLost(error)) throw localFault(error, path);
+    return { lost: error };
   }
 }
 

@@ -11,9 +11,12 @@ export interface ReplicaOptions {
   readonly clock?: Clock | undefined;
   /**
    * False: a local file that was lost before it was sent ends in an error, tried again until somebody resets the database,
-   * in place of a snapshot that makes up for it. Default true.
+   * in place of a snapshot that makes up for it; and after another process wrote to the replica nothing is written there
+   * until this one is started again, in place of going on behind the other's files once it is quiet. Default true.
    */
   readonly autoRecover?: boolean | undefined;
+  /** How long another process that wrote to the replica must be quiet before this one goes on. Default 60 s. */
+  readonly conflictQuietMs?: number | undefined;
   /** Called for each failure of an upload that will be tried again by itself. Must not throw. */
   readonly onError?: ((error: unknown) => void) | undefined;
   /** Called for each snapshot that is on the replica. Must not throw. */

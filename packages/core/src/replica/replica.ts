@@ -5,25 +5,25 @@ import { raceAbort } from '../client/sdk-abort.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
-import { localFault, lostFault } from '../db/local-fault.ts';
+import { lostFault } from '../db/local-fault.ts';
 import type { History, Position } from '../db/options.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
-import { aheadError, FirstContact } from './first-contact.ts';
-import { bodyOfFile, isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
-import { traced } from '../tracing.ts';
-import { maxTxidsOfReplica, remotePosition, snapshotFrom, timeOf } from './remote-position.ts';
+import { Conflict } from './conflict.ts';
+import { FirstContact } from './first-contact.ts';
+import { Evidence, warnOfCut } from './evidence.ts';
+import { conflictError, type Level0File } from './level0-writer.ts';
+import { readLocalFile, type LostFiles } from './local-file.ts';
+import { asOneDatabase } from './one-database.ts';
+import { maxTxidOfLevel, maxTxidsOfReplica, snapshotFrom, timeOf } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
+import { RecentTops } from './recent-tops.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica-options.ts';
 import { Rounds } from './rounds.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
-import { uploadFile } from './upload-file.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
-
-/** After this another process may have taken its turn. */
-const TOPS_AGE_MS_MAX = 60_000;
+import { uploadSnapshot } from './upload-snapshot.ts';
 
 /**
  * Ships the level-0 files of one database to one replica, in order, each complete before the next starts. Never touches
@@ -46,9 +46,12 @@ export class Replica implements History, AsyncDisposable {
   #confirmed: TXID = 0n;
   #uploadCount = 0;
   #newest: LtxFileInfo | undefined;
-  /** What its levels ended with when it was last asked, until somebody takes over from there. */
-  #tops: { readonly files: ReplicaEnds['tops']; readonly askedAtMs: number } | undefined;
+  readonly #tops: RecentTops;
   readonly #contact: FirstContact;
+  readonly #evidence: Evidence;
+  readonly #conflict: Conflict;
+  /** Files that the replica held are gone: nothing is safe until a snapshot is there. */
+  #isCut = false;
   /** The local files were found to continue what the replica holds. */
   #known = false;
   /** Of the database, when it was last looked at: each time that it is opened the two meet again. */
@@ -59,6 +62,8 @@ export class Replica implements History, AsyncDisposable {
   /** First transactions of what level 0 lacks for good, and a warning told of: a few, each is a disaster. */
   readonly #holesTold = new Set<TXID>();
   #nextAcknowledgement: Promise<void> | undefined;
+  /** Why the last local file that was lost could not be read. */
+  #lost: unknown;
   #lastSyncAt: Date | undefined;
   #lastError: unknown;
 
@@ -70,8 +75,8 @@ export class Replica implements History, AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#autoRecover = options.autoRecover ?? true;
     this.#rounds = new Rounds({
-      round: (signal) => this.sync({ signal }),
-      isBehind: () => db.position.txid !== 0n && (db.position.txid !== this.#remote || !this.isKnown),
+      round: (signal) => this.#mutex.run(() => this.#syncOnce({ signal }), signal),
+      isBehind: () => db.position.txid !== 0n && (db.position.txid !== this.#remote || !this.isKnown || this.#isCut),
       intervalMs: options.syncIntervalMs ?? 1000,
       clock: this.#clock,
       logger: this.#logger,
@@ -79,20 +84,28 @@ export class Replica implements History, AsyncDisposable {
     });
     this.#onSnapshot = options.onSnapshot ?? (() => undefined);
     this.#unverified = db.position.txid;
+    this.#tops = new RecentTops(this.#clock);
+    const ask = (op: Op): Promise<ReplicaEnds> => this.#ask(op);
+    const parts = { client, db, clock: this.#clock, logger: this.#logger, ask };
+    this.#evidence = new Evidence({ ...parts, onCut: () => this.#cut() });
+    this.#conflict = new Conflict({
+      ...parts,
+      mayRecover: this.#autoRecover,
+      quietMs: options.conflictQuietMs,
+    });
     this.#contact = new FirstContact({
-      client,
-      db,
-      logger: this.#logger,
-      ask: (op) => this.#ask(op),
-      upload: (txid, op) => this.#uploadNext(txid, op),
-      snapshot: (op) => this.#takeSnapshot(op),
+      ...parts,
+      create: (file, op) => this.#create(file, op),
+      nowMs: () => this.#clock.now(),
+      upload: async (txid, op) => (await this.#uploadNext(txid, op)) ?? this.#replaceLost(txid, op),
+      snapshot: (after, op) => this.#takeSnapshot(op, (txid) => this.#uploadThrough(after, txid, op, 'covered')),
       onHole: (txid) => this.#holesTold.add(txid),
     });
   }
 
   /** The last transaction that is known to be on the replica; 0 until it has been compared with the database. */
   get position(): Position {
-    return { txid: this.#generation === this.#db.generation ? this.#confirmed : 0n };
+    return { txid: this.#generation === this.#db.generation && !this.#isCut ? this.#confirmed : 0n };
   }
 
   status(): ReplicaStatus {
@@ -118,7 +131,7 @@ export class Replica implements History, AsyncDisposable {
   async #ask(options: Op): Promise<ReplicaEnds> {
     const askedAtMs = this.#clock.monotonic();
     const ends = await maxTxidsOfReplica(this.client, options);
-    this.#tops = { files: ends.tops, askedAtMs };
+    this.#tops.learn(ends.tops, askedAtMs);
     return ends;
   }
 
@@ -127,9 +140,7 @@ export class Replica implements History, AsyncDisposable {
    * that is not known (any more). Who takes it keeps it up to date.
    */
   takeTops(): ReadonlyMap<number, LtxFileInfo> | undefined {
-    const tops = this.#tops;
-    this.#tops = undefined;
-    return tops !== undefined && this.#clock.monotonic() - tops.askedAtMs < TOPS_AGE_MS_MAX ? tops.files : undefined;
+    return this.#tops.take();
   }
 
   /** Time of the last transaction that `maxTxid` found; undefined if there was none. */
@@ -137,9 +148,9 @@ export class Replica implements History, AsyncDisposable {
     return this.#newest === undefined ? undefined : await timeOf(this.client, this.#newest, options);
   }
 
-  /** The last attempt to send something failed. */
+  /** The last attempt to send something failed, or another process writes to the replica. */
   get isDown(): boolean {
-    return this.#lastError !== undefined;
+    return this.#lastError !== undefined || this.#conflict.error !== undefined;
   }
 
   /**
@@ -171,12 +182,12 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads every local file that the replica does not have yet. */
   async sync(options: Op = {}): Promise<void> {
-    await this.#mutex.run(() => this.#syncOnce(options), options.signal);
+    await this.#mutex.run(() => this.#syncOnce({ ...options, isAcknowledged: true }), options.signal);
   }
 
   /**
    * Resolves once every commit made before the call is on the replica. Callers that come while an upload is under way
-   * share the next one.
+   * share the next one. Rejects with `REPLICA_CONFLICT` for as long as another process writes to the replica.
    */
   async replicated(options: Op = {}): Promise<void> {
     options.signal?.throwIfAborted();
@@ -185,9 +196,14 @@ export class Replica implements History, AsyncDisposable {
       this.#nextAcknowledgement = undefined;
       const { signal } = this.#rounds;
       await this.#db.sync({ signal });
-      await this.#syncOnce({ signal });
+      await this.#syncOnce({ signal, isAcknowledged: true });
     });
     await raceAbort(this.#nextAcknowledgement, options.signal);
+  }
+
+  /** Asks how far the replica reaches. Rejects with `REPLICA_CONFLICT` if that is farther than this process has got. */
+  async requireAlone(options: Op = {}): Promise<void> {
+    await this.#exclusively(() => this.#evidence.requireAlone(options), options);
   }
 
   /** Last transaction that another program wrote, while a snapshot of ours is owed for it. */
@@ -200,35 +216,60 @@ export class Replica implements History, AsyncDisposable {
     return this.#holesTold.has(txid);
   }
 
-  /** Uploads a snapshot of the database to level 9, once it is certain that the replica holds the same history. */
+  /**
+   * Uploads a snapshot of the database to level 9, once it is certain that the replica holds the same history. Rejects
+   * with `REPLICA_CONFLICT` while another process writes there.
+   */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
-    return await this.#asOneDatabase(async () => {
-      if (this.#db.position.txid === 0n) await this.#db.sync(options);
-      if (!this.isKnown) await this.#mutex.run(() => this.#meet(options), options.signal);
-      return await this.#takeSnapshot(options);
-    }, options);
+    return await asOneDatabase(
+      this.#db,
+      async () => {
+        if (this.#db.position.txid === 0n) await this.#db.sync(options);
+        if (!this.isKnown || this.#conflict.error !== undefined)
+          await this.#exclusively(() => this.#meet(options), options);
+        const upTo = (txid: TXID): Promise<void> =>
+          this.#exclusively(() => this.#uploadTo(txid, options, 'covered'), options);
+        return await this.#takeSnapshot(options, upTo);
+      },
+      options,
+    );
   }
 
-  async #takeSnapshot(options: Op): Promise<LtxFileInfo> {
-    this.#tops = undefined;
-    const info = await traced(
-      'snapshot',
-      () => ({ replica: this.client.type }),
-      () => this.#snapshot(options),
-    );
+  /**
+   * Files that the replica held are gone, by the word of who looked. From now on nothing is acknowledged until a snapshot
+   * is there, as it is once this resolves: to that one, if it was not taken by another call.
+   */
+  async recoverCut(options: Op = {}): Promise<LtxFileInfo | undefined> {
+    this.#cut();
+    // Should this fail, rounds go on trying.
+    this.#rounds.request();
+    let taken: LtxFileInfo | undefined;
+    await this.#exclusively(async () => {
+      await this.#meet(options);
+      if (this.#isCut) taken = await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
+    }, options);
+    return taken;
+  }
+
+  async #takeSnapshot(options: Op, prove: (txid: TXID) => Promise<void>): Promise<LtxFileInfo> {
+    this.#tops.take();
+    const parts = {
+      client: this.client,
+      db: this.#db,
+      logger: this.#logger,
+      prove: async (txid: TXID): Promise<void> => {
+        this.#requireSameDatabase();
+        await prove(txid);
+        this.#requireSameDatabase();
+      },
+    };
+    const info = await this.#writing(() => uploadSnapshot(parts, options));
+    const wasCut = this.#isCut;
+    this.#isCut = false;
     this.#db.snapshotKept?.();
     this.#onSnapshot(info);
+    if (wasCut) this.#publish();
     return info;
-  }
-
-  async #snapshot(options: Op): Promise<LtxFileInfo> {
-    await using snapshot = await this.#db.snapshot(options);
-    this.#requireSameDatabase();
-    const { txid } = snapshot.position;
-    const { size, path } = snapshot;
-    const body = path === undefined ? { size, open: () => snapshot.body } : bodyOfFile(path, size);
-    const timestamp = new Date(snapshot.header.timestampMs);
-    return await this.#upload({ level: SNAPSHOT_LEVEL, minTxid: 1n, maxTxid: txid, timestamp, body }, options);
   }
 
   /**
@@ -265,11 +306,17 @@ export class Replica implements History, AsyncDisposable {
     }, signal);
   }
 
-  /** Inside the mutex. */
-  async #syncOnce(options: Op): Promise<void> {
+  /**
+   * Inside the mutex. With `isAcknowledged` the end must be proven, even where nothing is left to compare: a round has
+   * time until the next commit, which proves it by the way.
+   */
+  async #syncOnce(options: Op & { readonly isAcknowledged?: boolean }): Promise<void> {
     try {
       options.signal?.throwIfAborted();
-      await this.#asOneDatabase(() => this.#uploadPending(options), options);
+      await this.#refusingConflicts(
+        () => asOneDatabase(this.#db, () => this.#uploadPending(options), options),
+        options,
+      );
       // Before there is anything to send, nothing is known to be safe.
       if (this.#db.position.txid > 0n) this.#lastSyncAt = new Date(this.#clock.now());
       // It answers again although there was nothing to send: who waits for that hears of it.
@@ -282,35 +329,74 @@ export class Replica implements History, AsyncDisposable {
     }
   }
 
-  /** Begins again if the database is opened anew on the way: what went wrong then says nothing of the new one. */
-  async #asOneDatabase<T>(work: () => Promise<T>, { signal }: Op): Promise<T> {
-    for (;;) {
-      const { generation } = this.#db;
-      try {
-        return await work();
-      } catch (error) {
-        if (this.#db.generation === generation) throw error;
-        signal?.throwIfAborted();
+  /** In the mutex, and not while another process writes to the replica. */
+  async #exclusively(work: () => Promise<void>, options: Op): Promise<void> {
+    await this.#mutex.run(() => this.#refusingConflicts(work, options), options.signal);
+  }
+
+  /** Inside the mutex. Rejects at once in a conflict, and with `REPLICA_CONFLICT` where `work` finds one. */
+  async #refusingConflicts(work: () => Promise<void>, options: Op): Promise<void> {
+    if (this.#generation !== this.#db.generation) this.#conflict.clear();
+    // What was known of the replica then is not true any more: the two meet once more.
+    if (await this.#conflict.isOver(options)) this.#forget();
+    try {
+      await work();
+    } catch (error) {
+      if (hasCode(error, 'REPLICA_CONFLICT')) {
+        this.#remote = undefined;
+        await this.#conflict.found(error, this.#db.position.txid, options);
+        this.#lastError = error;
       }
+      throw error;
     }
   }
 
-  async #uploadPending(options: Op): Promise<void> {
+  async #uploadPending({
+    isAcknowledged = false,
+    ...options
+  }: Op & { readonly isAcknowledged?: boolean }): Promise<void> {
     await this.#meet(options);
     const target = this.#db.position.txid;
     // No database yet, or nothing committed: not a reason to ask the replica anything.
     if (target === 0n) return;
-    this.#remote ??= await remotePosition(this.client, target, options);
+    await this.#uploadTo(target, options);
+    if (this.#isCut) await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
+    if (this.#evidence.proven >= target || !isAcknowledged) return;
+    // All is said to be there, and there was nothing to compare it by.
+    const { txid } = await this.#contact.prove(options);
+    this.#prove(txid);
+  }
+
+  /** Inside the mutex, once the two have met. */
+  async #uploadTo(target: TXID, options: Op, lost: LostFiles = 'replaced'): Promise<void> {
+    this.#remote ??= await this.#evidence.askPosition(target, options);
     this.#requireSameDatabase();
-    if (this.#remote > target) throw aheadError(this.#remote, target);
-    this.#confirm(this.#remote);
-    if (this.#remote === target) return;
-    this.#logger.debug('replica sync', { 'txid.replica': formatTxid(this.#remote), 'txid.db': formatTxid(target) });
+    if (this.#remote < target) {
+      this.#logger.debug('replica sync', { 'txid.replica': formatTxid(this.#remote), 'txid.db': formatTxid(target) });
+    }
+    await this.#uploadThrough(this.#remote, target, options, lost);
+  }
+
+  /** Uploads what comes after `from`, up to `target`, or to the first file that is lost where a snapshot is to cover it. */
+  async #uploadThrough(from: TXID, target: TXID, options: Op, lost: LostFiles): Promise<void> {
+    this.#remote = from;
+    if (from < target && from === this.#evidence.proven) await this.#evidence.requireNewest(options);
+    if (this.#known && this.#remote <= this.#evidence.proven) this.#confirm(this.#remote);
     while (this.#remote < target) {
       options.signal?.throwIfAborted();
-      this.#remote = await this.#uploadNext(this.#remote + 1n, options);
-      this.#confirm(this.#remote);
+      const next = this.#remote + 1n;
+      const reached = await this.#uploadNext(next, options);
+      if (reached === undefined && lost === 'covered') return;
+      this.#prove(reached ?? (await this.#replaceLost(next, options)));
     }
+  }
+
+  /** The replica holds what this database wrote, up to here. */
+  #prove(txid: TXID): void {
+    this.#remote = txid;
+    this.#evidence.prove(txid);
+    // Until the two have met, what they begin anew is not complete.
+    if (this.#known) this.#confirm(txid);
   }
 
   /** Inside the mutex. Nothing is confirmed, and nothing written but what a new beginning takes, before this is done. */
@@ -319,16 +405,24 @@ export class Replica implements History, AsyncDisposable {
     if (this.#generation !== generation) {
       if (this.#generation !== undefined) this.#unverified = baseline ?? position.txid;
       this.#generation = generation;
-      this.#known = false;
-      this.#remote = undefined;
-      this.#confirmed = 0n;
-      this.#contact.reset();
+      this.#forget();
     }
     if (this.#known || position.txid === 0n) return;
-    const remote = await this.#contact.meet(options);
+    const { txid, isProven } = await this.#contact.meet(options);
     this.#requireSameDatabase();
-    this.#remote = remote;
+    if (isProven) this.#evidence.prove(txid);
+    const { proven } = this.#evidence;
+    this.#remote = txid > proven ? txid : proven;
     this.#known = true;
+  }
+
+  /** Nothing is known of the replica: the two have to meet. */
+  #forget(): void {
+    this.#known = false;
+    this.#remote = undefined;
+    this.#confirmed = 0n;
+    this.#evidence.forget();
+    this.#contact.reset();
   }
 
   /** What was found out of the database, and its local files, may not hold for the one that took its place. */
@@ -338,27 +432,37 @@ export class Replica implements History, AsyncDisposable {
     throw new LitestreamError(message, { code: 'ABORTED', operation: 'sync', retryable: true });
   }
 
-  /** Returns the position after it: `txid`, or that of a snapshot where the file is lost. */
-  async #uploadNext(txid: TXID, options: Op): Promise<TXID> {
+  /** Returns the position after it; undefined if the file is lost, and no other stands in its place on the replica. */
+  async #uploadNext(txid: TXID, options: Op): Promise<TXID | undefined> {
     const path = this.#db.localLtx(0).path(txid, txid);
-    let local;
-    try {
-      local = await openLocalFile(path, txid);
-      if (local.isKept || txid <= this.#unverified) await verifyLocalFile(local, path);
-    } catch (error) {
-      if (!isLost(error)) throw localFault(error, path);
-      return await this.#replaceLost(txid, error, options);
+    const local = await readLocalFile(path, txid, { verified: txid <= this.#unverified });
+    if ('lost' in local) {
+      // What cannot be compared with the file that is lost is not taken for it.
+      if ((await maxTxidOfLevel(this.client, 0, { ...options, seek: txid })) > 0n) throw conflictError(txid);
+      this.#lost = local.lost;
+      return undefined;
     }
     this.#requireSameDatabase();
     const { body, timestamp } = local;
-    await this.#upload({ level: 0, minTxid: txid, maxTxid: txid, timestamp, body }, options);
+    await this.#create({ txid, timestamp, body }, options);
     this.#requireSameDatabase();
     return txid;
   }
 
-  async #upload(file: Parameters<typeof uploadFile>[1], options: Op): Promise<LtxFileInfo> {
+  async #create(file: Level0File, options: Op): Promise<void> {
+    await this.#writing(() => this.#evidence.create(file, options));
+  }
+
+  #cut(): void {
+    if (this.#isCut) return;
+    this.#isCut = true;
+    warnOfCut(this.#logger);
+  }
+
+  /** What was learnt of the replica before is not up to date afterwards. */
+  async #writing<T>(write: () => Promise<T>): Promise<T> {
     try {
-      return await uploadFile(this.client, file, { ...options, logger: this.#logger });
+      return await write();
     } finally {
       this.#uploadCount += 1;
       this.#contact.learn(undefined);
@@ -366,7 +470,8 @@ export class Replica implements History, AsyncDisposable {
   }
 
   /** A local file that the replica needs is gone: a snapshot holds what it held. */
-  async #replaceLost(txid: TXID, error: unknown, options: Op): Promise<TXID> {
+  async #replaceLost(txid: TXID, options: Op): Promise<TXID> {
+    const error = this.#lost;
     const found = await snapshotFrom(this.client, txid, options);
     this.#requireSameDatabase();
     const there = found !== undefined && found.maxTxid <= this.#db.position.txid ? found : undefined;
@@ -377,7 +482,7 @@ export class Replica implements History, AsyncDisposable {
       error,
     });
     this.#holesTold.add(txid);
-    const { maxTxid } = there ?? (await this.#takeSnapshot(options));
+    const { maxTxid } = there ?? (await this.#takeSnapshot(options, async () => undefined));
     this.#requireSameDatabase();
     return maxTxid;
   }

@@ -1,3 +1,4 @@
+import { hasCode } from '../error.ts';
 import type { Logger } from '../logger.ts';
 
 const BACKOFF_MAX_MS = 5 * 60_000;
@@ -20,7 +21,8 @@ export class RetryState {
   failed(error: unknown, nowMs: number): number {
     this.#count++;
     this.#delayMs = this.#delayMs === 0 ? this.#firstDelayMs : Math.min(this.#delayMs * 2, BACKOFF_MAX_MS);
-    if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS) {
+    // A conflict is told of once, when it is found: it lasts.
+    if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS && !hasCode(error, 'REPLICA_CONFLICT')) {
       this.#loggedAtMs = nowMs;
       this.#logger.error('monitor error', { error, consecutive_errors: this.#count, backoff: this.#delayMs });
     }

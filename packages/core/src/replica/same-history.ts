@@ -7,19 +7,20 @@ import { hasCode } from '../error.ts';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 
 /**
- * False if the file of `txid` on the replica and the local one are not the same. Headers alone tell: they hold the time
- * in milliseconds and the salts of the log. Where either side has no such file, or the local one is damaged, nothing
- * speaks against it.
+ * `other` if the file of `txid` on the replica and the local one are not the same. Headers alone tell: they hold the time
+ * in milliseconds and the salts of the log. `unknown` where either side has no such file, or the local one is damaged.
  */
-export async function isSameHistory(
+export async function compareHistory(
   client: ReplicaClient,
   file: { readonly path: string; readonly txid: TXID },
   options: Op,
-): Promise<boolean> {
+): Promise<'same' | 'other' | 'unknown'> {
   const local = await localHeader(file.path);
-  if (local === undefined) return true;
+  if (local === undefined) return 'unknown';
   const remote = await remoteHeader(client, file.txid, options);
-  return remote === undefined || local.equals(remote) || (await isDamaged(file));
+  if (remote === undefined) return 'unknown';
+  if (local.equals(remote)) return 'same';
+  return (await isDamaged(file)) ? 'unknown' : 'other';
 }
 
 async function isDamaged({ path, txid }: { readonly path: string; readonly txid: TXID }): Promise<boolean> {

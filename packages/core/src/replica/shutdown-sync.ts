@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LitestreamError } from '../error.ts';
+import { hasCode, LitestreamError } from '../error.ts';
 import type { LogFields, Logger } from '../logger.ts';
 
 export interface ShutdownSyncOptions {
@@ -14,8 +14,8 @@ export interface ShutdownSyncOptions {
 }
 
 /**
- * Tries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, or with `ABORTED` once
- * the signal is aborted. Messages are upstream's.
+ * Tries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, with `ABORTED` once the
+ * signal is aborted, or at once with `REPLICA_CONFLICT`. Messages are upstream's.
  */
 export async function syncForShutdown(
   sync: (signal: AbortSignal) => Promise<void>,
@@ -45,7 +45,8 @@ export async function syncForShutdown(
         logger.warn('shutdown sync interrupted by signal', { attempts, duration: elapsed(), error, ...facts });
         throw interrupted(attempts, error);
       }
-      if (timeoutMs === 0) throw error;
+      // Told of when it was found; the other process does not end sooner for being waited for.
+      if (timeoutMs === 0 || hasCode(error, 'REPLICA_CONFLICT')) throw error;
       if (elapsed() + intervalMs >= timeoutMs) {
         logger.error('shutdown sync failed after timeout', { attempts, duration: elapsed(), error, ...facts });
         throw new LitestreamError(`shutdown sync timeout after ${attempts} attempts`, {

@@ -1,5 +1,5 @@
 import { formatTxid } from '@litestream/ltx';
-import type { Body, LtxFileInfo, LtxFileRef, Op, ReplicaClient } from '../client/contract.ts';
+import type { Body, LtxFileInfo, LtxFileRef, ReplicaClient, WriteOptions } from '../client/contract.ts';
 import type { Logger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 
@@ -7,7 +7,7 @@ import { traced } from '../tracing.ts';
 export async function uploadFile(
   client: ReplicaClient,
   file: LtxFileRef & { readonly timestamp: Date; readonly body: Body },
-  { logger, ...options }: { readonly logger: Logger } & Op,
+  { logger, ...options }: { readonly logger: Logger } & WriteOptions,
 ): Promise<LtxFileInfo> {
   const { body, ...named } = file;
   const { level, minTxid, maxTxid } = file;

@@ -7,6 +7,7 @@ import { Semaphore } from '../client/semaphore.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
+import { hasCode } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { LogFields, Logger } from '../logger.ts';
 import { checkLevels, DEFAULT_LEVELS } from './levels.ts';
@@ -182,7 +183,8 @@ export class Store {
     try {
       await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
     } catch (error) {
-      if (signal.aborted) return;
+      // Told of by the replica, once; what a second writer keeps from being done is no failure of its own.
+      if (signal.aborted || hasCode(error, 'REPLICA_CONFLICT')) return;
       if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.monotonic());
       replica.logger.error(task.failure, { ...task.fields(replica), error });
       this.#onError(error);

@@ -3,9 +3,10 @@
  * its files validated. Work on one replica is strictly one thing at a time; what is pending is known without asking the
  * backend, so a database nobody writes to costs nothing.
  */
-import { formatTxid } from '@litestream/ltx';
+import { formatTxid, HEADER_SIZE, isLtxError } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { readLtxHeader } from '../client/read-header.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
@@ -23,7 +24,7 @@ import { Retention } from './retention-pass.ts';
 import type { Level0Counts } from './retention-pass.ts';
 import { validateReplica, verifyLevel } from './validation.ts';
 import type { ValidationOptions, ValidationReport } from './validation.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
+import { isSnapshotFile, SNAPSHOT_LEVEL } from '../levels.ts';
 
 /** What the store needs of a replica, and nothing about databases. */
 export interface ReplicaUnderStore {
@@ -41,6 +42,13 @@ export interface ReplicaUnderStore {
    * Undefined if that is not known: then the levels are listed.
    */
   takeTops?(): ReadonlyMap<number, LtxFileInfo> | undefined;
+  /**
+   * Files that were on the backend are gone: from now on nothing counts as safe there until a snapshot is on it, which is
+   * so once this resolves: to that snapshot, unless another call took it.
+   */
+  recoverCut?(op?: Op): Promise<LtxFileInfo | undefined>;
+  /** Rejects with `REPLICA_CONFLICT` if the backend holds what another process wrote, which is then told of. */
+  requireAlone?(op?: Op): Promise<void>;
   /** Has it warned by itself that level 0 lacks this transaction, and some that follow it? */
   isHoleTold?(txid: TXID): boolean;
   /** Writes the database's present state to the snapshot level. Undefined if the database is not there yet. */
@@ -97,8 +105,11 @@ export class StoredReplica {
   readonly #missed = new Map<number, TXID>();
   /** First transactions of the holes that were told of: one shows at every level, and again where work is repeated. */
   readonly #holesTold = new Set<TXID>();
+  /** What files lack up to here was deleted, of which a warning has told. */
+  #cutTo: TXID = 0n;
   /** A warning has just told of what the compaction under way finds. */
   #isHealing = false;
+
   readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
   /** Newest files of the levels when the store began to take care of it; undefined if they are not known. */
   #before: ReadonlyMap<number, LtxFileInfo> | undefined;
@@ -116,7 +127,7 @@ export class StoredReplica {
     this.#tops = new LevelTops(client);
     this.#compactor = new Compactor(client, {
       logger,
-      local: { path: (file) => (replica.isKnown === false ? undefined : options.local?.path(file)) },
+      local: { path: (file) => this.#localPath(file) },
       tops: this.#tops,
       clock: this.#clock,
       onPageSizeChange: (file) => this.#wantSnapshot(file.minTxid),
@@ -124,6 +135,12 @@ export class StoredReplica {
     });
     this.#retention = new Retention({ ...options, client, logger, tops: this.#tops, clock: this.#clock });
     this.#pending = new Set(options.levels.map(({ level }) => level));
+  }
+
+  /** Beyond what is known to be the database's own, a file of the same name may be another process's. */
+  #localPath(file: LtxFileInfo): string | undefined {
+    const { isKnown, position } = this.#replica;
+    return isKnown === false || file.maxTxid > position.txid ? undefined : this.#options.local?.path(file);
   }
 
   /** A level 0 file reached the backend. */
@@ -218,14 +235,21 @@ export class StoredReplica {
   /** Behind a gap nothing can be restored until a snapshot stands there; with one, the level goes on behind it. */
   async #compactOrHeal(level: number, op: Op): Promise<readonly LtxFileInfo[]> {
     let written: readonly LtxFileInfo[];
+    const end = this.#replica.position.txid;
     try {
-      written = await this.#compactor.compact(level, op);
+      const isCut = level === 1 && (await this.#isCut(op));
+      if (isCut) await this.#healCut(op);
+      // A warning was given for what it finds.
+      written = isCut ? await this.#compactHealed(level, op) : await this.#compactor.compact(level, op);
     } catch (error) {
       if (!hasCode(error, 'REPLICA_GAP') && !hasCode(error, 'LTX_CORRUPT')) throw error;
-      this.#logHealing(level, error);
-      await this.#snapshotNow(op);
+      // What level 0 lacks was acknowledged; the replica tells of it.
+      const isCut = level === 1 && hasCode(error, 'REPLICA_GAP') && this.#replica.recoverCut !== undefined;
+      if (!isCut) this.#logHealing(level, error);
+      await (isCut ? this.#recover(op) : this.#snapshotNow(op));
       written = await this.#compactHealed(level, op);
     }
+    if (level === 1) await this.#checkEnd(end, op);
     this.#writtenAtMs.set(level, this.#clock.monotonic());
     if (written.length === 0) this.logger.debug('no compaction', { level, ...this.place });
     for (const file of written) {
@@ -242,6 +266,69 @@ export class StoredReplica {
       this.onPending?.();
     }
     return written;
+  }
+
+  /**
+   * Deleting is nothing that a backend tells of, so whoever writes looks: once in an interval of level 1, at the header of
+   * the snapshot that restores start from, and of the newest file of level 1 where they need it. A database that nothing
+   * was written to is not looked after.
+   */
+  async #isCut(op: Op): Promise<boolean> {
+    const base = this.#tops.known(SNAPSHOT_LEVEL);
+    const top = this.#tops.known(1);
+    // What is not known yet is about to be listed.
+    if (base !== undefined && (await this.#isGone(base, op))) return true;
+    return top !== undefined && top.maxTxid > (base?.maxTxid ?? 0n) && (await this.#isGone(top, op));
+  }
+
+  /** Does level 0 end where this process left it? `end`: as it was before the compaction that has just listed it. */
+  async #checkEnd(end: TXID, op: Op): Promise<void> {
+    const reached = this.#tops.known(1)?.maxTxid ?? 0n;
+    // Merged was what this process has not sent, or has no answer for yet. Before the two have met that is no wonder.
+    const { isKnown, position } = this.#replica;
+    if (isKnown !== false && reached > position.txid) await this.#replica.requireAlone?.(op);
+    if (await this.#isEndGone(end, op)) await this.#healCut(op);
+  }
+
+  /** The end of level 0, as it was before a compaction, was neither merged by it nor is it there. */
+  async #isEndGone(end: TXID, op: Op): Promise<boolean> {
+    if ((this.#tops.known(1)?.maxTxid ?? 0n) >= end) return false;
+    return await this.#isGone({ level: 0, minTxid: end, maxTxid: end, size: HEADER_SIZE, timestamp: new Date(0) }, op);
+  }
+
+  /** It is not there, and no snapshot holds what it held. */
+  async #isGone(file: LtxFileInfo, op: Op): Promise<boolean> {
+    if (await this.#isThere(file, op)) return false;
+    for await (const snapshot of this.#replica.client.ltxFiles(SNAPSHOT_LEVEL, op)) {
+      if (isSnapshotFile(snapshot) && snapshot.maxTxid >= file.maxTxid) return false;
+    }
+    return true;
+  }
+
+  async #healCut(op: Op): Promise<void> {
+    await this.#recover(op);
+    this.#tops.clear();
+    this.#options.levels.forEach(({ level }) => this.#pending.add(level));
+  }
+
+  /** A snapshot, until which nothing is acknowledged. */
+  async #recover(op: Op): Promise<void> {
+    if (this.#replica.recoverCut === undefined) return void (await this.#snapshotNow(op));
+    const file = await this.#replica.recoverCut(op);
+    this.#cutTo = file?.maxTxid ?? this.#replica.position.txid;
+    if (file === undefined) this.#tops.clear();
+    else this.#keepSnapshot(file);
+  }
+
+  async #isThere(file: LtxFileInfo, op: Op): Promise<boolean> {
+    try {
+      await readLtxHeader(this.#replica.client, file, { clock: this.#clock, ...op });
+      return true;
+    } catch (error) {
+      if (hasCode(error, 'OBJECT_CHANGED') || isLtxError(error)) return true; // it is there, whatever it holds
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+      return false;
+    }
   }
 
   /** A listing may be late. What is known to be there, and was not listed, is looked for at the next boundary, once. */
@@ -264,7 +351,7 @@ export class StoredReplica {
 
   /** A snapshot that was taken before anybody looked makes up for it, but for the moments in between: these are lost. */
   #tellHole({ kind, level, minTxid, maxTxid }: Hole): void {
-    if (this.#holesTold.has(minTxid) || this.#replica.isHoleTold?.(minTxid) === true) return;
+    if (maxTxid <= this.#cutTo || this.#holesTold.has(minTxid) || this.#replica.isHoleTold?.(minTxid) === true) return;
     if (this.#holesTold.size === HOLES_TOLD_MAX) this.#holesTold.clear();
     this.#holesTold.add(minTxid);
     if (this.#isHealing) return;
@@ -324,14 +411,17 @@ export class StoredReplica {
 
   async #snapshotNow(op: Op): Promise<LtxFileInfo | undefined> {
     const file = await this.#fileOfSnapshot(op);
-    if (file === undefined) return undefined;
+    if (file !== undefined) this.#keepSnapshot(file);
+    return file;
+  }
+
+  #keepSnapshot(file: LtxFileInfo): void {
     this.#tops.set(SNAPSHOT_LEVEL, file);
     this.#writtenAtMs.set(SNAPSHOT_LEVEL, this.#clock.monotonic());
     this.#lastSnapshot = file.maxTxid;
     this.#snapshotFrom = undefined;
     this.#counts.snapshots += 1;
     this.logger.info('snapshot complete', { txid: formatTxid(file.maxTxid), size: file.size });
-    return file;
   }
 
   /** Undefined if there is no database (any more): then there is nothing to take one of, and nothing went wrong. */

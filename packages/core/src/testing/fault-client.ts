@@ -9,6 +9,7 @@ import type {
   ObjectOperations,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from '../client/contract.ts';
 import { ltxObjectName } from '../client/object-names.ts';
 import type { ErrorClass } from '../client/sdk-errors.ts';
@@ -96,7 +97,7 @@ export class FaultClient implements ReplicaClient {
     return Object.assign(this.#body(body, fault), { info: body.info });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: Op): Promise<LtxFileInfo> {
+  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo> {
     const fault = await this.#enter('writeLtxFile', nameOf(file));
     // A reset in the middle of an upload reaches the client as a source that breaks.
     const sent: Body =

@@ -9,6 +9,7 @@ import type {
   ObjectOperations,
   Op,
   ReplicaClient,
+  WriteOptions,
 } from '../client/contract.ts';
 import { compareKeys, ltxObjectName, parseLtxObjectName } from '../client/object-names.ts';
 import { LitestreamError } from '../error.ts';
@@ -51,6 +52,7 @@ export class MemoryClient implements ReplicaClient {
   readonly capabilities: Capabilities = {
     objects: true,
     conditions: true,
+    conditionalCreate: true,
     timestamps: 'listing',
     batchDelete: true,
     seekListing: true,
@@ -102,7 +104,11 @@ export class MemoryClient implements ReplicaClient {
     return Object.assign(body, { info: { size: entry.bytes.byteLength, version: entry.version } });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options: Op = {}): Promise<LtxFileInfo> {
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    options: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
     const key = this.#key(file);
     await this.#enter('writeLtxFile', key, options.signal);
     const parts: Uint8Array[] = [];
@@ -117,6 +123,7 @@ export class MemoryClient implements ReplicaClient {
       });
     }
     options.signal?.throwIfAborted();
+    if (options.ifNoneMatch === '*' && this.store.entries.has(key)) throw conditionFailed(key);
     return infoOf(file, this.store.put(key, bytes, file.timestamp));
   }
 

@@ -1,5 +1,14 @@
 import { ltxObjectName, parseLtxObjectName } from '@litestream/core';
-import type { Body, LtxFileBody, LtxFileInfo, LtxFileRef, Op, ReplicaClient, TXID } from '@litestream/core';
+import type {
+  Body,
+  LtxFileBody,
+  LtxFileInfo,
+  LtxFileRef,
+  Op,
+  ReplicaClient,
+  TXID,
+  WriteOptions,
+} from '@litestream/core';
 import { Store } from './store.ts';
 import type { Entry, Range } from './store.ts';
 
@@ -9,7 +18,7 @@ const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 export class AcmeStoreClient implements ReplicaClient {
   readonly type = 'acme-store';
   /** See "Capabilities" in the contract: declare what you have, say nothing of the rest. */
-  readonly capabilities = { timestamps: 'listing' } as const;
+  readonly capabilities = { timestamps: 'listing', conditionalCreate: true } as const;
   readonly #store: Store;
 
   constructor(folder: string, path: string) {
@@ -39,8 +48,13 @@ export class AcmeStoreClient implements ReplicaClient {
     return Object.assign(body, { info: { size: entry.size, version: entry.version } });
   }
 
-  async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, { signal }: Op = {}): Promise<LtxFileInfo> {
-    return infoOf(file, await this.#store.write(keyOf(file), body, file.timestamp, signal));
+  async writeLtxFile(
+    file: LtxFileRef & { timestamp: Date },
+    body: Body,
+    { ifNoneMatch, signal }: WriteOptions = {},
+  ): Promise<LtxFileInfo> {
+    const target = { key: keyOf(file), time: file.timestamp, isNew: ifNoneMatch === '*' };
+    return infoOf(file, await this.#store.write(target, body, signal));
   }
 
   async deleteLtxFiles(files: readonly LtxFileRef[], { signal }: Op = {}): Promise<void> {

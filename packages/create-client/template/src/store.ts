@@ -1,9 +1,9 @@
 /** The service. This one is a folder, so that everything works before you begin: replace what its methods do. */
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { BodyReader, readStream } from '@litestream/core';
+import { BodyReader, LitestreamError, readStream } from '@litestream/core';
 import type { Body } from '@litestream/core';
 
 /** What a listing says of an object. */
@@ -21,6 +21,14 @@ export interface Range {
   readonly offset?: number | undefined;
   readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+}
+
+/** What to write. */
+export interface Target {
+  readonly key: string;
+  readonly time: Date;
+  /** Only if there is no such object. */
+  readonly isNew: boolean;
 }
 
 const TEMPORARY = '.uploading';
@@ -58,8 +66,11 @@ export class Store {
     return { entry, body: readStream(stream, { signal, size: end - offset, wrapError: (error) => error }) };
   }
 
-  /** All or nothing: nobody may see the object, or a part of it, before it is whole. */
-  async write(key: string, body: Body, time: Date, signal?: AbortSignal): Promise<Entry> {
+  /**
+   * All or nothing: nobody may see the object, or a part of it, before it is whole. With `isNew` never in place of another:
+   * a service that cannot refuse that in one step cannot do it (leave out `conditionalCreate`).
+   */
+  async write({ key, time, isNew }: Target, body: Body, signal?: AbortSignal): Promise<Entry> {
     const path = join(this.#root, key);
     const temporary = join(this.#root, `${randomUUID()}${TEMPORARY}`);
     await mkdir(dirname(path), { recursive: true });
@@ -74,7 +85,8 @@ export class Store {
         await file.close();
       }
       signal?.throwIfAborted();
-      await rename(temporary, path);
+      if (isNew) await create(temporary, path);
+      else await rename(temporary, path);
       return entryOf(key, await stat(path, { bigint: true }));
     } catch (error) {
       await rm(temporary, { force: true });
@@ -94,6 +106,17 @@ export class Store {
     const stats = await orUndefined(stat(join(this.#root, key), { bigint: true }));
     return stats === undefined ? undefined : entryOf(key, stats);
   }
+}
+
+/** A link fails where the name is taken; a rename would replace what is there. */
+async function create(temporary: string, path: string): Promise<void> {
+  try {
+    await link(temporary, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new LitestreamError(`there is one: ${basename(path)}`, { code: 'PRECONDITION_FAILED' });
+  }
+  await rm(temporary, { force: true });
 }
 
 async function namesIn(folder: string): Promise<string[]> {

@@ -1,6 +1,7 @@
 import type { ConformanceCase } from '../case.ts';
 import { abortingCases } from './aborting.ts';
 import { conditionCases } from './conditions.ts';
+import { creatingCases } from './creating.ts';
 import { deletingCases } from './deleting.ts';
 import { failingCases } from './failing.ts';
 import { largeCases } from './large.ts';
@@ -16,6 +17,7 @@ export const CASE_GROUPS: Readonly<Record<string, readonly ConformanceCase[]>> =
   listing: listingCases,
   reading: readingCases,
   writing: writingCases,
+  creating: creatingCases,
   deleting: deletingCases,
   aborting: abortingCases,
   objects: objectCases,

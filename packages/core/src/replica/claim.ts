@@ -1,0 +1,45 @@
+/**
+ * A level-0 file without a page. Where a database goes on behind another one's files under a higher TXID than the next,
+ * the other one, should it still run, would find its own next name free, and go on in the gap: what it wrote there would
+ * never be restored. This file takes that name. To its TXID a restore gives what the file before it does.
+ */
+import { isLtxError, LtxEncoder, newHeader } from '@litestream/ltx';
+import type { LtxHeader, TXID } from '@litestream/ltx';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { readLtxHeader } from '../client/read-header.ts';
+import type { Level0File } from './level0-writer.ts';
+
+/** The file behind `last`, which is the newest of the replica. Rejects with `NOT_FOUND` if that is gone. */
+export async function claimBehind(
+  client: ReplicaClient,
+  last: LtxFileInfo,
+  options: Op & { readonly nowMs: number },
+): Promise<Level0File> {
+  const { pageSize, commit } = await shapeOf(client, last, options);
+  const txid = last.maxTxid + 1n;
+  return emptyFile(txid, { pageSize, commit, timestampMs: options.nowMs });
+}
+
+function emptyFile(txid: TXID, shape: Pick<LtxHeader, 'pageSize' | 'commit' | 'timestampMs'>): Level0File {
+  // Offset and salts are those of a file that was not cut from the WAL.
+  const encoder = new LtxEncoder(newHeader({ ...shape, minTxid: txid, maxTxid: txid, walOffset: 32 }));
+  const bytes = Buffer.concat([encoder.begin().slice(), encoder.finish().slice()]);
+  const open = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  };
+  return { txid, timestamp: new Date(shape.timestampMs), body: { size: bytes.byteLength, open } };
+}
+
+/** Of a damaged file, behind which nothing can be restored, the size does not matter. */
+async function shapeOf(
+  client: ReplicaClient,
+  last: LtxFileInfo,
+  options: Op,
+): Promise<Pick<LtxHeader, 'pageSize' | 'commit'>> {
+  try {
+    return await readLtxHeader(client, last, options);
+  } catch (error) {
+    if (!isLtxError(error)) throw error;
+    return { pageSize: 4096, commit: 1 };
+  }
+}

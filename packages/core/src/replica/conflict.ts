@@ -1,0 +1,96 @@
+/**
+ * Another process writes to the replica of a database. Until that has ended nothing is acknowledged, and nothing written:
+ * two that take over from each other in turn would mix their timelines for ever.
+ */
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { Op } from '../client/contract.ts';
+import type { Clock } from '../clock.ts';
+import type { LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+import type { ReplicaEnds } from './remote-position.ts';
+
+export interface ConflictParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly ask: (options: Op) => Promise<ReplicaEnds>;
+  /** False: it is left to the operator. */
+  readonly mayRecover: boolean;
+  /** How long the other process must not have written before this one goes on behind its files. Default 60 s. */
+  readonly quietMs?: number | undefined;
+}
+
+const QUIET_MS = 60_000;
+/** Looks in a time of quiet: no more, however often somebody asks. */
+const LOOKS = 6;
+
+export class Conflict {
+  readonly #parts: ConflictParts;
+  readonly #quietMs: number;
+  #error: LitestreamError | undefined;
+  /** Highest TXID at any level of the replica, when it was last looked. */
+  #theirs: TXID | undefined;
+  #quietSinceMs = 0;
+  #lookedAtMs = 0;
+  /** A process gives way once. Were it to do so again, two of them could go on like that. */
+  #hasRecovered = false;
+
+  constructor(parts: ConflictParts) {
+    this.#parts = parts;
+    this.#quietMs = parts.quietMs ?? QUIET_MS;
+  }
+
+  /** Why nothing is written at the moment; undefined while there is no conflict. */
+  get error(): LitestreamError | undefined {
+    return this.#error;
+  }
+
+  get #isFinal(): boolean {
+    return !this.#parts.mayRecover || this.#hasRecovered;
+  }
+
+  /** Said once, however often it is met. */
+  async found(error: LitestreamError, local: TXID, options: Op): Promise<void> {
+    if (this.#error !== undefined) return;
+    this.#error = error;
+    this.#quietSinceMs = this.#lookedAtMs = this.#parts.clock.monotonic();
+    try {
+      this.#theirs = (await this.#parts.ask(options)).max;
+    } catch {
+      this.#theirs = undefined; // the next look tells
+    }
+    const { logger } = this.#parts;
+    const next = this.#isFinal
+      ? 'Replication of this database stays stopped until its process is started again.'
+      : `It goes on with a snapshot behind the other's files once nothing was written there for ${this.#quietMs / 1000} s.`;
+    logger.error('another process writes to this replica, commits of this database are no longer replicated', {
+      error,
+      'txid.db': formatTxid(local),
+      ...(this.#theirs === undefined ? {} : { 'txid.replica': formatTxid(this.#theirs) }),
+      hint: `${error.hint ?? ''} ${next}`,
+    });
+  }
+
+  /** The database was opened anew: replica and database are compared from the beginning. */
+  clear(): void {
+    this.#error = undefined;
+  }
+
+  /** Throws while the conflict lasts. Resolves to true if it has just ended, and to false if there is none. */
+  async isOver(options: Op): Promise<boolean> {
+    if (this.#error === undefined) return false;
+    const nowMs = this.#parts.clock.monotonic();
+    if (this.#isFinal || nowMs - this.#lookedAtMs < this.#quietMs / LOOKS) throw this.#error;
+    this.#lookedAtMs = nowMs;
+    const theirs = (await this.#parts.ask(options)).max;
+    if (theirs !== this.#theirs) this.#quietSinceMs = nowMs;
+    this.#theirs = theirs;
+    if (nowMs - this.#quietSinceMs < this.#quietMs) throw this.#error;
+    this.#error = undefined;
+    this.#hasRecovered = true;
+    this.#parts.logger.warn('the other process writes no more to this replica, going on behind its files', {
+      'txid.replica': formatTxid(theirs),
+    });
+    return true;
+  }
+}
