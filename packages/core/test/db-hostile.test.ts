@@ -38,7 +38,7 @@ function rowsIn(lab: Lab, database: Buffer): number {
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
 const INSERT = 'INSERT INTO t (payload) VALUES (randomblob(5000))';
 
-describe.each(drivers)('with $name', { timeout: 60_000 }, (driver: SqliteDriver) => {
+describe.each(drivers)('with $name', (driver: SqliteDriver) => {
   it('a log that a foreign tool deletes is read on, and what was written to it is not lost', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE]);
