@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'nats/**/*.test.ts', 'chaos/**/*.test.ts'],
     // Real processes at full speed: side by side they would measure each other.
     fileParallelism: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });

@@ -10,7 +10,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { tsProgram } from '../support/programs.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { sleep, until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 
 const chromium = ['chromium', 'chromium-browser', 'google-chrome'].find(
   (name) => spawnSync(name, ['--version']).status === 0,
@@ -42,7 +42,7 @@ const found = await until(
 const url = found[1] ?? '';
 for (let round = 0; round < 30; round += 1) {
   for (const database of databases) database.exec('INSERT INTO t VALUES (hex(randomblob(4000)))');
-  await sleep(200);
+  await pause(200, 'the pace of an application');
 }
 await until('everything to be replicated', async () => {
   const status = (await (await fetch(`${url}/api/status`)).json()) as {

@@ -17,7 +17,7 @@ import type { ReplicatedAppOptions } from './replicated-app.ts';
 const seed = seedOf();
 const roundCount = Number(process.env['CHAOS_ROUNDS'] ?? 50);
 const roundsOfALife = 10;
-const roundTimeoutMs = 30_000;
+const roundTimeoutMs = 100_000;
 console.log(`chaos: ${roundCount} rounds, SEED=${seed}`);
 
 /** Rounds of each life; three in five lives run the command line, two the class. */

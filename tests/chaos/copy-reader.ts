@@ -7,7 +7,7 @@ import { appendFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { verifyOpenChain } from '../support/chain.ts';
 import { Random } from '../support/random.ts';
-import { sleep } from '../support/wait.ts';
+import { pause } from '../support/wait.ts';
 
 export interface CopyReaderOptions {
   readonly copy: string;
@@ -18,7 +18,7 @@ export interface CopyReaderOptions {
 }
 
 /** Readers may have to wait while one of them recovers what a killed follower left. */
-const busyTimeoutMs = 10_000;
+const busyTimeoutMs = 60_000;
 
 async function main({ copy, log, seed, seen }: CopyReaderOptions): Promise<void> {
   const random = new Random(seed);
@@ -32,7 +32,7 @@ async function main({ copy, log, seed, seen }: CopyReaderOptions): Promise<void>
     const { transactionCount } = verifyOpenChain(database);
     // A snapshot stays what it is, however long it is looked at.
     if (random.chance(0.2)) {
-      await sleep(random.between(1, 150));
+      await pause(random.between(1, 150), 'a reader that takes its time');
       const again = verifyOpenChain(database).transactionCount;
       if (again !== transactionCount) throw new Error(`one transaction read ${transactionCount}, then ${again}`);
     }
@@ -49,7 +49,7 @@ async function main({ copy, log, seed, seen }: CopyReaderOptions): Promise<void>
     if (transactionCount < newest) throw new Error(`went back from transaction ${newest} to ${transactionCount}`);
     newest = transactionCount;
     appendFileSync(log, `${newest}\n`);
-    await sleep(random.between(0, 5));
+    await pause(random.between(0, 5), 'the time between two readers');
   }
 }
 

@@ -11,7 +11,7 @@ import { Random } from '../support/random.ts';
 import { levelMaxTxid } from '../support/replica-folder.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { lastProgress, startWriter } from '../support/start-writer.ts';
-import { sleep, until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 import type { CopyReaderOptions } from './copy-reader.ts';
 
 const program = tsProgram();
@@ -79,7 +79,7 @@ export class FollowLife {
     await writer?.stop({ early: true });
     await daemon?.stop();
     this.#pageSize = this.random.pick(pageSizes.filter((size) => size !== this.#pageSize));
-    const source = new DatabaseSync(this.#database, { timeout: 10_000 });
+    const source = new DatabaseSync(this.#database, { timeout: 60_000 });
     source.exec(
       `PRAGMA journal_mode = delete; PRAGMA page_size = ${this.#pageSize}; VACUUM; PRAGMA journal_mode = wal`,
     );
@@ -96,7 +96,7 @@ export class FollowLife {
     const follower = this.#startFollower();
     if (!existsSync(this.#copy) && random.chance(0.5)) {
       // Killed while it restores: no half of a database may be left under the name.
-      await sleep(random.between(50, 500));
+      await pause(random.between(50, 500), 'the moment at which it is killed');
       await follower.kill();
       if (existsSync(this.#copy)) await this.#startReader();
       return;
@@ -108,7 +108,7 @@ export class FollowLife {
     if (random.chance(0.7)) await this.#untilApplied(follower);
     const isChanging = random.chance(0.1);
     if (isChanging) await this.#changePageSize();
-    await sleep(random.between(0, isChanging ? 1000 : 400));
+    await pause(random.between(0, isChanging ? 1000 : 400), 'the moment at which it is killed');
     this.#refuseEnded();
     await follower.kill();
     this.followLog += follower.output;
@@ -116,7 +116,7 @@ export class FollowLife {
     // Nobody reads while nobody follows: the next to open the copy has to recover it.
     if (dice < 0.3) await this.#children.reader?.kill();
     // Away for long enough that its place in the history is gone.
-    else if (dice < 0.4) await sleep(2500);
+    else if (dice < 0.4) await pause(2500, 'the follower is away while snapshots expire');
     this.#refuseEnded();
   }
 

@@ -33,6 +33,6 @@ describe(`a followed copy, killed at random moments, SEED=${seed}`, () => {
       // A life may be killed in its first restore again and again; the end is always proven.
       expect(proofCount).toBeGreaterThan(0);
     },
-    300_000,
+    1_000_000,
   );
 });

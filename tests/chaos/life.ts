@@ -12,7 +12,7 @@ import type { Program } from '../support/programs.ts';
 import { Random } from '../support/random.ts';
 import { levelMaxTxid } from '../support/replica-folder.ts';
 import { lastProgress, startWriter } from '../support/start-writer.ts';
-import { sleep, until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 
 export interface Paths {
   readonly folder: string;
@@ -58,13 +58,13 @@ export class Life {
   async round(): Promise<void> {
     const { random } = this;
     await this.#revive();
-    await sleep(random.between(20, 600));
+    await pause(random.between(20, 600), 'the moment at which it is killed');
     const victim = random.pick(['writer', 'daemon', 'both'] as const);
     await Promise.all([
       victim === 'daemon' ? undefined : this.#writer?.kill(),
       victim === 'writer' ? undefined : this.#daemon?.kill(),
     ]);
-    if (random.chance(0.5)) await sleep(random.between(1, 300));
+    if (random.chance(0.5)) await pause(random.between(1, 300), 'what was not killed goes on');
     await this.#prove();
     if (random.chance(0.15)) await this.#settle();
   }
@@ -72,7 +72,7 @@ export class Life {
   /** The end: everything stops in good order; replica and database are the same, page by page. */
   async end(): Promise<{ transactionCount: number; restoreCount: number }> {
     await this.#revive();
-    await sleep(300);
+    await pause(300, 'both at work for a while');
     await this.#settle();
     const { database } = this.paths;
     {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { startWriter } from '../support/start-writer.ts';
 import { writeConfig } from '../support/programs.ts';
 import { replicaFiles } from '../support/replica-folder.ts';
-import { sleep } from '../support/wait.ts';
+import { pause } from '../support/wait.ts';
 import { pathsOf, settle, untilShipped } from './case.ts';
 import type { InteropCase } from './case.ts';
 import { compareListings, comparePoints, compareRestores } from './compare.ts';
@@ -47,7 +47,7 @@ export function replicates(options: ReplicatesOptions): InteropCase {
         delayMs: 2,
       });
       await untilShipped(replica, 0n, daemon);
-      await sleep(options.durationMs);
+      await pause(options.durationMs, 'what the writer writes in that time');
       await writer.stop();
       await daemon.stop();
       settle(database);

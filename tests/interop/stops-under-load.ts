@@ -4,7 +4,7 @@ import { ChainWriter } from '../support/chain-writer.ts';
 import { writeConfig } from '../support/programs.ts';
 import { levelMaxTxid } from '../support/replica-folder.ts';
 import { startWriter } from '../support/start-writer.ts';
-import { sleep } from '../support/wait.ts';
+import { pause } from '../support/wait.ts';
 import { pathsOf, settle, untilShipped } from './case.ts';
 import type { InteropCase } from './case.ts';
 import { compareRestores } from './compare.ts';
@@ -40,7 +40,7 @@ export function stopsUnderLoad({ by, stopCount }: StopsUnderLoadOptions): Intero
         for (let stop = 0; stop < stopCount; stop += 1) {
           await using daemon = context[by].replicate(config);
           await untilShipped(replica, txid, daemon);
-          await sleep(random.between(100, 800));
+          await pause(random.between(100, 800), 'the moment at which it is stopped');
           await daemon.stop();
           txid = await levelMaxTxid(replica);
           await compareRestores(context, replica);

@@ -5,7 +5,7 @@ import { ChainWriter } from '../support/chain-writer.ts';
 import { writeConfig } from '../support/programs.ts';
 import { levelFiles, levelMaxTxid } from '../support/replica-folder.ts';
 import { startWriter } from '../support/start-writer.ts';
-import { sleep } from '../support/wait.ts';
+import { pause } from '../support/wait.ts';
 import { pathsOf, settle, untilShipped } from './case.ts';
 import type { InteropCase } from './case.ts';
 import { compareListings, compareRestores, frozen } from './compare.ts';
@@ -41,7 +41,7 @@ export const takeOverWhileWriting: InteropCase = {
     for (const [index, turn] of turns.entries()) {
       await using daemon = context[turn].replicate(config);
       txid = await untilShipped(replica, txid, daemon);
-      await sleep(1200);
+      await pause(1200, 'the turn of one program');
       const last = index === turns.length - 1;
       if (last) await writer.stop();
       if (!last && (turn === 'go' || context.random.chance(0.4))) {
@@ -77,7 +77,7 @@ export const takeOverWithoutSnapshot: InteropCase = {
     for (const [index, turn] of turns.entries()) {
       await using daemon = context[turn].replicate(config);
       if (index > 0) {
-        await sleep(400);
+        await pause(400, 'the program has opened the database before it is written to');
         writer.transaction(3, { add: 2 });
       }
       txid = await untilShipped(replica, txid, daemon);

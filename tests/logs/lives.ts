@@ -9,6 +9,7 @@ import type { Child } from '../support/child.ts';
 import { copyFixtureReplica } from '../support/fixture.ts';
 import type { Program } from '../support/programs.ts';
 import { fileUrl } from '../support/programs.ts';
+import { giveBack, makeRemovable, takeAway } from '../support/removable.ts';
 import { copyV3Fixture, loadV3Fixtures } from '../support/v3-fixture.ts';
 import { LogReader } from './log-reader.ts';
 
@@ -60,6 +61,7 @@ export const lives: readonly Life[] = [
     ],
     async live(context) {
       const { replica, database } = place(context.folder);
+      makeRemovable(replica);
       writeConfig(context, {
         extra: `addr: 127.0.0.1:0\nsocket:\n  enabled: true\n  path: ${context.folder}/s.sock\nvalidation:\n  interval: 1s\n`,
       });
@@ -72,11 +74,9 @@ export const lives: readonly Life[] = [
         app.write(),
       );
       await log.shows(['enforcing snapshot retention', 'deleting expired local l0 file'], () => app.write());
-      renameSync(replica, `${replica}.away`);
-      writeFileSync(replica, 'in the way');
+      takeAway(replica);
       await log.shows(['monitor error'], () => app.write());
-      rmSync(replica);
-      renameSync(`${replica}.away`, replica);
+      giveBack(replica);
       await log.shows(['replica sync recovered'], () => app.write());
       return await ended(daemon);
     },
@@ -86,16 +86,15 @@ export const lives: readonly Life[] = [
     says: ['sync error', 'sync recovered'],
     async live(context) {
       const { local, database } = place(context.folder);
+      makeRemovable(local);
       writeConfig(context);
       using app = new App(database);
       await using daemon = context.program.replicate(join(context.folder, 'litestream.yml'));
       const log = new LogReader(daemon);
       await log.shows(['ltx file uploaded']);
-      renameSync(local, `${local}.away`);
-      writeFileSync(local, 'in the way');
+      takeAway(local);
       await log.shows(['sync error'], () => app.write());
-      rmSync(local);
-      renameSync(`${local}.away`, local);
+      giveBack(local);
       await log.shows(['sync recovered'], () => app.write());
       return await ended(daemon);
     },
@@ -106,13 +105,14 @@ export const lives: readonly Life[] = [
     says: ['shutdown sync failed, retrying (press Ctrl+C again to skip)', 'failed to close database'],
     async live(context) {
       const { replica, database } = place(context.folder);
-      writeConfig(context, { extra: 'shutdown-sync-timeout: 500ms\n' });
+      makeRemovable(replica);
+      // Time enough for a second attempt, on any machine.
+      writeConfig(context, { extra: 'shutdown-sync-timeout: 3s\n' });
       using app = new App(database);
       await using daemon = context.program.replicate(join(context.folder, 'litestream.yml'));
       const log = new LogReader(daemon);
       await log.shows(['ltx file uploaded']);
-      rmSync(replica, { recursive: true });
-      writeFileSync(replica, 'in the way');
+      takeAway(replica);
       await log.shows(['monitor error'], () => app.write());
       return await ended(daemon);
     },
@@ -309,7 +309,7 @@ class App implements Disposable {
   readonly #database: DatabaseSync;
 
   constructor(path: string) {
-    this.#database = new DatabaseSync(path, { timeout: 20_000 });
+    this.#database = new DatabaseSync(path, { timeout: 60_000 });
     this.#database.exec(
       'PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, a)',
     );

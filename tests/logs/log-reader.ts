@@ -25,7 +25,7 @@ export class LogReader {
         if (missing.length > 0) meanwhile?.();
         return missing.length === 0;
       },
-      { timeoutMs: 60_000, intervalMs: 30, failed: () => this.#failure(messages) },
+      { timeoutMs: 100_000, intervalMs: 30, failed: () => this.#failure(messages) },
     );
   }
 

@@ -35,7 +35,7 @@ describe.skipIf('missing' in found)('nats-server', () => {
     expect(await server.connectionCount()).toBe(1);
     await client[Symbol.asyncDispose]();
     await client[Symbol.asyncDispose]();
-    await vi.waitFor(async () => expect(await server.connectionCount()).toBe(0));
+    await vi.waitFor(async () => expect(await server.connectionCount()).toBe(0), { timeout: 60_000 });
   });
 
   test('a write that is aborted takes its chunks back', async () => {
@@ -54,7 +54,7 @@ describe.skipIf('missing' in found)('nats-server', () => {
     const write = client.writeLtxFile(file(1n), body, { signal: controller.signal });
     await expect(write).rejects.toThrow('enough');
     expect(await Array.fromAsync(client.ltxFiles(0))).toEqual([]);
-    await vi.waitFor(async () => expect(await leftIn(login, 'app')).toEqual(before), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await leftIn(login, 'app')).toEqual(before), { timeout: 60_000 });
   });
 
   test('a reader that leaves early, or is aborted, leaves no consumer', async () => {
@@ -65,7 +65,7 @@ describe.skipIf('missing' in found)('nats-server', () => {
     const reading = Array.fromAsync(await client.openLtxFile(file(2n), { signal: controller.signal }));
     controller.abort(new Error('enough'));
     await expect(reading).rejects.toThrow('enough');
-    await vi.waitFor(async () => expect((await leftIn(login, 'app')).consumers).toBe(0), { timeout: 10_000 });
+    await vi.waitFor(async () => expect((await leftIn(login, 'app')).consumers).toBe(0), { timeout: 60_000 });
     await client.deleteAll();
   });
 
@@ -108,7 +108,7 @@ describe.skipIf('missing' in found)('nats-server', () => {
     // A deleted object leaves the message that says so.
     await vi.waitFor(
       async () => expect((await leftIn(login, 'app')).messages).toBeLessThanOrEqual(before.messages + 1),
-      { timeout: 10_000 },
+      { timeout: 60_000 },
     );
   });
 

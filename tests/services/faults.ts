@@ -12,7 +12,7 @@ import { Child } from '../support/child.ts';
 import { ourProgram } from '../support/programs.ts';
 import { lastProgress, startWriter } from '../support/start-writer.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { sleep, until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 import { createClient, replicaConfig } from './clients.ts';
 import type { RunningService } from './service.ts';
 import { type Toxic, Toxiproxy, portOf, through } from './toxiproxy.ts';
@@ -83,7 +83,7 @@ const CASES: readonly FaultCase[] = [
     what: `connections refused for ${unreachableSeconds} s`,
     inflict: async (proxy) => {
       await proxy.reachable(false);
-      await sleep(unreachableSeconds * 1000);
+      await pause(unreachableSeconds * 1000, 'the fault lasts');
       await proxy.reachable(true);
     },
     logged: true,
@@ -135,7 +135,7 @@ async function restoreOverBrokenLine(proxy: Toxiproxy, running: RunningService):
   const widen = await proxy.add({ type: 'bandwidth', stream: 'downstream', attributes: { rate: 100 } });
   const output = join(folder.path, 'copy.db');
   await using child = start(far, 'restore', '-config', config, '-o', output, join(folder.path, 'app.db'));
-  await sleep(1500);
+  await pause(1500, 'the restore is in its midst');
   await proxy.reachable(false);
   await proxy.reachable(true);
   await widen();
@@ -146,7 +146,7 @@ async function restoreOverBrokenLine(proxy: Toxiproxy, running: RunningService):
 async function poison(proxy: Toxiproxy, ms: number, toxics: readonly Toxic[]): Promise<void> {
   const cures: (() => Promise<void>)[] = [];
   for (const toxic of toxics) cures.push(await proxy.add(toxic));
-  await sleep(ms);
+  await pause(ms, 'the fault lasts');
   for (const cure of cures) await cure();
 }
 

@@ -7,12 +7,12 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Child } from '../support/child.ts';
 import { goEnvironment, goLitestream } from '../support/go-litestream.ts';
 import { ourProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { pause } from '../support/wait.ts';
 import { createClient, replicaConfig } from './clients.ts';
 import { type ObjectFacts, storedObjects } from './objects.ts';
 import type { RunningService } from './service.ts';
@@ -64,7 +64,7 @@ async function killAndRestore(running: RunningService, program: Program): Promis
   await untilFollowed(running, path, replicator);
   for (let round = 0; round < 10; round++) {
     insertRows(app, 20);
-    await sleep(100);
+    await pause(100, 'the pace of an application');
   }
   await untilQuiet(running, path, replicator);
   await replicator.kill();
@@ -124,7 +124,7 @@ async function untilArrived(
   await client.init();
   const startedAtMs = Date.now();
   let last = 0n;
-  for (let changedAtMs = startedAtMs; !enough(last, Date.now() - changedAtMs); await sleep(200)) {
+  for (let changedAtMs = startedAtMs; !enough(last, Date.now() - changedAtMs); await pause(200, 'between two looks')) {
     if (replicator.exit !== undefined) throw new Error(`${replicator.name} ended:\n${replicator.output}`);
     if (Date.now() - startedAtMs > DEADLINE_MS) throw new Error(`nothing arrived:\n${replicator.output}`);
     const files = await Array.fromAsync(client.ltxFiles(0));

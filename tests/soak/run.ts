@@ -13,7 +13,7 @@ import { Random, seedOf } from '../support/random.ts';
 import { levelMaxTxid } from '../support/replica-folder.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { sleep, until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 import { CommitLogReader } from './commit-log.ts';
 import { probeTimestamp, probeTxid } from './probe.ts';
 import type { ProbeContext, Proof } from './probe.ts';
@@ -119,7 +119,10 @@ class Soak {
         await this.#timeline.look(paths.replica);
         const atMs = this.#elapsedMs;
         this.#samples.push(await takeSample(watched, atMs));
-        const stopped = await Promise.race([broken, sleep(Math.max(0, atMs + 1000 - this.#elapsedMs))]);
+        const stopped = await Promise.race([
+          broken,
+          pause(Math.max(0, atMs + 1000 - this.#elapsedMs), 'a sample each second'),
+        ]);
         if (stopped !== undefined) throw stopped.error;
       }
     } finally {
@@ -152,7 +155,8 @@ class Soak {
   async #probe(context: ProbeContext, signal: AbortSignal): Promise<void> {
     const { probeIntervalMs } = this.#options;
     for (let next = probeIntervalMs; ; next += probeIntervalMs) {
-      while (this.#elapsedMs < next && !signal.aborted) await sleep(Math.min(200, next - this.#elapsedMs));
+      while (this.#elapsedMs < next && !signal.aborted)
+        await pause(Math.min(200, next - this.#elapsedMs), 'until the next proof is due');
       if (signal.aborted) return;
       const byTxid = await probeTxid(context);
       this.#byTxid.push(byTxid);

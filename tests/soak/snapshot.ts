@@ -8,7 +8,7 @@ import { DB, FileClient, guardClient, nodeSqlite, Replica, restore } from '@lite
 import type { ReplicaClient, SqliteDriver } from '@litestream/core';
 import { Child } from '../support/child.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
-import { sleep, until } from '../support/wait.ts';
+import { pause, until } from '../support/wait.ts';
 import { PAGES_OF_A_COMMIT } from './snapshot-writer.ts';
 import type { SnapshotWriterOptions } from './snapshot-writer.ts';
 
@@ -40,7 +40,7 @@ export interface SnapshotFigures {
 
 const WARM_UP_MS = 2000;
 /** A log that does not start over for so long grows by gigabytes. */
-const RESTART_MS_MAX = 60_000;
+const RESTART_MS_MAX = 120_000;
 /** WAL frame and page. */
 const FRAME_SIZE = 24 + 4096;
 
@@ -75,7 +75,7 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
     if (phase !== 'after') wal[phase] = Math.max(wal[phase], size);
   }, 20);
   const begunAt = Date.now();
-  await sleep(WARM_UP_MS);
+  await pause(WARM_UP_MS, 'what the writer does before the snapshot');
   phase = 'during';
   timed.lockMsMax = 0;
   const fromMs = Date.now();

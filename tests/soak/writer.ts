@@ -1,7 +1,7 @@
 /** The soak's application: `node writer.ts OPTIONS` commits to the ring at a fixed rate until SIGTERM. */
 import { DatabaseSync } from 'node:sqlite';
 import { Random } from '../support/random.ts';
-import { sleep } from '../support/wait.ts';
+import { pause } from '../support/wait.ts';
 import { CommitLogWriter } from './commit-log.ts';
 import { linkHash, ringSchema } from './ring.ts';
 
@@ -36,8 +36,8 @@ async function main(options: SoakWriterOptions): Promise<void> {
     log.add(txn, begunAtMs, Date.now(), hash);
     // What a stall cost is made up for, so that the rate holds over the whole run.
     const aheadMs = startMs + (txn * 1000) / options.commitsPerSecond - performance.now();
-    if (aheadMs > 0) await sleep(aheadMs);
-    else if (txn % 50 === 0) await sleep(0);
+    if (aheadMs > 0) await pause(aheadMs, 'the rate that was asked for');
+    else if (txn % 50 === 0) await pause(0, 'signals get their turn');
   }
 }
 

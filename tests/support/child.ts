@@ -97,7 +97,7 @@ export class Child {
    * Asks it to end and waits; throws if it is still there after `timeoutMs` (and then kills it) or ended badly. Ended by
    * the signal itself, before it could listen for it, is no bad end with `early`.
    */
-  async stop({ timeoutMs = 40_000, early = false }: { timeoutMs?: number; early?: boolean } = {}): Promise<void> {
+  async stop({ timeoutMs = 100_000, early = false }: { timeoutMs?: number; early?: boolean } = {}): Promise<void> {
     this.signal('SIGTERM');
     const timer = setTimeout(() => this.signal('SIGKILL'), timeoutMs);
     const exit = await this.exited;

@@ -19,7 +19,7 @@ import { Random } from './random.ts';
 import { headerTimestampMs, levelFiles, levelMaxTxid, replicaFiles } from './replica-folder.ts';
 import { fixturesFolder } from './repository.ts';
 import { temporaryFolder } from './temporary-folder.ts';
-import { sleep, until } from './wait.ts';
+import { pause, until } from './wait.ts';
 
 interface Recipe {
   readonly description: string;
@@ -69,7 +69,7 @@ const recipes: Readonly<Record<string, Recipe>> = {
     async write(life) {
       await writeUntilLevels(life, [1, 2, 9]);
       // Files newer than the snapshot at every level, so that a plan has to combine them.
-      await sleep(1200);
+      await pause(1200, 'the next boundary of level 1 is past');
       await plainInserts(life, 3);
     },
   },
@@ -129,7 +129,7 @@ async function make(go: Program, name: string, recipe: Recipe): Promise<void> {
     });
     async function shipped(): Promise<void> {
       await until('the next file', async () => (await levelMaxTxid(replica)) > txid, { failed: () => ended(daemon) });
-      await sleep(100); // A checkpoint may follow, with a transaction of its own.
+      await pause(100, 'a checkpoint may follow, with a transaction of its own');
       txid = await levelMaxTxid(replica);
     }
     await recipe.write({ writer, replica, shipped });

@@ -21,7 +21,7 @@ import { temporaryFolder } from './temporary-folder.ts';
 import { filesWithTimes, v3FixturesFolder } from './v3-fixture.ts';
 import type { V3FixtureExpectation, V3FixturePoint } from './v3-fixture.ts';
 import { v3Config, v3Program } from './v3-litestream.ts';
-import { sleep, until } from './wait.ts';
+import { pause, until } from './wait.ts';
 
 interface Recipe {
   readonly description: string;
@@ -38,7 +38,7 @@ interface Recipe {
 async function commits(writer: ChainWriter, count: number): Promise<void> {
   for (let i = 0; i < count; i += 1) {
     writer.transaction(2, { add: 1, change: 1, size: 200 });
-    await sleep(60);
+    await pause(60, 'a log of its own');
   }
 }
 
@@ -54,11 +54,11 @@ const recipes: Readonly<Record<string, Recipe>> = {
     async write(writer) {
       await commits(writer, 8);
       writer.transaction(1, { add: 40, size: 500 });
-      await sleep(700);
+      await pause(700, 'a checkpoint and a snapshot may follow');
       writer.transaction(1, { remove: 45 });
       await commits(writer, 10);
       writer.database.exec('VACUUM');
-      await sleep(600);
+      await pause(600, 'a checkpoint and a snapshot may follow');
       await commits(writer, 6);
     },
   },
@@ -119,7 +119,7 @@ async function replicated(daemon: Child, writer: ChainWriter, recipe: Recipe): P
     },
   ).catch(() => undefined);
   await recipe.write(writer);
-  await sleep(500);
+  await pause(500, 'the last log is written');
   child.signal('SIGINT');
   await child.exited;
 }

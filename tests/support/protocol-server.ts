@@ -68,7 +68,7 @@ export abstract class ProtocolServer implements AsyncDisposable {
   readonly calls: Call[] = [];
   readonly sockets: Set<Socket> = new Set();
   /** Decides before each request whether it fails. */
-  fault: (call: Call) => Fault | undefined = () => undefined;
+  fault: (call: Call) => Fault | undefined | Promise<Fault | undefined> = () => undefined;
   readonly #server: Server = createServer();
 
   protected constructor() {
@@ -109,7 +109,7 @@ export abstract class ProtocolServer implements AsyncDisposable {
     try {
       call = this.read(request, Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)));
       this.calls.push(call);
-      const fault = this.fault(call);
+      const fault = await this.fault(call);
       if (fault?.kind === 'stall') return;
       if (fault?.kind === 'reset') return void request.socket.resetAndDestroy();
       if (fault?.kind === 'status') throw refusalOf(fault);

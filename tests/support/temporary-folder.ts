@@ -9,7 +9,7 @@ export async function temporaryFolder(name: string): Promise<AsyncDisposable & {
     path,
     async [Symbol.asyncDispose]() {
       if (process.env['KEEP_TEMP'] !== undefined) console.log(`kept ${path}`);
-      else await rm(path, { recursive: true, force: true, maxRetries: 3 });
+      else await rm(path, { recursive: true, force: true, maxRetries: 20 });
     },
   };
 }

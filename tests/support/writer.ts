@@ -7,7 +7,7 @@ import { ChainWriter } from './chain-writer.ts';
 import type { checkpointModes } from './chain-writer.ts';
 import type { ChainWriterOptions } from './chain-writer.ts';
 import { Random } from './random.ts';
-import { sleep } from './wait.ts';
+import { pause } from './wait.ts';
 
 export interface WriterOptions extends ChainWriterOptions {
   readonly database: string;
@@ -45,10 +45,11 @@ async function main(options: WriterOptions): Promise<void> {
       logged = writer.transactionCount;
       writeSync(progress, `${logged}\n`);
     }
-    if (options.delayMs !== undefined && options.delayMs > 0) await sleep(options.delayMs);
+    if (options.delayMs !== undefined && options.delayMs > 0)
+      await pause(options.delayMs, 'the pace that was asked for');
     else if (performance.now() - breathedAt > breathMs) {
       fsyncSync(progress);
-      await sleep(0);
+      await pause(0, 'signals get their turn');
       breathedAt = performance.now();
     }
   }

@@ -18,7 +18,7 @@ const commands = new Set(cases.map(({ name }) => name.split(/[ ,]/)[0] ?? ''));
 
 test.each([...commands])(
   '%s answers as Go does, or differs for a written reason',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async (command) => {
     const folder = await temporaryFolder('dropin');
     onTestFinished(() => folder[Symbol.asyncDispose]());

@@ -9,7 +9,7 @@ const recorded = recordedShapes();
 
 test.each(['text', 'json'] as const)(
   'the lines of whole lives, %s, are those of Go, or differ for a written reason',
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async (format) => {
     expect(recorded[format].length).toBeGreaterThan(25);
     const folder = await temporaryFolder('log-lines');

@@ -17,7 +17,7 @@ const report = `process.on('exit', () => console.error('maxRSS=' + process.resou
 
 async function memoryOf(...args: string[]): Promise<number> {
   const flags = ['--import', `data:text/javascript,${encodeURIComponent(report)}`];
-  const child = await new Child(args[0] ?? '', process.execPath, [...flags, ourProgram, ...args]).done(120_000);
+  const child = await new Child(args[0] ?? '', process.execPath, [...flags, ourProgram, ...args]).done(280_000);
   const [, kilobytes] = /maxRSS=(\d+)/.exec(child.stderr) ?? [];
   if (kilobytes === undefined) throw new Error(`no memory in the output of ${args[0]}:\n${child.output}`);
   return Number(kilobytes) * 1024;
@@ -48,4 +48,4 @@ test('memory stays bounded while a database larger than the bound is replicated 
   source.exec('PRAGMA wal_checkpoint(TRUNCATE)');
   source.close();
   expect(hash(output)).toBe(hash(path));
-}, 240_000);
+}, 600_000);

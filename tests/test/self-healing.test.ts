@@ -102,7 +102,7 @@ async function spoil(path: string, how: 'missing' | 'corrupt'): Promise<void> {
   await writeFile(path, bytes);
 }
 
-describe(`self-healing, SEED=${seed}`, { timeout: 120_000 }, () => {
+describe(`self-healing, SEED=${seed}`, { timeout: 600_000 }, () => {
   test.each([
     ['missing', []],
     ['corrupt', []],

@@ -4,7 +4,7 @@ import { logGrewTooMuch, snapshotBesideWriter } from '../soak/snapshot.ts';
 
 test(
   'a snapshot beside a writer at full speed is one state, and the log stays bounded',
-  { timeout: 240_000 },
+  { timeout: 600_000 },
   async () => {
     const figures = await snapshotBesideWriter(24);
     expect(figures.databaseSize).toBeGreaterThan(24 << 20);

@@ -1,8 +1,8 @@
 /** One process that follows many databases: what starting costs, again as well, and that resting costs nothing. */
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { pause } from '../../../tests/support/wait.ts';
 import { scratchFolder, start, until } from './support/cli.ts';
 import { createDatabase, insertRows } from './support/database.ts';
 
@@ -28,13 +28,14 @@ async function operationsOf(url: string): Promise<Operations> {
   return Object.fromEntries([...samples].map(([, name = '', count]) => [name, Number(count)]));
 }
 
-/** Once every database is on its replica, waits until nothing is asked of the backend any more, and gives what was. */
-async function operationsUntilRest(url: string): Promise<Operations> {
+/** Once every file is on its replica, waits until nothing is asked of the backend any more, and gives what was. */
+async function operationsUntilRest(url: string, fileCount: number): Promise<Operations> {
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'every database on its replica');
+  await until(async () => ((await operationsOf(url))['PUT'] ?? 0) >= fileCount, 'every file on its replica');
   let seen = '';
   await until(async () => {
     seen = JSON.stringify(await operationsOf(url));
-    await sleep(1000);
+    await pause(1000, 'level 0 is looked at five times meanwhile, and nothing may be asked for it');
     return JSON.stringify(await operationsOf(url)) === seen;
   }, 'a second without a request');
   return JSON.parse(seen) as Operations;
@@ -63,7 +64,7 @@ dbs: [{dir: ${folder}/dbs, pattern: "*.db", watch: true, replica: {path: ${folde
 `,
   );
   const first = start(['replicate', '-config', config]);
-  const operations = await operationsUntilRest(await urlOf(first));
+  const operations = await operationsUntilRest(await urlOf(first), 2 * DATABASE_COUNT);
   expect(operations['INIT']).toBe(DATABASE_COUNT);
   expect((operations['LIST'] ?? 0) / DATABASE_COUNT).toBeLessThanOrEqual(LISTS_MAX);
   // The first file and the first snapshot: nothing is compacted before its time.
@@ -74,7 +75,7 @@ dbs: [{dir: ${folder}/dbs, pattern: "*.db", watch: true, replica: {path: ${folde
 
   for (const path of paths) insertRows(path, 1);
   const second = start(['replicate', '-config', config]);
-  const again = await operationsUntilRest(await urlOf(second));
+  const again = await operationsUntilRest(await urlOf(second), DATABASE_COUNT);
   expect((again['LIST'] ?? 0) / DATABASE_COUNT).toBeLessThanOrEqual(LISTS_MAX);
   expect(again['PUT']).toBe(DATABASE_COUNT);
   // No writer was needed, and so none is left.

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
+import { hasFiles } from './support/replica.ts';
 
 const CANARY = 'canary-account-key-8714';
 
@@ -92,7 +93,7 @@ describe('mcp-addr', () => {
       ['version', '', ''],
     ]);
 
-    await until(() => existsSync(join(at.folder, 'replica/ltx/0')), 'files on the replica');
+    await until(() => hasFiles(join(at.folder, 'replica')), 'files on the replica');
     expect(await call(client, 'version')).toEqual({ isError: false, text: expect.stringMatching(/^\S+\n$/) });
     expect((await call(client, 'databases')).text).toMatch(/^path +replicas?\n\S+app\.db +file/);
     expect((await call(client, 'status', { path: at.database })).text).toMatch(/app\.db +ok +[0-9a-f]{16}/);
@@ -222,7 +223,7 @@ describe('mcp-addr', () => {
     expect(daemon.stdout).toContain(
       'error="mcp-addr needs the package @modelcontextprotocol/server, which is not installed. Run: npm i @modelcontextprotocol/server@2',
     );
-    await until(() => existsSync(join(folder, 'replica', 'ltx', '0')), 'a file on the replica');
+    await until(() => hasFiles(join(folder, 'replica')), 'a file on the replica');
     expect((await daemon.stop()).exitCode).toBe(0);
   });
 
@@ -237,7 +238,7 @@ describe('mcp-addr', () => {
     );
     const other = start(['replicate', '-config', config]);
     await other.said(/level=ERROR msg="MCP server error" addr=\S+ error=.*EADDRINUSE/);
-    await until(() => existsSync(join(at.folder, 'r2/ltx/0')), 'files on the replica');
+    await until(() => hasFiles(join(at.folder, 'r2')), 'files on the replica');
     expect((await other.stop()).exitCode).toBe(0);
   });
 });

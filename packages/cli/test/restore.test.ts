@@ -242,9 +242,6 @@ describe('secrets', () => {
   const canary = 'canary-9f8e7d6c5b';
 
   test('of a config reach no output', async () => {
-    const folder = scratchFolder();
-    const config = join(folder, 'litestream.yml');
-    createDatabase(join(folder, 'app.db'));
     const backends = [
       `{type: s3, bucket: b, endpoint: "http://127.0.0.1:1", region: r, access-key-id: ${canary}1, secret-access-key: ${canary}2}`,
       `{url: "s3://b/p?endpoint=http://127.0.0.1:1&secret-access-key=${canary}3&access-key-id=${canary}4"}`,
@@ -252,18 +249,23 @@ describe('secrets', () => {
       `{url: "sftp://user:${canary}6@127.0.0.1:1/p"}`,
       `{type: acme, password: ${canary}7, url: "acme://u:${canary}8@h/p"}`,
     ];
-    for (const replica of backends) {
+    const sayings = backends.map(async (replica) => {
+      const folder = scratchFolder();
+      const config = join(folder, 'litestream.yml');
+      createDatabase(join(folder, 'app.db'));
       writeFileSync(config, `dbs: [{path: ${folder}/app.db, replica: ${replica}}]\n`);
+      const daemon = start(['replicate', '-log-level', 'trace', '-config', config]);
       const results = await Promise.all([
         run(['databases', '-json', '-config', config]),
         run(['restore', '-config', config, '-o', join(folder, 'out.db'), join(folder, 'none.db')]),
       ]);
-      const daemon = start(['replicate', '-log-level', 'trace', '-config', config]);
-      await Promise.race([daemon.ended, new Promise((resolve) => setTimeout(resolve, 1500))]);
+      // It has failed to start, or to reach its replica.
+      await daemon.said(/^Error: |level=ERROR/m, replica.includes('acme') ? 'stderr' : 'stdout');
       daemon.child.kill('SIGINT');
       daemon.child.kill('SIGTERM');
-      await Promise.race([daemon.ended, new Promise((resolve) => setTimeout(resolve, 1000))]);
-      const said = [...results, daemon].map(({ stdout, stderr }) => stdout + stderr).join('\n');
+      return [...results, await daemon.ended].map(({ stdout, stderr }) => stdout + stderr).join('\n');
+    });
+    for (const said of await Promise.all(sayings)) {
       expect(said.length).toBeGreaterThan(100);
       expect(said).not.toContain(canary);
     }

@@ -18,7 +18,7 @@ const canary = (name: string): string => `${MARK}${Buffer.from(name).toString('h
 const AZURE_KEY = Buffer.from(canary('abs')).toString('base64');
 
 /** Backends try for a while before they give up. */
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 300_000;
 
 /** Nobody answers here. */
 const DEAD = '127.0.0.1:9';
@@ -140,7 +140,7 @@ test.each(['text', 'json', 'pretty'])(
       const { databases } = (await (await fetch(`${url}/api/status`)).json()) as Status;
       return databases.every(({ error, replicas }) => error !== null || replicas.some((each) => each.error !== null));
     };
-    await expect.poll(allFailed, { timeout: 90_000, interval: 100 }).toBe(true);
+    await expect.poll(allFailed, { timeout: 240_000, interval: 100 }).toBe(true);
     for (const path of ['/', '/api/status', '/metrics', '/readyz', `/api/files?path=${at.databases[0]}`]) {
       expectNone(path, await (await fetch(`${url}${path}`)).text());
     }

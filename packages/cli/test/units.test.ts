@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { silentLogger } from '@litestream/core';
 import { nearest } from '@litestream/core/nearest';
 import { describe, expect, test } from 'vitest';
@@ -147,7 +146,7 @@ test.each(['[', '[a', 'a\\', '[]'])('pattern %s is refused', (pattern) => {
   expect(() => compileGlob(pattern)).toThrow(/not well-formed/);
 });
 
-test('a bar for a snapshot, while there is one', async () => {
+test('a bar for a snapshot, while there is one', () => {
   const shown: (string | undefined)[] = [];
   const terminal: Terminal = {
     out: () => undefined,
@@ -158,10 +157,11 @@ test('a bar for a snapshot, while there is one', async () => {
     stderrIsTty: true,
     columns: 80,
   };
-  const show = showSnapshots({ terminal, logger: silentLogger });
+  let nowMs = 0;
+  const show = showSnapshots({ terminal, logger: silentLogger, now: () => nowMs });
   for (const bytesDone of [0, 5e6]) {
     show({ bytesDone, bytesTotal: 10e6 });
-    await sleep(120);
+    nowMs += 120;
   }
   show({ bytesDone: 10e6, bytesTotal: 10e6 });
   show(undefined);

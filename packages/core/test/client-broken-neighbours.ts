@@ -1,8 +1,8 @@
 /** Clients that go wrong only beside others, or at the edges of what is asked, and the case that must say so. */
 import { once } from 'node:events';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 
+import { pause } from '../../../tests/support/wait.ts';
 import type { LtxFileRef } from '../src/client/contract.ts';
 import { LitestreamError } from '../src/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
@@ -53,7 +53,7 @@ export const BROKEN_NEIGHBOURS: BrokenClients = {
       return {
         openLtxFile: async (file, range) => {
           current = file;
-          await sleep(1);
+          await pause(1, 'others open meanwhile');
           return await inner.openLtxFile(current, range);
         },
       };
@@ -101,14 +101,14 @@ export const BROKEN_NEIGHBOURS: BrokenClients = {
     fails: 'a reader sees the old file or the new one, never a mixture',
     make: (inner) => ({
       writeLtxFile: async (file, body, op) => {
-        await sleep(5);
+        await pause(5, 'a reader is in the midst of the old file');
         return await inner.writeLtxFile(file, body, op);
       },
       openLtxFile: async (file) =>
         (async function* () {
           for (let offset = 0; offset < 200_000; offset += 20_000) {
             yield* await inner.openLtxFile(file, { offset, size: 20_000 });
-            await sleep(1);
+            await pause(1, 'a writer gets its turn');
           }
         })(),
     }),
@@ -121,7 +121,7 @@ export const BROKEN_NEIGHBOURS: BrokenClients = {
         writeLtxFile: async (file, body, op) => {
           shared = [];
           for await (const chunk of body.open()) shared.push(chunk.slice());
-          await sleep(1);
+          await pause(1, 'others write meanwhile');
           return await inner.writeLtxFile(file, { open: () => reread(shared) }, op);
         },
       };
@@ -136,7 +136,7 @@ export const BROKEN_NEIGHBOURS: BrokenClients = {
           const name = `${file.level}/${file.minTxid}-${file.maxTxid}`;
           temporary.set(name, []);
           for await (const chunk of body.open()) temporary.get(name)?.push(chunk.slice());
-          await sleep(1);
+          await pause(1, 'others write meanwhile');
           const parts = temporary.get(name) ?? [];
           return await inner.writeLtxFile(file, { open: () => reread(parts) }, op);
         },

@@ -1,4 +1,5 @@
 /** Clients that write, delete, abort or compare wrongly in one way each, and the case that must say so. */
+import { pause } from '../../../tests/support/wait.ts';
 import { LitestreamError } from '../src/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { objects, reread, same } from './client-broken-support.ts';
@@ -304,7 +305,7 @@ export const BROKEN_WRITERS: BrokenClients = {
             () => false,
           );
           if (there) throw new LitestreamError('there', { code: 'PRECONDITION_FAILED' });
-          await new Promise((resolve) => setTimeout(resolve, 1));
+          await pause(1, 'others check meanwhile');
           return await inner.objects.put(key, body, rest);
         },
       }),
@@ -321,7 +322,7 @@ export const BROKEN_WRITERS: BrokenClients = {
             () => undefined,
           );
           if (now !== ifMatch) throw new LitestreamError('changed', { code: 'PRECONDITION_FAILED' });
-          await new Promise((resolve) => setTimeout(resolve, 1));
+          await pause(1, 'others check meanwhile');
           return await inner.objects.put(key, body, rest);
         },
       }),

@@ -39,7 +39,7 @@ describe('the suite fails', () => {
     if (UNCONTROLLED.test(fails)) return;
     const good = new MemoryStore();
     const client = (path: string): ReplicaClient => new MemoryClient({ store: good, path });
-    const control = await runConformance({ ...options, client, unreachable: lost });
+    const control = await runConformance({ ...options, timeoutMs: 150_000, client, unreachable: lost });
     expect(control.results.map(({ outcome }) => outcome)).toEqual(['passed']);
   });
 

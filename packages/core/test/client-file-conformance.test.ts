@@ -12,6 +12,8 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 conformance({
   name: 'file',
+  // On a busy machine, too; less than vitest gives a test.
+  timeoutMs: 150_000,
   describe,
   it,
   client: (place) => new FileClient({ path: join(root, place) }),

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 
 import { describe, expect, it } from 'vitest';
 
+import { pause } from '../../../tests/support/wait.ts';
 import type { LtxFileInfo } from '../src/client/contract.ts';
 import { guardClient } from '../src/client/guard-client.ts';
 import { LitestreamError } from '../src/error.ts';
@@ -47,7 +48,7 @@ describe('bounds and counts', () => {
         before: async (operation) => {
           if (operation !== 'writeLtxFile') return;
           most = Math.max(most, ++running);
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          await pause(5, 'a write that others overlap');
           running--;
         },
       }),

@@ -1,6 +1,7 @@
 /** The layer around clients: what it retries, when it gives up, and how an abort ends it. */
 import { describe, expect, it } from 'vitest';
 
+import { pause } from '../../../tests/support/wait.ts';
 import type { Body, LtxFileInfo, ReplicaClient } from '../src/client/contract.ts';
 import { guardClient } from '../src/client/guard-client.ts';
 import { LitestreamError } from '../src/error.ts';
@@ -268,7 +269,7 @@ describe('timeouts and aborts', () => {
     const error = await caught(async () => {
       for await (const chunk of await client.openLtxFile(file(1))) {
         seen.push(Buffer.from(chunk).toString());
-        await new Promise((resolve) => setTimeout(resolve, 100));
+        await pause(100, 'a reader that takes longer than the client may');
       }
     });
     expect(seen).toEqual(['a', 'b']);
@@ -284,7 +285,7 @@ describe('timeouts and aborts', () => {
     const slow: Body = {
       open: async function* () {
         for (let index = 0; index < 3; index++) {
-          await new Promise((resolve) => setTimeout(resolve, 70));
+          await pause(70, 'a source that takes longer than the client may');
           yield Buffer.from('x');
         }
       },
@@ -316,7 +317,8 @@ describe('timeouts and aborts', () => {
       };
       const pending = caught(async () => await calls[operation]?.());
       const reason = new Error('enough');
-      setTimeout(() => controller.abort(reason), 10);
+      await pause(10, 'the call is under way');
+      controller.abort(reason);
       expect(await pending).toBe(reason);
     },
   );

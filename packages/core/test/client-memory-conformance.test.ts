@@ -7,6 +7,8 @@ const store = new MemoryStore();
 
 conformance({
   name: 'memory',
+  // On a busy machine, too; less than vitest gives a test.
+  timeoutMs: 150_000,
   describe,
   it,
   client: (path) => new MemoryClient({ store, path }),

@@ -1,6 +1,7 @@
 /** Reads that break, stall, end early or meet another object on the way. */
 import { describe, expect, it } from 'vitest';
 
+import { pause } from '../../../tests/support/wait.ts';
 import type { LtxFileBody, LtxFileInfo, Op, ReplicaClient } from '../src/client/contract.ts';
 import { guardClient } from '../src/client/guard-client.ts';
 import { resumableFile, resumableSource } from '../src/client/resumable-reader.ts';
@@ -128,7 +129,7 @@ describe('resumableSource', () => {
         await text(
           resumableSource(client, info, {
             signal: controller.signal,
-            onRetry: () => setTimeout(() => controller.abort(reason), 5),
+            onRetry: () => void pause(5, 'the wait for the retry has begun').then(() => controller.abort(reason)),
           }),
         ),
     );

@@ -25,7 +25,7 @@ function rowsIn(lab: Lab, database: Buffer): number {
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
 const INSERT = 'INSERT INTO t (payload) VALUES (randomblob(5000))';
 
-describe.each(drivers)('with $name', { timeout: 60_000 }, (driver: SqliteDriver) => {
+describe.each(drivers)('with $name', (driver: SqliteDriver) => {
   it('a metadata folder that is removed while replicating is made again, and the replica misses nothing', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE]);

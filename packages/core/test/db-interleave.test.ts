@@ -40,7 +40,7 @@ async function snapshotIsRight(lab: Lab, db: DB): Promise<void> {
   compare(await applyLtx(Buffer.alloc(0), snapshot.body), await lab.rebuild(snapshot.position.txid));
 }
 
-describe.each(drivers)('interleavings with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('interleavings with $name', (driver) => {
   it(`holds every commit after ${RUNS} × ${STEPS} random steps of sync, checkpoint, snapshot, close and writes`, async () => {
     const seed = seedOf(`interleavings with ${driver.name}`);
     for (let run = 0; run < RUNS; run++) {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { pause, until } from '../../../tests/support/wait.ts';
 import type { DB } from '../src/index.ts';
 import { hasCode } from '../src/index.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
@@ -13,7 +13,7 @@ async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   );
 }
 
-describe.each(drivers)('open with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('open with $name', (driver) => {
   it.each([
     ['text', Buffer.from('this is no database, whatever its name says, and long enough to be one')],
     ['a few bytes', Buffer.from('SQLite')],
@@ -70,9 +70,9 @@ describe.each(drivers)('open with $name', { timeout: 60_000 }, (driver) => {
     expect(db.status().state).toBe('waiting');
     expect((await db.sync()).txid).toBe(0n);
     db.start();
-    await sleep(100);
+    await pause(100, 'some looks at nothing');
     lab.app().exec('CREATE TABLE t (id INTEGER PRIMARY KEY)');
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 5000, interval: 10 });
+    await until('the first transaction', () => db.position.txid > 0n);
     expect(db.status().state).toBe('open');
     await db.stop();
     await db.sync();
@@ -97,14 +97,14 @@ describe.each(drivers)('open with $name', { timeout: 60_000 }, (driver) => {
     const db = lab.db({ syncIntervalMs: 20, monitorIntervalMs: 50 });
     await db.open();
     db.start();
-    await vi.waitFor(() => expect(db.position.txid).toBe(1n), { timeout: 5000, interval: 10 });
+    await until('the first transaction', () => db.position.txid === 1n);
     lab.closeApp(app);
     for (const suffix of ['', '-wal', '-shm']) rmSync(lab.path + suffix, { force: true });
-    await vi.waitFor(() => expect(db.status().state).toBe('waiting'), { timeout: 5000, interval: 10 });
+    await until('the loss to be seen', () => db.status().state === 'waiting');
     const again = lab.app();
     again.exec('CREATE TABLE u (id INTEGER PRIMARY KEY, payload BLOB)');
     again.exec('INSERT INTO u (payload) VALUES (randomblob(10000))');
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(1n), { timeout: 5000, interval: 10 });
+    await until('the new database', () => db.position.txid > 1n);
     await db.stop();
     await db.sync();
     expect(lab.logger.lines.some((line) => line.level === 'warn' && line.message.includes('replaced'))).toBe(true);

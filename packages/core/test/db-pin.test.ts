@@ -6,7 +6,7 @@ import { Lab, drivers, randomFrom, seedOf } from './helpers/db-lab.ts';
 const RUNS = Number(process.env['LITESTREAM_TEST_INTERLEAVINGS'] ?? 5);
 const STEPS = 120;
 
-describe.each(drivers)('moving the pin with $name', { timeout: 120_000 }, (driver) => {
+describe.each(drivers)('moving the pin with $name', (driver) => {
   it(`loses nothing and needs no snapshot in ${RUNS} × ${STEPS} steps of commits, checkpoints, syncs and moves`, async () => {
     const seed = seedOf(`moving the pin with ${driver.name}`);
     for (let run = 0; run < RUNS; run++) {

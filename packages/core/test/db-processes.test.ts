@@ -1,6 +1,6 @@
 import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
+import { pause, until } from '../../../tests/support/wait.ts';
 import { nodeSqlite } from '../src/index.ts';
 import { Lab, compare, randomFrom, seedOf, verifyChain } from './helpers/db-lab.ts';
 
@@ -13,21 +13,24 @@ async function stopWriter(writer: Awaited<ReturnType<Lab['child']>>): Promise<vo
   await ended;
 }
 
-describe('writers in other processes', { timeout: 60_000 }, () => {
+describe('writers in other processes', () => {
   it('follows one at full speed, checkpointing all the while, and never needs a snapshot', async () => {
     await using lab = new Lab();
     const db = lab.db({ syncIntervalMs: 50, minCheckpointPageN: 200, checkpointIntervalMs: 500 });
     const writer = await lab.child('db-writer.mjs');
     await db.open();
     db.start();
-    await sleep(SECONDS * 1000);
+    await pause(SECONDS * 1000, 'as much as the writer writes in that time');
+    const checkpoints = (): number => lab.logger.lines.filter((line) => line.message === 'checkpoint').length;
+    // Ten rows or more in each file.
+    await until('enough of it on a busy machine', () => checkpoints() > 3 && db.position.txid > 12n);
     await stopWriter(writer);
     await db.stop();
     await db.sync();
     await lab.verify();
     expect(verifyChain(lab, await lab.rebuild())).toBeGreaterThan(100);
     expect(lab.snapshots()).toEqual(['first sync']);
-    expect(lab.logger.lines.filter((line) => line.message === 'checkpoint').length).toBeGreaterThan(3);
+    expect(checkpoints()).toBeGreaterThan(3);
     expect(lab.logger.lines.filter((line) => line.level === 'error')).toEqual([]);
   });
 
@@ -38,7 +41,7 @@ describe('writers in other processes', { timeout: 60_000 }, () => {
     await lab.child('db-checkpointer.mjs', { pauseMs: 7 });
     await db.open();
     db.start();
-    await sleep(SECONDS * 1000);
+    await pause(SECONDS * 1000, 'as many checkpoints as fit into that time');
     await stopWriter(writer);
     await db.stop();
     await db.sync();
@@ -59,7 +62,7 @@ describe('writers in other processes', { timeout: 60_000 }, () => {
         rowsPerCommit: 1 + Math.floor(random() * 60),
         payloadSize: 1000,
       });
-      await sleep(random() * 150);
+      await pause(random() * 150, 'the moment at which it dies');
       const ended = once(writer, 'exit');
       writer.kill('SIGKILL');
       await ended;
@@ -81,7 +84,7 @@ describe('writers in other processes', { timeout: 60_000 }, () => {
     const writer = await lab.child('db-writer.mjs', { rowsPerCommit: 7, pauseMs: 3 });
     await db.open();
     db.start();
-    await sleep(1000);
+    await until('some files', () => db.position.txid >= 30n);
     await stopWriter(writer);
     await db.stop();
     const { txid } = await db.sync();
@@ -102,10 +105,10 @@ describe('writers in other processes', { timeout: 60_000 }, () => {
     await lab.child('db-checkpointer.mjs', { pauseMs: 5 });
     await db.open();
     db.start();
-    const until = performance.now() + SECONDS * 1000;
+    const endMs = performance.now() + SECONDS * 1000;
     let count = 0;
     // A busy machine takes longer for the first few.
-    while (performance.now() < until || count < 4) {
+    while (performance.now() < endMs || count < 4) {
       await using snapshot = await db.snapshot();
       const { applyLtx } = await import('./helpers/db-lab.ts');
       const whole = await applyLtx(Buffer.alloc(0), snapshot.body);
@@ -128,18 +131,23 @@ describe('writers in other processes', { timeout: 60_000 }, () => {
     await db.open();
     await db.sync();
     db.start();
-    const delays: number[] = [];
-    const until = performance.now() + 2000;
-    while (performance.now() < until) {
-      const before = performance.now();
-      await sleep(2);
-      delays.push(performance.now() - before - 2);
+    // Of this thread's own time: a busy machine makes it wait for its turn besides.
+    const turnsMs: number[] = [];
+    const endMs = performance.now() + 2000;
+    const busyMs = (): number => {
+      const { user, system } = process.threadCpuUsage();
+      return (user + system) / 1000;
+    };
+    while (performance.now() < endMs || db.position.txid < 3n) {
+      const before = busyMs();
+      await pause(2, 'a turn of the event loop, and what is done in it');
+      turnsMs.push(busyMs() - before);
     }
     await stopWriter(writer);
     await db.stop();
-    delays.sort((a, b) => a - b);
+    turnsMs.sort((a, b) => a - b);
     // The target is 50 ms, which the benchmark measures on a quiet machine.
-    expect(delays[Math.floor(delays.length * 0.99)]).toBeLessThan(250);
+    expect(turnsMs[Math.floor(turnsMs.length * 0.99)]).toBeLessThan(250);
   });
 
   it('uses the SQLite of Node by default', () => {

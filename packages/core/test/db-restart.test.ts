@@ -41,7 +41,7 @@ async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes;
 }
 
-describe.each(drivers)('restart with $name', { timeout: 60_000 }, (driver: SqliteDriver) => {
+describe.each(drivers)('restart with $name', (driver: SqliteDriver) => {
   it('costs no snapshot while the application stays open, ten times over', async () => {
     await using lab = new Lab(driver);
     const app = appOf(lab);

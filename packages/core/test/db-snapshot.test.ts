@@ -10,11 +10,11 @@ import {
 } from 'node:fs';
 import { LtxDecoder, lockPageNumber } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
-import type { Logger, WriteProgress } from '../src/index.ts';
+import type { Logger, SnapshotStream, WriteProgress } from '../src/index.ts';
 import { hasCode, silentLogger } from '../src/index.ts';
 import { Lab, applyLtx, compare, drivers } from './helpers/db-lab.ts';
 
-describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('snapshot with $name', (driver) => {
   it('holds the whole database at the position, can be read twice, and is removed when disposed of', async () => {
     await using lab = new Lab(driver);
     const app = lab.app();
@@ -51,19 +51,20 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
     const db = lab.db();
     await db.open();
     await db.sync();
-    // With all of the log in the database file, the next write begins at the log's start: over the frames to be read.
-    if (backfilled) await db.checkpoint('PASSIVE');
-    let writes = 0;
-    const writer = setInterval(() => {
-      app.exec('UPDATE t SET payload = randomblob(5000) WHERE id % 600 = 1');
-      app.get(`PRAGMA wal_checkpoint(${['PASSIVE', 'TRUNCATE'][writes++ % 2]})`);
-    }, 4);
-    await using snapshot = await db.snapshot();
-    clearInterval(writer);
-    expect(writes).toBeGreaterThan(3);
-    compare(await applyLtx(Buffer.alloc(0), snapshot.body), await lab.rebuild(snapshot.position.txid));
+    // On a busy machine the worker may be done before this thread has had its turns: then once more.
+    for (let writes = 0; writes <= 3;) {
+      // With all of the log in the database file, the next write begins at the log's start: over the frames to be read.
+      if (backfilled) await db.checkpoint('PASSIVE');
+      writes = 0;
+      const writer = setInterval(() => {
+        app.exec('UPDATE t SET payload = randomblob(5000) WHERE id % 600 = 1');
+        app.get(`PRAGMA wal_checkpoint(${['PASSIVE', 'TRUNCATE'][writes++ % 2]})`);
+      }, 4);
+      await using snapshot = await db.snapshot().finally(() => clearInterval(writer));
+      compare(await applyLtx(Buffer.alloc(0), snapshot.body), await lab.rebuild(snapshot.position.txid));
+    }
     await db.sync();
-    await lab.verify();
+    await expect(lab.verify()).resolves.toBeUndefined();
   });
 
   it('tells how far a big file is, and when that has ended', async () => {
@@ -76,12 +77,13 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
     await db.sync();
     const first = told.splice(0);
     await (await db.snapshot())[Symbol.asyncDispose]();
+    const size = lab.source().length;
     for (const each of [first, told]) {
       expect(each.at(-1)).toBeUndefined();
       const steps = each.slice(0, -1);
       expect(steps[0]?.bytesDone).toBe(0);
       for (const [index, step] of steps.entries()) {
-        expect(step?.bytesTotal).toBe(lab.source().length);
+        expect(step?.bytesTotal).toBe(size);
         expect(step?.bytesDone).toBeGreaterThanOrEqual(steps[index - 1]?.bytesDone ?? 0);
         expect(step?.bytesDone).toBeLessThanOrEqual(step?.bytesTotal ?? 0);
       }
@@ -132,15 +134,20 @@ describe.each(drivers)('snapshot with $name', { timeout: 60_000 }, (driver) => {
     const app = lab.app();
     app.exec('CREATE TABLE t (payload BLOB)');
     for (let index = 0; index < 20; index++) app.exec('INSERT INTO t (payload) VALUES (randomblob(1000000))');
-    const db = lab.db();
-    await db.open();
-    await db.sync();
-    const failure = db.snapshot().catch((error: unknown) => error);
-    for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
-    await db.close();
-    const error = await failure;
-    expect(hasCode(error, 'ABORTED') || hasCode(error, 'INVALID_ARGUMENT')).toBe(true);
-    expect(readdirSync(db.metaPath)).toEqual(['lock', 'ltx']);
+    // On a busy machine the worker may be done before this thread gets to closing: then once more.
+    for (let isCutShort = false; !isCutShort;) {
+      const db = lab.db();
+      await db.open();
+      await db.sync();
+      const outcome = db.snapshot().catch((error: unknown) => error);
+      for (let turns = 0; turns < 20; turns++) await new Promise(setImmediate);
+      await db.close();
+      const ended = await outcome;
+      isCutShort = ended instanceof Error;
+      if (isCutShort) expect(hasCode(ended, 'ABORTED') || hasCode(ended, 'INVALID_ARGUMENT'), String(ended)).toBe(true);
+      else await (ended as SnapshotStream)[Symbol.asyncDispose]();
+      expect(readdirSync(db.metaPath)).toEqual(['lock', 'ltx', 'rest.json']);
+    }
   });
 });
 
@@ -176,7 +183,6 @@ describe('the lock page', () => {
       expect(pgnos).toContain(lockPage + 1);
       expect(lab.snapshots()).toEqual(['first sync']);
     },
-    60_000,
   );
 });
 

@@ -9,7 +9,7 @@ const rows = (count: number, size: number): string =>
   `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count}) ` +
   `INSERT INTO t (payload) SELECT randomblob(${size}) FROM n`;
 
-describe.each(drivers)('sync with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('sync with $name', (driver) => {
   it('writes each batch of commits as one level-0 file of one transaction', async () => {
     await using lab = new Lab(driver);
     const app = lab.app();

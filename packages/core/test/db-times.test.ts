@@ -42,7 +42,7 @@ class Rig implements AsyncDisposable {
   }
 }
 
-describe('times of transactions', { timeout: 60_000 }, () => {
+describe('times of transactions', () => {
   it('rise while the clock is behind, follow it again when it has caught up, and say so once', async () => {
     await using rig = new Rig();
     await rig.start();

@@ -121,7 +121,7 @@ describe.each(drivers)('a transaction that SQLite does not count, with $name', (
     }
   });
 
-  it('at any moment of a life', { timeout: 120_000 }, async () => {
+  it('at any moment of a life', async () => {
     const random = randomFrom(seed);
     const pick = (count: number): number => Math.floor(random() * count);
     for (let life = 0; life < 3; life += 1) {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync, openSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { newHeader } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
+import { pause } from '../../../tests/support/wait.ts';
 import { listAllPages } from '../src/db/page-list.ts';
 import { runNow } from '../src/db/steps.ts';
 import { writeLtx } from '../src/db/write-ltx.ts';
@@ -13,7 +14,7 @@ import { temporaryFolder } from './support/temporary-folder.ts';
 
 const folder = temporaryFolder('parallel');
 
-describe('a large file', { timeout: 120_000 }, () => {
+describe('a large file', () => {
   it.each([512, 4096, 65536])('is the same to the byte as one thread makes it, with pages of %i bytes', (pageSize) => {
     const commit = Math.ceil((5 << 20) / pageSize) + 3;
     const source = join(folder, `source-${pageSize}`);
@@ -77,7 +78,7 @@ describe('a large file', { timeout: 120_000 }, () => {
     await db.open();
     const abort = new AbortController();
     const work = db.sync({ signal: abort.signal });
-    setTimeout(() => abort.abort(new Error('enough')), 30);
+    void pause(30, 'a moment in the midst of it, or behind its end').then(() => abort.abort(new Error('enough')));
     await work.catch((error: unknown) => expect(String(error)).toContain('enough'));
     expect(db.localLtx(0).list().length).toBe(Number(db.position.txid));
     await db.sync();

@@ -7,7 +7,7 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { FileClient } from '../src/client/file-client.ts';
 import { guardClient } from '../src/client/guard-client.ts';
@@ -22,8 +22,6 @@ import { faultsOf } from './helpers/faulty-fs.ts';
 import type { Fault } from './helpers/faulty-fs.ts';
 import { contentOf } from './support/followed.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const seed = Number(process.env['SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
 const script = fileURLToPath(new URL('./helpers/follow-once.ts', import.meta.url));

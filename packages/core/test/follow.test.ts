@@ -1,7 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { until } from '../../../tests/support/wait.ts';
 import type { FollowOptions } from '../src/follow/follower.ts';
 import { Follower } from '../src/follow/follower.ts';
 import { restore } from '../src/restore/restore.ts';
@@ -400,7 +401,7 @@ test('run follows until it is told to stop, through failures', async () => {
   const running = following.follower.run(stop.signal);
   failures = 2;
   await source.commit(rows(10, 100));
-  await vi.waitUntil(() => following.follower.position === 2n, { timeout: 30_000, interval: 5 });
+  await until('the second transaction', () => following.follower.position === 2n);
   expect(failures).toBe(0);
   stop.abort();
   await running;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LitestreamError } from '../src/error.ts';
 import { Litestream } from '../src/litestream.ts';
 import type { LitestreamEvents } from '../src/litestream.ts';
@@ -87,20 +87,29 @@ describe('replicate and restore', () => {
     }
   });
 
-  test('a commit is on the replica by itself within milliseconds', async () => {
+  test('a commit after quiet is on the replica by itself, at once', async () => {
     const app = application();
     const client = new MemoryClient();
+    // Neither the next interval nor a sweep would find it before the test is over.
+    const options = { syncIntervalMs: 3_600_000, monitorIntervalMs: 0 };
+    {
+      // All there is by now, so that nothing waits for that interval.
+      await using earlier = new Litestream({ store: false });
+      await (await earlier.replicate(join(folder, 'app.db'), client, options)).replicated();
+    }
     await using litestream = new Litestream({ store: false });
-    const db = await litestream.replicate(join(folder, 'app.db'), client);
+    const db = await litestream.replicate(join(folder, 'app.db'), client, options);
     await db.replicated();
     const before = db.position.txid;
-    const uploaded = new Promise<number>((resolve) => {
-      litestream.on('upload', () => resolve(performance.now()));
+    const uploaded = new Promise<bigint>((resolve) => {
+      litestream.on('upload', ({ txid }) => resolve(txid));
     });
-    await new Promise((resolve) => setTimeout(resolve, 1500));
-    const committedAt = performance.now();
+    // Two hours of quiet.
+    const now = performance.now.bind(performance);
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 2 * 3_600_000);
+    onTestFinished(() => void vi.restoreAllMocks());
     app.exec("INSERT INTO t (x) VALUES ('now')");
-    expect((await uploaded) - committedAt).toBeLessThan(900);
+    expect(await uploaded).toBe(before + 1n);
     expect(db.position.txid).toBe(before + 1n);
     app.close();
   });

@@ -8,7 +8,7 @@ import { temporaryFolder } from './support/temporary-folder.ts';
 
 const folder = temporaryFolder('litestream-stop');
 
-test('at once after it has begun, while there is no database', { timeout: 20_000 }, async () => {
+test('at once after it has begun, while there is no database', async () => {
   for (let round = 0; round < 10; round++) {
     const litestream = new Litestream();
     await litestream.replicate(join(folder, `none-${round}.db`), join(folder, 'replica'));
@@ -17,7 +17,7 @@ test('at once after it has begun, while there is no database', { timeout: 20_000
   }
 });
 
-test('while a database is being opened', { timeout: 20_000 }, async () => {
+test('while a database is being opened', async () => {
   const path = join(folder, 'late.db');
   const litestream = new Litestream();
   const opening = litestream.replicate(path, join(folder, 'late')).then(

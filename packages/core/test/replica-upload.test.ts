@@ -355,7 +355,7 @@ describe('stop()', () => {
     });
     db.pending = 1;
     replica.start();
-    await replica.stop({ intervalMs: 5, timeoutMs: 5000, signal: new AbortController().signal });
+    await replica.stop({ intervalMs: 5, timeoutMs: 60_000, signal: new AbortController().signal });
     const said = lines.filter(([, message]) => message.startsWith('shutdown'));
     expect(said.map(([level, message]) => `${level} ${message}`)).toEqual([
       'warn shutdown sync failed, retrying (press Ctrl+C again to skip)',

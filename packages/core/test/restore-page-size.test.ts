@@ -19,7 +19,7 @@ async function filesOf(client: ReplicaClient): Promise<LtxFileInfo[]> {
   return files;
 }
 
-describe('a change of page size', { timeout: 60_000 }, () => {
+describe('a change of page size', () => {
   it('leaves every moment to be restored, from raw files and from compacted ones', async () => {
     await using lab = new Lab();
     const client = guardClient(new FileClient({ path: join(lab.folder, 'replica') }));

@@ -42,7 +42,7 @@ describe('a database past 1 GiB', () => {
       closeSync(descriptor);
       rmSync(output);
     },
-    30_000,
+    180_000,
   );
 });
 

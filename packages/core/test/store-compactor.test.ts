@@ -48,7 +48,7 @@ function setTime(bytes: Uint8Array, timestampMs: bigint): void {
   view.setBigUint64(bytes.length - 8, crc | (1n << 63n));
 }
 
-describe('compactor', { timeout: 60_000 }, () => {
+describe('compactor', () => {
   it('gives the newest version of every page, under the time of the last commit, whatever the bound on inputs', async () => {
     await fc.assert(
       fc.asyncProperty(history, fc.integer({ min: 1, max: 20 }), async (steps, inputsMax) => {

@@ -9,7 +9,7 @@ const MIB = 2 ** 20;
 const folder = temporaryFolder('compaction-memory');
 const script = fileURLToPath(new URL('./helpers/compaction-memory.ts', import.meta.url));
 
-describe('memory of a compaction', { timeout: 120_000 }, () => {
+describe('memory of a compaction', () => {
   it.each([
     ['over the network', 'streamed'],
     ['on a local disk', join(folder, 'replica')],

@@ -6,7 +6,7 @@ import { Rig } from './helpers/store-rig.ts';
 import { restorableEnds } from './helpers/store-world.ts';
 import { settle, store } from './store-support.ts';
 
-describe('store', { timeout: 60_000 }, () => {
+describe('store', () => {
   it('snapshots at once when there is none, compacts on boundaries, and deletes what level 1 holds', async () => {
     const rig = new Rig();
     rig.store.add(rig.stored);

@@ -23,7 +23,7 @@ console.log(`upstream regressions: SEED=${seed}`);
 const [level1, level2] = LEVELS as [(typeof LEVELS)[0], (typeof LEVELS)[0]];
 const taken = (rig: Rig): number => rig.log.lines.filter((line) => line === 'INFO snapshot complete').length;
 
-describe.each(drivers)('a live database with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('a live database with $name', (driver) => {
   it.each(['our own checkpoints', 'those of the application'])(
     '#896, #994, #997, #1197: an idle one gets no transactions and no snapshots from %s',
     async (whose) => {
@@ -74,7 +74,7 @@ describe.each(drivers)('a live database with $name', { timeout: 60_000 }, (drive
   });
 });
 
-describe('the store', { timeout: 60_000 }, () => {
+describe('the store', () => {
   it('#877: takes no snapshot and logs no failure before there is a database', async () => {
     const rig = new Rig();
     rig.store.add(rig.stored);

@@ -51,7 +51,7 @@ const levelZero = (replica: string): string[] =>
     .sort()
     .map((name) => join(replica, 'ltx', '0', name));
 
-test('a database under load, then shrunk, equals its replica', { timeout: 180_000 }, async () => {
+test('a database under load, then shrunk, equals its replica', { timeout: 600_000 }, async () => {
   const folder = scratchFolder();
   const place = { database: join(folder, 'app.db'), replica: join(folder, 'replica') };
   await toolJson('populate', '-db', place.database, '-target-size', '8MB', '-table-count', '2');

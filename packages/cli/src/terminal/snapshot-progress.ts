@@ -1,9 +1,9 @@
-import type { Logger, OnWriteProgress } from '@litestream/core';
+import type { OnWriteProgress } from '@litestream/core';
 import { Progress } from './progress.ts';
-import type { Terminal } from './terminal.ts';
+import type { ProgressOptions } from './progress.ts';
 
 /** Shows how far a big file is, the first snapshot of a database above all, while the database is read for it. */
-export function showSnapshots(options: { terminal: Terminal; logger: Logger }): OnWriteProgress {
+export function showSnapshots(options: Omit<ProgressOptions, 'name'>): OnWriteProgress {
   let shown: Progress | undefined;
   return (progress) => {
     if (progress === undefined) {

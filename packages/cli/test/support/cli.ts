@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
+import { until as waitUntil } from '../../../../tests/support/wait.ts';
 
 export const BIN: string = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
-const WAIT_MS = 20_000;
 
 export interface Result {
   readonly exitCode: number | null;
@@ -28,6 +28,7 @@ export class Cli {
   readonly ended: Promise<Result>;
   #stdout = '';
   #stderr = '';
+  #hasEnded = false;
 
   constructor(args: readonly string[], options: RunOptions = {}) {
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LITESTREAM_CONFIG: '/does/not/exist.yml' };
@@ -41,25 +42,31 @@ export class Cli {
     this.child.stdout?.setEncoding('utf8').on('data', (text: string) => (this.#stdout += text));
     this.child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
     this.ended = new Promise((resolve) => {
-      this.child.once('close', (exitCode) => resolve({ exitCode, stdout: this.#stdout, stderr: this.#stderr }));
+      this.child.once('close', (exitCode) => {
+        this.#hasEnded = true;
+        resolve({ exitCode, stdout: this.#stdout, stderr: this.#stderr });
+      });
     });
   }
 
+  /** Whole lines: what is matched with is never the beginning of a line whose end is still on its way. */
   get stdout(): string {
-    return this.#stdout;
+    return this.#hasEnded ? this.#stdout : wholeLines(this.#stdout);
   }
 
   get stderr(): string {
-    return this.#stderr;
+    return this.#hasEnded ? this.#stderr : wholeLines(this.#stderr);
   }
 
   /** Resolves once standard output has this. */
   async said(pattern: string | RegExp, stream: 'stdout' | 'stderr' = 'stdout'): Promise<void> {
     await until(
       () => {
-        const text = stream === 'stdout' ? this.#stdout : this.#stderr;
+        // Looked at first: once it has ended, all that it said has arrived.
+        const hasEnded = this.#hasEnded;
+        const text = stream === 'stdout' ? this.stdout : this.stderr;
         if (typeof pattern === 'string' ? text.includes(pattern) : pattern.test(text)) return true;
-        if (this.child.exitCode !== null) {
+        if (hasEnded) {
           throw new Error(`ended without saying ${String(pattern)}:\n${this.#stdout}\n${this.#stderr}`);
         }
         return false;
@@ -91,16 +98,17 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
 /** A folder that is gone when the test ends. */
 export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'litestream-cli-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  // A program that a daemon had started with -exec may still be writing there if the test failed.
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
   return folder;
 }
 
 export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  const deadlineMs = performance.now() + WAIT_MS;
-  while (!(await condition())) {
-    if (performance.now() > deadlineMs) throw new Error(`waited ${WAIT_MS} ms for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await waitUntil(what, condition);
+}
+
+function wholeLines(text: string): string {
+  return text.slice(0, text.lastIndexOf('\n') + 1);
 }
 
 /** Log lines without their times. */

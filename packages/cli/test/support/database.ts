@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 export function createDatabase(path: string, rows = 1): void {
   const db = new DatabaseSync(path);
   // A daemon that has waited for it opens it just as we do.
-  db.exec('PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
+  db.exec('PRAGMA busy_timeout = 60000; PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
   db.close();
   insertRows(path, rows);
 }
@@ -12,7 +12,7 @@ export function createDatabase(path: string, rows = 1): void {
 /** One transaction per row. */
 export function insertRows(path: string, rows: number): void {
   const db = new DatabaseSync(path);
-  db.exec('PRAGMA busy_timeout = 5000');
+  db.exec('PRAGMA busy_timeout = 60000');
   const insert = db.prepare('INSERT INTO t VALUES (?)');
   for (let row = 0; row < rows; row += 1) insert.run(`row ${row}`);
   db.close();

@@ -1,6 +1,7 @@
 /** A folder with one database, its follower, and an oracle that knows nothing of how either works. */
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -116,8 +117,10 @@ export class Lab implements AsyncDisposable {
     });
     this.#children.add(child);
     await new Promise<void>((resolve, reject) => {
+      let said = '';
       child.stdout?.on('data', (data: Buffer) => {
-        if (data.includes('ready')) resolve();
+        said += data.toString();
+        if (said.includes('ready\n')) resolve();
       });
       child.once('exit', (code, signal) => reject(new Error(`${script} ended early: ${code} ${signal}`)));
     });
@@ -166,7 +169,8 @@ export class Lab implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const child of this.#children) child.kill('SIGKILL');
+    // One that goes on writing while the folder is removed would leave files in it.
+    await Promise.all([...this.#children].map(killed));
     for (const db of this.#followers) await db.close();
     for (const connection of this.#connections) connection.close();
     rmSync(this.folder, { recursive: true, force: true });
@@ -226,6 +230,13 @@ export function verifyChain(lab: Lab, database: Buffer): number {
   } finally {
     connection.close();
   }
+}
+
+async function killed(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
 }
 
 function helper(script: string): string {

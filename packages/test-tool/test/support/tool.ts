@@ -48,13 +48,13 @@ export async function toolJson(...args: string[]): Promise<Record<string, unknow
 
 export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'litestream-test-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 3 }));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
   return folder;
 }
 
 /** Opens a database for the length of some work. */
 export function withDatabase<T>(path: string, work: (database: DatabaseSync) => T): T {
-  const database = new DatabaseSync(path, { timeout: 10_000 });
+  const database = new DatabaseSync(path, { timeout: 60_000 });
   try {
     return work(database);
   } finally {
