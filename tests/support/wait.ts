@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-export { sleep };
-
 /** Long, since a busy machine is slow and only a run that fails gets there; shorter than what a test may take. */
 const TIMEOUT_MS = 60_000;
 

@@ -5,11 +5,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { connect, createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { until } from '../../../tests/support/wait.ts';
 
 export class Azurite implements AsyncDisposable {
   /** The account and key of every Azurite, public by its documentation. */
@@ -29,19 +27,20 @@ export class Azurite implements AsyncDisposable {
     this.container = new BlobServiceClient(this.endpoint, credential).getContainerClient('litestream');
   }
 
+  /** Starts it on a port that the system gives it, and reads which one that is. */
   static async start(): Promise<Azurite> {
-    const port = await freePort();
     const folder = await mkdtemp(join(tmpdir(), 'litestream-azurite-'));
     const require = createRequire(import.meta.url);
     const main = join(dirname(require.resolve('azurite/package.json')), 'dist/src/blob/main.js');
     const flags = ['--silent', '--inMemoryPersistence', '--skipApiVersionCheck', '--disableTelemetry'];
-    const args = [main, '--blobHost', '127.0.0.1', '--blobPort', String(port), ...flags];
-    const child = spawn(process.execPath, args, { cwd: folder, stdio: 'ignore' });
-    const self = new Azurite(child, folder, port);
-    for (let tries = 0; !(await accepts(port)); tries++) {
-      if (child.exitCode !== null || tries > 300) throw new Error('Azurite did not come up');
-      await sleep(50);
-    }
+    const args = [main, '--blobHost', '127.0.0.1', '--blobPort', '0', ...flags];
+    const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+    const port = await until('Azurite', () => /listens on http:\/\/127\.0\.0\.1:(\d+)\s/.exec(output)?.[1], {
+      failed: () => (child.exitCode === null && child.signalCode === null ? undefined : `it ended: ${output}`),
+    });
+    const self = new Azurite(child, folder, Number(port));
     await self.container.create();
     return self;
   }
@@ -58,25 +57,4 @@ export class Azurite implements AsyncDisposable {
     await ended;
     await rm(this.#folder, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1');
-    const finish = (answer: boolean): void => {
-      socket.destroy();
-      resolve(answer);
-    };
-    socket.once('connect', () => finish(true));
-    socket.once('error', () => finish(false));
-  });
 }

@@ -12,6 +12,8 @@ conformance({
   // Azurite takes its time; the pages are smaller by as much.
   fileCount: 250,
   runCount: 302,
+  // On a busy machine, too; less than vitest gives a test.
+  timeoutMs: 150_000,
   describe,
   it,
   client: (path) => clientFor(server, { path, pageSize: 100 }),

@@ -12,6 +12,8 @@ afterAll(() => Promise.all([server[Symbol.asyncDispose](), locked[Symbol.asyncDi
 conformance({
   name: 'gcs',
   runCount: 302,
+  // On a busy machine, too; less than vitest gives a test.
+  timeoutMs: 150_000,
   describe,
   it,
   client: (path) => clientFor(server, { path }),

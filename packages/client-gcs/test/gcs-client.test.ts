@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { gcs, parseGcsConfig } from '../src/index.ts';
 import type { Call } from '../../../tests/support/protocol-server.ts';
+import { pause } from '../../../tests/support/wait.ts';
 import { GcsTestServer } from './gcs-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
@@ -76,7 +77,7 @@ describe('uploads', () => {
     const reason = new Error('enough');
     server.fault = (call) => {
       if (call.operation !== 'part') return undefined;
-      setTimeout(() => controller.abort(reason), 10);
+      void pause(10, 'the transfer goes on').then(() => controller.abort(reason));
       return { kind: 'stall' };
     };
     const write = client.writeLtxFile({ ...file(1n), timestamp }, randomBody(9 * MIB).body, {

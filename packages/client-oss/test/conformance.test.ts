@@ -11,6 +11,8 @@ conformance({
   name: 'oss',
   runCount: 226,
   fileCount: 1100,
+  // On a busy machine, too; less than vitest gives a test.
+  timeoutMs: 150_000,
   describe,
   it,
   client: (path) => clientFor(server, { path }),

@@ -4,6 +4,7 @@ import { inspect } from 'node:util';
 import { guardClient, type Body } from '@litestream/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
+import { pause, until } from '../../../tests/support/wait.ts';
 import { crc64 } from './crc64-ecma.ts';
 import { OssTestServer } from './oss-server.ts';
 import { clientFor } from './support.ts';
@@ -102,7 +103,7 @@ test('an abort in mid-transfer rejects with its reason and leaves no object, no 
   let parts = 0;
   server.fault = ({ operation }) => {
     if (operation !== 'UploadPart' || ++parts < 2) return undefined;
-    setTimeout(() => controller.abort(reason), 10);
+    void pause(10, 'the transfer goes on').then(() => controller.abort(reason));
     return { kind: 'stall' };
   };
   const write = client.writeLtxFile({ ...file(1n), timestamp }, bodyOf(randomBytes(20 * MIB)), {
@@ -112,7 +113,7 @@ test('an abort in mid-transfer rejects with its reason and leaves no object, no 
   expect([server.keys(), server.uploads.size]).toEqual([[], 0]);
   expect(warn).not.toHaveBeenCalled();
   await client[Symbol.asyncDispose]();
-  await expect.poll(() => server.sockets.size).toBe(0);
+  await until('the connections to be closed', () => server.sockets.size === 0);
 });
 
 test('a part that fails takes the upload back', async () => {

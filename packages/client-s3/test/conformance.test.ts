@@ -10,6 +10,8 @@ afterAll(() => server[Symbol.asyncDispose]());
 conformance({
   name: 's3',
   runCount: 302,
+  // On a busy machine, too; less than vitest gives a test.
+  timeoutMs: 150_000,
   describe,
   it,
   client: (path) => clientFor(server, { path }),

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { Logger } from '@litestream/core';
 
+import { pause } from '../../../tests/support/wait.ts';
 import { S3ReplicaClient } from '../src/index.ts';
 import { S3TestServer } from './s3-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
@@ -112,10 +113,11 @@ describe('uploads', () => {
     await using client = clientFor(server, { concurrency: 2 });
     let inFlight = 0;
     let most = 0;
-    server.fault = (call) => {
+    server.fault = async (call) => {
       if (call.operation === 'UploadPart') {
         most = Math.max(most, ++inFlight);
-        setTimeout(() => (inFlight -= 1), 5);
+        await pause(5, 'an answer that comes when others have been asked for');
+        inFlight -= 1;
       }
       return undefined;
     };
@@ -131,7 +133,7 @@ describe('uploads', () => {
     let parts = 0;
     server.fault = (call) => {
       if (call.operation !== 'UploadPart' || ++parts < 2) return undefined;
-      setTimeout(() => controller.abort(reason), 10);
+      void pause(10, 'the transfer goes on').then(() => controller.abort(reason));
       return { kind: 'stall' };
     };
     const write = client.writeLtxFile({ ...file(1n), timestamp }, randomBody(30 * MIB).body, {

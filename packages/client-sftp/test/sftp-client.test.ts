@@ -1,12 +1,12 @@
 import { createHmac } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
 
 import { guardClient, silentLogger } from '@litestream/core';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { pause, until } from '../../../tests/support/wait.ts';
 import { parseSftpConfig, sftp } from '../src/index.ts';
 import { startAgent } from './agent.ts';
 import { newKeyPair } from './key-pair.ts';
@@ -165,15 +165,15 @@ describe('the connection', () => {
     await clients[1]?.[Symbol.asyncDispose]();
     expect(await Array.fromAsync(clients[2]?.ltxFiles(0) ?? [])).toHaveLength(1);
     await clients[2]?.[Symbol.asyncDispose]();
-    await vi.waitFor(() => expect(server.connections.size).toBe(0));
+    await until('the connection to be closed', () => server.connections.size === 0);
   });
 
   test('is made again after it was lost, by one login however many wait for it', async () => {
     await using client = clientFor(server);
     await expect(client.init()).resolves.toBeUndefined();
     server.drop();
-    await vi.waitFor(() => expect(server.connections.size).toBe(0));
-    await sleep(20);
+    await until('the connection to be closed', () => server.connections.size === 0);
+    await pause(20, 'the client hears of it in one of its next turns');
     await Promise.all(
       Array.from({ length: 10 }, (_, i) => client.writeLtxFile(file(BigInt(i + 1)), randomBody(10).body)),
     );
@@ -189,7 +189,7 @@ describe('the connection', () => {
     expect(found.map(({ length }) => length)).toEqual([1, 1, 1]);
     expect(server.connectionCount).toBe(2);
     await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()));
-    await vi.waitFor(() => expect(server.connections.size).toBe(0));
+    await until('the connection to be closed', () => server.connections.size === 0);
   });
 
   test('lost in the middle of a write: a NETWORK error, and the retry stores the file', async () => {
@@ -266,7 +266,8 @@ test('a reader that leaves early closes its handle', async () => {
   await using client = clientFor(server);
   await client.writeLtxFile(file(1n), randomBody(3_000_000).body);
   for await (const chunk of await client.openLtxFile(file(1n))) if (chunk.length > 0) break;
-  await vi.waitFor(() => expect(server.openHandles).toBe(0));
+  await until('the handle to be closed', () => server.openHandles === 0);
+  expect(server.openHandles).toBe(0);
 });
 
 test('deleteAll leaves foreign files, and the folders they lie in', async () => {

@@ -3,8 +3,9 @@ import { inspect } from 'node:util';
 
 import { guardClient } from '@litestream/core';
 import type { Body, LtxFileRef } from '@litestream/core';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
+import { until } from '../../../tests/support/wait.ts';
 import { WebdavReplicaClient } from '../src/index.ts';
 import type { WebdavOptions } from '../src/index.ts';
 import { WebdavTestServer } from './webdav-server.ts';
@@ -133,9 +134,9 @@ describe('the connection', () => {
     }
     expect(storedFiles()).toEqual([`${FOLDER}/0000000000000001-0000000000000001.ltx`]);
     // One that waits for its next request is no leak.
-    await vi.waitFor(async () => expect(await server.connectionCount()).toBeLessThanOrEqual(2), { timeout: 10_000 });
+    await until('the connections to be closed', async () => (await server.connectionCount()) <= 2);
     await client[Symbol.asyncDispose]();
-    await vi.waitFor(async () => expect(await server.connectionCount()).toBe(0), { timeout: 10_000 });
+    await until('the last connections to be closed', async () => (await server.connectionCount()) === 0);
   });
 });
 
