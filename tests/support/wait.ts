@@ -2,6 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export { sleep };
 
+/**
+ * A delay that is part of a scenario ("write for 200 ms"), never a guess at how long something takes: for that there is
+ * `until`. The reason says what the time is for.
+ */
+export async function pause(ms: number, reason: string): Promise<void> {
+  if (reason.trim() === '') throw new Error('a pause needs a reason');
+  await sleep(ms);
+}
+
 /** Polls until `condition` gives something other than undefined or false, and gives that. */
 export async function until<T>(
   what: string,

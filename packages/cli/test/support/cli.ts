@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 
+export { pause } from '../../../../tests/support/wait.ts';
+
 export const BIN: string = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
 const WAIT_MS = 20_000;
 
