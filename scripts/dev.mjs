@@ -50,6 +50,7 @@ const tasks = {
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],
   ],
+  'test:stress': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/stress/run.ts', ...extra]],
   soak: (extra) => [
     turbo('build', '--output-logs=errors-only'),
     ['node', extra.includes('--snapshot') ? 'tests/soak/snapshot-run.ts' : 'tests/soak/run.ts', ...extra],
