@@ -50,6 +50,10 @@ const tasks = {
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],
   ],
+  'test:unit': (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    bin('vitest', 'run', '--config', 'tests/unit/vitest.config.ts', ...extra),
+  ],
   'test:stress': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/stress/run.ts', ...extra]],
   soak: (extra) => [
     turbo('build', '--output-logs=errors-only'),
