@@ -2,22 +2,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export { sleep };
 
-/**
- * A delay that is part of a scenario ("write for 200 ms"), never a guess at how long something takes: for that there is
- * `until`. The reason says what the time is for.
- */
-export async function pause(ms: number, reason: string): Promise<void> {
-  if (reason.trim() === '') throw new Error('a pause needs a reason');
+/** Long, since a busy machine is slow and only a run that fails gets there; shorter than what a test may take. */
+const TIMEOUT_MS = 60_000;
+
+/** A delay that is part of what a test is about, and stands for nothing that could be waited for; `why` says what it is. */
+export async function pause(ms: number, why: string): Promise<void> {
+  if (why === '') throw new Error('a pause needs a reason');
   await sleep(ms);
 }
 
-/** Polls until `condition` gives something other than undefined or false, and gives that. */
+/**
+ * Polls until `condition` gives something other than undefined or false, and gives that. To wait for something is to rely
+ * on it: it has to stay true once it is, and what is asserted afterwards has to follow from it.
+ */
 export async function until<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
   options: { timeoutMs?: number; intervalMs?: number; failed?: () => string | undefined } = {},
 ): Promise<T> {
-  const { timeoutMs = 30_000, intervalMs = 10 } = options;
+  const { timeoutMs = TIMEOUT_MS, intervalMs = 10 } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await condition();
