@@ -6,9 +6,10 @@ const config: ViteUserConfig = defineConfig({
   test: {
     // Tests mostly wait, for processes, disks and timers: vitest's own choice, a worker less than cores, would leave the cores idle.
     maxWorkers: 2 * availableParallelism(),
-    // Real files, real processes, and every suite beside others: what hangs is found just as well after a minute.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // Real files and real processes, every suite beside others and on busy machines: what hangs is found just as well after
+    // some minutes. Longer than `until` waits, so that a failure says what was waited for.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 });
 export default config;

@@ -3,8 +3,5 @@ import type { ViteUserConfig } from 'vitest/config';
 import base from '../../vitest.base.ts';
 
 // The tests generate repositories and run what they hold. The template's own test is no test of this package.
-const config: ViteUserConfig = mergeConfig(
-  base,
-  defineConfig({ test: { include: ['test/**/*.test.ts'], testTimeout: 180_000 } }),
-);
+const config: ViteUserConfig = mergeConfig(base, defineConfig({ test: { include: ['test/**/*.test.ts'] } }));
 export default config;
