@@ -2,6 +2,8 @@
 const SLICE_MS = 20;
 
 process.on('disconnect', () => process.exit());
+// Ctrl-C is for the parent, which then ends this.
+process.on('SIGINT', () => {});
 spin();
 
 function spin(): void {

@@ -7,6 +7,8 @@ const CHUNK_SIZE = 1 << 20;
 const FILE_SIZE_MAX = 64 << 20;
 
 process.on('disconnect', () => process.exit());
+// Ctrl-C is for the parent, which then ends this.
+process.on('SIGINT', () => {});
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('usage: disk-load.ts FOLDER');
 await using file = await open(join(folder, 'load'), 'w');
