@@ -21,6 +21,9 @@ childProcess.execSync = refused('starts a process');
 net.Server.prototype.listen = refused('starts a server');
 syncBuiltinESMExports();
 
+const environment = process.env;
+const variables = JSON.stringify(environment);
+
 let cpuBefore: NodeJS.CpuUsage;
 let idleBefore = 0;
 
@@ -34,5 +37,8 @@ afterAll(() => {
   const cpuMs = (user + system) / 1000;
   const idleMs = performance.eventLoopUtilization().idle - idleBefore;
   if (cpuMs > CPU_MS_MAX) refused(`file computes for ${Math.round(cpuMs)} ms`)();
+  // The next file of this worker would see it, and a replacement is no environment: Node does not act on its TZ.
+  if (process.env !== environment) refused('file replaces process.env')();
+  if (JSON.stringify(process.env) !== variables) refused('file leaves variables of the environment behind')();
   if (idleMs > IDLE_MS_MAX) refused(`file waits for ${Math.round(idleMs)} ms`)();
 });
