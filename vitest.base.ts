@@ -1,7 +1,15 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 import type { ViteUserConfig } from 'vitest/config';
 
-// Real files and real processes, in CI every suite beside others and on busy machines: what hangs is found just as well
-// after some minutes. Longer than `until` waits, so that a failure says what was waited for.
-const config: ViteUserConfig = defineConfig({ test: { testTimeout: 180_000, hookTimeout: 180_000 } });
+const config: ViteUserConfig = defineConfig({
+  test: {
+    // Tests mostly wait, for processes, disks and timers: vitest's own choice, a worker less than cores, would leave the cores idle.
+    maxWorkers: 2 * availableParallelism(),
+    // Real files and real processes, every suite beside others and on busy machines: what hangs is found just as well after
+    // some minutes. Longer than `until` waits, so that a failure says what was waited for.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+  },
+});
 export default config;

@@ -26,7 +26,7 @@ const nodePackages = {
 /** Task name → commands, run in order until one fails; `extra` holds the caller's own arguments. */
 const tasks = {
   build: () => [turbo('build')],
-  test: (extra) => [turbo('build', 'test', '--concurrency=1', ...filterOf(extra))],
+  test: (extra) => [turbo('build', '--output-logs=errors-only'), bin('vitest', 'run', ...projectsOf(extra))],
   typecheck: () => [turbo('build', 'typecheck')],
   demo: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'examples/demo/main.ts', ...extra]],
   bench: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'bench/main.ts', ...extra]],
@@ -50,6 +50,11 @@ const tasks = {
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],
   ],
+  'test:unit': (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    bin('vitest', 'run', '--config', 'tests/unit/vitest.config.ts', ...extra),
+  ],
+  'test:stress': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/stress/run.ts', ...extra]],
   soak: (extra) => [
     turbo('build', '--output-logs=errors-only'),
     ['node', extra.includes('--snapshot') ? 'tests/soak/snapshot-run.ts' : 'tests/soak/run.ts', ...extra],
@@ -125,7 +130,10 @@ function bin(name, ...args) {
   return [name, ...args];
 }
 
-/** `npm test -- core ltx` runs the tests of those packages only. @param {string[]} names */
-function filterOf(names) {
-  return names.map((name) => `--filter=${name.includes('/') ? name : `*${name}*`}`);
+/** `npm test -- core s3` runs the tests of those packages only: a name is a whole one, or a part. @param {string[]} names */
+function projectsOf(names) {
+  return names.map((name) => {
+    const whole = name === 'tests' || existsSync(join(root, 'packages', name));
+    return `--project=${whole ? `@litestream/${name}` : `*${name}*`}`;
+  });
 }

@@ -1,11 +1,9 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, mergeConfig } from 'vitest/config';
+import type { ViteUserConfig } from 'vitest/config';
+import base from '../vitest.base.ts';
 
-export default defineConfig({
-  test: {
-    include: ['test/**/*.test.ts', 'nats/**/*.test.ts', 'chaos/**/*.test.ts'],
-    // Real processes at full speed: side by side they would measure each other.
-    fileParallelism: false,
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
-  },
-});
+const config: ViteUserConfig = mergeConfig(
+  base,
+  defineConfig({ test: { include: ['test/**/*.test.ts', 'nats/**/*.test.ts', 'chaos/**/*.test.ts'] } }),
+);
+export default config;

@@ -1,4 +1,7 @@
-import { defineConfig } from 'vitest/config';
+import { defineConfig, mergeConfig } from 'vitest/config';
+import type { ViteUserConfig } from 'vitest/config';
+import base from '../../vitest.base.ts';
 
 // The tests generate repositories and run what they hold. The template's own test is no test of this package.
-export default defineConfig({ test: { include: ['test/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 60_000 } });
+const config: ViteUserConfig = mergeConfig(base, defineConfig({ test: { include: ['test/**/*.test.ts'] } }));
+export default config;

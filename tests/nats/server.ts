@@ -1,5 +1,5 @@
 /** A real nats-server for tests, with whatever settings it needs, and the way to ask it what it holds. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { nats } from '@litestream/client-nats';
@@ -9,7 +9,7 @@ import type { NodeConnectionOptions } from '@nats-io/transport-node';
 import { connect } from '@nats-io/transport-node';
 
 import { natsServerProgram } from '../services/nats.ts';
-import { freePort, scratchFolder, startServer } from '../services/process.ts';
+import { scratchFolder, startServer } from '../services/process.ts';
 
 /** The program, or why there is none. */
 export type Found = { readonly program: string } | { readonly missing: string };
@@ -40,31 +40,66 @@ export interface NatsServer extends AsyncDisposable {
   connectionCount(): Promise<number>;
 }
 
+interface Ports {
+  readonly client: number;
+  readonly monitor: number;
+}
+
+const SERVER_CHOOSES = -1;
+
+/** The ports of the server whose data lies in `folder`, as it writes them to a file; undefined before it has. */
+function portsIn(folder: string): Ports | undefined {
+  const name = readdirSync(folder).find((each) => each.endsWith('.ports'));
+  const text = name === undefined ? '' : readFileSync(join(folder, name), 'utf8');
+  // Written to its end.
+  if (!text.trimEnd().endsWith('}')) return undefined;
+  const { nats: client = [], monitoring = [] } = JSON.parse(text) as Record<
+    'nats' | 'monitoring',
+    string[] | undefined
+  >;
+  const [clientPort, monitorPort] = [...client.slice(0, 1), ...monitoring.slice(0, 1)].map((url) =>
+    Number(new URL(url).port),
+  );
+  return clientPort === undefined || monitorPort === undefined
+    ? undefined
+    : { client: clientPort, monitor: monitorPort };
+}
+
 /** Starts a server on loopback with JetStream; `settings` gets the folder and returns what else its config holds. */
 export async function startNats(
   program: string,
   settings: (folder: string) => Record<string, unknown> = () => ({}),
 ): Promise<NatsServer> {
-  const [port, monitorPort] = [await freePort(), await freePort()];
   const scratch = await scratchFolder('nats');
   const folder = scratch.path;
   const config = join(folder, 'nats.conf');
-  const common = {
-    host: '127.0.0.1',
-    port,
-    http: `127.0.0.1:${monitorPort}`,
-    jetstream: { store_dir: join(folder, 'jetstream') },
+  const own = settings(folder);
+  const write = ({ client, monitor }: Ports): void => {
+    const common = {
+      host: '127.0.0.1',
+      port: client,
+      http: `127.0.0.1:${monitor}`,
+      ports_file_dir: folder,
+      jetstream: { store_dir: join(folder, 'jetstream') },
+    };
+    // The server's own format takes JSON as it is.
+    writeFileSync(config, JSON.stringify({ ...common, ...own }));
   };
-  // The server's own format takes JSON as it is.
-  writeFileSync(config, JSON.stringify({ ...common, ...settings(folder) }));
-  const start = (): ReturnType<typeof startServer> => startServer(program, ['-c', config], { port });
-  let server = await start();
+  const start = (port: number | (() => number | undefined)): ReturnType<typeof startServer> => {
+    return startServer(program, ['-c', config], { port });
+  };
+  write({ client: SERVER_CHOOSES, monitor: SERVER_CHOOSES });
+  let server = await start(() => portsIn(folder)?.client);
+  const ports = portsIn(folder);
+  if (ports === undefined) throw new Error('nats-server does not say which ports it took');
+  const { client: port, monitor: monitorPort } = ports;
+  write(ports);
   return {
     port,
     folder,
     stop: () => server.stop(),
     start: async () => {
-      server = await start();
+      server = await start(port);
     },
     connectionCount: async () => {
       const response = await fetch(`http://127.0.0.1:${monitorPort}/connz`);

@@ -37,12 +37,16 @@ export async function scratchFolder(name: string): Promise<{ path: string; remov
   return { path, remove: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Runs a server and waits until it accepts connections on `port`. Fails with its output if it ends before. */
+/**
+ * Runs a server and waits until it accepts connections on `port`, or on the one that the server chose and a function finds
+ * out (undefined until then). Fails with its output if it
+ * ends before.
+ */
 export async function startServer(
   command: string,
   args: readonly string[],
   options: {
-    readonly port: number;
+    readonly port: number | (() => number | undefined);
     readonly env?: Readonly<Record<string, string>>;
     readonly cwd?: string;
     readonly timeoutMs?: number;
@@ -83,14 +87,17 @@ export async function startServer(
     await exited;
   };
   const deadline = Date.now() + (options.timeoutMs ?? 120_000);
-  while (!(await accepts(options.port))) {
+  const portNow = (): number | undefined => (typeof options.port === 'number' ? options.port : options.port());
+  let port = portNow();
+  while (port === undefined || !(await accepts(port))) {
     if (ended() || Date.now() > deadline) {
       await stop();
       throw new Error(`${command} did not come up: ${failure?.message ?? ''}\n${output}`);
     }
     await sleep(50);
+    port = portNow();
   }
-  return { port: options.port, output: () => output, stop };
+  return { port, output: () => output, stop };
 }
 
 function accepts(port: number): Promise<boolean> {

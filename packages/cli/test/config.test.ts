@@ -20,7 +20,8 @@ const errorOf = (text: string): string => {
 
 const environment = { ...process.env };
 afterEach(() => {
-  process.env = { ...environment };
+  for (const name of Object.keys(process.env)) if (!(name in environment)) delete process.env[name];
+  Object.assign(process.env, environment);
 });
 
 describe('variables', () => {

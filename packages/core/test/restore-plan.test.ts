@@ -1,10 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { seedOf } from '../../../tests/support/random.ts';
 import type { LtxFileInfo } from '../src/client/contract.ts';
 import { isLitestreamError } from '../src/error.ts';
 import type { RestoreTarget } from '../src/restore/chain.ts';
 import { planChain } from '../src/restore/plan.ts';
 import { timeDoubts } from '../src/restore/time-doubts.ts';
+
+const seed = seedOf();
+console.log(`restore plan: SEED=${seed}`);
+fc.configureGlobal({ seed });
 
 const baseMs = Date.UTC(2026, 0, 1);
 /** Time of a commit: two TXIDs share a millisecond now and then. */

@@ -2,7 +2,12 @@ import { DatabaseSync } from 'node:sqlite';
 import type { SQLInputValue } from 'node:sqlite';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { seedOf } from '../../../tests/support/random.ts';
 import { contentChecksum } from '../src/validate/content-checksum.ts';
+
+const seed = seedOf();
+console.log(`content checksum: SEED=${seed}`);
+fc.configureGlobal({ seed });
 
 type Row = readonly [SQLInputValue, SQLInputValue];
 

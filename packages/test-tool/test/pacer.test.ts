@@ -1,8 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { seedOf } from '../../../tests/support/random.ts';
 import { Pacer } from '../src/load/pacer.ts';
 import { PATTERNS, rateShare } from '../src/load/pattern.ts';
 import type { Pattern } from '../src/load/pattern.ts';
+
+const seed = seedOf();
+console.log(`pacer: SEED=${seed}`);
+fc.configureGlobal({ seed });
 
 const DURATION_MS = 63_000;
 

@@ -8,6 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { until as waitUntil } from '../../../../tests/support/wait.ts';
 
+export { pause } from '../../../../tests/support/wait.ts';
+
 export const BIN: string = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
 
 export interface Result {

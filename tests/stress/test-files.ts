@@ -1,0 +1,55 @@
+/** The test files that `npm test` runs, found by asking vitest in each package. */
+import { execFile } from 'node:child_process';
+import { readFile, readdir } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { promisify } from 'node:util';
+import { repositoryRoot } from '../support/repository.ts';
+
+export interface TestFile {
+  /** The folder that vitest runs in. */
+  readonly folder: string;
+  /** As a person names it: `core/test/db-sync.test.ts`. */
+  readonly name: string;
+  readonly path: string;
+}
+
+export const vitestProgram: string = join(repositoryRoot, 'node_modules', 'vitest', 'vitest.mjs');
+const execute = promisify(execFile);
+
+/** The test files of every workspace with a `test` script. */
+export async function testFilesOfRepository(): Promise<TestFile[]> {
+  const packages = await readdir(join(repositoryRoot, 'packages'));
+  const folders = [...packages.map((name) => join(repositoryRoot, 'packages', name)), join(repositoryRoot, 'tests')];
+  const files = await Promise.all(folders.map(async (folder) => ((await hasTests(folder)) ? testFilesOf(folder) : [])));
+  return files.flat();
+}
+
+/** The test files of one folder with a vitest configuration. */
+export async function testFilesOf(folder: string): Promise<TestFile[]> {
+  const args = [vitestProgram, 'list', '--filesOnly', '--json'];
+  const { stdout } = await execute(process.execPath, args, { cwd: folder, maxBuffer: 16 << 20 });
+  const listed = JSON.parse(stdout) as { readonly file: string }[];
+  return listed
+    .map(({ file }) => ({ folder, path: file, name: relative(join(folder, '..'), file).split(sep).join('/') }))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** A name is a package (`core`), or else a part of the names of files; no names are all files. */
+export function matching(files: readonly TestFile[], names: readonly string[]): TestFile[] {
+  if (names.length === 0) return [...files];
+  const packages = new Set(files.map(({ name }) => packageOf(name)));
+  return files.filter(({ name: file }) =>
+    names.some((name) => (packages.has(name) ? packageOf(file) === name : file.includes(name))),
+  );
+}
+
+function packageOf(file: string): string | undefined {
+  return file.split('/')[0];
+}
+
+async function hasTests(folder: string): Promise<boolean> {
+  const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
+    readonly scripts?: Readonly<Record<string, string>>;
+  };
+  return manifest.scripts?.['test'] !== undefined;
+}

@@ -1,0 +1,50 @@
+/** The rules that tests themselves have to keep (docs/decisions/tests.md). */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { vitestProgram } from '../stress/test-files.ts';
+import { Child } from '../support/child.ts';
+import { repositoryRoot } from '../support/repository.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+test(
+  'a unit test that starts a process or a server, or computes for seconds, fails',
+  { timeout: 180_000 },
+  async () => {
+    const cwd = join(repositoryRoot, 'tests', 'unit', 'fixture');
+    await using folder = await temporaryFolder('unit');
+    const report = join(folder.path, 'report.json');
+    const args = [vitestProgram, 'run', '--reporter=json', `--outputFile=${report}`];
+    await using run = new Child('vitest', process.execPath, args, { cwd });
+    expect((await run.exited).code, run.output).toBe(1);
+    const { testResults } = JSON.parse(readFileSync(report, 'utf8')) as {
+      testResults: {
+        message: string;
+        assertionResults: { title: string; status: string; failureMessages: string[] }[];
+      }[];
+    };
+    const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
+    const failures = tests.filter(({ status }) => status === 'failed');
+    expect(failures.map(({ title }) => title).sort()).toEqual([
+      'starts a process',
+      'starts a process and waits for it',
+      'starts a server',
+    ]);
+    for (const { failureMessages } of failures) expect(failureMessages.join()).toContain('take its file out of');
+    const messages = testResults.map(({ message }) => message).join('\n');
+    expect(messages).toMatch(/a unit test file computes for \d+ ms/);
+  },
+);
+
+test('an exception from the rule on timers says why', () => {
+  const files = globSync('{packages/*,tests}/**/*.test.ts', {
+    cwd: repositoryRoot,
+    exclude: (name) => name === 'node_modules' || name === 'dist',
+  });
+  expect(files.length).toBeGreaterThan(100);
+  const silent = files.filter((file) => {
+    const lines = readFileSync(join(repositoryRoot, file), 'utf8').split('\n');
+    return lines.some((line) => /ox?lint-disable.*no-restricted-(globals|imports)(?!.* -- \w)/.test(line));
+  });
+  expect(silent).toEqual([]);
+});
