@@ -140,7 +140,8 @@ describe.each(drivers)('with $name', { timeout: 120_000 }, (driver) => {
     elsewhere(other, ['PRAGMA journal_mode = wal', "UPDATE t SET v = 'changed'", 'PRAGMA wal_checkpoint(TRUNCATE)']);
     expect(spawnSync('cp', [other, lab.path]).status).toBe(0);
     expect(await refusal(replica)).toBe('DATABASE_CHANGED');
-    // What a crash leaves: another follower begins with the files as they are.
+    // What a crash leaves, too: another one begins with the files as they are.
+    await db.close();
     const { replica: next } = await start(lab);
     expect(lab.snapshots().length).toBe(2);
     expect(next.position.txid).toBeGreaterThan(replica.position.txid);

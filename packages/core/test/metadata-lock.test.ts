@@ -127,7 +127,7 @@ async function restored(lab: Lab, replica: string): Promise<Buffer> {
   return readFileSync(output);
 }
 
-describe.each(drivers)('with $name', { timeout: 60_000 + ROUNDS * 30_000 }, (driver: SqliteDriver) => {
+describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (driver: SqliteDriver) => {
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     it(`a second process stands by, deletes nothing, and takes over after ${signal} of the first`, async () => {
       await using lab = new Lab(driver);

@@ -58,12 +58,9 @@ export function isKnownFile(stat: { readonly dev: bigint; readonly ino: bigint }
   return registry.has(`${stat.dev}:${stat.ino}`) || isHeldLock(stat);
 }
 
-/** Closes the descriptor of a file that no longer has a name: there is nobody left whose locks could be lost. */
+/** Closes the descriptor of a file that no longer has a name: no locks can be lost with it. */
 export function releaseDeleted(descriptor: DatabaseDescriptor): void {
-  const key = `${descriptor.device}:${descriptor.inode}`;
-  if (registry.get(key) !== descriptor || fstatSync(descriptor.fd).nlink > 0) return;
-  registry.delete(key);
-  closeSync(descriptor.fd);
+  release(descriptor, () => false);
 }
 
 /**
@@ -71,5 +68,13 @@ export function releaseDeleted(descriptor: DatabaseDescriptor): void {
  * locks of those that have it open.
  */
 export function releaseDeletedIndex(index: DatabaseDescriptor): void {
-  if (fstatSync(index.fd).nlink === 0 && isMapped(index.inode) === false) releaseDeleted(index);
+  release(index, () => isMapped(index.inode) !== false);
+}
+
+/** Harmless for a descriptor that was closed before. */
+function release(descriptor: DatabaseDescriptor, isInUse: () => boolean): void {
+  const key = `${descriptor.device}:${descriptor.inode}`;
+  if (registry.get(key) !== descriptor || fstatSync(descriptor.fd).nlink > 0 || isInUse()) return;
+  registry.delete(key);
+  closeSync(descriptor.fd);
 }
