@@ -23,6 +23,11 @@ const timer = setInterval(() => {
   const { state } = database.status().db;
   if (state !== last) say({ state: (last = state) });
 }, 5);
+// How far it is, for whoever waits in vain.
+setInterval(
+  () => say({ txid: Number(database.status().db.position.txid), uploaded: Number(database.position.txid) }),
+  2000,
+);
 
 process.on('SIGTERM', () => void end());
 process.stdin.once('data', () => void acknowledge());
