@@ -3,8 +3,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { pause } from '../../../tests/support/wait.ts';
 import { countRows, createDatabase } from './support/database.ts';
 import { run, scratchFolder, start } from './support/cli.ts';
 
@@ -50,7 +50,7 @@ test(
     for (const [index, command] of commands.entries()) shell(command, { FROM: from, TO: at(index) });
     const app = new DatabaseSync(own);
     app.exec('PRAGMA page_size = 8192');
-    await sleep(1200);
+    await pause(1200, 'an application that takes its time between two statements');
     app.exec("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (x)");
     for (let row = 0; row < ROWS / 100; row++) app.exec("INSERT INTO t SELECT 'row' FROM (VALUES (1)), (SELECT 1)");
     const { exitCode, stdout } = await daemon.stop();

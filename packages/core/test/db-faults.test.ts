@@ -85,7 +85,7 @@ describe.each(drivers.map((driver) => ({ name: driver.name, driver })))('faults,
     await at.verify();
     // The test reached both halves of the way: local files and the replica's.
     expect(failed.some((call) => call.startsWith('linkSync'))).toBe(true);
-    expect(failed.some((call) => call.startsWith('rename '))).toBe(true);
+    expect(failed.some((call) => call.startsWith('link '))).toBe(true);
     expect(failed.filter((call) => /^(f|handle\.)sync/.test(call))).toHaveLength(4);
     // A fault is no reason to write the database anew.
     expect(at.lab.snapshots()).toEqual(['first sync']);
@@ -107,11 +107,11 @@ describe.each(drivers.map((driver) => ({ name: driver.name, driver })))('faults,
     await at.replica.sync();
     const uploaded = callsSeen().calls.map((call) => call.split(' ')[0] ?? '');
     const sync = uploaded.findIndex((call) => /^handle\.(data)?sync$/.test(call));
-    const rename = uploaded.indexOf('rename');
+    const link = uploaded.indexOf('link');
     expect(sync).toBeGreaterThan(0);
-    expect(rename).toBeGreaterThan(sync);
+    expect(link).toBeGreaterThan(sync);
     // The folder, after the file has its name in it.
-    expect(uploaded.slice(rename).some((call) => /^(handle\.(data)?sync|f(data)?sync(Sync)?)$/.test(call))).toBe(true);
+    expect(uploaded.slice(link).some((call) => /^(handle\.(data)?sync|f(data)?sync(Sync)?)$/.test(call))).toBe(true);
   });
 
   it('a restore that meets a fault leaves nothing where the database should be', async () => {

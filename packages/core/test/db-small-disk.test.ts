@@ -16,9 +16,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { newHeader } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
+import { pause } from '../../../tests/support/wait.ts';
 import type { Body, DbOptions, LtxFileInfo, Op, SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { DB, FileClient, LitestreamError, Replica, guardClient, restore } from '../src/index.ts';
 import { keepDescriptor } from '../src/db/descriptor.ts';
@@ -283,7 +283,7 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', { timeout: 
     const rest = (async (): Promise<void> => {
       for (;;) {
         if ((await chunks.next()).done === true) return;
-        await sleep(200);
+        await pause(200, 'an upload that hardly comes on');
       }
     })();
     await expect(rest).rejects.toMatchObject({ code: 'DISK_FULL', message: expect.stringContaining('-wal') as string });

@@ -121,6 +121,6 @@ describe('times of transactions', () => {
     rig.nowMs -= HOUR_MS;
     await rig.start();
     await rig.commit();
-    expect(await rig.times()).toEqual([2]);
+    expect(await rig.times()).toEqual([2, 3]);
   });
 });

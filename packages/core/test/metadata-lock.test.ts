@@ -15,9 +15,9 @@ import {
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
+import { pause, until } from '../../../tests/support/wait.ts';
 import type { SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { DB, FileClient, Litestream, isKnownFile, withMetadataLock, restore } from '../src/index.ts';
 import { Lab, compare, drivers, randomFrom, seedOf, verifyChain } from './helpers/db-lab.ts';
@@ -70,19 +70,11 @@ class Daemon implements AsyncDisposable {
 
   /** The first line for which this is true, of those that are written from now on or, with `from` 0, ever. */
   async line(what: string, test: (line: Line) => boolean, from = 0): Promise<Line> {
-    return await until(
-      what,
-      () => this.lines.slice(from).find(test),
-      () => JSON.stringify(this.lines.slice(-12)),
-    );
+    return await until(`${what} (${this.pid})`, () => this.lines.slice(from).find(test));
   }
 
   async state(state: string): Promise<void> {
-    await until(
-      `state ${state}`,
-      () => this.lines.findLast((line) => line.state !== undefined)?.state === state,
-      () => JSON.stringify(this.lines.slice(-12)),
-    );
+    await until(`state ${state}`, () => this.lines.findLast((line) => line.state !== undefined)?.state === state);
   }
 
   /** What `replicated()` says. */
@@ -101,16 +93,6 @@ class Daemon implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGKILL');
-  }
-}
-
-async function until<T>(what: string, condition: () => T | undefined | false, facts = (): string => ''): Promise<T> {
-  const deadlineMs = performance.now() + 60_000;
-  for (;;) {
-    const value = condition();
-    if (value !== undefined && value !== false) return value;
-    if (performance.now() > deadlineMs) throw new Error(`waited for ${what} ${facts()}`);
-    await sleep(10);
   }
 }
 
@@ -194,7 +176,7 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
     for (let round = 0; round < ROUNDS; round++) {
       const next = daemons.use(new Daemon(lab.path, options));
       await next.state('standby');
-      await sleep(random() * 200);
+      await pause(random() * 200, 'killed at any moment');
       await active.end('SIGKILL');
       await next.state('open');
       expect(await next.replicated(), `round ${round}`).toMatchObject({ replicated: true });

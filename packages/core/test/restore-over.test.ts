@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { pause } from '../../../tests/support/wait.ts';
 import { FileClient, Litestream, guardClient, restore } from '../src/index.ts';
 import { seedOf } from './helpers/db-lab.ts';
 import { Seeded } from '../src/testing/seeded.ts';
@@ -114,7 +115,8 @@ describe('a restore over a database', { timeout: 240_000 }, () => {
       const child = spawn(process.execPath, ['--no-warnings', script, replica, output], { stdio: 'pipe' });
       const ended = once(child, 'exit');
       await once(child.stdout, 'data');
-      setTimeout(() => child.kill('SIGKILL'), random.next() * 150);
+      await pause(random.next() * 150, 'killed at any moment');
+      child.kill('SIGKILL');
       await ended;
       expect(['old', 'new']).toContain(whatIsThere());
     }

@@ -9,15 +9,18 @@ import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
 import type { Level0File } from './level0-writer.ts';
 
-/** The file behind `last`, which is the newest of the replica. Rejects with `NOT_FOUND` if that is gone. */
+/**
+ * The file behind `last`, which is the newest of the replica, with a time before `beforeMs`, that of the next transaction:
+ * times rise with TXIDs, whatever the clock says. Rejects with `NOT_FOUND` if `last` is gone.
+ */
 export async function claimBehind(
   client: ReplicaClient,
   last: LtxFileInfo,
-  options: Op & { readonly nowMs: number },
+  options: Op & { readonly beforeMs: number },
 ): Promise<Level0File> {
-  const { pageSize, commit } = await shapeOf(client, last, options);
+  const { pageSize, commit, timestampMs } = await shapeOf(client, last, options);
   const txid = last.maxTxid + 1n;
-  return emptyFile(txid, { pageSize, commit, timestampMs: options.nowMs });
+  return emptyFile(txid, { pageSize, commit, timestampMs: Math.max(timestampMs, options.beforeMs - 1) });
 }
 
 function emptyFile(txid: TXID, shape: Pick<LtxHeader, 'pageSize' | 'commit' | 'timestampMs'>): Level0File {
@@ -35,11 +38,11 @@ async function shapeOf(
   client: ReplicaClient,
   last: LtxFileInfo,
   options: Op,
-): Promise<Pick<LtxHeader, 'pageSize' | 'commit'>> {
+): Promise<Pick<LtxHeader, 'pageSize' | 'commit' | 'timestampMs'>> {
   try {
     return await readLtxHeader(client, last, options);
   } catch (error) {
     if (!isLtxError(error)) throw error;
-    return { pageSize: 4096, commit: 1 };
+    return { pageSize: 4096, commit: 1, timestampMs: 0 };
   }
 }

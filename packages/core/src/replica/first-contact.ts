@@ -5,6 +5,7 @@ import type { Op, ReplicaClient } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { claimBehind } from './claim.ts';
+import { openLocalFile } from './local-file.ts';
 import type { Level0File } from './level0-writer.ts';
 import { endOf } from './remote-position.ts';
 import type { ReplicaEnds } from './remote-position.ts';
@@ -18,7 +19,6 @@ export interface FirstContactParts {
   readonly ask: (options: Op) => Promise<ReplicaEnds>;
   /** Creates a level-0 file. */
   readonly create: (file: Level0File, options: Op) => Promise<void>;
-  readonly nowMs: () => number;
   /** Uploads the level-0 file of one transaction. Resolves to the position after it. */
   readonly upload: (txid: TXID, options: Op) => Promise<TXID>;
   /** Uploads a snapshot, and the level-0 files behind this position up to it. */
@@ -129,15 +129,21 @@ export class FirstContact {
    * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
    */
   async #beginAnew({ max, newest }: ReplicaEnds, options: Op): Promise<Met> {
-    const { db, client, nowMs, onHole } = this.#parts;
+    const { db, client, onHole } = this.#parts;
     const { txid } = await db.syncWhole('replica holds another history', options);
-    const claim =
-      newest !== undefined && txid > max + 1n
-        ? await claimBehind(client, newest, { ...options, nowMs: nowMs() })
-        : undefined;
+    const leavesGap = newest !== undefined && txid > max + 1n;
+    const claim = leavesGap
+      ? await claimBehind(client, newest, { ...options, beforeMs: await this.#timeOf(txid) })
+      : undefined;
     onHole((claim?.txid ?? max) + 1n);
     this.#begun = { end: max, claim, whole: txid, reached: undefined };
     return await this.#goOn(this.#begun, options);
+  }
+
+  /** Time of a local transaction, in ms since 1970. */
+  async #timeOf(txid: TXID): Promise<number> {
+    const { timestamp } = await openLocalFile(this.#parts.db.localLtx(0).path(txid, txid), txid);
+    return timestamp.getTime();
   }
 
   async #goOn(begun: NewBeginning, options: Op): Promise<Met> {

@@ -96,7 +96,6 @@ export class Replica implements History, AsyncDisposable {
     this.#contact = new FirstContact({
       ...parts,
       create: (file, op) => this.#create(file, op),
-      nowMs: () => this.#clock.now(),
       upload: async (txid, op) => (await this.#uploadNext(txid, op)) ?? this.#replaceLost(txid, op),
       snapshot: (after, op) => this.#takeSnapshot(op, (txid) => this.#uploadThrough(after, txid, op, 'covered')),
       onHole: (txid) => this.#holesTold.add(txid),

@@ -4,10 +4,11 @@
  * each drawn from a seed.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { parseLtxFilename } from '@litestream/ltx';
 import type { LtxFileInfo, SqliteConnection } from '../../src/index.ts';
 import { DB, FileClient, guardClient, hasCode, nodeSqlite, planRestore, Replica, restore } from '../../src/index.ts';
 import { isLitestreamError, StoredReplica } from '../../src/index.ts';
@@ -24,6 +25,8 @@ const memoryFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
 export const LEVELS = [1, 2, 3].map((level) => ({ level, intervalMs: 1 }));
 const SNAPSHOT_RETENTION_MS = 60_000;
 const LEVEL0_RETENTION_MS = 20_000;
+/** Bytes of an LTX file without a page: header, end of the pages, empty index, trailer. */
+const EMPTY_FILE_SIZE = 131;
 
 export class World implements AsyncDisposable {
   readonly random: Seeded;
@@ -47,6 +50,7 @@ export class World implements AsyncDisposable {
   #recorded = 0n;
   /** What the database may have been at a TXID: one state, or for a cut between two syncs, those in between. */
   readonly #states = new Map<bigint, Set<string>>();
+  readonly #claims = new Set<bigint>();
   /** Last TXID that was confirmed to be on the replica. */
   #confirmed = 0n;
   /** Files that a vandal changed, by path, as they are now. */
@@ -196,8 +200,19 @@ export class World implements AsyncDisposable {
     this.app.exec(`INSERT INTO t (v) VALUES (randomblob(${size}))`);
   }
 
+  /** A level-0 file without a page takes a name that another writer could go on under: its state is that before it. */
+  #noteClaims(): void {
+    const folder = dirname(this.clean.localPath({ level: 0, minTxid: 1n, maxTxid: 1n }));
+    if (!existsSync(folder)) return;
+    for (const name of readdirSync(folder)) {
+      const range = parseLtxFilename(name);
+      if (range !== undefined && statSync(join(folder, name)).size === EMPTY_FILE_SIZE) this.#claims.add(range.maxTxid);
+    }
+  }
+
   /** Gives the transactions that were cut since the last call the states they may hold. */
   record(): void {
+    this.#noteClaims();
     const now = digest(this.app);
     const { txid } = this.db.position;
     if (txid > this.#recorded) {
@@ -327,11 +342,13 @@ export class World implements AsyncDisposable {
     if (isSpoilt && !this.everOfOtherPageSize)
       throw new Error(`TXID ${txid} was restored from a file that was changed`);
     const state = digestOf(output);
-    const allowed = this.#states.get(txid);
+    let cut = txid;
+    while (this.#claims.has(cut)) cut -= 1n;
+    const allowed = this.#states.get(cut);
     if (allowed === undefined) throw new Error(`TXID ${txid} is on the replica, but was never cut`);
     if (!allowed.has(state)) throw new Error(`TXID ${txid} is not what the application saw`);
     // From now on this is what it is.
-    this.#states.set(txid, new Set([state]));
+    this.#states.set(cut, new Set([state]));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,6 @@ export function prove(describe, it) {
     },
     variations: ['direct', 'faults'],
     fileCount: 50,
-    runCount: 140,
+    runCount: 148,
   });
 }
