@@ -162,6 +162,12 @@ export const REASONS: readonly Reason[] = [
     '`-if-replica-exists` forgives a replica without backups. Go also forgives one whose backups do not reach the TXID asked for; ours takes that for a mistake.',
   ),
   named(
+    'the lock of a reset',
+    /^reset/,
+    ['changes'],
+    'While ours resets, it holds the lock of the metadata folder, so that a Litestream that starts meanwhile stands by. The empty lock file stays.',
+  ),
+  named(
     'side files',
     /a side file is there/,
     ['code', 'stderr', 'changes'],

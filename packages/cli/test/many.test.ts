@@ -9,8 +9,11 @@ import { createDatabase, insertRows } from './support/database.ts';
 const DATABASE_COUNT = 100;
 /** All levels at once, and what the first look at retention asks. */
 const LISTS_MAX = 2;
-/** The database, its log, and SQLite's: database and log of the reader, the `-shm`, and the database of a closed writer. */
-const DESCRIPTORS_MAX = 6;
+/**
+ * The database, its WAL, its `-shm`, the lock of the metadata folder, and SQLite's: database and WAL of the reader, the
+ * `-shm`, and the database of a closed writer and of a closed reader.
+ */
+const DESCRIPTORS_MAX = 9;
 /** Those of the process itself: its output, the event loop, the HTTP server, connections to it. */
 const OWN_DESCRIPTORS_MAX = 60;
 

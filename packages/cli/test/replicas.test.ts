@@ -92,7 +92,7 @@ describe('one replica is down', () => {
     takeDown(at.b);
     insertRows(at.database, 10);
     const { exitCode, stdout } = await daemon.stop();
-    expect(exitCode).toBe(0);
+    expect(exitCode).toBe(1);
     expect(stdout).toContain('level=ERROR msg="failed to close database"');
     expect(await restoredRows(at, at.a)).toBe(11);
 
@@ -120,7 +120,7 @@ export default { name: 'hanging', apiVersion: 1, schemes: ['hanging'], types: ['
     await until(() => names(at.a, 0).length > 0, 'the first file');
     insertRows(at.database, 3);
     const { exitCode, stdout } = await daemon.stop();
-    expect(exitCode).toBe(0);
+    expect(exitCode).toBe(1);
     expect(stdout).toMatch(/level=ERROR msg="failed to close database" error="shutdown sync timeout/);
     expect(await restoredRows(at, at.a)).toBe(7);
   });

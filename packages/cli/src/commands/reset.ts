@@ -1,5 +1,6 @@
+import { hostname } from 'node:os';
 import { basename } from 'node:path';
-import { LitestreamError, isLitestreamError, withMetadataLock } from '@litestream/core';
+import { LitestreamError, isDatabaseInUse, isLitestreamError, withMetadataLock } from '@litestream/core';
 import { expandPath } from '../config/paths.ts';
 import { databaseOf } from '../replicate/directory.ts';
 import { flag } from '../flags/kinds.ts';
@@ -58,18 +59,31 @@ export const command: Command = defineCommand({
         );
       return 0;
     }
-    // A Litestream that starts meanwhile stands by.
-    await withMetadataLock({ path, metaPath }, () => {
+    const reset = (): void => {
       terminal.out(`Resetting local Litestream state for: ${path}\nRemoving: ${folder}\n`);
       const logger = plainLogger(terminal, false).child({ db: basename(path) });
       logger.info('resetting local litestream state', { meta_path: metaPath, ltx_dir: folder });
       removeFolder(folder);
       logger.info('local state reset complete, next sync will create fresh snapshot');
-    });
+    };
+    try {
+      // A Litestream that starts meanwhile stands by.
+      await withMetadataLock({ path, metaPath }, reset);
+    } catch (error) {
+      if (!isHeldHere(error)) throw error;
+      reset();
+    }
     terminal.out('Reset complete. Next replication sync will create a fresh snapshot.\n');
     return 0;
   },
 });
+
+/** An assistant asks the daemon itself, which has its commands run by a child, and recovers from the loss of local files. */
+function isHeldHere(error: unknown): boolean {
+  if (!isDatabaseInUse(error)) return false;
+  const { pid, host } = error.holder ?? {};
+  return (pid === process.pid || pid === process.ppid) && host === hostname();
+}
 
 /** A config that cannot be read stops a reset before it looks at anything, and says so. */
 async function readNamedConfig(values: ConfigFlagValues, terminal: Terminal): Promise<Config> {

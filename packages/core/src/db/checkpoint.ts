@@ -199,8 +199,11 @@ function restSize(session: Session): number {
 async function checkpointQuietly(context: CheckpointContext): Promise<void> {
   const { session } = context;
   session.checkpoint.isSyncedSince = false;
+  // The checkpoint takes the descriptor that the writer gives up: SQLite keeps those of closed connections.
+  session.connections.rest(0);
   await backfillOnce(context);
   movePin(session);
+  session.connections.rest(0);
 }
 
 /** Nobody can write here, and nothing may be awaited: the application may be waiting for us on this very thread. */

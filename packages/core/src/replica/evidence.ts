@@ -2,6 +2,7 @@
  * What is known of level 0 of a replica, and by what: a file that this process created there, or one found there that is
  * the local one. Where a replica says that it ends is no evidence.
  */
+import { isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
@@ -22,7 +23,7 @@ export interface EvidenceParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ask: (options: Op) => Promise<ReplicaEnds>;
-  /** The last file of ours is gone, and nothing came after it. */
+  /** The last file of ours is gone, or damaged, and nothing came after it. */
   readonly onCut: () => void;
 }
 
@@ -70,6 +71,7 @@ export class Evidence {
     const compared = await this.#compare(found, options);
     if (compared === 'other') throw conflictError(found);
     if (compared === 'same') this.prove(found);
+    if (compared === 'damaged') this.#parts.onCut();
     return found;
   }
 
@@ -84,6 +86,7 @@ export class Evidence {
     const { ask, onCut } = this.#parts;
     const compared = await this.#compare(txid, options);
     if (compared === 'other') throw conflictError(txid);
+    if (compared === 'damaged') onCut();
     if (compared === 'unknown') {
       const { max } = await ask(options);
       if (max > txid) throw conflictError(max);
@@ -98,9 +101,21 @@ export class Evidence {
     if (this.#proven > 0n && max > this.#proven) throw conflictError(max);
   }
 
-  async #compare(txid: TXID, options: Op): ReturnType<typeof compareHistory> {
+  /** A file that is not the local one, and not whole either, is no sign of another writer: the storage spoiled it. */
+  async #compare(txid: TXID, options: Op): Promise<Awaited<ReturnType<typeof compareHistory>> | 'damaged'> {
     const { client, db } = this.#parts;
-    return await compareHistory(client, { path: db.localLtx(0).path(txid, txid), txid }, options);
+    const compared = await compareHistory(client, { path: db.localLtx(0).path(txid, txid), txid }, options);
+    return compared === 'other' && (await this.#isDamaged(txid, options)) ? 'damaged' : compared;
+  }
+
+  async #isDamaged(txid: TXID, options: Op): Promise<boolean> {
+    try {
+      await verifyLtx(await this.#parts.client.openLtxFile({ level: 0, minTxid: txid, maxTxid: txid }, options));
+      return false;
+    } catch (error) {
+      if (!isLtxError(error)) throw error;
+      return true;
+    }
   }
 
   get #now(): { readonly now: number; readonly monotonic: number } {
