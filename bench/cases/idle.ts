@@ -1,7 +1,7 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Program } from '../../tests/support/programs.ts';
-import { sleep, until } from '../../tests/support/wait.ts';
+import { pause, until } from '../../tests/support/wait.ts';
 import type { BenchCase, Row } from '../lib/case.ts';
 import { Orders } from '../lib/database.ts';
 import { cpuMsOf, descriptorCountOf, memoryOf } from '../lib/proc.ts';
@@ -74,10 +74,10 @@ async function watchIdle(folder: string, program: Program, databaseCount: number
       failed,
     });
   }
-  await sleep(settleMs);
+  await pause(settleMs, 'what is measured lasts as long');
   const cpuBeforeMs = cpuMsOf(daemon.pid);
   const startedAt = performance.now();
-  await sleep(seconds * 1000);
+  await pause(seconds * 1000, 'what is measured lasts as long');
   const cpu = ((cpuMsOf(daemon.pid) - cpuBeforeMs) / (performance.now() - startedAt)) * 100;
   const memory = memoryOf(daemon.pid)?.now;
   if (memory === undefined) throw new Error(`${program.name} ended:\n${daemon.output}`);

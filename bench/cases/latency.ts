@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LtxDecoder } from '@litestream/ltx';
 import type { Program } from '../../tests/support/programs.ts';
 import { fileUrl } from '../../tests/support/programs.ts';
-import { sleep, until } from '../../tests/support/wait.ts';
+import { pause, until } from '../../tests/support/wait.ts';
 import type { BenchCase, Row } from '../lib/case.ts';
 import { Orders } from '../lib/database.ts';
 import { filesOf } from '../lib/replicas.ts';
@@ -76,7 +76,7 @@ async function follow(folder: string, program: Program, commitCount: number, del
   const level0 = join(replica, 'ltx', '0');
   const arrivals = new Map<string, number>();
   using watcher = watchNames(level0, arrivals);
-  await sleep(commitIntervalMs + delayMs);
+  await pause(commitIntervalMs + delayMs, 'what is measured lasts as long');
 
   const commits: Commit[] = [];
   for (let count = 0; count < commitCount; count += 1) {
@@ -86,7 +86,7 @@ async function follow(folder: string, program: Program, commitCount: number, del
     const returnedAt = performance.now();
     commits.push({ mark, returnedAt });
     await until('a commit on the replica', () => watcher.count > before, { timeoutMs, failed });
-    await sleep(Math.max(0, commitIntervalMs - (performance.now() - returnedAt)));
+    await pause(Math.max(0, commitIntervalMs - (performance.now() - returnedAt)), 'what is measured lasts as long');
   }
   orders.database.close();
   await daemon.stop();

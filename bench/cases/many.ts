@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Child } from '../../tests/support/child.ts';
 import type { Program } from '../../tests/support/programs.ts';
-import { sleep, until } from '../../tests/support/wait.ts';
+import { pause, until } from '../../tests/support/wait.ts';
 import type { BenchCase, Row } from '../lib/case.ts';
 import { alternate } from '../lib/cost.ts';
 import { Orders } from '../lib/database.ts';
@@ -102,7 +102,7 @@ async function watchMany(
   const result: Omit<Result, 'again'> = await (async () => {
     await using daemon = program.replicate(config);
     const first = await phase(daemon, () => haveAll(replica, early, 1));
-    await sleep(settleMs);
+    await pause(settleMs, 'what is measured lasts as long');
     const memory = memoryOf(daemon.pid);
     if (memory === undefined) throw new Error(`${program.name} ended:\n${daemon.output}`);
     const descriptorCount = descriptorCountOf(daemon.pid);

@@ -62,8 +62,9 @@ export const takeOverWhileWriting: InteropCase = {
 };
 
 /**
- * The application is quiet during each change of hands but keeps the database open: the WAL is where the other left it,
- * so nobody has a reason to send the whole database again. (Go reads the log after ours from its beginning.)
+ * The application is quiet during each change of hands but keeps the database open. A file of Go carries no running checksum
+ * of the WAL, and ours leaves an empty WAL when it stops: so each change from one program to the other sends the whole
+ * database once, in its first file. Within a turn, and from ours to ours, nothing is sent again.
  */
 export const takeOverWithoutSnapshot: InteropCase = {
   name: 'taken over in turns without a needless snapshot',
@@ -74,7 +75,10 @@ export const takeOverWithoutSnapshot: InteropCase = {
     for (let i = 0; i < 40; i += 1) writer.transaction(5, { add: 20, size: 1000 });
     writer.checkpoint('TRUNCATE');
     let txid = 0n;
+    /** First transactions of turns that begin after the other program. */
+    const changes = new Set<bigint>([1n]);
     for (const [index, turn] of turns.entries()) {
+      if (index > 0 && turns[index - 1] !== turn) changes.add(txid + 1n);
       await using daemon = context[turn].replicate(config);
       if (index > 0) {
         await pause(400, 'the program has opened the database before it is written to');
@@ -90,14 +94,14 @@ export const takeOverWithoutSnapshot: InteropCase = {
     }
     const files = await levelFiles(replica, 0);
     const whole: string[] = [];
-    for (const file of files.slice(1)) {
+    for (const file of files) {
       const bytes = await readFile(file.path);
       const pageCount = bytes.readUInt32BE(12); // Of the header: size of the database in pages.
-      if (file.size > (pageCount * 4096) / 4) whole.push(file.name);
+      if (!changes.has(file.minTxid) && file.size > (pageCount * 4096) / 4) whole.push(file.name);
     }
     if (whole.length > 0) throw new Error(`the whole database was sent again: ${whole.join(', ')}`);
     writer.checkpoint('TRUNCATE');
     await compareRestores(context, replica);
-    return `${turns.length} turns, ${files.length} files, no snapshot but the first`;
+    return `${turns.length} turns, ${files.length} files, the whole database at most once a change of hands`;
   },
 };
