@@ -154,18 +154,22 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
   }
 }
 
-/** A checkpoint beside writers that is this close to their end leaves the rest to the one behind the barrier. */
-const SMALL_REST_SIZE = 1 << 20;
+/** Writers wait no longer than this, as far as it can be foreseen, for a checkpoint behind the barrier. */
+const BARRIER_MS_MAX = 250;
 const ROUNDS_MAX = 8;
 
 /**
  * Moves what was read of the WAL to the database file while writers go on, and again what they wrote meanwhile, until the
- * rest is small: behind the barrier they would wait for all of it. The pin goes first, for nothing is moved beyond it.
+ * rest is small, or does not shrink: behind the barrier they would wait for all of it. The pin goes first, for nothing is
+ * moved beyond it.
  */
 async function backfillBesideWriters(context: CheckpointContext): Promise<void> {
   const { session, signal } = context;
-  for (let round = 0; round < ROUNDS_MAX && restSize(session) > SMALL_REST_SIZE; round += 1) {
-    if (!(await backfillOnce(context))) return;
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const before = restSize(session);
+    if (before / session.checkpoint.bytesPerMs < BARRIER_MS_MAX || !(await backfillOnce(context))) return;
+    // A writer that is as fast as the disk stays ahead for good.
+    if (restSize(session) > before / 2) return;
     signal?.throwIfAborted();
   }
 }
@@ -175,7 +179,7 @@ async function backfillOnce(context: CheckpointContext): Promise<boolean> {
   const { session, publish } = context;
   const before = restSize(session);
   if (!movePin(session)) return false;
-  report(context, 'PASSIVE', session.connections.checkpoint('PASSIVE'));
+  report(context, 'PASSIVE', timedCheckpoint(session));
   session.mark = markDatabase(session.descriptor.fd, session.index.fd);
   const hasMoved = restSize(session) < before;
   let outcome: SyncOutcome;
@@ -187,6 +191,18 @@ async function backfillOnce(context: CheckpointContext): Promise<boolean> {
     if (outcome.kind === 'written') publish(outcome.txid);
   } while (outcome.kind === 'written' && outcome.limited);
   return hasMoved;
+}
+
+/** From so many bytes on a checkpoint tells how fast the disk is. */
+const MEASURED_SIZE_MIN = 1 << 20;
+
+function timedCheckpoint(session: Session): CheckpointResult {
+  const before = session.readVisible().backfilled;
+  const startedAtMs = performance.now();
+  const result = session.connections.checkpoint('PASSIVE');
+  const size = (session.readVisible().backfilled - before) * session.pageSize;
+  if (size >= MEASURED_SIZE_MIN) session.checkpoint.bytesPerMs = size / (performance.now() - startedAtMs);
+  return result;
 }
 
 /** Bytes of visible frames that are not in the database file. */
@@ -218,7 +234,7 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   session.connections.unpin();
   let result: CheckpointResult;
   try {
-    result = session.connections.checkpoint('PASSIVE');
+    result = timedCheckpoint(session);
   } finally {
     // Whatever the checkpoint met, a full disk say. If this fails too, the next sync takes the pin before it reads.
     session.connections.pin();

@@ -24,6 +24,9 @@ export interface LastFile {
   readonly endOffset: number;
 }
 
+/** What a disk copies, until it is measured: 200 MB/s. */
+const USUAL_BYTES_PER_MS = 200_000;
+
 /** When to checkpoint next. */
 export interface CheckpointProgress {
   /** A level-0 file was published since the last checkpoint. */
@@ -32,6 +35,8 @@ export interface CheckpointProgress {
   publishedAtMs: number;
   /** When a checkpoint was last tried, or the session began: of a monotonic clock, in ms. */
   triedAtMs: number;
+  /** How fast the last large checkpoint copied pages. */
+  bytesPerMs: number;
   /** A PASSIVE checkpoint did not bring the WAL below the TRUNCATE threshold. */
   hasPassiveFailed: boolean;
 }
@@ -93,7 +98,13 @@ export class Session {
     this.tag = parts.tag;
     this.otherProgram = parts.otherProgram;
     this.areLocksListed = parts.areLocksListed;
-    this.checkpoint = { isSyncedSince: false, publishedAtMs: 0, triedAtMs: start.nowMs, hasPassiveFailed: false };
+    this.checkpoint = {
+      isSyncedSince: false,
+      publishedAtMs: 0,
+      triedAtMs: start.nowMs,
+      bytesPerMs: USUAL_BYTES_PER_MS,
+      hasPassiveFailed: false,
+    };
     this.#state = start.state;
     this.#txid = start.txid;
   }
