@@ -1,6 +1,7 @@
 /** A clean stop leaves a database file that is complete by itself, and the next start goes on from it without a snapshot. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync, utimesSync } from 'node:fs';
+import fs, { existsSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DB } from '../src/index.ts';
@@ -99,6 +100,42 @@ describe.each(drivers)('with $name', (driver) => {
     await start(lab);
     expect(lab.snapshots().length).toBe(2);
     await lab.verify();
+  });
+
+  it('a record of another timeline, with the same TXID, is not believed', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app([TABLE, INSERT]);
+    const db = await start(lab);
+    lab.closeApp(app);
+    await db.close();
+    const path = join(db.metaPath, 'rest.json');
+    const record = JSON.parse(readFileSync(path, 'utf8')) as { last: { salt2: number } };
+    record.last.salt2 ^= 1;
+    writeFileSync(path, JSON.stringify(record));
+    await start(lab);
+    expect(lab.snapshots().length).toBe(2);
+  });
+
+  it('a record that cannot be removed makes nothing be acknowledged that is not on the replica', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app([TABLE, INSERT]);
+    await (await start(lab)).close();
+    const again = lab.db();
+    await again.open();
+    app.exec(INSERT);
+    const original = fs.rmSync;
+    fs.rmSync = (path, options) => {
+      if (String(path).endsWith('rest.json')) throw Object.assign(new Error('input or output'), { code: 'EIO' });
+      original(path, options);
+    };
+    syncBuiltinESMExports();
+    try {
+      for (let round = 0; round < 2; round += 1) expect((await again.sync()).txid).toBe(2n);
+      expect(again.localLtx(0).last()?.maxTxid).toBe(2n);
+    } finally {
+      fs.rmSync = original;
+      syncBuiltinESMExports();
+    }
   });
 
   it('a reader that stays open keeps the WAL where it is, and the place in it is proven', async () => {

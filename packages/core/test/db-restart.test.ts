@@ -77,6 +77,8 @@ describe.each(drivers)('restart with $name', (driver: SqliteDriver) => {
     insert(app, 60);
     await lab.closeWhileLocked(await start(lab), app);
     insert(app, 7);
+    // A page that the new generation does not hold: it proves that the old one was visible to its end.
+    app.exec('CREATE TABLE other (v)');
     expect(app.get('PRAGMA wal_checkpoint(RESTART)')?.['busy']).toBe(0);
     insert(app, 2);
     await start(lab);

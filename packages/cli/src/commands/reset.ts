@@ -1,5 +1,6 @@
+import { rmSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { LitestreamError, isDatabaseInUse, isLitestreamError, withMetadataLock } from '@litestream/core';
 import { expandPath } from '../config/paths.ts';
 import { databaseOf } from '../replicate/directory.ts';
@@ -64,6 +65,8 @@ export const command: Command = defineCommand({
       const logger = plainLogger(terminal, false).child({ db: basename(path) });
       logger.info('resetting local litestream state', { meta_path: metaPath, ltx_dir: folder });
       removeFolder(folder);
+      // What the last stop recorded belongs to the files that are gone.
+      rmSync(join(metaPath, 'rest.json'), { force: true });
       logger.info('local state reset complete, next sync will create fresh snapshot');
     };
     try {

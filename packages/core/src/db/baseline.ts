@@ -4,6 +4,7 @@ import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Logger } from '../logger.ts';
 import type { WalFile } from '../wal/wal-file.ts';
+import { sameSalts } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
 import type { LocalLtx, Ownership } from './local-ltx.ts';
 import { makeFolder, own } from './local-ltx.ts';
@@ -103,6 +104,12 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
     const last = lastFileOf(header);
     const sums = endSumsOf(header);
     const state = await findWalState({ databaseFd, wal, visible, last, sums, record });
+    if (state.kind === 'snapshot-required' && sums !== undefined && sameSalts(last, visible)) {
+      logger.warn('the WAL does not hold the last transactions that were replicated, taking the whole database', {
+        txid: formatTxid(last.txid),
+        reason: state.reason,
+      });
+    }
     return { txid: file.maxTxid, state, otherProgram: !isOurs(header) };
   } catch (error) {
     if (!isLtxError(error)) throw error;

@@ -117,6 +117,11 @@ export class DB implements AsyncDisposable {
     return this.#generation;
   }
 
+  /** Of the database file; undefined while none is open. */
+  get inode(): bigint | undefined {
+    return this.#session?.descriptor.inode;
+  }
+
   /** Bytes; undefined until the database was opened. */
   get pageSize(): number | undefined {
     return this.#session?.pageSize;
@@ -208,6 +213,12 @@ export class DB implements AsyncDisposable {
   /** Last transaction that another program wrote, while no snapshot of ours makes up for what it may have torn. */
   get snapshotOwedFor(): TXID | undefined {
     return this.#takenOver.owed;
+  }
+
+  /** Throws `DATABASE_MISSING` while the file that was replicated is gone: an application may still write to it. */
+  requireFile(operation: string): void {
+    if (this.#session === undefined && this.#position.txid > 0n && this.#arrival.reason === undefined)
+      throw missingError(this.path, operation);
   }
 
   /** A snapshot taken by `snapshot` is on the replica. */

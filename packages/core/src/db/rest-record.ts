@@ -18,6 +18,7 @@ import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
 import type { Ownership } from './local-ltx.ts';
 import { own } from './local-ltx.ts';
+import type { LastFile } from './session.ts';
 
 /** Identity, size in bytes and time of a database file. Nothing that a change of owner or permissions touches. */
 export interface FileState {
@@ -26,13 +27,45 @@ export interface FileState {
   readonly mtimeNs: bigint;
 }
 
+/** Which level-0 file of its TXID the record belongs to: another timeline has another one. */
+export interface FileOfRecord {
+  readonly timestampMs: number;
+  readonly salt1: number;
+  readonly salt2: number;
+  readonly endOffset: number;
+}
+
 export type RestRecord =
-  | { readonly kind: 'at-rest'; readonly txid: TXID; readonly file: FileState }
+  | {
+      readonly kind: 'at-rest';
+      readonly txid: TXID;
+      readonly file: FileState;
+      readonly last: FileOfRecord;
+      /** Where the system has one. */
+      readonly bootId: string | undefined;
+    }
   /** The database file or its WAL was changed behind SQLite: a start must not go on from the WAL. */
   | { readonly kind: 'resync'; readonly reason: string };
 
 const NAME = 'rest.json';
-const VERSION = 1;
+const VERSION = 2;
+
+/**
+ * Changes with each start of the system; undefined where it is not known. `fdatasync` makes data durable, and not the time
+ * of the file: after a power cut a file may hold more than its time says.
+ */
+export function readBootId(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Does the file system keep times so exactly that each change shows? Some keep whole seconds. */
+export function hasFineTime({ mtimeNs }: FileState): boolean {
+  return mtimeNs % 1_000_000_000n !== 0n;
+}
 
 export function fileStateOf(fd: number): FileState {
   const { ino, size, mtimeNs } = fstatSync(fd, { bigint: true });
@@ -49,9 +82,11 @@ export function readRestRecord(metaPath: string): RestRecord | undefined {
     const value = JSON.parse(readFileSync(join(metaPath, NAME), 'utf8')) as Record<string, unknown>;
     if (value['version'] !== VERSION) return undefined;
     if (value['kind'] === 'resync') return { kind: 'resync', reason: String(value['reason']) };
-    const { txid, inode, size, mtimeNs } = value;
+    const { txid, inode, size, mtimeNs, bootId } = value;
     return {
       kind: 'at-rest',
+      last: value['last'] as FileOfRecord,
+      bootId: typeof bootId === 'string' ? bootId : undefined,
       txid: BigInt(`0x${String(txid)}`),
       file: { inode: BigInt(String(inode)), size: BigInt(String(size)), mtimeNs: BigInt(String(mtimeNs)) },
     };
@@ -72,6 +107,8 @@ export function writeRestRecord(metaPath: string, record: RestRecord, ownership:
           inode: String(record.file.inode),
           size: String(record.file.size),
           mtimeNs: String(record.file.mtimeNs),
+          last: record.last,
+          bootId: record.bootId,
         };
   const path = join(metaPath, NAME);
   const temporaryPath = `${path}.${process.pid}.tmp`;
@@ -84,6 +121,14 @@ export function writeRestRecord(metaPath: string, record: RestRecord, ownership:
   }
   own(temporaryPath, ownership.fileMode, ownership);
   renameSync(temporaryPath, path);
+}
+
+/** Is it the record of this very file, made since the system was started? */
+export function isRecordOf(record: RestRecord | undefined, last: LastFile): record is RestRecord & { kind: 'at-rest' } {
+  if (record?.kind !== 'at-rest' || record.txid !== last.txid || record.bootId !== readBootId()) return false;
+  const { timestampMs, salt1, salt2, endOffset } = record.last;
+  const isSamePlace = salt1 === last.salt1 && salt2 === last.salt2 && endOffset === last.endOffset;
+  return isSamePlace && timestampMs === last.timestampMs;
 }
 
 /** The next start takes the whole database, whatever its WAL looks like. Where the folder is gone, it does that anyway. */

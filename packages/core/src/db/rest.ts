@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../error.ts';
 import type { CheckpointContext } from './checkpoint.ts';
 import { checkpointNow } from './checkpoint.ts';
-import { fileStateOf, writeRestRecord } from './rest-record.ts';
+import { fileStateOf, hasFineTime, readBootId, writeRestRecord } from './rest-record.ts';
 import { findPathFault } from './session-faults.ts';
 
 /** A file system gives two writes within one tick the same time: a later change has to show. */
@@ -33,9 +33,14 @@ export async function bringToRest(context: CheckpointContext, metaPath: string):
   if (ageMs < CLOCK_GRAIN_MS) await sleep(Math.min(CLOCK_GRAIN_MS, CLOCK_GRAIN_MS - ageMs));
   const { txid } = session;
   const file = fileStateOf(descriptor.fd);
+  const { last } = session;
   const truncated = connections.checkpoint('TRUNCATE');
   context.onResult('TRUNCATE', truncated);
   if (truncated.busy) return false;
-  writeRestRecord(metaPath, { kind: 'at-rest', txid, file }, ownership);
+  if (last !== undefined && hasFineTime(file)) {
+    const { timestampMs, salt1, salt2, endOffset } = last;
+    const place = { timestampMs, salt1, salt2, endOffset };
+    writeRestRecord(metaPath, { kind: 'at-rest', txid, file, last: place, bootId: readBootId() }, ownership);
+  }
   return session.readVisible().frameCount === 0;
 }

@@ -8,7 +8,7 @@ import { FRAME_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts }
 import type { VisibleWal } from '../wal/wal-index.ts';
 import { visibleEndOf } from './decide.ts';
 import type { RestRecord } from './rest-record.ts';
-import { fileStateOf, isSameFileState } from './rest-record.ts';
+import { fileStateOf, isRecordOf, isSameFileState } from './rest-record.ts';
 import type { LastFile } from './session.ts';
 import { runGently } from './steps.ts';
 import { sameSums } from './wal-end.ts';
@@ -43,7 +43,7 @@ export async function findWalState(place: ResumePlace): Promise<WalState> {
     if (hasEnd(wal, last, sums)) return { kind: 'resuming', last, sums };
     return required('last page does not exist in last ltx file, wal overwritten by another process');
   }
-  if (record?.txid === last.txid && isSameFileState(record.file, fileStateOf(databaseFd))) {
+  if (isRecordOf(record, last) && isSameFileState(record.file, fileStateOf(databaseFd))) {
     return { kind: 'at-rest', last };
   }
   const header = wal.header();
@@ -109,7 +109,10 @@ async function firstOldFrame(wal: WalFile, header: WalHeader, fresh: WalScan, en
   return more.endOffset + more.uncommittedSize;
 }
 
-/** Are the pages of the scan's last transaction in the database file, but for those that the new generation holds? */
+/**
+ * Are the pages of the scan's last transaction in the database file, but for those that the new generation holds? False
+ * where it holds all of them, and nothing can be compared.
+ */
 async function isLastInDatabase(
   { databaseFd, wal, last }: { readonly databaseFd: number; readonly wal: WalFile; readonly last: LastFile },
   old: WalHeader,
@@ -120,13 +123,15 @@ async function isLastInDatabase(
   const { pages } = await runGently(scanWal(wal, old, lastStart, { endOffsetMax: endOffset }));
   const page = new Uint8Array(last.pageSize);
   const found = new Uint8Array(last.pageSize);
+  let comparedCount = 0;
   for (const [pgno, offset] of pages) {
     if (fresh.pages.has(pgno)) continue;
+    comparedCount += 1;
     if (wal.read(page, offset + WAL_FRAME_HEADER_SIZE) < page.length) return false;
     if (readSync(databaseFd, found, 0, found.length, (pgno - 1) * found.length) < found.length) return false;
     if (Buffer.compare(page, found) !== 0) return false;
   }
-  return true;
+  return comparedCount > 0;
 }
 
 function hasSalts(frame: Uint8Array, salts: { readonly salt1: number; readonly salt2: number }): boolean {

@@ -45,10 +45,17 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
 }
 
 /** What the last stop recorded is of an earlier transaction now, or made up for. */
-export function published({ session, metaPath, publish }: SyncSessionContext, txid: TXID): void {
-  if (!session.isRecordRemoved) removeRestRecord(metaPath);
-  session.isRecordRemoved = true;
+export function published({ session, metaPath, publish, logger }: SyncSessionContext, txid: TXID): void {
+  // First, and whatever happens to the record: an acknowledgement compares the replica with this.
   publish(txid);
+  if (session.isRecordRemoved) return;
+  try {
+    removeRestRecord(metaPath);
+    session.isRecordRemoved = true;
+  } catch (error) {
+    // It names another transaction, or asks for a resync: a start that finds it is careful in vain.
+    logger.debug('record of the last stop could not be removed', { error });
+  }
 }
 
 async function run(context: SyncSessionContext): Promise<SyncOutcome> {

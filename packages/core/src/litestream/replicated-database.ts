@@ -31,14 +31,14 @@ export class ReplicatedDatabase implements AsyncDisposable {
   /**
    * Resolves once every commit made before the call is on the replica: then it is safe to acknowledge them. Rejects if
    * the upload fails, with `DATABASE_IN_USE` while another Litestream replicates the database, with `DATABASE_MISSING` as
-   * long as there never was a database file, or with `DATABASE_NOT_READY` while there is one that is not ready; replication
-   * goes on trying, and so may you.
+   * long as there is no database file, or with `DATABASE_NOT_READY` while there is one that is not ready; replication goes on
+   * trying, and so may you.
    */
   async replicated(options: Op = {}): Promise<void> {
     await this.#replica.replicated(options);
     const { waitingFor } = this.#db.status();
     if (waitingFor !== undefined) throw notReadyError(this.path, 'replicated', waitingFor);
-    // A file that was deleted later has been replicated; one that never was there is most likely a mistyped path.
+    // Most likely a mistyped path.
     if (this.#db.status().state === 'waiting' && this.#db.position.txid === 0n) throw neverThere(this.path);
   }
 

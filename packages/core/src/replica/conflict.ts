@@ -8,6 +8,7 @@ import type { Op } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
 import type { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
+import type { ReplicaDb } from './replica-db.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 
 export interface ConflictParts {
@@ -28,6 +29,8 @@ export class Conflict {
   readonly #parts: ConflictParts;
   readonly #quietMs: number;
   #error: LitestreamError | undefined;
+  /** Of the database file that met the other writer. */
+  #inode: bigint | undefined;
   /** Highest TXID at any level of the replica, when it was last looked. */
   #theirs: TXID | undefined;
   #quietSinceMs = 0;
@@ -50,9 +53,10 @@ export class Conflict {
   }
 
   /** Said once, however often it is met. */
-  async found(error: LitestreamError, local: TXID, options: Op): Promise<void> {
+  async found(error: LitestreamError, db: Pick<ReplicaDb, 'position' | 'inode'>, options: Op): Promise<void> {
     if (this.#error !== undefined) return;
     this.#error = error;
+    this.#inode = db.inode;
     this.#quietSinceMs = this.#lookedAtMs = this.#parts.clock.monotonic();
     try {
       this.#theirs = (await this.#parts.ask(options)).max;
@@ -65,15 +69,18 @@ export class Conflict {
       : `It goes on with a snapshot behind the other's files once nothing was written there for ${this.#quietMs / 1000} s.`;
     logger.error('another process writes to this replica, commits of this database are no longer replicated', {
       error,
-      'txid.db': formatTxid(local),
+      'txid.db': formatTxid(db.position.txid),
       ...(this.#theirs === undefined ? {} : { 'txid.replica': formatTxid(this.#theirs) }),
       hint: `${error.hint ?? ''} ${next}`,
     });
   }
 
-  /** The database was opened anew: replica and database are compared from the beginning. */
-  clear(): void {
-    this.#error = undefined;
+  /**
+   * The database was opened once more. Another file than the one that met the other writer is compared with the replica from
+   * the beginning; the same one is no reason to go on behind a writer that is still there.
+   */
+  reopened(inode: bigint | undefined): void {
+    if (inode === undefined || inode !== this.#inode) this.#error = undefined;
   }
 
   /** Throws while the conflict lasts. Resolves to true if it has just ended, and to false if there is none. */

@@ -58,6 +58,10 @@ export class Evidence {
   /** Rejects with `REPLICA_CONFLICT` if another file of this name is there. */
   async create(file: Level0File, options: Op): Promise<void> {
     await this.#writer.create(file, options);
+    if (this.#proven === 0n || this.#isFresh) return;
+    // It took so long that another process may have used, and freed, this name meanwhile, and gone on behind it.
+    const { max } = await this.#parts.ask(options);
+    if (max > file.txid) throw conflictError(max);
   }
 
   /**

@@ -8,6 +8,8 @@ export interface ReplicaDb {
   readonly position: Position;
   /** How often a file was opened as this database: the last one may be another database than the one before. */
   readonly generation?: number | undefined;
+  /** Of the database file, where it is known: another one is another database. */
+  readonly inode?: bigint | undefined;
   /**
    * The highest TXID that was known, here or on a replica, when the database was last opened: what was written since
    * comes after it. Where it is given, a replica that did not answer then is compared with it when it does.
@@ -18,6 +20,8 @@ export interface ReplicaDb {
   /** A snapshot of the database is on the replica. */
   snapshotKept?(): void;
   sync(options?: Op): Promise<Position>;
+  /** Throws `DATABASE_MISSING` while the file that was replicated is gone: what is committed to it now is not seen. */
+  requireFile?(operation: string): void;
   /** Takes every page into the next level-0 file: behind it no page of an earlier one counts, whoever wrote that. */
   syncWhole(reason: string, options?: Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;

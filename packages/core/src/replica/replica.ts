@@ -196,6 +196,7 @@ export class Replica implements History, AsyncDisposable {
       const { signal } = this.#rounds;
       await this.#db.sync({ signal });
       await this.#syncOnce({ signal, isAcknowledged: true });
+      this.#db.requireFile?.('replicated');
     });
     await raceAbort(this.#nextAcknowledgement, options.signal);
   }
@@ -335,7 +336,7 @@ export class Replica implements History, AsyncDisposable {
 
   /** Inside the mutex. Rejects at once in a conflict, and with `REPLICA_CONFLICT` where `work` finds one. */
   async #refusingConflicts(work: () => Promise<void>, options: Op): Promise<void> {
-    if (this.#generation !== this.#db.generation) this.#conflict.clear();
+    if (this.#generation !== this.#db.generation) this.#conflict.reopened(this.#db.inode);
     // What was known of the replica then is not true any more: the two meet once more.
     if (await this.#conflict.isOver(options)) this.#forget();
     try {
@@ -343,7 +344,7 @@ export class Replica implements History, AsyncDisposable {
     } catch (error) {
       if (hasCode(error, 'REPLICA_CONFLICT')) {
         this.#remote = undefined;
-        await this.#conflict.found(error, this.#db.position.txid, options);
+        await this.#conflict.found(error, this.#db, options);
         this.#lastError = error;
       }
       throw error;
