@@ -1,7 +1,7 @@
 /** Database files that appear at a path that is waited for, by every way in which programs and people put them there. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, test, vi } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
@@ -46,6 +46,19 @@ async function waitingFor(lab: Lab): Promise<DB> {
 function rowsOf(connection: SqliteConnection): number {
   expect(connection.get('PRAGMA integrity_check')?.['integrity_check']).toBe('ok');
   return Number(connection.get('SELECT COUNT(*) AS n FROM t')?.['n']);
+}
+
+/** A checkpoint that ended in the middle: the first page is written, and one of those that the file grows by. */
+function killedInCheckpoint(lab: Lab): { killed: string; walPages: number } {
+  const app = lab.app(['CREATE TABLE t (a)', 'PRAGMA wal_checkpoint(TRUNCATE)']);
+  app.exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT ${ROWS})
+    INSERT INTO t SELECT 'row ' || i FROM n`);
+  const killed = join(lab.folder, 'killed.db');
+  const size = statSync(lab.path).size;
+  copyFileSync(`${lab.path}-wal`, `${killed}-wal`);
+  app.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  writeFileSync(killed, readFileSync(lab.path).subarray(0, size + 4096));
+  return { killed, walPages: (statSync(`${killed}-wal`).size - 32) / (24 + 4096) };
 }
 
 const copies: readonly (readonly [string, string])[] = [
@@ -137,6 +150,41 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000 
       descriptor = await watch.settled({ busyTimeoutMs: 0 });
     expect(descriptor).toBeDefined();
     writing.kill('SIGKILL');
+  });
+
+  it('and whose writer was killed within a checkpoint is whole with its WAL', async () => {
+    await using lab = new Lab(driver);
+    const { killed, walPages } = killedInCheckpoint(lab);
+    const watch = new ArrivalWatch(killed, lab.logger);
+    expect(watch.look()).toMatchObject({ state: 'waiting' });
+    expect(await watch.settled({ busyTimeoutMs: 0 })).toBeDefined();
+    // The same file without a WAL, or with one that lacks its last pages, is being copied.
+    const other = join(lab.folder, 'other.db');
+    copyFileSync(killed, other);
+    expect(new ArrivalWatch(other, lab.logger).look()).toMatchObject({
+      reason: expect.stringContaining('being copied'),
+    });
+    const wal = readFileSync(`${killed}-wal`);
+    writeFileSync(`${other}-wal`, wal.subarray(0, wal.length - Math.floor(walPages / 2) * (24 + 4096)));
+    expect(await new ArrivalWatch(other, lab.logger).settled({ busyTimeoutMs: 0 })).toBeUndefined();
+  });
+
+  it('and whose last pages are free, and zeros, is whole', async () => {
+    await using lab = new Lab(driver);
+    writeFileSync(lab.path, '');
+    const app = driver.open(lab.path);
+    app.exec(
+      'PRAGMA secure_delete = ON; CREATE TABLE t (a); CREATE TABLE u (a); INSERT INTO u VALUES (zeroblob(200000))',
+    );
+    app.exec('DELETE FROM u');
+    app.close();
+    const bytes = readFileSync(lab.path);
+    expect(bytes.subarray(-4096).every((byte) => byte === 0)).toBe(true);
+    expect(await new ArrivalWatch(lab.path, lab.logger).settled({ busyTimeoutMs: 0 })).toBeDefined();
+    // So would the same file be, half copied into preallocated space: a page that counts is zeros.
+    const half = join(lab.folder, 'half.db');
+    writeFileSync(half, Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(bytes.length - 4096)]));
+    expect(await new ArrivalWatch(half, lab.logger).settled({ busyTimeoutMs: 0 })).toBeUndefined();
   });
 
   it('whose log is copied after it, keeps what is in that', async () => {

@@ -29,6 +29,8 @@ const ERROR_LOG_INTERVAL_MS = 30_000;
 /** Each attempt to open waits for a lock itself; one that is held for less than this in all is no error. */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_RETRY_MS = 100;
+/** `-once` has no later attempt: longer than any file has to be quiet. */
+const ONCE_PATIENCE_MS = 40_000;
 
 export class RunningDatabase {
   readonly path: string;
@@ -115,7 +117,7 @@ export class RunningDatabase {
 
   /** Everything committed by now goes to every replica, then a snapshot and retention where asked for. */
   async syncOnce(): Promise<void> {
-    const { txid } = await this.db.sync();
+    const { txid } = await this.db.sync({ patienceMs: ONCE_PATIENCE_MS });
     const { waitingFor } = this.db.status();
     if (waitingFor !== undefined) throw notReady(this.path, waitingFor);
     if (txid === 0n) {

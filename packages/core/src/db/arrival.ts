@@ -6,9 +6,9 @@
 import { fstatSync, readSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Op } from '../client/contract.ts';
 import { busyError } from '../driver/busy.ts';
 import { hasCode } from '../error.ts';
+import type { LitestreamError } from '../error.ts';
 import { heldLocks, isBeingWritten, isOpenInSqlite } from '../driver/file-locks.ts';
 import type { FileLock } from '../driver/file-locks.ts';
 import { WalIndex } from '../follow/wal-index.ts';
@@ -23,8 +23,12 @@ import {
   parseDatabaseHeader,
 } from './database-header.ts';
 import type { DatabaseHeader } from './database-header.ts';
+import { notReadyError } from './db-errors.ts';
+import type { OpenOptions } from './options.ts';
 import { hasOutsideWriter } from './outside-writer.ts';
 import { keepDatabaseFile, requireMagic } from './validate.ts';
+import { isWholeBySize, isWholeWithWal } from './whole-file.ts';
+import type { QuietDatabase } from './whole-file.ts';
 
 /** A whole database that did not change for this long is no longer written by the program that put it there. */
 const QUIET_MS = 1000;
@@ -53,6 +57,8 @@ export type Arrival =
       /** Time alone may end the wait, in this many milliseconds. */
       readonly quietInMs?: number;
       readonly isLocked?: boolean;
+      /** No commit can be in it. */
+      readonly isBlank?: boolean;
     }
   | { readonly state: 'settled'; readonly descriptor: DatabaseDescriptor };
 
@@ -65,12 +71,14 @@ export class ArrivalWatch {
   readonly #locks: () => readonly FileLock[] | undefined;
   #descriptor: DatabaseDescriptor | undefined;
   /** What the files looked like at the last look, and when that was first seen. */
-  #seen: { readonly mark: string; readonly atMs: number } | undefined;
+  #seen: { readonly mark: string; readonly atMs: number; isWhole?: boolean } | undefined;
   /** The `-shm`, kept open: closing it would drop SQLite's locks, should this process have the database open. */
   #shm: DatabaseDescriptor | undefined;
   /** What SQLite counted at the last look. */
   #counted: Counted | undefined;
-  #waiting: { readonly reason: string; readonly sinceMs: number; isTold: boolean } | undefined;
+  #waiting:
+    | { readonly reason: string; readonly isBlank: boolean; readonly sinceMs: number; isTold: boolean }
+    | undefined;
 
   /** `locks` is for tests. */
   constructor(path: string, logger: Logger, locks: () => readonly FileLock[] | undefined = heldLocks) {
@@ -84,6 +92,16 @@ export class ArrivalWatch {
     return this.#waiting?.reason;
   }
 
+  /** What an operation fails with that needs the file; undefined unless there is one that waits. */
+  notReady(operation: string): LitestreamError | undefined {
+    return this.#waiting && notReadyError(this.#path, operation, this.#waiting.reason);
+  }
+
+  /** Throws `DATABASE_NOT_READY` while there is a file that waits, though commits may be in it. */
+  requireReady(operation: string): void {
+    if (this.#waiting?.isBlank === false) throw notReadyError(this.#path, operation, this.#waiting.reason);
+  }
+
   /** Cheap: may a look have another outcome than the last one? Only while there is a file that waits. */
   mayHaveSettled(): boolean {
     return this.#waiting !== undefined;
@@ -91,11 +109,12 @@ export class ArrivalWatch {
 
   /**
    * The descriptor of the file at the path once it may be opened; undefined while there is none, or not yet. Waits where a
-   * second or a lock is all that is in the way. Rejects with `DATABASE_BUSY` for a lock that is held for `busyTimeoutMs`,
-   * with `DATABASE_INVALID`
-   * and `PERMISSION_DENIED`, and with the signal's reason.
+   * lock is all that is in the way, or where the file has to be quiet for no longer than `patienceMs`. Rejects with
+   * `DATABASE_BUSY` for a lock that is held for `busyTimeoutMs`, with `DATABASE_INVALID` and `PERMISSION_DENIED`, and with
+   * the signal's reason.
    */
-  async settled({ busyTimeoutMs, signal }: { busyTimeoutMs: number } & Op): Promise<DatabaseDescriptor | undefined> {
+  async settled(options: { busyTimeoutMs: number } & OpenOptions): Promise<DatabaseDescriptor | undefined> {
+    const { busyTimeoutMs, patienceMs = QUIET_MS, signal } = options;
     const startMs = performance.now();
     for (;;) {
       const arrival = this.look();
@@ -106,7 +125,7 @@ export class ArrivalWatch {
       const { quietInMs, isLocked = false } = arrival;
       if (isLocked) {
         if (waitedMs > busyTimeoutMs) throw busyError(this.#path, 'open');
-      } else if (quietInMs === undefined || quietInMs > QUIET_MS || waitedMs > 2 * QUIET_MS) return undefined;
+      } else if (quietInMs === undefined || quietInMs > patienceMs || waitedMs > 2 * patienceMs) return undefined;
       const delayMs = Math.min(isLocked ? LOCK_LOOK_MS : (quietInMs ?? 0), LOOK_MS_MAX);
       await sleep(Math.max(delayMs, 1), undefined, signal === undefined ? {} : { signal });
     }
@@ -123,9 +142,9 @@ export class ArrivalWatch {
     }
     const stat = fstatSync(descriptor.fd, { bigint: true });
     const quietMs = this.#observe(stat);
-    if (stat.size === 0n) return waiting('it is empty');
+    if (stat.size === 0n) return blank('it is empty');
     const start = readStart(descriptor.fd);
-    if (start.every((byte) => byte === 0)) return waiting('it begins with zeros');
+    if (start.every((byte) => byte === 0)) return blank('it begins with zeros');
     requireMagic(descriptor, this.#path);
     const header = parseDatabaseHeader(start);
     if (header === undefined) return waiting('its header is not there yet');
@@ -151,7 +170,7 @@ export class ArrivalWatch {
     const isLive = header.isWal && this.#isOpenInSqlite(locks);
     const unwhole = isLive ? undefined : this.#judgeWhole(seen);
     if (unwhole !== undefined) return unwhole;
-    if (!header.hasSchema && !hasSchemaInLog(`${this.#path}-wal`)) return waiting('it has no table yet');
+    if (!header.hasSchema && !hasSchemaInLog(`${this.#path}-wal`)) return blank('it has no table yet');
     if (isBeingWritten(locks, stat)) return { ...waiting('another program holds a write lock on it'), isLocked: true };
     return undefined;
   }
@@ -163,16 +182,23 @@ export class ArrivalWatch {
     const isShort = size !== undefined && stat.size < size;
     if (isShort && !hasRecovery(this.#path))
       return waiting(`it is being copied: ${stat.size} of ${size} bytes are there`);
-    const isSure = size !== undefined && !isShort && !isLastPageZero(descriptor.fd, pageSize, size);
+    const database = { path: this.#path, fd: descriptor.fd, header, size: stat.size };
+    const isSure = isWholeBySize(database);
     // No copy moves the change counter, or the wal-index, of a file that is whole.
     if (isSure && isCounted) return undefined;
-    const wantedMs = isSure ? QUIET_MS : LONG_QUIET_MS;
-    if (quietMs < wantedMs) {
-      return { ...waiting('it was written to a moment ago'), quietInMs: wantedMs - quietMs };
-    }
+    if (quietMs < QUIET_MS) return notQuiet(QUIET_MS - quietMs);
+    if (quietMs < LONG_QUIET_MS && !isSure && !this.#isWholeWithWal(database)) return notQuiet(LONG_QUIET_MS - quietMs);
     if (quietMs < YOUNG_MS && hasOutsideWriter(this.#path, stat))
       return waiting('a program other than SQLite has it open for writing');
     return undefined;
+  }
+
+  /** Asked once for each state of the files: the WAL is read to its end. */
+  #isWholeWithWal(database: QuietDatabase): boolean {
+    const seen = this.#seen;
+    if (seen === undefined) return false;
+    seen.isWhole ??= isWholeWithWal(database);
+    return seen.isWhole;
   }
 
   /** A process that has the database open in WAL mode has brought it to that state by SQLite. */
@@ -216,13 +242,14 @@ export class ArrivalWatch {
       this.#waiting = undefined;
       return;
     }
-    const { reason } = arrival;
+    const { reason, isBlank = false } = arrival;
     const nowMs = performance.now();
     if (this.#waiting?.reason !== reason) {
       this.#logger.debug('database is not ready, waiting for it', { path: this.#path, reason });
     }
-    this.#waiting = { reason, sinceMs: this.#waiting?.sinceMs ?? nowMs, isTold: this.#waiting?.isTold ?? false };
-    if (this.#waiting.isTold || nowMs - this.#waiting.sinceMs < TELL_AFTER_MS) return;
+    const { sinceMs = nowMs, isTold = false } = this.#waiting ?? {};
+    this.#waiting = { reason, isBlank, sinceMs, isTold };
+    if (isTold || nowMs - sinceMs < TELL_AFTER_MS) return;
     this.#waiting.isTold = true;
     this.#logger.info('database is not ready, waiting for it', { path: this.#path, reason });
   }
@@ -254,16 +281,17 @@ function waiting(reason: string): Waiting {
   return { state: 'waiting', reason };
 }
 
+function blank(reason: string): Waiting {
+  return { ...waiting(reason), isBlank: true };
+}
+
+function notQuiet(quietInMs: number): Waiting {
+  return { ...waiting('it was written to a moment ago'), quietInMs };
+}
+
 function readStart(fd: number): Buffer {
   const bytes = Buffer.alloc(DATABASE_HEADER_SIZE);
   return bytes.subarray(0, readSync(fd, bytes, 0, bytes.length, 0));
-}
-
-/** A preallocated file that is filled from its beginning ends with zeros; so does, seldom, a database that is whole. */
-function isLastPageZero(fd: number, pageSize: number, size: bigint): boolean {
-  const page = Buffer.alloc(pageSize);
-  const count = readSync(fd, page, 0, pageSize, size - BigInt(pageSize));
-  return page.subarray(0, count).every((byte) => byte === 0);
 }
 
 /** A copy may keep the time of what was copied; that of the last change of the inode cannot be set. */

@@ -7,7 +7,7 @@ import { ActivityLog } from './activity.ts';
 import { ArrivalWatch } from './arrival.ts';
 import { TotalsCounter } from './totals.ts';
 import type { CheckpointMode } from './connections.ts';
-import { missingError, notOpenError, notReadyError } from './db-errors.ts';
+import { missingError, notOpenError } from './db-errors.ts';
 import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
@@ -20,7 +20,7 @@ import { Mutex } from './mutex.ts';
 import { closeSession, openSession } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
 import { localFault } from './local-fault.ts';
-import type { DbOptions, History, Position, ResolvedDbOptions } from './options.ts';
+import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
 import { bringToRest } from './rest.ts';
 import type { Session } from './session.ts';
@@ -161,7 +161,7 @@ export class DB implements AsyncDisposable {
    * Takes everything that is committed by now into level-0 files. Resolves with the position that holds it. Rejects with
    * `DATABASE_IN_USE` while another Litestream replicates the database.
    */
-  async sync(options: Op = {}): Promise<Position> {
+  async sync(options: OpenOptions = {}): Promise<Position> {
     this.#requireOpen('sync');
     for (;;) {
       const outcome = await this.#mutex.run(() => this.#syncOnce(options), options.signal);
@@ -215,11 +215,15 @@ export class DB implements AsyncDisposable {
     return this.#takenOver.owed;
   }
 
-  /** Throws `DATABASE_MISSING` while the file that was replicated is gone: an application may still write to it. */
+  /** As `requireReady`, and throws `DATABASE_MISSING` while the file that was replicated is gone: it may be written to. */
   requireFile(operation: string): void {
+    this.requireReady(operation);
     if (this.#session === undefined && this.#position.txid > 0n && this.#arrival.reason === undefined)
       throw missingError(this.path, operation);
   }
+
+  /** Throws `DATABASE_NOT_READY` while there is a file that is not opened yet, though it may hold commits. */
+  readonly requireReady = (operation: string): void => this.#arrival.requireReady(operation);
 
   /** A snapshot taken by `snapshot` is on the replica. */
   snapshotKept(): void {
@@ -332,7 +336,7 @@ export class DB implements AsyncDisposable {
   }
 
   /** The open database file; undefined while there is none. Inside the mutex. */
-  async #openSession(options: Op): Promise<Session | undefined> {
+  async #openSession(options: OpenOptions): Promise<Session | undefined> {
     const current = this.#session;
     if (current !== undefined) {
       if (isAtPath(current.descriptor, this.path)) return current;
@@ -353,12 +357,12 @@ export class DB implements AsyncDisposable {
   }
 
   /** Inside the mutex. Rejects with `DATABASE_IN_USE` while another Litestream holds the lock of the metadata folder. */
-  async #openOrStandBy({ signal }: Op): Promise<Session | undefined> {
+  async #openOrStandBy({ signal, patienceMs }: OpenOptions): Promise<Session | undefined> {
     const { path, metaPath } = this;
     const seen = { lock: this.#lock, arrival: this.#arrival, times: this.#times };
     const parts = { ...seen, options: this.#options, history: this.#history };
     try {
-      const session = await openSession({ path, metaPath, ...parts, logger: this.#logger, signal });
+      const session = await openSession({ path, metaPath, ...parts, logger: this.#logger, signal, patienceMs });
       if (this.#inUse !== undefined && session !== undefined)
         this.#logger.info('taking over from the other litestream');
       this.#inUse = undefined;
@@ -386,12 +390,11 @@ export class DB implements AsyncDisposable {
   async #requireSession(operation: string, options: Op): Promise<Session> {
     const session = await this.#openSession(options);
     if (session !== undefined) return session;
-    const { reason } = this.#arrival;
-    throw reason === undefined ? missingError(this.path, operation) : notReadyError(this.path, operation, reason);
+    throw this.#arrival.notReady(operation) ?? missingError(this.path, operation);
   }
 
   /** Inside the mutex. */
-  async #syncOnce(options: Op): Promise<SyncOutcome> {
+  async #syncOnce(options: OpenOptions): Promise<SyncOutcome> {
     const startedAtMs = performance.now();
     let failed = false;
     let isOurs = true;

@@ -32,13 +32,18 @@ export interface OpenSessionContext {
   readonly times: CommitTimes;
   readonly logger: Logger;
   readonly signal: AbortSignal | undefined;
+  readonly patienceMs: number | undefined;
 }
 
 let sessionCount = 0;
 
 /** Opens the database file at the path and finds the place to go on from; undefined if there is none that may be opened. */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
-  const descriptor = await context.arrival.settled({ ...context.options, signal: context.signal });
+  const descriptor = await context.arrival.settled({
+    busyTimeoutMs: context.options.busyTimeoutMs,
+    patienceMs: context.patienceMs,
+    signal: context.signal,
+  });
   if (descriptor === undefined) return undefined;
   try {
     return await openFile(descriptor, context);

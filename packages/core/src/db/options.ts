@@ -76,3 +76,8 @@ export interface Position {
   /** Transaction of the last durable level-0 file; 0 before the first. */
   readonly txid: TXID;
 }
+
+export interface OpenOptions extends Op {
+  /** How long a file that has to be quiet is waited for. By default a second: most need no longer. */
+  readonly patienceMs?: number | undefined;
+}

@@ -22,6 +22,8 @@ export interface ReplicaDb {
   sync(options?: Op): Promise<Position>;
   /** Throws `DATABASE_MISSING` while the file that was replicated is gone: what is committed to it now is not seen. */
   requireFile?(operation: string): void;
+  /** Throws `DATABASE_NOT_READY` while there is a file that is not opened yet, though it may hold commits. */
+  requireReady?(operation: string): void;
   /** Takes every page into the next level-0 file: behind it no page of an earlier one counts, whoever wrote that. */
   syncWhole(reason: string, options?: Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;

@@ -88,11 +88,7 @@ export class Replica implements History, AsyncDisposable {
     const ask = (op: Op): Promise<ReplicaEnds> => this.#ask(op);
     const parts = { client, db, clock: this.#clock, logger: this.#logger, ask };
     this.#evidence = new Evidence({ ...parts, onCut: () => this.#cut() });
-    this.#conflict = new Conflict({
-      ...parts,
-      mayRecover: this.#autoRecover,
-      quietMs: options.conflictQuietMs,
-    });
+    this.#conflict = new Conflict({ ...parts, mayRecover: this.#autoRecover, quietMs: options.conflictQuietMs });
     this.#contact = new FirstContact({
       ...parts,
       create: (file, op) => this.#create(file, op),
@@ -303,6 +299,7 @@ export class Replica implements History, AsyncDisposable {
       const [synced] = await Promise.allSettled([this.#db.sync({ signal })]);
       await this.#syncOnce({ signal });
       if (synced.status === 'rejected') throw synced.reason;
+      this.#db.requireReady?.('sync');
     }, signal);
   }
 
