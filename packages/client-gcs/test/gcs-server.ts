@@ -38,6 +38,8 @@ interface Session {
 }
 
 export class GcsTestServer extends ProtocolServer {
+  /** Names a page. The service gives up to 1000, and may give fewer. */
+  pageSizeMax = 1000;
   readonly objects: Map<string, StoredObject> = new Map();
   /** Resumable sessions that are open. */
   readonly sessions: Map<string, Session> = new Map();
@@ -131,10 +133,8 @@ export class GcsTestServer extends ProtocolServer {
   #list(query: URLSearchParams): Answer {
     const prefix = query.get('prefix') ?? '';
     const start = Buffer.from(query.get('pageToken') ?? query.get('startOffset') ?? '');
-    const found = this.names().filter(
-      (name) => name.startsWith(prefix) && Buffer.compare(Buffer.from(name), start) >= 0,
-    );
-    const limit = Math.min(Number(query.get('maxResults') ?? 1000), 1000);
+    const found = sortedKeys(this.objects, prefix).filter((name) => Buffer.compare(Buffer.from(name), start) >= 0);
+    const limit = Math.min(Number(query.get('maxResults') ?? 1000), this.pageSizeMax);
     const items = found.slice(0, limit).flatMap((name) => {
       const object = this.objects.get(name);
       return object === undefined ? [] : [resourceOf(name, object)];

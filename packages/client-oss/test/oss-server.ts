@@ -195,9 +195,7 @@ function list(call: Call, bucket: Bucket): Answer {
   const token = Buffer.from(get('continuation-token'), 'base64url');
   const after = token.byteLength > 0 ? token : Buffer.from(get('start-after'));
   const limit = Math.min(Number(get('max-keys') || 100), KEY_COUNT_MAX);
-  const found = sortedKeys(bucket).filter(
-    (key) => key.startsWith(get('prefix')) && Buffer.compare(Buffer.from(key), after) > 0,
-  );
+  const found = sortedKeys(bucket, get('prefix')).filter((key) => Buffer.compare(Buffer.from(key), after) > 0);
   const page = found.slice(0, limit);
   const name = (key: string): string => (get('encoding-type') === 'url' ? encodeURIComponent(key) : escapeXml(key));
   const rows = page.map((key) => {

@@ -35,6 +35,8 @@ interface Upload {
 }
 
 export class S3TestServer extends ProtocolServer {
+  /** Keys a page. The service gives up to 1000, and may give fewer. */
+  pageSizeMax = 1000;
   readonly accessKeyId = 'litestreamtest';
   secretAccessKey = 'litestreamtestsecret';
   /** What signatures must be made for. */
@@ -124,10 +126,8 @@ export class S3TestServer extends ProtocolServer {
   #list(call: Call, bucket: ReadonlyMap<string, StoredObject>): Answer {
     const get = (name: string): string => call.query.get(name) ?? '';
     const after = Buffer.from(get('continuation-token') || get('start-after'));
-    const limit = Math.min(Number(get('max-keys') || 1000), 1000);
-    const found = this.keys(call.bucket).filter(
-      (key) => key.startsWith(get('prefix')) && Buffer.compare(Buffer.from(key), after) > 0,
-    );
+    const limit = Math.min(Number(get('max-keys') || 1000), this.pageSizeMax);
+    const found = sortedKeys(bucket, get('prefix')).filter((key) => Buffer.compare(Buffer.from(key), after) > 0);
     const page = found.slice(0, limit);
     const rows = page.map((key) => {
       const object = bucket.get(key);
