@@ -171,6 +171,8 @@ const handWritten: readonly DropInCase[] = [
   one('restore -timestamp, after all', restoreTo('-timestamp 2040-01-01T00:00:00Z')),
   one('restore -timestamp, with a zone', restoreTo('-timestamp 2040-01-01T00:00:00+02:00')),
   one('restore -timestamp, a day', restoreTo('-timestamp 2040-01-01')),
+  one('restore -timestamp, 30 February', restoreTo('-timestamp 2040-02-30T00:00:00Z')),
+  one('restore -timestamp, 24:00', restoreTo('-timestamp 2040-01-01T24:00:00Z')),
   one('restore -timestamp and -txid', restoreTo('-timestamp 2040-01-01T00:00:00Z -txid 0000000000000007')),
   one('restore -dry-run, as it is', restoreTo('-dry-run')),
   one('restore -dry-run -json', restoreTo('-dry-run -json')),

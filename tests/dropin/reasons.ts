@@ -83,7 +83,7 @@ export const REASONS: readonly Reason[] = [
   ),
   named(
     'own words',
-    /^restore -(timestamp yesterday|timestamp, a day|integrity-check some)|unknown scheme$/,
+    /^restore -(timestamp yesterday|timestamp, (a day|30 February|24:00)|integrity-check some)|unknown scheme$/,
     ['stderr'],
     'Both refuse; ours says which values there are, or which package to install for the kind of replica.',
   ),

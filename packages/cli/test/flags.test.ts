@@ -61,6 +61,7 @@ describe('command lines in the style of Go', () => {
     const { values, given } = parse('-parallelism=3', '-txid=00000000000000Ff', '-level=all', '-interval=1m30s');
     expect(values).toMatchObject({ parallelism: 3, txid: 255n, level: 'all', interval: 90_000 });
     expect([...given]).toEqual(['parallelism', 'txid', 'level', 'interval']);
+    expect(parse('-timestamp', '').values.timestamp).toBeUndefined();
     expect(parse('-timestamp', '2026-11-24T01:02:03.5+02:00').values.timestamp?.toISOString()).toBe(
       '2026-11-23T23:02:03.500Z',
     );
@@ -93,6 +94,10 @@ describe('command lines in the style of Go', () => {
     [
       ['-timestamp', '2026-11-24'],
       'invalid value "2026-11-24" for flag -timestamp: must be an RFC 3339 time such as 2000-01-01T00:00:00Z',
+    ],
+    [
+      ['-timestamp', '2026-02-30T00:00:00Z'],
+      'invalid value "2026-02-30T00:00:00Z" for flag -timestamp: must be an RFC 3339 time such as 2000-01-01T00:00:00Z',
     ],
     [
       ['-timestamp', '2026-13-24T00:00:00Z'],

@@ -41,4 +41,20 @@ describe('object times', () => {
       expect(parseObjectTime(text)).toBeUndefined();
     }
   });
+
+  test.each([
+    '2026-02-29T00:00:00Z',
+    '2026-02-30T12:00:00+02:00',
+    '2026-04-31T00:00:00.5Z',
+    '2026-11-24T24:00:00Z',
+    '2026-11-24T23:60:00Z',
+    '2026-12-31T23:59:60Z',
+    '2026-11-24T00:00:00+24:00',
+  ])('%s, which no calendar has, is no other moment', (text) => {
+    expect(parseObjectTime(text)).toBeUndefined();
+  });
+
+  test('29 February of a leap year is a day', () => {
+    expect(parseObjectTime('2028-02-29T23:59:59-01:00')).toEqual(new Date('2028-03-01T00:59:59Z'));
+  });
 });

@@ -1,3 +1,4 @@
+import { parseObjectTime } from '@litestream/core';
 import type { TXID } from '@litestream/ltx';
 import { parseDuration } from '../units/duration.ts';
 
@@ -115,17 +116,15 @@ export function level(placeholder: string): FlagKind<number | 'all'> {
   };
 }
 
-/** A point in time, RFC 3339. */
+/** A point in time, RFC 3339. Empty text is no time: scripts pass the variable that they have. */
 export function timestamp(placeholder: string): FlagKind<Date | undefined> {
-  const form = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)$/;
   return {
     placeholder,
     initial: undefined,
     parse: (value) => {
-      const date = new Date(form.test(value) ? value : Number.NaN);
-      if (Number.isNaN(date.getTime())) {
-        throw new Error('must be an RFC 3339 time such as 2000-01-01T00:00:00Z');
-      }
+      if (value === '') return undefined;
+      const date = parseObjectTime(value);
+      if (date === undefined) throw new Error('must be an RFC 3339 time such as 2000-01-01T00:00:00Z');
       return date;
     },
   };

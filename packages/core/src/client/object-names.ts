@@ -5,7 +5,7 @@
 import type { TXID } from '@litestream/ltx';
 
 const NAME = /^([0-9a-f]{16})-([0-9a-f]{16})\.ltx$/;
-const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
+const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)$/;
 
 /** `<minTXID>-<maxTXID>.ltx`, each 16 lower-case hex digits: names sort as their TXIDs do. */
 export function ltxObjectName(file: { readonly minTxid: TXID; readonly maxTxid: TXID }): string {
@@ -29,11 +29,16 @@ export function formatObjectTime(time: Date): string {
   return time.toISOString().replace(/\.?0+Z$/, 'Z');
 }
 
-/** Reads RFC 3339, nanoseconds cut to milliseconds. `undefined` for anything else: metadata can be anybody's. */
+/**
+ * Reads RFC 3339, nanoseconds cut to milliseconds. `undefined` for anything else, since metadata may come from any program,
+ * and for what no calendar has, such as 30 February or 24:00, of which `Date` makes another moment.
+ */
 export function parseObjectTime(text: string | undefined): Date | undefined {
-  if (text === undefined || !RFC3339.test(text)) return undefined;
-  const time = new Date(text);
-  return Number.isNaN(time.getTime()) ? undefined : time;
+  const dateAndTime = RFC3339.exec(text ?? '')?.[1];
+  if (text === undefined || dateAndTime === undefined) return undefined;
+  const [time, sameInUtc] = [new Date(text), new Date(`${dateAndTime}Z`)];
+  if (Number.isNaN(time.getTime()) || Number.isNaN(sameInUtc.getTime())) return undefined;
+  return sameInUtc.toISOString().startsWith(dateAndTime) ? time : undefined;
 }
 
 /** Order of keys in a listing: by their UTF-8 bytes, as object stores have it. */
