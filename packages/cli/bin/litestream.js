@@ -6,6 +6,11 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 
+// Signals that end a process which does not listen to them, and that a command has no use for. At SIGUSR1 Node would open its
+// debugger to every user of the machine.
+const unused = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT', 'SIGXCPU'];
+if (process.platform !== 'win32') for (const signal of unused) process.on(signal, () => undefined);
+
 // Files of many databases become durable at the same time: the more of them wait together, the fewer times the disk is
 // waited for. Node makes its threads, four by default, at the first call for one; a program that we start gets its own.
 if (process.env.UV_THREADPOOL_SIZE === undefined) {

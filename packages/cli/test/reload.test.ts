@@ -60,6 +60,20 @@ async function restoredRows(at: Place, name: string): Promise<number> {
 }
 
 describe('SIGHUP', () => {
+  test('that comes while the daemon starts reads the config again once it has', async () => {
+    const at = place();
+    createDatabase(at.database('a'));
+    createDatabase(at.database('b'));
+    configure(at, ['a']);
+    const daemon = start(['replicate', '-config', at.config]);
+    await daemon.said('msg=litestream');
+    configure(at, ['a', 'b']);
+    daemon.child.kill('SIGHUP');
+    await daemon.said('msg="config reloaded"');
+    await until(() => hasFiles(at.replica('b')), 'a file of the added database');
+    expect((await daemon.stop()).exitCode).toBe(0);
+  });
+
   test('starts what was added, stops what was removed, restarts what changed, and touches nothing else', async () => {
     const at = place();
     for (const name of ['same', 'gone', 'other', 'new']) createDatabase(at.database(name), 2);

@@ -38,7 +38,7 @@ const RESTORING_MAX = 2;
 /** Resolves to the exit code. */
 export async function replicate(options: ReplicateOptions): Promise<number> {
   const { config, logger, once, terminal } = options;
-  using signals = new Signals();
+  using signals = new Signals({ canReload: once === undefined && options.reread !== undefined });
   logger.info('litestream', { version: version(), level: config.logging.levelText });
   const registry = await openRegistry(config);
   const databases = findDatabases(config, logger);

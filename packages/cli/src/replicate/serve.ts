@@ -12,7 +12,7 @@ import type { ChildExit, ExecProcess } from './exec.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Reload } from './reload.ts';
 import type { ReplicateOptions } from './replicate.ts';
-import { loggedSignal } from './signals.ts';
+import { forwardSignals, loggedSignal } from './signals.ts';
 import type { Signals } from './signals.ts';
 import { stopOptionsOf } from './stopping.ts';
 import { Watchers } from './watchers.ts';
@@ -80,6 +80,7 @@ async function serveMcp({ config, logger, noExpandEnv }: ReplicateOptions): Prom
 
 async function waitForEnd(signals: Signals, { config, logger }: ReplicateOptions): Promise<number> {
   const child = config.exec === undefined ? undefined : await startExec(config.exec);
+  if (child !== undefined) void child.exited.then(forwardSignals((signal) => child.kill(signal)));
   const first = await Promise.race([signals.next(), ...(child === undefined ? [] : [child.exited])]);
   if (typeof first !== 'string') {
     logger.info('subprocess exited, litestream shutting down');

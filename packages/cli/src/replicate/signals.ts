@@ -12,20 +12,38 @@ export function loggedSignal(signal: StopSignal): LoggedSignal {
   return new LoggedSignal(NAMES[signal], constants.signals[signal]);
 }
 
+/** Nothing to Litestream; the program of `-exec` may know them. The first lines of the command keep them from ending it. */
+const FOR_CHILD: readonly NodeJS.Signals[] =
+  process.platform === 'win32' ? [] : ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO'];
+
+/** Hands signals of no use to us to `forward`, until what it returns is called. */
+export function forwardSignals(forward: (signal: NodeJS.Signals) => void): () => void {
+  for (const name of FOR_CHILD) process.on(name, forward);
+  return () => {
+    for (const name of FOR_CHILD) process.off(name, forward);
+  };
+}
+
 export class Signals implements Disposable {
   readonly #pending: StopSignal[] = [];
   readonly #hangup = new Hangup();
   readonly #first = new AbortController();
   #waiting: ((signal: StopSignal) => void) | undefined;
+  readonly #canReload: boolean;
   #reload: (() => void) | undefined;
+  /** SIGHUP came before there was anything to read again. */
+  #isReloadDue = false;
 
-  constructor() {
+  /** `canReload`: SIGHUP is to read the config again, from the beginning on. */
+  constructor({ canReload }: { readonly canReload: boolean }) {
+    this.#canReload = canReload;
     for (const name of SIGNALS) process.on(name, this.#receive);
   }
 
-  /** From now on SIGHUP asks for this instead of stopping, unless it says that the terminal is gone. */
+  /** What SIGHUP asks for, unless it says that the terminal is gone. Called at once if it came already. */
   onReload(reload: () => void): void {
     this.#reload = reload;
+    if (this.#isReloadDue) reload();
   }
 
   /** Aborted by the first signal to stop. */
@@ -48,8 +66,9 @@ export class Signals implements Disposable {
 
   readonly #receive = (signal: NodeJS.Signals): void => {
     if (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGHUP') return;
-    if (signal === 'SIGHUP' && this.#reload !== undefined && !this.#hangup.isTerminalGone()) {
-      this.#reload();
+    if (signal === 'SIGHUP' && this.#canReload && !this.#hangup.isTerminalGone()) {
+      if (this.#reload === undefined) this.#isReloadDue = true;
+      else this.#reload();
       return;
     }
     this.#first.abort(new Error(`stopped by ${signal}`));
