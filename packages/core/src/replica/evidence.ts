@@ -2,10 +2,11 @@
  * What is known of level 0 of a replica, and by what: a file that this process created there, or one found there that is
  * the local one. Where a replica says that it ends is no evidence.
  */
-import { isLtxError, verifyLtx } from '@litestream/ltx';
+import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
+import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { conflictError, Level0Writer } from './level0-writer.ts';
 import type { Level0File } from './level0-writer.ts';
@@ -86,12 +87,12 @@ export class Evidence {
     if (found <= this.#proven) return found;
     if (found > target) throw conflictError(found);
     const compared = await this.#compare(found, options);
-    if (compared === 'other') throw conflictError(found);
+    // What cannot be compared is not taken for our own.
+    if (compared === 'other' || compared === 'unknown') throw conflictError(found);
     if (compared === 'same') {
       this.prove(found);
       this.seen(askedAt);
-    }
-    if (compared === 'damaged') this.#parts.onCut();
+    } else this.#parts.onCut();
     return found;
   }
 
@@ -138,4 +139,12 @@ export class Evidence {
       return true;
     }
   }
+}
+
+/** It cannot happen, and is not acknowledged. */
+export function unprovenError(txid: TXID): LitestreamError {
+  return new LitestreamError(`nothing proves that the replica holds TXID ${formatTxid(txid)} of this database`, {
+    code: 'INTERNAL',
+    operation: 'sync',
+  });
 }

@@ -14,6 +14,7 @@ import { endOf } from './remote-position.ts';
 import type { AskedEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import { compareHistory } from './same-history.ts';
+import { isWholeTransaction } from './whole-transaction.ts';
 
 export interface FirstContactParts {
   readonly client: ReplicaClient;
@@ -43,11 +44,9 @@ interface NewBeginning {
   reached: TXID | undefined;
 }
 
-/** From where uploads go on. */
+/** From where uploads go on: the file that ends there is the database's own, compared or just created. */
 export interface Met {
   readonly txid: TXID;
-  /** The file that ends there is known to be the database's own: it was compared, or has just been created. */
-  readonly isProven: boolean;
   /** When the replica was asked where it ends; undefined where this process has written there since. */
   readonly askedAt?: Moment;
 }
@@ -91,14 +90,7 @@ export class FirstContact {
     if (ends.level0 > 0n) return await this.#continueFrom(ends, options);
     // Level 0 always keeps its last file: where only what was made of it is left there is nothing to compare.
     if (ends.compacted > 0n) return await this.#replaceUncomparable(ends, options);
-    return { txid: 0n, isProven: true, askedAt: ends.askedAt };
-  }
-
-  /** Nothing more is to be had that would prove where the replica stands. */
-  async prove(options: Op): Promise<Met> {
-    const ends = await this.#parts.ask(options);
-    this.#warn('nothing is left to compare replica and database by, taking a snapshot', ends.max);
-    return await this.#beginAnew(ends, options);
+    return { txid: 0n, askedAt: ends.askedAt };
   }
 
   async #replaceUncomparable(ends: AskedEnds, options: Op): Promise<Met> {
@@ -122,9 +114,24 @@ export class FirstContact {
     const txid = ends.level0;
     const path = db.localLtx(0).path(txid, txid);
     const found = await compareHistory(client, { path, txid }, options);
-    if (found !== 'other') return { txid, isProven: found === 'same', askedAt: ends.askedAt };
+    if (found === 'same') return { txid, askedAt: ends.askedAt };
+    if (found === 'unknown') return await this.#goOnUncompared(ends, options);
     this.#warn('local ltx files belong to another history than the replica, taking a snapshot', txid);
     return await this.#beginAnew(ends, options);
+  }
+
+  /**
+   * The file is gone here, or damaged, and the one on the replica may be another database's. What comes behind it has to hold
+   * every page: the next transaction, if it does, as after a start that found the file so.
+   */
+  async #goOnUncompared(ends: AskedEnds, options: Op): Promise<Met> {
+    const { db } = this.#parts;
+    const next = ends.level0 + 1n;
+    this.#warn('nothing is left to compare replica and database by, taking a snapshot', ends.level0);
+    const isWhole = ends.level0 === ends.max && (await isWholeTransaction(db.localLtx(0).path(next, next), next));
+    if (!isWhole) return await this.#beginAnew(ends, options);
+    this.#begun = { end: ends.level0, claim: undefined, whole: next, reached: undefined };
+    return await this.#goOn(this.#begun, options);
   }
 
   #warn(message: string, end: TXID): void {
@@ -166,7 +173,7 @@ export class FirstContact {
     for (const file of local.list()) if (file.maxTxid <= begun.end) local.delete(file.minTxid, file.maxTxid);
     await snapshot(begun.reached, options);
     this.#begun = undefined;
-    return { txid: begun.reached, isProven: true };
+    return { txid: begun.reached };
   }
 }
 

@@ -11,7 +11,7 @@ import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { Conflict } from './conflict.ts';
 import { Cut } from './cut.ts';
-import { Evidence } from './evidence.ts';
+import { Evidence, unprovenError } from './evidence.ts';
 import { FirstContact } from './first-contact.ts';
 import { conflictError, type Level0File } from './level0-writer.ts';
 import { readLocalFile, type LostFiles } from './local-file.ts';
@@ -175,7 +175,7 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads every local file that the replica does not have yet. */
   async sync(options: Op = {}): Promise<void> {
-    await this.#mutex.run(() => this.#syncOnce({ ...options, isAcknowledged: true }), options.signal);
+    await this.#mutex.run(() => this.#syncOnce(options), options.signal);
   }
 
   /**
@@ -189,7 +189,7 @@ export class Replica implements History, AsyncDisposable {
       this.#nextAcknowledgement = undefined;
       const { signal } = this.#rounds;
       await this.#db.sync({ signal });
-      await this.#syncOnce({ signal, isAcknowledged: true });
+      await this.#syncOnce({ signal });
       this.#db.requireFile?.('replicated');
     });
     await raceAbort(this.#nextAcknowledgement, options.signal);
@@ -257,7 +257,9 @@ export class Replica implements History, AsyncDisposable {
   async #healCut(options: Op): Promise<LtxFileInfo> {
     await this.#requireAlone(options);
     this.#cut.confirm();
-    return await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
+    const file = await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
+    this.#prove(file.maxTxid);
+    return file;
   }
 
   async #takeSnapshot(options: Op, prove: (txid: TXID) => Promise<void>): Promise<LtxFileInfo> {
@@ -315,11 +317,8 @@ export class Replica implements History, AsyncDisposable {
     }, signal);
   }
 
-  /**
-   * Inside the mutex. With `isAcknowledged` the end must be proven, even where nothing is left to compare: a round has
-   * time until the next commit, which proves it by the way.
-   */
-  async #syncOnce(options: Op & { readonly isAcknowledged?: boolean }): Promise<void> {
+  /** Inside the mutex. */
+  async #syncOnce(options: Op): Promise<void> {
     try {
       options.signal?.throwIfAborted();
       await this.#refusingConflicts(
@@ -360,20 +359,15 @@ export class Replica implements History, AsyncDisposable {
     }
   }
 
-  async #uploadPending({
-    isAcknowledged = false,
-    ...options
-  }: Op & { readonly isAcknowledged?: boolean }): Promise<void> {
+  async #uploadPending(options: Op): Promise<void> {
     await this.#meet(options);
     const target = this.#db.position.txid;
     // No database yet, or nothing committed: not a reason to ask the replica anything.
     if (target === 0n) return;
     await this.#uploadTo(target, options);
     if (this.#cut.isOpen) await this.#healCut(options);
-    if (this.#evidence.proven >= target || !isAcknowledged) return;
-    // All is said to be there, and there was nothing to compare it by.
-    const { txid } = await this.#contact.prove(options);
-    this.#prove(txid);
+    // Each way here ends with evidence; what is said to be there is none.
+    if (this.#evidence.proven < target) throw unprovenError(target);
   }
 
   /** Inside the mutex, once the two have met. */
@@ -418,12 +412,11 @@ export class Replica implements History, AsyncDisposable {
       this.#forget();
     }
     if (this.#known || position.txid === 0n) return;
-    const { askedAt, isProven, txid } = await this.#contact.meet(options);
+    const { askedAt, txid } = await this.#contact.meet(options);
     this.#requireSameDatabase();
-    if (isProven) this.#evidence.prove(txid);
+    this.#evidence.prove(txid);
     if (askedAt !== undefined) this.#evidence.seen(askedAt);
-    const { proven } = this.#evidence;
-    this.#remote = txid > proven ? txid : proven;
+    this.#remote = this.#evidence.proven;
     this.#known = true;
   }
 
