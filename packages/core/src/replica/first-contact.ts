@@ -55,6 +55,7 @@ export class FirstContact {
   readonly #parts: FirstContactParts;
   #ends: AskedEnds | undefined;
   #begun: NewBeginning | undefined;
+  #mayGoAbove = false;
 
   constructor(parts: FirstContactParts) {
     this.#parts = parts;
@@ -65,9 +66,13 @@ export class FirstContact {
     this.#ends = ends;
   }
 
-  /** The database was opened anew: what was begun belongs to the one before. */
-  reset(): void {
+  /**
+   * What was begun belongs to another database, or comes before what another process wrote. `mayGoAbove`: it is known that
+   * the replica may reach farther than the database, and whose turn it is.
+   */
+  reset({ mayGoAbove }: { readonly mayGoAbove: boolean }): void {
     this.#begun = undefined;
+    this.#mayGoAbove = mayGoAbove;
   }
 
   /**
@@ -85,7 +90,10 @@ export class FirstContact {
     if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);
     this.#begun = undefined;
     const { baseline, position } = db;
-    if (ends.max > position.txid) throw aheadError(ends.max, position.txid);
+    if (ends.max > position.txid) {
+      if (!this.#mayGoAbove) throw aheadError(ends.max, position.txid);
+      return await this.#replaceHistory(ends, options);
+    }
     if (baseline !== undefined && ends.max > baseline) return await this.#replaceHistory(ends, options);
     if (ends.level0 > 0n) return await this.#continueFrom(ends, options);
     // Level 0 always keeps its last file: where only what was made of it is left there is nothing to compare.
@@ -146,7 +154,7 @@ export class FirstContact {
    */
   async #beginAnew({ max, newest }: AskedEnds, options: Op): Promise<Met> {
     const { db, client, onHole } = this.#parts;
-    const { txid } = await db.syncWhole('replica holds another history', options);
+    const { txid } = await db.syncWhole('replica holds another history', { ...options, above: max });
     const leavesGap = newest !== undefined && txid > max + 1n;
     const claim = leavesGap
       ? await claimBehind(client, newest, { ...options, beforeMs: await this.#timeOf(txid) })

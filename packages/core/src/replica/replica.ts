@@ -188,9 +188,10 @@ export class Replica implements History, AsyncDisposable {
       // From here on a commit may come too late for this round: later callers need another.
       this.#nextAcknowledgement = undefined;
       const { signal } = this.#rounds;
-      await this.#db.sync({ signal });
-      await this.#syncOnce({ signal });
-      this.#db.requireFile?.('replicated');
+      const [synced] = await Promise.allSettled([this.#db.sync({ signal, requires: 'file' })]);
+      // What was read of a file that is gone since is sent all the same.
+      const [sent] = await Promise.allSettled([this.#syncOnce({ signal })]);
+      for (const each of [synced, sent]) if (each.status === 'rejected') throw each.reason;
     });
     await raceAbort(this.#nextAcknowledgement, options.signal);
   }
@@ -310,10 +311,9 @@ export class Replica implements History, AsyncDisposable {
   /** What is in the local files is sent even if the database itself cannot be read any more. */
   async #syncAll(signal: AbortSignal): Promise<void> {
     await this.#mutex.run(async () => {
-      const [synced] = await Promise.allSettled([this.#db.sync({ signal })]);
+      const [synced] = await Promise.allSettled([this.#db.sync({ signal, requires: 'ready' })]);
       await this.#syncOnce({ signal });
       if (synced.status === 'rejected') throw synced.reason;
-      this.#db.requireReady?.('sync');
     }, signal);
   }
 
@@ -346,7 +346,7 @@ export class Replica implements History, AsyncDisposable {
   async #refusingConflicts(work: () => Promise<void>, options: Op): Promise<void> {
     if (this.#generation !== this.#db.generation) this.#conflict.reopened(this.#db.inode);
     // What was known of the replica then is not true any more: the two meet once more.
-    if (await this.#conflict.isOver(options)) this.#forget();
+    if (await this.#conflict.isOver(options)) this.#forget({ mayGoAbove: true });
     try {
       await work();
     } catch (error) {
@@ -409,7 +409,7 @@ export class Replica implements History, AsyncDisposable {
     if (this.#generation !== generation) {
       if (this.#generation !== undefined) this.#unverified = baseline ?? position.txid;
       this.#generation = generation;
-      this.#forget();
+      this.#forget({ mayGoAbove: false });
     }
     if (this.#known || position.txid === 0n) return;
     const { askedAt, txid } = await this.#contact.meet(options);
@@ -421,12 +421,12 @@ export class Replica implements History, AsyncDisposable {
   }
 
   /** Nothing is known of the replica: the two have to meet. */
-  #forget(): void {
+  #forget({ mayGoAbove }: { readonly mayGoAbove: boolean }): void {
     this.#known = false;
     this.#remote = undefined;
     this.#confirmed = 0n;
     this.#evidence.forget();
-    this.#contact.reset();
+    this.#contact.reset({ mayGoAbove });
   }
 
   /** What was found out of the database, and its local files, may not hold for the one that took its place. */
