@@ -103,7 +103,7 @@ async function loseSight(context: SyncSessionContext, fault: SessionFault): Prom
   } catch (failure) {
     // Nothing but this session knows of it now, so it stays: its next sync takes the whole database.
     session.unrecordedReason = reason;
-    logger.error('what is wrong with the database could not be recorded, do not end this process now', {
+    logger.error('cannot record that the whole database is to be replicated, a restart would not know it', {
       error: failure,
       reason,
     });

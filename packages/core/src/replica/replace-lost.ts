@@ -4,7 +4,8 @@ import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { lostFault } from '../db/local-fault.ts';
 import type { Logger } from '../logger.ts';
-import { snapshotFrom } from './remote-position.ts';
+import { conflictError } from './level0-writer.ts';
+import { maxTxidOfLevel, snapshotFrom } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 
 export interface ReplaceLostParts {
@@ -32,7 +33,19 @@ export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: un
     error,
   });
   parts.onGap(txid);
-  const { maxTxid } = there ?? (await parts.takeSnapshot(options));
+  const { maxTxid } = there ?? (await snapshotAlone(parts, txid, options));
   parts.requireSameDatabase();
   return maxTxid;
+}
+
+/**
+ * No level-0 file of ours stands where the snapshot goes, to tell another process that the names are taken. What that one wrote
+ * meanwhile must not be restored on top of our pages: then the snapshot is taken back.
+ */
+async function snapshotAlone(parts: ReplaceLostParts, txid: TXID, options: Op): Promise<LtxFileInfo> {
+  const { client } = parts;
+  const snapshot = await parts.takeSnapshot(options);
+  if ((await maxTxidOfLevel(client, 0, { ...options, seek: txid })) === 0n) return snapshot;
+  await client.deleteLtxFiles([snapshot], options);
+  throw conflictError(txid);
 }
