@@ -7,6 +7,7 @@ import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { claimBehind } from './claim.ts';
 import { openLocalFile } from './local-file.ts';
+import { conflictError } from './level0-writer.ts';
 import type { Level0File } from './level0-writer.ts';
 import { isRecent } from './moment.ts';
 import type { Moment } from './moment.ts';
@@ -55,7 +56,7 @@ export class FirstContact {
   readonly #parts: FirstContactParts;
   #ends: AskedEnds | undefined;
   #begun: NewBeginning | undefined;
-  #mayGoAbove = false;
+  #theirs: TXID | undefined;
 
   constructor(parts: FirstContactParts) {
     this.#parts = parts;
@@ -67,16 +68,16 @@ export class FirstContact {
   }
 
   /**
-   * What was begun belongs to another database, or comes before what another process wrote. `mayGoAbove`: it is known that
-   * the replica may reach farther than the database, and whose turn it is.
+   * What was begun belongs to another database, or comes before what another process wrote. `theirs`: that process has ended,
+   * with its files up to this TXID, and ours go above them.
    */
-  reset({ mayGoAbove }: { readonly mayGoAbove: boolean }): void {
+  reset(theirs: TXID | undefined): void {
     this.#begun = undefined;
-    this.#mayGoAbove = mayGoAbove;
+    this.#theirs = theirs;
   }
 
   /**
-   * Resolves to the position to go on from. Rejects with `REPLICA_AHEAD`. What fails on the way is gone on with by the
+   * Resolves to the position to go on from. Rejects with `REPLICA_AHEAD` or `REPLICA_CONFLICT`. What fails on the way is gone on with by the
    * next call: the database is not taken whole once more.
    */
   async meet(options: Op): Promise<Met> {
@@ -90,8 +91,10 @@ export class FirstContact {
     if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);
     this.#begun = undefined;
     const { baseline, position } = db;
+    // It has not ended.
+    if (this.#theirs !== undefined && ends.max > this.#theirs) throw conflictError(ends.max);
     if (ends.max > position.txid) {
-      if (!this.#mayGoAbove) throw aheadError(ends.max, position.txid);
+      if (this.#theirs === undefined) throw aheadError(ends.max, position.txid);
       return await this.#replaceHistory(ends, options);
     }
     if (baseline !== undefined && ends.max > baseline) return await this.#replaceHistory(ends, options);

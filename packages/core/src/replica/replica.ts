@@ -346,7 +346,8 @@ export class Replica implements History, AsyncDisposable {
   async #refusingConflicts(work: () => Promise<void>, options: Op): Promise<void> {
     if (this.#generation !== this.#db.generation) this.#conflict.reopened(this.#db.inode);
     // What was known of the replica then is not true any more: the two meet once more.
-    if (await this.#conflict.isOver(options)) this.#forget({ mayGoAbove: true });
+    const theirs = await this.#conflict.endOfOther(options);
+    if (theirs !== undefined) this.#forget(theirs);
     try {
       await work();
     } catch (error) {
@@ -409,7 +410,7 @@ export class Replica implements History, AsyncDisposable {
     if (this.#generation !== generation) {
       if (this.#generation !== undefined) this.#unverified = baseline ?? position.txid;
       this.#generation = generation;
-      this.#forget({ mayGoAbove: false });
+      this.#forget();
     }
     if (this.#known || position.txid === 0n) return;
     const { askedAt, txid } = await this.#contact.meet(options);
@@ -421,12 +422,12 @@ export class Replica implements History, AsyncDisposable {
   }
 
   /** Nothing is known of the replica: the two have to meet. */
-  #forget({ mayGoAbove }: { readonly mayGoAbove: boolean }): void {
+  #forget(theirs?: TXID): void {
     this.#known = false;
     this.#remote = undefined;
     this.#confirmed = 0n;
     this.#evidence.forget();
-    this.#contact.reset({ mayGoAbove });
+    this.#contact.reset(theirs);
   }
 
   /** What was found out of the database, and its local files, may not hold for the one that took its place. */
