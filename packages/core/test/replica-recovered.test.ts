@@ -1,5 +1,4 @@
 /** A process that stopped because another one wrote to its replica, and whose turn it is again. */
-import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -63,7 +62,7 @@ describe.each(drivers)('with $name', (driver) => {
     }
     const again = join(lab.folder, 'again.db');
     await restore(client, { output: again, txid: theirs });
-    expect(spawnSync('cmp', [output, again]).status).toBe(0);
+    expect(readFileSync(again).equals(readFileSync(output))).toBe(true);
 
     // A start goes on from there.
     await db.close();
