@@ -23,6 +23,7 @@ export const GO_ALONE: Readonly<Record<string, string>> = {
 export const OURS_ALONE: Readonly<Record<string, string>> = {
   'another litestream replicates this database, standing by': 'Go does not notice.',
   'another process writes to this replica, commits of this database are no longer replicated': 'Go does not notice.',
+  'cannot record that the whole database is to be replicated, a restart would not know it': 'Go does not notice.',
   'cannot replicate database': 'One database that cannot be opened stops Go; ours goes on with the others.',
   'cannot watch for changes, looking once per monitor interval instead': 'Go never watches.',
   'clock was set back, transactions are stamped in their order until it has caught up': 'Go does not look.',

@@ -30,7 +30,7 @@ export { isInUse as isDatabaseInUse } from './db/metadata-lock-errors.ts';
 export type { DatabaseInUseError, LockHolder } from './db/metadata-lock-errors.ts';
 export { LocalLtx } from './db/local-ltx.ts';
 export type { LocalLtxFile } from './db/local-ltx.ts';
-export type { DbOptions, History, OpenOptions, Position } from './db/options.ts';
+export type { DbOptions, History, OpenOptions, Position, SyncOptions } from './db/options.ts';
 export type { OnWriteProgress, WriteProgress } from './db/write-job.ts';
 export type { SnapshotStream } from './db/snapshot.ts';
 export { betterSqlite3 } from './driver/better-sqlite3.ts';

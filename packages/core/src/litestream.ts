@@ -260,9 +260,13 @@ export class Litestream implements AsyncDisposable {
     return new ReplicatedDatabase({
       db,
       replica,
+      leaveStore: async () => {
+        // What the last sync uploads is left to the next process.
+        isCaredFor = true;
+        if (stored !== undefined) await this.#store?.remove(stored);
+      },
       release: async () => {
         this.#databases.delete(path);
-        if (stored !== undefined) await this.#store?.remove(stored);
         await release();
       },
     });

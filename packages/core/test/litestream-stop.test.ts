@@ -1,9 +1,12 @@
 /** Stopping at a bad moment: it ends, and nothing goes on behind it. */
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { Litestream, LitestreamError, hasCode } from '../src/index.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
+import { until } from '../../../tests/support/wait.ts';
+import { interceptFs } from './helpers/intercept-fs.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const folder = temporaryFolder('litestream-stop');
@@ -64,4 +67,36 @@ test.each([1, 2])('rejects where the last sync of %i databases fails, after all 
   else expect((failure as AggregateError).errors).toHaveLength(count);
   expect(litestream.databases).toEqual([]);
   for (const app of apps) app.close();
+});
+
+test('keeps the lock of the metadata folder until no compaction is under way', async () => {
+  const order: string[] = [];
+  class Slow extends MemoryClient {
+    override async writeLtxFile(
+      ...[file, body, options = {}]: Parameters<MemoryClient['writeLtxFile']>
+    ): ReturnType<MemoryClient['writeLtxFile']> {
+      const { signal } = options;
+      if (file.level === 1 && signal !== undefined) {
+        order.push('compaction begins');
+        await once(signal, 'abort');
+        order.push('compaction ends');
+      }
+      return await super.writeLtxFile(file, body, options);
+    }
+  }
+  const client = new Slow();
+  const path = join(folder, 'compacting.db');
+  const app = new DatabaseSync(path);
+  app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
+  const litestream = new Litestream({ store: { levels: [{ level: 1, intervalMs: 50 }] } });
+  const database = await litestream.replicate(path, client);
+  await database.replicated();
+  await until('a compaction is under way', () => order.length > 0);
+  using _ = interceptFs('rmSync', (file) => {
+    if (String(file).endsWith('lock-holder.json')) order.push('lock released');
+  });
+  await database.stop();
+  expect(order).toEqual(['compaction begins', 'compaction ends', 'lock released']);
+  app.close();
+  await litestream.stop();
 });

@@ -296,6 +296,62 @@ describe('a conflict', () => {
     expect(await names(client(), 0)).toEqual([`${COMMON + 6}-${COMMON + 6}`]);
   });
 
+  test('is met again where the other one goes on writing just when its turn seemed over', async () => {
+    const store = new MemoryStore();
+    let before = async (): Promise<void> => undefined;
+    const retry = { attemptCountMax: 1 };
+    const client = (): ReplicaClient =>
+      guardClient(
+        new MemoryClient({ store, before: (operation) => (operation === 'writeLtxFile' ? before() : undefined) }),
+        { retry },
+      );
+    const [winner, loser] = await pair(client);
+    for (let txid = 0; txid < 6; txid++) await winner.commit();
+    await loser.commit();
+    expect(loser.conflicts).toHaveLength(1);
+    before = async () => {
+      before = async () => undefined;
+      for (let txid = 0; txid < 2; txid++) await winner.commit();
+      throw new LitestreamError('away', { code: 'NETWORK', retryable: true });
+    };
+    for (let round = 0; round < 12; round++) {
+      await loser.clock.advance(15_000);
+      await loser.commit();
+    }
+    expect(loser.logger.lines.filter(({ message }) => message.includes('writes no more'))).toHaveLength(1);
+    expect(loser.acknowledged).toEqual([]);
+    expect(loser.refused.at(-1)).toMatchObject({ code: 'REPLICA_CONFLICT' });
+    await winner.commit();
+    expect(winner.refused).toEqual([]);
+    expect((await restored(client())).equals(winner.stateOf(winner.acknowledged.at(-1) ?? 0n))).toBe(true);
+  });
+
+  test('is found by one whose snapshot takes the place of a lost file, while another one writes: it is taken back', async () => {
+    const store = new MemoryStore();
+    let during = async (): Promise<void> => undefined;
+    const client = (): ReplicaClient =>
+      guardClient(
+        new MemoryClient({
+          store,
+          before: (operation, object) =>
+            operation === 'writeLtxFile' && object.includes('ltx/9/') ? during() : undefined,
+        }),
+      );
+    const [winner, loser] = await pair(client);
+    for (let txid = 0; txid < 3; txid++) loser.db.commit();
+    loser.db.lose(BigInt(COMMON + 1));
+    during = async () => {
+      during = async () => undefined;
+      for (let txid = 0; txid < 2; txid++) await winner.commit();
+    };
+    await expect(loser.replica.replicated()).rejects.toMatchObject({ code: 'REPLICA_CONFLICT' });
+    expect(await names(client(), 9)).toEqual([]);
+    for (let txid = 0; txid < 4; txid++) await winner.commit();
+    expect(winner.refused).toEqual([]);
+    const newest = winner.acknowledged.at(-1) ?? 0n;
+    expect((await restored(client())).equals(winner.stateOf(newest))).toBe(true);
+  });
+
   test('without auto-recover lasts until the process is started again', async () => {
     const client = open();
     const [winner, loser] = await pair(client, { autoRecover: false });

@@ -1,5 +1,5 @@
 /** A replica that did not answer when the database was opened: what it turns out to hold, and what becomes of it. */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
@@ -14,6 +14,7 @@ import { FakeClock } from './support/fake-clock.ts';
 import { FakeDb } from './support/fake-db.ts';
 import { contentOf, replicatedSource } from './support/followed.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { until } from '../../../tests/support/wait.ts';
 
 const root = temporaryFolder('first-contact');
 let count = 0;
@@ -195,6 +196,59 @@ describe('a replica that answers only later', () => {
     await clock.advance(120_000);
     expect(replica.position).toEqual({ txid: 3n });
     await replica.stop({ finalSync: false });
+  });
+});
+
+describe('a replica that ends with a TXID whose local file is lost, and may be that of another database', () => {
+  test.each([
+    ['is gone', 0, 'gone'],
+    ['is damaged', 0, 'damaged'],
+    ['is gone', 2, 'gone'],
+    ['is damaged', 2, 'damaged'],
+  ])('%s, with %i behind it: the two are not mixed', async (_, behind, how) => {
+    for (const hasStarted of [false, true]) {
+      const at = lab();
+      const before = database(at, 'before', 1, 8, 50);
+      await new Replica(at.client, before).sync();
+      const db = database(at, 'after', 2, 8 + behind, 50);
+      db.baseline = 8n;
+      if (how === 'gone') db.lose(8n);
+      else writeFileSync(db.pathOf(8n), 'x'.repeat(300));
+      const replica = new Replica(at.client, db);
+      // A round acknowledges nothing, but what it sends is what a restore gets.
+      if (hasStarted) {
+        replica.start();
+        await until('the replica has caught up', () => replica.position.txid === db.position.txid && replica.isKnown);
+      }
+      for (let more = 0; more < 2; more++) {
+        db.pending = 1;
+        await replica.replicated();
+        expect((await restored(at)).equals(stateOf(db, Number(db.position.txid)))).toBe(true);
+      }
+      await replica.stop({ finalSync: false });
+      await new Compactor(at.client).compact(1);
+      expect((await restored(at)).equals(stateOf(db, Number(db.position.txid)))).toBe(true);
+      expect((await restored(at, 8n)).equals(stateOf(before, 8))).toBe(true);
+    }
+  });
+
+  test('the next transaction holds every page: it takes the place of what is there, and is not made again', async () => {
+    const at = lab();
+    const before = database(at, 'before', 1, 8, 50);
+    await new Replica(at.client, before).sync();
+    const db = database(at, 'after', 2, 8, 50);
+    db.baseline = 8n;
+    db.lose(8n);
+    await db.syncWhole();
+    const replica = new Replica(at.client, db);
+    await replica.replicated();
+    expect(db.position).toEqual({ txid: 9n });
+    expect((await restored(at)).equals(stateOf(db, 9))).toBe(true);
+    expect((await restored(at, 8n)).equals(stateOf(before, 8))).toBe(true);
+    db.pending = 1;
+    await replica.replicated();
+    await new Compactor(at.client).compact(1);
+    expect((await restored(at)).equals(stateOf(db, 10))).toBe(true);
   });
 });
 

@@ -8,6 +8,7 @@ import { markDatabase } from './database-mark.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import { logIsFarAhead, movePin } from './pin.ts';
 import type { Session } from './session.ts';
+import { requireUnchanged } from './session-faults.ts';
 import { runGently, runNow } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
@@ -179,6 +180,7 @@ async function backfillOnce(context: CheckpointContext): Promise<boolean> {
   const { session, publish } = context;
   const before = restSize(session);
   if (!movePin(session)) return false;
+  requireUnchanged(session);
   report(context, 'PASSIVE', timedCheckpoint(session));
   session.mark = markDatabase(session.descriptor.fd, session.index.fd);
   const hasMoved = restSize(session) < before;
@@ -230,6 +232,7 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   // At rest, there is nothing in the WAL.
   if (session.state.kind === 'at-rest') return { busy: false, log: 0, checkpointed: 0 };
   if (!session.isCaughtUp) return { busy: true, log: -1, checkpointed: -1 };
+  requireUnchanged(session);
   session.apply({ kind: 'pin-released' });
   session.connections.unpin();
   let result: CheckpointResult;

@@ -11,27 +11,25 @@ import { missingError, notOpenError } from './db-errors.ts';
 import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
-import { checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
+import { checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs, type CheckpointContext } from './checkpoint.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
-import type { DatabaseInUseError } from './metadata-lock-errors.ts';
-import { isInUse } from './metadata-lock-errors.ts';
+import { isInUse, type DatabaseInUseError } from './metadata-lock-errors.ts';
 import { Mutex } from './mutex.ts';
 import { closeSession, openSession } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
+import { Listeners } from './listeners.ts';
 import { localFault } from './local-fault.ts';
-import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions } from './options.ts';
+import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions, SyncOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
 import { bringToRest } from './rest.ts';
 import type { Session } from './session.ts';
-import { findPathFault } from './session-faults.ts';
 import type { SnapshotStream } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
-import { logIsLong, movePinAfterCheckpoint, movePinAfterSync } from './pin.ts';
+import { movePinAfterSync, tend } from './pin.ts';
 import { readToEnd } from './read-to-end.ts';
 import type { SyncOutcome } from './sync.ts';
-import type { SyncSessionContext } from './sync-session.ts';
-import { published, syncSession } from './sync-session.ts';
+import { published, syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
 import { LibraryWatch } from '../driver/library-watch.ts';
@@ -51,8 +49,8 @@ export class DB implements AsyncDisposable {
   readonly #options: ResolvedDbOptions;
   readonly #logger: Logger;
   readonly #mutex = new Mutex();
-  readonly #listeners = new Set<(position: Position) => void>();
-  readonly #checkpointListeners = new Set<(checkpoint: Checkpoint) => void>();
+  readonly #listeners = new Listeners<Position>();
+  readonly #checkpointListeners = new Listeners<Checkpoint>();
   readonly #arrival: ArrivalWatch;
   readonly #marker: ChangeMarker;
   readonly #activity: ActivityLog;
@@ -159,26 +157,33 @@ export class DB implements AsyncDisposable {
 
   /**
    * Takes everything that is committed by now into level-0 files. Resolves with the position that holds it. Rejects with
-   * `DATABASE_IN_USE` while another Litestream replicates the database.
+   * `DATABASE_IN_USE` while another Litestream replicates the database, and as `requires` says.
    */
-  async sync(options: OpenOptions = {}): Promise<Position> {
+  async sync(options: SyncOptions = {}): Promise<Position> {
     this.#requireOpen('sync');
+    const syncOnce = async (): Promise<SyncOutcome> => {
+      const outcome = await this.#syncOnce(options);
+      // Before any other look at the path: the next one may find what this one could not read.
+      this.#requireSeen(options);
+      return outcome;
+    };
     for (;;) {
-      const outcome = await this.#mutex.run(() => this.#syncOnce(options), options.signal);
+      const outcome = await this.#mutex.run(syncOnce, options.signal);
       if (outcome.kind !== 'written' || !outcome.limited) return this.#position;
     }
   }
 
   /**
    * Takes every page of the database into the next level-0 file, whatever changed. Put behind the files of another history
-   * it makes this database of them. Rejects with `DATABASE_MISSING` while there is none, and with
-   * `DATABASE_NOT_READY` while it may not be opened.
+   * it makes this database of them. Its TXID is above `above`, if that is given. Rejects with `DATABASE_MISSING` while there
+   * is none, and with `DATABASE_NOT_READY` while it may not be opened.
    */
-  async syncWhole(reason: string, options: Op = {}): Promise<Position> {
+  async syncWhole(reason: string, options: { readonly above?: TXID | undefined } & Op = {}): Promise<Position> {
     this.#requireOpen('sync');
     return await this.#mutex.run(async () => {
       const session = await this.#requireSession('sync', options);
       session.apply({ kind: 'disproven', reason });
+      session.raise(options.above ?? 0n);
       await this.#syncSession(session, options);
       return this.#position;
     }, options.signal);
@@ -192,7 +197,8 @@ export class DB implements AsyncDisposable {
       if (session === undefined) return;
       let outcome = await this.#syncSession(session, options);
       while (outcome.kind === 'written' && outcome.limited) outcome = await this.#syncSession(session, options);
-      await checkpointNow(this.#checkpointContext(session, options), mode);
+      const context = this.#checkpointContext(session, options);
+      await withSight(context.syncContext, () => checkpointNow(context, mode));
     }, options.signal);
   }
 
@@ -201,29 +207,15 @@ export class DB implements AsyncDisposable {
    * checkpoints. Cheap. Resolves to true if so much was written that the next sync should not wait.
    */
   async tend(): Promise<boolean> {
-    return await this.#mutex.run(() => {
-      const session = this.#session;
-      if (session === undefined || !isAtPath(session.descriptor, this.path)) return Promise.resolve(false);
-      if (findPathFault(session) !== undefined) return Promise.resolve(true);
-      movePinAfterCheckpoint(session);
-      return Promise.resolve(logIsLong(session, this.#options));
-    });
+    return await this.#mutex.run(() =>
+      Promise.resolve(this.#session !== undefined && tend(this.#session, this.#options)),
+    );
   }
 
   /** Last transaction that another program wrote, while no snapshot of ours makes up for what it may have torn. */
   get snapshotOwedFor(): TXID | undefined {
     return this.#takenOver.owed;
   }
-
-  /** As `requireReady`, and throws `DATABASE_MISSING` while the file that was replicated is gone: it may be written to. */
-  requireFile(operation: string): void {
-    this.requireReady(operation);
-    if (this.#session === undefined && this.#position.txid > 0n && this.#arrival.reason === undefined)
-      throw missingError(this.path, operation);
-  }
-
-  /** Throws `DATABASE_NOT_READY` while there is a file that is not opened yet, though it may hold commits. */
-  readonly requireReady = (operation: string): void => this.#arrival.requireReady(operation);
 
   /** A snapshot taken by `snapshot` is on the replica. */
   snapshotKept(): void {
@@ -232,14 +224,12 @@ export class DB implements AsyncDisposable {
 
   /** Called after each new level-0 file. Returns what ends it. */
   onChange(listener: (position: Position) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** Called after each checkpoint. Returns what ends it. */
   onCheckpoint(listener: (checkpoint: Checkpoint) => void): () => void {
-    this.#checkpointListeners.add(listener);
-    return () => void this.#checkpointListeners.delete(listener);
+    return this.#checkpointListeners.add(listener);
   }
 
   /** The local files of a level. */
@@ -393,6 +383,15 @@ export class DB implements AsyncDisposable {
     throw this.#arrival.notReady(operation) ?? missingError(this.path, operation);
   }
 
+  /** Inside the mutex, after a sync. */
+  #requireSeen({ requires }: SyncOptions): void {
+    if (requires === undefined) return;
+    if (this.#session !== undefined && isAtPath(this.#session.descriptor, this.path)) return;
+    const operation = requires === 'file' ? 'replicated' : 'sync';
+    this.#arrival.requireReady(operation);
+    if (requires === 'file' && this.#position.txid > 0n) throw missingError(this.path, operation);
+  }
+
   /** Inside the mutex. */
   async #syncOnce(options: OpenOptions): Promise<SyncOutcome> {
     const startedAtMs = performance.now();
@@ -411,7 +410,8 @@ export class DB implements AsyncDisposable {
       this.#activity.enter('verify_and_sync');
       const outcome = await this.#syncChecked(session, options);
       this.#activity.enter('checkpoint_if_needed');
-      await checkpointIfDue(this.#checkpointContext(session, options), outcome);
+      const context = this.#checkpointContext(session, options);
+      await withSight(context.syncContext, () => checkpointIfDue(context, outcome));
       if (outcome.kind === 'written') movePinAfterSync(session);
       this.#activity.enter('update_metrics');
       this.#activity.end();
@@ -477,7 +477,7 @@ export class DB implements AsyncDisposable {
     };
   }
 
-  #checkpointContext(session: Session, options: Op): Parameters<typeof checkpointNow>[0] {
+  #checkpointContext(session: Session, options: Op): CheckpointContext & { readonly syncContext: SyncSessionContext } {
     const context = this.#syncContext(session, options);
     return {
       session,
@@ -487,14 +487,12 @@ export class DB implements AsyncDisposable {
       syncContext: { ...context, sizeMax: 0, checkpointing: true },
       publish: (txid) => published(context, txid),
       onCheckpoint: (mode, durationMs, failed) => this.#totals.addCheckpoint(mode, durationMs, failed),
-      onResult: (mode, result) => {
-        for (const listener of this.#checkpointListeners) listener({ mode, ...result });
-      },
+      onResult: (mode, result) => this.#checkpointListeners.tell({ mode, ...result }),
     };
   }
 
   #publish(txid: TXID): void {
     this.#position = { txid };
-    for (const listener of this.#listeners) listener(this.#position);
+    this.#listeners.tell(this.#position);
   }
 }

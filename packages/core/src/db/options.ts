@@ -81,3 +81,12 @@ export interface OpenOptions extends Op {
   /** How long a file that has to be quiet is waited for. By default a second: most need no longer. */
   readonly patienceMs?: number | undefined;
 }
+
+export interface SyncOptions extends OpenOptions {
+  /**
+   * What the caller is going to promise. `file`: every commit of now is in the position. Rejects with `DATABASE_MISSING` where
+   * the file that was replicated is gone, and may still be written to; and with `DATABASE_NOT_READY` as `ready` does: where
+   * there is a file that is not opened yet, though it may hold commits. By default neither is a failure.
+   */
+  readonly requires?: 'file' | 'ready' | undefined;
+}

@@ -6,8 +6,10 @@
  * checkpoint; and an application's automatic checkpoint sorts the whole WAL before it finds that out, at each commit.
  */
 import { visibleEndOf } from './decide.ts';
+import { isAtPath } from './descriptor.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import type { Session } from './session.ts';
+import { findPathFault } from './session-faults.ts';
 import { mayMovePin } from './wal-state.ts';
 import { FRAME_SALTS_OFFSET, HEADER_SALTS_OFFSET, WAL_HEADER_SIZE, sameSalts, walSizeOf } from '../wal/wal-header.ts';
 
@@ -25,13 +27,21 @@ export function movePinAfterSync(session: Session): void {
 }
 
 /** Between two syncs: gets out of the way once the WAL has restarted, or goes on, behind a checkpoint of ours. */
-export function movePinAfterCheckpoint(session: Session): void {
+function movePinAfterCheckpoint(session: Session): void {
   if (!session.isBackfilled || !hasFramesAfter(session, 0)) return;
   movePin(session);
 }
 
+/** Between two syncs. True if so much was written that the next one should not wait. */
+export function tend(session: Session, options: ResolvedDbOptions): boolean {
+  if (!isAtPath(session.descriptor, session.path)) return false;
+  if (findPathFault(session) !== undefined) return true;
+  movePinAfterCheckpoint(session);
+  return logIsLong(session, options);
+}
+
 /** Is there so much in the WAL that it should be synced, and checkpointed, before the interval is over? */
-export function logIsLong(session: Session, options: ResolvedDbOptions): boolean {
+function logIsLong(session: Session, options: ResolvedDbOptions): boolean {
   const size = Math.min(LONG_WAL_SIZE, options.maxSyncWalBytes > 0 ? options.maxSyncWalBytes / 2 : LONG_WAL_SIZE);
   return hasFramesAfter(session, size);
 }

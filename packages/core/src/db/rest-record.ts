@@ -121,6 +121,12 @@ export function writeRestRecord(metaPath: string, record: RestRecord, ownership:
   }
   own(temporaryPath, ownership.fileMode, ownership);
   renameSync(temporaryPath, path);
+  const folder = openSync(metaPath, 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }
 
 /** Is it the record of this very file, made since the system was started? */

@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../error.ts';
 import type { CheckpointContext } from './checkpoint.ts';
 import { checkpointNow } from './checkpoint.ts';
-import { fileStateOf, hasFineTime, readBootId, writeRestRecord } from './rest-record.ts';
-import { findPathFault } from './session-faults.ts';
+import { fileStateOf, hasFineTime, readBootId, recordResync, writeRestRecord } from './rest-record.ts';
+import { SessionFaultError, findPathFault, reasonOf, requireUnchanged } from './session-faults.ts';
 
 /** A file system gives two writes within one tick the same time: a later change has to show. */
 const CLOCK_GRAIN_MS = 50;
@@ -12,32 +12,43 @@ const CLOCK_GRAIN_MS = 50;
 /**
  * Moves everything to the database file, empties the WAL, and records at which TXID and in which state of the file that
  * was. False where others read or write meanwhile, or the WAL was not read to its end: then it stays as it is, and its
- * running checksum says at the next start where to go on.
+ * running checksum says at the next start where to go on. So it does where another program wrote to the file: that is recorded.
  */
 export async function bringToRest(context: CheckpointContext, metaPath: string): Promise<boolean> {
   const { session, logger } = context;
+  try {
+    if (session.unrecordedReason === undefined) return await settle(context, metaPath);
+    recordResync(metaPath, session.unrecordedReason, session);
+  } catch (error) {
+    if (error instanceof SessionFaultError) recordResync(metaPath, reasonOf(error.fault), session);
+    else if (!hasCode(error, 'DATABASE_BUSY')) throw error;
+    logger.debug('database is in use, its WAL stays', { error });
+  }
+  return false;
+}
+
+async function settle(context: CheckpointContext, metaPath: string): Promise<boolean> {
+  const { session } = context;
   if (findPathFault(session) !== undefined || session.snapshots.size > 0) return false;
+  requireUnchanged(session);
   // Nothing was written since the last rest, whose record still holds.
   if (session.state.kind === 'at-rest') return session.readVisible().frameCount === 0;
   if (!session.isCaughtUp) return false;
-  try {
-    await checkpointNow(context, 'PASSIVE');
-  } catch (error) {
-    if (!hasCode(error, 'DATABASE_BUSY')) throw error;
-    logger.debug('database is in use, its WAL stays', { error });
-    return false;
-  }
+  await checkpointNow(context, 'PASSIVE');
   // The read transaction stands on the database file now: until it is released, no checkpoint changes that.
   const { descriptor, connections, ownership } = session;
   const ageMs = Date.now() - Number(fileStateOf(descriptor.fd).mtimeNs / 1_000_000n);
   if (ageMs < CLOCK_GRAIN_MS) await sleep(Math.min(CLOCK_GRAIN_MS, CLOCK_GRAIN_MS - ageMs));
   const { txid } = session;
   const file = fileStateOf(descriptor.fd);
+  // As the checkpoint left it: what another program wrote since is not recorded as ours.
+  const isMarked = session.mark !== undefined;
+  requireUnchanged(session);
   const { last } = session;
   const truncated = connections.checkpoint('TRUNCATE');
   context.onResult('TRUNCATE', truncated);
   if (truncated.busy) return false;
-  if (last !== undefined && hasFineTime(file)) {
+  if (last !== undefined && isMarked && hasFineTime(file)) {
     const { timestampMs, salt1, salt2, endOffset } = last;
     const place = { timestampMs, salt1, salt2, endOffset };
     writeRestRecord(metaPath, { kind: 'at-rest', txid, file, last: place, bootId: readBootId() }, ownership);

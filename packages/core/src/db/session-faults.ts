@@ -67,10 +67,17 @@ export function findPathFault({ path, wal, index }: Session): SessionFault | und
 
 /** The same, and has only SQLite written to the database file since the last call? A few calls of `stat` and `read`. */
 export function findFault(session: Session): SessionFault | undefined {
-  const { index } = session;
-  const fault = findPathFault(session);
-  if (fault !== undefined) return fault;
-  const mark = markDatabase(session.descriptor.fd, index.fd);
+  return findPathFault(session) ?? findChange(session);
+}
+
+/** Before work of ours that changes the database file, or records how it looks: what came before would pass for its doing. */
+export function requireUnchanged(session: Session): void {
+  const fault = findChange(session);
+  if (fault !== undefined) throw new SessionFaultError(fault);
+}
+
+function findChange(session: Session): SessionFault | undefined {
+  const mark = markDatabase(session.descriptor.fd, session.index.fd);
   const before = session.mark;
   if (mark !== undefined) session.mark = mark;
   if (before === undefined || mark === undefined) return undefined;

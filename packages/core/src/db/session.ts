@@ -81,6 +81,8 @@ export class Session {
   readonly snapshots: Set<RunningSnapshot> = new Set<RunningSnapshot>();
   /** How the database file looked when it was last certain that only SQLite had written to it. */
   mark: DatabaseMark | undefined;
+  /** Why the next start must take the whole database, while that could not be recorded. */
+  unrecordedReason: string | undefined;
   /** What the last stop recorded was removed. */
   isRecordRemoved = false;
   #state: WalState;
@@ -136,6 +138,11 @@ export class Session {
   /** All of the WAL is in the database file: another checkpoint has nothing to do. */
   get isBackfilled(): boolean {
     return this.#state.kind === 'backfilled';
+  }
+
+  /** TXIDs up to this one are in use elsewhere: the next file is above it. It has to hold every page. */
+  raise(txid: TXID): void {
+    if (txid > this.#txid) this.#txid = txid;
   }
 
   apply(event: WalEvent): void {

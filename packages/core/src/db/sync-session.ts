@@ -1,10 +1,12 @@
 /** One sync of an open database: reads what is visible, and makes sure that everything was visible to it. */
 import type { TXID } from '@litestream/ltx';
 import { isSecondLibraryOpen } from '../driver/library-conflict.ts';
+import { LitestreamError } from '../error.ts';
 import type { BusyOptions } from './connections.ts';
 import { isAtPath } from './descriptor.ts';
 import { readToEnd } from './read-to-end.ts';
 import { recordResync, removeRestRecord } from './rest-record.ts';
+import type { Session } from './session.ts';
 import type { SessionFault } from './session-faults.ts';
 import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } from './session-faults.ts';
 import { runGently } from './steps.ts';
@@ -38,6 +40,7 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
     await session.connections.bumpSequence(busy);
     session.wal.refresh();
     outcome = await run(context);
+    if (outcome.kind === 'no-wal') throw emptyWal(session);
   }
   if (outcome.kind === 'written') published(context, outcome.txid);
   await requireSight(context);
@@ -48,6 +51,7 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
 export function published({ session, metaPath, publish, logger }: SyncSessionContext, txid: TXID): void {
   // First, and whatever happens to the record: an acknowledgement compares the replica with this.
   publish(txid);
+  session.unrecordedReason = undefined;
   if (session.isRecordRemoved) return;
   try {
     removeRestRecord(metaPath);
@@ -78,12 +82,45 @@ async function requireSight(context: SyncSessionContext): Promise<void> {
   await loseSight(context, fault);
 }
 
+/** Work between two syncs that may find that this session does not see everything: it rejects as `syncSession` does. */
+export async function withSight<T>(context: SyncSessionContext, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof SessionFaultError)) throw error;
+    return await loseSight(context, error.fault);
+  }
+}
+
 /** What was read so far is right, but not known to be everything. Always throws. */
-async function loseSight({ session, metaPath, close }: SyncSessionContext, fault: SessionFault): Promise<never> {
-  session.apply({ kind: 'disproven', reason: reasonOf(fault) });
+async function loseSight(context: SyncSessionContext, fault: SessionFault): Promise<never> {
+  const { close, logger, metaPath, session } = context;
+  const reason = reasonOf(fault);
+  session.apply({ kind: 'disproven', reason });
   const error = faultError(fault, session);
-  recordResync(metaPath, reasonOf(fault), session);
+  try {
+    recordResync(metaPath, reason, session);
+  } catch (failure) {
+    // Nothing but this session knows of it now, so it stays: its next sync takes the whole database.
+    session.unrecordedReason = reason;
+    logger.error('cannot record that the whole database is to be replicated, a restart would not know it', {
+      error: failure,
+      reason,
+    });
+    throw error;
+  }
   // To close our connections now would drop the locks of the other copy of SQLite.
   if (!isSecondLibraryOpen(session.path)) await close();
   throw error;
+}
+
+/** We have written to the database, and there is still no WAL to read: nothing is known of what is committed. */
+function emptyWal({ wal }: Session): LitestreamError {
+  return new LitestreamError(`the -wal file stays empty although the database was written to: ${wal.path}`, {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    operation: 'sync',
+    object: wal.path,
+    hint: 'Check that the database is in WAL mode. The sync is tried again.',
+  });
 }

@@ -12,14 +12,19 @@ export class ReplicatedDatabase implements AsyncDisposable {
   readonly path: string;
   readonly #db: DB;
   readonly #replica: Replica;
+  readonly #leaveStore: () => Promise<void>;
   readonly #release: () => Promise<void>;
   #stopped: Promise<void> | undefined;
 
-  /** Made by `Litestream.replicate`. `release` frees what was made for this database alone. */
-  constructor(parts: { db: DB; replica: Replica; release: () => Promise<void> }) {
+  /**
+   * Made by `Litestream.replicate`. `leaveStore` ends compaction and retention, and resolves once none is under way; `release`
+   * frees what was made for this database alone.
+   */
+  constructor(parts: { db: DB; replica: Replica; leaveStore: () => Promise<void>; release: () => Promise<void> }) {
     this.path = parts.db.path;
     this.#db = parts.db;
     this.#replica = parts.replica;
+    this.#leaveStore = parts.leaveStore;
     this.#release = parts.release;
   }
 
@@ -64,6 +69,8 @@ export class ReplicatedDatabase implements AsyncDisposable {
   async #stop(options: StopOptions): Promise<void> {
     try {
       await this.#db.stop();
+      // It reads and deletes local files, which may be another process's once the database is closed.
+      await this.#leaveStore();
       // While another Litestream replicates the database there is nothing of ours to send.
       const isStandby = this.#db.status().state === 'standby';
       await this.#replica.stop(isStandby ? { ...options, finalSync: false } : options);

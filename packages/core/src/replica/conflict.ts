@@ -83,9 +83,12 @@ export class Conflict {
     if (inode === undefined || inode !== this.#inode) this.#error = undefined;
   }
 
-  /** Throws while the conflict lasts. Resolves to true if it has just ended, and to false if there is none. */
-  async isOver(options: Op): Promise<boolean> {
-    if (this.#error === undefined) return false;
+  /**
+   * Throws while the conflict lasts. Resolves to the TXID that the other process came to if it has just ended, and to
+   * undefined if there is no conflict.
+   */
+  async endOfOther(options: Op): Promise<TXID | undefined> {
+    if (this.#error === undefined) return undefined;
     const nowMs = this.#parts.clock.monotonic();
     if (this.#isFinal || nowMs - this.#lookedAtMs < this.#quietMs / LOOKS) throw this.#error;
     this.#lookedAtMs = nowMs;
@@ -98,6 +101,6 @@ export class Conflict {
     this.#parts.logger.warn('the other process writes no more to this replica, going on behind its files', {
       'txid.replica': formatTxid(theirs),
     });
-    return true;
+    return theirs;
   }
 }

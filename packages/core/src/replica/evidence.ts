@@ -2,27 +2,27 @@
  * What is known of level 0 of a replica, and by what: a file that this process created there, or one found there that is
  * the local one. Where a replica says that it ends is no evidence.
  */
-import { isLtxError, verifyLtx } from '@litestream/ltx';
+import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
+import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { conflictError, Level0Writer } from './level0-writer.ts';
 import type { Level0File } from './level0-writer.ts';
+import { isRecent, momentOf } from './moment.ts';
+import type { Moment } from './moment.ts';
 import { remotePosition } from './remote-position.ts';
-import type { ReplicaEnds } from './remote-position.ts';
+import type { AskedEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import { compareHistory } from './same-history.ts';
-
-/** For so long what was seen on the replica is believed. Level 0 keeps files for minutes. */
-const TRUSTED_MS = 5000;
 
 export interface EvidenceParts {
   readonly client: ReplicaClient;
   readonly db: ReplicaDb;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly ask: (options: Op) => Promise<ReplicaEnds>;
+  readonly ask: (options: Op) => Promise<AskedEnds>;
   /** The last file of ours is gone, or damaged, and nothing came after it. */
   readonly onCut: () => void;
 }
@@ -31,8 +31,11 @@ export class Evidence {
   readonly #parts: EvidenceParts;
   readonly #writer: Level0Writer;
   #proven: TXID = 0n;
-  /** When the last file was created, or seen, by the clock that suspended machines stop, and by the one that people set. */
-  #seenAt: { readonly now: number; readonly monotonic: number } | undefined;
+  /**
+   * Where the replica ends was seen, or made so, at this moment or later. It is taken before the request: the process may be
+   * suspended at any point behind it.
+   */
+  #seenAt: Moment | undefined;
 
   constructor(parts: EvidenceParts) {
     this.#parts = parts;
@@ -52,16 +55,26 @@ export class Evidence {
   /** The replica holds the database's own file of this transaction, or a snapshot in its place. */
   prove(txid: TXID): void {
     if (txid > this.#proven) this.#proven = txid;
-    this.#seenAt = this.#now;
   }
 
-  /** Rejects with `REPLICA_CONFLICT` if another file of this name is there. */
+  /** The replica was asked where it ends at this moment, and what comes next begins there. */
+  seen(askedAt: Moment): void {
+    this.#seenAt = askedAt;
+  }
+
+  /** Rejects with `REPLICA_CONFLICT` if another file of this name is there, or was since the end of the replica was seen. */
   async create(file: Level0File, options: Op): Promise<void> {
+    const { ask, clock } = this.#parts;
+    const startedAt = momentOf(clock);
     await this.#writer.create(file, options);
-    if (this.#proven === 0n || this.#isFresh) return;
-    // It took so long that another process may have used, and freed, this name meanwhile, and gone on behind it.
-    const { max } = await this.#parts.ask(options);
+    if (isRecent(this.#seenAt, clock)) {
+      this.#seenAt = startedAt;
+      return;
+    }
+    // So long ago that another process may have used, and freed, this name meanwhile, and gone on behind it.
+    const { askedAt, max } = await ask(options);
     if (max > file.txid) throw conflictError(max);
+    this.#seenAt = askedAt;
   }
 
   /**
@@ -69,13 +82,17 @@ export class Evidence {
    * most, whose answer was lost; anything else is another's.
    */
   async askPosition(target: TXID, options: Op): Promise<TXID> {
+    const askedAt = momentOf(this.#parts.clock);
     const found = await remotePosition(this.#parts.client, target, options);
     if (found <= this.#proven) return found;
     if (found > target) throw conflictError(found);
     const compared = await this.#compare(found, options);
-    if (compared === 'other') throw conflictError(found);
-    if (compared === 'same') this.prove(found);
-    if (compared === 'damaged') this.#parts.onCut();
+    // What cannot be compared is not taken for our own.
+    if (compared === 'other' || compared === 'unknown') throw conflictError(found);
+    if (compared === 'same') {
+      this.prove(found);
+      this.seen(askedAt);
+    } else this.#parts.onCut();
     return found;
   }
 
@@ -86,8 +103,9 @@ export class Evidence {
    */
   async requireNewest(options: Op): Promise<void> {
     const txid = this.#proven;
-    if (txid === 0n || this.#isFresh) return;
-    const { ask, onCut } = this.#parts;
+    const { ask, clock, onCut } = this.#parts;
+    if (txid === 0n || isRecent(this.#seenAt, clock)) return;
+    const askedAt = momentOf(clock);
     const compared = await this.#compare(txid, options);
     if (compared === 'other') throw conflictError(txid);
     if (compared === 'damaged') onCut();
@@ -96,7 +114,7 @@ export class Evidence {
       if (max > txid) throw conflictError(max);
       if (max < txid) onCut();
     }
-    this.#seenAt = this.#now;
+    this.#seenAt = askedAt;
   }
 
   /** Nothing is on the replica beyond what is proven. Only where nothing is being uploaded. */
@@ -121,21 +139,12 @@ export class Evidence {
       return true;
     }
   }
-
-  get #now(): { readonly now: number; readonly monotonic: number } {
-    const { clock } = this.#parts;
-    return { now: clock.now(), monotonic: clock.monotonic() };
-  }
-
-  get #isFresh(): boolean {
-    const seenAt = this.#seenAt;
-    if (seenAt === undefined) return false;
-    const { now, monotonic } = this.#now;
-    return monotonic - seenAt.monotonic < TRUSTED_MS && Math.abs(now - seenAt.now) < TRUSTED_MS;
-  }
 }
 
-export function warnOfCut(logger: Logger): void {
-  const what = 'files of the replica were deleted by another program, taking a snapshot';
-  logger.warn(`${what}; nothing counts as replicated until it is there`);
+/** It cannot happen, and is not acknowledged. */
+export function unprovenError(txid: TXID): LitestreamError {
+  return new LitestreamError(`nothing proves that the replica holds TXID ${formatTxid(txid)} of this database`, {
+    code: 'INTERNAL',
+    operation: 'sync',
+  });
 }

@@ -2,21 +2,27 @@
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
+import type { Clock } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { claimBehind } from './claim.ts';
 import { openLocalFile } from './local-file.ts';
+import { conflictError } from './level0-writer.ts';
 import type { Level0File } from './level0-writer.ts';
+import { isRecent } from './moment.ts';
+import type { Moment } from './moment.ts';
 import { endOf } from './remote-position.ts';
-import type { ReplicaEnds } from './remote-position.ts';
+import type { AskedEnds } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import { compareHistory } from './same-history.ts';
+import { isWholeTransaction } from './whole-transaction.ts';
 
 export interface FirstContactParts {
   readonly client: ReplicaClient;
   readonly db: ReplicaDb;
+  readonly clock: Clock;
   readonly logger: Logger;
-  readonly ask: (options: Op) => Promise<ReplicaEnds>;
+  readonly ask: (options: Op) => Promise<AskedEnds>;
   /** Creates a level-0 file. */
   readonly create: (file: Level0File, options: Op) => Promise<void>;
   /** Uploads the level-0 file of one transaction. Resolves to the position after it. */
@@ -39,66 +45,72 @@ interface NewBeginning {
   reached: TXID | undefined;
 }
 
-/** From where uploads go on. */
+/** From where uploads go on: the file that ends there is the database's own, compared or just created. */
 export interface Met {
   readonly txid: TXID;
-  /** The file that ends there is known to be the database's own: it was compared, or has just been created. */
-  readonly isProven: boolean;
+  /** When the replica was asked where it ends; undefined where this process has written there since. */
+  readonly askedAt?: Moment;
 }
 
 export class FirstContact {
   readonly #parts: FirstContactParts;
-  #ends: ReplicaEnds | undefined;
+  #ends: AskedEnds | undefined;
   #begun: NewBeginning | undefined;
+  #theirs: TXID | undefined;
 
   constructor(parts: FirstContactParts) {
     this.#parts = parts;
   }
 
   /** How far the replica reached when it was last asked; undefined once something was written to it. */
-  learn(ends: ReplicaEnds | undefined): void {
+  learn(ends: AskedEnds | undefined): void {
     this.#ends = ends;
   }
 
-  /** The database was opened anew: what was begun belongs to the one before. */
-  reset(): void {
+  /**
+   * What was begun belongs to another database, or comes before what another process wrote. `theirs`: that process has ended,
+   * with its files up to this TXID, and ours go above them.
+   */
+  reset(theirs: TXID | undefined): void {
     this.#begun = undefined;
+    this.#theirs = theirs;
   }
 
   /**
-   * Resolves to the position to go on from. Rejects with `REPLICA_AHEAD`. What fails on the way is gone on with by the
+   * Resolves to the position to go on from. Rejects with `REPLICA_AHEAD` or `REPLICA_CONFLICT`. What fails on the way is gone on with by the
    * next call: the database is not taken whole once more.
    */
   async meet(options: Op): Promise<Met> {
-    const { db, ask } = this.#parts;
-    const ends = this.#ends ?? (await ask(options));
+    const { ask, clock, db } = this.#parts;
+    const learnt = this.#ends;
     this.#ends = undefined;
+    // A database may have been open for long before its first commit.
+    const ends = learnt !== undefined && isRecent(learnt.askedAt, clock) ? learnt : await ask(options);
     const begun = this.#begun;
     // What goes on further than that was written by somebody else.
     if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);
     this.#begun = undefined;
     const { baseline, position } = db;
-    if (ends.max > position.txid) throw aheadError(ends.max, position.txid);
+    // It has not ended.
+    if (this.#theirs !== undefined && ends.max > this.#theirs) throw conflictError(ends.max);
+    if (ends.max > position.txid) {
+      if (this.#theirs === undefined) throw aheadError(ends.max, position.txid);
+      return await this.#replaceHistory(ends, options);
+    }
     if (baseline !== undefined && ends.max > baseline) return await this.#replaceHistory(ends, options);
     if (ends.level0 > 0n) return await this.#continueFrom(ends, options);
     // Level 0 always keeps its last file: where only what was made of it is left there is nothing to compare.
-    return ends.compacted > 0n ? await this.#replaceUncomparable(ends, options) : { txid: 0n, isProven: true };
+    if (ends.compacted > 0n) return await this.#replaceUncomparable(ends, options);
+    return { txid: 0n, askedAt: ends.askedAt };
   }
 
-  /** Nothing more is to be had that would prove where the replica stands. */
-  async prove(options: Op): Promise<Met> {
-    const ends = await this.#parts.ask(options);
-    this.#warn('nothing is left to compare replica and database by, taking a snapshot', ends.max);
-    return await this.#beginAnew(ends, options);
-  }
-
-  async #replaceUncomparable(ends: ReplicaEnds, options: Op): Promise<Met> {
+  async #replaceUncomparable(ends: AskedEnds, options: Op): Promise<Met> {
     this.#warn('level 0 of the replica is gone, taking a snapshot', ends.max);
     return await this.#beginAnew(ends, options);
   }
 
   /** The replica ends with transactions of its own, under numbers that the database has used for others. */
-  async #replaceHistory(ends: ReplicaEnds, options: Op): Promise<Met> {
+  async #replaceHistory(ends: AskedEnds, options: Op): Promise<Met> {
     const message = 'replica holds transactions that the database does not have, replacing them by a snapshot';
     this.#warn(message, ends.max);
     return await this.#beginAnew(ends, options);
@@ -108,14 +120,29 @@ export class FirstContact {
    * A metadata folder that was put here from elsewhere may hold other transactions under the same numbers: put behind the
    * replica's files they would make a database that never was, and where both end alike nothing would be sent at all.
    */
-  async #continueFrom(ends: ReplicaEnds, options: Op): Promise<Met> {
+  async #continueFrom(ends: AskedEnds, options: Op): Promise<Met> {
     const { client, db } = this.#parts;
     const txid = ends.level0;
     const path = db.localLtx(0).path(txid, txid);
     const found = await compareHistory(client, { path, txid }, options);
-    if (found !== 'other') return { txid, isProven: found === 'same' };
+    if (found === 'same') return { txid, askedAt: ends.askedAt };
+    if (found === 'unknown') return await this.#goOnUncompared(ends, options);
     this.#warn('local ltx files belong to another history than the replica, taking a snapshot', txid);
     return await this.#beginAnew(ends, options);
+  }
+
+  /**
+   * The file is gone here, or damaged, and the one on the replica may be another database's. What comes behind it has to hold
+   * every page: the next transaction, if it does, as after a start that found the file so.
+   */
+  async #goOnUncompared(ends: AskedEnds, options: Op): Promise<Met> {
+    const { db } = this.#parts;
+    const next = ends.level0 + 1n;
+    this.#warn('nothing is left to compare replica and database by, taking a snapshot', ends.level0);
+    const isWhole = ends.level0 === ends.max && (await isWholeTransaction(db.localLtx(0).path(next, next), next));
+    if (!isWhole) return await this.#beginAnew(ends, options);
+    this.#begun = { end: ends.level0, claim: undefined, whole: next, reached: undefined };
+    return await this.#goOn(this.#begun, options);
   }
 
   #warn(message: string, end: TXID): void {
@@ -128,9 +155,9 @@ export class FirstContact {
    * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
    * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
    */
-  async #beginAnew({ max, newest }: ReplicaEnds, options: Op): Promise<Met> {
+  async #beginAnew({ max, newest }: AskedEnds, options: Op): Promise<Met> {
     const { db, client, onHole } = this.#parts;
-    const { txid } = await db.syncWhole('replica holds another history', options);
+    const { txid } = await db.syncWhole('replica holds another history', { ...options, above: max });
     const leavesGap = newest !== undefined && txid > max + 1n;
     const claim = leavesGap
       ? await claimBehind(client, newest, { ...options, beforeMs: await this.#timeOf(txid) })
@@ -157,7 +184,7 @@ export class FirstContact {
     for (const file of local.list()) if (file.maxTxid <= begun.end) local.delete(file.minTxid, file.maxTxid);
     await snapshot(begun.reached, options);
     this.#begun = undefined;
-    return { txid: begun.reached, isProven: true };
+    return { txid: begun.reached };
   }
 }
 

@@ -6,6 +6,7 @@ import { readLtxHeader } from '../client/read-header.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import { hasCode } from '../error.ts';
 import { isSnapshotFile, LEVELS, SNAPSHOT_LEVEL } from '../levels.ts';
+import type { Moment } from './moment.ts';
 
 /** Highest TXID at a level, 0 if it is empty. With `seek`, only of files that start there or later. */
 export async function maxTxidOfLevel(
@@ -39,6 +40,11 @@ export interface ReplicaEnds {
   readonly newest: LtxFileInfo | undefined;
   /** The newest file of each level that has one. */
   readonly tops: ReadonlyMap<number, LtxFileInfo>;
+}
+
+/** As the replica said at this moment or later. */
+export interface AskedEnds extends ReplicaEnds {
+  readonly askedAt: Moment;
 }
 
 /**
@@ -117,4 +123,18 @@ export async function snapshotFrom(
     if (isSnapshotFile(file) && file.maxTxid >= txid) newest = file;
   }
   return newest;
+}
+
+/** The level-0 file of one transaction; undefined if the replica has none. */
+export async function openLevel0(
+  client: ReplicaClient,
+  txid: TXID,
+  options: Op,
+): Promise<AsyncIterable<Uint8Array> | undefined> {
+  try {
+    return await client.openLtxFile({ level: 0, minTxid: txid, maxTxid: txid }, options);
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  }
 }

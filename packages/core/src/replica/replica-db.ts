@@ -1,6 +1,6 @@
 import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
-import type { Position } from '../db/options.ts';
+import type { Position, SyncOptions } from '../db/options.ts';
 import type { SnapshotStream } from '../db/snapshot.ts';
 
 /** What a replica needs of a database. `DB` is one. */
@@ -19,13 +19,12 @@ export interface ReplicaDb {
   readonly snapshotOwedFor?: TXID | undefined;
   /** A snapshot of the database is on the replica. */
   snapshotKept?(): void;
-  sync(options?: Op): Promise<Position>;
-  /** Throws `DATABASE_MISSING` while the file that was replicated is gone: what is committed to it now is not seen. */
-  requireFile?(operation: string): void;
-  /** Throws `DATABASE_NOT_READY` while there is a file that is not opened yet, though it may hold commits. */
-  requireReady?(operation: string): void;
-  /** Takes every page into the next level-0 file: behind it no page of an earlier one counts, whoever wrote that. */
-  syncWhole(reason: string, options?: Op): Promise<Position>;
+  sync(options?: SyncOptions): Promise<Position>;
+  /**
+   * Takes every page into the next level-0 file: behind it no page of an earlier one counts, whoever wrote that. Its TXID is
+   * above `above`, if that is given.
+   */
+  syncWhole(reason: string, options?: { readonly above?: TXID | undefined } & Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;
   onChange(listener: (position: Position) => void): () => void;
   /** Local files of a level. */

@@ -5,22 +5,24 @@ import { raceAbort } from '../client/sdk-abort.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
-import { lostFault } from '../db/local-fault.ts';
 import type { History, Position } from '../db/options.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { Conflict } from './conflict.ts';
+import { Cut } from './cut.ts';
+import { Evidence, unprovenError } from './evidence.ts';
 import { FirstContact } from './first-contact.ts';
-import { Evidence, warnOfCut } from './evidence.ts';
 import { conflictError, type Level0File } from './level0-writer.ts';
 import { readLocalFile, type LostFiles } from './local-file.ts';
 import { asOneDatabase } from './one-database.ts';
-import { maxTxidOfLevel, maxTxidsOfReplica, snapshotFrom, timeOf } from './remote-position.ts';
-import type { ReplicaEnds } from './remote-position.ts';
+import { momentOf } from './moment.ts';
+import { maxTxidOfLevel, maxTxidsOfReplica, openLevel0, timeOf } from './remote-position.ts';
+import type { AskedEnds } from './remote-position.ts';
 import { RecentTops } from './recent-tops.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica-options.ts';
+import { replaceLost } from './replace-lost.ts';
 import { Rounds } from './rounds.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
 import { uploadSnapshot } from './upload-snapshot.ts';
@@ -50,8 +52,7 @@ export class Replica implements History, AsyncDisposable {
   readonly #contact: FirstContact;
   readonly #evidence: Evidence;
   readonly #conflict: Conflict;
-  /** Files that the replica held are gone: nothing is safe until a snapshot is there. */
-  #isCut = false;
+  readonly #cut: Cut;
   /** The local files were found to continue what the replica holds. */
   #known = false;
   /** Of the database, when it was last looked at: each time that it is opened the two meet again. */
@@ -76,7 +77,8 @@ export class Replica implements History, AsyncDisposable {
     this.#autoRecover = options.autoRecover ?? true;
     this.#rounds = new Rounds({
       round: (signal) => this.#mutex.run(() => this.#syncOnce({ signal }), signal),
-      isBehind: () => db.position.txid !== 0n && (db.position.txid !== this.#remote || !this.isKnown || this.#isCut),
+      isBehind: () =>
+        db.position.txid !== 0n && (db.position.txid !== this.#remote || !this.isKnown || this.#cut.isOpen),
       intervalMs: options.syncIntervalMs ?? 1000,
       clock: this.#clock,
       logger: this.#logger,
@@ -85,9 +87,10 @@ export class Replica implements History, AsyncDisposable {
     this.#onSnapshot = options.onSnapshot ?? (() => undefined);
     this.#unverified = db.position.txid;
     this.#tops = new RecentTops(this.#clock);
-    const ask = (op: Op): Promise<ReplicaEnds> => this.#ask(op);
+    const ask = (op: Op): Promise<AskedEnds> => this.#ask(op);
     const parts = { client, db, clock: this.#clock, logger: this.#logger, ask };
-    this.#evidence = new Evidence({ ...parts, onCut: () => this.#cut() });
+    this.#cut = new Cut(this.#logger);
+    this.#evidence = new Evidence({ ...parts, onCut: () => this.#cut.confirm() });
     this.#conflict = new Conflict({ ...parts, mayRecover: this.#autoRecover, quietMs: options.conflictQuietMs });
     this.#contact = new FirstContact({
       ...parts,
@@ -100,7 +103,7 @@ export class Replica implements History, AsyncDisposable {
 
   /** The last transaction that is known to be on the replica; 0 until it has been compared with the database. */
   get position(): Position {
-    return { txid: this.#generation === this.#db.generation && !this.#isCut ? this.#confirmed : 0n };
+    return { txid: this.#generation === this.#db.generation && !this.#cut.isOpen ? this.#confirmed : 0n };
   }
 
   status(): ReplicaStatus {
@@ -123,11 +126,11 @@ export class Replica implements History, AsyncDisposable {
     return ends.max;
   }
 
-  async #ask(options: Op): Promise<ReplicaEnds> {
-    const askedAtMs = this.#clock.monotonic();
+  async #ask(options: Op): Promise<AskedEnds> {
+    const askedAt = momentOf(this.#clock);
     const ends = await maxTxidsOfReplica(this.client, options);
-    this.#tops.learn(ends.tops, askedAtMs);
-    return ends;
+    this.#tops.learn(ends.tops, askedAt.monotonic);
+    return { ...ends, askedAt };
   }
 
   /**
@@ -158,12 +161,7 @@ export class Replica implements History, AsyncDisposable {
 
   /** The level-0 file of one transaction; undefined if the replica has none. */
   async openLevel0(txid: TXID, options: Op = {}): Promise<AsyncIterable<Uint8Array> | undefined> {
-    try {
-      return await this.client.openLtxFile({ level: 0, minTxid: txid, maxTxid: txid }, options);
-    } catch (error) {
-      if (hasCode(error, 'NOT_FOUND')) return undefined;
-      throw error;
-    }
+    return await openLevel0(this.client, txid, options);
   }
 
   /** Uploads by itself from now on: at once when the database changes after quiet, then once per interval. */
@@ -177,7 +175,7 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads every local file that the replica does not have yet. */
   async sync(options: Op = {}): Promise<void> {
-    await this.#mutex.run(() => this.#syncOnce({ ...options, isAcknowledged: true }), options.signal);
+    await this.#mutex.run(() => this.#syncOnce(options), options.signal);
   }
 
   /**
@@ -190,16 +188,24 @@ export class Replica implements History, AsyncDisposable {
       // From here on a commit may come too late for this round: later callers need another.
       this.#nextAcknowledgement = undefined;
       const { signal } = this.#rounds;
-      await this.#db.sync({ signal });
-      await this.#syncOnce({ signal, isAcknowledged: true });
-      this.#db.requireFile?.('replicated');
+      const [synced] = await Promise.allSettled([this.#db.sync({ signal, requires: 'file' })]);
+      // What was read of a file that is gone since is sent all the same.
+      const [sent] = await Promise.allSettled([this.#syncOnce({ signal })]);
+      for (const each of [synced, sent]) if (each.status === 'rejected') throw each.reason;
     });
     await raceAbort(this.#nextAcknowledgement, options.signal);
   }
 
   /** Asks how far the replica reaches. Rejects with `REPLICA_CONFLICT` if that is farther than this process has got. */
   async requireAlone(options: Op = {}): Promise<void> {
-    await this.#exclusively(() => this.#evidence.requireAlone(options), options);
+    await this.#exclusively(() => this.#requireAlone(options), options);
+  }
+
+  /** Inside the mutex. A file whose answer was lost is found to be ours first. */
+  async #requireAlone(options: Op): Promise<void> {
+    const target = this.#db.position.txid;
+    if (this.isKnown && target > 0n) this.#remote ??= await this.#evidence.askPosition(target, options);
+    await this.#evidence.requireAlone(options);
   }
 
   /** Last transaction that another program wrote, while a snapshot of ours is owed for it. */
@@ -233,18 +239,28 @@ export class Replica implements History, AsyncDisposable {
 
   /**
    * Files that the replica held are gone, by the word of who looked. From now on nothing is acknowledged until a snapshot
-   * is there, as it is once this resolves: to that one, if it was not taken by another call.
+   * is there, as it is once this resolves: to that one, if it was not taken by another call. Rejects with `REPLICA_CONFLICT`
+   * where they are gone because another process took its turn.
    */
   async recoverCut(options: Op = {}): Promise<LtxFileInfo | undefined> {
-    this.#cut();
+    this.#cut.suspect();
     // Should this fail, rounds go on trying.
     this.#rounds.request();
     let taken: LtxFileInfo | undefined;
     await this.#exclusively(async () => {
       await this.#meet(options);
-      if (this.#isCut) taken = await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
+      if (this.#cut.isOpen) taken = await this.#healCut(options);
     }, options);
     return taken;
+  }
+
+  /** Inside the mutex, once the two have met. What seems deleted may be what another process has compacted. */
+  async #healCut(options: Op): Promise<LtxFileInfo> {
+    await this.#requireAlone(options);
+    this.#cut.confirm();
+    const file = await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
+    this.#prove(file.maxTxid);
+    return file;
   }
 
   async #takeSnapshot(options: Op, prove: (txid: TXID) => Promise<void>): Promise<LtxFileInfo> {
@@ -260,8 +276,7 @@ export class Replica implements History, AsyncDisposable {
       },
     };
     const info = await this.#writing(() => uploadSnapshot(parts, options));
-    const wasCut = this.#isCut;
-    this.#isCut = false;
+    const wasCut = this.#cut.heal();
     this.#db.snapshotKept?.();
     this.#onSnapshot(info);
     if (wasCut) this.#publish();
@@ -296,18 +311,14 @@ export class Replica implements History, AsyncDisposable {
   /** What is in the local files is sent even if the database itself cannot be read any more. */
   async #syncAll(signal: AbortSignal): Promise<void> {
     await this.#mutex.run(async () => {
-      const [synced] = await Promise.allSettled([this.#db.sync({ signal })]);
+      const [synced] = await Promise.allSettled([this.#db.sync({ signal, requires: 'ready' })]);
       await this.#syncOnce({ signal });
       if (synced.status === 'rejected') throw synced.reason;
-      this.#db.requireReady?.('sync');
     }, signal);
   }
 
-  /**
-   * Inside the mutex. With `isAcknowledged` the end must be proven, even where nothing is left to compare: a round has
-   * time until the next commit, which proves it by the way.
-   */
-  async #syncOnce(options: Op & { readonly isAcknowledged?: boolean }): Promise<void> {
+  /** Inside the mutex. */
+  async #syncOnce(options: Op): Promise<void> {
     try {
       options.signal?.throwIfAborted();
       await this.#refusingConflicts(
@@ -335,7 +346,8 @@ export class Replica implements History, AsyncDisposable {
   async #refusingConflicts(work: () => Promise<void>, options: Op): Promise<void> {
     if (this.#generation !== this.#db.generation) this.#conflict.reopened(this.#db.inode);
     // What was known of the replica then is not true any more: the two meet once more.
-    if (await this.#conflict.isOver(options)) this.#forget();
+    const theirs = await this.#conflict.endOfOther(options);
+    if (theirs !== undefined) this.#forget(theirs);
     try {
       await work();
     } catch (error) {
@@ -348,20 +360,15 @@ export class Replica implements History, AsyncDisposable {
     }
   }
 
-  async #uploadPending({
-    isAcknowledged = false,
-    ...options
-  }: Op & { readonly isAcknowledged?: boolean }): Promise<void> {
+  async #uploadPending(options: Op): Promise<void> {
     await this.#meet(options);
     const target = this.#db.position.txid;
     // No database yet, or nothing committed: not a reason to ask the replica anything.
     if (target === 0n) return;
     await this.#uploadTo(target, options);
-    if (this.#isCut) await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
-    if (this.#evidence.proven >= target || !isAcknowledged) return;
-    // All is said to be there, and there was nothing to compare it by.
-    const { txid } = await this.#contact.prove(options);
-    this.#prove(txid);
+    if (this.#cut.isOpen) await this.#healCut(options);
+    // Each way here ends with evidence; what is said to be there is none.
+    if (this.#evidence.proven < target) throw unprovenError(target);
   }
 
   /** Inside the mutex, once the two have met. */
@@ -377,10 +384,11 @@ export class Replica implements History, AsyncDisposable {
   /** Uploads what comes after `from`, up to `target`, or to the first file that is lost where a snapshot is to cover it. */
   async #uploadThrough(from: TXID, target: TXID, options: Op, lost: LostFiles): Promise<void> {
     this.#remote = from;
-    if (from < target && from === this.#evidence.proven) await this.#evidence.requireNewest(options);
     if (this.#known && this.#remote <= this.#evidence.proven) this.#confirm(this.#remote);
     while (this.#remote < target) {
       options.signal?.throwIfAborted();
+      // Before each: this process may be suspended in the middle of a backlog.
+      if (this.#remote === this.#evidence.proven) await this.#evidence.requireNewest(options);
       const next = this.#remote + 1n;
       const reached = await this.#uploadNext(next, options);
       if (reached === undefined && lost === 'covered') return;
@@ -405,21 +413,21 @@ export class Replica implements History, AsyncDisposable {
       this.#forget();
     }
     if (this.#known || position.txid === 0n) return;
-    const { txid, isProven } = await this.#contact.meet(options);
+    const { askedAt, txid } = await this.#contact.meet(options);
     this.#requireSameDatabase();
-    if (isProven) this.#evidence.prove(txid);
-    const { proven } = this.#evidence;
-    this.#remote = txid > proven ? txid : proven;
+    this.#evidence.prove(txid);
+    if (askedAt !== undefined) this.#evidence.seen(askedAt);
+    this.#remote = this.#evidence.proven;
     this.#known = true;
   }
 
   /** Nothing is known of the replica: the two have to meet. */
-  #forget(): void {
+  #forget(theirs?: TXID): void {
     this.#known = false;
     this.#remote = undefined;
     this.#confirmed = 0n;
     this.#evidence.forget();
-    this.#contact.reset();
+    this.#contact.reset(theirs);
   }
 
   /** What was found out of the database, and its local files, may not hold for the one that took its place. */
@@ -450,12 +458,6 @@ export class Replica implements History, AsyncDisposable {
     await this.#writing(() => this.#evidence.create(file, options));
   }
 
-  #cut(): void {
-    if (this.#isCut) return;
-    this.#isCut = true;
-    warnOfCut(this.#logger);
-  }
-
   /** What was learnt of the replica before is not up to date afterwards. */
   async #writing<T>(write: () => Promise<T>): Promise<T> {
     try {
@@ -466,22 +468,17 @@ export class Replica implements History, AsyncDisposable {
     }
   }
 
-  /** A local file that the replica needs is gone: a snapshot holds what it held. */
   async #replaceLost(txid: TXID, options: Op): Promise<TXID> {
-    const error = this.#lost;
-    const found = await snapshotFrom(this.client, txid, options);
-    this.#requireSameDatabase();
-    const there = found !== undefined && found.maxTxid <= this.#db.position.txid ? found : undefined;
-    if (there === undefined && !this.#autoRecover) throw lostFault(error, this.#db.localLtx(0).path(txid, txid));
-    // Said of a snapshot that is there already, too: only the moments at which one was taken can be restored now.
-    this.#logger.warn('local ltx file is missing or damaged, replacing it by a snapshot', {
-      txid: formatTxid(txid),
-      error,
-    });
-    this.#holesTold.add(txid);
-    const { maxTxid } = there ?? (await this.#takeSnapshot(options, async () => undefined));
-    this.#requireSameDatabase();
-    return maxTxid;
+    const parts = {
+      client: this.client,
+      db: this.#db,
+      logger: this.#logger,
+      autoRecover: this.#autoRecover,
+      requireSameDatabase: () => this.#requireSameDatabase(),
+      onGap: (from: TXID) => this.#holesTold.add(from),
+      takeSnapshot: (op: Op) => this.#takeSnapshot(op, async () => undefined),
+    };
+    return await replaceLost(parts, txid, this.#lost, options);
   }
 
   #confirm(txid: TXID): void {

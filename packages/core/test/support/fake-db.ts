@@ -71,9 +71,9 @@ export class FakeDb implements ReplicaDb {
     return this.position;
   }
 
-  async syncWhole(): Promise<Position> {
+  async syncWhole(_reason?: string, { above = 0n }: { readonly above?: TXID | undefined } = {}): Promise<Position> {
     await Promise.resolve();
-    const txid = this.position.txid + 1n;
+    const txid = (above > this.position.txid ? above : this.position.txid) + 1n;
     const state = this.history.states[Number(txid) - 1] ?? Buffer.alloc(0);
     const { pageSize } = this.history.shape;
     const commit = state.length / pageSize;

@@ -1,0 +1,37 @@
+/** Files that the replica held are gone: until a snapshot is there, nothing on it counts as safe. */
+import type { Logger } from '../logger.ts';
+
+export class Cut {
+  readonly #logger: Logger;
+  #isOpen = false;
+  #isTold = false;
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** Something is not where it was. It is not certain yet that no other process took it away. */
+  suspect(): void {
+    this.#isOpen = true;
+  }
+
+  /** Warns, once for each cut. */
+  confirm(): void {
+    this.#isOpen = true;
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const what = 'files of the replica were deleted by another program, taking a snapshot';
+    this.#logger.warn(`${what}; nothing counts as replicated until it is there`);
+  }
+
+  /** A snapshot is there. Was it needed? */
+  heal(): boolean {
+    const wasOpen = this.#isOpen;
+    this.#isOpen = this.#isTold = false;
+    return wasOpen;
+  }
+}

@@ -1,0 +1,51 @@
+/** A local file that the replica needs is gone or damaged: a snapshot holds what it held. */
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { lostFault } from '../db/local-fault.ts';
+import type { Logger } from '../logger.ts';
+import { conflictError } from './level0-writer.ts';
+import { maxTxidOfLevel, snapshotFrom } from './remote-position.ts';
+import type { ReplicaDb } from './replica-db.ts';
+
+export interface ReplaceLostParts {
+  readonly client: ReplicaClient;
+  readonly db: ReplicaDb;
+  readonly logger: Logger;
+  /** False: it is left to the operator, unless a snapshot is there already. */
+  readonly autoRecover: boolean;
+  readonly requireSameDatabase: () => void;
+  /** From this transaction on level 0 has a gap, of which a warning has told. */
+  readonly onGap: (txid: TXID) => void;
+  readonly takeSnapshot: (options: Op) => Promise<LtxFileInfo>;
+}
+
+/** Resolves to the TXID to go on from. `error` says why the file cannot be read. */
+export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: unknown, options: Op): Promise<TXID> {
+  const { client, db } = parts;
+  const found = await snapshotFrom(client, txid, options);
+  parts.requireSameDatabase();
+  const there = found !== undefined && found.maxTxid <= db.position.txid ? found : undefined;
+  if (there === undefined && !parts.autoRecover) throw lostFault(error, db.localLtx(0).path(txid, txid));
+  // Said of a snapshot that is there already, too: only the moments at which one was taken can be restored now.
+  parts.logger.warn('local ltx file is missing or damaged, replacing it by a snapshot', {
+    txid: formatTxid(txid),
+    error,
+  });
+  parts.onGap(txid);
+  const { maxTxid } = there ?? (await snapshotAlone(parts, txid, options));
+  parts.requireSameDatabase();
+  return maxTxid;
+}
+
+/**
+ * No level-0 file of ours stands where the snapshot goes, to tell another process that the names are taken. What that one wrote
+ * meanwhile must not be restored on top of our pages: then the snapshot is taken back.
+ */
+async function snapshotAlone(parts: ReplaceLostParts, txid: TXID, options: Op): Promise<LtxFileInfo> {
+  const { client } = parts;
+  const snapshot = await parts.takeSnapshot(options);
+  if ((await maxTxidOfLevel(client, 0, { ...options, seek: txid })) === 0n) return snapshot;
+  await client.deleteLtxFiles([snapshot], options);
+  throw conflictError(txid);
+}

@@ -1,0 +1,25 @@
+/** Does the level-0 file of one transaction hold every page of the database? */
+import { open } from 'node:fs/promises';
+import { decodeHeader, HEADER_SIZE, lockPageNumber, readPageIndex } from '@litestream/ltx';
+import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
+import type { TXID } from '@litestream/ltx';
+
+/** False also where it is missing or damaged. Put behind whatever else, a whole file makes this database of it. */
+export async function isWholeTransaction(path: string, txid: TXID): Promise<boolean> {
+  try {
+    await verifyLocalFile(await openLocalFile(path, txid), path);
+    await using handle = await open(path, 'r');
+    const { size } = await handle.stat();
+    const read = async (offset: number, length: number): Promise<Uint8Array> => {
+      const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, offset);
+      return buffer.subarray(0, bytesRead);
+    };
+    const { commit, pageSize } = decodeHeader(await read(0, HEADER_SIZE));
+    const { index } = await readPageIndex({ size, read });
+    // The page of the lock byte is in no file.
+    return index.count === (commit < lockPageNumber(pageSize) ? commit : commit - 1);
+  } catch (error) {
+    if (!isLost(error)) throw error;
+    return false;
+  }
+}

@@ -1,0 +1,31 @@
+/** Puts itself between the code of this process and a function of `node:fs`, until it is disposed of. */
+import fs from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+
+type Name = 'openSync' | 'fstatSync' | 'fsyncSync' | 'renameSync' | 'rmSync';
+
+/** `before` is called with the arguments of each call; what it throws, the call throws. */
+export function interceptFs(name: Name, before: (...args: readonly unknown[]) => void): Disposable {
+  const original = fs[name] as (...args: unknown[]) => unknown;
+  return replaceFs(name, (...args) => {
+    before(...args);
+    return original.apply(fs, args);
+  });
+}
+
+/** `replacement` is called in place of the function. */
+export function replaceFs(name: Name, replacement: (...args: unknown[]) => unknown): Disposable {
+  const original = fs[name];
+  Object.assign(fs, { [name]: replacement });
+  syncBuiltinESMExports();
+  return {
+    [Symbol.dispose]: () => {
+      Object.assign(fs, { [name]: original });
+      syncBuiltinESMExports();
+    },
+  };
+}
+
+export function failWith(code: 'EIO' | 'ENOSPC'): never {
+  throw Object.assign(new Error(code), { code });
+}
