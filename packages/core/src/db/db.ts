@@ -6,7 +6,7 @@ import type { Logger } from '../logger.ts';
 import { ActivityLog } from './activity.ts';
 import { ArrivalWatch } from './arrival.ts';
 import { TotalsCounter } from './totals.ts';
-import type { CheckpointMode } from './connections.ts';
+import type { CheckpointMode } from './checkpoint-call.ts';
 import { missingError, notOpenError } from './db-errors.ts';
 import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
