@@ -9,7 +9,7 @@ import { isSecondLibraryOpen } from '../src/driver/library-conflict.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)';
-const LARGE = 160_000_000;
+const LARGE = 96_000_000;
 
 function appOf(lab: Lab): SqliteConnection {
   const app = lab.app([TABLE]);

@@ -12,6 +12,9 @@ import type { Session } from './session.ts';
 import { fsyncAsync, runGently, runNow } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
+import type { SyncSessionContext } from './sync-session.ts';
+import { published } from './sync-session.ts';
+import type { TotalsCounter } from './totals.ts';
 
 export interface CheckpointContext {
   readonly session: Session;
@@ -24,6 +27,25 @@ export interface CheckpointContext {
   readonly onCheckpoint: (mode: CheckpointMode, durationMs: number, failed: boolean) => void;
   /** Told of each checkpoint that SQLite made, or was kept from making. */
   readonly onResult: (mode: CheckpointMode, result: CheckpointResult) => void;
+}
+
+/** `context`: of the syncs that go with a checkpoint. */
+export function checkpointContextOf(
+  context: SyncSessionContext,
+  options: ResolvedDbOptions,
+  totals: TotalsCounter,
+  onResult: CheckpointContext['onResult'],
+): CheckpointContext {
+  return {
+    session: context.session,
+    options,
+    logger: context.logger,
+    signal: context.busy.signal,
+    syncContext: { ...context, sizeMax: 0, checkpointing: true },
+    publish: (txid) => published(context, txid),
+    onCheckpoint: (mode, durationMs, failed) => totals.addCheckpoint(mode, durationMs, failed),
+    onResult,
+  };
 }
 
 /** Checkpoints if a threshold says so: TRUNCATE for a runaway log, PASSIVE for a full one or one that waits too long. */

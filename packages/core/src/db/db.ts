@@ -11,7 +11,9 @@ import { missingError, notOpenError } from './db-errors.ts';
 import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
-import { checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
+import { checkpointContextOf, checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
+import type { CheckpointContext } from './checkpoint.ts';
+import type { LeftOut } from './leave-out.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
 import type { DatabaseInUseError } from './metadata-lock-errors.ts';
@@ -31,7 +33,7 @@ import { logIsLong, movePinAfterCheckpoint, movePinAfterSync } from './pin.ts';
 import { readToEnd } from './read-to-end.ts';
 import type { SyncOutcome } from './sync.ts';
 import type { SyncSessionContext } from './sync-session.ts';
-import { published, syncSession } from './sync-session.ts';
+import { syncSession } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
 import { LibraryWatch } from '../driver/library-watch.ts';
@@ -68,6 +70,7 @@ export class DB implements AsyncDisposable {
   #position: Position = { txid: 0n };
   #baseline: TXID = 0n;
   #generation = 0;
+  #leftOut: LeftOut | undefined;
   #lastSyncAt: Date | undefined;
   #lastLookAt: Date | undefined;
   #lastError: unknown;
@@ -208,6 +211,11 @@ export class DB implements AsyncDisposable {
       movePinAfterCheckpoint(session);
       return Promise.resolve(logIsLong(session, this.#options));
     });
+  }
+
+  /** The last transaction without a local file, for want of room. */
+  get leftOut(): LeftOut | undefined {
+    return this.#leftOut;
   }
 
   /** Last transaction that another program wrote, while no snapshot of ours makes up for what it may have torn. */
@@ -466,6 +474,8 @@ export class DB implements AsyncDisposable {
       session,
       metaPath: this.metaPath,
       level0: this.localLtx(0),
+      // Nothing else has the state then but the database itself.
+      onLeftOut: this.#history && ((leftOut) => void (this.#leftOut = leftOut)),
       times: this.#times,
       logger: this.#logger,
       sizeMax: maxSyncWalBytes,
@@ -477,20 +487,10 @@ export class DB implements AsyncDisposable {
     };
   }
 
-  #checkpointContext(session: Session, options: Op): Parameters<typeof checkpointNow>[0] {
-    const context = this.#syncContext(session, options);
-    return {
-      session,
-      options: this.#options,
-      logger: this.#logger,
-      signal: options.signal,
-      syncContext: { ...context, sizeMax: 0, checkpointing: true },
-      publish: (txid) => published(context, txid),
-      onCheckpoint: (mode, durationMs, failed) => this.#totals.addCheckpoint(mode, durationMs, failed),
-      onResult: (mode, result) => {
-        for (const listener of this.#checkpointListeners) listener({ mode, ...result });
-      },
-    };
+  #checkpointContext(session: Session, options: Op): CheckpointContext {
+    return checkpointContextOf(this.#syncContext(session, options), this.#options, this.#totals, (mode, result) => {
+      for (const listener of this.#checkpointListeners) listener({ mode, ...result });
+    });
   }
 
   #publish(txid: TXID): void {

@@ -37,7 +37,7 @@ export async function bringToRest(context: CheckpointContext, metaPath: string):
   const truncated = connections.checkpoint('TRUNCATE');
   context.onResult('TRUNCATE', truncated);
   if (truncated.busy) return false;
-  if (last !== undefined && hasFineTime(file)) {
+  if (last !== undefined && !session.isLastLeftOut && hasFineTime(file)) {
     const { timestampMs, salt1, salt2, endOffset } = last;
     const place = { timestampMs, salt1, salt2, endOffset };
     writeRestRecord(metaPath, { kind: 'at-rest', txid, file, last: place, bootId: readBootId() }, ownership);

@@ -25,6 +25,8 @@ import { Rounds } from './rounds.ts';
 import { syncForShutdown } from './shutdown-sync.ts';
 import { uploadSnapshot } from './upload-snapshot.ts';
 
+const LOST = 'local ltx file is missing or damaged, replacing it by a snapshot';
+
 /**
  * Ships the level-0 files of one database to one replica, in order, each complete before the next starts. Never touches
  * SQLite, and leaves levels above 0 to others, but for the snapshot that replaces local files that were lost.
@@ -472,12 +474,13 @@ export class Replica implements History, AsyncDisposable {
     const found = await snapshotFrom(this.client, txid, options);
     this.#requireSameDatabase();
     const there = found !== undefined && found.maxTxid <= this.#db.position.txid ? found : undefined;
-    if (there === undefined && !this.#autoRecover) throw lostFault(error, this.#db.localLtx(0).path(txid, txid));
+    const { leftOut } = this.#db;
+    const isLeftOut = leftOut !== undefined && txid <= leftOut.txid;
+    if (there === undefined && !this.#autoRecover && !isLeftOut)
+      throw lostFault(error, this.#db.localLtx(0).path(txid, txid));
     // Said of a snapshot that is there already, too: only the moments at which one was taken can be restored now.
-    this.#logger.warn('local ltx file is missing or damaged, replacing it by a snapshot', {
-      txid: formatTxid(txid),
-      error,
-    });
+    if (isLeftOut) this.#logger.info('snapshot in place of a whole database', { txid: formatTxid(txid) });
+    else this.#logger.warn(LOST, { txid: formatTxid(txid), error });
     this.#holesTold.add(txid);
     const { maxTxid } = there ?? (await this.#takeSnapshot(options, async () => undefined));
     this.#requireSameDatabase();
