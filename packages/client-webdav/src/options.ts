@@ -9,4 +9,9 @@ export interface WebdavOptions {
   readonly path?: string | undefined;
   /** Trust any TLS certificate. Default false. */
   readonly skipVerify?: boolean | undefined;
+  /**
+   * Folder for a body whose size is not known, a compaction above all, while it is made and sent; made if need be. Default:
+   * the system's folder of temporary files, which may be small, or memory.
+   */
+  readonly stagingPath?: string | undefined;
 }

@@ -13,7 +13,8 @@ export function webdav(): LitestreamPlugin<WebdavOptions> {
     types: ['webdav'],
     configSchema: { parse: parseWebdavConfig },
     configFromUrl: webdavConfigFromUrl,
-    create: (options) => new WebdavReplicaClient(options),
+    create: (options, { stagingPath }) =>
+      new WebdavReplicaClient({ ...options, stagingPath: options.stagingPath ?? stagingPath }),
   });
 }
 
@@ -37,6 +38,7 @@ export function parseWebdavConfig(config: unknown): WebdavOptions {
     password: read.string('webdav-password'),
     path: read.string('path'),
     skipVerify: read.boolean('skip-verify'),
+    stagingPath: read.string('staging-path'),
   };
 }
 

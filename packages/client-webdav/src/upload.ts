@@ -1,10 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, posix } from 'node:path';
+import { posix } from 'node:path';
 import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 
 import { BodyReader, untilAborted } from '@litestream/core';
 import type { Body } from '@litestream/core';
@@ -12,12 +8,22 @@ import type { Body } from '@litestream/core';
 import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
 import type { WebdavFolders } from './folders.ts';
+import { stage } from './stage.ts';
+import type { SizedBody } from './stage.ts';
 
 /** What servers say of a file below a collection that is not there: 409 by the protocol, 500 by nginx. */
 const FOLDER_GONE: ReadonlySet<number> = new Set([403, 404, 409, 500]);
 
 /** Names of unfinished uploads: no program takes them for an LTX file. */
 export const TEMPORARY: RegExp = /\.ltx\.\d+\.[0-9a-f]+\.tmp$/;
+
+export interface Target {
+  readonly path: string;
+  /** Fails where there is one of that name. */
+  readonly isNew: boolean;
+  /** Folder for a body whose size is not known. Undefined: the system's. */
+  readonly stagingPath: string | undefined;
+}
 
 /**
  * Stores a body under a temporary name and moves it in place, so that nobody ever sees a part of it.
@@ -27,11 +33,11 @@ export const TEMPORARY: RegExp = /\.ltx\.\d+\.[0-9a-f]+\.tmp$/;
 export async function upload(
   connection: WebdavConnection,
   folders: WebdavFolders,
-  { path, isNew }: { readonly path: string; readonly isNew: boolean },
+  { path, isNew, stagingPath }: Target,
   body: Body,
   signal?: AbortSignal,
 ): Promise<number> {
-  await using sized = await withSize(body, signal);
+  await using sized = await withSize(body, stagingPath, signal);
   const temporary = `${path}.${process.pid}.${randomBytes(8).toString('hex')}.tmp`;
   try {
     await folders.ensure(posix.dirname(path));
@@ -73,28 +79,8 @@ async function put(connection: WebdavConnection, path: string, body: SizedBody, 
   }
 }
 
-interface SizedBody extends AsyncDisposable {
-  readonly size: number;
-  open(): AsyncIterable<Uint8Array>;
-}
-
-/**
- * Many servers lose or refuse a body without Content-Length (nginx with FastCGI, lighttpd), so one of unknown size goes
- * through a file first.
- */
-async function withSize(body: Body, signal?: AbortSignal): Promise<SizedBody> {
-  if (body.size !== undefined) {
-    return { size: body.size, open: () => body.open(), [Symbol.asyncDispose]: () => Promise.resolve() };
-  }
-  const folder = await mkdtemp(join(tmpdir(), 'litestream-webdav-'));
-  const remove = (): Promise<void> => rm(folder, { recursive: true, force: true });
-  try {
-    const path = join(folder, 'body');
-    await pipeline(untilAborted(body.open(), signal), createWriteStream(path));
-    const { size } = await stat(path);
-    return { size, open: () => createReadStream(path), [Symbol.asyncDispose]: remove };
-  } catch (error) {
-    await remove();
-    throw error;
-  }
+/** Many servers lose or refuse a body without Content-Length (nginx with FastCGI, lighttpd): its size has to be known. */
+async function withSize(body: Body, stagingPath: string | undefined, signal?: AbortSignal): Promise<SizedBody> {
+  if (body.size === undefined) return await stage(body, stagingPath, signal);
+  return { size: body.size, open: () => body.open(), [Symbol.asyncDispose]: () => Promise.resolve() };
 }

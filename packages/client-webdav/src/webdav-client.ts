@@ -74,13 +74,14 @@ export class WebdavReplicaClient implements ReplicaClient {
 
   async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo> {
     const path = this.#file(file);
+    const { stagingPath } = this.#options;
     const signal = options?.signal;
     const size = await this.#run(
       'write a file',
       path,
       signal,
       ({ connection, folders }) =>
-        upload(connection, folders, { path, isNew: options?.ifNoneMatch === '*' }, body, signal),
+        upload(connection, folders, { path, isNew: options?.ifNoneMatch === '*', stagingPath }, body, signal),
       CLEANUP_MS,
     );
     const { level, minTxid, maxTxid, timestamp } = file;

@@ -36,7 +36,7 @@ export type { SnapshotStream } from './db/snapshot.ts';
 export { betterSqlite3 } from './driver/better-sqlite3.ts';
 export type { BetterSqlite3 } from './driver/better-sqlite3.ts';
 export { loadNodeSqlite, nodeSqlite } from './driver/node-sqlite.ts';
-export type { SqliteConnection, SqliteDriver, SqliteRow, SqliteValue } from './driver/sqlite-driver.ts';
+export type { SqliteConnection, SqliteDriver, SqliteRow, SqliteValue, WorkerLibrary } from './driver/sqlite-driver.ts';
 export * from './error.ts';
 export { Follower } from './follow/follower.ts';
 export type { FollowOptions, FollowUpdate } from './follow/follower.ts';

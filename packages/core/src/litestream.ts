@@ -13,7 +13,7 @@ import { Emitter } from './litestream/emitter.ts';
 import { ReplicatedDatabase } from './litestream/replicated-database.ts';
 import { silentLogger } from './logger.ts';
 import type { Logger } from './logger.ts';
-import type { LitestreamPlugin } from './plugin/plugin.ts';
+import type { LitestreamPlugin, PluginContext } from './plugin/plugin.ts';
 import { PluginRegistry } from './plugin/registry.ts';
 import type { ReplicaSpec } from './plugin/registry.ts';
 import { Replica } from './replica/replica.ts';
@@ -224,7 +224,7 @@ export class Litestream implements AsyncDisposable {
     const { signal, ...dbOptions } = options;
     const { driver } = this.#options;
     const logger = this.#logger;
-    const { client, release } = await this.#client(target, path);
+    const { client, release } = await this.#client(target, { databasePath: path, stagingPath: options.stagingPath });
     const db = new DB(path, { ...dbOptions, driver, logger });
     const onError = (error: unknown): void => this.#events.emit('error', { path, error });
     const replica = new Replica(client, db, {
@@ -291,13 +291,13 @@ export class Litestream implements AsyncDisposable {
 
   async #client(
     target: ReplicaTarget,
-    databasePath?: string,
+    context: Pick<PluginContext, 'databasePath' | 'stagingPath'> = {},
   ): Promise<{ client: ReplicaClient; release: () => Promise<void> }> {
     if (isClient(target)) {
       return { client: guardClient(target, { logger: this.#logger }), release: () => Promise.resolve() };
     }
     const spec = typeof target === 'string' ? { url: target } : target;
-    const client = await this.#registry.createClient(spec, { logger: this.#logger, databasePath });
+    const client = await this.#registry.createClient(spec, { logger: this.#logger, ...context });
     return { client, release: async () => await client[Symbol.asyncDispose]() };
   }
 }

@@ -2,110 +2,20 @@
  * Snapshots where there is no room for them: the application comes first. On a small file system of its own, which takes
  * root to mount; skipped without.
  */
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  statfsSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newHeader } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
-import type { Body, DbOptions, LtxFileInfo, Op, SqliteConnection, SqliteDriver } from '../src/index.ts';
-import { DB, FileClient, LitestreamError, Replica, guardClient, restore } from '../src/index.ts';
+import type { Body, LtxFileInfo, Op, SqliteDriver } from '../src/index.ts';
+import { FileClient, LitestreamError, Replica, guardClient } from '../src/index.ts';
 import { keepDescriptor } from '../src/db/descriptor.ts';
 import { listAllPages } from '../src/db/page-list.ts';
-import { requireRoom } from '../src/db/room.ts';
+import { refuseWithoutRoom } from '../src/db/room.ts';
 import { runGently, runNow } from '../src/db/steps.ts';
 import { drivers } from './helpers/db-lab.ts';
-
-const MIB = 1024 ** 2;
-const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
-const canMount = ((): boolean => {
-  const folder = mkdtempSync(join(tmpdir(), 'litestream-mount-'));
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]).status === 0;
-  if (mounted) spawnSync('umount', ['-l', folder]);
-  rmSync(folder, { recursive: true });
-  if (!mounted) console.log('small disks: SKIPPED, this user may not mount one');
-  return mounted;
-})();
-
-let serial = 0;
-
-/** A file system of `size` MiB with one database in it, of some `databaseSize` MiB that cannot be compressed. */
-class SmallDisk implements AsyncDisposable {
-  readonly root: string = mkdtempSync(join(tmpdir(), 'litestream-small-'));
-  readonly volume: string = join(this.root, 'volume');
-  /** A name of its own: small file systems number their files alike. */
-  readonly path: string = join(this.volume, `app-${serial++}.db`);
-  readonly replica: string = join(this.root, 'replica');
-  readonly app: SqliteConnection;
-  readonly #driver: SqliteDriver;
-  readonly #open = new Set<DB>();
-
-  constructor(driver: SqliteDriver, { size, databaseSize }: { size: number; databaseSize: number }) {
-    this.#driver = driver;
-    mkdirSync(this.volume);
-    const { status, stderr } = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}m`, 'tmpfs', this.volume]);
-    if (status !== 0) throw new Error(String(stderr));
-    writeFileSync(this.path, '');
-    this.app = driver.open(this.path);
-    this.app.get('PRAGMA journal_mode = wal');
-    this.app.exec(TABLE);
-    for (let i = 0; i < databaseSize; i++) {
-      this.app.exec(`INSERT INTO t (payload) VALUES (randomblob(${MIB}))`);
-      this.app.get('PRAGMA wal_checkpoint(TRUNCATE)');
-    }
-  }
-
-  db(options: DbOptions = {}): DB {
-    const db = new DB(this.path, { driver: this.#driver, ...options });
-    this.#open.add(db);
-    return db;
-  }
-
-  get free(): number {
-    const { bavail, bsize } = statfsSync(this.volume);
-    return bavail * bsize;
-  }
-
-  /** Takes all room but this. */
-  fill(free: number): void {
-    const size = Math.floor((this.free - free) / MIB);
-    writeFileSync(join(this.volume, 'filler'), Buffer.alloc(size * MIB));
-  }
-
-  async restored(): Promise<string> {
-    const output = join(this.root, 'restored.db');
-    rmSync(output, { force: true });
-    await restore(new FileClient({ path: this.replica }), { output });
-    const copy = this.#driver.open(output);
-    try {
-      const verdict = copy.get('PRAGMA integrity_check')?.['integrity_check'];
-      if (verdict !== 'ok') throw new Error(String(verdict));
-      return JSON.stringify(copy.all(SUMMARY));
-    } finally {
-      copy.close();
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const db of this.#open) await db.close();
-    this.app.close();
-    spawnSync('umount', ['-l', this.volume]);
-    rmSync(this.root, { recursive: true, force: true });
-  }
-}
-
-const SUMMARY = 'SELECT id, hex(substr(payload, 1, 20)) AS start FROM t ORDER BY id';
+import { MIB, SUMMARY, SmallDisk, canMount } from './helpers/small-disk.ts';
 
 /** Fails a write of a snapshot in the middle, as often as it is told to, and remembers what it read of each. */
 class FlakyClient extends FileClient {
@@ -331,7 +241,7 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', { timeout: 
       temporaryPath: join(disk.volume, 'x.tmp'),
       mode: 0o600,
     };
-    await runGently(requireRoom(job));
+    expect(await runGently(refuseWithoutRoom(job))).toBeUndefined();
     // 12 MiB fit, but the tenth that stays free does not.
     disk.fill(14 * MIB);
     const refusal = {
@@ -342,13 +252,13 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', { timeout: 
         /needs 12\.\d MB, and 4\.2 MB are left to the application, but 1\d\.\d MB are free/,
       ) as string,
     };
-    await expect(runGently(requireRoom(job))).rejects.toMatchObject(refusal);
-    expect(() => runNow(requireRoom(job))).toThrow(expect.objectContaining({ code: 'DISK_FULL' }));
+    expect(await runGently(refuseWithoutRoom(job))).toMatchObject(refusal);
+    expect(runNow(refuseWithoutRoom(job))).toMatchObject({ code: 'DISK_FULL' });
     disk.app.exec(`UPDATE t SET payload = zeroblob(${MIB})`);
     disk.app.get('PRAGMA wal_checkpoint(TRUNCATE)');
     // What can be compressed fits: the exact size counts, not the bound.
     rmSync(join(disk.volume, 'filler'));
     disk.fill(8 * MIB);
-    await runGently(requireRoom(job));
+    expect(await runGently(refuseWithoutRoom(job))).toBeUndefined();
   });
 });

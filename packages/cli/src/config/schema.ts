@@ -99,7 +99,7 @@ const database = z
       .describe('Of all databases together, so two of them must not say different things; better at the top level.'),
     'meta-path': text('Folder of the local files. Default: `.NAME-litestream` beside the database.'),
     'staging-path': text(
-      'Folder to make snapshots in before they are sent, best on another disk. Default: with the local files. Where there is no ample room, snapshots are streamed.',
+      'Folder to make snapshots in before they are sent, best on another disk. Default: with the local files. Where there is no ample room, snapshots are streamed. WebDAV replicas use it for compactions, too; by default the system folder for temporary files.',
     ),
     'meta-dir': text('With `dir`: the folder under which each database has its local files.'),
     'monitor-interval': duration('How often to look for changes that no file event told of. Default 1s.'),

@@ -77,8 +77,9 @@ export class RunningDatabase {
 
   /** Makes it, and the clients of its replicas; nothing is opened yet. */
   static async create(database: SingleDatabase, services: Services): Promise<RunningDatabase> {
-    const { onOperation } = services;
-    const clients = await openReplicas(database.replicas, services.registry, database.path, { onOperation });
+    const { onOperation, registry } = services;
+    const { path, stagingPath } = database;
+    const clients = await openReplicas(database.replicas, registry, path, { onOperation }, stagingPath);
     return new RunningDatabase(database, clients, services);
   }
 

@@ -3,27 +3,50 @@ import type { TXID } from '@litestream/ltx';
 import { hasCode, LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
 import { WAL_HEADER_SIZE, walSizeOf } from '../wal/wal-header.ts';
-import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
+import { BUSY } from './checkpoint-call.ts';
 import { markDatabase } from './database-mark.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import { logIsFarAhead, movePin } from './pin.ts';
 import type { Session } from './session.ts';
 import { requireUnchanged } from './session-faults.ts';
-import { runGently, runNow } from './steps.ts';
-import type { SyncContext, SyncOutcome } from './sync.ts';
+import { fsyncAsync, runGently, runNow } from './steps.ts';
+import type { SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
+import type { SyncSessionContext } from './sync-session.ts';
+import { published } from './sync-session.ts';
+import type { TotalsCounter } from './totals.ts';
 
 export interface CheckpointContext {
   readonly session: Session;
   readonly options: ResolvedDbOptions;
   readonly logger: Logger;
   readonly signal: AbortSignal | undefined;
-  readonly syncContext: SyncContext;
+  readonly syncContext: SyncSessionContext;
   readonly publish: (txid: TXID) => void;
   /** Called after each checkpoint with the time it took; failed: it threw, because locks of others kept it from starting, or for worse. */
   readonly onCheckpoint: (mode: CheckpointMode, durationMs: number, failed: boolean) => void;
   /** Told of each checkpoint that SQLite made, or was kept from making. */
   readonly onResult: (mode: CheckpointMode, result: CheckpointResult) => void;
+}
+
+/** `context`: of the syncs that go with a checkpoint. */
+export function checkpointContextOf(
+  context: SyncSessionContext,
+  options: ResolvedDbOptions,
+  totals: TotalsCounter,
+  onResult: CheckpointContext['onResult'],
+): CheckpointContext {
+  return {
+    session: context.session,
+    options,
+    logger: context.logger,
+    signal: context.busy.signal,
+    syncContext: { ...context, sizeMax: 0, checkpointing: true },
+    publish: (txid) => published(context, txid),
+    onCheckpoint: (mode, durationMs, failed) => totals.addCheckpoint(mode, durationMs, failed),
+    onResult,
+  };
 }
 
 /** Checkpoints if a threshold says so: TRUNCATE for a runaway log, PASSIVE for a full one or one that waits too long. */
@@ -134,6 +157,7 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
   const { session, options, signal } = context;
   session.checkpoint.triedAtMs = options.clock.monotonic();
   await backfillBesideWriters(context);
+  await syncWalAhead(session);
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
@@ -157,6 +181,8 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
 
 /** Writers wait no longer than this, as far as it can be foreseen, for a checkpoint behind the barrier. */
 const BARRIER_MS_MAX = 250;
+/** From so many bytes on a checkpoint is made beside writers, in a worker thread. */
+const LARGE_SIZE = 16 << 20;
 const ROUNDS_MAX = 8;
 
 /**
@@ -167,8 +193,11 @@ const ROUNDS_MAX = 8;
 async function backfillBesideWriters(context: CheckpointContext): Promise<void> {
   const { session, signal } = context;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    if (!isLarge(session)) return;
+    // The pin moves only once everything was read: a file that had reached its size limit left the rest.
+    if (!session.isCaughtUp) await syncToEnd(context);
     const before = restSize(session);
-    if (before / session.checkpoint.bytesPerMs < BARRIER_MS_MAX || !(await backfillOnce(context))) return;
+    if (!(await backfillOnce(context))) return;
     // A writer that is as fast as the disk stays ahead for good.
     if (restSize(session) > before / 2) return;
     signal?.throwIfAborted();
@@ -177,34 +206,73 @@ async function backfillBesideWriters(context: CheckpointContext): Promise<void> 
 
 /** False if the pin could not move, or nothing was moved to the database file. */
 async function backfillOnce(context: CheckpointContext): Promise<boolean> {
-  const { session, publish } = context;
+  const { session, signal } = context;
   const before = restSize(session);
   if (!movePin(session)) return false;
   requireUnchanged(session);
-  report(context, 'PASSIVE', timedCheckpoint(session));
+  report(context, 'PASSIVE', await checkpointBesideWriters(session, signal));
   session.mark = markDatabase(session.descriptor.fd, session.index.fd);
   const hasMoved = restSize(session) < before;
+  await syncToEnd(context);
+  return hasMoved;
+}
+
+/** Reads the WAL to its end while writers go on. */
+async function syncToEnd({ syncContext, options, publish, signal }: CheckpointContext): Promise<void> {
   let outcome: SyncOutcome;
   do {
-    outcome = await runGently(
-      syncSteps({ ...context.syncContext, sizeMax: context.options.maxSyncWalBytes }),
-      context.signal,
-    );
+    outcome = await runGently(syncSteps({ ...syncContext, sizeMax: options.maxSyncWalBytes }), signal);
     if (outcome.kind === 'written') publish(outcome.txid);
   } while (outcome.kind === 'written' && outcome.limited);
-  return hasMoved;
 }
 
 /** From so many bytes on a checkpoint tells how fast the disk is. */
 const MEASURED_SIZE_MIN = 1 << 20;
 
-function timedCheckpoint(session: Session): CheckpointResult {
+function measuredCheckpoint(session: Session): CheckpointResult {
   const before = session.readVisible().backfilled;
+  return measured(session, before, session.connections.checkpoint('PASSIVE'));
+}
+
+/** Without the write lock. A large one leaves the event loop to other databases. */
+async function checkpointBesideWriters(session: Session, signal: AbortSignal | undefined): Promise<CheckpointResult> {
+  await syncWalAhead(session);
+  if (!isLarge(session)) return measuredCheckpoint(session);
+  const before = session.readVisible().backfilled;
+  const result = await session.connections.checkpointElsewhere(signal);
+  // SQLite makes the database file durable only where every frame was moved (`walCheckpoint` in its `wal.c`). Left to the
+  // next checkpoint, behind the barrier, writers would wait for all that this one has written.
+  const syncMs = isComplete(result) ? 0 : await syncAhead(session.descriptor.fd);
+  return measured(session, before, { ...result, durationMs: result.durationMs + syncMs });
+}
+
+/** Makes a file durable before SQLite does, which would keep the event loop, or a writer, waiting. In ms. */
+async function syncAhead(fd: number): Promise<number> {
   const startedAtMs = performance.now();
-  const result = session.connections.checkpoint('PASSIVE');
-  const size = (session.readVisible().backfilled - before) * session.pageSize;
-  if (size >= MEASURED_SIZE_MIN) session.checkpoint.bytesPerMs = size / (performance.now() - startedAtMs);
+  try {
+    await fsyncAsync(fd);
+  } catch {
+    // SQLite does it all the same, and reports what fails.
+  }
+  return performance.now() - startedAtMs;
+}
+
+/** Its frames, and those of a large transaction in progress, which a checkpoint of a few pages would wait for, too. */
+async function syncWalAhead({ wal }: Session): Promise<void> {
+  if (wal.isOpen) await syncAhead(wal.fd);
+}
+
+/** Remembers how fast the disk is. */
+function measured(session: Session, backfilledBefore: number, result: CheckpointResult): CheckpointResult {
+  const size = (session.readVisible().backfilled - backfilledBefore) * session.pageSize;
+  if (size >= MEASURED_SIZE_MIN) session.checkpoint.bytesPerMs = size / Math.max(1, result.durationMs);
   return result;
+}
+
+/** Would writers, or other databases, have to wait too long for it? */
+function isLarge(session: Session): boolean {
+  const size = restSize(session);
+  return size >= LARGE_SIZE || size / session.checkpoint.bytesPerMs >= BARRIER_MS_MAX;
 }
 
 /** Bytes of visible frames that are not in the database file. */
@@ -230,14 +298,14 @@ function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   const outcome = runNow(syncSteps(syncContext));
   if (outcome.kind === 'written') publish(outcome.txid);
   // At rest, there is nothing in the WAL.
-  if (session.state.kind === 'at-rest') return { busy: false, log: 0, checkpointed: 0 };
-  if (!session.isCaughtUp) return { busy: true, log: -1, checkpointed: -1 };
+  if (session.state.kind === 'at-rest') return { busy: false, log: 0, checkpointed: 0, durationMs: 0 };
+  if (!session.isCaughtUp) return BUSY;
   requireUnchanged(session);
   session.apply({ kind: 'pin-released' });
   session.connections.unpin();
   let result: CheckpointResult;
   try {
-    result = timedCheckpoint(session);
+    result = measuredCheckpoint(session);
   } finally {
     // Whatever the checkpoint met, a full disk say. If this fails too, the next sync takes the pin before it reads.
     session.connections.pin();

@@ -3,19 +3,10 @@ import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts'
 import { isBusy, retryBusy } from '../driver/busy.ts';
 import { keepForGood, refuseSecondLibraryAtOpening } from '../driver/library-conflict.ts';
 import { hasCode, LitestreamError } from '../error.ts';
-import { tracedSync } from '../tracing.ts';
-
-export type CheckpointMode = 'PASSIVE' | 'TRUNCATE';
-
-/** The row that `PRAGMA wal_checkpoint` gives. */
-export interface CheckpointResult {
-  /** A lock kept it from finishing. */
-  readonly busy: boolean;
-  /** Frames in the log; -1 unknown. */
-  readonly log: number;
-  /** Frames of them that are in the database file. */
-  readonly checkpointed: number;
-}
+import { traced, tracedSync } from '../tracing.ts';
+import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
+import { runCheckpoint, setUpWriter } from './checkpoint-call.ts';
+import { checkpointInWorker } from './checkpoint-job.ts';
 
 /**
  * A writer at full speed leaves the write lock for some microseconds between two transactions, and meanwhile its log
@@ -243,25 +234,31 @@ export class Connections {
   /** One attempt. A lock in the way is told by `busy`, never thrown. */
   checkpoint(mode: CheckpointMode): CheckpointResult {
     this.#usedAtMs = performance.now();
-    this.#checkpointer ??= this.#openWriter();
-    try {
-      const checkpointer = this.#checkpointer;
-      return tracedSync(
-        'checkpoint',
-        () => ({ path: this.#path, mode }),
-        () => {
-          const row = checkpointer.get(`PRAGMA wal_checkpoint(${mode})`);
-          return {
-            busy: Number(row?.['busy'] ?? 1) !== 0,
-            log: Number(row?.['log'] ?? -1),
-            checkpointed: Number(row?.['checkpointed'] ?? -1),
-          };
-        },
-      );
-    } catch (error) {
-      if (!isBusy(error)) throw error;
-      return { busy: true, log: -1, checkpointed: -1 };
-    }
+    const checkpointer = (this.#checkpointer ??= this.#openWriter());
+    return tracedSync(
+      'checkpoint',
+      () => ({ path: this.#path, mode }),
+      () => runCheckpoint(checkpointer, mode),
+    );
+  }
+
+  /**
+   * A PASSIVE checkpoint in a worker thread, with a connection of its own. On this thread where no worker can load the
+   * library. None of our connections may be closed for good meanwhile.
+   */
+  async checkpointElsewhere(signal: AbortSignal | undefined): Promise<CheckpointResult> {
+    const library = this.#driver.inWorker?.();
+    if (library === undefined) return this.checkpoint('PASSIVE');
+    this.#requireLog();
+    // The worker's connection takes the descriptor that this one gives up, and the next one takes it over in turn.
+    this.#checkpointer?.close();
+    this.#checkpointer = undefined;
+    const result = await traced(
+      'checkpoint',
+      () => ({ path: this.#path, mode: 'PASSIVE' }),
+      () => checkpointInWorker({ path: this.#path, library }, signal),
+    );
+    return result ?? this.checkpoint('PASSIVE');
   }
 
   /**
@@ -309,8 +306,13 @@ export class Connections {
 
   /** Where the log was deleted under us, a new connection would make a second one, and ruin the database with it. */
   #openAnother(options: { readOnly?: boolean } = {}): SqliteConnection {
+    this.#requireLog();
+    return this.#driver.open(this.#path, options);
+  }
+
+  #requireLog(): void {
     const log = this.#logPath;
-    if (existsSync(log)) return this.#driver.open(this.#path, options);
+    if (existsSync(log)) return;
     throw new LitestreamError(`the -wal file was deleted while in use: ${log}`, {
       code: 'WAL_LOST',
       retryable: true,
@@ -370,15 +372,6 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
     setUpWriter(rw);
     inTransaction(rw, TABLES);
   });
-}
-
-/**
- * What we write is nothing that anybody would miss after a power cut, so it does not wait for the disk. NORMAL still makes
- * the log durable where that protects the database: before a checkpoint, and when the log begins anew.
- */
-function setUpWriter(connection: SqliteConnection): void {
-  connection.get('PRAGMA wal_autocheckpoint = 0');
-  connection.exec('PRAGMA synchronous = NORMAL');
 }
 
 function beginRead(connection: SqliteConnection): void {

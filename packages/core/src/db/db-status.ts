@@ -1,5 +1,5 @@
 import type { DbActivity } from './activity.ts';
-import type { CheckpointMode, CheckpointResult } from './connections.ts';
+import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
 import type { LockHolder } from './metadata-lock-errors.ts';
 import type { Position } from './options.ts';
 import type { DbTotals } from './totals.ts';

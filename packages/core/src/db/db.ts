@@ -6,12 +6,14 @@ import type { Logger } from '../logger.ts';
 import { ActivityLog } from './activity.ts';
 import { ArrivalWatch } from './arrival.ts';
 import { TotalsCounter } from './totals.ts';
-import type { CheckpointMode } from './connections.ts';
+import type { CheckpointMode } from './checkpoint-call.ts';
 import { missingError, notOpenError } from './db-errors.ts';
 import type { Checkpoint, DbStatus } from './db-status.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
-import { checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs, type CheckpointContext } from './checkpoint.ts';
+import { checkpointContextOf, checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
+import type { CheckpointContext } from './checkpoint.ts';
+import type { LeftOut } from './leave-out.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
 import { isInUse, type DatabaseInUseError } from './metadata-lock-errors.ts';
@@ -29,7 +31,7 @@ import { takeSnapshot } from './snapshot.ts';
 import { movePinAfterSync, tend } from './pin.ts';
 import { readToEnd } from './read-to-end.ts';
 import type { SyncOutcome } from './sync.ts';
-import { published, syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
+import { syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
 import { LibraryWatch } from '../driver/library-watch.ts';
@@ -66,6 +68,7 @@ export class DB implements AsyncDisposable {
   #position: Position = { txid: 0n };
   #baseline: TXID = 0n;
   #generation = 0;
+  #leftOut: LeftOut | undefined;
   #lastSyncAt: Date | undefined;
   #lastLookAt: Date | undefined;
   #lastError: unknown;
@@ -210,6 +213,11 @@ export class DB implements AsyncDisposable {
     return await this.#mutex.run(() =>
       Promise.resolve(this.#session !== undefined && tend(this.#session, this.#options)),
     );
+  }
+
+  /** The last transaction without a local file, for want of room. */
+  get leftOut(): LeftOut | undefined {
+    return this.#leftOut;
   }
 
   /** Last transaction that another program wrote, while no snapshot of ours makes up for what it may have torn. */
@@ -466,6 +474,8 @@ export class DB implements AsyncDisposable {
       session,
       metaPath: this.metaPath,
       level0: this.localLtx(0),
+      // Nothing else has the state then but the database itself.
+      onLeftOut: this.#history && ((leftOut) => void (this.#leftOut = leftOut)),
       times: this.#times,
       logger: this.#logger,
       sizeMax: maxSyncWalBytes,
@@ -477,18 +487,10 @@ export class DB implements AsyncDisposable {
     };
   }
 
-  #checkpointContext(session: Session, options: Op): CheckpointContext & { readonly syncContext: SyncSessionContext } {
-    const context = this.#syncContext(session, options);
-    return {
-      session,
-      options: this.#options,
-      logger: this.#logger,
-      signal: options.signal,
-      syncContext: { ...context, sizeMax: 0, checkpointing: true },
-      publish: (txid) => published(context, txid),
-      onCheckpoint: (mode, durationMs, failed) => this.#totals.addCheckpoint(mode, durationMs, failed),
-      onResult: (mode, result) => this.#checkpointListeners.tell({ mode, ...result }),
-    };
+  #checkpointContext(session: Session, options: Op): CheckpointContext {
+    return checkpointContextOf(this.#syncContext(session, options), this.#options, this.#totals, (mode, result) =>
+      this.#checkpointListeners.tell({ mode, ...result }),
+    );
   }
 
   #publish(txid: TXID): void {

@@ -48,7 +48,7 @@ async function settle(context: CheckpointContext, metaPath: string): Promise<boo
   const truncated = connections.checkpoint('TRUNCATE');
   context.onResult('TRUNCATE', truncated);
   if (truncated.busy) return false;
-  if (last !== undefined && isMarked && hasFineTime(file)) {
+  if (last !== undefined && isMarked && !session.isLastLeftOut && hasFineTime(file)) {
     const { timestampMs, salt1, salt2, endOffset } = last;
     const place = { timestampMs, salt1, salt2, endOffset };
     writeRestRecord(metaPath, { kind: 'at-rest', txid, file, last: place, bootId: readBootId() }, ownership);

@@ -42,18 +42,18 @@ export function ltxSizeMax({ header, list }: LtxContent): number {
 }
 
 /**
- * Throws `DISK_FULL` if the file would not leave a tenth of the file system, or 1 GiB where that is less, to the
+ * Returns a `DISK_FULL` if the file would not leave a tenth of the file system, or 1 GiB where that is less, to the
  * application. For files that hold a whole database, before any of it is written: only where it is tight are the pages
  * read once more, to learn the exact size.
  */
-export function* requireRoom(job: LtxJob): Steps<void> {
+export function* refuseWithoutRoom(job: LtxJob): Steps<LitestreamError | undefined> {
   const folder = dirname(job.temporaryPath);
   const room = roomIn(folder);
-  if (room === undefined) return;
+  if (room === undefined) return undefined;
   const left = room.free - Math.min(room.total * RESERVE_SHARE, GIB);
-  if (ltxSizeMax(job) <= left) return;
+  if (ltxSizeMax(job) <= left) return undefined;
   const size = yield* measureLtx(job);
-  if (size > left) throw noRoomError(folder, size, room, room.free - left);
+  return size > left ? noRoomError(folder, size, room, room.free - left) : undefined;
 }
 
 function noRoomError(folder: string, size: number, room: Room, reserve: number): LitestreamError {

@@ -85,6 +85,8 @@ export class Session {
   unrecordedReason: string | undefined;
   /** What the last stop recorded was removed. */
   isRecordRemoved = false;
+  /** The last transaction has no local file (`leave-out.ts`): a start cannot go on from it. */
+  isLastLeftOut = false;
   #state: WalState;
   #txid: TXID;
   #lastInode: bigint | undefined;
@@ -153,6 +155,7 @@ export class Session {
   published(last: LastFile, inode: bigint | undefined): void {
     this.#txid = last.txid;
     this.#lastInode = inode;
+    this.isLastLeftOut = false;
     this.checkpoint.isSyncedSince = true;
     this.checkpoint.publishedAtMs = performance.now();
   }

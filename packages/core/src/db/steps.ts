@@ -2,7 +2,7 @@ import { fsync, fsyncSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
-const fsyncAsync = promisify(fsync);
+export const fsyncAsync: (fd: number) => Promise<void> = promisify(fsync);
 
 /** A part that may take long, in two ways: at once on this thread, or elsewhere while the event loop turns. */
 export interface LongStep {

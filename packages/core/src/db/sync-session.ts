@@ -14,7 +14,6 @@ import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 
 export interface SyncSessionContext extends SyncContext {
-  readonly metaPath: string;
   readonly busy: BusyOptions;
   /** Called with each transaction that has a file now. */
   readonly publish: (txid: TXID) => void;
@@ -51,6 +50,8 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
 export function published({ session, metaPath, publish, logger }: SyncSessionContext, txid: TXID): void {
   // First, and whatever happens to the record: an acknowledgement compares the replica with this.
   publish(txid);
+  // What has no file is covered by the record: a start must not go on from the file before it.
+  if (session.isLastLeftOut) return;
   session.unrecordedReason = undefined;
   if (session.isRecordRemoved) return;
   try {

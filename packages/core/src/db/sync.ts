@@ -23,7 +23,9 @@ import { inodeAt, publishDurably, usedByAnother } from './publish.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
-import { requireRoom } from './room.ts';
+import type { LeftOut } from './leave-out.ts';
+import { leaveOut } from './leave-out.ts';
+import { refuseWithoutRoom } from './room.ts';
 import type { Session } from './session.ts';
 import { lastFileOf, pageCountOfFile } from './session.ts';
 import { SessionFaultError, haveLocksGone } from './session-faults.ts';
@@ -52,6 +54,9 @@ export interface SyncContext {
   /** Bytes of the log that went into a file. */
   readonly onWalBytes?: (bytes: number) => void;
   readonly onProgress?: OnWriteProgress | undefined;
+  readonly metaPath: string;
+  /** Told where replicas are to take a snapshot for a whole database that has no room on the disk. Undefined: that fails. */
+  readonly onLeftOut?: ((leftOut: LeftOut) => void) | undefined;
   /** Behind a checkpoint's barrier; only for the log. */
   readonly checkpointing?: boolean;
 }
@@ -197,7 +202,15 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     temporaryPath,
     mode: session.ownership.fileMode,
   };
-  if (whole) yield* requireRoom(job);
+  const last = lastFileOf(ltxHeader);
+  if (whole) {
+    const refusal = yield* refuseWithoutRoom(job);
+    if (refusal !== undefined) {
+      leaveOut(context, last, refusal);
+      session.apply({ kind: 'published', last, sums: scan.sums, isAtEnd: true });
+      return 0;
+    }
+  }
   const size = yield* writeAnywhere(job, context.onProgress);
   if (!isStillVisible(session, plan)) {
     rmSync(temporaryPath, { force: true });
@@ -206,7 +219,6 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   yield* publishDurably(temporaryPath, path, session.ownership);
 
   context.onWalBytes?.(scan.endOffset - plan.start);
-  const last = lastFileOf(ltxHeader);
   session.published(last, inodeAt(path));
   session.apply(
     isTail

@@ -1,4 +1,4 @@
-import type { CheckpointMode } from './connections.ts';
+import type { CheckpointMode } from './checkpoint-call.ts';
 
 /** Of one kind of work: how often it was done, how often it failed, and the time it took. */
 export interface WorkTotals {

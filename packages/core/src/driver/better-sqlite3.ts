@@ -1,3 +1,6 @@
+import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, sep } from 'node:path';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
 interface BetterStatement {
@@ -44,6 +47,7 @@ class BetterConnection implements SqliteConnection {
 /** The program's own better-sqlite3: `betterSqlite3(Database)` with what `import Database from 'better-sqlite3'` gave. */
 export function betterSqlite3(library: BetterSqlite3): SqliteDriver {
   let version: string | undefined;
+  let loaded: { readonly origin: Origin | undefined } | undefined;
   return {
     name: 'better-sqlite3',
     get version() {
@@ -55,9 +59,41 @@ export function betterSqlite3(library: BetterSqlite3): SqliteDriver {
       }
       return version;
     },
-    open: (path, options) =>
-      new BetterConnection(
-        new library(path, { readonly: options?.readOnly ?? false, fileMustExist: true, timeout: 0 }),
-      ),
+    open(path, options) {
+      const db = new library(path, { readonly: options?.readOnly ?? false, fileMustExist: true, timeout: 0 });
+      // The first connection loads the native code.
+      loaded ??= { origin: originOf(library) };
+      return new BetterConnection(db);
+    },
+    inWorker() {
+      const origin = loaded?.origin;
+      if (origin === undefined || identityOf(origin.addon) !== origin.identity) return undefined;
+      return { name: 'better-sqlite3', path: origin.path };
+    },
   };
+}
+
+/** Where a library was loaded from. */
+interface Origin {
+  readonly path: string;
+  /** Path of the native code. */
+  readonly addon: string;
+  /** Of the file at that path: another one, after an update, would be loaded as a second copy. */
+  readonly identity: string | undefined;
+}
+
+/** Undefined if it is part of a bundle, or was not loaded by Node: what a worker loads might be another copy. */
+function originOf(library: BetterSqlite3): Origin | undefined {
+  const loaded = Object.entries(createRequire(import.meta.url).cache);
+  const path = loaded.find(([, module]) => module?.exports === library)?.[0];
+  if (path === undefined) return undefined;
+  const root = dirname(dirname(path)) + sep;
+  const addons = loaded.map(([name]) => name).filter((name) => name.startsWith(root) && name.endsWith('.node'));
+  const [addon] = addons;
+  return addon === undefined || addons.length > 1 ? undefined : { path, addon, identity: identityOf(addon) };
+}
+
+function identityOf(path: string): string | undefined {
+  const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return stat === undefined ? undefined : `${stat.dev} ${stat.ino} ${stat.mtimeNs}`;
 }

@@ -55,4 +55,5 @@ export const nodeSqlite: SqliteDriver = {
     return process.versions['sqlite'] ?? '0';
   },
   open: (path, options) => new NodeSqliteConnection(path, options?.readOnly ?? false),
+  inWorker: () => ({ name: 'node:sqlite' }),
 };

@@ -28,4 +28,15 @@ export interface SqliteDriver {
   readonly version: string;
   /** Opens an existing database with a busy timeout of zero. */
   open(path: string, options?: { readOnly?: boolean }): SqliteConnection;
+  /**
+   * How a worker thread of this process loads the very same copy of the library, so that both see the same locks. Undefined,
+   * or returning undefined: it cannot, and what takes long is done on this thread.
+   */
+  readonly inWorker?: (() => WorkerLibrary | undefined) | undefined;
 }
+
+/** Names a SQLite library to a worker thread. */
+export type WorkerLibrary =
+  | { readonly name: 'node:sqlite' }
+  /** `path`: of the CommonJS module whose export is the constructor. */
+  | { readonly name: 'better-sqlite3'; readonly path: string };

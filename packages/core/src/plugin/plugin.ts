@@ -23,6 +23,8 @@ export interface PluginContext {
   readonly folder: string;
   /** The database that is replicated, where known: files made for it take its mode and owner. Never to be opened. */
   readonly databasePath?: string | undefined;
+  /** Folder for files of any size on their way to the replica. Undefined: the system's folder of temporary files. */
+  readonly stagingPath?: string | undefined;
 }
 
 export interface LitestreamPlugin<Config = unknown> {

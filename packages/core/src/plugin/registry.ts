@@ -151,7 +151,8 @@ export class PluginRegistry {
     const env = context.env ?? process.env;
     let client: ReplicaClient;
     try {
-      client = await plugin.create(parsed, { logger, env, folder, databasePath: context.databasePath });
+      const { databasePath, stagingPath } = context;
+      client = await plugin.create(parsed, { logger, env, folder, databasePath, stagingPath });
     } catch (error) {
       if (isLitestreamError(error)) throw error;
       const message = redact(error instanceof Error ? error.message : String(error), secrets);

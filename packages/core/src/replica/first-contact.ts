@@ -169,6 +169,8 @@ export class FirstContact {
 
   /** Time of a local transaction, in ms since 1970. */
   async #timeOf(txid: TXID): Promise<number> {
+    const { leftOut } = this.#parts.db;
+    if (leftOut?.txid === txid) return leftOut.timestampMs;
     const { timestamp } = await openLocalFile(this.#parts.db.localLtx(0).path(txid, txid), txid);
     return timestamp.getTime();
   }

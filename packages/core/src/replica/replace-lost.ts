@@ -8,6 +8,8 @@ import { conflictError } from './level0-writer.ts';
 import { maxTxidOfLevel, snapshotFrom } from './remote-position.ts';
 import type { ReplicaDb } from './replica-db.ts';
 
+const LOST = 'local ltx file is missing or damaged, replacing it by a snapshot';
+
 export interface ReplaceLostParts {
   readonly client: ReplicaClient;
   readonly db: ReplicaDb;
@@ -26,12 +28,11 @@ export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: un
   const found = await snapshotFrom(client, txid, options);
   parts.requireSameDatabase();
   const there = found !== undefined && found.maxTxid <= db.position.txid ? found : undefined;
-  if (there === undefined && !parts.autoRecover) throw lostFault(error, db.localLtx(0).path(txid, txid));
+  const isLeftOut = db.leftOut !== undefined && txid <= db.leftOut.txid;
+  if (there === undefined && !parts.autoRecover && !isLeftOut) throw lostFault(error, db.localLtx(0).path(txid, txid));
   // Said of a snapshot that is there already, too: only the moments at which one was taken can be restored now.
-  parts.logger.warn('local ltx file is missing or damaged, replacing it by a snapshot', {
-    txid: formatTxid(txid),
-    error,
-  });
+  if (isLeftOut) parts.logger.info('snapshot in place of a whole database', { txid: formatTxid(txid) });
+  else parts.logger.warn(LOST, { txid: formatTxid(txid), error });
   parts.onGap(txid);
   const { maxTxid } = there ?? (await snapshotAlone(parts, txid, options));
   parts.requireSameDatabase();

@@ -1,5 +1,6 @@
 import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
+import type { LeftOut } from '../db/leave-out.ts';
 import type { Position, SyncOptions } from '../db/options.ts';
 import type { SnapshotStream } from '../db/snapshot.ts';
 
@@ -17,6 +18,11 @@ export interface ReplicaDb {
   readonly baseline?: TXID | undefined;
   /** Last transaction that another program wrote, while it may have torn what restores stand on. */
   readonly snapshotOwedFor?: TXID | undefined;
+  /**
+   * The last transaction that has no local file because the disk has no room for one: a snapshot takes the place of what is
+   * missing up to there.
+   */
+  readonly leftOut?: LeftOut | undefined;
   /** A snapshot of the database is on the replica. */
   snapshotKept?(): void;
   sync(options?: SyncOptions): Promise<Position>;

@@ -1,0 +1,38 @@
+/**
+ * A transaction that holds the whole database, without a local file: where the disk has no room for one. Replicas get a
+ * snapshot in its place, which is streamed (docs/decisions/room-on-the-disk.md).
+ */
+import type { TXID } from '@litestream/ltx';
+import { formatTxid } from '@litestream/ltx';
+import { recordResync } from './rest-record.ts';
+import type { LastFile } from './session.ts';
+import type { SyncContext } from './sync.ts';
+
+export interface LeftOut {
+  readonly txid: TXID;
+  readonly timestampMs: number;
+}
+
+const REASON = 'the whole database was replicated by a snapshot alone';
+
+/**
+ * The position moves on to `last` without a file. Until the next transaction has one, a start would go on from the file
+ * before it, and miss what this one holds: so a resync is recorded first. Throws if that is not possible, and the refusal
+ * where there is no replica: nothing but the database itself has the state then.
+ */
+export function leaveOut(
+  { session, metaPath, logger, onLeftOut }: SyncContext,
+  last: LastFile,
+  refusal: unknown,
+): void {
+  if (onLeftOut === undefined) throw refusal;
+  recordResync(metaPath, REASON, session);
+  session.isRecordRemoved = false;
+  session.published(last, undefined);
+  session.isLastLeftOut = true;
+  logger.warn('no room for a local file of the whole database, replicas get a snapshot in its place', {
+    txid: formatTxid(last.txid),
+    error: refusal,
+  });
+  onLeftOut({ txid: last.txid, timestampMs: last.timestampMs });
+}

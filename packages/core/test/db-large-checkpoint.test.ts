@@ -1,0 +1,83 @@
+/** A large checkpoint runs in a worker thread: the event loop serves other databases meanwhile, and no lock is lost. */
+import { statSync } from 'node:fs';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { describe, expect, it } from 'vitest';
+import { pause } from '../../../tests/support/wait.ts';
+import type { SqliteConnection, SqliteDriver } from '../src/index.ts';
+import { holdsOpeningLocks } from '../src/driver/file-locks.ts';
+import { isSecondLibraryOpen } from '../src/driver/library-conflict.ts';
+import { Lab, drivers } from './helpers/db-lab.ts';
+
+const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)';
+const LARGE = 96_000_000;
+
+function appOf(lab: Lab): SqliteConnection {
+  const app = lab.app([TABLE]);
+  app.exec('PRAGMA wal_autocheckpoint = 0');
+  return app;
+}
+
+const areLocksHeld = ({ path }: Lab): boolean | undefined =>
+  holdsOpeningLocks(statSync(path, { bigint: true }).ino, statSync(`${path}-shm`, { bigint: true }).ino);
+
+describe.each(drivers)('a checkpoint of a large commit, with $name', { timeout: 120_000 }, (driver) => {
+  it('leaves the event loop to other databases, and takes no lock with it', async () => {
+    await using lab = new Lab(driver);
+    await using other = new Lab(driver);
+    const app = appOf(lab);
+    const otherApp = appOf(other);
+    const db = lab.db();
+    const otherDb = other.db();
+    await Promise.all([db.open(), otherDb.open()]);
+    await Promise.all([db.sync(), otherDb.sync()]);
+    app.exec(`INSERT INTO t (v) VALUES (zeroblob(${LARGE}))`);
+    await db.sync();
+
+    const delays = monitorEventLoopDelay({ resolution: 1 });
+    const over = new AbortController();
+    let syncs = 0;
+    delays.enable();
+    const startMs = performance.now();
+    const checkpoint = db.checkpoint('PASSIVE').finally(() => over.abort());
+    while (!over.signal.aborted) {
+      otherApp.exec('INSERT INTO t (v) VALUES (randomblob(100))');
+      await otherDb.sync();
+      syncs += 1;
+      // One library, one map of the -shm: the worker's connection sees the same locks.
+      expect(isSecondLibraryOpen(lab.path)).toBe(false);
+    }
+    await checkpoint;
+    const durationMs = performance.now() - startMs;
+    await pause(20, 'the timer that sees the last stall');
+    delays.disable();
+    const stallMs = delays.max / 1e6;
+    console.log(`checkpoint ${durationMs.toFixed(0)} ms, longest stall ${stallMs.toFixed(0)} ms, ${syncs} other syncs`);
+    expect(stallMs).toBeLessThan(durationMs / 2);
+    expect(syncs).toBeGreaterThan(2);
+    expect(areLocksHeld(lab)).not.toBe(false);
+
+    app.exec('INSERT INTO t (v) VALUES (1)');
+    await db.sync();
+    expect(lab.snapshots()).toEqual(['first sync']);
+    await lab.verify();
+    await other.verify();
+  });
+});
+
+describe('where no worker can load the library', () => {
+  it('the checkpoint is made on this thread', async () => {
+    const [nodeSqlite] = drivers as [SqliteDriver];
+    const { inWorker: _inWorker, ...driver } = nodeSqlite;
+    await using lab = new Lab(driver);
+    const app = appOf(lab);
+    const db = lab.db();
+    const results: { log: number; checkpointed: number }[] = [];
+    db.onCheckpoint((result) => void results.push(result));
+    await db.open();
+    await db.sync();
+    app.exec('INSERT INTO t (v) VALUES (zeroblob(40000000))');
+    await db.checkpoint('PASSIVE');
+    expect(results[0]?.checkpointed).toBe(results[0]?.log);
+    await lab.verify();
+  });
+});
