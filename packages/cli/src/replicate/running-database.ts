@@ -78,7 +78,10 @@ export class RunningDatabase {
   /** Makes it, and the clients of its replicas; nothing is opened yet. */
   static async create(database: SingleDatabase, services: Services): Promise<RunningDatabase> {
     const { onOperation } = services;
-    const clients = await openReplicas(database.replicas, services.registry, database.path, { onOperation });
+    const clients = await openReplicas(database.replicas, services.registry, database.path, {
+      onOperation,
+      logger: services.logger.child({ db: basename(database.path) }),
+    });
     return new RunningDatabase(database, clients, services);
   }
 
