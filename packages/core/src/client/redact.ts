@@ -46,7 +46,7 @@ function redactValue(text: string, form: string, mark: string): string {
   if (form.length >= PART_LENGTH_MIN) return text.replaceAll(form, mark);
   const literal = form.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
   const pattern =
-    form.length >= WORD_LENGTH_MIN ? `(?<!\\w)${literal}(?!\\w)` : `(?<=["'=:@/])${literal}(?=["'@&;,\\s]|$)`;
+    form.length >= WORD_LENGTH_MIN ? `(?<!\\w)${literal}(?!\\w)` : `(?<=["'=:])${literal}(?=["'@&;,\\s]|$)`;
   return text.replaceAll(new RegExp(pattern, 'g'), () => mark);
 }
 
