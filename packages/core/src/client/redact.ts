@@ -6,7 +6,7 @@ const USERINFO = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#'"]{0,2000}@/gi;
 const PARAMETER =
   /([?&;,\s](?:[\w-]{0,40}(?:secret|password|passwd|token|signature|credential|account-?key|access-?key|api-?key|jwt|nkey|seed)[\w-]{0,40}|sig|AWSAccessKeyId)=)[^&;,\s'"]+/gi;
 const HEADER =
-  /\b(authorization\s{0,3}[:=]\s{0,3})(?:(?:basic|bearer|sharedkey|aws4-hmac-sha256|oss4?-?[\w-]{0,20})\s+)?[^\s'",;]+/gi;
+  /\b(authorization\s{0,3}[:=]\s{0,3})(?:(?:basic|bearer|sharedkey|aws4-hmac-sha256|oss4?-?[\w-]{0,20})\s{1,3})?[^\s'",;]+/gi;
 const SECRET_NAME =
   /secret|password|passwd|token|account-?key|access-?key|sas|jwt|seed|nkey|connection-?string|sse-customer-key$/i;
 /** Query parameters of a URL that are keys to a service. */
