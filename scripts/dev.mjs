@@ -33,6 +33,10 @@ function soakProgram(extra) {
 const tasks = {
   build: () => [turbo('build')],
   test: (extra) => [turbo('build', '--output-logs=errors-only'), bin('vitest', 'run', ...projectsOf(extra))],
+  'audit:secrets': (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    bin('vitest', 'run', 'packages/cli/test/secrets', ...extra),
+  ],
   typecheck: () => [turbo('build', 'typecheck')],
   demo: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'examples/demo/main.ts', ...extra]],
   bench: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'bench/main.ts', ...extra]],

@@ -8,7 +8,7 @@ import { repositoryRoot } from '../support/repository.ts';
 
 const names: Readonly<Record<string, readonly string[]>> = {
   cli: ['config', 'config-reference', 'config-warnings', 'flags', 'log', 'units'],
-  'client-nats': ['config'],
+  'client-nats': ['clear-text', 'config'],
   'client-oss': ['config'],
   'client-s3': ['config'],
   'client-sftp': ['config'],

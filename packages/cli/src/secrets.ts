@@ -3,6 +3,16 @@
  * the error printer blot out every registered value, so that not even the message of an SDK can show one.
  */
 
+import {
+  environmentSecrets,
+  longestFirst,
+  redact as redactPatterns,
+  redactValues,
+  secretForms,
+  secretVariables,
+  urlSecrets,
+} from '@litestream/core';
+
 /** Keys of a config whose values are secrets. */
 const SECRET_KEYS: ReadonlySet<string> = new Set([
   'access-key-id',
@@ -22,63 +32,45 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
 const SECRET_NAME =
   /secret|password|passphrase|token|connection-?string|account-?key|customer-?key|access-?key|private-?key|^sig$|^jwt$|^seed$/i;
 
-/** Shorter values would blot out ordinary words. */
-const LENGTH_MIN = 6;
-
 const values = new Set<string>();
+/** The same, made when the first text after a registration comes. */
+let sorted: readonly string[] | undefined;
 
 export function isSecretKey(key: string): boolean {
   return SECRET_KEYS.has(key) || (SECRET_NAME.test(key) && !/(path|file)$/i.test(key));
 }
 
-/** @param value Kept as it is, percent-encoded and percent-decoded. */
+/** @param value Kept in every form that `secretForms` of core knows. */
 export function registerSecret(value: unknown): void {
-  if (typeof value !== 'string' || value.length < LENGTH_MIN) return;
-  for (const form of [value, encodeURIComponent(value), decoded(value)]) {
-    if (form.length >= LENGTH_MIN) values.add(form);
-  }
+  if (typeof value !== 'string' || value === '') return;
+  for (const form of secretForms(value)) values.add(form);
+  sorted = undefined;
   // A connection string of Azure: what is secret in it may be quoted alone.
   for (const [, part = ''] of value.matchAll(/(?:AccountKey|SharedAccessSignature)=([^;]+)/gi)) {
     if (part !== value) registerSecret(part);
   }
 }
 
-/** Registers the secrets of a replica URL: its password, and query parameters that are secret by name. */
+/** Registers the secrets of a URL, of a replica or of a setting: its password, and parameters that are secret by name. */
 export function registerUrlSecrets(text: string): void {
-  registerSecret(/^[a-z][\w+.-]*:\/\/[^/?#@:]*:([^/?#]*)@/i.exec(text)?.[1]);
-  // Without a password the name may be a token, as NATS has them.
-  registerSecret(/^nats:\/\/([^/?#@:]*)@/i.exec(text)?.[1]);
-  for (const [, name = '', value = ''] of text.matchAll(/[?&]([^=&#]+)=([^&#]*)/g)) {
-    if (isSecretKey(name)) registerSecret(value);
-  }
+  for (const secret of urlSecrets(text)) registerSecret(secret);
 }
 
 /** Registers what the environment holds under the names that backends read. */
-export function registerEnvironmentSecrets(env: Readonly<Record<string, string | undefined>>): void {
-  for (const [name, value] of Object.entries(env)) {
-    if (
-      /^(AWS|LITESTREAM|AZURE|OSS|ALIBABA|GOOGLE|NATS|WEBDAV|SFTP)_/.test(name) &&
-      isSecretKey(name.replaceAll('_', '-'))
-    ) {
-      registerSecret(value);
-    }
-  }
+export function registerEnvironmentSecrets(env: Environment): void {
+  for (const value of environmentSecrets(env)) registerSecret(value);
 }
 
-/** The text with every registered secret replaced. */
+/** Variables that backends read credentials from, or whose value is a secret of the config. */
+export function credentialNames(env: Environment): string[] {
+  const named = new Set(secretVariables(env));
+  return Object.keys(env).filter((name) => named.has(name) || values.has(env[name] ?? ''));
+}
+
+/** The text without credentials: what looks like one, and every registered value. */
 export function redact(text: string): string {
-  let out = text;
-  for (const value of values) {
-    if (out.includes(value)) out = out.replaceAll(value, '***');
-  }
-  return out;
+  sorted ??= longestFirst(values);
+  return redactValues(redactPatterns(text), sorted, '***');
 }
 
-function decoded(value: string): string {
-  try {
-    return decodeURIComponent(value);
-  } catch (error) {
-    if (error instanceof URIError) return value;
-    throw error;
-  }
-}
+type Environment = Readonly<Record<string, string | undefined>>;

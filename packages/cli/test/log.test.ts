@@ -156,9 +156,39 @@ describe('loggers', () => {
     }
   });
 
-  test('short values and ordinary words stay', () => {
-    registerSecret('abc');
+  test('short secrets are hidden where they stand alone, and ordinary words stay', () => {
+    registerSecret('kq7');
+    registerSecret('k');
     registerSecret(undefined);
-    expect(redact('abc of litestream')).toBe('abc of litestream');
+    expect(redact('kq7 of kq77 at "kq7" and k')).toBe('*** of kq77 at "***" and k');
+    expect(redact(`u:k@host, password="k", k of n`)).toBe('u:***@host, password="***", k of n');
+  });
+
+  test('secrets are hidden in every notation, and no number is', () => {
+    const secret = `p4"ss/w'ord +%2F <é>`;
+    registerSecret(secret);
+    registerSecret('123456789');
+    const form = new URLSearchParams({ a: secret }).toString().slice(2);
+    for (const shown of [
+      secret,
+      encodeURIComponent(secret),
+      encodeURIComponent(secret).replaceAll(/%../g, (code) => code.toLowerCase()),
+      encodeURI(secret),
+      form,
+      JSON.stringify(secret),
+    ]) {
+      for (const type of ['text', 'json', 'pretty'] as const) {
+        const { lines, options } = capture({ type });
+        createLogger(options).error(`said ${shown}`, {
+          error: new Error(`x${shown}x`),
+          list: [shown],
+          deep: { shown },
+        });
+        expect(lines.join(), `${type} ${shown}`).not.toMatch(/p4|w.ord/);
+      }
+    }
+    const { lines, options } = capture({ type: 'json' });
+    createLogger(options).info('size', { size: 123_456_789 });
+    expect(JSON.parse(lines.join())).toMatchObject({ size: 123_456_789 });
   });
 });

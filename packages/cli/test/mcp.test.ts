@@ -1,14 +1,16 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
-import { run, scratchFolder, start, until } from './support/cli.ts';
+import { scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { hasFiles } from './support/replica.ts';
 
 const CANARY = 'canary-account-key-8714';
+const TOKEN = 'a-token-of-the-tests-7c1f';
+const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` };
 
 interface Setup {
   readonly folder: string;
@@ -18,14 +20,17 @@ interface Setup {
   readonly url: string;
 }
 
-async function setup(addr = '127.0.0.1:0'): Promise<Setup> {
+async function setup(addr = '127.0.0.1:0', extra = ''): Promise<Setup> {
   const folder = scratchFolder();
   const database = join(folder, 'app.db');
   const config = join(folder, 'litestream.yml');
   createDatabase(database, 3);
+  chmodSync(folder, 0o700);
   writeFileSync(
     config,
-    `mcp-addr: "${addr}"
+    `${extra}mcp-addr: "${addr}"
+mcp-token: ${TOKEN}
+mcp-output-dir: ${folder}
 secret-access-key: ${CANARY}
 dbs:
   - path: ${database}
@@ -41,7 +46,7 @@ dbs:
 
 async function clientOf(url: string): Promise<Client> {
   const client = new Client({ name: 'test', version: '1' });
-  await client.connect(new StreamableHTTPClientTransport(new URL(url)));
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers: AUTHORIZATION } }));
   onTestFinished(() => client.close());
   return client;
 }
@@ -61,7 +66,12 @@ async function call(
 function ask(url: string, headers: Record<string, string>, method = 'POST', path = '/'): Promise<number> {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' });
   return new Promise((resolve, reject) => {
-    const all = { 'content-type': 'application/json', accept: 'application/json, text/event-stream', ...headers };
+    const all = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      ...AUTHORIZATION,
+      ...headers,
+    };
     request(new URL(path, url), { method, headers: all }, (response) => {
       response.resume();
       resolve(response.statusCode ?? 0);
@@ -84,12 +94,12 @@ describe('mcp-addr', () => {
       (inputSchema.required ?? []).join(' '),
     ]);
     expect(inputs.sort(([a = ''], [b = '']) => a.localeCompare(b))).toEqual([
-      ['databases', 'config', ''],
-      ['info', 'config', ''],
-      ['ltx', 'config path', 'path'],
-      ['reset', 'config path', 'path'],
-      ['restore', 'config if_db_not_exists if_replica_exists o parallelism path timestamp txid', 'path'],
-      ['status', 'config path', ''],
+      ['databases', '', ''],
+      ['info', '', ''],
+      ['ltx', 'path', 'path'],
+      ['reset', 'path', 'path'],
+      ['restore', 'if_db_not_exists if_replica_exists o parallelism path timestamp txid', 'path'],
+      ['status', 'path', ''],
       ['version', '', ''],
     ]);
 
@@ -98,7 +108,6 @@ describe('mcp-addr', () => {
     expect((await call(client, 'databases')).text).toMatch(/^path +replicas?\n\S+app\.db +file/);
     expect((await call(client, 'status', { path: at.database })).text).toMatch(/app\.db +ok +[0-9a-f]{16}/);
     expect((await call(client, 'ltx', { path: at.database })).text).toMatch(/\n0 +[0-9a-f]{16}/);
-    expect((await call(client, 'ltx', { path: `file://${at.folder}/replica` })).text).toMatch(/\n0 +[0-9a-f]{16}/);
     const { text } = await call(client, 'info');
     expect(text).toContain('=== Litestream Status Report ===');
     expect(text).toContain(`Current Config Path:\n${at.config}\n`);
@@ -125,28 +134,22 @@ describe('mcp-addr', () => {
   });
 
   test('answers are data alone, warnings stand apart, and databases of a folder have their files listed', async () => {
-    const at = await setup();
+    const at = await setup(undefined, 'adr: x\n');
     const client = await clientOf(at.url);
-    const config = join(at.folder, 'warned.yml');
     const nested = join(at.folder, 'multi', 't1.db');
     mkdirSync(join(at.folder, 'multi'));
     createDatabase(nested, 2);
-    writeFileSync(
-      config,
-      `adr: x\ndbs: [{dir: ${at.folder}/multi, pattern: "*.db", replica: {path: ${at.folder}/r2}}]\n`,
-    );
-    expect((await run(['replicate', '-once', '-config', config])).exitCode).toBe(0);
-    const warning = `Warning: ${config}:1:1: unknown key adr: did you mean addr?`;
+    appendFileSync(at.config, `  - {dir: ${at.folder}/multi, pattern: "*.db", replica: {path: ${at.folder}/r2}}\n`);
+    at.daemon.child.kill('SIGHUP');
+    await until(() => hasFiles(join(at.folder, 'r2', 't1.db')), 'files of the folder on the replica');
+    const warning = `Warning: ${at.config}:1:1: unknown key adr: did you mean addr?`;
     for (const [name, args, data] of [
       ['info', {}, new RegExp(`Database: ${nested}\nlevel.*\n0 +0{15}1`)],
-      ['databases', {}, /^path .*\n\S+t1\.db +file *\n$/],
+      ['databases', {}, /^path .*\n\S+app\.db +file *\n\S+t1\.db +file *\n$/],
       ['ltx', { path: nested }, /^level .*\n0 +0{15}1/],
       ['status', { path: nested }, /^database .*\n\S+t1\.db +ok /],
     ] as const) {
-      const { content, isError } = await client.callTool({
-        name: `litestream_${name}`,
-        arguments: { config, ...args },
-      });
+      const { content, isError } = await client.callTool({ name: `litestream_${name}`, arguments: args });
       expect({ name, isError: isError === true, content }).toEqual({
         name,
         isError: false,
@@ -156,10 +159,10 @@ describe('mcp-addr', () => {
         ],
       });
     }
-    const missing = await call(client, 'status', { config: '/no/such/file.yml' });
-    expect(missing).toEqual({ isError: true, text: 'Error: config file not found: /no/such/file.yml.' });
-    const unknown = await call(client, 'ltx', { config: at.config, path: '/x.db' });
-    expect(unknown.text).toBe(`Error: database not found in config: /x.db. The config has ${at.database}.`);
+    const unknown = await call(client, 'ltx', { path: '/x.db' });
+    expect(unknown.text).toBe(
+      'Error: database not found in config: /x.db. litestream_databases lists those that there are.',
+    );
   });
 
   test('bad arguments are errors of the tool, and reach no shell and no flag', async () => {
@@ -173,9 +176,9 @@ describe('mcp-addr', () => {
       ['restore', { path: at.database, outptu: '/x' }, /outptu/],
       ['restore', { path: at.database, o: join(at.folder, 'x'), txid: 'zz' }, /txid/],
       ['restore', { path: at.database, o: join(at.folder, 'x'), timestamp: 'soon' }, /timestamp/],
-      ['reset', { path: `$(touch ${mark})` }, /does not exist/],
-      ['reset', { path: `x; touch ${mark}` }, /does not exist/],
-      ['status', { config: '/no/such/file.yml' }, /config file not found/],
+      ['reset', { path: `$(touch ${mark})` }, /not found in config/],
+      ['reset', { path: `x; touch ${mark}` }, /not found in config/],
+      ['status', { config: '/no/such/file.yml' }, /config/],
       ['ltx', { path: join(at.folder, 'unknown.db') }, /database not found in config/],
     ] as const) {
       const result = await call(client, name, args);
@@ -204,7 +207,7 @@ describe('mcp-addr', () => {
     const config = join(folder, 'litestream.yml');
     writeFileSync(
       config,
-      `mcp-addr: 127.0.0.1:0\ndbs: [{path: ${database}, replica: {path: ${join(folder, 'replica')}}}]\n`,
+      `mcp-addr: 127.0.0.1:0\nmcp-token: ${TOKEN}\ndbs: [{path: ${database}, replica: {path: ${join(folder, 'replica')}}}]\n`,
     );
     // A machine on which it is not installed, as far as the process can tell.
     const hooks = join(folder, 'hooks.mjs');
@@ -234,7 +237,7 @@ describe('mcp-addr', () => {
     createDatabase(database, 2);
     writeFileSync(
       config,
-      `mcp-addr: ${new URL(at.url).host}\ndbs: [{path: ${database}, replica: {path: ${at.folder}/r2}}]\n`,
+      `mcp-addr: ${new URL(at.url).host}\nmcp-token: ${TOKEN}\ndbs: [{path: ${database}, replica: {path: ${at.folder}/r2}}]\n`,
     );
     const other = start(['replicate', '-config', config]);
     await other.said(/level=ERROR msg="MCP server error" addr=\S+ error=.*EADDRINUSE/);

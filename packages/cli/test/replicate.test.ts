@@ -273,6 +273,42 @@ process.exit(7);
     expect(await restoredRows(at)).toBe(51);
   });
 
+  test('gives the program the environment without credentials, unless the config says so', async () => {
+    const at = setup();
+    const seen = join(at.folder, 'environment');
+    const script = join(at.folder, 'app.mjs');
+    writeFileSync(
+      script,
+      `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(seen)}, JSON.stringify(process.env));`,
+    );
+    const config = join(at.folder, 'exec.yml');
+    const env = {
+      APP_NAME: 'shop',
+      AWS_REGION: 'eu-central-1',
+      AWS_ACCESS_KEY_ID: 'AKIAEXAMPLE',
+      AWS_SECRET_ACCESS_KEY: 'canary-aws-secret',
+      LITESTREAM_AZURE_SAS_TOKEN: 'canary-sas-token',
+      BACKUP_KEY: 'canary-of-the-config',
+    };
+    const credentials = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'BACKUP_KEY', 'LITESTREAM_AZURE_SAS_TOKEN'];
+    for (const [key, expected] of [
+      ['', []],
+      ['exec-credentials: true\n', credentials],
+    ] as const) {
+      writeFileSync(
+        config,
+        `${key}secret-access-key: $BACKUP_KEY\ndbs: [{path: ${at.database}, replica: {path: ${at.folder}/exec}}]\n`,
+      );
+      const args = ['replicate', '-config', config, '-exec', `${process.execPath} '${script}'`];
+      const { stdout } = await run(args, { env });
+      const given = JSON.parse(readFileSync(seen, 'utf8')) as Record<string, string>;
+      expect(given).toMatchObject({ APP_NAME: 'shop', AWS_REGION: 'eu-central-1' });
+      expect(credentials.filter((name) => name in given)).toEqual(expected);
+      expect(stdout.includes('exec-credentials: true in the config does')).toBe(expected.length === 0);
+      expect(stdout).not.toContain('canary');
+    }
+  });
+
   test.each([
     ['0', 'process.on("SIGTERM", () => process.exit(0))', 0],
     ['of its own', 'process.on("SIGTERM", () => process.exit(3))', 3],

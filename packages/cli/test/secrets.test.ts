@@ -6,64 +6,13 @@ import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { replicaSettings } from '../src/config/schema.ts';
 import { isSecretKey } from '../src/secrets.ts';
+import { DEAD, ENVIRONMENT, REPLICAS, canary, expectNone } from './support/canaries.ts';
 import { run, scratchFolder, start } from './support/cli.ts';
 import type { Result } from './support/cli.ts';
 import { createDatabase } from './support/database.ts';
 
-const MARK = 'canary';
-/** In base64 and hex alphabets too, so that backends take them for keys. */
-const canary = (name: string): string => `${MARK}${Buffer.from(name).toString('hex')}${MARK}`;
-
-/** Has to be base64 as a whole. */
-const AZURE_KEY = Buffer.from(canary('abs')).toString('base64');
-
 /** Backends try for a while before they give up. */
 const TIMEOUT_MS = 300_000;
-
-/** Nobody answers here. */
-const DEAD = '127.0.0.1:9';
-
-/** Every backend, with its secrets in keys and, where it may have them, in its URL. */
-const REPLICAS: Readonly<Record<string, readonly string[]>> = {
-  s3: [
-    `{type: s3, bucket: b, path: p, region: r, endpoint: 'http://${DEAD}', access-key-id: ${canary('s3-id')}, secret-access-key: ${canary('s3-key')}, session-token: ${canary('s3-token')}}`,
-    `{url: 's3://b/p?endpoint=http%3A%2F%2F${DEAD}&region=r&accessKeyId=${canary('url-id')}&secretAccessKey=${canary('url-key')}', access-key-id: ${canary('s3-id')}, secret-access-key: $S3_CANARY}`,
-  ],
-  abs: [
-    `{type: abs, bucket: b, path: p, account-name: a, account-key: ${AZURE_KEY}, endpoint: 'http://${DEAD}'}`,
-    `{type: abs, bucket: b, path: q, account-name: a, sas-token: 'sv=1&sig=${canary('sas')}', endpoint: 'http://${DEAD}'}`,
-    `{type: abs, bucket: b, path: r, connection-string: 'BlobEndpoint=http://${DEAD}/a;AccountName=a;AccountKey=${canary('connection')}'}`,
-  ],
-  oss: [
-    `{type: oss, bucket: b, path: p, region: r, endpoint: 'http://${DEAD}', access-key-id: ${canary('oss-id')}, secret-access-key: ${canary('oss-key')}, session-token: ${canary('oss-token')}}`,
-  ],
-  sftp: [
-    `{type: sftp, host: '${DEAD}', user: u, path: /p, password: ${canary('sftp')}}`,
-    `{url: 'sftp://u:${canary('sftp-url')}@${DEAD}/p'}`,
-  ],
-  webdav: [
-    `{type: webdav, webdav-url: 'http://${DEAD}', webdav-username: u, webdav-password: ${canary('dav')}, path: p}`,
-    `{url: 'webdav://u:${canary('dav-url')}@${DEAD}/p'}`,
-  ],
-  nats: [
-    `{type: nats, url: 'nats://${DEAD}/b', username: u, password: ${canary('nats')}}`,
-    `{url: 'nats://${canary('nats-token')}@${DEAD}/c'}`,
-    `{url: 'nats://u:${canary('nats-url')}@${DEAD}/d'}`,
-  ],
-};
-
-const ENVIRONMENT = {
-  S3_CANARY: canary('expanded'),
-  AWS_SECRET_ACCESS_KEY: canary('aws'),
-  LITESTREAM_AZURE_ACCOUNT_KEY: canary('azure'),
-  OSS_ACCESS_KEY_SECRET: canary('oss-env'),
-};
-
-function expectNone(what: string, printed: string): void {
-  const at = printed.indexOf(MARK);
-  expect(at === -1 ? '' : printed.slice(Math.max(0, at - 200), at + 100), what).toBe('');
-  expect(printed, what).not.toContain(AZURE_KEY);
-}
 
 test('keys of a config that hold secrets are known as such', () => {
   const secrets = Object.keys(replicaSettings).filter(isSecretKey);
@@ -112,6 +61,8 @@ function setup(type: string): Setup {
   writeFileSync(
     config,
     `addr: 127.0.0.1:0
+mcp-addr: unix://${folder}/mcp.sock
+mcp-output-dir: ${folder}
 socket: {enabled: true, path: ${socket}}
 logging: {level: trace, type: ${type}}
 heartbeat-url: http://${DEAD}/${canary('heartbeat')}
@@ -148,7 +99,10 @@ test.each(['text', 'json', 'pretty'])(
       expectNone(path, await askSocket(at.socket, path));
     }
     // What commands print does not depend on the format of the daemon's log.
-    if (type === 'text') await askCommands(at);
+    if (type === 'text') {
+      await askCommands(at);
+      await askTools(at);
+    }
     daemon.child.kill('SIGHUP');
     await daemon.said('config reloaded');
     daemon.child.kill('SIGTERM');
@@ -158,6 +112,27 @@ test.each(['text', 'json', 'pretty'])(
     expectNone('the log', printedBy(ended));
   },
 );
+
+async function askTools(at: Setup): Promise<void> {
+  const socketPath = join(at.folder, 'mcp.sock');
+  const call = async (name: string, args: object): Promise<void> => {
+    const params = { name: `litestream_${name}`, arguments: args };
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
+    const answer = await askSocket(socketPath, '/', body);
+    expect(answer, name).toMatch(/"result"/);
+    expectNone(`the tool ${name} ${JSON.stringify(args)}`, answer);
+  };
+  // The first of each backend: each of them is asked until it is given up.
+  const counts = Object.values(REPLICAS).map((replicas) => replicas.length);
+  const firsts = counts.map((_, index) => counts.slice(0, index).reduce((sum, count) => sum + count, 0));
+  const paths = firsts.flatMap((index) => at.databases[index] ?? []);
+  await Promise.all([
+    call('databases', {}),
+    call('status', {}),
+    call('restore', { path: paths[0], o: 'restored.db' }),
+    ...paths.map((path) => call('ltx', { path })),
+  ]);
+}
 
 async function askCommands(at: Setup): Promise<void> {
   const secretUrl = `sftp://u:${canary('registered')}@${DEAD}/p`;
@@ -215,10 +190,12 @@ test('commands, and errors about configs', { timeout: TIMEOUT_MS }, async () => 
   }
 });
 
-function askSocket(socketPath: string, path: string): Promise<string> {
+function askSocket(socketPath: string, path: string, body?: string): Promise<string> {
   return new Promise((resolve, reject) => {
-    request({ socketPath, path }, (response) => void text(response).then(resolve, reject))
+    const method = body === undefined ? 'GET' : 'POST';
+    const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+    request({ socketPath, path, method, headers }, (response) => void text(response).then(resolve, reject))
       .once('error', reject)
-      .end();
+      .end(body);
   });
 }

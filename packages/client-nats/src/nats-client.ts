@@ -7,12 +7,14 @@ import {
   parseObjectTime,
   raceAbort,
   settleAborted,
+  silentLogger,
   untilAborted,
 } from '@litestream/core';
 import type {
   Body,
   Capabilities,
   ErrorClass,
+  Logger,
   LtxFileBody,
   LtxFileInfo,
   LtxFileRef,
@@ -48,10 +50,13 @@ export class NatsReplicaClient implements ReplicaClient {
   readonly capabilities: Capabilities = { timestamps: 'listing', conditionalCreate: true, ranges: false };
 
   readonly #options: NatsOptions;
+  readonly #logger: Logger;
   #opened: Promise<NatsStore> | undefined;
 
-  constructor(options: NatsOptions) {
+  /** @param logger Told of a connection in clear. Default: nothing is said. */
+  constructor(options: NatsOptions, logger: Logger = silentLogger) {
     this.#options = options;
+    this.#logger = logger;
   }
 
   async init(options?: Op): Promise<void> {
@@ -167,7 +172,7 @@ export class NatsReplicaClient implements ReplicaClient {
       if (this.#opened === current) this.#opened = undefined;
     }
     if (this.#opened !== undefined) return this.#open();
-    const opened = openStore(this.#options);
+    const opened = openStore(this.#options, this.#logger);
     this.#opened = opened;
     try {
       return await opened;

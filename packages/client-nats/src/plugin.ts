@@ -16,14 +16,17 @@ export function nats(): LitestreamPlugin<NatsOptions> {
     types: ['nats'],
     configSchema: { parse: parseNatsConfig },
     configFromUrl: natsConfigFromUrl,
-    create: (options, { folder }) =>
-      new NatsReplicaClient({
-        ...options,
-        creds: fromFolder(options.creds, folder),
-        rootCas: options.rootCas?.map((path) => fromFolder(path, folder) ?? path),
-        clientCert: fromFolder(options.clientCert, folder),
-        clientKey: fromFolder(options.clientKey, folder),
-      }),
+    create: (options, { folder, logger }) =>
+      new NatsReplicaClient(
+        {
+          ...options,
+          creds: fromFolder(options.creds, folder),
+          rootCas: options.rootCas?.map((path) => fromFolder(path, folder) ?? path),
+          clientCert: fromFolder(options.clientCert, folder),
+          clientKey: fromFolder(options.clientKey, folder),
+        },
+        logger,
+      ),
   });
 }
 

@@ -1,7 +1,9 @@
 import { loadSdk } from '@litestream/core';
+import type { Logger } from '@litestream/core';
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 
+import { warnInClear } from './clear-text.ts';
 import { connect } from './connect.ts';
 import { Link } from './link.ts';
 import type { NatsOptions } from './options.ts';
@@ -24,12 +26,13 @@ export interface NatsStore {
 }
 
 /** Connects and looks whether the bucket is there. It is not made: its replicas, limits and storage are the operator's. */
-export async function openStore(options: NatsOptions): Promise<NatsStore> {
+export async function openStore(options: NatsOptions, logger: Logger): Promise<NatsStore> {
   const [transport, { jetstream }] = await Promise.all([
     loadSdk('@nats-io/transport-node', () => import('@nats-io/transport-node')),
     loadSdk('@nats-io/jetstream', () => import('@nats-io/jetstream')),
   ]);
   const connection = await connect(transport, options);
+  warnInClear(connection, options, logger);
   try {
     const js = jetstream(connection, { timeout: REQUEST_TIMEOUT_MS });
     const manager = await js.jetstreamManager();

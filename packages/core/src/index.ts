@@ -9,6 +9,7 @@ export * from './client/leaser.ts';
 export { withCreatedAt } from './client/created-at.ts';
 export * from './client/object-names.ts';
 export * from './client/redact.ts';
+export * from './client/redact-error.ts';
 export * from './client/resumable-reader.ts';
 export * from './client/sdk-abort.ts';
 export * from './client/sdk-errors.ts';

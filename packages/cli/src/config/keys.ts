@@ -17,6 +17,8 @@ export const BOOLEAN_KEYS: ReadonlySet<string> = new Set([
   'skip-verify',
   'concurrent-writes',
   'tls',
+  'heap-snapshots',
+  'exec-credentials',
 ]);
 
 /** Keys whose values are whole numbers. */

@@ -56,7 +56,17 @@ export function parseConfig(
   }
 }
 
+/** Written with nothing behind them, as a variable that is not set leaves them, they would open what they are to close. */
+const NEVER_EMPTY = ['addr-token', 'mcp-token'];
+
 function checked(plain: unknown, yaml: YamlConfig): RawConfig {
+  const empty = NEVER_EMPTY.find((key) => yaml.isEmpty([key]) || (isRecord(plain) && plain[key] === ''));
+  if (empty !== undefined) {
+    throw new LitestreamError(`${yaml.where([empty])}: ${empty} is empty`, {
+      code: 'CONFIG_INVALID',
+      hint: 'Set the variable that it names, or remove the key.',
+    });
+  }
   const result = configSchema.safeParse(plain);
   if (!result.success) {
     const [issue] = result.error.issues;

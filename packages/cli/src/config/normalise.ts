@@ -1,4 +1,5 @@
 /** From what the file says to what the commands use: defaults filled in, settings inherited, paths made absolute. */
+import { TOKEN_LENGTH_MIN } from '../http/access.ts';
 import { LOG_TYPES } from '../log/format.ts';
 import { parseLogLevel } from '../log/logger.ts';
 import { isSecretKey, registerSecret, registerUrlSecrets } from '../secrets.ts';
@@ -27,6 +28,7 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
   const databaseSnapshot = (key: 'interval' | 'retention'): number | undefined =>
     raw.dbs?.find((database) => database.snapshot?.[key] !== undefined)?.snapshot?.[key];
   const heartbeatUrl = raw['heartbeat-url'] ?? '';
+  registerHeartbeat(heartbeatUrl);
   const plainDatabases = isRecord(plain) && Array.isArray(plain['dbs']) ? plain['dbs'] : [];
   return {
     path,
@@ -36,12 +38,19 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
     logging: normaliseLogging(raw.logging, where),
     plugins: raw.plugins ?? [],
     exec: nonEmpty(raw.exec),
+    execCredentials: raw['exec-credentials'] ?? false,
     addr: nonEmpty(raw.addr),
+    addrToken: tokenOf(raw, 'addr-token', where),
+    addrHosts: raw['addr-hosts'] ?? [],
     mcpAddr: nonEmpty(raw['mcp-addr']),
+    mcpToken: tokenOf(raw, 'mcp-token', where),
+    mcpOutputDir: raw['mcp-output-dir'] ? expandPath(raw['mcp-output-dir']) : undefined,
     socket: {
       enabled: raw.socket?.enabled ?? false,
       path: nonEmpty(raw.socket?.path) ?? '/var/run/litestream.sock',
       permissions: raw.socket?.permissions ?? 0o600,
+      endpoints: raw.socket?.endpoints ?? [],
+      heapSnapshots: raw.socket?.['heap-snapshots'] ?? false,
     },
     levels: (raw.levels ?? [{ interval: 30_000 }, { interval: 300_000 }, { interval: HOUR_MS }]).map(
       ({ interval }) => ({
@@ -62,6 +71,15 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
     shutdownSyncTimeoutMs: raw['shutdown-sync-timeout'] ?? 30_000,
     shutdownSyncIntervalMs: raw['shutdown-sync-interval'] ?? 500,
   };
+}
+
+/** What comes after the host often is the key to the service. */
+function registerHeartbeat(text: string): void {
+  const url = URL.parse(text);
+  if (url === null) return;
+  registerUrlSecrets(text);
+  // A short one is a word: /ping.
+  for (const part of [url.pathname.slice(1), url.search.slice(1)]) if (part.length >= 12) registerSecret(part);
 }
 
 function normaliseDatabase(
@@ -127,6 +145,7 @@ function normaliseReplica(raw: RawReplica, config: RawConfig, plain: unknown, pl
       if (OWN_KEYS.has(key) || value === '') continue;
       settings[key] = value;
       if (isSecretKey(key)) registerSecret(value);
+      if (typeof value === 'string') registerUrlSecrets(value);
     }
   }
   if (url !== undefined) registerUrlSecrets(url);
@@ -165,6 +184,19 @@ function normaliseLogging(raw: RawConfig['logging'], where: Where): LoggingConfi
     throw invalid(`unknown log type "${raw?.type ?? ''}": use text, json or pretty`, ['logging', 'type'], where);
   }
   return { level, levelText, type, stderr: raw?.stderr ?? false, source: raw?.source ?? false };
+}
+
+function tokenOf(raw: RawConfig, key: 'addr-token' | 'mcp-token', where: Where): string | undefined {
+  const token = raw[key];
+  registerSecret(token);
+  if (token === undefined) return undefined;
+  if (token.length >= TOKEN_LENGTH_MIN) return token;
+  throw invalid(
+    `${key} is too short: it needs ${TOKEN_LENGTH_MIN} characters or more`,
+    [key],
+    where,
+    'Make one with: openssl rand -hex 24',
+  );
 }
 
 function nonEmpty(text: string | undefined): string | undefined {

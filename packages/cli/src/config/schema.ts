@@ -117,6 +117,12 @@ const database = z
 export const configSchema = z.looseObject({
   dbs: z.array(database).optional().describe('The databases to replicate.'),
   addr: text('Serve metrics and the status page here: `:9090`, `127.0.0.1:9090`.'),
+  'addr-token': text(
+    'A token that requests to `addr` must show, all but `/healthz` and `/readyz`: as `Authorization: Bearer`, or as the password of a login in the browser. At least 16 characters.',
+  ),
+  'addr-hosts': texts(
+    'Further names that `addr` is reached by. Addresses, `localhost` and the name of this machine need no entry.',
+  ),
   socket: z
     .looseObject({
       enabled: boolean('Default false.'),
@@ -126,6 +132,12 @@ export const configSchema = z.looseObject({
         .max(0o777, 'must be octal and at most 0777')
         .meta({ [EDITOR_TYPE]: 'octal' })
         .optional(),
+      endpoints: texts(
+        'Endpoints that get credentials of the environment though only a URL given to `register` names them: `https://name:port`, or `http://…`. Those of the config’s replicas need no entry.',
+      ),
+      'heap-snapshots': boolean(
+        'Let `/debug/pprof/heap` hand out snapshots of the memory, with every secret in it. Default false.',
+      ),
     })
     .optional()
     .describe('The control socket, for `start`, `stop`, `sync`, `register` and the like.'),
@@ -146,6 +158,9 @@ export const configSchema = z.looseObject({
   'heartbeat-url': text('Called while replication works.'),
   'heartbeat-interval': duration('Time between two of these calls, 1m at least. Default 5m.'),
   exec: text('A program to run; replication ends with it.'),
+  'exec-credentials': boolean(
+    'Leave the credentials of storage backends in the environment of that program. Default false.',
+  ),
   logging: z
     .looseObject({
       level: choice(['trace', 'debug', 'info', 'warn', 'error'], 'Default info. Environment: `LOG_LEVEL`.'),
@@ -155,8 +170,12 @@ export const configSchema = z.looseObject({
     })
     .optional(),
   'mcp-addr': text(
-    'Address of the Model Context Protocol server, `host:port`; without a host, this machine only. Needs the package `@modelcontextprotocol/server`.',
+    'Where the Model Context Protocol is served: `unix:///path` for a socket that only this user can open, or `host:port`, without a host this machine only, which needs `mcp-token`. Needs the package `@modelcontextprotocol/server`.',
   ),
+  'mcp-token': text(
+    'The token that clients of `mcp-addr` must show, as `Authorization: Bearer`. At least 16 characters.',
+  ),
+  'mcp-output-dir': text('The folder that `litestream_restore` writes into. Without it the tool is refused.'),
   'shutdown-sync-timeout': duration('How long the last sync may take when the program ends. Default 30s.'),
   'shutdown-sync-interval': duration('Time between its attempts. Default 500ms.'),
   plugins: texts('Third-party backends: names of packages, or paths.'),

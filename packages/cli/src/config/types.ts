@@ -8,10 +8,19 @@ export interface Config {
   readonly logging: LoggingConfig;
   readonly plugins: readonly string[];
   readonly exec: string | undefined;
+  /** The program of `exec` gets the credentials of the environment too. */
+  readonly execCredentials: boolean;
   /** `host:port` of the metrics server. */
   readonly addr: string | undefined;
+  readonly addrToken: string | undefined;
+  /** Names that it is reached by, beside its own. */
+  readonly addrHosts: readonly string[];
+  /** `host:port`, or `unix:` and a path. */
   readonly mcpAddr: string | undefined;
-  readonly socket: { readonly enabled: boolean; readonly path: string; readonly permissions: number };
+  readonly mcpToken: string | undefined;
+  /** Absolute. */
+  readonly mcpOutputDir: string | undefined;
+  readonly socket: SocketConfig;
   /** Intervals of levels 1, 2, …. */
   readonly levels: readonly { readonly intervalMs: number }[];
   readonly snapshot: { readonly intervalMs: number; readonly retentionMs: number };
@@ -23,6 +32,15 @@ export interface Config {
   readonly heartbeat: { readonly url: string; readonly intervalMs: number } | undefined;
   readonly shutdownSyncTimeoutMs: number;
   readonly shutdownSyncIntervalMs: number;
+}
+
+export interface SocketConfig {
+  readonly enabled: boolean;
+  readonly path: string;
+  readonly permissions: number;
+  /** Hosts that get credentials of the environment though a request named them. */
+  readonly endpoints: readonly string[];
+  readonly heapSnapshots: boolean;
 }
 
 export interface LoggingConfig {

@@ -18,7 +18,7 @@ const REPLICA = Object.keys(replicaSchema.shape);
 const SNAPSHOT = Object.keys(snapshotSchema.shape);
 
 const SECTIONS: Readonly<Record<string, Keys>> = {
-  socket: ['enabled', 'path', 'permissions'],
+  socket: ['enabled', 'path', 'permissions', 'endpoints', 'heap-snapshots'],
   snapshot: SNAPSHOT,
   validation: ['interval'],
   retention: ['enabled'],

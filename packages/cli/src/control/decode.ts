@@ -55,8 +55,9 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(body) as unknown;
   } catch (error) {
-    const end = endOfObject(body);
-    if (end !== undefined) return JSON.parse(body.slice(0, end)) as unknown;
+    const end = endOfObject(body) ?? body.length;
+    const first = end === body.length ? undefined : tryParse(body.slice(0, end));
+    if (first !== undefined) return first;
     if (!/^[[{"\-\dtfn]/.test(body)) {
       throw new BodyError(`invalid character '${body.charAt(0)}' looking for beginning of value`);
     }
@@ -68,21 +69,27 @@ function isCutOff(error: unknown): boolean {
   return error instanceof SyntaxError && /end of JSON|Unterminated|after property|double-quoted/i.test(error.message);
 }
 
-/** Where an object ends that other text follows; undefined if it does not end. */
+/** Where an object ends that other text follows; undefined if it does not end. Looks at each character once. */
 function endOfObject(text: string): number | undefined {
   if (!text.startsWith('{')) return undefined;
-  for (let end = text.indexOf('}'); end !== -1; end = text.indexOf('}', end + 1)) {
-    if (isJson(text.slice(0, end + 1))) return end + 1;
+  let depth = 0;
+  let isInString = false;
+  for (let index = 0; index < text.length; index += 1) {
+    const char = text[index];
+    if (char === '\\') index += 1;
+    else if (char === '"') isInString = !isInString;
+    else if (!isInString && char === '{') depth += 1;
+    else if (!isInString && char === '}') depth -= 1;
+    if (depth === 0) return index + 1;
   }
   return undefined;
 }
 
-function isJson(text: string): boolean {
+function tryParse(text: string): unknown {
   try {
-    JSON.parse(text);
-    return true;
+    return JSON.parse(text) as unknown;
   } catch (error) {
-    if (error instanceof SyntaxError) return false;
+    if (error instanceof SyntaxError) return undefined;
     throw error;
   }
 }

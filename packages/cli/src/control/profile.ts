@@ -14,7 +14,9 @@ const INDEX = `<html>
 <p>Profiles of this process. Open them in the developer tools of Chrome, or in any tool that reads V8's.</p>
 <ul>
 <li><a href="profile?seconds=30">profile</a>: CPU profile over the given seconds, to be saved as .cpuprofile</li>
-<li><a href="heap">heap</a>: snapshot of the heap, to be saved as .heapsnapshot; the process stands still meanwhile</li>
+<li><a href="allocs?seconds=30">allocs</a>: what allocates over the given seconds, to be saved as .heapprofile</li>
+<li><a href="heap">heap</a>: snapshot of the heap, to be saved as .heapsnapshot; the process stands still meanwhile. It
+holds every secret, so it needs heap-snapshots in the socket section of the config</li>
 <li><a href="cmdline">cmdline</a>: the command line, words parted by zero bytes</li>
 </ul>
 </body>
@@ -24,7 +26,12 @@ const INDEX = `<html>
 let profiling = false;
 
 /** Answers the request. False if there is no such profile. */
-export async function serveProfile(name: string, request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+export async function serveProfile(
+  name: string,
+  { heapSnapshots }: { readonly heapSnapshots: boolean },
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<boolean> {
   switch (name) {
     case '':
       response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8' }).end(INDEX);
@@ -33,18 +40,32 @@ export async function serveProfile(name: string, request: IncomingMessage, respo
       response.writeHead(200, { 'Content-Type': 'text/plain; charset=utf-8' }).end(redact(process.argv.join('\0')));
       return true;
     case 'heap':
+      if (!heapSnapshots) {
+        response
+          .writeHead(403, { 'Content-Type': 'text/plain; charset=utf-8' })
+          .end('a heap snapshot holds every secret: set heap-snapshots: true in the socket section of the config\n');
+        return true;
+      }
       response.writeHead(200, attachment('litestream.heapsnapshot'));
       await pipeline(getHeapSnapshot(), response);
       return true;
     case 'profile':
-      await serveCpuProfile(request, response);
+      await serveSampled('Profiler', request, response);
+      return true;
+    case 'allocs':
+      await serveSampled('HeapProfiler', request, response);
       return true;
     default:
       return false;
   }
 }
 
-async function serveCpuProfile(request: IncomingMessage, response: ServerResponse): Promise<void> {
+/** Both hold names of functions and no values. */
+async function serveSampled(
+  domain: 'Profiler' | 'HeapProfiler',
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   if (profiling) {
     response
       .writeHead(500, { 'Content-Type': 'text/plain; charset=utf-8' })
@@ -55,13 +76,19 @@ async function serveCpuProfile(request: IncomingMessage, response: ServerRespons
   const session = new Session();
   session.connect();
   try {
-    await session.post('Profiler.enable');
-    await session.post('Profiler.start');
+    if (domain === 'Profiler') {
+      await session.post('Profiler.enable');
+      await session.post('Profiler.start');
+    } else {
+      await session.post('HeapProfiler.startSampling');
+    }
     const gone = new AbortController();
     response.once('close', () => gone.abort());
     await sleep(secondsOf(request) * 1000, undefined, { signal: gone.signal }).catch(() => undefined);
-    const { profile } = await session.post('Profiler.stop');
-    response.writeHead(200, attachment('litestream.cpuprofile')).end(JSON.stringify(profile));
+    const { profile } =
+      domain === 'Profiler' ? await session.post('Profiler.stop') : await session.post('HeapProfiler.stopSampling');
+    const name = domain === 'Profiler' ? 'litestream.cpuprofile' : 'litestream.heapprofile';
+    response.writeHead(200, attachment(name)).end(JSON.stringify(profile));
   } finally {
     session.disconnect();
     profiling = false;

@@ -7,9 +7,11 @@ import { openReplicas } from '../replicas.ts';
 import type { Daemon } from '../replicate/daemon.ts';
 import type { ManagedDatabase } from '../replicate/managed-database.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
+import { redact } from '../secrets.ts';
 import { version } from '../version.ts';
 import { decodeBody } from './decode.ts';
 import type { BodyType, FieldType } from './decode.ts';
+import { checkEndpoint } from './endpoints.ts';
 import type { SyncDiagnostic } from './protocol.ts';
 
 export interface RouteRequest {
@@ -27,6 +29,8 @@ export interface RouteContext {
   readonly startedAt: Date;
   /** How long the config lets a last sync try. */
   readonly stop: StopOptions;
+  /** Endpoints that get credentials of the environment though a request named them: `socket.endpoints`. */
+  readonly endpoints: readonly string[];
 }
 
 export interface Route {
@@ -82,7 +86,7 @@ async function stop({ daemon, stop }: RouteContext, { body }: RouteRequest): Pro
   }
 }
 
-async function register({ daemon }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+async function register({ daemon, endpoints }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
   const { path: given, replica_url: url } = decodeBody(body, bodies.register);
   if (given === '') return failure(400, 'path required');
   if (url === '') return failure(400, 'replica_url required');
@@ -92,6 +96,10 @@ async function register({ daemon }: RouteContext, { body }: RouteRequest): Promi
   const [database] = commandLineConfig(path, [url], []).databases;
   if (database === undefined) return failure(400, 'path required');
   try {
+    const known = daemon.databases.flatMap(({ origin, config }) => (origin === 'socket' ? [] : config.replicas));
+    for (const replica of database.replicas) {
+      await checkEndpoint(replica, daemon.registry, { known, allowed: endpoints });
+    }
     // Made for a moment, to tell a wrong URL from a database that cannot be replicated.
     const replicas = await openReplicas(database.replicas, daemon.registry, path);
     await replicas[Symbol.asyncDispose]();
@@ -207,8 +215,9 @@ function ok(body: object): RouteResponse {
   return { status: 200, body };
 }
 
+/** Paths in answers stay as they are: scripts look for them. An error may quote the request. */
 function failure(status: number, error: string): RouteResponse {
-  return { status, body: { error } };
+  return { status, body: { error: redact(error) } };
 }
 
 /** Upstream gives a stop 30 seconds unless the request says otherwise. */

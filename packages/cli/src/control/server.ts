@@ -1,9 +1,9 @@
 /** The control socket of a daemon: HTTP over a Unix socket, as upstream speaks it. */
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Logger } from '@litestream/core';
 import { describeError } from '../describe-error.ts';
+import { boundedServer } from '../http/bounded-server.ts';
 import { redact } from '../secrets.ts';
 import { BodyError } from './decode.ts';
 import { goJson } from './go-json.ts';
@@ -19,6 +19,8 @@ const PROFILES = '/debug/pprof/';
 export interface ControlServerOptions extends Omit<RouteContext, 'startedAt'> {
   readonly path: string;
   readonly permissions: number;
+  /** The heap may be read, with all that is in it. */
+  readonly heapSnapshots: boolean;
   readonly logger: Logger;
 }
 
@@ -31,7 +33,7 @@ export class ControlServer {
   private constructor(options: ControlServerOptions) {
     this.#options = options;
     this.#logger = options.logger.child({ system: 'server' });
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#server = boundedServer((request, response) => void this.#answer(request, response));
   }
 
   /** Listens. Undefined, and a warning, if it cannot: replication does not depend on it. */
@@ -74,7 +76,7 @@ export class ControlServer {
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     if (pathname.startsWith(PROFILES)) {
       if (method !== 'GET') sendText(response, 405, 'Method Not Allowed', { Allow: 'GET, HEAD' });
-      else if (!(await serveProfile(pathname.slice(PROFILES.length), request, response))) {
+      else if (!(await serveProfile(pathname.slice(PROFILES.length), this.#options, request, response))) {
         sendText(response, 404, 'Unknown profile');
       }
       return;
@@ -83,8 +85,8 @@ export class ControlServer {
     if (route === undefined) {
       sendText(response, 404, '404 page not found');
     } else if (method === route.method) {
-      const { daemon, stop } = this.#options;
-      sendJson(response, await handled(() => this.#handle(route, request, searchParams, { daemon, stop })));
+      const { daemon, stop, endpoints } = this.#options;
+      sendJson(response, await handled(() => this.#handle(route, request, searchParams, { daemon, stop, endpoints })));
     } else {
       sendText(response, 405, 'Method Not Allowed', { Allow: route.method === 'GET' ? 'GET, HEAD' : 'POST' });
     }
@@ -106,7 +108,7 @@ async function handled(handle: () => Promise<RouteResponse>): Promise<RouteRespo
     return await handle();
   } catch (error) {
     if (!(error instanceof BodyError)) throw error;
-    return { status: 400, body: { error: 'invalid request body', details: error.message } };
+    return { status: 400, body: { error: 'invalid request body', details: redact(error.message) } };
   }
 }
 
@@ -121,7 +123,7 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 function sendJson(response: ServerResponse, { status, body }: RouteResponse): void {
-  const content = redact(goJson(body));
+  const content = goJson(body);
   response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(content) });
   response.end(content);
 }

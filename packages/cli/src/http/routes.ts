@@ -1,16 +1,20 @@
 /** What each path of the status server answers. */
-import type { ReplicaClient } from '@litestream/core';
 import type { Daemon } from '../replicate/daemon.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
+import { redact } from '../secrets.ts';
 import { parseDuration } from '../units/duration.ts';
+import type { ReplicaListings } from './listings.ts';
 import { lagSeconds } from './metrics.ts';
 import type { Metrics } from './metrics.ts';
 import { PAGE } from './page.ts';
-import { databaseStatus, fileStatus, processStatus } from './status.ts';
+import { databaseStatus, processStatus } from './status.ts';
 
 export interface PageContext {
   readonly daemon: Daemon;
   readonly metrics: Metrics;
+  readonly listings: ReplicaListings;
+  /** It asks by a name of ours and shows the token, if there is one: it may see which databases there are. */
+  readonly isTrusted: boolean;
 }
 
 export interface Page {
@@ -33,18 +37,15 @@ export const ROUTES: Readonly<Record<string, Route>> = {
 };
 
 const MAX_LAG_MS = 60_000;
-const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
-/** Files of a level that are shown; more would say no more. */
-const FILES_MAX = 2000;
 
 /** Every database is replicated, and was not long ago: `?max-lag=30s`, a minute by default. */
-function ready({ daemon }: PageContext, query: URLSearchParams): Page {
+function ready({ daemon, isTrusted }: PageContext, query: URLSearchParams): Page {
   const maxLagMs = parseDuration(query.get('max-lag') ?? '') ?? MAX_LAG_MS;
   const behind = daemon.report().flatMap((report) => {
     const reason = reasonNotReady(report, maxLagMs);
     return reason === undefined ? [] : [`${report.path}: ${reason}`];
   });
-  const body = behind.length === 0 ? 'ok' : behind.join('\n');
+  const body = behind.length === 0 ? 'ok' : isTrusted ? behind.join('\n') : 'not ready';
   return { status: behind.length === 0 ? 200 : 503, type: 'text/plain; charset=utf-8', body: `${body}\n` };
 }
 
@@ -59,32 +60,21 @@ export function reasonNotReady(
   if (report.db?.state === 'standby') return undefined;
   if (report.db?.state === 'waiting') {
     const { waitingFor } = report.db;
-    return waitingFor === undefined ? 'there is no database file yet' : `the database is not ready: ${waitingFor}`;
+    return waitingFor === undefined
+      ? 'there is no database file yet'
+      : `the database is not ready: ${redact(waitingFor)}`;
   }
   const lag = lagSeconds(report, nowMs);
   if (lag === undefined) return 'not replicated yet';
   return lag * 1000 > maxLagMs ? `last replicated ${Math.round(lag)} s ago` : undefined;
 }
 
-/** The files of one replica, asked of the backend: only when somebody looks. */
-async function files({ daemon }: PageContext, query: URLSearchParams): Promise<Page> {
+/** The files of one replica, asked of the backend: only when somebody looks, and not at each look. */
+async function files({ daemon, listings }: PageContext, query: URLSearchParams): Promise<Page> {
   const database = daemon.find(query.get('path') ?? '');
   const replica = database?.running?.replicas[Number(query.get('replica') ?? '0')];
   if (replica === undefined) return json(404, { error: 'no such database or replica, or it is stopped' });
-  const levels = await Promise.all(LEVELS.map((level) => listLevel(replica.open.client, level)));
-  return json(200, { levels: levels.filter(({ files }) => files.length > 0) });
-}
-
-async function listLevel(
-  client: ReplicaClient,
-  level: number,
-): Promise<{ level: number; files: object[]; more: boolean }> {
-  const listed: object[] = [];
-  for await (const file of client.ltxFiles(level)) {
-    if (listed.length === FILES_MAX) return { level, files: listed, more: true };
-    listed.push(fileStatus(file));
-  }
-  return { level, files: listed, more: false };
+  return json(200, { levels: await listings.of(replica.open.client) });
 }
 
 function json(status: number, value: object): Page {

@@ -1,20 +1,29 @@
 /** What `addr` serves: metrics, health and the status page. It only reads. */
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from '@litestream/core';
 import { describeError } from '../describe-error.ts';
-import { redact } from '../secrets.ts';
+import { isAllowedHost, showsToken } from './access.ts';
 import { hostText, parseAddress } from './address.ts';
+import { boundedServer } from './bounded-server.ts';
+import { ReplicaListings } from './listings.ts';
 import { ROUTES } from './routes.ts';
 import type { Page, PageContext } from './routes.ts';
 
-export interface StatusServerOptions extends PageContext {
+export interface StatusServerOptions extends Omit<PageContext, 'listings' | 'isTrusted'> {
   /** `host:port`, as in the config. */
   readonly addr: string;
+  /** What requests must show, if anything. */
+  readonly token: string | undefined;
+  /** Names that it is reached by, beside its own. */
+  readonly hosts: readonly string[];
   readonly logger: Logger;
 }
 
 const CLOSE_TIMEOUT_MS = 2000;
+const IDLE_TIMEOUT_MS = 60_000;
+
+/** Probes know no token, and ask by whatever name the orchestrator has; they learn nothing but a word then. */
+const OPEN: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
 const HEADERS: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
@@ -28,10 +37,14 @@ const HEADERS: Readonly<Record<string, string>> = {
 export class StatusServer {
   readonly #server: Server;
   readonly #options: StatusServerOptions;
+  readonly #listings = new ReplicaListings();
+  #hasWarned = false;
 
   private constructor(options: StatusServerOptions) {
     this.#options = options;
-    this.#server = createServer((request, response) => void this.#answer(request, response));
+    this.#server = boundedServer((request, response) => void this.#answer(request, response), {
+      idleTimeoutMs: IDLE_TIMEOUT_MS,
+    });
   }
 
   /** Listens. Undefined, and an error in the log, if it cannot: replication does not depend on it. */
@@ -77,19 +90,40 @@ export class StatusServer {
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const page = await this.#page(request);
     response.writeHead(page.status, { ...HEADERS, 'Content-Type': page.type, ...page.headers });
-    // Errors of SDKs may quote what a config holds.
-    response.end(request.method === 'HEAD' ? undefined : redact(page.body));
+    response.end(request.method === 'HEAD' ? undefined : page.body);
+  }
+
+  /** A page in a browser could ask by a name of its own that it lets point here, and read the answers. */
+  #refusalOf(request: IncomingMessage, path: string): Page | undefined {
+    const { addr, hosts, token, logger } = this.#options;
+    const { host } = request.headers;
+    if (!isAllowedHost(host, { bound: parseAddress(addr).host, names: hosts })) {
+      const hint = 'add it to addr-hosts in the config, if it is a name of this machine';
+      if (!this.#hasWarned && !OPEN.has(path)) {
+        this.#hasWarned = true;
+        logger.warn('metrics server asked for by an unknown name, refused', { host, hint });
+      }
+      return text(403, `this name is not served: ${hint}\n`);
+    }
+    if (token === undefined || showsToken(request, token)) return undefined;
+    return {
+      ...text(401, 'show the addr-token of the config as Authorization: Bearer, or as the password of a login\n'),
+      headers: { 'WWW-Authenticate': 'Basic realm="litestream", charset="UTF-8"' },
+    };
   }
 
   async #page(request: IncomingMessage): Promise<Page> {
     const url = URL.parse(request.url ?? '/', 'http://localhost');
     const route = url === null ? undefined : ROUTES[url.pathname];
     if (url === null || route === undefined) return text(404, 'not found\n');
+    const refusal = this.#refusalOf(request, url.pathname);
+    if (refusal !== undefined && !OPEN.has(url.pathname)) return refusal;
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       return { ...text(405, 'this server only reads: use GET\n'), headers: { Allow: 'GET, HEAD' } };
     }
     try {
-      return await route(this.#options, url.searchParams);
+      const isTrusted = refusal === undefined;
+      return await route({ ...this.#options, listings: this.#listings, isTrusted }, url.searchParams);
     } catch (error) {
       return text(500, `${describeError(error)}\n`);
     }

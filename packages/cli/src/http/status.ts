@@ -4,6 +4,7 @@ import { formatTxid } from '@litestream/ltx';
 import { describeError } from '../describe-error.ts';
 import type { Daemon } from '../replicate/daemon.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
+import { redact } from '../secrets.ts';
 import { version } from '../version.ts';
 import { lagSeconds } from './metrics.ts';
 
@@ -25,7 +26,7 @@ export function databaseStatus(report: DatabaseReport): object {
     error: textOf(lastError),
     replicas: replicas.map((replica) => ({
       type: replica.type,
-      url: replica.text,
+      url: redact(replica.text),
       txid: formatTxid(replica.txid),
       behind: Number(txid - replica.txid),
       last_sync_at: replica.lastSyncAt?.toISOString() ?? null,

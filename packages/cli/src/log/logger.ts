@@ -14,7 +14,10 @@ export interface LoggerOptions {
   readonly write: (line: string) => void;
 }
 
-/** A logger that prints lines of the chosen format, with known secrets blotted out. */
+/**
+ * A logger that prints lines of the chosen format, with known secrets blotted out: in each text before it is quoted, for
+ * quoting changes them, and never in a number.
+ */
 export function createLogger(options: LoggerOptions, base: LogFields = {}): Logger {
   const lowest = LOG_LEVELS.indexOf(options.level);
   const at = (level: LogLevel): ((message: string, fields?: LogFields) => void) => {
@@ -23,11 +26,11 @@ export function createLogger(options: LoggerOptions, base: LogFields = {}): Logg
       const record: LogRecord = {
         time: new Date(),
         level,
-        message,
+        message: redact(message),
         source: options.source ? callerOf(log) : undefined,
         fields: fields === undefined ? base : { ...base, ...withHint(fields) },
       };
-      options.write(redact(format(record)));
+      options.write(format(record));
     };
   };
   const format = (record: LogRecord): string => {

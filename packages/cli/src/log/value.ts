@@ -1,5 +1,6 @@
 /** Values of log fields, as Go's slog renders them. */
 import { messageWithCauses } from '../describe-error.ts';
+import { redact } from '../secrets.ts';
 import { formatDuration } from '../units/duration.ts';
 
 /** Keys whose numbers are durations in milliseconds: `1h0m0s` in text, nanoseconds in JSON, as Go writes them. */
@@ -44,7 +45,7 @@ export function fieldJson(key: string, value: unknown): unknown {
 /** Text of a value, before quoting. */
 function valueText(value: unknown): string {
   if (value === undefined || value === null) return '<nil>';
-  if (typeof value === 'string') return value;
+  if (typeof value === 'string') return redact(value);
   if (value instanceof Date) return formatTime(value);
   if (Array.isArray(value)) return `[${value.map(valueText).join(' ')}]`;
   if (value instanceof Uint8Array) return Buffer.from(value).toString('hex');
@@ -58,6 +59,7 @@ function valueText(value: unknown): string {
 /** The same for JSON: errors as text, bigints as numbers where exact, everything else as it is. */
 function jsonValue(value: unknown): unknown {
   if (value === undefined) return null;
+  if (typeof value === 'string') return redact(value);
   if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
   if (value instanceof Error) return messageWithCauses(value);
   if (value instanceof LoggedSignal) return value.number;

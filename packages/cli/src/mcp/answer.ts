@@ -1,5 +1,6 @@
 /** What a command printed, as the answer of a tool: data alone, warnings apart, advice only where a tool can take it. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
+import { redact } from '../secrets.ts';
 import type { CommandResult } from './command.ts';
 
 const WARNING = /^Warning: /;
@@ -10,11 +11,11 @@ export function answer(result: CommandResult): CallToolResult {
 }
 
 export function success(text: string, results: readonly CommandResult[]): CallToolResult {
-  return { content: [{ type: 'text', text }, ...warningsOf(results)] };
+  return { content: [{ type: 'text', text: redact(text) }, ...warningsOf(results)] };
 }
 
 export function failure(text: string, results: readonly CommandResult[]): CallToolResult {
-  return { content: [{ type: 'text', text }, ...warningsOf(results)], isError: true };
+  return { content: [{ type: 'text', text: redact(text) }, ...warningsOf(results)], isError: true };
 }
 
 /** Why a command failed, after what it said before that. */
@@ -34,5 +35,5 @@ function withoutFlagAdvice(line: string): string {
 /** Each warning once. */
 function warningsOf(results: readonly CommandResult[]): { type: 'text'; text: string }[] {
   const lines = results.flatMap(({ stderr }) => stderr.split('\n').filter((line) => WARNING.test(line)));
-  return lines.length === 0 ? [] : [{ type: 'text', text: [...new Set(lines)].join('\n') }];
+  return lines.length === 0 ? [] : [{ type: 'text', text: redact([...new Set(lines)].join('\n')) }];
 }

@@ -5,18 +5,18 @@
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { redact } from '../secrets.ts';
 
 const BIN = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
 /** More than anybody reads; a list of files that is longer is cut. */
 const OUTPUT_LENGTH_MAX = 1 << 20;
 /** Commands that run at the same time; further ones wait. */
 const RUNNING_MAX = 4;
+const WAITING_MAX = 64;
 
 export interface CommandResult {
   /** Undefined if a signal ended it. */
   readonly exitCode: number | undefined;
-  /** What it printed on standard output, secrets blotted out. */
+  /** What it printed on standard output. */
   readonly stdout: string;
   /** And on standard error: warnings, and what went wrong. */
   readonly stderr: string;
@@ -35,6 +35,7 @@ export class CommandRunner {
   /** Runs `litestream ARGS…`. Rejects with the reason of an aborted signal; the process is ended then. */
   async run(args: readonly string[], request: AbortSignal): Promise<CommandResult> {
     const signal = AbortSignal.any([request, this.#lifetime.signal]);
+    if (this.#waiting.length >= WAITING_MAX) throw new Error('too many requests are waiting');
     while (this.#running >= RUNNING_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     signal.throwIfAborted();
     this.#running += 1;
@@ -56,7 +57,7 @@ function execute(args: readonly string[], signal: AbortSignal): Promise<CommandR
     const stderr = collect(child.stderr);
     child.once('error', (error) => reject(signal.aborted ? signal.reason : error));
     child.once('close', (exitCode) => {
-      resolve({ exitCode: exitCode ?? undefined, stdout: redact(stdout()), stderr: redact(stderr()) });
+      resolve({ exitCode: exitCode ?? undefined, stdout: stdout(), stderr: stderr() });
     });
   });
 }

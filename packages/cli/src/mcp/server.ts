@@ -1,17 +1,20 @@
 /** What `mcp-addr` serves: the Model Context Protocol over streamable HTTP, for assistants that look after backups. */
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { hostname, networkInterfaces } from 'node:os';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type * as sdkModule from '@modelcontextprotocol/server';
 import type { Logger } from '@litestream/core';
+import type { DatabaseConfig } from '../config/types.ts';
+import { clearSocket, listenOn } from '../control/socket-file.ts';
 import { describeError } from '../describe-error.ts';
-import { parseAddress } from '../http/address.ts';
+import { isAllowedHost, showsToken } from '../http/access.ts';
+import { boundedServer } from '../http/bounded-server.ts';
 import { version } from '../version.ts';
+import { mcpAddressOf } from './address.ts';
+import type { McpAddress } from './address.ts';
 import { CommandRunner } from './command.ts';
 
-const LOOPBACK = '127.0.0.1';
+const SOCKET_PERMISSIONS = 0o600;
 const CLOSE_TIMEOUT_MS = 2000;
 const BODY_LENGTH_MAX = 1 << 20;
 /** The optional peer of this package: most daemons serve no assistant, and need not install it. */
@@ -20,10 +23,15 @@ const SDK = '@modelcontextprotocol/server';
 type Sdk = typeof sdkModule;
 
 export interface McpServerOptions {
-  /** `host:port` of the config; without a host only this machine is served. */
+  /** `host:port` or `unix:PATH`, as in the config. */
   readonly addr: string;
+  readonly token: string | undefined;
   readonly configPath: string;
   readonly noExpandEnv: boolean;
+  /** Those of the config as it was last read. */
+  readonly databases: () => readonly DatabaseConfig[];
+  /** The folder that restores go to. */
+  readonly outputDir: string | undefined;
   readonly logger: Logger;
 }
 
@@ -31,8 +39,7 @@ interface Parts {
   readonly sdk: Sdk;
   readonly handler: sdkModule.McpHttpHandler;
   readonly commands: CommandRunner;
-  /** Under which this server may be asked for. */
-  readonly names: string[];
+  readonly address: McpAddress;
   readonly logger: Logger;
 }
 
@@ -42,16 +49,14 @@ export class McpHttpServer {
 
   private constructor(parts: Parts) {
     this.#parts = parts;
-    this.#server = createServer(
-      { requestTimeout: 30_000 },
-      (request, response) => void this.#answer(request, response),
-    );
+    this.#server = boundedServer((request, response) => void this.#answer(request, response));
   }
 
   /** Listens. Undefined, and an error in the log, if it cannot: replication does not depend on it. */
   static async start(options: McpServerOptions): Promise<McpHttpServer | undefined> {
-    const { addr, logger } = options;
+    const { addr, token, logger } = options;
     try {
+      const address = mcpAddressOf(addr, token);
       const sdk = await loadSdk();
       const { registerTools } = await import('./tools.ts');
       const commands = new CommandRunner();
@@ -66,9 +71,8 @@ export class McpHttpServer {
           onerror: (error) => logger.debug('mcp request failed', { error: describeError(error) }),
         },
       );
-      const { host, port } = parseAddress(addr);
-      const server = new McpHttpServer({ sdk, handler, commands, names: namesOf(host), logger });
-      await server.#listen(port, host ?? LOOPBACK);
+      const server = new McpHttpServer({ sdk, handler, commands, address, logger });
+      await server.#listen();
       logger.info('Starting MCP Streamable HTTP server', { addr: server.address });
       return server;
     } catch (error) {
@@ -77,9 +81,10 @@ export class McpHttpServer {
     }
   }
 
-  /** `host:port` that it listens on. */
+  /** `host:port` that it listens on, or the path of its socket. */
   get address(): string {
     const address = this.#server.address();
+    if (typeof address === 'string') return `unix://${address}`;
     if (typeof address !== 'object' || address === null) return '';
     return address.family === 'IPv6' ? `[${address.address}]:${address.port}` : `${address.address}:${address.port}`;
   }
@@ -95,18 +100,27 @@ export class McpHttpServer {
     clearTimeout(timer);
   }
 
-  async #listen(port: number, host: string): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#server.once('error', reject);
-    this.#server.listen(port, host, () => resolve());
-    await promise;
-    this.#server.off('error', reject);
+  async #listen(): Promise<void> {
+    const { address } = this.#parts;
+    if (address.kind === 'socket') {
+      await clearSocket(address.path);
+      await listenOn(this.#server, address.path, SOCKET_PERMISSIONS);
+    } else {
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.#server.once('error', reject);
+      this.#server.listen(address.port, address.host, () => resolve());
+      await promise;
+      this.#server.off('error', reject);
+    }
     this.#server.on('error', (error) => this.#parts.logger.error('MCP server error', { error }));
   }
 
   async #answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     try {
-      await send(await this.#fetch(requestOf(incoming, outgoing)), outgoing);
+      const refusal = this.#refusalOf(incoming);
+      if (refusal === undefined) await send(await this.#fetch(requestOf(incoming, outgoing)), outgoing);
+      // What the client still sends is not waited for.
+      else outgoing.writeHead(refusal.status, { Connection: 'close', ...refusal.headers }).end(`${refusal.text}\n`);
     } catch (error) {
       // A client that went away is no error of ours.
       if (!outgoing.destroyed) this.#parts.logger.warn('mcp request failed', { error: describeError(error) });
@@ -115,16 +129,36 @@ export class McpHttpServer {
   }
 
   /**
-   * A web page in a browser on this machine may send requests here, and by a name that it lets point to this address
-   * even read the answers: only names that are ours are served.
+   * Over TCP, a web page in a browser on this machine may send requests here, and by a name that it lets point to this
+   * address even read the answers: only names that are ours are served. Other users of the machine have no token.
    */
-  async #fetch(request: Request): Promise<Response> {
-    const { sdk, names, handler } = this.#parts;
-    const refused = sdk.hostHeaderValidationResponse(request, names) ?? sdk.originValidationResponse(request, names);
-    if (refused !== undefined) return refused;
-    if (new URL(request.url).pathname !== '/') return new Response('not found\n', { status: 404 });
-    return await handler.fetch(request);
+  #refusalOf(request: IncomingMessage): Refusal | undefined {
+    const { address } = this.#parts;
+    if (address.kind === 'socket') return undefined;
+    const { host, origin } = request.headers;
+    const rule = { bound: address.host, names: [] };
+    const from = origin === undefined ? undefined : (URL.parse(origin)?.host ?? '');
+    if (!isAllowedHost(host, rule)) return { status: 403, text: 'this name is not served' };
+    if (from !== undefined && !isAllowedHost(from, rule))
+      return { status: 403, text: 'pages of this origin are not served' };
+    if (showsToken(request, address.token)) return undefined;
+    return {
+      status: 401,
+      text: 'show the mcp-token of the config as Authorization: Bearer',
+      headers: { 'WWW-Authenticate': 'Bearer' },
+    };
   }
+
+  async #fetch(request: Request): Promise<Response> {
+    if (new URL(request.url).pathname !== '/') return new Response('not found\n', { status: 404 });
+    return await this.#parts.handler.fetch(request);
+  }
+}
+
+interface Refusal {
+  readonly status: number;
+  readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 async function loadSdk(): Promise<Sdk> {
@@ -134,16 +168,6 @@ async function loadSdk(): Promise<Sdk> {
     if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
     throw new Error(`mcp-addr needs the package ${SDK}, which is not installed. Run: npm i ${SDK}@2`, { cause });
   }
-}
-
-/** Under which names this server may be asked for. Bound to every interface, under all that this machine has. */
-function namesOf(host: string | undefined): string[] {
-  const local = ['localhost', LOOPBACK, '[::1]'];
-  if (host === undefined) return local;
-  const addresses = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
-  const own = addresses.map(({ address, family }) => (family === 'IPv6' ? `[${address}]` : address));
-  const everywhere = host === '0.0.0.0' || host === '::';
-  return [...local, host.includes(':') ? `[${host}]` : host, ...(everywhere ? [hostname(), ...own] : [])];
 }
 
 function requestOf(incoming: IncomingMessage, outgoing: ServerResponse): Request {

@@ -1,50 +1,59 @@
-/** The tools: upstream's, by name and argument. Each is a command of the CLI. */
+/**
+ * The tools: upstream's, by name. Each is a command of the CLI with the config that the daemon runs with. A request names
+ * databases of that config, and nothing else: no config, plugin, variable or replica of its own.
+ */
 import { z } from 'zod';
+import { LitestreamError } from '@litestream/core';
 import type { McpServer, CallToolResult } from '@modelcontextprotocol/server';
-import { isReplicaUrl } from '../config/paths.ts';
+import { expandPath } from '../config/paths.ts';
+import type { DatabaseConfig } from '../config/types.ts';
+import { describeError } from '../describe-error.ts';
+import { databaseOf } from '../replicate/directory.ts';
 import { answer, failure, reasonOf, success } from './answer.ts';
 import type { CommandRunner } from './command.ts';
+import { outputPath } from './output.ts';
 
 export interface ToolsOptions {
   /** The config that the daemon runs with. */
   readonly configPath: string;
   /** The daemon was told to leave variables in the config as they are. */
   readonly noExpandEnv: boolean;
+  /** Those of the config as it was last read. */
+  readonly databases: () => readonly DatabaseConfig[];
+  /** The folder that restores go to. */
+  readonly outputDir: string | undefined;
   readonly commands: CommandRunner;
 }
 
-const config = z.string().optional().describe('Path of the config file. Defaults to the one the daemon runs with.');
 /** What begins with a dash would be taken for a flag. */
 const word = z.string().min(1).regex(/^[^-]/, 'must not begin with -');
-const databaseOrUrl = word.describe('Path of a database in the config, or a replica URL.');
+const database = word.describe('Path of a database in the config.');
 
 /** Rejects arguments that no tool has: a misspelt one would silently restore something else. */
 const schemas = {
-  info: z.strictObject({ config }),
-  databases: z.strictObject({ config }),
+  info: z.strictObject({}),
+  databases: z.strictObject({}),
   restore: z.strictObject({
-    path: databaseOrUrl,
-    o: z.string().min(1).optional().describe('Path of the restored database. Defaults to the path of the database.'),
-    config,
+    path: database,
+    o: z.string().min(1).optional().describe('Name of the file in mcp-output-dir. Defaults to that of the database.'),
     txid: z.string().optional().describe('Restore up to this transaction, 16 hex digits.'),
     timestamp: z.string().optional().describe('Restore to this point in time, RFC 3339.'),
     parallelism: z.string().optional().describe('Number of files that are fetched at the same time.'),
-    if_db_not_exists: z.boolean().optional().describe('Succeed without restoring if the database exists already.'),
+    if_db_not_exists: z.boolean().optional().describe('Succeed without restoring if the output exists already.'),
     if_replica_exists: z.boolean().optional().describe('Succeed without restoring if there is no backup.'),
   }),
-  ltx: z.strictObject({ path: databaseOrUrl, config }),
+  ltx: z.strictObject({ path: database }),
   version: z.strictObject({}),
-  status: z.strictObject({ config, path: word.optional().describe('Only this database.') }),
-  reset: z.strictObject({ path: word.describe('Path of the database whose local state is removed.'), config }),
+  status: z.strictObject({ path: database.optional().describe('Only this database.') }),
+  reset: z.strictObject({ path: word.describe('Path of the database whose local state is removed.') }),
 };
 
 export function registerTools(server: McpServer, options: ToolsOptions): void {
-  const { commands, configPath, noExpandEnv } = options;
-  /** A replica URL needs no config, and the commands refuse one beside it. */
-  const configFlags = (chosen: string | undefined, path = ''): string[] =>
-    isReplicaUrl(path) ? [] : [`-config=${chosen ?? configPath}`, ...(noExpandEnv ? ['-no-expand-env'] : [])];
+  const { commands, configPath, noExpandEnv, outputDir } = options;
+  const configFlags = [`-config=${configPath}`, ...(noExpandEnv ? ['-no-expand-env'] : [])];
   const flag = (name: string, value: string | boolean | undefined): string[] =>
     value === undefined ? [] : [`-${name}=${value}`];
+  const configured = (path: string): string => configuredPath(options.databases(), path);
   const readOnly = { readOnlyHint: true };
 
   server.registerTool(
@@ -54,7 +63,7 @@ export function registerTools(server: McpServer, options: ToolsOptions): void {
       inputSchema: schemas.info,
       annotations: readOnly,
     },
-    async (args, { mcpReq: { signal } }) => info(options, configFlags(args.config), args.config ?? configPath, signal),
+    async (_, { mcpReq: { signal } }) => info(options, configFlags, signal),
   );
   server.registerTool(
     'litestream_databases',
@@ -63,43 +72,45 @@ export function registerTools(server: McpServer, options: ToolsOptions): void {
       inputSchema: schemas.databases,
       annotations: readOnly,
     },
-    async (args, { mcpReq: { signal } }) =>
-      answer(await commands.run(['databases', ...configFlags(args.config)], signal)),
+    async (_, { mcpReq: { signal } }) => answer(await commands.run(['databases', ...configFlags], signal)),
   );
   server.registerTool(
     'litestream_restore',
     {
-      description: 'Restores a database from a replica. It never overwrites a database that exists.',
+      description: 'Restores a database of the config into mcp-output-dir. It never overwrites a file that exists.',
       inputSchema: schemas.restore,
       annotations: { destructiveHint: false },
     },
     async (args, { mcpReq: { signal } }) =>
-      answer(
-        await commands.run(
-          [
-            'restore',
-            ...flag('o', args.o),
-            ...configFlags(args.config, args.path),
-            ...flag('txid', args.txid),
-            ...flag('timestamp', args.timestamp),
-            ...flag('parallelism', args.parallelism),
-            ...flag('if-db-not-exists', args.if_db_not_exists),
-            ...flag('if-replica-exists', args.if_replica_exists),
-            args.path,
-          ],
-          signal,
-        ),
-      ),
+      orRefusal(async () => {
+        const path = configured(args.path);
+        return answer(
+          await commands.run(
+            [
+              'restore',
+              ...flag('o', outputPath(outputDir, args.o, path)),
+              ...configFlags,
+              ...flag('txid', args.txid),
+              ...flag('timestamp', args.timestamp),
+              ...flag('parallelism', args.parallelism),
+              ...flag('if-db-not-exists', args.if_db_not_exists),
+              ...flag('if-replica-exists', args.if_replica_exists),
+              path,
+            ],
+            signal,
+          ),
+        );
+      }),
   );
   server.registerTool(
     'litestream_ltx',
     {
-      description: 'Lists the LTX files of a replica, by database path or replica URL.',
+      description: 'Lists the LTX files on the replica of a database.',
       inputSchema: schemas.ltx,
       annotations: readOnly,
     },
     async (args, { mcpReq: { signal } }) =>
-      answer(await commands.run(['ltx', ...configFlags(args.config, args.path), args.path], signal)),
+      orRefusal(async () => answer(await commands.run(['ltx', ...configFlags, configured(args.path)], signal))),
   );
   server.registerTool(
     'litestream_version',
@@ -113,8 +124,10 @@ export function registerTools(server: McpServer, options: ToolsOptions): void {
       inputSchema: schemas.status,
       annotations: readOnly,
     },
-    async (args, { mcpReq: { signal } }) =>
-      answer(await commands.run(['status', ...configFlags(args.config), ...(args.path ? [args.path] : [])], signal)),
+    async ({ path }, { mcpReq: { signal } }) =>
+      orRefusal(async () =>
+        answer(await commands.run(['status', ...configFlags, ...(path ? [configured(path)] : [])], signal)),
+      ),
   );
   server.registerTool(
     'litestream_reset',
@@ -125,17 +138,36 @@ export function registerTools(server: McpServer, options: ToolsOptions): void {
       annotations: { destructiveHint: true },
     },
     async (args, { mcpReq: { signal } }) =>
-      answer(await commands.run(['reset', ...configFlags(args.config), args.path], signal)),
+      orRefusal(async () => answer(await commands.run(['reset', ...configFlags, configured(args.path)], signal))),
   );
+}
+
+/** The command would take more than a database of the config: a URL, or (reset) any path. */
+function configuredPath(databases: readonly DatabaseConfig[], given: string): string {
+  const path = expandPath(given);
+  if (databaseOf(databases, path) !== undefined) return path;
+  throw new LitestreamError(`database not found in config: ${given}`, {
+    code: 'INVALID_ARGUMENT',
+    hint: 'litestream_databases lists those that there are.',
+  });
+}
+
+/** What a tool does not do is an answer of it, and no error of the server. */
+async function orRefusal(work: () => Promise<CallToolResult>): Promise<CallToolResult> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof LitestreamError)) throw error;
+    return failure(`Error: ${describeError(error)}`, []);
+  }
 }
 
 /** Databases whose files are listed; a report of more would be read by nobody. */
 const LISTED_MAX = 100;
 
 async function info(
-  { commands }: ToolsOptions,
+  { commands, configPath }: ToolsOptions,
   configFlags: readonly string[],
-  path: string,
   signal: AbortSignal,
 ): Promise<CallToolResult> {
   const version = await commands.run(['version'], signal);
@@ -144,7 +176,7 @@ async function info(
   const sections = [
     '=== Litestream Status Report ===',
     `Version Information:\n${version.stdout}`,
-    `Current Config Path:\n${path}`,
+    `Current Config Path:\n${configPath}`,
     `Databases:\n${databases.stdout}`,
     'LTX Files:',
   ];

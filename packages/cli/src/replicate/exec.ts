@@ -3,7 +3,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { LitestreamError } from '@litestream/core';
+import type { Logger } from '@litestream/core';
 import { UsageError } from '../errors.ts';
+import { credentialNames } from '../secrets.ts';
 import { shellWords } from '../text/shell-words.ts';
 
 export interface ChildExit {
@@ -17,13 +19,30 @@ export interface ExecProcess {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Starts a command line, with our environment and our standard input, output and error. No shell expands it. */
-export async function startExec(commandLine: string): Promise<ExecProcess> {
+export interface ExecOptions {
+  readonly logger: Logger;
+  /** The config says so: `exec-credentials`. */
+  readonly passCredentials: boolean;
+}
+
+/**
+ * Starts a command line, with our standard input, output and error, and our environment without the credentials of
+ * storage backends, which are ours. No shell expands it.
+ */
+export async function startExec(commandLine: string, { logger, passCredentials }: ExecOptions): Promise<ExecProcess> {
   const [program, ...args] = shellWords(commandLine) ?? [];
   if (program === undefined) {
     throw new UsageError(`cannot parse exec command: ${commandLine}`, 'litestream replicate -exec "program argument"');
   }
-  const child = spawn(program, args, { stdio: 'inherit' });
+  const withheld = passCredentials ? [] : credentialNames(process.env);
+  if (withheld.length > 0) {
+    logger.info('credentials are not passed on to the exec process; exec-credentials: true in the config does', {
+      variables: withheld,
+    });
+  }
+  const env = { ...process.env };
+  for (const name of withheld) Reflect.deleteProperty(env, name);
+  const child = spawn(program, args, { stdio: 'inherit', env });
   await started(child, program);
   const exited = new Promise<ChildExit>((resolve) => {
     child.once('exit', (code, signal) =>

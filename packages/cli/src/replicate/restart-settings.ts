@@ -5,9 +5,14 @@ import type { Config } from '../config/types.ts';
 /** Key in the file → what it became. Databases and `heartbeat-*` are not here: they change as we go. */
 const SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
   ['addr', ({ addr }) => addr],
+  ['addr-token', ({ addrToken }) => addrToken],
+  ['addr-hosts', ({ addrHosts }) => addrHosts],
   ['mcp-addr', ({ mcpAddr }) => mcpAddr],
+  ['mcp-token', ({ mcpToken }) => mcpToken],
+  ['mcp-output-dir', ({ mcpOutputDir }) => mcpOutputDir],
   ['socket', ({ socket }) => socket],
   ['exec', ({ exec }) => exec],
+  ['exec-credentials', ({ execCredentials }) => execCredentials],
   ['plugins', ({ plugins }) => plugins],
   ['logging', ({ logging }) => logging],
   ['levels', ({ levels }) => levels],

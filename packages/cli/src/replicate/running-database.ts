@@ -77,9 +77,10 @@ export class RunningDatabase {
 
   /** Makes it, and the clients of its replicas; nothing is opened yet. */
   static async create(database: SingleDatabase, services: Services): Promise<RunningDatabase> {
-    const { onOperation, registry } = services;
+    const { logger, onOperation, registry } = services;
     const { path, stagingPath } = database;
-    const clients = await openReplicas(database.replicas, registry, path, { onOperation }, stagingPath);
+    const own = { onOperation, logger: logger.child({ db: basename(path) }) };
+    const clients = await openReplicas(database.replicas, registry, path, own, stagingPath);
     return new RunningDatabase(database, clients, services);
   }
 

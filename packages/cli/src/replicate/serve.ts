@@ -26,14 +26,15 @@ export interface ServeOptions extends ReplicateOptions {
 export async function serve(daemon: Daemon, signals: Signals, options: ServeOptions): Promise<number> {
   const { config, logger, metrics, reread } = options;
   const stop = stopOptionsOf(config);
-  const { enabled, path, permissions } = config.socket;
-  const control = enabled ? await ControlServer.start({ path, permissions, daemon, logger, stop }) : undefined;
+  const { enabled, ...socket } = config.socket;
+  const control = enabled ? await ControlServer.start({ ...socket, daemon, logger, stop }) : undefined;
   daemon.announce();
   daemon.follow();
   const watchers = new Watchers({ daemon, logger, stop });
   watchers.start(config.databases);
-  const status = metrics === undefined ? undefined : await serveStatus(config.addr ?? '', { daemon, metrics, logger });
-  const mcp = await serveMcp(options);
+  const status = metrics === undefined ? undefined : await serveStatus(config, { daemon, metrics, logger });
+  let current = config;
+  const mcp = await serveMcp(options, () => current.databases);
   const beat = ({ heartbeat }: Config): Heartbeat | undefined => {
     const made = heartbeat && new Heartbeat({ ...heartbeat, daemon, logger });
     made?.start();
@@ -42,6 +43,7 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
   let beating = config.heartbeat;
   let heartbeat = beat(config);
   const onReload = async (next: Config): Promise<void> => {
+    current = next;
     if (isDeepStrictEqual(next.heartbeat, beating)) return;
     beating = next.heartbeat;
     await heartbeat?.stop();
@@ -64,22 +66,36 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
 }
 
 async function serveStatus(
-  addr: string,
+  { addr = '', addrToken, addrHosts }: Config,
   parts: { readonly daemon: Daemon; readonly metrics: Metrics; readonly logger: Logger },
 ): Promise<StatusServer | undefined> {
   const { StatusServer } = await import('../http/server.ts');
-  return await StatusServer.start({ addr, ...parts });
+  return await StatusServer.start({ addr, token: addrToken, hosts: addrHosts, ...parts });
 }
 
-async function serveMcp({ config, logger, noExpandEnv }: ReplicateOptions): Promise<McpHttpServer | undefined> {
-  const { mcpAddr, path } = config;
+async function serveMcp(
+  { config, logger, noExpandEnv }: ReplicateOptions,
+  databases: () => Config['databases'],
+): Promise<McpHttpServer | undefined> {
+  const { mcpAddr, mcpToken, mcpOutputDir, path } = config;
   if (mcpAddr === undefined || path === undefined) return undefined;
   const { McpHttpServer } = await import('../mcp/server.ts');
-  return await McpHttpServer.start({ addr: mcpAddr, configPath: path, noExpandEnv, logger });
+  return await McpHttpServer.start({
+    addr: mcpAddr,
+    token: mcpToken,
+    outputDir: mcpOutputDir,
+    configPath: path,
+    noExpandEnv,
+    databases,
+    logger,
+  });
 }
 
 async function waitForEnd(signals: Signals, { config, logger }: ReplicateOptions): Promise<number> {
-  const child = config.exec === undefined ? undefined : await startExec(config.exec);
+  const child =
+    config.exec === undefined
+      ? undefined
+      : await startExec(config.exec, { logger, passCredentials: config.execCredentials });
   if (child !== undefined) void child.exited.then(forwardSignals((signal) => child.kill(signal)));
   const first = await Promise.race([signals.next(), ...(child === undefined ? [] : [child.exited])]);
   if (typeof first !== 'string') {

@@ -1,29 +1,120 @@
-/** Cuts credentials out of texts that go into messages, wherever an SDK or a user put them. */
-const USERINFO = /([a-z][a-z0-9+.-]*:\/\/)[^\s/?#'"@]*(?:[^\s/?#'"]*)@/gi;
+/**
+ * Cuts credentials out of texts, wherever an SDK, a server or a user put them: the one place where that is done. Patterns
+ * are bounded, since a server may send a text of any length.
+ */
+const USERINFO = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#'"]{0,2000}@/gi;
 const PARAMETER =
-  /([?&;,\s](?:[\w-]*(?:secret|password|passwd|token|signature|credential|account-?key|access-?key|api-?key|jwt|nkey|seed)[\w-]*|sig|AWSAccessKeyId)=)[^&;,\s'"]+/gi;
+  /([?&;,\s](?:[\w-]{0,40}(?:secret|password|passwd|token|signature|credential|account-?key|access-?key|api-?key|jwt|nkey|seed)[\w-]{0,40}|sig|AWSAccessKeyId)=)[^&;,\s'"]+/gi;
 const HEADER =
-  /\b(authorization\s*[:=]\s*)(?:(?:basic|bearer|sharedkey|aws4-hmac-sha256|oss4?-?[\w-]*)\s+)?[^\s'",;]+/gi;
+  /\b(authorization\s{0,3}[:=]\s{0,3})(?:(?:basic|bearer|sharedkey|aws4-hmac-sha256|oss4?-?[\w-]{0,20})\s{1,3})?[^\s'",;]+/gi;
 const SECRET_NAME =
   /secret|password|passwd|token|account-?key|access-?key|sas|jwt|seed|nkey|connection-?string|sse-customer-key$/i;
-const SECRET_LENGTH_MIN = 6;
+/** Query parameters of a URL that are keys to a service. */
+const SECRET_PARAMETER =
+  /^(?:key|auth|code|sig|sas|pwd|pass)$|secret|passw|token|signature|credential|-?key$|jwt|seed/i;
+/** Variables of the environment that backends read. */
+const SECRET_VARIABLE =
+  /^(?:AWS|LITESTREAM|AZURE|OSS|ALIBABA|GOOGLE|NATS|WEBDAV|SFTP)_\w*(?:SECRET|PASSWORD|PASSPHRASE|TOKEN|CONNECTION_?STRING|ACCOUNT_?KEY|CUSTOMER_?KEY|ACCESS_?KEY|PRIVATE_?KEY|JWT|SEED)/;
 
-/** `text` without `user:password@`, signatures, tokens, and without each of `secrets` wherever it stands. */
+/** Shorter ones may be a part of any word, so they count only as a word of their own. */
+const PART_LENGTH_MIN = 6;
+/** Still shorter ones may be any word (`a`): they count only where a value stands. */
+const WORD_LENGTH_MIN = 3;
+
+/** `text` without `user:password@`, signatures, tokens, and without each of `secrets` in any of its forms. */
 export function redact(text: string, secrets: readonly string[] = []): string {
-  let safe = text.replace(USERINFO, '$1[redacted]@').replace(PARAMETER, '$1[redacted]').replace(HEADER, '$1[redacted]');
-  for (const secret of secrets) {
-    // A short one would cut holes into ordinary words; such a secret protects nothing anyway.
-    if (secret.length >= SECRET_LENGTH_MIN) safe = safe.replaceAll(secret, '[redacted]');
-  }
+  const safe = text
+    .replace(USERINFO, '$1[redacted]@')
+    .replace(PARAMETER, '$1[redacted]')
+    .replace(HEADER, '$1[redacted]');
+  return secrets.length === 0 ? safe : redactValues(safe, longestFirst(secrets.flatMap(secretForms)), '[redacted]');
+}
+
+/** `text` with each of `forms`, which stand `longestFirst`, replaced. */
+export function redactValues(text: string, forms: readonly string[], mark: string): string {
+  let safe = text;
+  for (const form of forms) if (safe.includes(form)) safe = redactValue(safe, form, mark);
   return safe;
 }
 
-/** The values in a config that must never be shown, found by the names of their keys, nested ones included. */
+/** One may be a part of another, and has to leave it whole. */
+export function longestFirst(forms: Iterable<string>): string[] {
+  return [...forms].sort((a, b) => b.length - a.length);
+}
+
+function redactValue(text: string, form: string, mark: string): string {
+  if (form.length >= PART_LENGTH_MIN) return text.replaceAll(form, mark);
+  const literal = form.replaceAll(/[\\^$.*+?()[\]{}|/-]/g, String.raw`\$&`);
+  const pattern =
+    form.length >= WORD_LENGTH_MIN ? `(?<!\\w)${literal}(?!\\w)` : `(?<=["'=:])${literal}(?=["'@&;,\\s]|$)`;
+  return text.replaceAll(new RegExp(pattern, 'g'), () => mark);
+}
+
+/**
+ * A secret as texts show it: as it is, trimmed, percent-encoded in the ways there are, decoded, and quoted as JSON and
+ * other notations do.
+ */
+export function secretForms(secret: string): string[] {
+  const component = encodeURIComponent(secret.toWellFormed());
+  const strict = component.replaceAll(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`);
+  const encodings = [component, strict, strict.replaceAll('%20', '+'), encodeURI(secret.toWellFormed())];
+  const quoted = JSON.stringify(secret).slice(1, -1);
+  const forms = [
+    secret,
+    secret.trim(),
+    decoded(secret),
+    ...encodings,
+    ...encodings.map((encoded) => encoded.replaceAll(/%[0-9A-F]{2}/g, (code) => code.toLowerCase())),
+    quoted,
+    quoted.replaceAll("'", String.raw`\'`),
+    secret.replaceAll(/[<>&"']/g, (char) => `&${ENTITIES[char]};`),
+  ];
+  return [...new Set(forms)].filter((form) => form !== '');
+}
+
+const ENTITIES: Readonly<Record<string, string>> = { '<': 'lt', '>': 'gt', '&': 'amp', '"': 'quot', "'": 'apos' };
+
+/**
+ * The values in a config that must never be shown, nested ones included: those of keys that are secret by name, and in
+ * any value that is a URL its password and the parameters that are secret by name.
+ */
 export function secretsOf(config: unknown, depth = 0): string[] {
   if (typeof config !== 'object' || config === null || depth > 4) return [];
-  return Object.entries(config).flatMap(([key, value]) =>
-    typeof value === 'string' && SECRET_NAME.test(key) && !/path$|file$/i.test(key)
-      ? [value]
-      : secretsOf(value, depth + 1),
-  );
+  return Object.entries(config).flatMap(([key, value]) => {
+    if (typeof value !== 'string') return secretsOf(value, depth + 1);
+    const isSecret = SECRET_NAME.test(key) && !/path$|file$/i.test(key);
+    return isSecret ? urlSecrets(value).concat(value) : urlSecrets(value);
+  });
+}
+
+/** The secrets of a URL, as they stand in it. */
+export function urlSecrets(text: string): string[] {
+  const [, scheme = '', user, password] = /^([a-z][\w+.-]*):\/\/(?:([^/?#@:]*)(?::([^/?#]*))?@)?/i.exec(text) ?? [];
+  if (scheme === '') return [];
+  const parameters = [...text.matchAll(/[?&]([^=&#]{1,100})=([^&#]*)/g)];
+  return [
+    ...(password === undefined ? [] : [password]),
+    // Without a password the name may be a token, as NATS has them; over HTTP it is often a key.
+    ...(password === undefined && user !== undefined && /^(?:nats|tls|wss?|https?)$/i.test(scheme) ? [user] : []),
+    ...parameters.flatMap(([, name = '', value = '']) => (SECRET_PARAMETER.test(name) ? [value] : [])),
+  ].filter((secret) => secret !== '');
+}
+
+/** Names of variables that hold a credential of a backend. */
+export function secretVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.keys(env).filter((name) => SECRET_VARIABLE.test(name) && !/(?:PATH|FILE|URI|ENDPOINT)$/.test(name));
+}
+
+/** Their values. */
+export function environmentSecrets(env: Readonly<Record<string, string | undefined>>): string[] {
+  return secretVariables(env).flatMap((name) => env[name] || []);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
 }

@@ -1,5 +1,6 @@
 /** What clients share for turning an SDK's error into a `LitestreamError`: network errors, and causes without secrets. */
 import type { LitestreamErrorCode } from '../error.ts';
+import { redact } from './redact.ts';
 
 /** What a client knows about an SDK's error. */
 export interface ErrorClass {
@@ -93,7 +94,10 @@ export function classifyHttpStatus(status: number | undefined): ErrorClass | und
  */
 export function safeCause(error: unknown, secrets: readonly (string | undefined)[] = []): Error {
   const cut = (text: string): string =>
-    secrets.reduce<string>((rest, secret) => (secret ? rest.replaceAll(secret, '[redacted]') : rest), text);
+    redact(
+      text,
+      secrets.filter((secret) => secret !== undefined),
+    );
   const source = error as { name?: unknown; message?: unknown; stack?: unknown; code?: unknown };
   const cause = new Error(cut(text(source?.message) || String(error)));
   cause.name = text(source?.name) || 'Error';

@@ -1,7 +1,7 @@
 import { LitestreamError, isLitestreamError } from '../error.ts';
 import { classifyError } from './classify.ts';
+import { redactError, redactedCause } from './redact-error.ts';
 import { redact } from './redact.ts';
-import { safeCause } from './sdk-errors.ts';
 import type { ErrorClass } from './sdk-errors.ts';
 
 /** What was being done when an error came. */
@@ -22,6 +22,7 @@ export interface ErrorContext {
 export function wrapError(error: unknown, context: ErrorContext): LitestreamError {
   const { operation, backend, object, secrets = [] } = context;
   const raised = isLitestreamError(error) ? error : undefined;
+  if (raised !== undefined) redactError(raised, secrets);
   if (raised?.operation !== undefined && raised.backend !== undefined) return raised;
   const kind = raised ?? context.classify?.(error) ?? classifyError(error);
   const subject = object === undefined ? operation : `${operation} ${object}`;
@@ -32,18 +33,8 @@ export function wrapError(error: unknown, context: ErrorContext): LitestreamErro
     backend,
     object: object === undefined ? undefined : redact(object, secrets),
     hint: kind.hint === undefined ? undefined : redact(kind.hint, secrets),
-    // An SDK's error carries the request, headers and all: only its texts go on, and those without secrets.
-    cause: raised === undefined ? redactCause(error, secrets) : raised.cause,
+    cause: raised === undefined ? redactedCause(error, secrets) : raised.cause,
   });
-}
-
-function redactCause(error: unknown, secrets: readonly string[]): Error {
-  const cause = safeCause(error, secrets);
-  cause.message = redact(cause.message, secrets);
-  if (cause.stack !== undefined) cause.stack = redact(cause.stack, secrets);
-  const inner = (error as { cause?: unknown } | null)?.cause;
-  if (inner instanceof Error && inner !== error) cause.cause = redactCause(inner, secrets);
-  return cause;
 }
 
 /** An `AggregateError` of Node has an empty message and the real ones inside. */

@@ -9,7 +9,8 @@ import type { DependencyContainer } from 'tsyringe';
 import type { ReplicaClient } from '../client/contract.ts';
 import { guardClient } from '../client/guard-client.ts';
 import type { GuardOptions } from '../client/guard-options.ts';
-import { redact, secretsOf } from '../client/redact.ts';
+import { redactError } from '../client/redact-error.ts';
+import { environmentSecrets, redact, secretsOf, urlSecrets } from '../client/redact.ts';
 import { isLitestreamError, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import { checkPlugin, invalid } from './check-plugin.ts';
@@ -144,17 +145,22 @@ export class PluginRegistry {
     const plugin = await this.plugin(url?.scheme ?? spec.type ?? 'file');
     const fromUrl = url === undefined ? {} : (plugin.configFromUrl?.(url) ?? defaultConfig(url));
     const config = { ...fromUrl, ...spec.settings };
-    // A password in a URL may have become part of the config, under whatever name.
-    const secrets = [...secretsOf(config), ...(url?.password === undefined ? [] : [url.password])];
-    const parsed = parseConfig(plugin, config, secrets);
-    const logger = context.logger ?? silentLogger;
+    const logger = context.logger ?? guard.logger ?? silentLogger;
     const env = context.env ?? process.env;
+    // A password in a URL may have become part of the config, under whatever name.
+    const secrets = [
+      ...secretsOf(config),
+      ...urlSecrets(spec.url ?? ''),
+      ...(url?.password === undefined ? [] : [url.password]),
+      ...environmentSecrets(env),
+    ];
+    const parsed = parseConfig(plugin, config, secrets);
     let client: ReplicaClient;
     try {
       const { databasePath, stagingPath } = context;
       client = await plugin.create(parsed, { logger, env, folder, databasePath, stagingPath });
     } catch (error) {
-      if (isLitestreamError(error)) throw error;
+      if (isLitestreamError(error)) throw redactError(error, secrets);
       const message = redact(error instanceof Error ? error.message : String(error), secrets);
       throw invalid(plugin.name, `it threw while it made a client: ${message}`, new Error(message));
     }
@@ -176,7 +182,7 @@ function parseConfig(plugin: LitestreamPlugin, config: unknown, secrets: readonl
   try {
     return plugin.configSchema.parse(config);
   } catch (error) {
-    if (isLitestreamError(error)) throw error;
+    if (isLitestreamError(error)) throw redactError(error, secrets);
     const issues = redact(configIssues(error), secrets);
     const type = plugin.types[0] ?? plugin.name;
     throw new LitestreamError(`the config of the ${type} replica: ${issues}`, {

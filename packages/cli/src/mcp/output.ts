@@ -1,0 +1,50 @@
+/** Where `litestream_restore` may write: a file of the folder that the config names, and nothing else. */
+import { lstatSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { LitestreamError } from '@litestream/core';
+
+/** SQLite takes files of these names for parts of another database. */
+const SIDE_FILE = /-(?:wal|shm|journal)$/;
+
+/**
+ * The path that is restored to. A file that exists there already is refused by the restore itself, which creates its
+ * output and never opens one.
+ *
+ * @param folder `mcp-output-dir`
+ * @param wanted A name, or the absolute path of a file right in the folder. Default: the name of the database.
+ * @throws LitestreamError `INVALID_ARGUMENT`, or `CONFIG_INVALID` for a folder that cannot be trusted
+ */
+export function outputPath(folder: string | undefined, wanted: string | undefined, database: string): string {
+  if (folder === undefined) {
+    throw new LitestreamError('restore needs a folder to write into', {
+      code: 'CONFIG_INVALID',
+      hint: 'Set mcp-output-dir in the config.',
+    });
+  }
+  const real = trusted(folder);
+  const path = resolve(real, wanted ?? basename(database));
+  const name = basename(path);
+  const isRight =
+    [real, folder].includes(dirname(path)) && name !== '' && !name.startsWith('.') && !name.includes('\0');
+  const isLink = lstatSync(join(real, name), { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  if (isRight && !isLink && !SIDE_FILE.test(name)) return join(real, name);
+  throw new LitestreamError(`o must be a file name, or a file right in ${folder}, and no link`, {
+    code: 'INVALID_ARGUMENT',
+    hint: 'Leave it out for the name of the database.',
+  });
+}
+
+/** Another user who could put links there could have any file of this user created elsewhere. */
+function trusted(folder: string): string {
+  const stats = lstatSync(folder, { throwIfNoEntry: false });
+  const refuse = (what: string): LitestreamError =>
+    new LitestreamError(`mcp-output-dir ${folder} ${what}`, {
+      code: 'CONFIG_INVALID',
+      hint: 'Name a folder that belongs to the user of litestream, and that others cannot write to.',
+    });
+  if (stats === undefined || !stats.isDirectory()) throw refuse('is not a folder');
+  const user = process.geteuid?.();
+  if (user !== undefined && stats.uid !== user && stats.uid !== 0) throw refuse('belongs to another user');
+  if (process.platform !== 'win32' && (stats.mode & 0o022) !== 0) throw refuse('can be written to by other users');
+  return realpathSync(folder);
+}
