@@ -329,7 +329,7 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', { timeout: 
       },
       list: listAllPages(4096, commit, new Map()),
       temporaryPath: join(disk.volume, 'x.tmp'),
-      mode: 0o600,
+      ownership: { fileMode: 0o600, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     };
     await runGently(requireRoom(job));
     // 12 MiB fit, but the tenth that stays free does not.
