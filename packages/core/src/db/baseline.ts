@@ -73,22 +73,22 @@ async function fetchLevel0(context: BaselineContext, history: History, txid: TXI
   const path = level0.path(txid, txid);
   const temporaryPath = temporaryName(path);
   level0.makeFolder(ownership);
-  const fd = createFile(temporaryPath, ownership);
   try {
-    for await (const chunk of body) for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  try {
+    const fd = createFile(temporaryPath, ownership);
+    try {
+      for await (const chunk of body) for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
     await verifyLtx(readFileChunks(temporaryPath), { file: temporaryPath });
+    await runGently(renameDurably(temporaryPath, path));
   } catch (error) {
     rmSync(temporaryPath, { force: true });
     if (!isLtxError(error)) throw error;
     logger.warn('newest L0 file on replica is damaged, snapshotting', { txid: formatTxid(txid), error });
     return false;
   }
-  await runGently(renameDurably(temporaryPath, path));
   logger.info('fetched latest L0 file from replica', { min_txid: formatTxid(txid), max_txid: formatTxid(txid) });
   return true;
 }

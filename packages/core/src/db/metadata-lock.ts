@@ -1,11 +1,18 @@
 /** One Litestream per database: a lock in its metadata folder (docs/decisions/metadata-lock.md). */
-import { closeSync, lstatSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, lstatSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isBusy } from '../driver/busy.ts';
 import { nodeSqlite } from '../driver/node-sqlite.ts';
 import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
-import { createFile, makeFolder, readSmallFile, requireSafeFolder, temporaryName } from '../files/safe-files.ts';
+import {
+  createFile,
+  makeFolder,
+  readSmallFile,
+  requireSafeFolder,
+  temporaryName,
+  writeSmallFile,
+} from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import { ownershipAt } from './local-ltx.ts';
 import type { LockHolder } from './metadata-lock-errors.ts';
@@ -124,17 +131,10 @@ export class MetadataLock {
   /** For those who stand by. The lock does not depend on it, so a disk that is full is no reason to fail. */
   #writeHolder(ownership: Ownership): void {
     const holder = this.#own === undefined ? undefined : held.get(this.#own.key);
-    const temporaryPath = temporaryName(this.#holderPath);
     try {
-      const fd = createFile(temporaryPath, ownership);
-      try {
-        writeSync(fd, `${JSON.stringify(holder)}\n`);
-      } finally {
-        closeSync(fd);
-      }
-      renameSync(temporaryPath, this.#holderPath);
+      writeSmallFile(this.#holderPath, `${JSON.stringify(holder)}\n`, ownership, { durable: false });
     } catch {
-      for (const path of [temporaryPath, this.#holderPath]) rmSync(path, { force: true });
+      rmSync(this.#holderPath, { force: true });
     }
   }
 }

@@ -2,11 +2,11 @@
  * What a clean stop leaves in the metadata folder: at which TXID, and in which state of the file, the database was at rest,
  * with nothing in its WAL. As long as the file is as it was, the next start goes on from there without a snapshot.
  */
-import { closeSync, existsSync, fstatSync, fsyncSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, fstatSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
-import { createFile, isNoSmallFile, readSmallFile, temporaryName } from '../files/safe-files.ts';
+import { isNoSmallFile, readSmallFile, writeSmallFile } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import type { LastFile } from './session.ts';
 
@@ -100,16 +100,8 @@ export function writeRestRecord(metaPath: string, record: RestRecord, ownership:
           last: record.last,
           bootId: record.bootId,
         };
-  const path = join(metaPath, NAME);
-  const temporaryPath = temporaryName(path);
-  const fd = createFile(temporaryPath, ownership);
-  try {
-    writeSync(fd, `${JSON.stringify({ version: VERSION, ...fields })}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(temporaryPath, path);
+  const text = `${JSON.stringify({ version: VERSION, ...fields })}\n`;
+  writeSmallFile(join(metaPath, NAME), text, ownership, { durable: true });
 }
 
 /** Is it the record of this very file, made since the system was started? */

@@ -198,12 +198,19 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     ownership: session.ownership,
   };
   if (whole) yield* requireRoom(job);
-  const size = yield* writeAnywhere(job, context.onProgress);
-  if (!isStillVisible(session, plan)) {
-    rmSync(temporaryPath, { force: true });
-    throw new WalRestartedError('the frames that were read are not visible any more');
+  let size = 0;
+  let isPublished = false;
+  try {
+    size = yield* writeAnywhere(job, context.onProgress);
+    if (!isStillVisible(session, plan)) {
+      throw new WalRestartedError('the frames that were read are not visible any more');
+    }
+    yield* publishDurably(temporaryPath, path);
+    isPublished = true;
+  } finally {
+    // The next attempt has another name. Not by `catch`: steps that fail are ended where they stand.
+    if (!isPublished) rmSync(temporaryPath, { force: true });
   }
-  yield* publishDurably(temporaryPath, path);
 
   context.onWalBytes?.(scan.endOffset - plan.start);
   const last = lastFileOf(ltxHeader);

@@ -1,8 +1,7 @@
-import { closeSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, parseTxid } from '@litestream/ltx';
-import { createFile, isNoSmallFile, readSmallFile, temporaryName } from '../files/safe-files.ts';
+import { isNoSmallFile, readSmallFile, writeSmallFile } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 
 /**
@@ -59,13 +58,7 @@ export class TakenOver {
 
   #save(): void {
     if (this.#ownership === undefined) throw new Error('saved before the database was opened');
-    const temporaryPath = temporaryName(this.#path);
-    const fd = createFile(temporaryPath, this.#ownership);
-    try {
-      writeSync(fd, `${formatTxid(this.#txid)}${this.#settled ? ' settled' : ''}\n`);
-    } finally {
-      closeSync(fd);
-    }
-    renameSync(temporaryPath, this.#path);
+    const text = `${formatTxid(this.#txid)}${this.#settled ? ' settled' : ''}\n`;
+    writeSmallFile(this.#path, text, this.#ownership, { durable: false });
   }
 }

@@ -1,3 +1,4 @@
+import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
 interface BetterStatement {
@@ -22,6 +23,8 @@ class BetterConnection implements SqliteConnection {
 
   constructor(db: BetterDatabase) {
     this.#db = db;
+    // Defensive it is by itself; limits it does not offer.
+    db.exec(DISTRUST);
   }
 
   exec(sql: string): void {

@@ -29,3 +29,10 @@ export interface SqliteDriver {
   /** Opens an existing database with a busy timeout of zero. */
   open(path: string, options?: { readOnly?: boolean }): SqliteConnection;
 }
+
+/**
+ * What each connection begins with, because anybody may have made the database (https://sqlite.org/security.html). Touches no
+ * file and takes no lock. Neither library can interrupt a statement, so what we run must not depend on the schema at all:
+ * PRAGMAs, and a write to a table of ours that was looked at first.
+ */
+export const DISTRUST = 'PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF; PRAGMA cell_size_check = ON';

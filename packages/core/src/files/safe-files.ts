@@ -13,13 +13,16 @@ import {
   fchmodSync,
   fchownSync,
   fstatSync,
+  fsyncSync,
   lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
   readSync,
+  renameSync,
   rmSync,
   statSync,
+  writeSync,
 } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
@@ -99,6 +102,29 @@ export function readSmallFile(path: string): string {
     return bytes.toString('utf8', 0, readSync(fd, bytes, 0, bytes.length, 0));
   } finally {
     closeSync(fd);
+  }
+}
+
+/** Replaces a small file of ours, or makes it: all or nothing, and `durable` before it has its name. */
+export function writeSmallFile(
+  path: string,
+  text: string,
+  ownership: Ownership,
+  { durable }: { readonly durable: boolean },
+): void {
+  const temporaryPath = temporaryName(path);
+  try {
+    const fd = createFile(temporaryPath, ownership);
+    try {
+      writeSync(fd, text);
+      if (durable) fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    renameSync(temporaryPath, path);
+  } catch (error) {
+    rmSync(temporaryPath, { force: true });
+    throw error;
   }
 }
 
