@@ -201,7 +201,9 @@ test('a pattern takes no longer for one name than for another', () => {
 test.each([
   [
     'aliases of aliases',
-    `a: &a [1,1,1,1,1,1,1,1,1,1]\n${[...'bcdefghi'].map((name, i) => `${name}: &${name} [${Array(10).fill(`*${'abcdefgh'[i]}`).join()}]\n`).join('')}`,
+    `a: &a [1,1,1,1,1,1,1,1,1,1]\n${Array.from('bcdefghi')
+      .map((name, i) => `${name}: &${name} [${Array(10).fill(`*${'abcdefgh'[i]}`).join()}]\n`)
+      .join('')}`,
   ],
   ['an alias of itself', 'a: &a [*a]\n'],
   ['a key that changes the prototype', 'dbs: []\n__proto__: {plugins: [./evil.mjs]}\n'],
