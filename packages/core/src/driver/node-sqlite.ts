@@ -28,7 +28,7 @@ class NodeSqliteConnection implements SqliteConnection {
       enableForeignKeyConstraints: false,
       // Versions of Node that do not know these two leave them out.
       defensive: true,
-      limits: { attach: 0, triggerDepth: 1 },
+      limits: { triggerDepth: 1 },
     });
     this.#db.exec(DISTRUST);
   }
