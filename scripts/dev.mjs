@@ -60,6 +60,8 @@ const tasks = {
     turbo('build', '--output-logs=errors-only'),
     ['node', 'tests/services/run.ts', ...extra],
   ],
+  fuzz: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/fuzz/run.ts', ...extra]],
+  licences: () => [['node', 'scripts/licences.ts']],
   'test:unit': (extra) => [
     turbo('build', '--output-logs=errors-only'),
     bin('vitest', 'run', '--config', 'tests/unit/vitest.config.ts', ...extra),

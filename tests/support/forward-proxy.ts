@@ -1,6 +1,7 @@
 /** An HTTP proxy that passes requests on, as companies have them, or wants a login first. */
 import { createServer, request as ask } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 
 const USER = 'someone';
 
@@ -13,6 +14,7 @@ export class ForwardProxy implements AsyncDisposable {
   /** The logins requests brought along, one each. */
   readonly logins: string[] = [];
   wantsLogin = false;
+  readonly #tunnels = new Set<Socket>();
   readonly #server = createServer((incoming, outgoing) => {
     this.logins.push(incoming.headers['proxy-authorization'] ?? '');
     if (this.wantsLogin) {
@@ -33,7 +35,25 @@ export class ForwardProxy implements AsyncDisposable {
     return proxy;
   }
 
-  private constructor() {}
+  /** Some libraries open a tunnel, for plain HTTP as well. */
+  private constructor() {
+    this.#server.on('connect', (incoming, socket: Socket) => {
+      this.logins.push(incoming.headers['proxy-authorization'] ?? '');
+      this.#tunnels.add(socket);
+      socket.on('error', () => undefined);
+      if (this.wantsLogin) {
+        socket.end('HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n');
+        return;
+      }
+      const { hostname, port } = new URL(`http://${incoming.url ?? ''}`);
+      const target = connect(Number(port === '' ? 80 : port), hostname, () => {
+        socket.write('HTTP/1.1 200 Connection Established\r\n\r\n');
+        target.pipe(socket).pipe(target);
+      });
+      this.#tunnels.add(target);
+      target.on('error', () => socket.destroy());
+    });
+  }
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
@@ -46,6 +66,7 @@ export class ForwardProxy implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.closeAllConnections();
+    for (const socket of this.#tunnels) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 }

@@ -1,5 +1,5 @@
 /** What Litestream keeps beside a database: `<meta>/ltx/<level>/<min>-<max>.ltx`. */
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { parseLtxFilename } from '@litestream/ltx';
@@ -28,7 +28,7 @@ export function localTxid(metaPath: string): TXID {
 export function filesBelow(folder: string): string[] {
   return entriesOf(folder).flatMap((name) => {
     const path = join(folder, name);
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? filesBelow(path) : [path];
+    return lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true ? filesBelow(path) : [path];
   });
 }
 

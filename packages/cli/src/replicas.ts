@@ -106,7 +106,7 @@ function factsOf(type: string, config: Readonly<Record<string, unknown>>): LogFi
 /** Core's plugins, and those that the config lists; others are looked for beside the config when they are needed. */
 export async function openRegistry(config: Pick<Config, 'plugins' | 'path'>): Promise<PluginRegistry> {
   const registry = new PluginRegistry({
-    folder: config.path === undefined ? process.cwd() : dirname(resolve(config.path)),
+    folder: config.path === undefined ? undefined : dirname(resolve(config.path)),
   });
   for (const name of config.plugins) await registry.load(name);
   return registry;

@@ -1,12 +1,12 @@
 /** Plugins as a user of a global litestream meets them: the command lies elsewhere, and the plugin beside the config. */
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 
 import { beforeEach, expect, test } from 'vitest';
 
-import { run, scratchFolder } from './support/cli.ts';
+import { pause, run, scratchFolder, start } from './support/cli.ts';
 
 const CORE = dirname(fileURLToPath(import.meta.resolve('@litestream/core/package.json')));
 let folder: string;
@@ -42,13 +42,15 @@ async function listed(path: string): Promise<{ rows: Record<string, unknown>[]; 
   return { rows: JSON.parse(json.stdout) as Record<string, unknown>[], table };
 }
 
-test('one installed beside the config is found, listed with its place, and replicates', async () => {
+test('one installed beside the config and named in it is found, listed with its place, and replicates', async () => {
   mkdirSync(join(folder, 'node_modules', '@litestream'), { recursive: true });
   symlinkSync(CORE, join(folder, 'node_modules', '@litestream', 'core'));
   const entry = install('@litestream/client-moon', moon('@litestream/client-moon'));
   const [source, copy, replica] = ['app.db', 'copy.db', 'replica'].map((name) => join(folder, name));
   if (source === undefined || copy === undefined) throw new Error('no paths');
-  const path = config(`dbs: [{path: ${source}, replica: {type: moon, path: ${replica}}}]\n`);
+  const path = config(
+    `plugins: ['@litestream/client-moon']\ndbs: [{path: ${source}, replica: {type: moon, path: ${replica}}}]\n`,
+  );
   const { rows, table } = await listed(path);
   expect(rows).toContainEqual({
     package: '@litestream/client-moon',
@@ -82,18 +84,55 @@ test('a scheme that no known package handles is not sent to one, and a near miss
 test('a missing SDK, another apiVersion, one that throws, and two that claim one scheme are told apart', async () => {
   mkdirSync(join(folder, 'node_modules', '@litestream'), { recursive: true });
   symlinkSync(CORE, join(folder, 'node_modules', '@litestream', 'core'));
+  const names = ['nosdk', 'future', 'torn', 'moon-a', 'moon-b'].map((name) => `@litestream/client-${name}`);
   install('@litestream/client-nosdk', `import 'moon-sdk'; export default {};`);
   install('@litestream/client-future', `export default { name: 'future', apiVersion: 2, schemes: [], types: ['x'] };`);
   install('@litestream/client-torn', `throw new Error('no such moon');`);
   install('@litestream/client-moon-a', moon('@litestream/client-moon-a'));
   install('@litestream/client-moon-b', moon('@litestream/client-moon-b'));
-  const { rows } = await listed(config('dbs: []\n'));
+  const { rows } = await listed(config(`plugins: ${JSON.stringify(names)}\ndbs: []\n`));
   const errors = Object.fromEntries(rows.map((row) => [row['package'], row['error']]));
   expect(errors['@litestream/client-nosdk']).toContain('moon-sdk');
   expect(errors['@litestream/client-future']).toMatch(/version/i);
   expect(errors['@litestream/client-torn']).toContain('threw');
   expect(errors['@litestream/client-moon-a']).toBeNull();
   expect(errors['@litestream/client-moon-b']).toMatch(/client-moon-a and @litestream\/client-moon-b both claim moon/);
+});
+
+test('nothing of the working directory or of a folder above it runs, whatever the command', async () => {
+  const mark = join(folder, 'it-ran');
+  const planted = `import { appendFileSync } from 'node:fs'; appendFileSync(${JSON.stringify(mark)}, 'x');`;
+  for (const name of ['@litestream/client-s3', '@litestream/client-moon', 'litestream-client-moon']) {
+    install(name, planted);
+  }
+  const cwd = join(folder, 'below', 'deeper');
+  mkdirSync(cwd, { recursive: true });
+  const elsewhere = join(scratchFolder(), 'litestream.yml');
+  // Nothing listens at this place.
+  const replica = 's3://bucket/app?endpoint=http://127.0.0.1:1&region=us-east-1';
+  writeFileSync(elsewhere, `dbs: [{path: ${join(cwd, 'app.db')}, replica: {url: '${replica}'}}]\n`);
+  using app = new DatabaseSync(join(cwd, 'app.db'));
+  app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
+  const env = { AWS_ACCESS_KEY_ID: 'id', AWS_SECRET_ACCESS_KEY: 'a-canary-of-a-secret' };
+  for (const where of [folder, cwd]) {
+    for (const args of [
+      ['ltx', '-config', elsewhere, join(cwd, 'app.db')],
+      ['ltx', 'moon://crater'],
+      ['restore', '-dry-run', '-o', join(folder, 'copy.db'), 'moon://crater'],
+      ['replicate', '-once', '-config', elsewhere],
+      ['plugins'],
+      ['plugins', '-plugin', 'litestream-client-moon'],
+    ]) {
+      // What has to reach the server goes on trying; that the client was loaded shows within a moment.
+      const cli = start(args, { cwd: where, env });
+      await Promise.race([cli.ended, pause(3000, 'it would have loaded the client by then')]);
+      cli.child.kill('SIGKILL');
+      await cli.ended;
+      expect({ args, ran: existsSync(mark) }).toEqual({ args, ran: false });
+    }
+  }
+  const named = await run(['plugins', '-plugin', './node_modules/litestream-client-moon'], { cwd: folder, env });
+  expect({ exitCode: named.exitCode, ran: existsSync(mark) }).toEqual({ exitCode: 1, ran: true });
 });
 
 test('a config that names plugins which cannot be used: each is listed with its reason, and nothing replicates', async () => {

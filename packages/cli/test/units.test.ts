@@ -3,6 +3,7 @@ import { nearest } from '@litestream/core/nearest';
 import { describe, expect, test } from 'vitest';
 import { formatTable } from '../src/text/table.ts';
 import { shellWords } from '../src/text/shell-words.ts';
+import { parseYaml } from '../src/config/yaml.ts';
 import { compileGlob } from '../src/text/glob.ts';
 import { formatDuration, parseDuration } from '../src/units/duration.ts';
 import { formatSize, parseSize } from '../src/units/size.ts';
@@ -189,4 +190,23 @@ test('a bar keeps within the terminal', () => {
     'restore  45 %',
   ]);
   expect(formatBar('snapshot', 1.2e6, undefined, 6e5, undefined, 80)).toBe('snapshot  1.2 MB  600 kB/s');
+});
+
+test('a pattern takes no longer for one name than for another', () => {
+  const matches = compileGlob(`${'*a'.repeat(40)}*b`);
+  expect(matches('a'.repeat(250))).toBe(false);
+  expect(matches(`${'a'.repeat(250)}b`)).toBe(true);
+});
+
+test.each([
+  [
+    'aliases of aliases',
+    `a: &a [1,1,1,1,1,1,1,1,1,1]\n${Array.from('bcdefghi')
+      .map((name, i) => `${name}: &${name} [${Array(10).fill(`*${'abcdefgh'[i]}`).join()}]\n`)
+      .join('')}`,
+  ],
+  ['an alias of itself', 'a: &a [*a]\n'],
+  ['a key that changes the prototype', 'dbs: []\n__proto__: {plugins: [./evil.mjs]}\n'],
+])('a config with %s is refused', (_, text) => {
+  expect(() => parseYaml(text, 'litestream.yml')).toThrow(/litestream\.yml:\d+:\d+: not a usable config/);
 });

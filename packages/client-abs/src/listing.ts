@@ -1,5 +1,12 @@
 import type { BlobItem } from '@azure/storage-blob';
-import { type LtxFileInfo, type Op, type TXID, parseLtxObjectName, parseObjectTime } from '@litestream/core';
+import {
+  type LtxFileInfo,
+  type Op,
+  PageTokens,
+  type TXID,
+  parseLtxObjectName,
+  parseObjectTime,
+} from '@litestream/core';
 
 import { TIMESTAMP_KEY, levelPrefix, ltxPrefix } from './keys.ts';
 import { type AbsSession, aborting } from './session.ts';
@@ -10,6 +17,7 @@ export async function* listBlobs(session: AbsSession, prefix: string, options: O
   const pages = session.container
     .listBlobsFlat({ prefix, includeMetadata: true, ...aborting(signal) })
     .byPage({ maxPageSize: session.settings.pageSize });
+  const tokens = new PageTokens('abs');
   for (;;) {
     const page = await session.run(prefix, signal, () => pages.next());
     if (page.done === true) return;
@@ -17,6 +25,7 @@ export async function* listBlobs(session: AbsSession, prefix: string, options: O
       signal?.throwIfAborted();
       yield blob;
     }
+    tokens.next(page.value.continuationToken, page.value.segment.blobItems.length);
   }
 }
 

@@ -4,6 +4,7 @@ import { forEachConcurrent, parseLtxObjectName, raceAbort } from '@litestream/co
 import { gcsError, statusOf } from './errors.ts';
 import { ltxPrefix } from './keys.ts';
 import { listFiles } from './listing.ts';
+import { objectUrl, request } from './request.ts';
 
 /** Deletes objects by key, `concurrency` at a time. One that is gone already is no error. */
 export async function deleteKeys(
@@ -33,7 +34,8 @@ async function* ltxKeys(bucket: Bucket, prefix: string, signal: AbortSignal | un
 async function deleteKey(bucket: Bucket, key: string, signal: AbortSignal | undefined): Promise<void> {
   try {
     signal?.throwIfAborted();
-    await raceAbort(bucket.file(key).delete(), signal);
+    const url = objectUrl(bucket, key);
+    await raceAbort(request(bucket, { method: 'DELETE', url, signal, repeatable: true }), signal);
   } catch (error) {
     const kind = gcsError(error, key, signal);
     if (statusOf(error) === 404 && (kind as { code?: unknown }).code === 'NOT_FOUND') return;

@@ -1,8 +1,10 @@
-import type { Bucket, File, GetFilesOptions } from '@google-cloud/storage';
+import type { Bucket } from '@google-cloud/storage';
 import {
   type LtxFileInfo,
   type Op,
+  PageTokens,
   type TXID,
+  malformedAnswer,
   parseLtxObjectName,
   parseObjectTime,
   raceAbort,
@@ -11,43 +13,89 @@ import {
 
 import { gcsBucketError } from './errors.ts';
 import { TIMESTAMP_KEY, levelPrefix, ltxPrefix } from './keys.ts';
+import { listUrl, request } from './request.ts';
 
-/** Objects whose key begins with `prefix`, ascending, from the key `start` on. */
+/** What a listing says of an object. */
+export interface ListedObject {
+  readonly name: string;
+  readonly metadata: {
+    readonly size?: string | undefined;
+    readonly generation?: string | undefined;
+    readonly updated?: string | undefined;
+    readonly timeCreated?: string | undefined;
+    readonly metadata?: Readonly<Record<string, unknown>> | undefined;
+  };
+}
+
+/**
+ * Objects whose key begins with `prefix`, ascending, from the key `start` on. Not by the SDK, which takes whatever it gets for
+ * a listing and ends the process when it is none.
+ */
 export async function* listFiles(
   bucket: Bucket,
   prefix: string,
   options: Op & { start?: string | undefined },
-): AsyncGenerator<File> {
+): AsyncGenerator<ListedObject> {
   const { signal } = options;
-  let query: GetFilesOptions | undefined = {
-    prefix,
-    // Each page's query has to say so anew: the one the SDK suggests as next would fetch all the rest at once.
-    autoPaginate: false,
-    ...(options.start === undefined ? {} : { startOffset: options.start }),
-  };
-  while (query !== undefined) {
-    const { files, token }: Page = await list(bucket, query, signal);
-    for (const file of files) {
+  const tokens = new PageTokens('gs');
+  const start = options.start === undefined ? {} : { startOffset: options.start };
+  let token: string | undefined;
+  do {
+    const page = await list(bucket, { prefix, ...start, ...(token === undefined ? {} : { pageToken: token }) }, signal);
+    for (const object of page.objects) {
       signal?.throwIfAborted();
-      yield file;
+      yield object;
     }
-    query = token === undefined ? undefined : { ...query, pageToken: token };
-  }
+    token = tokens.next(page.token, page.objects.length);
+  } while (token !== undefined);
 }
 
 interface Page {
-  readonly files: readonly File[];
-  readonly token: string | undefined;
+  readonly objects: readonly ListedObject[];
+  readonly token: unknown;
 }
 
-async function list(bucket: Bucket, query: GetFilesOptions, signal: AbortSignal | undefined): Promise<Page> {
+async function list(
+  bucket: Bucket,
+  query: Readonly<Record<string, string>> & { prefix: string },
+  signal: AbortSignal | undefined,
+): Promise<Page> {
   try {
     signal?.throwIfAborted();
-    const [files, , answer] = await raceAbort(bucket.getFiles(query), signal);
-    return { files, token: (answer as { nextPageToken?: string } | undefined)?.nextPageToken };
+    const { data } = await raceAbort(request<unknown>(bucket, { url: listUrl(bucket, query), signal }), signal);
+    if (!isRecord(data)) throw malformedAnswer('gs', 'it is no listing');
+    const { items = [], nextPageToken } = data;
+    if (!Array.isArray(items)) throw malformedAnswer('gs', 'the listing has no list of objects');
+    return { objects: items.map(toObject), token: nextPageToken };
   } catch (error) {
-    throw gcsBucketError(error, query.prefix ?? '', signal);
+    throw gcsBucketError(error, query.prefix, signal);
   }
+}
+
+function toObject(item: unknown): ListedObject {
+  if (!isRecord(item)) throw malformedAnswer('gs', 'the listing holds something that is no object');
+  const { name, size, generation, updated, timeCreated, metadata } = item;
+  if (typeof name !== 'string' || name === '')
+    throw malformedAnswer('gs', 'the listing holds an object without a name');
+  return {
+    name,
+    metadata: {
+      size: textOf(size),
+      generation: textOf(generation),
+      updated: textOf(updated),
+      timeCreated: textOf(timeCreated),
+      metadata: isRecord(metadata) ? metadata : undefined,
+    },
+  };
+}
+
+/** Numbers come as text, since they may pass what JSON can hold. */
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Files of a level. Their times stand in the listing itself. */
@@ -76,7 +124,7 @@ export async function* listAllLtxFiles(bucket: Bucket, path: string, { signal }:
   }
 }
 
-function toInfo(file: File, prefix: string, level: number): LtxFileInfo | undefined {
+function toInfo(file: ListedObject, prefix: string, level: number): LtxFileInfo | undefined {
   const name = file.name.slice(prefix.length);
   const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
   if (txids === undefined) return undefined;
@@ -87,6 +135,6 @@ function toInfo(file: File, prefix: string, level: number): LtxFileInfo | undefi
     ...txids,
     size: Number(size ?? 0),
     timestamp: parseObjectTime(typeof stored === 'string' ? stored : undefined) ?? new Date(timeCreated ?? 0),
-    version: generation === undefined ? undefined : String(generation),
+    version: generation,
   };
 }

@@ -5,6 +5,7 @@ import { download } from './download.ts';
 import { gcsError, statusOf } from './errors.ts';
 import { objectKey } from './keys.ts';
 import { listFiles } from './listing.ts';
+import { objectUrl, request } from './request.ts';
 import type { GcsSettings } from './session.ts';
 import { upload } from './upload.ts';
 
@@ -25,7 +26,7 @@ export class GcsObjects implements ObjectOperations {
         key: name.slice(base.length),
         size: Number(metadata.size ?? 0),
         lastModified: new Date(metadata.updated ?? 0),
-        version: metadata.generation === undefined ? undefined : String(metadata.generation),
+        version: metadata.generation,
       };
     }
   }
@@ -60,11 +61,10 @@ export class GcsObjects implements ObjectOperations {
     const bucket = await this.#open();
     const full = objectKey(this.#settings.path, key);
     const { signal, ifMatch } = conditions;
-    const file = bucket.file(full);
     try {
       signal?.throwIfAborted();
-      const condition = ifMatch === undefined ? {} : { ifGenerationMatch: ifMatch };
-      await raceAbort(file.delete(condition), signal);
+      const url = objectUrl(bucket, full, ifMatch === undefined ? {} : { ifGenerationMatch: ifMatch });
+      await raceAbort(request(bucket, { method: 'DELETE', url, signal, repeatable: ifMatch === undefined }), signal);
     } catch (error) {
       const kind = gcsError(error, full, signal);
       const missing = statusOf(error) === 404 && (kind as { code?: unknown }).code === 'NOT_FOUND';

@@ -55,3 +55,15 @@ export function uploadUrl(bucket: Bucket, query: Readonly<Record<string, string>
   const path = `${encodeURIComponent(bucket.name)}/o`;
   return `${bucket.storage.apiEndpoint}/upload/storage/v1/b/${path}?${new URLSearchParams(query).toString()}`;
 }
+
+/** URL of one object, without its bytes. */
+export function objectUrl(bucket: Bucket, key: string, query: Readonly<Record<string, string>> = {}): string {
+  const path = `${encodeURIComponent(bucket.name)}/o/${encodeURIComponent(key)}`;
+  return `${bucket.storage.apiEndpoint}/storage/v1/b/${path}?${new URLSearchParams(query).toString()}`;
+}
+
+/** URL of a page of a listing. */
+export function listUrl(bucket: Bucket, query: Readonly<Record<string, string>>): string {
+  const path = `${encodeURIComponent(bucket.name)}/o`;
+  return `${bucket.storage.apiEndpoint}/storage/v1/b/${path}?${new URLSearchParams(query).toString()}`;
+}

@@ -1,4 +1,4 @@
-import { parseLtxObjectName, parseObjectTime, txidText } from '@litestream/core';
+import { PageTokens, parseLtxObjectName, parseObjectTime, txidText } from '@litestream/core';
 import type { LtxFileInfo, Op } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
@@ -21,6 +21,7 @@ export async function* listObjects(
   prefix: string,
   options: { startAfter?: string | undefined } & Op = {},
 ): AsyncGenerator<ListedObject[]> {
+  const tokens = new PageTokens('oss');
   let token: string | undefined;
   do {
     const query = {
@@ -31,7 +32,7 @@ export async function* listObjects(
     };
     const page = await session.call(prefix, options.signal, (client) => listPage(client, query));
     yield page.objects;
-    token = page.next;
+    token = tokens.next(page.next, page.objects.length);
   } while (token !== undefined);
 }
 

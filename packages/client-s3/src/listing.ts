@@ -1,8 +1,10 @@
 import {
   type LtxFileInfo,
   type Op,
+  PageTokens,
   SNAPSHOT_LEVEL,
   type TXID,
+  malformedAnswer,
   parseLtxObjectName,
   parseObjectTime,
   txidText,
@@ -19,6 +21,7 @@ export async function* listPages(
   options: Op & { after?: string | undefined },
 ): AsyncGenerator<readonly S3Object[]> {
   const { sdk, client, settings } = session;
+  const tokens = new PageTokens('s3');
   let token: string | undefined;
   do {
     const command = new sdk.ListObjectsV2Command({
@@ -29,7 +32,8 @@ export async function* listPages(
     });
     const page = await session.run(prefix, options.signal, () => client.send(command, sendOptions(options.signal)));
     yield page.Contents ?? [];
-    token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    token = page.IsTruncated === true ? tokens.next(page.NextContinuationToken, page.Contents?.length ?? 0) : undefined;
+    if (page.IsTruncated === true && token === undefined) throw malformedAnswer('s3', 'the listing goes on nowhere');
   } while (token !== undefined);
 }
 

@@ -1,8 +1,9 @@
 import { Agent as HttpAgent } from 'node:http';
+import type { ClientRequest } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Readable } from 'node:stream';
 
-import { loadSdk } from '@litestream/core';
+import { loadSdk, malformedAnswer } from '@litestream/core';
 import type { DAVResult, FileStat, WebDAVClient } from 'webdav';
 
 import { WebdavStatusError } from './errors.ts';
@@ -39,16 +40,18 @@ export class WebdavConnection {
     // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
     const agentOptions = { keepAlive: true, maxSockets: SOCKETS_MAX, proxyEnv: process.env };
     const agents: [HttpAgent, HttpsAgent] = [
-      new HttpAgent(agentOptions),
-      new HttpsAgent({ ...agentOptions, rejectUnauthorized: options.skipVerify !== true }),
+      onlyTo(url, new HttpAgent(agentOptions)),
+      onlyTo(url, new HttpsAgent({ ...agentOptions, rejectUnauthorized: options.skipVerify !== true })),
     ];
     const common = { httpAgent: agents[0], httpsAgent: agents[1] };
     const parse = async (text: string): Promise<FileStat[]> => {
+      // No answer of WebDAV has one, and its entities would make gigabytes of some hundred bytes.
+      if (/<!DOCTYPE|<!ENTITY/i.test(text)) throw malformedAnswer('webdav', 'it declares entities of its own');
       const result: DAVResult = await sdk.parseXML(text, {
         attributeNamePrefix: '@',
         attributeParsers: [],
         tagParsers: [],
-        // The default limit on entities is there for hostile documents, and a folder of thousands of files passes it.
+        // The default limit counts the five that XML has by itself, and a folder of thousands of files passes it.
         entityDecoder: { limit: {} },
       });
       return result.multistatus.response.flatMap(({ href, propstat }) =>
@@ -141,7 +144,7 @@ export class WebdavConnection {
   async list(path: string, signal?: AbortSignal): Promise<FileStat[] | undefined> {
     const headers = { Depth: '1', Accept: 'text/xml,application/xml' };
     const response = await this.request('PROPFIND', `${path}/`, { headers, signal }, [404]);
-    const text = await response.text();
+    const text = await textOf(response.body);
     if (response.status === 404) return undefined;
     if (response.status !== 207) throw new WebdavStatusError('PROPFIND', response.status);
     return this.#parse(text);
@@ -163,6 +166,46 @@ export class WebdavConnection {
     return response.status === 401 ? (response.header('www-authenticate') ?? '') : undefined;
   }
 }
+
+/** Of one folder: a file takes some 600 bytes. */
+const LISTING_SIZE_MAX = 256 * 2 ** 20;
+
+async function textOf(body: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > LISTING_SIZE_MAX) throw malformedAnswer('webdav', `a listing of more than ${LISTING_SIZE_MAX} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+/**
+ * The HTTP library follows redirects, and its login goes along: this agent sends requests to the server of the URL alone.
+ */
+function onlyTo<Agent extends HttpAgent>(url: string, agent: Agent): Agent {
+  const { protocol, hostname, port } = new URL(url);
+  const isHttps = protocol === 'https:';
+  const wanted = `${hostname.replace(/^\[|\]$/g, '')}:${port === '' ? (isHttps ? '443' : '80') : port}`;
+  const inner = agent as unknown as { addRequest: AddRequest };
+  const addRequest = inner.addRequest.bind(agent);
+  inner.addRequest = (request, options, ...rest) => {
+    const { host = '', port: toPort = '' } = options;
+    const isSame = `${host.replace(/^\[|\]$/g, '')}:${toPort}` === wanted && agent instanceof HttpsAgent === isHttps;
+    if (isSame) addRequest(request, options, ...rest);
+    // Thrown: a request that has no socket yet keeps its error for itself.
+    else throw Object.assign(new Error('the server redirects elsewhere'), { type: 'no-redirect' });
+  };
+  return agent;
+}
+
+/** What every request goes through in an agent of Node; not in its documentation, but what all agents build on. */
+type AddRequest = (
+  request: ClientRequest,
+  options: { host?: string; port?: number | string },
+  ...rest: unknown[]
+) => void;
 
 /** The HTTP library refuses URLs with a login in them. */
 function splitUrl(options: WebdavOptions): { url: string; username: string | undefined; password: string | undefined } {

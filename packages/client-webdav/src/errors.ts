@@ -50,6 +50,9 @@ export function classifyWebdavError(error: unknown): ErrorClass | undefined {
   if (known !== undefined) return known;
   if (status !== undefined && status >= 300 && status < 400) return redirected;
   const type = typeof error === 'object' && error !== null ? (error as { type?: unknown }).type : undefined;
+  const inner = (error as { cause?: { type?: unknown } } | null)?.cause?.type;
+  if (inner === 'no-redirect' || /redirects elsewhere/.test(String((error as Error | null)?.message)))
+    return redirected;
   if (type === 'unsupported-redirect' || type === 'max-redirect' || type === 'no-redirect') return redirected;
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }

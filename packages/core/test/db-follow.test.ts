@@ -1,4 +1,4 @@
-import { readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { pause, until } from '../../../tests/support/wait.ts';
 import type { DB, SqliteConnection } from '../src/index.ts';
@@ -121,26 +121,6 @@ describe('following', () => {
       expect(db.status()).toMatchObject({ lastSyncAt, position });
       return true;
     });
-  });
-
-  it('tells of a full disk, leaves nothing behind, and goes on when there is room', async () => {
-    await using lab = new Lab();
-    const app = lab.app();
-    app.exec('CREATE TABLE t (a)');
-    const db = lab.db();
-    await db.open();
-    await db.sync();
-    insert(app);
-    // Every write to this device fails for want of space.
-    const { folder } = db.localLtx(0);
-    // The names of temporary files are numbered by session.
-    for (let i = 1; i <= 100; i++) symlinkSync('/dev/full', `${db.localLtx(0).path(2n, 2n)}.${process.pid}-${i}.tmp`);
-    await expect(db.sync()).rejects.toMatchObject({ code: 'DISK_FULL', retryable: true });
-    expect(db.position.txid).toBe(1n);
-    // The one that was written to is gone.
-    expect(readdirSync(folder).length).toBe(1 + 99);
-    expect((await db.sync()).txid).toBe(2n);
-    await lab.verify();
   });
 
   it('waits for a lock that an application holds when the database appears, without an error', async () => {

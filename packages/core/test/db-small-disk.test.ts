@@ -239,7 +239,7 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', { timeout: 
       },
       list: listAllPages(4096, commit, new Map()),
       temporaryPath: join(disk.volume, 'x.tmp'),
-      mode: 0o600,
+      ownership: { fileMode: 0o600, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     };
     expect(await runGently(refuseWithoutRoom(job))).toBeUndefined();
     // 12 MiB fit, but the tenth that stays free does not.

@@ -28,7 +28,7 @@ describe('a large file', () => {
         source: { pageSize, databaseFd: fd, walFd: fd, salt1: 0, salt2: 0, saltsOffset: 0, endsAtLogEnd: true },
         list: listAllPages(pageSize, commit, new Map()),
         temporaryPath: join(folder, `${name}-${pageSize}`),
-        mode: 0o600,
+        ownership: { fileMode: 0o600, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       });
       const size = runNow(writeLtx(job('one')));
       const shared = shareJob(job('many'));

@@ -1,5 +1,5 @@
 /** From a type or a URL to a client, and each way in which that can fail. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -135,14 +135,62 @@ describe('plugin registry', () => {
     }
   });
 
-  it('finds a package beside the config, and a path', async () => {
+  it('finds a package that is named beside the config, and a path', async () => {
     install('@litestream/client-moon', plugin(`name: 'moon', schemes: ['moon'], types: ['moon']`));
     const registry = new PluginRegistry({ folder });
+    expect((await registry.load('@litestream/client-moon')).name).toBe('moon');
     expect((await registry.plugin('moon')).name).toBe('moon');
     writeFileSync(join(folder, 'mine.mjs'), plugin(`name: 'mine', schemes: ['mine'], types: []`));
     expect((await registry.load('./mine.mjs')).name).toBe('mine');
     expect((await registry.plugin('mine')).name).toBe('mine');
   });
+
+  it.each(['@litestream/client-moon', 'litestream-client-moon'])(
+    'makes no package name from a scheme: %s has to be named',
+    async (name) => {
+      const mark = join(folder, 'it-ran');
+      install(name, `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(mark)}, '');`);
+      const registry = new PluginRegistry({ folder });
+      await expect(registry.createClient({ url: 'moon://crater' })).rejects.toMatchObject({
+        code: 'PLUGIN_MISSING',
+        hint: expect.stringContaining(`${name} is installed, and has to be named`),
+      });
+      expect(existsSync(mark)).toBe(false);
+    },
+  );
+
+  it('loads the client of our own installation, not one of the same name beside the config', async () => {
+    install('@litestream/client-s3', `throw new Error('planted');`);
+    expect((await new PluginRegistry({ folder }).plugin('s3')).name).toBe('@litestream/client-s3');
+  });
+
+  it.skipIf(process.getuid?.() === undefined)(
+    'looks into no node_modules that others can write to, and says so',
+    async () => {
+      install('litestream-client-moon', plugin(`name: 'moon', schemes: ['moon'], types: ['moon']`));
+      const modules = join(folder, 'node_modules');
+      const refuses = async (reason: string): Promise<void> => {
+        await expect(new PluginRegistry({ folder }).load('litestream-client-moon')).rejects.toMatchObject({
+          code: 'PLUGIN_MISSING',
+          hint: `${join(modules, 'litestream-client-moon')} is not used: ${reason}. Name it by its path if you trust it: -plugin ${join(modules, 'litestream-client-moon')}`,
+        });
+      };
+      for (const path of [modules, folder]) {
+        chmodSync(path, 0o777);
+        await refuses(`all users can write to ${path}`);
+        chmodSync(path, 0o755);
+      }
+      if (process.getuid?.() === 0) {
+        for (const path of [modules, folder]) {
+          chownSync(path, 65534, 65534);
+          await refuses(`${path} belongs to another user`);
+          chownSync(path, 0, 0);
+        }
+      }
+      const registry = new PluginRegistry({ folder });
+      expect((await registry.load('litestream-client-moon')).name).toBe('moon');
+    },
+  );
 
   it('tells a plugin whose SDK is missing from one that is broken, and both from one that is too new', async () => {
     install('@litestream/client-a', `import 'an-sdk-nobody-has';\n${plugin(`name: 'a', schemes: ['a'], types: []`)}`);
@@ -152,16 +200,15 @@ describe('plugin registry', () => {
       plugin(`name: 'c', schemes: ['c'], types: []`).replace('apiVersion: 1', 'apiVersion: 2'),
     );
     install('@litestream/client-d', `export const nothing = 1;`);
-    install('@litestream/client-e', plugin(`name: 'e', schemes: ['other'], types: []`));
     const registry = new PluginRegistry({ folder });
-    await expect(registry.plugin('a')).rejects.toMatchObject({
+    const load = (name: string): Promise<unknown> => registry.load(`@litestream/client-${name}`);
+    await expect(load('a')).rejects.toMatchObject({
       code: 'PLUGIN_SDK_MISSING',
       hint: 'Run: npm i an-sdk-nobody-has',
     });
-    await expect(registry.plugin('b')).rejects.toMatchObject({ code: 'PLUGIN_INVALID' });
-    await expect(registry.plugin('c')).rejects.toMatchObject({ code: 'PLUGIN_INCOMPATIBLE' });
-    await expect(registry.plugin('d')).rejects.toMatchObject({ code: 'PLUGIN_INVALID' });
-    await expect(registry.plugin('e')).rejects.toMatchObject({ code: 'PLUGIN_INVALID' });
+    await expect(load('b')).rejects.toMatchObject({ code: 'PLUGIN_INVALID' });
+    await expect(load('c')).rejects.toMatchObject({ code: 'PLUGIN_INCOMPATIBLE' });
+    await expect(load('d')).rejects.toMatchObject({ code: 'PLUGIN_INVALID' });
   });
 
   it('refuses two plugins for one name, naming both, and takes the same one twice', () => {
@@ -232,18 +279,23 @@ describe('plugin registry', () => {
 
   it('calls a plugin with a file missing broken: nothing could be installed', async () => {
     install('@litestream/client-f', `import './missing.js';`);
-    await expect(new PluginRegistry({ folder }).plugin('f')).rejects.toMatchObject({ code: 'PLUGIN_INVALID' });
+    await expect(new PluginRegistry({ folder }).load('@litestream/client-f')).rejects.toMatchObject({
+      code: 'PLUGIN_INVALID',
+    });
   });
 
-  it('lists what is registered and what is installed, broken ones with their error', async () => {
-    install('@litestream/client-moon', plugin(`name: '@litestream/client-moon', schemes: ['moon'], types: ['moon']`));
+  it('lists what is registered, what is installed and what was named', async () => {
+    install('litestream-client-moon', plugin(`name: 'litestream-client-moon', schemes: ['moon'], types: ['moon']`));
     install('@litestream/client-torn', `throw new Error('no');`);
-    const listings = await new PluginRegistry({ folder, plugins: [memory('one', ['mem'])] }).list();
-    const byName = new Map(listings.map((listing) => [listing.name, listing]));
+    const registry = new PluginRegistry({ folder, plugins: [memory('one', ['mem'])] });
+    await registry.load('litestream-client-moon');
+    const byName = new Map((await registry.list()).map((listing) => [listing.name, listing]));
     expect(byName.get('@litestream/core')).toMatchObject({ schemes: ['file'] });
     expect(byName.get('one')).toMatchObject({ types: ['mem'] });
-    expect(byName.get('@litestream/client-moon')).toMatchObject({ version: '3.2.1', schemes: ['moon'] });
-    expect(byName.get('@litestream/client-torn')?.error).toMatchObject({ code: 'PLUGIN_INVALID' });
+    expect(byName.get('litestream-client-moon')).toMatchObject({ version: '3.2.1', schemes: ['moon'] });
+    expect(byName.get('@litestream/client-s3')).toMatchObject({ schemes: ['s3'] });
+    expect(byName.get('@litestream/client-s3')?.error).toBeUndefined();
+    expect(byName.has('@litestream/client-torn')).toBe(false);
   });
 
   it('loads no storage client with core itself', async () => {

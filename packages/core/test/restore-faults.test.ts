@@ -231,6 +231,16 @@ describe('the output', () => {
     expect(readFileSync(output).equals(history.states[3] ?? Buffer.alloc(0))).toBe(true);
   });
 
+  test('refuses a file that says that the database has no pages', async () => {
+    const bytes = Buffer.from(history.files[0] ?? []);
+    bytes.writeUInt32BE(0, 12);
+    await expect(restore(await replica([[0, bytes]]), { output })).rejects.toMatchObject({
+      code: 'LTX_CORRUPT',
+      message: expect.stringContaining('has no pages') as string,
+    });
+    expect(existsSync(output)).toBe(false);
+  });
+
   test('a folder that is a file', async () => {
     writeFileSync(join(folder, 'file'), '');
     output = join(folder, 'file', 'out.db');

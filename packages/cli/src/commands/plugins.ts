@@ -16,7 +16,7 @@ export const command: Command = defineCommand({
   name: 'plugins',
   help: {
     about:
-      'Lists the storage clients that can be found: installed beside the config file, in the working directory or beside litestream, and those that -plugin or the config names. Exits with 1 if one that is named cannot be used.',
+      'Lists the storage clients that can be found: installed beside litestream or beside the config file, and those that -plugin or the config names. Exits with 1 if one that is named cannot be used.',
     usage: ['plugins [arguments]'],
     examples: [{ about: 'Which backends can be used here?', line: 'plugins' }],
   },

@@ -47,7 +47,7 @@ export function parseYaml(text: string, file: string): YamlConfig {
     return file;
   };
   return {
-    value: plain(document.contents, undefined, document),
+    value: plain(document.contents, undefined, { document, left: NODES_MAX, depth: 0, place }),
     where,
     whereKey: (path) => {
       const map = nodeAt(path.slice(0, -1));
@@ -62,14 +62,43 @@ export function parseYaml(text: string, file: string): YamlConfig {
   };
 }
 
-function plain(node: unknown, key: string | undefined, document: Document): unknown {
-  if (isAlias(node)) return plain(node.resolve(document), key, document);
-  if (isSeq(node)) return node.items.map((item) => plain(item, key, document));
+/** Far more than any config has. Aliases of aliases make billions out of a page. */
+const NODES_MAX = 100_000;
+const DEPTH_MAX = 100;
+
+interface Reading {
+  readonly document: Document;
+  /** Nodes that may still come. */
+  left: number;
+  depth: number;
+  /** `file:line:column`. */
+  readonly place: (offset: number) => string;
+}
+
+function plain(node: unknown, key: string | undefined, reading: Reading): unknown {
+  reading.left -= 1;
+  if (reading.left < 0 || reading.depth > DEPTH_MAX) throw refusal(node, reading, 'its aliases make too much of it');
+  reading.depth += 1;
+  const value = plainOf(node, key, reading);
+  reading.depth -= 1;
+  return value;
+}
+
+function refusal(node: unknown, reading: Reading, reason: string): LitestreamError {
+  const offset = (node as Node | null)?.range?.[0] ?? 0;
+  return new LitestreamError(`${reading.place(offset)}: not a usable config: ${reason}`, { code: 'CONFIG_INVALID' });
+}
+
+function plainOf(node: unknown, key: string | undefined, reading: Reading): unknown {
+  if (isAlias(node)) return plain(node.resolve(reading.document), key, reading);
+  if (isSeq(node)) return node.items.map((item) => plain(item, key, reading));
   if (isMap(node)) {
     const entries: Record<string, unknown> = {};
     for (const { key: keyNode, value } of node.items) {
       const name = isScalar(keyNode) ? (keyNode.source ?? String(keyNode.value)) : String(keyNode);
-      const item = plain(value, name, document);
+      // An assignment would give the object another prototype, and with it keys that the file does not show.
+      if (name === '__proto__') throw refusal(keyNode, reading, 'no key is called __proto__');
+      const item = plain(value, name, reading);
       if (name === '<<') Object.assign(entries, merged(item), entries);
       // An empty section (`snapshot:` and nothing below) says nothing, so it does not take a default away.
       else if (item !== null) entries[name] = item;

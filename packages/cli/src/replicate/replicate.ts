@@ -15,6 +15,7 @@ import type { OnceOptions } from './run-once.ts';
 import { serve } from './serve.ts';
 import { Signals } from './signals.ts';
 import { stopDaemon } from './stopping.ts';
+import { StrayErrors } from './stray-errors.ts';
 import { settleBounded } from './turns.ts';
 
 export interface ReplicateOptions {
@@ -39,6 +40,8 @@ const RESTORING_MAX = 2;
 export async function replicate(options: ReplicateOptions): Promise<number> {
   const { config, logger, once, terminal } = options;
   using signals = new Signals({ canReload: once === undefined && options.reread !== undefined });
+  using strays = new StrayErrors(logger);
+  strays.watch();
   logger.info('litestream', { version: version(), level: config.logging.levelText });
   const registry = await openRegistry(config);
   const databases = findDatabases(config, logger);

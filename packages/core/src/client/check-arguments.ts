@@ -1,7 +1,7 @@
 /** Refuses what no backend could do right, before any request is made. */
 import { LitestreamError } from '../error.ts';
 import { checkKey } from './file-objects.ts';
-import type { Body, LtxFileRef } from './contract.ts';
+import type { Body, LtxFileRef, LtxFileInfo } from './contract.ts';
 
 const LEVEL_MAX = 9;
 const TXID_MAX = 0xffffffffffffffffn;
@@ -49,4 +49,18 @@ export function checkBody(body: Body): void {
 
 function bad(message: string): LitestreamError {
   return new LitestreamError(message, { code: 'INVALID_ARGUMENT' });
+}
+
+/** Bytes of an object, as a server said. */
+export function isSize(size: unknown): boolean {
+  return Number.isSafeInteger(size) && Number(size) >= 0;
+}
+
+export function isTime(time: unknown): boolean {
+  return time instanceof Date && !Number.isNaN(time.getTime());
+}
+
+/** A file of a listing, as a server described it. */
+export function isFileInfo({ size, timestamp }: LtxFileInfo): boolean {
+  return isSize(size) && isTime(timestamp);
 }

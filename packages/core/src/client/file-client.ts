@@ -19,6 +19,7 @@ import type {
   ReplicaClient,
   WriteOptions,
 } from './contract.ts';
+import { OPEN_EXISTING, OPEN_NEW } from '../files/safe-files.ts';
 import { createName } from './file-create.ts';
 import { adoptFile, isErrno, makeFolder, ownershipOf, statIfThere, syncFolders } from './file-durability.ts';
 import { FileObjects, modifiedAt, versionOf } from './file-objects.ts';
@@ -117,7 +118,7 @@ export class FileClient implements ReplicaClient {
     range: { offset?: number | undefined; size?: number | undefined } & Op = {},
   ): Promise<LtxFileBody> {
     range.signal?.throwIfAborted();
-    const handle = await open(this.localPath(file), 'r');
+    const handle = await open(this.localPath(file), OPEN_EXISTING.read);
     try {
       const stats = await handle.stat({ bigint: true });
       range.signal?.throwIfAborted();
@@ -145,7 +146,9 @@ export class FileClient implements ReplicaClient {
     const temp = `${path}${TEMP_MARK}${randomUUID()}`;
     try {
       const linked = await linkBody(body, temp, ownership);
-      const handle = linked ? await open(temp, 'r+') : await open(temp, 'wx', ownership.fileMode);
+      const handle = linked
+        ? await open(temp, OPEN_EXISTING.readWrite)
+        : await open(temp, OPEN_NEW, ownership.fileMode);
       try {
         if (!linked) await adoptFile(handle, ownership);
         const size = linked ? body.size : await writeBody(handle, body, options);

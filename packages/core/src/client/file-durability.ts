@@ -1,6 +1,7 @@
 /** Files and folders that survive a power cut, owned like the database they belong to. */
+import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
-import { chown, mkdir, open, stat } from 'node:fs/promises';
+import { mkdir, open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
@@ -58,7 +59,13 @@ export async function makeFolder(path: string, ownership: Ownership): Promise<vo
     throw error;
   }
   newNames.set(parent, Symbol(path));
-  await giveTo((uid, gid) => chown(path, uid, gid), ownership.folderUid, ownership.folderGid);
+  await giveTo((uid, gid) => chownFolder(path, uid, gid), ownership.folderUid, ownership.folderGid);
+}
+
+/** By a descriptor, and only of a folder that is ours: another user can have put something else in its place. */
+async function chownFolder(path: string, uid: number, gid: number): Promise<void> {
+  await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  if ((await folder.stat()).uid === process.geteuid?.()) await folder.chown(uid, gid);
 }
 
 /** Makes the names in a folder durable, and those of folders above it that were made for it, or for others. */

@@ -3,6 +3,7 @@ import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 
 import { LitestreamError } from '../error.ts';
+import { OPEN_NEW } from '../files/safe-files.ts';
 import { isErrno } from './file-durability.ts';
 import { LOCK_MARK, TEMP_MARK } from './file-temp.ts';
 import { sleep, systemClock } from '../clock.ts';
@@ -47,7 +48,7 @@ async function acquire(path: string, token: string): Promise<void> {
 async function create(path: string, token: string): Promise<boolean> {
   let file;
   try {
-    file = await open(path, 'wx', 0o600);
+    file = await open(path, OPEN_NEW, 0o600);
   } catch (error) {
     if (isErrno(error, 'EEXIST')) return false;
     throw error;

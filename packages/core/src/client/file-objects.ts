@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { LitestreamError } from '../error.ts';
 import type { ObjectInfo, ObjectOperations, Op } from './contract.ts';
 import { compareKeys } from './object-names.ts';
+import { OPEN_EXISTING, OPEN_NEW } from '../files/safe-files.ts';
 import { createName } from './file-create.ts';
 import { adoptFile, isErrno, makeFolder, syncFolder, syncFolders } from './file-durability.ts';
 import type { Ownership } from './file-durability.ts';
@@ -67,7 +68,7 @@ export class FileObjects implements ObjectOperations {
   ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array> }> {
     checkKey(key);
     range.signal?.throwIfAborted();
-    const file = await open(join(this.#root, key), 'r');
+    const file = await open(join(this.#root, key), OPEN_EXISTING.read);
     try {
       const info = objectInfo(key, await file.stat({ bigint: true }));
       return { info, body: readRange(file, range) };
@@ -89,7 +90,7 @@ export class FileObjects implements ObjectOperations {
     await makeFolder(dirname(path), ownership);
     const temp = `${path}${TEMP_MARK}${randomUUID()}`;
     try {
-      const file = await open(temp, 'wx', ownership.fileMode);
+      const file = await open(temp, OPEN_NEW, ownership.fileMode);
       try {
         await adoptFile(file, ownership);
         await file.writeFile(body);

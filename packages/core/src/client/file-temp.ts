@@ -1,6 +1,6 @@
 /** Names of files that are being written. No listing shows them, no LTX or object name looks like them. */
-import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, readdir, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 export const TEMP_MARK = '.tmp-';
 /** Of the lock files beside objects that are being replaced. */
@@ -8,26 +8,31 @@ export const LOCK_MARK = '.lock~';
 /** What upstream calls its own; it leaves them behind when it is killed. */
 const UPSTREAM_SUFFIX = '.tmp';
 
+/** Ours, and upstream's, begin with the name that the file is to have. */
+const LTX_TEMP = /\.ltx\./;
+
 export function isTempName(name: string): boolean {
   return name.includes(TEMP_MARK) || name.endsWith(UPSTREAM_SUFFIX) || name.endsWith(LOCK_MARK);
 }
 
 /**
- * Removes temporary files older than `ageMs` from a folder: what is younger, another process may still be writing. Leaves
- * what it cannot read or remove, and never rejects.
+ * Removes temporary files of LTX files older than `ageMs` from a folder: what is younger, another process may still be
+ * writing. Leaves what it cannot read or remove, and what others put there; never rejects. A folder that is a link may lead
+ * anywhere, and is left alone.
  */
 export async function removeStaleTemps(folder: string, ageMs: number, nowMs: number): Promise<void> {
   let names: string[];
   try {
+    for (const path of [dirname(folder), folder]) if ((await lstat(path)).isSymbolicLink()) return;
     names = await readdir(folder);
   } catch {
     return; // not there yet, or not ours to list: whoever writes here is told why at the next step
   }
-  for (const name of names.filter(isTempName)) {
+  for (const name of names.filter((each) => isTempName(each) && LTX_TEMP.test(each))) {
     const path = join(folder, name);
     try {
       // Not the mtime: that is set to the time of the commits before the file is in its place, or came with a link.
-      if (nowMs - (await stat(path)).ctimeMs >= ageMs) await rm(path, { force: true });
+      if (nowMs - (await lstat(path)).ctimeMs >= ageMs) await rm(path, { force: true });
     } catch {
       continue; // its writer has just finished, or it is somebody else's
     }

@@ -57,6 +57,10 @@ export class GuardCalls {
     this.#writes = new Semaphore(options.concurrencyMax ?? 16);
   }
 
+  get backend(): string {
+    return this.#client.type;
+  }
+
   timeoutMs(step: keyof OperationTimeouts): number {
     return this.#timeoutsMs[step];
   }

@@ -4,7 +4,15 @@
  */
 import { LitestreamError } from '../error.ts';
 import { resolveCapabilities } from './capabilities.ts';
-import { checkBody, checkFile, checkLevel, checkRange, checkTimestamp, checkTxid } from './check-arguments.ts';
+import {
+  checkBody,
+  checkFile,
+  checkLevel,
+  checkRange,
+  checkTimestamp,
+  checkTxid,
+  isFileInfo,
+} from './check-arguments.ts';
 import type {
   Body,
   Capabilities,
@@ -82,6 +90,7 @@ export class GuardClient implements ReplicaClient {
       list: (after, signal) =>
         this.#client.ltxFiles(level, { seek: after?.minTxid ?? query.seek, useMetadata: query.useMetadata, signal }),
       compare: compareFiles,
+      isValid: isFileInfo,
     });
   }
 
@@ -93,6 +102,7 @@ export class GuardClient implements ReplicaClient {
       call,
       list: (_after, signal) => this.#client.allLtxFiles?.({ signal }) ?? nothing(),
       compare: (a, b) => a.level - b.level || compareFiles(a, b),
+      isValid: isFileInfo,
     });
   }
 

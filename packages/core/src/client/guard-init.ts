@@ -1,3 +1,4 @@
+import { sleep } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
 import type { ReplicaClient } from './contract.ts';
 import type { Call, GuardCalls } from './guard-call.ts';
@@ -42,9 +43,21 @@ export class GuardInit {
 
   async #end(): Promise<void> {
     this.#closing.abort(closedError(this.#client.type, 'init'));
-    await this.#client[Symbol.asyncDispose]();
+    // A server that says nothing keeps some libraries from closing; that must not keep the process from ending.
+    const waited = new AbortController();
+    try {
+      await Promise.race([
+        this.#client[Symbol.asyncDispose](),
+        sleep(this.#calls.clock, CLOSE_MS_MAX, waited.signal).catch(() => undefined),
+      ]);
+    } finally {
+      waited.abort();
+    }
   }
 }
+
+/** Milliseconds. What is left then ends with the process. */
+const CLOSE_MS_MAX = 5000;
 
 async function abortable(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   if (signal === undefined) {

@@ -1,5 +1,6 @@
 import { LitestreamError } from '../error.ts';
 import type { Attempt, Call, GuardCalls } from './guard-call.ts';
+import { malformedAnswer } from './page-tokens.ts';
 
 export interface GuardedListing<T> {
   readonly calls: GuardCalls;
@@ -7,6 +8,8 @@ export interface GuardedListing<T> {
   /** Lists again; what comes up to and with `after` may be left out. */
   readonly list: (after: T | undefined, signal: AbortSignal) => AsyncIterable<T>;
   readonly compare: (a: T, b: T) => number;
+  /** Is this item what it should be? An SDK passes on what the server said. */
+  readonly isValid: (item: T) => boolean;
 }
 
 /**
@@ -28,6 +31,9 @@ export async function* guardListing<T>(listing: GuardedListing<T>): AsyncGenerat
         try {
           iterator ??= listing.list(resumeAfter, attempt.watch.signal)[Symbol.asyncIterator]();
           result = await nextItem(calls, call, attempt, iterator, first);
+          if (result.done !== true && !listing.isValid(result.value)) {
+            throw malformedAnswer(calls.backend, 'the listing holds a file without a size, or a time');
+          }
           if (result.done !== true && last !== undefined && compare(result.value, last) <= 0) {
             if (resumeAfter !== undefined && compare(result.value, resumeAfter) <= 0) continue;
             throw outOfOrder();

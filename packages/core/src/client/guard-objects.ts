@@ -1,6 +1,6 @@
 import { LitestreamError } from '../error.ts';
 import { resolveCapabilities } from './capabilities.ts';
-import { checkKey, checkRange } from './check-arguments.ts';
+import { checkKey, checkRange, isSize, isTime } from './check-arguments.ts';
 import type { ObjectInfo, ObjectOperations, Op, ReplicaClient } from './contract.ts';
 import type { Call, GuardCalls } from './guard-call.ts';
 import type { GuardInit } from './guard-init.ts';
@@ -30,6 +30,7 @@ export class GuardObjects implements ObjectOperations {
       call,
       list: (_after, signal) => this.#objects.list(prefix, { signal }),
       compare: (a, b) => compareKeys(a.key, b.key),
+      isValid: ({ key, size, lastModified }) => typeof key === 'string' && isSize(size) && isTime(lastModified),
     });
   }
 

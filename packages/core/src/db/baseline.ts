@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, fsyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, rmSync, writeSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
@@ -6,8 +6,9 @@ import type { Logger } from '../logger.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import { sameSalts } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
-import type { LocalLtx, Ownership } from './local-ltx.ts';
-import { makeFolder, own } from './local-ltx.ts';
+import { createFile, readFileChunks, temporaryName } from '../files/safe-files.ts';
+import type { Ownership } from '../files/safe-files.ts';
+import type { LocalLtx } from './local-ltx.ts';
 import type { History } from './options.ts';
 import type { RestRecord } from './rest-record.ts';
 import { findWalState } from './resume.ts';
@@ -70,25 +71,24 @@ async function fetchLevel0(context: BaselineContext, history: History, txid: TXI
   const body = await history.openLevel0(txid, op);
   if (body === undefined) return false;
   const path = level0.path(txid, txid);
-  const temporaryPath = `${path}.tmp`;
-  makeFolder(level0.folder, ownership);
-  const fd = openSync(temporaryPath, 'w', ownership.fileMode);
+  const temporaryPath = temporaryName(path);
+  level0.makeFolder(ownership);
   try {
-    for await (const chunk of body) for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  try {
-    await verifyLtx(createReadStream(temporaryPath), { file: temporaryPath });
+    const fd = createFile(temporaryPath, ownership);
+    try {
+      for await (const chunk of body) for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+    await verifyLtx(readFileChunks(temporaryPath), { file: temporaryPath });
+    await runGently(renameDurably(temporaryPath, path));
   } catch (error) {
     rmSync(temporaryPath, { force: true });
     if (!isLtxError(error)) throw error;
     logger.warn('newest L0 file on replica is damaged, snapshotting', { txid: formatTxid(txid), error });
     return false;
   }
-  own(temporaryPath, ownership.fileMode, ownership);
-  await runGently(renameDurably(temporaryPath, path));
   logger.info('fetched latest L0 file from replica', { min_txid: formatTxid(txid), max_txid: formatTxid(txid) });
   return true;
 }
@@ -100,7 +100,7 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
   if (file === undefined) return unknown(0n, 'first sync');
   if (file.minTxid !== file.maxTxid) return unknown(file.maxTxid, 'last local file is not a level-0 file');
   try {
-    const { header } = await verifyLtx(createReadStream(file.path), { file: file.path });
+    const { header } = await verifyLtx(readFileChunks(file.path), { file: file.path });
     const last = lastFileOf(header);
     const sums = endSumsOf(header);
     const state = await findWalState({ databaseFd, wal, visible, last, sums, record });

@@ -158,14 +158,18 @@ export class Connections {
     );
   }
 
-  /** Writes upstream's row, and its tables if they are missed, so that there is a WAL with a header and a commit. */
+  /**
+   * Writes upstream's row, and its tables if they are missed, so that there is a WAL with a header and a commit. Where a
+   * trigger or a view is in their place, nothing of the application's schema runs: a value in the header is written again.
+   */
   async bumpSequence(options: BusyOptions): Promise<void> {
     await this.#write(() =>
       retryBusy(
         () =>
-          inTransaction(
-            this.#writer(),
-            `${TABLES};
+          inTransaction(this.#writer(), (connection) =>
+            areForeign(connection)
+              ? rewriteVersion(connection)
+              : `${TABLES};
             INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1`,
           ),
         { ...options, operation: 'write _litestream_seq', path: this.#path },
@@ -327,11 +331,34 @@ export class Connections {
 const TABLES = `CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
 CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)`;
 
-/** One transaction, so that a database never shows half of what we write. */
-function inTransaction(connection: SqliteConnection, sql: string): void {
+/** How SQLite keeps the statements that make the tables, ours and upstream's. */
+const SCHEMA: ReadonlySet<string> = new Set([
+  'CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)',
+  'CREATE TABLE _litestream_lock (id INTEGER)',
+]);
+
+/**
+ * Does the schema have something else by these names, or anything attached to the tables: a trigger, a view, an index, a
+ * column with a check? A write would run it, on the thread of all databases, and a statement cannot be interrupted.
+ */
+function areForeign(connection: SqliteConnection): boolean {
+  const rows = connection.all(
+    `SELECT type, sql FROM sqlite_schema WHERE lower(name) IN ('_litestream_seq', '_litestream_lock')
+    OR lower(tbl_name) IN ('_litestream_seq', '_litestream_lock')`,
+  );
+  return rows.some(({ type, sql }) => type !== 'table' || typeof sql !== 'string' || !SCHEMA.has(sql));
+}
+
+/** Changes nothing, and is a commit all the same. */
+function rewriteVersion(connection: SqliteConnection): string {
+  return `PRAGMA user_version = ${Number(connection.get('PRAGMA user_version')?.['user_version'] ?? 0)}`;
+}
+
+/** One transaction, so that a database never shows half of what we write. `sqlOf` looks at the database as it is then. */
+function inTransaction(connection: SqliteConnection, sqlOf: (connection: SqliteConnection) => string): void {
   connection.exec('BEGIN IMMEDIATE');
   try {
-    connection.exec(`${sql}; COMMIT`);
+    connection.exec(`${sqlOf(connection)}; COMMIT`);
   } catch (error) {
     try {
       connection.exec('ROLLBACK');
@@ -351,7 +378,7 @@ function isPrepared(reader: SqliteConnection): boolean {
     const row = reader.get(
       `SELECT COUNT(1) AS n FROM sqlite_schema WHERE type = 'table' AND name IN ('_litestream_seq', '_litestream_lock')`,
     );
-    return Number(row?.['n']) === 2;
+    return Number(row?.['n']) === 2 || areForeign(reader);
   } catch (error) {
     if (isBusy(error)) throw error;
     return false;
@@ -370,7 +397,8 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
   }
   await retry('create tables', () => {
     setUpWriter(rw);
-    inTransaction(rw, TABLES);
+    // What is in their place stays: nothing here needs the tables.
+    inTransaction(rw, (connection) => (areForeign(connection) ? rewriteVersion(connection) : TABLES));
   });
 }
 

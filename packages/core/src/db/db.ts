@@ -345,7 +345,7 @@ export class DB implements AsyncDisposable {
     this.#session = await this.#openOrStandBy(options);
     if (this.#session === undefined) return undefined;
     const { txid, otherProgram, ownership } = this.#session;
-    this.#takenOver.opened(otherProgram ? txid : undefined, ownership.fileMode);
+    this.#takenOver.opened(otherProgram ? txid : undefined, ownership);
     this.#generation += 1;
     this.#baseline = txid;
     // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it. The

@@ -1,21 +1,15 @@
-import { chmodSync, chownSync, createReadStream, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatLtxFilename, parseLtxFilename } from '@litestream/ltx';
+import { makeFolder, namesIn, readFileChunks, requireSafeFolder } from '../files/safe-files.ts';
+import type { Ownership } from '../files/safe-files.ts';
 
 /** One local LTX file. */
 export interface LocalLtxFile {
   readonly minTxid: TXID;
   readonly maxTxid: TXID;
   readonly path: string;
-}
-
-/** Owner and permissions of what is made beside a database: the database's own. */
-export interface Ownership {
-  readonly fileMode: number;
-  readonly folderMode: number;
-  readonly uid: number;
-  readonly gid: number;
 }
 
 /** The ownership that is due to what lies beside this database. */
@@ -68,7 +62,19 @@ export class LocalLtx {
 
   /** The bytes of a file, from its start. Iterating rejects with `ENOENT` if it is gone. */
   open(minTxid: TXID, maxTxid: TXID): AsyncIterable<Uint8Array> {
-    return createReadStream(this.path(minTxid, maxTxid));
+    return readFileChunks(this.path(minTxid, maxTxid));
+  }
+
+  /** Makes the folder if need be. Throws `FOLDER_UNSAFE` if it, or one above it in the metadata folder, is not ours. */
+  makeFolder(ownership: Ownership): void {
+    this.requireSafe(ownership);
+    makeFolder(this.folder, ownership);
+  }
+
+  /** Throws `FOLDER_UNSAFE` as `makeFolder` does. */
+  requireSafe(ownership: Ownership): void {
+    const parent = dirname(this.folder);
+    for (const folder of [dirname(parent), parent, this.folder]) requireSafeFolder(folder, ownership);
   }
 
   /** Deletes a file. One that is gone is no error. */
@@ -79,49 +85,5 @@ export class LocalLtx {
   /** Deletes every file of the level. */
   clear(): void {
     rmSync(this.folder, { recursive: true, force: true });
-  }
-}
-
-/** Makes a folder and those above it, with this ownership where the system allows it. */
-export function makeFolder(path: string, ownership: Ownership): void {
-  const first = makeFolders(path, ownership.folderMode);
-  if (first === undefined) return;
-  for (let folder = path; folder.length >= first.length; folder = dirname(folder))
-    own(folder, ownership.folderMode, ownership);
-}
-
-/** The first one that was made. */
-function makeFolders(path: string, mode: number): string | undefined {
-  try {
-    return mkdirSync(path, { recursive: true, mode });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    // What Node says of a read-only file system, too, when it makes several: the one alone fails with the true reason.
-    mkdirSync(path, { mode });
-    return path;
-  }
-}
-
-/** Gives a file or folder the database's owner. Only the superuser may change it, and for others nothing is to change. */
-export function own(path: string, mode: number, ownership: Ownership): void {
-  chmodSync(path, mode);
-  if (process.getuid?.() === 0) chownSync(path, ownership.uid, ownership.gid);
-}
-
-/** Removes what a crash left: every file below the folder whose name ends in `.tmp`. */
-export function removeTemporaryFiles(folder: string): void {
-  for (const name of namesIn(folder)) {
-    const path = join(folder, name);
-    if (name.endsWith('.tmp')) rmSync(path, { recursive: true, force: true });
-    else if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) removeTemporaryFiles(path);
-  }
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
   }
 }

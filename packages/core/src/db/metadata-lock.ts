@@ -1,17 +1,27 @@
 /** One Litestream per database: a lock in its metadata folder (docs/decisions/metadata-lock.md). */
-import { closeSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, lstatSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isBusy } from '../driver/busy.ts';
 import { nodeSqlite } from '../driver/node-sqlite.ts';
 import type { SqliteConnection, SqliteDriver } from '../driver/sqlite-driver.ts';
-import type { Ownership } from './local-ltx.ts';
-import { makeFolder, own, ownershipAt } from './local-ltx.ts';
+import {
+  createFile,
+  makeFolder,
+  readSmallFile,
+  requireSafeFolder,
+  temporaryName,
+  writeSmallFile,
+} from '../files/safe-files.ts';
+import type { Ownership } from '../files/safe-files.ts';
+import { ownershipAt } from './local-ltx.ts';
 import type { LockHolder } from './metadata-lock-errors.ts';
 import { DatabaseInUseError, lockFault, noLocksError } from './metadata-lock-errors.ts';
 
 const LOCK_NAME = 'lock';
 const HOLDER_NAME = 'lock-holder.json';
+/** Of a file that is gone in a moment. */
+const OURS = { fileMode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 
 /**
  * Lock files that this process holds, by device and inode, for all copies of this package. A process never conflicts with
@@ -47,15 +57,17 @@ export class MetadataLock {
    * Takes the lock, or makes sure that the one that is held is still that of the folder. The folder is made if need be.
    *
    * @throws LitestreamError `DATABASE_IN_USE` (retryable) while another holds it; `UNSUPPORTED` on a file system without
-   *   locks; `PERMISSION_DENIED` where the folder cannot be written to; `DISK_FULL`.
+   *   locks; `PERMISSION_DENIED` where the folder cannot be written to; `DISK_FULL`; `FOLDER_UNSAFE` where the folder is a link, or belongs to
+   *   a user who has nothing to do with the database.
    */
   acquire(ownership: Ownership): void {
     if (this.#own !== undefined && keyAt(this.#path) === this.#own.key) return;
     // The folder was removed: whoever makes it again has another lock.
     this.release();
     try {
+      requireSafeFolder(this.#folder, ownership);
       makeFolder(this.#folder, ownership);
-      if (createEmpty(this.#path)) own(this.#path, ownership.fileMode, ownership);
+      createEmpty(this.#path, ownership);
       this.#take();
     } catch (error) {
       throw lockFault(error, this.#path);
@@ -103,7 +115,7 @@ export class MetadataLock {
   /** SQLite says "busy" also where the file system has no locks at all: then a file of our own is busy, too. */
   #requireLocks(): void {
     if (this.#canLock) return;
-    const probe = join(this.#folder, `lock-probe-${process.pid}-${Math.random().toString(36).slice(2)}.tmp`);
+    const probe = temporaryName(join(this.#folder, 'lock-probe'));
     createEmpty(probe);
     try {
       lockFile(probe, this.#driver).close();
@@ -120,8 +132,7 @@ export class MetadataLock {
   #writeHolder(ownership: Ownership): void {
     const holder = this.#own === undefined ? undefined : held.get(this.#own.key);
     try {
-      writeFileSync(this.#holderPath, `${JSON.stringify(holder)}\n`, { mode: ownership.fileMode });
-      own(this.#holderPath, ownership.fileMode, ownership);
+      writeSmallFile(this.#holderPath, `${JSON.stringify(holder)}\n`, ownership, { durable: false });
     } catch {
       rmSync(this.#holderPath, { force: true });
     }
@@ -157,14 +168,15 @@ function lockFile(path: string, driver: SqliteDriver): SqliteConnection {
   }
 }
 
-/** False if there is a file already: that one is not opened. */
-function createEmpty(path: string): boolean {
+/** A file that is there already is not opened, and no link is followed: SQLite would. */
+function createEmpty(path: string, ownership: Pick<Ownership, 'fileMode' | 'uid' | 'gid'> = OURS): void {
   try {
-    closeSync(openSync(path, 'wx'));
-    return true;
+    closeSync(createFile(path, ownership));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if (lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true) {
+      throw Object.assign(new Error(`a link is in the place of the lock: ${path}`), { code: 'EACCES' });
+    }
   }
 }
 
@@ -180,7 +192,7 @@ function keyOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): st
 /** Undefined if it has not been written yet, or is gone. */
 function readHolder(path: string): LockHolder | undefined {
   try {
-    const { pid, host, since } = JSON.parse(readFileSync(path, 'utf8')) as Record<string, unknown>;
+    const { pid, host, since } = JSON.parse(readSmallFile(path)) as Record<string, unknown>;
     if (typeof pid !== 'number' || typeof host !== 'string' || typeof since !== 'string') return undefined;
     return { pid, host, since: new Date(since) };
   } catch {

@@ -12,8 +12,9 @@ import { lastTimeMs } from './commit-times.ts';
 import { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import { isAtPath, keepDescriptor, releaseDeleted, releaseDeletedIndex } from './descriptor.ts';
-import type { Ownership } from './local-ltx.ts';
-import { LocalLtx, removeTemporaryFiles } from './local-ltx.ts';
+import { removeTemporaryFiles } from '../files/safe-files.ts';
+import type { Ownership } from '../files/safe-files.ts';
+import { LocalLtx } from './local-ltx.ts';
 import type { MetadataLock } from './metadata-lock.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
 import { readRestRecord } from './rest-record.ts';
@@ -34,8 +35,6 @@ export interface OpenSessionContext {
   readonly signal: AbortSignal | undefined;
   readonly patienceMs: number | undefined;
 }
-
-let sessionCount = 0;
 
 /** Opens the database file at the path and finds the place to go on from; undefined if there is none that may be opened. */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
@@ -67,10 +66,11 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   try {
     wal.refresh();
     connections.rest(0);
+    const level0 = new LocalLtx(metaPath, 0);
+    level0.requireSafe(ownership);
     removeTemporaryFiles(metaPath);
     const index = keepIndex(path);
     const visible = readVisibleWal(index.fd) ?? recoverIndex(connections, index);
-    const level0 = new LocalLtx(metaPath, 0);
     const place = { databaseFd: descriptor.fd, level0, wal, visible, ownership, record: readRestRecord(metaPath) };
     const { state, txid, otherProgram } = await findBaseline(
       { ...place, logger, history: context.history },
@@ -78,9 +78,8 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     );
     if (state.last !== undefined) context.times.raise(state.last.timestampMs);
     else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));
-    const tag = `${process.pid}-${++sessionCount}`;
     const areLocksListed = holdsOpeningLocks(descriptor.inode, index.inode) === true;
-    const parts = { path, descriptor, index, connections, wal, ownership, tag, otherProgram, areLocksListed };
+    const parts = { path, descriptor, index, connections, wal, ownership, otherProgram, areLocksListed };
     return new Session(parts, { state, txid, nowMs: options.clock.monotonic() });
   } catch (error) {
     wal.close();

@@ -1,8 +1,6 @@
 import { existsSync, linkSync, openSync, closeSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../error.ts';
-import type { Ownership } from './local-ltx.ts';
-import { own } from './local-ltx.ts';
 import type { Steps } from './steps.ts';
 import { durable } from './steps.ts';
 
@@ -13,8 +11,8 @@ const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', '
  * Gives a durable temporary file its name, durably, and only if nobody has given that name to another: a second process
  * that follows the same database would otherwise replace transactions that were already sent. Throws `ALREADY_EXISTS`.
  */
-export function* publishDurably(from: string, to: string, ownership: Ownership): Steps<void> {
-  claim(from, to, ownership);
+export function* publishDurably(from: string, to: string): Steps<void> {
+  claim(from, to);
   let isDurable = false;
   try {
     const folder = openSync(dirname(to), 'r');
@@ -47,9 +45,8 @@ export function usedByAnother(path: string): LitestreamError {
 }
 
 /** A link fails where the name is taken; a rename would replace what has it. */
-function claim(from: string, to: string, ownership: Ownership): void {
+function claim(from: string, to: string): void {
   try {
-    own(from, ownership.fileMode, ownership);
     linkSync(from, to);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -2,22 +2,12 @@
  * What a clean stop leaves in the metadata folder: at which TXID, and in which state of the file, the database was at rest,
  * with nothing in its WAL. As long as the file is as it was, the next start goes on from there without a snapshot.
  */
-import {
-  closeSync,
-  existsSync,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
+import { existsSync, fstatSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
-import type { Ownership } from './local-ltx.ts';
-import { own } from './local-ltx.ts';
+import { isNoSmallFile, readSmallFile, writeSmallFile } from '../files/safe-files.ts';
+import type { Ownership } from '../files/safe-files.ts';
 import type { LastFile } from './session.ts';
 
 /** Identity, size in bytes and time of a database file. Nothing that a change of owner or permissions touches. */
@@ -79,7 +69,7 @@ export function isSameFileState(a: FileState, b: FileState): boolean {
 /** Undefined where there is none, or it was not written by this version: then nothing is known. */
 export function readRestRecord(metaPath: string): RestRecord | undefined {
   try {
-    const value = JSON.parse(readFileSync(join(metaPath, NAME), 'utf8')) as Record<string, unknown>;
+    const value = JSON.parse(readSmallFile(join(metaPath, NAME))) as Record<string, unknown>;
     if (value['version'] !== VERSION) return undefined;
     if (value['kind'] === 'resync') return { kind: 'resync', reason: String(value['reason']) };
     const { txid, inode, size, mtimeNs, bootId } = value;
@@ -91,7 +81,7 @@ export function readRestRecord(metaPath: string): RestRecord | undefined {
       file: { inode: BigInt(String(inode)), size: BigInt(String(size)), mtimeNs: BigInt(String(mtimeNs)) },
     };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof SyntaxError) return undefined;
+    if (isNoSmallFile(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
@@ -110,23 +100,8 @@ export function writeRestRecord(metaPath: string, record: RestRecord, ownership:
           last: record.last,
           bootId: record.bootId,
         };
-  const path = join(metaPath, NAME);
-  const temporaryPath = `${path}.${process.pid}.tmp`;
-  const fd = openSync(temporaryPath, 'w', ownership.fileMode);
-  try {
-    writeSync(fd, `${JSON.stringify({ version: VERSION, ...fields })}\n`);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  own(temporaryPath, ownership.fileMode, ownership);
-  renameSync(temporaryPath, path);
-  const folder = openSync(metaPath, 'r');
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  const text = `${JSON.stringify({ version: VERSION, ...fields })}\n`;
+  writeSmallFile(join(metaPath, NAME), text, ownership, { durable: true });
 }
 
 /** Is it the record of this very file, made since the system was started? */

@@ -7,7 +7,7 @@ import { readVisibleWal } from '../wal/wal-index.ts';
 import type { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import type { DatabaseMark } from './database-mark.ts';
-import type { Ownership } from './local-ltx.ts';
+import type { Ownership } from '../files/safe-files.ts';
 import { endOffsetOf } from './wal-end.ts';
 import type { WalEvent, WalState } from './wal-state.ts';
 import { isHeld, transition } from './wal-state.ts';
@@ -56,8 +56,6 @@ export interface SessionParts {
   readonly connections: Connections;
   readonly wal: WalFile;
   readonly ownership: Ownership;
-  /** In the names of temporary files, which belong to this session alone. */
-  readonly tag: string;
   /** The timeline up to the place where this session began was written by another program. */
   readonly otherProgram: boolean;
   /** The system lists the locks that this process took when it opened the database: missing ones were dropped. */
@@ -73,7 +71,6 @@ export class Session {
   readonly wal: WalFile;
   readonly ownership: Ownership;
   readonly pageSize: number;
-  readonly tag: string;
   readonly otherProgram: boolean;
   readonly areLocksListed: boolean;
   readonly checkpoint: CheckpointProgress;
@@ -99,7 +96,6 @@ export class Session {
     this.wal = parts.wal;
     this.ownership = parts.ownership;
     this.pageSize = parts.connections.pageSize;
-    this.tag = parts.tag;
     this.otherProgram = parts.otherProgram;
     this.areLocksListed = parts.areLocksListed;
     this.checkpoint = {

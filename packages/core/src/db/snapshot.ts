@@ -1,8 +1,9 @@
-import { createReadStream, mkdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { LtxHeader } from '@litestream/ltx';
 import { formatTxid, newHeader } from '@litestream/ltx';
 import { LitestreamError, hasCode } from '../error.ts';
+import { readFileChunks } from '../files/safe-files.ts';
 import type { Logger } from '../logger.ts';
 import { scanWal } from '../wal/scan.ts';
 import { WalFile } from '../wal/wal-file.ts';
@@ -207,16 +208,16 @@ async function stage(
   const path = stagedPath(context, txid);
   const { ownership } = state.session;
   try {
-    if (context.stagingPath !== undefined) mkdirSync(context.stagingPath, { recursive: true });
+    if (context.stagingPath !== undefined) mkdirSync(context.stagingPath, { recursive: true, mode: 0o700 });
     if (!hasAmpleRoom(dirname(path), ltxSizeMax(content))) return undefined;
-    const job = { ...content, temporaryPath: path, mode: ownership.fileMode };
+    const job = { ...content, temporaryPath: path, ownership };
     const size = await state.reading(() => runGently(writeAnywhere(job, context.options.onProgress), signal));
     return {
       position: { txid },
       header: content.header,
       size,
       path,
-      body: { [Symbol.asyncIterator]: () => createReadStream(path)[Symbol.asyncIterator]() },
+      body: { [Symbol.asyncIterator]: () => readFileChunks(path) },
       [Symbol.asyncDispose]: async () => rmSync(path, { force: true }),
     };
   } catch (error) {

@@ -18,7 +18,7 @@ import type { CommitTimes } from './commit-times.ts';
 import { decide, visibleEndOf } from './decide.ts';
 import type { SyncDecision } from './decide.ts';
 import type { LocalLtx } from './local-ltx.ts';
-import { makeFolder } from './local-ltx.ts';
+import { temporaryName } from '../files/safe-files.ts';
 import { inodeAt, publishDurably, usedByAnother } from './publish.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
 import type { PageList } from './page-source.ts';
@@ -184,9 +184,9 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   });
   const list = whole ? listAllPages(session.pageSize, commit, scan.pages) : yield* listIncrement(context, plan, commit);
   const path = level0.path(txid, txid);
-  const temporaryPath = `${path}.${session.tag}.tmp`;
+  const temporaryPath = temporaryName(path);
   requireOwnLastFile(context);
-  makeFolder(level0.folder, session.ownership);
+  level0.makeFolder(session.ownership);
   const job: LtxJob = {
     header: ltxHeader,
     source: {
@@ -200,7 +200,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     },
     list,
     temporaryPath,
-    mode: session.ownership.fileMode,
+    ownership: session.ownership,
   };
   const last = lastFileOf(ltxHeader);
   if (whole) {
@@ -211,12 +211,19 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
       return 0;
     }
   }
-  const size = yield* writeAnywhere(job, context.onProgress);
-  if (!isStillVisible(session, plan)) {
-    rmSync(temporaryPath, { force: true });
-    throw new WalRestartedError('the frames that were read are not visible any more');
+  let size = 0;
+  let isPublished = false;
+  try {
+    size = yield* writeAnywhere(job, context.onProgress);
+    if (!isStillVisible(session, plan)) {
+      throw new WalRestartedError('the frames that were read are not visible any more');
+    }
+    yield* publishDurably(temporaryPath, path);
+    isPublished = true;
+  } finally {
+    // The next attempt has another name. Not by `catch`: steps that fail are ended where they stand.
+    if (!isPublished) rmSync(temporaryPath, { force: true });
   }
-  yield* publishDurably(temporaryPath, path, session.ownership);
 
   context.onWalBytes?.(scan.endOffset - plan.start);
   session.published(last, inodeAt(path));

@@ -1,7 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, parseTxid } from '@litestream/ltx';
+import { isNoSmallFile, readSmallFile, writeSmallFile } from '../files/safe-files.ts';
+import type { Ownership } from '../files/safe-files.ts';
 
 /**
  * Remembers, across restarts, that another program wrote the history up to a transaction. Upstream may have torn it
@@ -11,6 +12,7 @@ export class TakenOver {
   readonly #path: string;
   #txid: TXID = 0n;
   #settled = true;
+  #ownership: Ownership | undefined;
 
   constructor(metaPath: string) {
     this.#path = join(metaPath, 'taken-over');
@@ -22,13 +24,14 @@ export class TakenOver {
   }
 
   /** The database was opened. `txid` is the last transaction if another program wrote it. */
-  opened(txid: TXID | undefined, mode: number): void {
+  opened(txid: TXID | undefined, ownership: Ownership): void {
+    this.#ownership = ownership;
     this.#load();
     // Nothing was committed since: what was made good is not made good again at each start.
     if (txid === undefined || txid <= this.#txid) return;
     this.#txid = txid;
     this.#settled = false;
-    this.#save(mode);
+    this.#save();
   }
 
   /** A snapshot of ours is on the replica. */
@@ -42,18 +45,20 @@ export class TakenOver {
   #load(): void {
     let text: string;
     try {
-      text = readFileSync(this.#path, 'utf8');
+      text = readSmallFile(this.#path);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-      throw error;
+      if (!isNoSmallFile(error)) throw error;
+      text = '';
     }
     const [, txid, settled] = /^([0-9a-f]{16})( settled)?\n$/.exec(text) ?? [];
     this.#txid = txid === undefined ? 1n : parseTxid(txid);
     this.#settled = settled !== undefined;
   }
 
-  #save(mode?: number): void {
+  #save(): void {
+    if (this.#ownership === undefined) throw new Error('saved before the database was opened');
     const text = `${formatTxid(this.#txid)}${this.#settled ? ' settled' : ''}\n`;
-    writeFileSync(this.#path, text, mode === undefined ? {} : { mode });
+    writeSmallFile(this.#path, text, this.#ownership, { durable: false });
   }
 }

@@ -1,6 +1,7 @@
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
+import { createFile } from '../files/safe-files.ts';
 import { WalRestartedError } from './page-source.ts';
 import type { Steps } from './steps.ts';
 import { runNow } from './steps.ts';
@@ -49,7 +50,7 @@ function tasksOf(job: LtxJob): readonly WorkerTask[] {
   if (job.list.pgnos.length * job.header.pageSize < PARALLEL_SIZE_MIN) return [{ job }];
   const shared = shareJob(job);
   const progress = shareProgress(shared);
-  closeSync(openSync(job.temporaryPath, 'w', job.mode));
+  closeSync(createFile(job.temporaryPath, job.ownership));
   return Array.from({ length: count }, (_, i) => ({ job: shared, part: { progress, isFirst: i === 0 } }));
 }
 

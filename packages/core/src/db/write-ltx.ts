@@ -2,6 +2,8 @@ import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { LtxHeader } from '@litestream/ltx';
 import { HEADER_SIZE, LtxEncoder } from '@litestream/ltx';
+import { createFile } from '../files/safe-files.ts';
+import type { Ownership } from '../files/safe-files.ts';
 import type { PageList, PageSource } from './page-source.ts';
 import { PageReader } from './page-source.ts';
 import type { Steps } from './steps.ts';
@@ -21,7 +23,7 @@ export interface LtxContent {
 export interface LtxJob extends LtxContent {
   /** Written, made durable, and left under this name. */
   readonly temporaryPath: string;
-  readonly mode: number;
+  readonly ownership: Pick<Ownership, 'fileMode' | 'uid' | 'gid'>;
 }
 
 /**
@@ -47,7 +49,7 @@ export function* encodeLtx({ header, source, list }: LtxContent): Generator<Uint
 
 /** Makes the file. Returns its size in bytes; removes it if it is cut short. */
 export function* writeLtx(job: LtxJob): Steps<number> {
-  const fd = openSync(job.temporaryPath, 'w', job.mode);
+  const fd = createFile(job.temporaryPath, job.ownership);
   let complete = false;
   try {
     let size = 0;

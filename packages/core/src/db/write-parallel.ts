@@ -2,8 +2,9 @@
  * One large LTX file, made by several workers at once. Each takes the next batch of pages, compresses it, learns from the
  * batch before where its frames go, and writes them there; the first one adds what surrounds them.
  */
-import { closeSync, fdatasyncSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, fsyncSync, writeSync } from 'node:fs';
 import { HEADER_SIZE, kernel, LtxEncoder } from '@litestream/ltx';
+import { openFile } from '../files/safe-files.ts';
 import { PageReader } from './page-source.ts';
 import type { LtxJob } from './write-ltx.ts';
 
@@ -75,7 +76,7 @@ class GivenUp extends Error {
 
 /** What each worker does. The file is there, and empty. Returns its size, in bytes, to the first worker; 0 to others. */
 export function writePart(job: LtxJob, progress: SharedProgress, isFirst: boolean): number {
-  const fd = openSync(job.temporaryPath, 'r+');
+  const fd = openFile(job.temporaryPath);
   try {
     writeBatches(fd, job, progress);
     return isFirst ? finish(fd, job, progress) : 0;

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
+import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
 interface BetterStatement {
@@ -25,6 +26,8 @@ class BetterConnection implements SqliteConnection {
 
   constructor(db: BetterDatabase) {
     this.#db = db;
+    // Defensive it is by itself; limits it does not offer.
+    db.exec(DISTRUST);
   }
 
   exec(sql: string): void {

@@ -1,5 +1,6 @@
 import type * as NodeSqlite from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
 let loaded: typeof NodeSqlite | undefined;
@@ -21,7 +22,15 @@ class NodeSqliteConnection implements SqliteConnection {
   readonly #db: NodeSqlite.DatabaseSync;
 
   constructor(path: string, readOnly: boolean) {
-    this.#db = new (loadNodeSqlite().DatabaseSync)(readOnly ? path : existing(path), { readOnly, timeout: 0 });
+    this.#db = new (loadNodeSqlite().DatabaseSync)(readOnly ? path : existing(path), {
+      readOnly,
+      timeout: 0,
+      enableForeignKeyConstraints: false,
+      // Versions of Node that do not know these two leave them out.
+      defensive: true,
+      limits: { triggerDepth: 1 },
+    });
+    this.#db.exec(DISTRUST);
   }
 
   exec(sql: string): void {

@@ -40,3 +40,10 @@ export type WorkerLibrary =
   | { readonly name: 'node:sqlite' }
   /** `path`: of the CommonJS module whose export is the constructor. */
   | { readonly name: 'better-sqlite3'; readonly path: string };
+
+/**
+ * What each connection begins with, because anybody may have made the database (https://sqlite.org/security.html). Touches no
+ * file and takes no lock. Neither library can interrupt a statement, so what we run must not depend on the schema at all:
+ * PRAGMAs, and a write to a table of ours that was looked at first.
+ */
+export const DISTRUST = 'PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF; PRAGMA cell_size_check = ON';

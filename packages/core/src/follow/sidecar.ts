@@ -1,10 +1,11 @@
 /** The `-txid` file beside a copy: the transaction it is known to hold, 16 hex digits, as upstream writes it. */
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatTxid, parseTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import { isErrno, syncFolder } from '../client/file-durability.ts';
 import { LitestreamError } from '../error.ts';
+import { openReplacing } from '../files/safe-files.ts';
 import { fault } from '../restore/ltx-fault.ts';
 
 export function sidecarPath(path: string): string {
@@ -46,7 +47,7 @@ export async function writeBeside(file: string, text: string): Promise<void> {
   const temporary = `${file}.tmp`;
   try {
     {
-      await using handle = await open(temporary, 'w');
+      await using handle = await openReplacing(temporary, 0o644);
       await handle.writeFile(text);
       await handle.sync();
     }

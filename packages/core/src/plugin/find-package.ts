@@ -1,8 +1,7 @@
-/** Finds an npm package the way a program in some folder would, without importing it. */
+/** Finds an npm package in `node_modules` folders, without importing it. */
 import { existsSync, readFileSync, statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { isAbsolute, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { LitestreamError } from '../error.ts';
 
 export interface FoundPackage {
@@ -11,26 +10,28 @@ export interface FoundPackage {
   readonly version: string | undefined;
 }
 
-/** Folders to look from, in order: the config file's, the working directory, beside this package. Each once. */
-export function searchFolders(configFolder: string): readonly string[] {
-  return [...new Set([resolve(configFolder), process.cwd(), dirname(fileURLToPath(import.meta.url))])];
+/** Does a user mean a file or a folder by this, and not a package? */
+export function isPath(name: string): boolean {
+  return name.startsWith('.') || isAbsolute(name);
 }
 
 /**
- * The first match of a package name, or of a path, which starts from the first folder.
+ * The first match of a package name.
  *
+ * @param modules folders called `node_modules`
  * @throws LitestreamError `PLUGIN_INVALID` for a package that lies there without the file it names as its own
  */
-export function findPackage(name: string, folders: readonly string[]): FoundPackage | undefined {
-  if (name.startsWith('.') || isAbsolute(name)) return findPath(resolve(folders[0] ?? '.', name));
-  for (const folder of folders) {
-    const found = findFrom(name, folder);
+export function findPackage(name: string, modules: Iterable<string>): FoundPackage | undefined {
+  // `require.resolve` would refuse a package that exports to `import` alone.
+  for (const folder of modules) {
+    const found = findPath(join(folder, name));
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-function findPath(path: string): FoundPackage | undefined {
+/** The plugin in a file, or in the folder of a package. Throws as `findPackage` does. */
+export function findPath(path: string): FoundPackage | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
   if (!stats.isDirectory()) return { url: pathToFileURL(path).href, version: undefined };
@@ -43,15 +44,6 @@ function findPath(path: string): FoundPackage | undefined {
     object: path,
     hint: 'If its source is there, build it: npm run build. If not, install it again.',
   });
-}
-
-function findFrom(name: string, folder: string): FoundPackage | undefined {
-  // `require.resolve` of the name itself would refuse a package that exports to `import` alone.
-  for (const modules of createRequire(join(folder, 'x.js')).resolve.paths(name) ?? []) {
-    const found = findPath(join(modules, name));
-    if (found !== undefined) return found;
-  }
-  return undefined;
 }
 
 type Manifest = Readonly<Record<string, unknown>>;

@@ -1,19 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { PACKAGES } from './missing-plugin.ts';
 
-const SCOPE = '@litestream';
-const PREFIX = 'client-';
-
-/** Names of the storage clients of this project that lie in a `node_modules` within reach of these folders. */
-export function installedPackages(folders: readonly string[]): readonly string[] {
-  const names = new Set<string>();
-  for (const folder of folders) {
-    for (const modules of createRequire(join(folder, 'x.js')).resolve.paths('x') ?? []) {
-      const scope = join(modules, SCOPE);
-      if (!existsSync(scope)) continue;
-      for (const name of readdirSync(scope)) if (name.startsWith(PREFIX)) names.add(`${SCOPE}/${name}`);
-    }
-  }
-  return [...names].sort();
+/** Names of the storage clients of this project that lie in one of these `node_modules`. */
+export function installedPackages(modules: readonly string[]): readonly string[] {
+  const isInstalled = (name: string): boolean => modules.some((folder) => existsSync(join(folder, name)));
+  return [...new Set(PACKAGES.values())].filter(isInstalled).sort();
 }

@@ -1,10 +1,16 @@
 /** What to tell who asks for a backend that nothing brings: never to install a package that does not exist. */
-import { isAbsolute, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { LitestreamError } from '../error.ts';
 import { nearest } from '../nearest.ts';
-import { findPackage } from './find-package.ts';
+import { isPath } from './find-package.ts';
+import type { PackageFolders } from './package-folders.ts';
 
-/** Packages of this project by the types and schemes they answer to, those of upstream's configs and URLs. */
+/**
+ * Packages of this project by the types and schemes they answer to, those of upstream's configs and URLs. No other package
+ * is ever loaded because of a type or a scheme: a name made from one might be anybody's.
+ */
 export const PACKAGES: ReadonlyMap<string, string> = new Map([
   ['abs', '@litestream/client-abs'],
   ['gcs', '@litestream/client-gcs'],
@@ -19,23 +25,28 @@ export const PACKAGES: ReadonlyMap<string, string> = new Map([
 
 const NAMED = 'under plugins: in the config, with -plugin, or in the plugins of new Litestream({ plugins })';
 
+/** Where packages are looked for; `configFolder` is undefined without a config file. */
+export interface SearchedFolders extends PackageFolders {
+  readonly configFolder: string | undefined;
+}
+
 /**
  * No plugin answers to this type or scheme.
  *
  * @param registered what plugins that are there answer to
- * @param folders where packages were looked for; none if they were not
+ * @param folders where packages were looked for; undefined if they were not
  */
 export function missingBackend(
   type: string,
   registered: Iterable<string>,
-  folders: readonly string[],
+  folders: SearchedFolders | undefined,
 ): LitestreamError {
   const packageName = PACKAGES.get(type);
   if (packageName !== undefined) {
     return new LitestreamError(`the client for replicas of type ${type} is not installed`, {
       code: 'PLUGIN_MISSING',
       object: packageName,
-      hint: `Run: npm i ${packageName}`,
+      hint: howToInstall(packageName, folders),
     });
   }
   return new LitestreamError(`no known package handles replicas of type ${type}`, {
@@ -45,10 +56,12 @@ export function missingBackend(
   });
 }
 
-function hintFor(type: string, registered: Iterable<string>, folders: readonly string[]): string {
-  const foreign = `litestream-client-${type}`;
-  if (/^[a-z0-9.-]+$/.test(type) && findPackage(foreign, folders) !== undefined) {
-    return `${foreign} is installed, and has to be named: ${NAMED}.`;
+function hintFor(type: string, registered: Iterable<string>, folders: SearchedFolders | undefined): string {
+  const present = (name: string): boolean =>
+    [...(folders?.trusted ?? []), ...(folders?.refused.keys() ?? [])].some((folder) => existsSync(join(folder, name)));
+  if (/^[a-z0-9][a-z0-9.-]*$/.test(type)) {
+    const installed = [`litestream-client-${type}`, `@litestream/client-${type}`].find(present);
+    if (installed !== undefined) return `${installed} is installed, and has to be named: ${NAMED}.`;
   }
   const known = [...new Set([...PACKAGES.keys(), ...registered])].sort();
   const meant = nearest(type, known);
@@ -57,9 +70,13 @@ function hintFor(type: string, registered: Iterable<string>, folders: readonly s
   return `${question}Known are ${list}. A client from elsewhere has to be named: ${NAMED}.`;
 }
 
-/** A plugin that somebody named is not there. */
-export function missingPlugin(name: string, folder: string): LitestreamError {
-  if (name.startsWith('.') || isAbsolute(name)) {
+/**
+ * A plugin that was named is not there.
+ *
+ * @param folder where relative paths start from
+ */
+export function missingPlugin(name: string, folder: string, folders: SearchedFolders): LitestreamError {
+  if (isPath(name)) {
     return new LitestreamError(`there is no plugin at ${resolve(folder, name)}`, {
       code: 'PLUGIN_MISSING',
       object: name,
@@ -69,6 +86,25 @@ export function missingPlugin(name: string, folder: string): LitestreamError {
   return new LitestreamError(`plugin ${name} is not installed`, {
     code: 'PLUGIN_MISSING',
     object: name,
-    hint: `Run: npm i ${name}`,
+    hint: howToInstall(name, folders),
   });
+}
+
+/** The line that puts a package where it is looked for; or, where it lies in a folder that does not count, why not. */
+function howToInstall(name: string, folders: SearchedFolders | undefined): string {
+  for (const [modules, reason] of folders?.refused ?? []) {
+    const path = join(modules, name);
+    if (existsSync(path)) return `${path} is not used: ${reason}. Name it by its path if you trust it: -plugin ${path}`;
+  }
+  const isGlobal = folders !== undefined && folders.configFolder === undefined && isInstalledGlobally();
+  return `Run: npm i ${isGlobal ? '-g ' : ''}${name}`;
+}
+
+/** `npm i -g` installs into PREFIX/lib/node_modules, on Windows into a folder of npm's own. */
+function isInstalledGlobally(): boolean {
+  for (let at = fileURLToPath(import.meta.url); dirname(at) !== at; at = dirname(at)) {
+    if (basename(at) !== 'node_modules' || basename(dirname(at)) === '.pnpm') continue;
+    if (['lib', 'npm'].includes(basename(dirname(at)))) return true;
+  }
+  return false;
 }

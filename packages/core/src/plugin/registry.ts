@@ -4,6 +4,7 @@
  */
 // tsyringe refuses to load before it.
 import 'reflect-metadata';
+import { resolve } from 'node:path';
 import { container } from 'tsyringe';
 import type { DependencyContainer } from 'tsyringe';
 import type { ReplicaClient } from '../client/contract.ts';
@@ -15,10 +16,12 @@ import { isLitestreamError, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import { checkPlugin, invalid } from './check-plugin.ts';
 import { file } from './file-plugin.ts';
-import { findPackage, searchFolders } from './find-package.ts';
+import { findPackage, findPath, isPath } from './find-package.ts';
 import { installedPackages } from './installed-packages.ts';
 import { configIssues } from './config-issues.ts';
 import { missingBackend, missingPlugin, PACKAGES } from './missing-plugin.ts';
+import type { SearchedFolders } from './missing-plugin.ts';
+import { packageFolders } from './package-folders.ts';
 import type { LitestreamPlugin, PluginContext } from './plugin.ts';
 import { parseReplicaUrl } from './replica-url.ts';
 import type { ReplicaUrl } from './replica-url.ts';
@@ -47,7 +50,11 @@ export interface ReplicaSpec {
 export interface RegistryOptions {
   /** Plugins to begin with, beside `file`. */
   readonly plugins?: readonly LitestreamPlugin[] | undefined;
-  /** Folder that packages are looked for from, and that relative paths start from. Default: the working directory. */
+  /**
+   * The folder of the config file. Packages are looked for beside core first, and then here and above, where only this
+   * user and root can write. Relative paths start here. Default: none, and relative paths start from the working directory,
+   * which is never searched for packages.
+   */
   readonly folder?: string | undefined;
   /** Look for packages that were not registered. Default true. */
   readonly discover?: boolean | undefined;
@@ -56,11 +63,13 @@ export interface RegistryOptions {
 export class PluginRegistry {
   readonly #container: DependencyContainer = container.createChildContainer();
   readonly #folder: string;
+  readonly #configFolder: string | undefined;
   readonly #discover: boolean;
   readonly #listings = new Map<string, PluginListing>();
 
   constructor(options: RegistryOptions = {}) {
     this.#folder = options.folder ?? process.cwd();
+    this.#configFolder = options.folder;
     this.#discover = options.discover ?? true;
     for (const plugin of [file(), ...(options.plugins ?? [])]) this.register(plugin);
   }
@@ -73,7 +82,7 @@ export class PluginRegistry {
   /** Every plugin registered so far, `file` first, then what else is installed where packages are looked for. */
   async list(): Promise<readonly PluginListing[]> {
     const listings = new Map(this.#listings);
-    for (const name of installedPackages(searchFolders(this.#folder))) {
+    for (const name of installedPackages(this.#searched().trusted)) {
       if (listings.has(name)) continue;
       try {
         await this.load(name);
@@ -108,8 +117,9 @@ export class PluginRegistry {
 
   /** Imports and adds the plugin of an npm package, or of a path that starts with `.` or `/`. */
   async load(name: string): Promise<LitestreamPlugin> {
-    const found = findPackage(name, searchFolders(this.#folder));
-    if (found === undefined) throw missingPlugin(name, this.#folder);
+    const searched = this.#searched();
+    const found = isPath(name) ? findPath(resolve(this.#folder, name)) : findPackage(name, searched.trusted);
+    if (found === undefined) throw missingPlugin(name, this.#folder, searched);
     let module: { readonly default?: unknown; readonly plugin?: unknown };
     try {
       module = (await import(found.url)) as typeof module;
@@ -124,10 +134,11 @@ export class PluginRegistry {
   async plugin(name: string): Promise<LitestreamPlugin> {
     const known = this.#get(`plugin:${name}`);
     if (known !== undefined) return known;
-    const folders = this.#discover ? searchFolders(this.#folder) : [];
-    const packageName = PACKAGES.get(name) ?? `@litestream/client-${name}`;
-    const found = /^[a-z0-9][a-z0-9.-]*$/.test(name) && findPackage(packageName, folders) !== undefined;
-    if (!found) throw missingBackend(name, this.#names(), folders);
+    const searched = this.#discover ? this.#searched() : undefined;
+    const packageName = PACKAGES.get(name);
+    if (packageName === undefined || findPackage(packageName, searched?.trusted ?? []) === undefined) {
+      throw missingBackend(name, this.#names(), searched);
+    }
     await this.load(packageName);
     const loaded = this.#get(`plugin:${name}`);
     if (loaded === undefined) throw invalid(packageName, `it does not answer to ${name}`);
@@ -165,6 +176,10 @@ export class PluginRegistry {
       throw invalid(plugin.name, `it threw while it made a client: ${message}`, new Error(message));
     }
     return guardClient(client, { logger, ...guard, secrets: [...secrets, ...(guard.secrets ?? [])] });
+  }
+
+  #searched(): SearchedFolders {
+    return { ...packageFolders(this.#configFolder), configFolder: this.#configFolder };
   }
 
   /** Types and schemes that are answered to. */

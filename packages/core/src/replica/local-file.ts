@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { decodeHeader, HEADER_SIZE, isLtxError, LtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import { localFault } from '../db/local-fault.ts';
 import type { Body } from '../client/contract.ts';
 
@@ -24,7 +25,7 @@ const KEPT_SIZE_MAX = 1 << 20;
 
 /** Opens the file of one transaction. Rejects with `ENOENT`, or with an `LtxError` for a file that is not that. */
 export async function openLocalFile(path: string, txid: TXID): Promise<LocalFile> {
-  const handle = await open(path, 'r');
+  const handle = await open(path, OPEN_EXISTING.read);
   try {
     const { size } = await handle.stat();
     const bytes = new Uint8Array(size <= KEPT_SIZE_MAX ? size : HEADER_SIZE);

@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { HEADER_SIZE, TRAILER_SIZE } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import type { Body, Op, ReplicaClient } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
 
@@ -48,7 +49,7 @@ export async function compareFile(
 
 async function readBody(body: Body, offset: number, size: number): Promise<Buffer> {
   if (body.path === undefined) return Buffer.concat(await Array.fromAsync(body.open())).subarray(offset, offset + size);
-  await using handle = await open(body.path, 'r');
+  await using handle = await open(body.path, OPEN_EXISTING.read);
   const bytes = Buffer.alloc(size);
   const { bytesRead } = await handle.read(bytes, 0, size, offset);
   return bytes.subarray(0, bytesRead);

@@ -2,6 +2,7 @@
 import { open } from 'node:fs/promises';
 import { HEADER_SIZE } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
@@ -35,7 +36,7 @@ async function isDamaged({ path, txid }: { readonly path: string; readonly txid:
 
 async function localHeader(path: string): Promise<Buffer | undefined> {
   try {
-    await using handle = await open(path, 'r');
+    await using handle = await open(path, OPEN_EXISTING.read);
     const bytes = Buffer.alloc(HEADER_SIZE);
     const { bytesRead } = await handle.read(bytes, 0, HEADER_SIZE, 0);
     return bytes.subarray(0, bytesRead);

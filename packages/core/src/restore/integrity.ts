@@ -1,6 +1,10 @@
-/** SQLite's own check of a restored database, in a worker: it is synchronous and takes seconds on a large database. */
-import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
+/**
+ * SQLite's own check of a restored database, in a process of its own. It evaluates expressions of the database, which may come
+ * from anybody and may never end, and a statement that runs can be ended with its process only.
+ */
+import { fork } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { LitestreamError } from '../error.ts';
 
 export type IntegrityCheck = 'none' | 'quick' | 'full';
@@ -13,12 +17,22 @@ export interface IntegrityRequest {
 
 export type IntegrityReply = { readonly rows: readonly string[] } | { readonly message: string };
 
-/** Rejects with `DATABASE_INVALID` and what SQLite found wrong. */
-export async function checkIntegrity(path: string, mode: IntegrityCheck, signal?: AbortSignal): Promise<void> {
+/**
+ * Rejects with `DATABASE_INVALID` and what SQLite found wrong, or that it was not done in time.
+ *
+ * @param limitMs milliseconds; default ten minutes, and a second more for each MiB
+ */
+export async function checkIntegrity(
+  path: string,
+  mode: IntegrityCheck,
+  signal?: AbortSignal,
+  limitMs?: number,
+): Promise<void> {
   if (mode === 'none') return;
   // Nobody else has the file: without `immutable`, SQLite makes -wal and -shm files for one in WAL mode.
   const url = `${pathToFileURL(path).href}?mode=ro&immutable=1`;
-  const reply = await ask({ url, pragma: mode === 'quick' ? 'quick_check' : 'integrity_check' }, signal);
+  const pragma = mode === 'quick' ? 'quick_check' : 'integrity_check';
+  const reply = await ask({ url, pragma }, limitMs ?? (await limitMsOf(path)), signal);
   if ('rows' in reply && reply.rows.length === 1 && reply.rows[0] === 'ok') return;
   const found = 'rows' in reply ? reply.rows.slice(0, 3).join('; ') : reply.message;
   throw new LitestreamError(`post-restore integrity check failed: ${found}`, {
@@ -29,21 +43,40 @@ export async function checkIntegrity(path: string, mode: IntegrityCheck, signal?
   });
 }
 
-async function ask(request: IntegrityRequest, signal: AbortSignal | undefined): Promise<IntegrityReply> {
+/** At least, and for each MiB of the database: a disk for which that is too little is broken. */
+const LIMIT_MS_MIN = 10 * 60_000;
+const LIMIT_MS_PER_MIB = 1000;
+
+async function limitMsOf(path: string): Promise<number> {
+  return LIMIT_MS_MIN + ((await stat(path)).size / 2 ** 20) * LIMIT_MS_PER_MIB;
+}
+
+async function ask(
+  request: IntegrityRequest,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<IntegrityReply> {
   signal?.throwIfAborted();
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const url = new URL(`./integrity-worker${extension}`, import.meta.url);
-  const worker = new Worker(url, { workerData: request, name: 'litestream-integrity' });
+  const script = fileURLToPath(new URL(`./integrity-worker${extension}`, import.meta.url));
+  // It needs nothing of the environment, which may hold credentials.
+  const child = fork(script, { env: {}, execArgv: ['--no-warnings'], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const { promise, resolve, reject } = Promise.withResolvers<IntegrityReply>();
   const onAbort = (): void => reject(signal?.reason);
+  const seconds = Math.round(limitMs / 1000);
+  const timer = setTimeout(() => resolve({ message: `it was not done after ${seconds} s` }), limitMs);
   signal?.addEventListener('abort', onAbort, { once: true });
-  worker.once('message', resolve);
-  worker.once('error', reject);
-  worker.once('exit', () => reject(new Error('the integrity check ended early')));
+  child.once('message', (reply) => resolve(reply as IntegrityReply));
+  child.once('error', reject);
+  child.once('exit', (code) => reject(new Error(`the integrity check ended early, with code ${String(code)}`)));
+  child.send(request, (error) => {
+    if (error !== null) reject(error);
+  });
   try {
     return await promise;
   } finally {
+    clearTimeout(timer);
     signal?.removeEventListener('abort', onAbort);
-    await worker.terminate();
+    child.kill('SIGKILL');
   }
 }

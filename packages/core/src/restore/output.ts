@@ -4,6 +4,7 @@ import { lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../error.ts';
+import { openReplacing } from '../files/safe-files.ts';
 import { fault } from './ltx-fault.ts';
 import { replaceDatabase } from './replaced-database.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
@@ -76,16 +77,19 @@ export class Output {
     this.#overwrite = overwrite;
   }
 
-  /** Creates missing folders and an empty temporary file, in place of one that a killed restore has left. */
+  /**
+   * Creates missing folders and an empty temporary file, in place of one that a killed restore has left. Only this user may
+   * read it (0600), unless the path has a file whose mode it takes.
+   */
   static async create(path: string, overwrite: boolean): Promise<Output> {
     if (overwrite) await checkNoFolder(path);
     else await checkOutput(path);
     const temporaryPath = temporaryPathOf(path);
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await rm(temporaryPath, { force: true });
-      const handle = await open(temporaryPath, 'wx+');
+      const handle = await openReplacing(temporaryPath);
       try {
+        await keepMode(handle, path);
         return new Output(path, handle, await handle.stat(), overwrite);
       } catch (error) {
         await handle.close();
@@ -186,6 +190,14 @@ export class Output {
     await this.#handle.close();
     if (isOurs) await rm(this.temporaryPath, { force: true });
   }
+}
+
+/** Of a file that is replaced, and of an empty one, with which a user has said who may read the database. */
+async function keepMode(handle: FileHandle, path: string): Promise<void> {
+  const old = await statOrNothing(path);
+  if (old === undefined) return;
+  if (process.geteuid?.() === 0) await handle.chown(old.uid, old.gid);
+  await handle.chmod(old.mode & 0o777);
 }
 
 function underWay(path: string): LitestreamError {

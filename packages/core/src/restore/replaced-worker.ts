@@ -2,6 +2,7 @@
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { sqliteResultCode } from '../driver/busy.ts';
+import { DISTRUST } from '../driver/sqlite-driver.ts';
 import type { ReplacedReply } from './replaced-database.ts';
 
 /** Milliseconds. A worker may wait inside SQLite. */
@@ -21,7 +22,8 @@ parentPort?.postMessage(hold());
 
 function hold(): ReplacedReply {
   try {
-    database = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS });
+    database = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS, defensive: true });
+    database.exec(DISTRUST);
     // Recovers what a killed writer left.
     database.prepare('SELECT count(*) FROM sqlite_schema').get();
     database.prepare('PRAGMA journal_mode = delete').get();

@@ -1,6 +1,7 @@
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
+import { openReplacing } from '../files/safe-files.ts';
 import { fault, ltxName } from './ltx-fault.ts';
 
 /**
@@ -22,7 +23,7 @@ export class Spool implements AsyncDisposable {
     const path = `${this.#prefix}.ltx${this.#count++}`;
     this.#paths.add(path);
     try {
-      await using handle = await open(path, 'w');
+      await using handle = await openReplacing(path);
       for await (const chunk of resumableSource(client, info, { signal })) await handle.writeFile(chunk);
     } catch (error) {
       throw fault(ltxName(info), error);

@@ -202,7 +202,9 @@ class WriteRun {
   }
 
   async #start(outline: LtxOutline): Promise<void> {
-    const { header } = outline;
+    const { header, source } = outline;
+    // SQLite has no database without a page; a file that says so would have a restore leave an empty one.
+    if (header.commit === 0) throw corrupt(source.name, 'it says that the database has no pages');
     this.#newest = outline;
     this.#claims = new PageClaims(header.commit, lockPageNumber(header.pageSize));
     this.#expectedChecksum = databaseChecksumOf(header, outline.postApplyChecksum);

@@ -1,9 +1,10 @@
 /** Restores a replica that Litestream v0.3 made: a snapshot of the database file, and the logs written after it. */
 import { fstatSync } from 'node:fs';
-import { open, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import type { ReplicaClient } from '../../client/contract.ts';
 import { isLitestreamError } from '../../error.ts';
+import { openReplacing } from '../../files/safe-files.ts';
 import { removeSidecars } from '../../follow/target-record.ts';
 import { silentLogger } from '../../logger.ts';
 import { finishOutput } from '../finish-output.ts';
@@ -133,7 +134,7 @@ class V3Run {
 
   async #openLog(): Promise<FileHandle> {
     try {
-      return await open(this.#logPath, 'w+', 0o600);
+      return await openReplacing(this.#logPath);
     } catch (error) {
       throw fault(this.#logPath, error);
     }

