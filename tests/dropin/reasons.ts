@@ -161,6 +161,14 @@ export const REASONS: readonly Reason[] = [
     ['code', 'stdout', 'stderr'],
     '`-if-replica-exists` forgives a replica without backups. Go also forgives one whose backups do not reach the TXID asked for; ours takes that for a mistake.',
   ),
+  {
+    id: 'mode of a restored database',
+    why: 'Go makes it readable for every user of the machine. Ours is for its owner alone (0600), or has the mode of the file at its path.',
+    explains: ({ go, ts }) => {
+      const alike = go.changes.map((change) => change.replace(' 644 ', ' 600 '));
+      return alike.join('\n') === ts.changes.join('\n') ? ['changes'] : [];
+    },
+  },
   named(
     'the lock of a reset',
     /^reset/,

@@ -85,16 +85,18 @@ export const lives: readonly Life[] = [
     name: 'the local files cannot be written for a while',
     says: ['sync error', 'sync recovered'],
     async live(context) {
-      const { local, database } = place(context.folder);
-      makeRemovable(local);
-      writeConfig(context);
+      const { database } = place(context.folder);
+      // Not the metadata folder itself: a link is refused in its place.
+      const parent = join(context.folder, 'aside');
+      makeRemovable(parent);
+      writeConfig(context, { perDatabase: `    meta-path: ${join(parent, 'local')}\n` });
       using app = new App(database);
       await using daemon = context.program.replicate(join(context.folder, 'litestream.yml'));
       const log = new LogReader(daemon);
       await log.shows(['ltx file uploaded']);
-      takeAway(local);
+      takeAway(parent);
       await log.shows(['sync error'], () => app.write());
-      giveBack(local);
+      giveBack(parent);
       await log.shows(['sync recovered'], () => app.write());
       return await ended(daemon);
     },

@@ -179,7 +179,7 @@ test('one is told where files may lie on their way to the replica', async () => 
   app.exec('PRAGMA journal_mode = wal; CREATE TABLE t (v)');
   const staging = join(folder, 'staging');
   const path = config(
-    `dbs: [{path: ${source}, staging-path: ${staging}, replica: {type: moon, path: ${join(folder, 'replica')}}}]\n`,
+    `plugins: ['@litestream/client-moon']\ndbs: [{path: ${source}, staging-path: ${staging}, replica: {type: moon, path: ${join(folder, 'replica')}}}]\n`,
   );
   await run(['replicate', '-config', path, '-once'], { cwd: '/' });
   expect(readFileSync(told, 'utf8')).toBe(staging);

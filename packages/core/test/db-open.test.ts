@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { basename } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { pause, until } from '../../../tests/support/wait.ts';
@@ -61,6 +62,22 @@ describe.each(drivers)('open with $name', (driver) => {
     expect(hasCode(await failureOf(db.snapshot()), 'DATABASE_NOT_READY')).toBe(true);
     expect(readFileSync(lab.path).equals(bytes)).toBe(true);
     expect(readdirSync(lab.folder)).toEqual([basename(lab.path)]);
+  });
+
+  it('takes a lock of an application in rollback mode for no WAL that was deleted', async () => {
+    await using lab = new Lab(driver);
+    writeFileSync(lab.path, '');
+    const app = driver.open(lab.path);
+    app.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+    app.close();
+    const reader = await lab.child('db-reader.mjs');
+    await pause(1100, 'longer than the quiet time');
+    const db = lab.db({ busyTimeoutMs: 200 });
+    expect(await failureOf(db.open())).toMatchObject({ code: 'DATABASE_BUSY' });
+    reader.kill('SIGKILL');
+    await once(reader, 'exit');
+    await db.open();
+    expect((await db.sync()).txid).toBeGreaterThan(0n);
   });
 
   it('waits for a database that does not exist yet', async () => {

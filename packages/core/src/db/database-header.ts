@@ -43,6 +43,11 @@ export function parseDatabaseHeader(bytes: Buffer): DatabaseHeader | undefined {
   };
 }
 
+/** Does the file say that it is in WAL mode? */
+export function isInWalMode(fd: number): boolean {
+  return parseDatabaseHeader(head(fd, DATABASE_HEADER_SIZE))?.isWal === true;
+}
+
 /** Does the newest first page that is committed in the log, if any, know of tables? Opening a `-wal` drops no lock. */
 export function hasSchemaInLog(walPath: string): boolean {
   return withFile(walPath, false, (fd) => {

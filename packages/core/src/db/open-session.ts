@@ -58,7 +58,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   const { path, metaPath, options, logger, signal } = context;
   warnOfOldSqlite(options.driver.version, logger);
   const ownership = ownershipOf(descriptor, path);
-  refuseDeletedWal(path, descriptor.inode);
+  await refuseDeletedWal(path, descriptor, { signal });
   context.lock.acquire(ownership);
   const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };
   const connections = await Connections.open(path, options.driver, busy);

@@ -3,10 +3,14 @@
  * proves nothing, and must not be acknowledged.
  */
 import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Op } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import type { LitestreamErrorCode } from '../error.ts';
 import { holdsOpeningLocks, isLockedElsewhere } from '../driver/file-locks.ts';
 import { isChangedOutsideSqlite, markDatabase } from './database-mark.ts';
+import { isInWalMode } from './database-header.ts';
+import type { DatabaseDescriptor } from './descriptor.ts';
 import type { Session } from './session.ts';
 
 interface FaultFacts {
@@ -14,6 +18,10 @@ interface FaultFacts {
   readonly what: string;
   readonly hint: string;
 }
+
+/** How often, and how long apart, a missing WAL is looked for: half a second in all. */
+const LOOKS_MAX = 11;
+const LOOK_DELAY_MS = 50;
 
 /** A WAL, `-shm` or lock that is not what it was, or a database file that something but SQLite wrote to. */
 export type SessionFault = 'wal-deleted' | 'wal-replaced' | 'shm-lost' | 'locks-lost' | 'database-changed';
@@ -109,13 +117,21 @@ export function reasonOf(fault: SessionFault): string {
  * Throws `WAL_LOST` if a connection, of this process or another, may still write to a WAL that was deleted: a new
  * connection would create a second WAL beside it. Asked before the first connection of ours is opened.
  *
- * SQLite deletes the WAL only when the last connection closes, so that a WAL is missing while another process holds a lock
- * on the database is otherwise true for an instant only, while that process opens it.
+ * SQLite deletes the WAL only when the last connection closes. That a database in WAL mode has none while another process
+ * holds a lock on it is otherwise true for an instant, in which that process opens it: so it is looked at again.
  */
-export function refuseDeletedWal(path: string, databaseInode: bigint): void {
-  if (existsSync(`${path}-wal`)) return;
-  if (!isLockedElsewhere(databaseInode) && !isDeletedFileOpen(`${path}-wal`)) return;
-  throw errorOf('wal-deleted', path);
+export async function refuseDeletedWal(
+  path: string,
+  { fd, inode }: DatabaseDescriptor,
+  { signal }: Op = {},
+): Promise<void> {
+  for (let looks = 1; ; looks++) {
+    if (existsSync(`${path}-wal`)) return;
+    const isLocked = isInWalMode(fd) && isLockedElsewhere(inode);
+    if (!isLocked && !isDeletedFileOpen(`${path}-wal`)) return;
+    if (looks === LOOKS_MAX) throw errorOf('wal-deleted', path);
+    await sleep(LOOK_DELAY_MS, undefined, signal === undefined ? {} : { signal });
+  }
 }
 
 /** Has this process a deleted file of that name open? False where open files are not listed. */
