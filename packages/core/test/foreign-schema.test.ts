@@ -50,7 +50,7 @@ describe.each(drivenBy)('with %s', (driver, names) => {
       }
       await db.sync();
       await lab.verify();
-      console.log('followed to', db.position.txid > 2n);
+      console.log('followed to ' + String(db.position.txid > 2n));
       await db.close();`;
     const { stdout } = await promisify(execFile)(
       process.execPath,

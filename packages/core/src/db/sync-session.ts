@@ -104,10 +104,13 @@ async function loseSight(context: SyncSessionContext, fault: SessionFault): Prom
   } catch (failure) {
     // Nothing but this session knows of it now, so it stays: its next sync takes the whole database.
     session.unrecordedReason = reason;
-    logger.error('cannot record that the whole database is to be replicated, a restart would not know it', {
-      error: failure,
-      reason,
-    });
+    const details = { error: failure, reason };
+    // The metadata folder is being deleted, as beside a database that is removed: a restart has nothing to go on from.
+    if ((failure as NodeJS.ErrnoException).code === 'ENOENT') {
+      logger.debug('metadata folder is gone, nothing to record', details);
+    } else {
+      logger.error('cannot record that the whole database is to be replicated, a restart would not know it', details);
+    }
     throw error;
   }
   // To close our connections now would drop the locks of the other copy of SQLite.
