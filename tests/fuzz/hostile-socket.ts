@@ -1,4 +1,4 @@
-/** A server that greets like NATS or SSH, nearly, and goes on with what nobody expects. */
+/** A server whose greeting is nearly that of NATS or SSH, followed by invalid bytes. */
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import { mutate } from './hostile-server.ts';

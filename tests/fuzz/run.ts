@@ -1,6 +1,6 @@
 /**
- * Backends that answer what no service answers: whatever comes, each call ends with a result or a `LitestreamError`, and
- * nothing reaches the process. `npm run fuzz`, `npm run fuzz -- --seconds 600 --seed 7 gs s3`.
+ * Hostile answers to the clients: each call must end with a result or a `LitestreamError`, and no error may reach the
+ * process. `npm run fuzz`, `npm run fuzz -- --seconds 600 --seed 7 gs s3`.
  */
 import { parseArgs } from 'node:util';
 import { PluginRegistry, isLitestreamError } from '@litestream/core';
@@ -78,7 +78,7 @@ async function attack(name: string, target: Target, port: number, random: Random
   }
 }
 
-/** Short: a server that says nothing more is as good an attack as any. */
+/** Short, since one of the attacks is a server that stops answering. */
 const LIMITS = Object.fromEntries(
   ['init', 'ltxFiles', 'openLtxFile', 'writeLtxFile', 'deleteLtxFiles', 'deleteAll', 'body']
     .concat(['objects.list', 'objects.open', 'objects.put', 'objects.delete'])
@@ -87,7 +87,7 @@ const LIMITS = Object.fromEntries(
 
 let calls = 0;
 let rounds = 0;
-/** A call that ignores its limit would hold the run for ever. */
+/** A call that ignores its limit would block the run for ever. */
 const watchdog = setInterval(() => {
   if (Date.now() < untilMs + 10_000) return;
   console.error(`fuzz: seed ${seed}: a call does not end: ${now}`);

@@ -24,7 +24,7 @@ async function main({ database: path, log, sizeMib, pauseMs }: LargeCommitOption
   const stop = new AbortController();
   process.once('SIGTERM', () => stop.abort());
   using database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-  // Its own checkpoints would be a wait of its own making, inside of its commits.
+  // Its own automatic checkpoints would delay its commits.
   database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;
     CREATE TABLE large (body BLOB); CREATE TABLE small (id INTEGER PRIMARY KEY, body BLOB)`);
   const start = once(process, 'SIGUSR2');

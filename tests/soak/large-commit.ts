@@ -11,7 +11,7 @@ import { pause, until } from '../support/wait.ts';
 import type { LargeCommitOptions } from './large-commit-writer.ts';
 
 export interface LargeCommitFigures {
-  /** From the commit until the WAL had started over. */
+  /** From the commit until the WAL restarted. */
   readonly durationMs: number;
   /** The longest checkpoint of ours. */
   readonly checkpointMs: number;
@@ -32,9 +32,9 @@ export interface LargeCommitSettings {
   readonly pauseMs?: number | undefined;
 }
 
-/** Small commits go on for so long after the WAL has started over. */
+/** How long small commits go on after the WAL has restarted. */
 const AFTER_MS = 2000;
-/** Bytes of a WAL that has started over. */
+/** Bytes of a WAL that has restarted. */
 const SHORT_WAL_SIZE = 8 << 20;
 
 /** Undefined where a slow disk is asked for and cannot be made. Throws if a small commit failed, or is not in the replica. */

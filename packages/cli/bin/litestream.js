@@ -6,8 +6,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
   process.exit(1);
 }
 
-// Signals that end a process which does not listen to them, and that a command has no use for. At SIGUSR1 Node would open its
-// debugger to every user of the machine.
+// Signals that a command does not use, and that end a process without a listener. At SIGUSR1 Node would open its debugger to
+// every user of the machine.
 const unused = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT', 'SIGXCPU'];
 if (process.platform !== 'win32') for (const signal of unused) process.on(signal, () => undefined);
 

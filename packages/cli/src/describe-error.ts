@@ -11,8 +11,8 @@ export function describeError(error: unknown): string {
 }
 
 /**
- * The message followed by those of its causes that it does not already quote, without secrets: a cause is as it came from
- * an SDK, and is compared as it will be shown.
+ * The message followed by those of its causes that it does not already quote, without secrets. A cause comes unredacted
+ * from an SDK, so it is redacted before the comparison.
  */
 export function messageWithCauses(error: unknown): string {
   let text = '';

@@ -33,7 +33,7 @@ const SECRET_NAME =
   /secret|password|passphrase|token|connection-?string|account-?key|customer-?key|access-?key|private-?key|^sig$|^jwt$|^seed$/i;
 
 const values = new Set<string>();
-/** The same, made when the first text after a registration comes. */
+/** `values`, longest first; computed for the first text after a registration. */
 let sorted: readonly string[] | undefined;
 
 export function isSecretKey(key: string): boolean {
@@ -67,7 +67,7 @@ export function credentialNames(env: Environment): string[] {
   return Object.keys(env).filter((name) => named.has(name) || values.has(env[name] ?? ''));
 }
 
-/** The text without credentials: what looks like one, and every registered value. */
+/** The text without credentials: without what looks like one, and without every registered value. */
 export function redact(text: string): string {
   sorted ??= longestFirst(values);
   return redactValues(redactPatterns(text), sorted, '***');

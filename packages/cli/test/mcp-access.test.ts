@@ -1,4 +1,4 @@
-/** What a client of `mcp-addr` cannot do: attacks that worked before there were tokens, and before requests lost their config. */
+/** What a client of `mcp-addr` cannot do: attacks that worked while there were no tokens, and requests could name a config. */
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import type { IncomingMessage } from 'node:http';

@@ -123,7 +123,7 @@ test('nothing of the working directory or of a folder above it runs, whatever th
       ['plugins'],
       ['plugins', '-plugin', 'litestream-client-moon'],
     ]) {
-      // What has to reach the server goes on trying; that the client was loaded shows within a moment.
+      // Requests to the server are retried; whether the client was loaded shows at once.
       const cli = start(args, { cwd: where, env });
       await Promise.race([cli.ended, pause(3000, 'it would have loaded the client by then')]);
       cli.child.kill('SIGKILL');

@@ -1,6 +1,6 @@
 /**
- * Every key that can hold a secret or a URL × every backend: the errors of a replica that refuses, which quotes what it
- * was sent, on every surface that makes text of them.
+ * Every key that can hold a secret or a URL × every backend: errors of a replica that refuses each request and quotes it,
+ * on every surface that prints errors.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -32,7 +32,7 @@ const BACKENDS: Readonly<Record<string, string>> = {
   nats: "server: 'nats://u:$TOKEN@$HOST', bucket: b, username: u",
 };
 
-/** Says back all that it was sent, as a proxy's page of errors may. */
+/** Quotes the whole request in its answer, as the error page of a proxy may. */
 async function echo(): Promise<string> {
   const server = createServer((request, response) => {
     const sent = JSON.stringify({ url: request.url, headers: request.headers });

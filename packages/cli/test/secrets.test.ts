@@ -122,7 +122,7 @@ async function askTools(at: Setup): Promise<void> {
     expect(answer, name).toMatch(/"result"/);
     expectNone(`the tool ${name} ${JSON.stringify(args)}`, answer);
   };
-  // The first of each backend: each of them is asked until it is given up.
+  // Only the first of each backend, since each is retried until the command gives up.
   const counts = Object.values(REPLICAS).map((replicas) => replicas.length);
   const firsts = counts.map((_, index) => counts.slice(0, index).reduce((sum, count) => sum + count, 0));
   const paths = firsts.flatMap((index) => at.databases[index] ?? []);

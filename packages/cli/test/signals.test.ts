@@ -1,4 +1,4 @@
-/** Signals that Litestream has no use for: they end no replication, and open nothing. */
+/** Signals that Litestream does not use: they neither end replication nor open the debugger. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

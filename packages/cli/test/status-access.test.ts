@@ -102,7 +102,7 @@ test('connections that say nothing are bounded in number, and end', async () => 
   for (let index = 0; index < 200; index += 1) {
     const socket = connect(Number(port), '127.0.0.1');
     socket.on('error', () => undefined).on('close', () => (ended += 1));
-    // Some say nothing at all, some begin a request that never ends.
+    // Some send nothing, some begin a request that never ends.
     if (index % 2 === 0) socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n');
     socket.resume();
     sockets.push(socket);
@@ -126,7 +126,7 @@ describe('listings of a replica', () => {
     const cache = new ReplicaListings();
     await Promise.all(Array.from({ length: 100 }, () => cache.of(counted)));
     await cache.of(counted);
-    // One a level.
+    // One for each level.
     expect(listings).toBe(10);
   });
 

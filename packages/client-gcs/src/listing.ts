@@ -15,7 +15,7 @@ import { gcsBucketError } from './errors.ts';
 import { TIMESTAMP_KEY, levelPrefix, ltxPrefix } from './keys.ts';
 import { listUrl, request } from './request.ts';
 
-/** What a listing says of an object. */
+/** An object, as a listing describes it. */
 export interface ListedObject {
   readonly name: string;
   readonly metadata: {
@@ -28,8 +28,8 @@ export interface ListedObject {
 }
 
 /**
- * Objects whose key begins with `prefix`, ascending, from the key `start` on. Not by the SDK, which takes whatever it gets for
- * a listing and ends the process when it is none.
+ * Objects whose key begins with `prefix`, ascending, from the key `start` on. Does not use the SDK's listing, which takes any
+ * answer for a listing and ends the process if it is none.
  */
 export async function* listFiles(
   bucket: Bucket,
@@ -89,7 +89,7 @@ function toObject(item: unknown): ListedObject {
   };
 }
 
-/** Numbers come as text, since they may pass what JSON can hold. */
+/** Numbers come as text, since they may exceed what JSON numbers can hold. */
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 }

@@ -38,7 +38,7 @@ interface Session {
 }
 
 export class GcsTestServer extends ProtocolServer {
-  /** Names a page. The service gives up to 1000, and may give fewer. */
+  /** Names in one page. The service gives up to 1000, and may give fewer. */
   pageSizeMax = 1000;
   readonly objects: Map<string, StoredObject> = new Map();
   /** Resumable sessions that are open. */

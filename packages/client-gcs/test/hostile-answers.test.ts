@@ -1,4 +1,4 @@
-/** A listing that is none fails one call, with a code, and not the process. */
+/** A malformed listing fails one call, with a code, and not the process. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardClient, isLitestreamError } from '@litestream/core';

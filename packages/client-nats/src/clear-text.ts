@@ -1,11 +1,11 @@
-/** A connection that others on the way can read, commits of databases and logins included. */
+/** Finds an unencrypted connection, on which others on the network can read commits and logins, and warns about it. */
 import { isIPv4 } from 'node:net';
 
 import type { Logger } from '@litestream/core';
 
 import type { NatsOptions } from './options.ts';
 
-/** Said once a server and process, however many databases go there. */
+/** Warned once for each server and process, for any number of databases. */
 const warned = new Set<string>();
 
 export interface Connected {
@@ -24,11 +24,11 @@ export function warnInClear(connection: Connected, options: NatsOptions, logger:
   });
 }
 
-/** The server asks for TLS, or the client does; what stays on this machine needs none. */
+/** Does the connection leave this machine without TLS? */
 function isInClear(connection: Connected, { tls, rootCas = [], clientCert }: NatsOptions): boolean {
   const [, host = ''] = /^(?:\w+:\/\/)?\[?(.*?)\]?(?::\d+)?$/.exec(connection.getServer()) ?? [];
   if (host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))) return false;
   const { tls_required: required, tls_available: available } = connection.info ?? {};
-  // The SDK takes TLS wherever it is offered.
+  // The SDK uses TLS wherever the server offers it.
   return required !== true && available !== true && tls !== true && rootCas.length === 0 && clientCert === undefined;
 }

@@ -53,7 +53,7 @@ export class NatsReplicaClient implements ReplicaClient {
   readonly #logger: Logger;
   #opened: Promise<NatsStore> | undefined;
 
-  /** @param logger Told of a connection in clear. Default: nothing is said. */
+  /** @param logger Gets the warning about an unencrypted connection. Default: none. */
   constructor(options: NatsOptions, logger: Logger = silentLogger) {
     this.#options = options;
     this.#logger = logger;

@@ -35,7 +35,7 @@ interface Upload {
 }
 
 export class S3TestServer extends ProtocolServer {
-  /** Keys a page. The service gives up to 1000, and may give fewer. */
+  /** Keys in one page. The service gives up to 1000, and may give fewer. */
   pageSizeMax = 1000;
   readonly accessKeyId = 'litestreamtest';
   secretAccessKey = 'litestreamtestsecret';

@@ -45,13 +45,13 @@ export class WebdavConnection {
     ];
     const common = { httpAgent: agents[0], httpsAgent: agents[1] };
     const parse = async (text: string): Promise<FileStat[]> => {
-      // No answer of WebDAV has one, and its entities would make gigabytes of some hundred bytes.
+      // No WebDAV answer has one, and its entities could expand some hundred bytes to gigabytes.
       if (/<!DOCTYPE|<!ENTITY/i.test(text)) throw malformedAnswer('webdav', 'it declares entities of its own');
       const result: DAVResult = await sdk.parseXML(text, {
         attributeNamePrefix: '@',
         attributeParsers: [],
         tagParsers: [],
-        // The default limit counts the five that XML has by itself, and a folder of thousands of files passes it.
+        // The default limit counts the five predefined entities of XML, too; a folder of thousands of files exceeds it.
         entityDecoder: { limit: {} },
       });
       return result.multistatus.response.flatMap(({ href, propstat }) =>
@@ -167,7 +167,7 @@ export class WebdavConnection {
   }
 }
 
-/** Of one folder: a file takes some 600 bytes. */
+/** In bytes, for one folder; a file takes some 600. */
 const LISTING_SIZE_MAX = 256 * 2 ** 20;
 
 async function textOf(body: Readable): Promise<string> {
@@ -182,7 +182,7 @@ async function textOf(body: Readable): Promise<string> {
 }
 
 /**
- * The HTTP library follows redirects, and its login goes along: this agent sends requests to the server of the URL alone.
+ * The HTTP library follows redirects and sends the login along. This agent sends requests only to the server of the URL.
  */
 function onlyTo<Agent extends HttpAgent>(url: string, agent: Agent): Agent {
   const { protocol, hostname, port } = new URL(url);
@@ -194,13 +194,13 @@ function onlyTo<Agent extends HttpAgent>(url: string, agent: Agent): Agent {
     const { host = '', port: toPort = '' } = options;
     const isSame = `${host.replace(/^\[|\]$/g, '')}:${toPort}` === wanted && agent instanceof HttpsAgent === isHttps;
     if (isSame) addRequest(request, options, ...rest);
-    // Thrown: a request that has no socket yet keeps its error for itself.
+    // Thrown, since a request that has no socket yet does not report its error.
     else throw Object.assign(new Error('the server redirects elsewhere'), { type: 'no-redirect' });
   };
   return agent;
 }
 
-/** What every request goes through in an agent of Node; not in its documentation, but what all agents build on. */
+/** Each request through a Node agent calls this. Undocumented, but agent libraries depend on it. */
 type AddRequest = (
   request: ClientRequest,
   options: { host?: string; port?: number | string },

@@ -10,8 +10,8 @@ export interface WebdavOptions {
   /** Trust any TLS certificate. Default false. */
   readonly skipVerify?: boolean | undefined;
   /**
-   * Folder for a body whose size is not known, a compaction above all, while it is made and sent; made if need be. Default:
-   * the system's folder of temporary files, which may be small, or memory.
+   * Folder for the file of a body of unknown size, mostly a compaction, until it is sent; created if missing. Default: the
+   * system's temporary folder, which may be small or in memory.
    */
   readonly stagingPath?: string | undefined;
 }

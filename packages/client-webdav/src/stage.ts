@@ -1,4 +1,4 @@
-/** A body whose size is not known goes through a file of this machine first. */
+/** Writes a body of unknown size to a file on this machine first. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -13,7 +13,7 @@ export interface SizedBody extends AsyncDisposable {
   open(): AsyncIterable<Uint8Array>;
 }
 
-/** Its name is gone before anything is in it: a process that is killed leaves nothing. */
+/** The file's name is removed before anything is written: a process that is killed leaves nothing. */
 export async function stage(body: Body, stagingPath: string | undefined, signal?: AbortSignal): Promise<SizedBody> {
   const folder = stagingPath ?? tmpdir();
   if (stagingPath !== undefined) await mkdir(folder, { recursive: true });
@@ -47,7 +47,7 @@ async function copy(chunks: AsyncIterable<Uint8Array>, to: FileHandle, folder: s
   return size;
 }
 
-/** The disk that is full is this machine's, not the server's. */
+/** This machine's disk is full, not the server's. */
 function fullError(cause: unknown, folder: string): unknown {
   const { code } = cause as { code?: unknown };
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return cause;

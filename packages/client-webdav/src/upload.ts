@@ -21,7 +21,7 @@ export interface Target {
   readonly path: string;
   /** Fails where there is one of that name. */
   readonly isNew: boolean;
-  /** Folder for a body whose size is not known. Undefined: the system's. */
+  /** Folder for a body of unknown size. Undefined: the system's temporary folder. */
   readonly stagingPath: string | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Where a body of unknown size lies until it is sent. */
+/** Where the file of a body of unknown size is until it is sent. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
@@ -75,7 +75,7 @@ test.each([
     return undefined;
   };
   await client.writeLtxFile(FILE, body());
-  // Already without a name: a process that is killed leaves nothing.
+  // The file has no name any more: a process that is killed leaves nothing.
   expect(names).toEqual([]);
   if (existsSync('/proc/self/fd')) expect(seen).toEqual([expect.stringContaining(join(folder, expected))]);
   expect(readdirSync(folder)).toEqual([expected]);

@@ -261,7 +261,7 @@ export class Litestream implements AsyncDisposable {
       db,
       replica,
       leaveStore: async () => {
-        // What the last sync uploads is left to the next process.
+        // The next process uploads the rest.
         isCaredFor = true;
         if (stored !== undefined) await this.#store?.remove(stored);
       },

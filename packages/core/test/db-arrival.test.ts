@@ -181,7 +181,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000 
     const bytes = readFileSync(lab.path);
     expect(bytes.subarray(-4096).every((byte) => byte === 0)).toBe(true);
     expect(await new ArrivalWatch(lab.path, lab.logger).settled({ busyTimeoutMs: 0 })).toBeDefined();
-    // So would the same file be, half copied into preallocated space: a page that counts is zeros.
+    // So is the same file, half copied into preallocated space: a page that is in use is zeros.
     const half = join(lab.folder, 'half.db');
     writeFileSync(half, Buffer.concat([bytes.subarray(0, 4096), Buffer.alloc(bytes.length - 4096)]));
     expect(await new ArrivalWatch(half, lab.logger).settled({ busyTimeoutMs: 0 })).toBeUndefined();

@@ -1,4 +1,4 @@
-/** A database file that another program writes over: no work of ours hides that, and no failure makes it forgotten. */
+/** Another program overwrites the database file: no work of ours hides the change, and no failure loses it. */
 import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

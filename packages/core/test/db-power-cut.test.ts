@@ -1,4 +1,4 @@
-/** What a power cut, or a file system with coarse times, does to what a start goes by. */
+/** A power cut, or a file system with coarse times, must not mislead the next start. */
 import { spawnSync } from 'node:child_process';
 import fs, { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
@@ -81,7 +81,7 @@ describe.each(drivers)('with $name', (driver) => {
     const app = lab.app([TABLE, 'PRAGMA synchronous = NORMAL', INSERT]);
     app.exec('PRAGMA wal_autocheckpoint = 0');
     const db = await start(lab);
-    // What the disk has, and what it has not when the power fails.
+    // What the disk has when the power fails, and what it lacks.
     const durable = statSync(`${lab.path}-wal`).size;
     app.exec("INSERT INTO t (v) VALUES ('shown, replicated, and not durable')");
     await db.sync();
@@ -90,7 +90,7 @@ describe.each(drivers)('with $name', (driver) => {
     await lab.closeWhileLocked(db, app);
     const wal = readFileSync(`${lab.path}-wal`);
     lab.closeApp(app);
-    // By the last connection SQLite has moved all to the file: the state of before is put together again.
+    // The last connection has moved everything to the file: rebuild the earlier state.
     await using cut = new Lab(driver);
     let database: Buffer = Buffer.alloc(0);
     for (const file of db.localLtx(0).list()) {

@@ -1,4 +1,4 @@
-/** `replicated()` while the database file goes away, or another one arrives, in the middle of it. */
+/** `replicated()` while the database file is removed, or replaced by another one. */
 import { spawnSync } from 'node:child_process';
 import { renameSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A whole database that has no room for its local file: replicas get a streamed snapshot in its place. */
+/** No room for a local file of the whole database: replicas get a streamed snapshot instead. */
 import { spawnSync } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** A database may come from anybody: nothing in its schema runs on our connections, and no check of it goes on for ever. */
+/** Databases are not trusted: nothing in their schema runs on our connections, and no check of them runs for ever. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -33,7 +33,7 @@ const drivenBy: readonly (readonly [string, readonly string[]])[] = [
 
 describe.each(drivenBy)('with %s', (driver, names) => {
   it.each(names)('%s freezes nothing: it is followed like any other database', async (name) => {
-    // In a process of its own, which can be killed: what freezes it freezes everything in it.
+    // In a process of its own, which can be killed if the schema freezes it.
     const script = `
       const { Lab, drivers } = await import(${JSON.stringify(new URL('./helpers/db-lab.ts', import.meta.url).href)});
       await using lab = new Lab(drivers.find(({ name }) => name === ${JSON.stringify(driver)}));

@@ -1,4 +1,4 @@
-/** A process that stopped because another one wrote to its replica, and whose turn it is again. */
+/** A process that stopped because another one wrote to its replica, and continues once that has ended. */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * A process that is stopped (SIGSTOP, a paused virtual machine) at any point of an upload, while another one takes over its
- * replica and goes through compaction and level-0 retention there: what the first one acknowledges afterwards restores.
+ * A process is suspended (SIGSTOP, a paused virtual machine) at any point of an upload, while another one takes over its
+ * replica and runs compaction and level-0 retention there. All that the first one acknowledges afterwards can be restored.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -67,7 +67,7 @@ class World implements Clock {
   readonly db = new FakeDb(join(root, String(count++)), 30, new Seeded(seed), 5);
   readonly warnings: string[] = [];
   readonly replica: Replica;
-  /** What is written arrives, and nobody hears of it. */
+  /** The write arrives, but the answer is lost. */
   losesAnswers = false;
   #suspension: Suspension | undefined;
   #elapsedMs = 0;

@@ -1,4 +1,4 @@
-/** What another user, the owner of the database, puts beside it must not lead our rights elsewhere. */
+/** Nothing that the database's owner, another user, puts beside it may make us change files elsewhere. */
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
@@ -35,7 +35,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(elsewhere, { recursive: true, force: true }));
 
-/** A file of ours that nothing may touch. */
+/** A file of ours that must not change. */
 function precious(name = 'precious'): { readonly path: string; check(): void } {
   const path = join(elsewhere, name);
   writeFileSync(path, 'precious', { mode: 0o600 });
@@ -49,7 +49,7 @@ function precious(name = 'precious'): { readonly path: string; check(): void } {
   };
 }
 
-/** As the owner of the database would: with his rights, where we are root. */
+/** As the owner of the database: with that user's rights, if we are root. */
 function asOwner(script: string): void {
   const drop = isRoot ? `process.setgid(${OWNER}); process.setuid(${OWNER});` : '';
   execFileSync(process.execPath, ['-e', `${drop} const fs = require('node:fs'); ${script}`]);

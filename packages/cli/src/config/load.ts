@@ -56,7 +56,7 @@ export function parseConfig(
   }
 }
 
-/** Written with nothing behind them, as a variable that is not set leaves them, they would open what they are to close. */
+/** Empty, as a variable that is not set leaves them, these keys would open what they are to protect. */
 const NEVER_EMPTY = ['addr-token', 'mcp-token'];
 
 function checked(plain: unknown, yaml: YamlConfig): RawConfig {

@@ -73,12 +73,12 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
   };
 }
 
-/** What comes after the host often is the key to the service. */
+/** The part after the host is often the key to the service. */
 function registerHeartbeat(text: string): void {
   const url = URL.parse(text);
   if (url === null) return;
   registerUrlSecrets(text);
-  // A short one is a word: /ping.
+  // A short path is an ordinary word, such as /ping.
   for (const part of [url.pathname.slice(1), url.search.slice(1)]) if (part.length >= 12) registerSecret(part);
 }
 

@@ -8,17 +8,17 @@ export interface Config {
   readonly logging: LoggingConfig;
   readonly plugins: readonly string[];
   readonly exec: string | undefined;
-  /** The program of `exec` gets the credentials of the environment too. */
+  /** Does the program of `exec` get the credentials of the environment, too? */
   readonly execCredentials: boolean;
   /** `host:port` of the metrics server. */
   readonly addr: string | undefined;
   readonly addrToken: string | undefined;
-  /** Names that it is reached by, beside its own. */
+  /** Host names that the server answers to, beside its own. */
   readonly addrHosts: readonly string[];
   /** `host:port`, or `unix:` and a path. */
   readonly mcpAddr: string | undefined;
   readonly mcpToken: string | undefined;
-  /** Absolute. */
+  /** Absolute path. */
   readonly mcpOutputDir: string | undefined;
   readonly socket: SocketConfig;
   /** Intervals of levels 1, 2, …. */
@@ -38,7 +38,7 @@ export interface SocketConfig {
   readonly enabled: boolean;
   readonly path: string;
   readonly permissions: number;
-  /** Hosts that get credentials of the environment though a request named them. */
+  /** Endpoints that get credentials of the environment even if only a request names them. */
   readonly endpoints: readonly string[];
   readonly heapSnapshots: boolean;
 }

@@ -62,13 +62,13 @@ export function parseYaml(text: string, file: string): YamlConfig {
   };
 }
 
-/** Far more than any config has. Aliases of aliases make billions out of a page. */
+/** Far more than any config needs. Aliases of aliases can expand one page to billions of nodes. */
 const NODES_MAX = 100_000;
 const DEPTH_MAX = 100;
 
 interface Reading {
   readonly document: Document;
-  /** Nodes that may still come. */
+  /** How many more nodes are allowed. */
   left: number;
   depth: number;
   /** `file:line:column`. */

@@ -69,7 +69,7 @@ function isCutOff(error: unknown): boolean {
   return error instanceof SyntaxError && /end of JSON|Unterminated|after property|double-quoted/i.test(error.message);
 }
 
-/** Where an object ends that other text follows; undefined if it does not end. Looks at each character once. */
+/** Offset behind the object that the text begins with; undefined if it does not end. Reads each character once. */
 function endOfObject(text: string): number | undefined {
   if (!text.startsWith('{')) return undefined;
   let depth = 0;

@@ -1,12 +1,12 @@
 /**
- * Where credentials of the environment may go. A URL of the config is the user's own word; one that comes with a request
- * may name any server, which would get signed requests, and of some backends the credential itself.
+ * Which endpoints may get credentials of the environment. URLs of the config are trusted. A URL in a request may name any
+ * server, which would get signed requests, and from some backends the credential itself.
  */
 import { LitestreamError, parseReplicaUrl, redact } from '@litestream/core';
 import type { PluginRegistry } from '@litestream/core';
 import type { ReplicaConfig } from '../config/types.ts';
 
-/** Settings that make a URL bring credentials of its own; paths of files are none, they are this machine's. */
+/** Settings that are credentials of the URL's own. Paths of files are not: those files belong to this machine. */
 const OWN_CREDENTIALS: readonly (readonly string[])[] = [
   ['access-key-id', 'secret-access-key'],
   ['account-name', 'account-key'],
@@ -15,8 +15,8 @@ const OWN_CREDENTIALS: readonly (readonly string[])[] = [
 ];
 
 /**
- * Refuses a replica of a request whose endpoint neither the config names nor `allowed`, unless it has credentials of its
- * own.
+ * Refuses a replica of a request if neither the config nor `allowed` names its endpoint, unless the replica has its own
+ * credentials.
  *
  * @param known Replicas of the config
  * @param allowed `https://name:port`, `http://name:port`, or a name alone for https
@@ -30,7 +30,7 @@ export async function checkEndpoint(
   const settings = await settingsOf(replica, registry);
   const endpoint = endpointOf(settings);
   if (endpoint === undefined) return;
-  // What follows from the host of a URL by a table of providers is theirs, and encrypted.
+  // An endpoint that a client derives from the URL's host belongs to a known provider, and is encrypted.
   const isChosen = endpoint.startsWith('http:') || parseReplicaUrl(replica.url ?? '').query.has('endpoint');
   if (!isChosen || OWN_CREDENTIALS.some((keys) => keys.every((key) => isSet(settings[key])))) return;
   if (allowed.some((each) => originOf(each) === endpoint)) return;
@@ -41,7 +41,7 @@ export async function checkEndpoint(
   });
 }
 
-/** What the replica's URL and keys say, by the names of YAML. */
+/** Settings from the replica's URL and keys, under their YAML names. */
 async function settingsOf({ url, type, settings }: ReplicaConfig, registry: PluginRegistry): Promise<Settings> {
   if (url === undefined || type === 'file') return settings;
   const parsed = parseReplicaUrl(url);
@@ -57,7 +57,7 @@ function endpointOf({ endpoint }: Settings): string | undefined {
   return isSet(endpoint) ? originOf(endpoint) : undefined;
 }
 
-/** `scheme://host:port`; what cannot be read stays as it is, and equals nothing else. */
+/** `scheme://host:port`. A text that is no URL is returned unchanged, and equals no origin. */
 function originOf(endpoint: string): string {
   const url = URL.parse(/^\w+:\/\//.test(endpoint) ? endpoint : `https://${endpoint}`);
   return url === null ? endpoint : url.origin;

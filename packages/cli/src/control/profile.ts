@@ -60,7 +60,7 @@ export async function serveProfile(
   }
 }
 
-/** Both hold names of functions and no values. */
+/** Both hold only names of functions, no values. */
 async function serveSampled(
   domain: 'Profiler' | 'HeapProfiler',
   request: IncomingMessage,

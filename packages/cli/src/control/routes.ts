@@ -29,7 +29,7 @@ export interface RouteContext {
   readonly startedAt: Date;
   /** How long the config lets a last sync try. */
   readonly stop: StopOptions;
-  /** Endpoints that get credentials of the environment though a request named them: `socket.endpoints`. */
+  /** `socket.endpoints`: get credentials of the environment even if only a request names them. */
   readonly endpoints: readonly string[];
 }
 

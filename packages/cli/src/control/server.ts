@@ -19,7 +19,7 @@ const PROFILES = '/debug/pprof/';
 export interface ControlServerOptions extends Omit<RouteContext, 'startedAt'> {
   readonly path: string;
   readonly permissions: number;
-  /** The heap may be read, with all that is in it. */
+  /** May clients take a heap snapshot, with every secret in it? */
   readonly heapSnapshots: boolean;
   readonly logger: Logger;
 }

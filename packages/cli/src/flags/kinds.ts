@@ -116,7 +116,7 @@ export function level(placeholder: string): FlagKind<number | 'all'> {
   };
 }
 
-/** A point in time, RFC 3339. Empty text is no time: scripts pass the variable that they have. */
+/** A point in time, RFC 3339. Empty text means no time, since scripts pass variables that may be empty. */
 export function timestamp(placeholder: string): FlagKind<Date | undefined> {
   return {
     placeholder,

@@ -1,15 +1,15 @@
-/** Who may ask a server of ours: names that it answers to, and the token that a request shows. */
+/** Which requests a server of ours answers: by the host name in them, and by their token. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv4 } from 'node:net';
 import { hostname } from 'node:os';
 
-/** A shorter one can be guessed by trying. */
+/** A shorter token can be guessed by trying. */
 export const TOKEN_LENGTH_MIN = 16;
 
 /**
- * Does the request show this token: as `Authorization: Bearer TOKEN`, or as the password of a Basic login, which is what
- * a browser can ask its user for? The time that it takes says nothing about the token.
+ * Does the request carry this token: as `Authorization: Bearer TOKEN`, or as the password of a Basic login, for which a
+ * browser can ask its user? Compares in constant time.
  */
 export function showsToken({ headers }: Pick<IncomingMessage, 'headers'>, token: string): boolean {
   const [, scheme = '', value = ''] = /^(\w+) +(\S+) *$/.exec(headers.authorization ?? '') ?? [];
@@ -17,18 +17,18 @@ export function showsToken({ headers }: Pick<IncomingMessage, 'headers'>, token:
   return timingSafeEqual(digest(shown), digest(token));
 }
 
-/** Which names a web page may reach this server by, in a browser that runs where the server can be reached. */
+/** Which host names the server answers to. A web page in a browser may ask by any name that resolves to this machine. */
 export interface HostRule {
-  /** What it listens on; undefined: every interface. */
+  /** Address that the server listens on; undefined: every interface. */
   readonly bound: string | undefined;
-  /** Further names that the config gives it. */
+  /** Further names from the config. */
   readonly names: readonly string[];
 }
 
 /**
- * An address of the network in a `Host` header cannot have been rebound: a page would have to come from that very
- * address. A name can, unless it is one of this machine. Names without a dot (`litestream` in a container network) are
- * no names of the internet; where only this machine is served, they are refused as well.
+ * DNS rebinding is impossible with an IP address in the `Host` header: the page would have to come from that address. It
+ * is possible with a name, unless the name is one of this machine. Names without a dot (`litestream` in a container
+ * network) do not exist on the internet; a server on loopback refuses them as well.
  */
 export function isAllowedHost(header: string | undefined, { bound, names }: HostRule): boolean {
   const name = hostOf(header ?? '');
@@ -38,7 +38,7 @@ export function isAllowedHost(header: string | undefined, { bound, names }: Host
   return own.includes(name) || (!name.includes('.') && !isLoopback(bound));
 }
 
-/** Does only this machine reach what listens there? */
+/** Can only this machine reach a server at this address? */
 export function isLoopback(host: string | undefined): boolean {
   return host !== undefined && (host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.')));
 }

@@ -1,20 +1,20 @@
-/** Listings of replicas for the status page: each costs requests, so one serves everybody who asks within some seconds. */
+/** Listings of replicas for the status page: each costs requests, so one serves all requests within some seconds. */
 import type { ReplicaClient } from '@litestream/core';
 import { fileStatus } from './status.ts';
 
 const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
-/** Files of a level that are shown; more would say no more. */
+/** Files of a level that are shown at most. */
 const FILES_MAX = 2000;
 const AGE_MS_MAX = 10_000;
-/** Replicas that are listed at the same time. */
+/** How many replicas are listed at the same time. */
 const RUNNING_MAX = 2;
-/** Requests that wait for that; a page that shows hundreds of replicas asks for one at a time. */
+/** How many requests may wait for that. The status page asks for one replica at a time. */
 const WAITING_MAX = 32;
 
 export interface LevelListing {
   readonly level: number;
   readonly files: readonly object[];
-  /** There are more than those. */
+  /** Has the level more files than these? */
   readonly more: boolean;
 }
 
@@ -25,7 +25,7 @@ interface Entry {
 }
 
 export class ReplicaListings {
-  /** A replica that is gone takes its listing with it. */
+  /** Weak: a replica that is removed takes its listing with it. */
   readonly #entries = new WeakMap<ReplicaClient, Entry>();
   readonly #waiting: (() => void)[] = [];
   #running = 0;

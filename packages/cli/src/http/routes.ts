@@ -13,7 +13,7 @@ export interface PageContext {
   readonly daemon: Daemon;
   readonly metrics: Metrics;
   readonly listings: ReplicaListings;
-  /** It asks by a name of ours and shows the token, if there is one: it may see which databases there are. */
+  /** The request uses one of our names, and the token if there is one: it may see the names of databases. */
   readonly isTrusted: boolean;
 }
 
@@ -69,7 +69,7 @@ export function reasonNotReady(
   return lag * 1000 > maxLagMs ? `last replicated ${Math.round(lag)} s ago` : undefined;
 }
 
-/** The files of one replica, asked of the backend: only when somebody looks, and not at each look. */
+/** The files of one replica: listed at the backend only for a request, and cached. */
 async function files({ daemon, listings }: PageContext, query: URLSearchParams): Promise<Page> {
   const database = daemon.find(query.get('path') ?? '');
   const replica = database?.running?.replicas[Number(query.get('replica') ?? '0')];

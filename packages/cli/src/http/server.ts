@@ -12,9 +12,9 @@ import type { Page, PageContext } from './routes.ts';
 export interface StatusServerOptions extends Omit<PageContext, 'listings' | 'isTrusted'> {
   /** `host:port`, as in the config. */
   readonly addr: string;
-  /** What requests must show, if anything. */
+  /** Token that requests must carry; undefined: none. */
   readonly token: string | undefined;
-  /** Names that it is reached by, beside its own. */
+  /** Host names that it answers to, beside its own. */
   readonly hosts: readonly string[];
   readonly logger: Logger;
 }
@@ -22,7 +22,7 @@ export interface StatusServerOptions extends Omit<PageContext, 'listings' | 'isT
 const CLOSE_TIMEOUT_MS = 2000;
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Probes know no token, and ask by whatever name the orchestrator has; they learn nothing but a word then. */
+/** Probes have no token, and use any name that the orchestrator gives; the answer to them is one word. */
 const OPEN: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
 const HEADERS: Readonly<Record<string, string>> = {
@@ -93,7 +93,7 @@ export class StatusServer {
     response.end(request.method === 'HEAD' ? undefined : page.body);
   }
 
-  /** A page in a browser could ask by a name of its own that it lets point here, and read the answers. */
+  /** Guards against DNS rebinding: a web page whose own name resolves to this machine could read the answers. */
   #refusalOf(request: IncomingMessage, path: string): Page | undefined {
     const { addr, hosts, token, logger } = this.#options;
     const { host } = request.headers;

@@ -15,8 +15,8 @@ export interface LoggerOptions {
 }
 
 /**
- * A logger that prints lines of the chosen format, with known secrets blotted out: in each text before it is quoted, for
- * quoting changes them, and never in a number.
+ * A logger that prints lines of the chosen format, with known secrets redacted: in each text before it is quoted, since
+ * quoting changes secrets, and never in a number.
  */
 export function createLogger(options: LoggerOptions, base: LogFields = {}): Logger {
   const lowest = LOG_LEVELS.indexOf(options.level);

@@ -1,9 +1,9 @@
-/** What `mcp-addr` stands for, and whether it may be served. */
+/** Reads `mcp-addr`, and decides whether it may be served. */
 import { LitestreamError } from '@litestream/core';
 import { expandPath } from '../config/paths.ts';
 import { hostText, parseAddress } from '../http/address.ts';
 
-/** Without a host only this machine is served. */
+/** Without a host, only this machine is served. */
 const LOOPBACK = '127.0.0.1';
 
 export type McpAddress =
@@ -14,7 +14,7 @@ export type McpAddress =
  * A Unix socket is guarded by its permissions. An address of the network is open to every user of this machine, and to
  * every page in a browser on it, so it needs a token.
  *
- * @throws LitestreamError `CONFIG_INVALID` where it must not be served, Error for what is no address
+ * @throws LitestreamError `CONFIG_INVALID` if it must not be served, Error if it is no address
  */
 export function mcpAddressOf(addr: string, token: string | undefined): McpAddress {
   const [, path] = /^unix:(?:\/\/)?(.+)$/.exec(addr) ?? [];

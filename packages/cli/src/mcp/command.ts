@@ -16,7 +16,7 @@ const WAITING_MAX = 64;
 export interface CommandResult {
   /** Undefined if a signal ended it. */
   readonly exitCode: number | undefined;
-  /** What it printed on standard output. */
+  /** The command's standard output. */
   readonly stdout: string;
   /** And on standard error: warnings, and what went wrong. */
   readonly stderr: string;

@@ -1,17 +1,17 @@
-/** Where `litestream_restore` may write: a file of the folder that the config names, and nothing else. */
+/** Where `litestream_restore` may write: a new file in the folder that the config names, and nothing else. */
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { LitestreamError } from '@litestream/core';
 
-/** SQLite takes files of these names for parts of another database. */
+/** SQLite takes files with these suffixes for parts of another database. */
 const SIDE_FILE = /-(?:wal|shm|journal)$/;
 
 /**
- * The path that is restored to. A file that exists there already is refused by the restore itself, which creates its
- * output and never opens one.
+ * The path to restore to. The restore itself refuses a file that exists there: it creates its output and never opens an
+ * existing one.
  *
  * @param folder `mcp-output-dir`
- * @param wanted A name, or the absolute path of a file right in the folder. Default: the name of the database.
+ * @param wanted A name, or the absolute path of a file directly in the folder. Default: the name of the database.
  * @throws LitestreamError `INVALID_ARGUMENT`, or `CONFIG_INVALID` for a folder that cannot be trusted
  */
 export function outputPath(folder: string | undefined, wanted: string | undefined, database: string): string {
@@ -34,7 +34,7 @@ export function outputPath(folder: string | undefined, wanted: string | undefine
   });
 }
 
-/** Another user who could put links there could have any file of this user created elsewhere. */
+/** A user who could put links there could make us create files elsewhere. */
 function trusted(folder: string): string {
   const stats = lstatSync(folder, { throwIfNoEntry: false });
   const refuse = (what: string): LitestreamError =>

@@ -119,7 +119,7 @@ export class McpHttpServer {
     try {
       const refusal = this.#refusalOf(incoming);
       if (refusal === undefined) await send(await this.#fetch(requestOf(incoming, outgoing)), outgoing);
-      // What the client still sends is not waited for.
+      // Do not wait for the rest of the request.
       else outgoing.writeHead(refusal.status, { Connection: 'close', ...refusal.headers }).end(`${refusal.text}\n`);
     } catch (error) {
       // A client that went away is no error of ours.
@@ -129,8 +129,8 @@ export class McpHttpServer {
   }
 
   /**
-   * Over TCP, a web page in a browser on this machine may send requests here, and by a name that it lets point to this
-   * address even read the answers: only names that are ours are served. Other users of the machine have no token.
+   * Over TCP, a web page in a browser on this machine can send requests here, and by DNS rebinding even read the answers.
+   * So only names of this machine are served. The token keeps out other users of the machine.
    */
   #refusalOf(request: IncomingMessage): Refusal | undefined {
     const { address } = this.#parts;

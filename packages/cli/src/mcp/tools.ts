@@ -1,6 +1,6 @@
 /**
- * The tools: upstream's, by name. Each is a command of the CLI with the config that the daemon runs with. A request names
- * databases of that config, and nothing else: no config, plugin, variable or replica of its own.
+ * The tools, with the names of Litestream (Go). Each runs a command of the CLI with the config of the daemon. A request
+ * can name databases of that config and nothing else: no config, plugin, variable or replica of its own.
  */
 import { z } from 'zod';
 import { LitestreamError } from '@litestream/core';
@@ -142,7 +142,7 @@ export function registerTools(server: McpServer, options: ToolsOptions): void {
   );
 }
 
-/** The command would take more than a database of the config: a URL, or (reset) any path. */
+/** The command itself would accept more than a database of the config: a URL, or (reset) any path. */
 function configuredPath(databases: readonly DatabaseConfig[], given: string): string {
   const path = expandPath(given);
   if (databaseOf(databases, path) !== undefined) return path;
@@ -152,7 +152,7 @@ function configuredPath(databases: readonly DatabaseConfig[], given: string): st
   });
 }
 
-/** What a tool does not do is an answer of it, and no error of the server. */
+/** A tool that fails answers with its error; it is no error of the server. */
 async function orRefusal(work: () => Promise<CallToolResult>): Promise<CallToolResult> {
   try {
     return await work();

@@ -21,13 +21,13 @@ export interface ExecProcess {
 
 export interface ExecOptions {
   readonly logger: Logger;
-  /** The config says so: `exec-credentials`. */
+  /** `exec-credentials` of the config. */
   readonly passCredentials: boolean;
 }
 
 /**
  * Starts a command line, with our standard input, output and error, and our environment without the credentials of
- * storage backends, which are ours. No shell expands it.
+ * storage backends. No shell expands it.
  */
 export async function startExec(commandLine: string, { logger, passCredentials }: ExecOptions): Promise<ExecProcess> {
   const [program, ...args] = shellWords(commandLine) ?? [];

@@ -29,7 +29,7 @@ const ERROR_LOG_INTERVAL_MS = 30_000;
 /** Each attempt to open waits for a lock itself; one that is held for less than this in all is no error. */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_RETRY_MS = 100;
-/** `-once` has no later attempt: longer than any file has to be quiet. */
+/** `-once` has no later attempt, so it waits longer than any file has to be quiet. */
 const ONCE_PATIENCE_MS = 40_000;
 
 export class RunningDatabase {

@@ -12,11 +12,11 @@ export function loggedSignal(signal: StopSignal): LoggedSignal {
   return new LoggedSignal(NAMES[signal], constants.signals[signal]);
 }
 
-/** Nothing to Litestream; the program of `-exec` may know them. The first lines of the command keep them from ending it. */
+/** Litestream does not use these; the program of `-exec` may. The first lines of the command keep them from ending it. */
 const FOR_CHILD: readonly NodeJS.Signals[] =
   process.platform === 'win32' ? [] : ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO'];
 
-/** Hands signals of no use to us to `forward`, until what it returns is called. */
+/** Passes signals that we do not use to `forward`, until the returned function is called. */
 export function forwardSignals(forward: (signal: NodeJS.Signals) => void): () => void {
   for (const name of FOR_CHILD) process.on(name, forward);
   return () => {
@@ -31,10 +31,10 @@ export class Signals implements Disposable {
   #waiting: ((signal: StopSignal) => void) | undefined;
   readonly #canReload: boolean;
   #reload: (() => void) | undefined;
-  /** SIGHUP came before there was anything to read again. */
+  /** SIGHUP came before the config could be reloaded. */
   #isReloadDue = false;
 
-  /** `canReload`: SIGHUP is to read the config again, from the beginning on. */
+  /** `canReload`: SIGHUP reloads the config, even during the start. */
   constructor({ canReload }: { readonly canReload: boolean }) {
     this.#canReload = canReload;
     for (const name of SIGNALS) process.on(name, this.#receive);

@@ -1,7 +1,7 @@
 /**
  * The last resort of a daemon: an error that a library throws where nothing can catch it, in a callback of a socket or in a
- * promise that it forgot. It would end the process, and with it the replication of every other database. The call that it
- * came from gets no answer, so core's time limit ends that one, and only its replica is the worse for it.
+ * promise that it does not await. It would end the process, and with it the replication of every other database. The call
+ * that it came from gets no answer, so core's time limit ends that call, and only its replica is affected.
  */
 import type { Logger } from '@litestream/core';
 import { describeError } from '../describe-error.ts';
@@ -13,7 +13,7 @@ export class StrayErrors implements Disposable {
     this.#logger = logger;
   }
 
-  /** From now on, until this is disposed. */
+  /** Catches such errors until this is disposed. */
   watch(): void {
     process.on('uncaughtException', this.#report);
     process.on('unhandledRejection', this.#report);

@@ -1,12 +1,12 @@
 /** File name patterns as Go's `filepath.Match` reads them: `*`, `?`, `[a-z]`, `[^a-z]`, `\x`. */
 import { LitestreamError } from '@litestream/core';
 
-/** What stands for one character, or `*`. */
+/** A matcher of one character, or `*`. */
 type Part = '*' | ((char: string) => boolean);
 
 /**
- * Tests names against the pattern, in time that grows with the length of the name times that of the pattern: names of files
- * come from anybody. Rejects a pattern that is not well-formed.
+ * Tests names against the pattern, in time proportional to the length of the name times that of the pattern: names of files
+ * are not trusted. Throws for a pattern that is not well-formed.
  */
 export function compileGlob(pattern: string): (name: string) => boolean {
   const parts = partsOf(pattern);
@@ -36,7 +36,7 @@ function partsOf(pattern: string): readonly Part[] {
   return parts;
 }
 
-/** `[a-z]`: of one character, a regular expression takes no longer than a comparison. */
+/** `[a-z]`. For one character, a regular expression takes no longer than a comparison. */
 function setOf(set: string, pattern: string): Part {
   const source = set.replaceAll(/\\(.)/gsu, (_, char: string) => (/[\\\]^-]/.test(char) ? `\\${char}` : char));
   try {
@@ -47,7 +47,7 @@ function setOf(set: string, pattern: string): Part {
   }
 }
 
-/** Only the last `*` ever has to take more: what stands before it has found the earliest place it can have. */
+/** Only the last `*` ever has to match more: the parts before it are already at their earliest place. */
 function matches(parts: readonly Part[], chars: readonly string[]): boolean {
   let part = 0;
   let char = 0;

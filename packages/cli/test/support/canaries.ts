@@ -8,7 +8,7 @@ export const canary = (name: string): string => `${MARK}${Buffer.from(name).toSt
 /** Has to be base64 as a whole. */
 const AZURE_KEY = Buffer.from(canary('abs')).toString('base64');
 
-/** Nobody answers here. */
+/** No server listens here. */
 export const DEAD = '127.0.0.1:9';
 
 /** A password that could be a part of a word. */

@@ -51,7 +51,7 @@ function bad(message: string): LitestreamError {
   return new LitestreamError(message, { code: 'INVALID_ARGUMENT' });
 }
 
-/** Bytes of an object, as a server said. */
+/** Size of an object in bytes, as a server reports it. */
 export function isSize(size: unknown): boolean {
   return Number.isSafeInteger(size) && Number(size) >= 0;
 }
@@ -60,7 +60,7 @@ export function isTime(time: unknown): boolean {
   return time instanceof Date && !Number.isNaN(time.getTime());
 }
 
-/** A file of a listing, as a server described it. */
+/** A file of a listing, as a server describes it. */
 export function isFileInfo({ size, timestamp }: LtxFileInfo): boolean {
   return isSize(size) && isTime(timestamp);
 }

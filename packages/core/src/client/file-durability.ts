@@ -62,7 +62,7 @@ export async function makeFolder(path: string, ownership: Ownership): Promise<vo
   await giveTo((uid, gid) => chownFolder(path, uid, gid), ownership.folderUid, ownership.folderGid);
 }
 
-/** By a descriptor, and only of a folder that is ours: another user can have put something else in its place. */
+/** By a descriptor, and only of our own folder: another user may have replaced it. */
 async function chownFolder(path: string, uid: number, gid: number): Promise<void> {
   await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   if ((await folder.stat()).uid === process.geteuid?.()) await folder.chown(uid, gid);

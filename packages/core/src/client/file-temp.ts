@@ -8,7 +8,7 @@ export const LOCK_MARK = '.lock~';
 /** What upstream calls its own; it leaves them behind when it is killed. */
 const UPSTREAM_SUFFIX = '.tmp';
 
-/** Ours, and upstream's, begin with the name that the file is to have. */
+/** Temporary names, ours and those of Litestream (Go), begin with the file's final name. */
 const LTX_TEMP = /\.ltx\./;
 
 export function isTempName(name: string): boolean {
@@ -17,8 +17,8 @@ export function isTempName(name: string): boolean {
 
 /**
  * Removes temporary files of LTX files older than `ageMs` from a folder: what is younger, another process may still be
- * writing. Leaves what it cannot read or remove, and what others put there; never rejects. A folder that is a link may lead
- * anywhere, and is left alone.
+ * writing. Leaves files that it cannot read or remove, and files of others; never rejects. Skips a folder that is a link,
+ * since it may lead anywhere.
  */
 export async function removeStaleTemps(folder: string, ageMs: number, nowMs: number): Promise<void> {
   let names: string[];

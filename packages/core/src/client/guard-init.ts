@@ -43,7 +43,7 @@ export class GuardInit {
 
   async #end(): Promise<void> {
     this.#closing.abort(closedError(this.#client.type, 'init'));
-    // A server that says nothing keeps some libraries from closing; that must not keep the process from ending.
+    // A server that does not answer keeps some libraries from closing; that must not keep the process from ending.
     const waited = new AbortController();
     try {
       await Promise.race([
@@ -56,7 +56,7 @@ export class GuardInit {
   }
 }
 
-/** Milliseconds. What is left then ends with the process. */
+/** In milliseconds. A connection that is open longer closes when the process ends. */
 const CLOSE_MS_MAX = 5000;
 
 async function abortable(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

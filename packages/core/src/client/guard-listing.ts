@@ -8,7 +8,7 @@ export interface GuardedListing<T> {
   /** Lists again; what comes up to and with `after` may be left out. */
   readonly list: (after: T | undefined, signal: AbortSignal) => AsyncIterable<T>;
   readonly compare: (a: T, b: T) => number;
-  /** Is this item what it should be? An SDK passes on what the server said. */
+  /** Is this item well-formed? An SDK does not check the server's answer. */
   readonly isValid: (item: T) => boolean;
 }
 

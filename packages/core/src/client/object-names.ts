@@ -31,7 +31,7 @@ export function formatObjectTime(time: Date): string {
 
 /**
  * Reads RFC 3339, nanoseconds cut to milliseconds. `undefined` for anything else, since metadata may come from any program,
- * and for what no calendar has, such as 30 February or 24:00, of which `Date` makes another moment.
+ * and for times that do not exist, such as 30 February or 24:00, which `Date` turns into other times.
  */
 export function parseObjectTime(text: string | undefined): Date | undefined {
   const dateAndTime = RFC3339.exec(text ?? '')?.[1];

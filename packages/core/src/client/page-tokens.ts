@@ -1,11 +1,11 @@
 import { LitestreamError } from '../error.ts';
 
-/** Pages in a row without an object; a service may give some while it skips what was deleted. */
+/** Empty pages in a row; a service may send some while it skips deleted objects. */
 const EMPTY_PAGES_MAX = 1000;
 
 /**
- * The tokens of one listing, page after page. A server that repeats one, or gives page after page with nothing on it, would
- * be asked for ever.
+ * The tokens of one listing, page after page. A server that repeats a token, or sends only empty pages, would be asked for
+ * ever.
  */
 export class PageTokens {
   readonly #backend: string;
@@ -18,12 +18,12 @@ export class PageTokens {
   }
 
   /**
-   * The token to ask on with; undefined after the last page.
+   * The token for the next request; undefined after the last page.
    *
-   * @param token what the server gave
+   * @param token from the server's answer
    * @param count objects on the page
-   * @throws LitestreamError `UNAVAILABLE` for one that is no text, for the same one twice in a row, and for a thousand empty
-   *   pages in a row
+   * @throws LitestreamError `UNAVAILABLE` for a token that is no text, for the same one twice in a row, and for more than a
+   *   thousand empty pages in a row
    */
   next(token: unknown, count: number): string | undefined {
     if (token === undefined || token === null || token === '') return undefined;
@@ -40,7 +40,7 @@ export class PageTokens {
   }
 }
 
-/** The server answered something that no server of its kind answers: a proxy, a captive portal, or an attack. */
+/** No server of this kind gives such an answer: it comes from a proxy, a captive portal, or an attacker. */
 export function malformedAnswer(backend: string, what: string): LitestreamError {
   return new LitestreamError(`the server's answer cannot be used: ${what}`, {
     code: 'UNAVAILABLE',

@@ -1,15 +1,15 @@
-/** An error's texts without credentials, those of everything that it carries as a cause included. */
+/** Removes credentials from the texts of an error and of its causes. */
 import { isLitestreamError } from '../error.ts';
 import type { LitestreamError } from '../error.ts';
 import { redact } from './redact.ts';
 import { safeCause } from './sdk-errors.ts';
 
-/** Deeper causes are dropped: a chain may be a circle. */
+/** Deeper causes are dropped, since a chain may be a cycle. */
 const DEPTH_MAX = 8;
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] };
 
-/** Changes the error itself, so that it stays the one that was thrown. */
+/** Changes the error in place, so that callers get the object that was thrown. */
 export function redactError(error: LitestreamError, secrets: readonly string[], depth = 0): LitestreamError {
   const own = error as Writable<LitestreamError>;
   own.message = redact(own.message, secrets);
@@ -20,7 +20,7 @@ export function redactError(error: LitestreamError, secrets: readonly string[], 
   return error;
 }
 
-/** An SDK's error carries the request, headers and all: only its texts go on. */
+/** An SDK's error carries the request with its headers: only its texts are kept. */
 export function redactedCause(error: unknown, secrets: readonly string[], depth = 0): unknown {
   if (depth > DEPTH_MAX) return undefined;
   if (isLitestreamError(error)) return redactError(error, secrets, depth);

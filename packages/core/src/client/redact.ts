@@ -1,6 +1,6 @@
 /**
- * Cuts credentials out of texts, wherever an SDK, a server or a user put them: the one place where that is done. Patterns
- * are bounded, since a server may send a text of any length.
+ * The one place that removes credentials from texts, whether an SDK, a server or a user put them there. Patterns are
+ * bounded, since a server may send a text of any length.
  */
 const USERINFO = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#'"]{0,2000}@/gi;
 const PARAMETER =
@@ -9,16 +9,16 @@ const HEADER =
   /\b(authorization\s{0,3}[:=]\s{0,3})(?:(?:basic|bearer|sharedkey|aws4-hmac-sha256|oss4?-?[\w-]{0,20})\s{1,3})?[^\s'",;]+/gi;
 const SECRET_NAME =
   /secret|password|passwd|token|account-?key|access-?key|sas|jwt|seed|nkey|connection-?string|sse-customer-key$/i;
-/** Query parameters of a URL that are keys to a service. */
+/** Query parameters of a URL that are credentials. */
 const SECRET_PARAMETER =
   /^(?:key|auth|code|sig|sas|pwd|pass)$|secret|passw|token|signature|credential|-?key$|jwt|seed/i;
-/** Variables of the environment that backends read. */
+/** Environment variables that backends read credentials from. */
 const SECRET_VARIABLE =
   /^(?:AWS|LITESTREAM|AZURE|OSS|ALIBABA|GOOGLE|NATS|WEBDAV|SFTP)_\w*(?:SECRET|PASSWORD|PASSPHRASE|TOKEN|CONNECTION_?STRING|ACCOUNT_?KEY|CUSTOMER_?KEY|ACCESS_?KEY|PRIVATE_?KEY|JWT|SEED)/;
 
-/** Shorter ones may be a part of any word, so they count only as a word of their own. */
+/** A shorter secret may be a part of any word, so it is redacted only as a whole word. */
 const PART_LENGTH_MIN = 6;
-/** Still shorter ones may be any word (`a`): they count only where a value stands. */
+/** A still shorter one may be any word (`a`): it is redacted only where a value stands. */
 const WORD_LENGTH_MIN = 3;
 
 /** `text` without `user:password@`, signatures, tokens, and without each of `secrets` in any of its forms. */
@@ -30,14 +30,14 @@ export function redact(text: string, secrets: readonly string[] = []): string {
   return secrets.length === 0 ? safe : redactValues(safe, longestFirst(secrets.flatMap(secretForms)), '[redacted]');
 }
 
-/** `text` with each of `forms`, which stand `longestFirst`, replaced. */
+/** `text` with each of `forms` replaced; they must be sorted by `longestFirst`. */
 export function redactValues(text: string, forms: readonly string[], mark: string): string {
   let safe = text;
   for (const form of forms) if (safe.includes(form)) safe = redactValue(safe, form, mark);
   return safe;
 }
 
-/** One may be a part of another, and has to leave it whole. */
+/** A form may be a part of a longer one, which has to be replaced first. */
 export function longestFirst(forms: Iterable<string>): string[] {
   return [...forms].sort((a, b) => b.length - a.length);
 }
@@ -51,8 +51,8 @@ function redactValue(text: string, form: string, mark: string): string {
 }
 
 /**
- * A secret as texts show it: as it is, trimmed, percent-encoded in the ways there are, decoded, and quoted as JSON and
- * other notations do.
+ * A secret in each form in which texts show it: unchanged, trimmed, percent-encoded in the usual ways, decoded, and quoted
+ * as in JSON and other notations.
  */
 export function secretForms(secret: string): string[] {
   const component = encodeURIComponent(secret.toWellFormed());
@@ -76,7 +76,7 @@ const ENTITIES: Readonly<Record<string, string>> = { '<': 'lt', '>': 'gt', '&': 
 
 /**
  * The values in a config that must never be shown, nested ones included: those of keys that are secret by name, and in
- * any value that is a URL its password and the parameters that are secret by name.
+ * any value that is a URL, its password and the parameters that are secret by name.
  */
 export function secretsOf(config: unknown, depth = 0): string[] {
   if (typeof config !== 'object' || config === null || depth > 4) return [];
@@ -87,14 +87,14 @@ export function secretsOf(config: unknown, depth = 0): string[] {
   });
 }
 
-/** The secrets of a URL, as they stand in it. */
+/** The secrets of a URL, encoded as in the URL. */
 export function urlSecrets(text: string): string[] {
   const [, scheme = '', user, password] = /^([a-z][\w+.-]*):\/\/(?:([^/?#@:]*)(?::([^/?#]*))?@)?/i.exec(text) ?? [];
   if (scheme === '') return [];
   const parameters = [...text.matchAll(/[?&]([^=&#]{1,100})=([^&#]*)/g)];
   return [
     ...(password === undefined ? [] : [password]),
-    // Without a password the name may be a token, as NATS has them; over HTTP it is often a key.
+    // Without a password, the user name may be a token, as in NATS; in HTTP it is often a key.
     ...(password === undefined && user !== undefined && /^(?:nats|tls|wss?|https?)$/i.test(scheme) ? [user] : []),
     ...parameters.flatMap(([, name = '', value = '']) => (SECRET_PARAMETER.test(name) ? [value] : [])),
   ].filter((secret) => secret !== '');
@@ -105,7 +105,7 @@ export function secretVariables(env: Readonly<Record<string, string | undefined>
   return Object.keys(env).filter((name) => SECRET_VARIABLE.test(name) && !/(?:PATH|FILE|URI|ENDPOINT)$/.test(name));
 }
 
-/** Their values. */
+/** Values of these variables. */
 export function environmentSecrets(env: Readonly<Record<string, string | undefined>>): string[] {
   return secretVariables(env).flatMap((name) => env[name] || []);
 }

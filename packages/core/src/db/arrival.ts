@@ -92,12 +92,12 @@ export class ArrivalWatch {
     return this.#waiting?.reason;
   }
 
-  /** What an operation fails with that needs the file; undefined unless there is one that waits. */
+  /** The error of an operation that needs the file; undefined unless a file is there that may not be opened yet. */
   notReady(operation: string): LitestreamError | undefined {
     return this.#waiting && notReadyError(this.#path, operation, this.#waiting.reason);
   }
 
-  /** Throws `DATABASE_NOT_READY` while there is a file that waits, though commits may be in it. */
+  /** Throws `DATABASE_NOT_READY` while a file is there that may hold commits, but may not be opened yet. */
   requireReady(operation: string): void {
     if (this.#waiting?.isBlank === false) throw notReadyError(this.#path, operation, this.#waiting.reason);
   }
@@ -193,7 +193,7 @@ export class ArrivalWatch {
     return undefined;
   }
 
-  /** Asked once for each state of the files: the WAL is read to its end. */
+  /** Computed once for each state of the files, since it reads the WAL to its end. */
   #isWholeWithWal(database: QuietDatabase): boolean {
     const seen = this.#seen;
     if (seen === undefined) return false;

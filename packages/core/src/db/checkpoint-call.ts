@@ -1,4 +1,4 @@
-/** One call of `PRAGMA wal_checkpoint`, on whichever thread. */
+/** One call of `PRAGMA wal_checkpoint`, on any thread. */
 import { isBusy } from '../driver/busy.ts';
 import type { SqliteConnection } from '../driver/sqlite-driver.ts';
 
@@ -8,18 +8,18 @@ export type CheckpointMode = 'PASSIVE' | 'TRUNCATE';
 export interface CheckpointResult {
   /** A lock kept it from finishing. */
   readonly busy: boolean;
-  /** Frames in the log; -1 unknown. */
+  /** Frames in the WAL; -1: unknown. */
   readonly log: number;
-  /** Frames of them that are in the database file. */
+  /** How many of them are in the database file. */
   readonly checkpointed: number;
-  /** How long SQLite took. */
+  /** Time in SQLite, and in the sync of the database file after it. */
   readonly durationMs: number;
 }
 
 /** A lock kept it from starting. */
 export const BUSY: CheckpointResult = { busy: true, log: -1, checkpointed: -1, durationMs: 0 };
 
-/** One attempt. A lock in the way is told by `busy`, never thrown. */
+/** One attempt. Reports a lock in the way by `busy`, never by an error. */
 export function runCheckpoint(connection: SqliteConnection, mode: CheckpointMode): CheckpointResult {
   const startedAtMs = performance.now();
   try {
@@ -37,8 +37,8 @@ export function runCheckpoint(connection: SqliteConnection, mode: CheckpointMode
 }
 
 /**
- * What we write is nothing that anybody would miss after a power cut, so it does not wait for the disk. NORMAL still makes
- * the log durable where that protects the database: before a checkpoint, and when the log begins anew.
+ * A power cut may lose what we write, so it does not wait for the disk. NORMAL still makes the WAL durable where that
+ * protects the database: before a checkpoint, and when the WAL restarts.
  */
 export function setUpWriter(connection: SqliteConnection): void {
   connection.get('PRAGMA wal_autocheckpoint = 0');

@@ -4,27 +4,27 @@ import type { WorkerLibrary } from '../driver/sqlite-driver.ts';
 import type { CheckpointResult } from './checkpoint-call.ts';
 import { Mutex } from './mutex.ts';
 
-/** What the worker is given. */
+/** Input of the worker. */
 export interface CheckpointTask {
   readonly path: string;
   readonly library: WorkerLibrary;
 }
 
-/** What the worker answers. A message would not keep the codes of an error. */
+/** Answer of the worker. An error itself would lose its codes in a message. */
 export type CheckpointAnswer =
   | { readonly result: CheckpointResult }
   | { readonly failure: { readonly message: string; readonly code?: unknown; readonly errcode?: unknown } }
   /** The worker could not load the library, or ended early. */
   | { readonly unavailable: string };
 
-/** One at a time in a process: several would share the one disk. */
+/** One worker at a time in a process: several would compete for the same disk. */
 const turns = new Mutex();
 
 /**
  * One PASSIVE checkpoint, by a connection of its own, which is closed when this resolves. Undefined if the worker could
- * not do it: it is to be done on this thread then. Rejects with SQLite's error.
+ * not do it: then the caller does it on this thread. Rejects with SQLite's error.
  *
- * A signal ends the wait for a turn. A checkpoint under way cannot be interrupted, and is waited for.
+ * A signal ends the wait for a turn. A checkpoint under way cannot be interrupted: this waits for its end.
  */
 export function checkpointInWorker(task: CheckpointTask, signal?: AbortSignal): Promise<CheckpointResult | undefined> {
   return turns.run(async () => {
@@ -36,7 +36,7 @@ export function checkpointInWorker(task: CheckpointTask, signal?: AbortSignal): 
   }, signal);
 }
 
-/** Once the worker has ended. */
+/** Resolves once the worker has ended. */
 async function answerTo(workerData: CheckpointTask): Promise<CheckpointAnswer> {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const { promise, resolve } = Promise.withResolvers<CheckpointAnswer>();

@@ -30,7 +30,7 @@ export interface CheckpointContext {
   readonly onResult: (mode: CheckpointMode, result: CheckpointResult) => void;
 }
 
-/** `context`: of the syncs that go with a checkpoint. */
+/** @param context of the syncs that belong to a checkpoint */
 export function checkpointContextOf(
   context: SyncSessionContext,
   options: ResolvedDbOptions,
@@ -181,7 +181,7 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
 
 /** Writers wait no longer than this, as far as it can be foreseen, for a checkpoint behind the barrier. */
 const BARRIER_MS_MAX = 250;
-/** From so many bytes on a checkpoint is made beside writers, in a worker thread. */
+/** In bytes: a checkpoint of this size or more runs beside writers, in a worker thread. */
 const LARGE_SIZE = 16 << 20;
 const ROUNDS_MAX = 8;
 
@@ -194,7 +194,7 @@ async function backfillBesideWriters(context: CheckpointContext): Promise<void> 
   const { session, signal } = context;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     if (!isLarge(session)) return;
-    // The pin moves only once everything was read: a file that had reached its size limit left the rest.
+    // The pin moves only once everything was read; a file at its size limit leaves a rest unread.
     if (!session.isCaughtUp) await syncToEnd(context);
     const before = restSize(session);
     if (!(await backfillOnce(context))) return;
@@ -234,30 +234,30 @@ function measuredCheckpoint(session: Session): CheckpointResult {
   return measured(session, before, session.connections.checkpoint('PASSIVE'));
 }
 
-/** Without the write lock. A large one leaves the event loop to other databases. */
+/** A checkpoint without the write lock. A large one leaves the event loop to other databases. */
 async function checkpointBesideWriters(session: Session, signal: AbortSignal | undefined): Promise<CheckpointResult> {
   await syncWalAhead(session);
   if (!isLarge(session)) return measuredCheckpoint(session);
   const before = session.readVisible().backfilled;
   const result = await session.connections.checkpointElsewhere(signal);
-  // SQLite makes the database file durable only where every frame was moved (`walCheckpoint` in its `wal.c`). Left to the
-  // next checkpoint, behind the barrier, writers would wait for all that this one has written.
+  // SQLite makes the database file durable only if every frame was moved (`walCheckpoint` in its `wal.c`). Otherwise the next
+  // checkpoint, behind the barrier, would do it, and writers would wait for all that this one has written.
   const syncMs = isComplete(result) ? 0 : await syncAhead(session.descriptor.fd);
   return measured(session, before, { ...result, durationMs: result.durationMs + syncMs });
 }
 
-/** Makes a file durable before SQLite does, which would keep the event loop, or a writer, waiting. In ms. */
+/** Makes a file durable before SQLite does, which would block the event loop, or a writer. Resolves to the time in ms. */
 async function syncAhead(fd: number): Promise<number> {
   const startedAtMs = performance.now();
   try {
     await fsyncAsync(fd);
   } catch {
-    // SQLite does it all the same, and reports what fails.
+    // SQLite syncs it again, and reports the error.
   }
   return performance.now() - startedAtMs;
 }
 
-/** Its frames, and those of a large transaction in progress, which a checkpoint of a few pages would wait for, too. */
+/** Includes frames of a large transaction in progress, for which a checkpoint of a few pages would wait, too. */
 async function syncWalAhead({ wal }: Session): Promise<void> {
   if (wal.isOpen) await syncAhead(wal.fd);
 }

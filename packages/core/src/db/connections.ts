@@ -159,8 +159,8 @@ export class Connections {
   }
 
   /**
-   * Writes upstream's row, and its tables if they are missed, so that there is a WAL with a header and a commit. Where a
-   * trigger or a view is in their place, nothing of the application's schema runs: a value in the header is written again.
+   * Writes a row of `_litestream_seq`, and the tables if they are missing, so that the WAL has a header and a commit. If the
+   * schema has a trigger or a view there, none of it runs: a value in the header is written again instead.
    */
   async bumpSequence(options: BusyOptions): Promise<void> {
     await this.#write(() =>
@@ -247,7 +247,7 @@ export class Connections {
   }
 
   /**
-   * A PASSIVE checkpoint in a worker thread, with a connection of its own. On this thread where no worker can load the
+   * A PASSIVE checkpoint in a worker thread, with a connection of its own, or on this thread if no worker can load the
    * library. None of our connections may be closed for good meanwhile.
    */
   async checkpointElsewhere(signal: AbortSignal | undefined): Promise<CheckpointResult> {
@@ -331,15 +331,15 @@ export class Connections {
 const TABLES = `CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
 CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)`;
 
-/** How SQLite keeps the statements that make the tables, ours and upstream's. */
+/** The statements that create the tables, as SQLite stores them; those of Litestream (Go) are the same. */
 const SCHEMA: ReadonlySet<string> = new Set([
   'CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)',
   'CREATE TABLE _litestream_lock (id INTEGER)',
 ]);
 
 /**
- * Does the schema have something else by these names, or anything attached to the tables: a trigger, a view, an index, a
- * column with a check? A write would run it, on the thread of all databases, and a statement cannot be interrupted.
+ * Does the schema have other objects with these names, or objects attached to the tables: a trigger, a view, an index, a
+ * column with a check? A write would run them, on the thread of all databases, and a statement cannot be interrupted.
  */
 function areForeign(connection: SqliteConnection): boolean {
   const rows = connection.all(
@@ -349,12 +349,12 @@ function areForeign(connection: SqliteConnection): boolean {
   return rows.some(({ type, sql }) => type !== 'table' || typeof sql !== 'string' || !SCHEMA.has(sql));
 }
 
-/** Changes nothing, and is a commit all the same. */
+/** Changes no value, but makes a commit. */
 function rewriteVersion(connection: SqliteConnection): string {
   return `PRAGMA user_version = ${Number(connection.get('PRAGMA user_version')?.['user_version'] ?? 0)}`;
 }
 
-/** One transaction, so that a database never shows half of what we write. `sqlOf` looks at the database as it is then. */
+/** One transaction, so that no reader sees half of our writes. `sqlOf` runs within it. */
 function inTransaction(connection: SqliteConnection, sqlOf: (connection: SqliteConnection) => string): void {
   connection.exec('BEGIN IMMEDIATE');
   try {
@@ -397,7 +397,7 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
   }
   await retry('create tables', () => {
     setUpWriter(rw);
-    // What is in their place stays: nothing here needs the tables.
+    // Objects in their place stay: nothing here needs the tables.
     inTransaction(rw, (connection) => (areForeign(connection) ? rewriteVersion(connection) : TABLES));
   });
 }

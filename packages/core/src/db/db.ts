@@ -166,7 +166,7 @@ export class DB implements AsyncDisposable {
     this.#requireOpen('sync');
     const syncOnce = async (): Promise<SyncOutcome> => {
       const outcome = await this.#syncOnce(options);
-      // Before any other look at the path: the next one may find what this one could not read.
+      // Before any other check of the path, which may find a file that this sync could not read.
       this.#requireSeen(options);
       return outcome;
     };
@@ -215,7 +215,7 @@ export class DB implements AsyncDisposable {
     );
   }
 
-  /** The last transaction without a local file, for want of room. */
+  /** The last transaction that has no local file because there was no room. */
   get leftOut(): LeftOut | undefined {
     return this.#leftOut;
   }
@@ -474,7 +474,7 @@ export class DB implements AsyncDisposable {
       session,
       metaPath: this.metaPath,
       level0: this.localLtx(0),
-      // Nothing else has the state then but the database itself.
+      // Without a replica, only the database itself would hold the state.
       onLeftOut: this.#history && ((leftOut) => void (this.#leftOut = leftOut)),
       times: this.#times,
       logger: this.#logger,

@@ -1,6 +1,6 @@
 /**
- * A transaction that holds the whole database, without a local file: where the disk has no room for one. Replicas get a
- * snapshot in its place, which is streamed (docs/decisions/room-on-the-disk.md).
+ * A transaction that holds the whole database, without a local file: the disk has no room for one. Replicas get a streamed
+ * snapshot instead (docs/decisions/room-on-the-disk.md).
  */
 import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
@@ -16,9 +16,9 @@ export interface LeftOut {
 const REASON = 'the whole database was replicated by a snapshot alone';
 
 /**
- * The position moves on to `last` without a file. Until the next transaction has one, a start would go on from the file
- * before it, and miss what this one holds: so a resync is recorded first. Throws if that is not possible, and the refusal
- * where there is no replica: nothing but the database itself has the state then.
+ * The position moves on to `last` without a file. Until the next transaction has one, a start would continue from the file
+ * before it, and miss the pages of this one: so a resync is recorded first. Throws if that is not possible, and throws
+ * `refusal` if there is no replica: then only the database itself would hold the state.
  */
 export function leaveOut(
   { session, metaPath, logger, onLeftOut }: SyncContext,

@@ -1,8 +1,8 @@
-/** Those who are told of one kind of event. */
+/** Listeners of one kind of event. */
 export class Listeners<T> {
   readonly #listeners = new Set<(event: T) => void>();
 
-  /** Returns what ends it. */
+  /** Returns a function that removes the listener. */
   add(listener: (event: T) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

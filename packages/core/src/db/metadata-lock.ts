@@ -20,7 +20,7 @@ import { DatabaseInUseError, lockFault, noLocksError } from './metadata-lock-err
 
 const LOCK_NAME = 'lock';
 const HOLDER_NAME = 'lock-holder.json';
-/** Of a file that is gone in a moment. */
+/** Ownership of a file that is removed at once. */
 const OURS = { fileMode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 
 /**
@@ -168,7 +168,7 @@ function lockFile(path: string, driver: SqliteDriver): SqliteConnection {
   }
 }
 
-/** A file that is there already is not opened, and no link is followed: SQLite would. */
+/** Does not open an existing file, and follows no link; SQLite would do both. */
 function createEmpty(path: string, ownership: Pick<Ownership, 'fileMode' | 'uid' | 'gid'> = OURS): void {
   try {
     closeSync(createFile(path, ownership));

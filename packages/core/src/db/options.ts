@@ -78,15 +78,15 @@ export interface Position {
 }
 
 export interface OpenOptions extends Op {
-  /** How long a file that has to be quiet is waited for. By default a second: most need no longer. */
+  /** Longest wait, in milliseconds, for a file that has to be quiet first. Default 1000, which most files need at most. */
   readonly patienceMs?: number | undefined;
 }
 
 export interface SyncOptions extends OpenOptions {
   /**
-   * What the caller is going to promise. `file`: every commit of now is in the position. Rejects with `DATABASE_MISSING` where
-   * the file that was replicated is gone, and may still be written to; and with `DATABASE_NOT_READY` as `ready` does: where
-   * there is a file that is not opened yet, though it may hold commits. By default neither is a failure.
+   * What must hold for the sync to resolve. `file`: the position covers every commit up to now. Rejects with
+   * `DATABASE_MISSING` if the replicated file is gone, since it may still be written to, and like `ready`. `ready`: rejects
+   * with `DATABASE_NOT_READY` if a file that may hold commits is not opened yet. By default neither is a failure.
    */
   readonly requires?: 'file' | 'ready' | undefined;
 }

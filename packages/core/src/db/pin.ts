@@ -32,7 +32,7 @@ function movePinAfterCheckpoint(session: Session): void {
   movePin(session);
 }
 
-/** Between two syncs. True if so much was written that the next one should not wait. */
+/** Runs between two syncs. True if so much was written that the next one should not wait. */
 export function tend(session: Session, options: ResolvedDbOptions): boolean {
   if (!isAtPath(session.descriptor, session.path)) return false;
   if (findPathFault(session) !== undefined) return true;

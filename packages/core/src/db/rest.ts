@@ -12,7 +12,7 @@ const CLOCK_GRAIN_MS = 50;
 /**
  * Moves everything to the database file, empties the WAL, and records at which TXID and in which state of the file that
  * was. False where others read or write meanwhile, or the WAL was not read to its end: then it stays as it is, and its
- * running checksum says at the next start where to go on. So it does where another program wrote to the file: that is recorded.
+ * running checksum says at the next start where to continue. False, and recorded, also if another program wrote to the file.
  */
 export async function bringToRest(context: CheckpointContext, metaPath: string): Promise<boolean> {
   const { session, logger } = context;
@@ -41,7 +41,7 @@ async function settle(context: CheckpointContext, metaPath: string): Promise<boo
   if (ageMs < CLOCK_GRAIN_MS) await sleep(Math.min(CLOCK_GRAIN_MS, CLOCK_GRAIN_MS - ageMs));
   const { txid } = session;
   const file = fileStateOf(descriptor.fd);
-  // As the checkpoint left it: what another program wrote since is not recorded as ours.
+  // The file as the checkpoint left it: a later write of another program must not be recorded as ours.
   const isMarked = session.mark !== undefined;
   requireUnchanged(session);
   const { last } = session;

@@ -19,7 +19,7 @@ interface FaultFacts {
   readonly hint: string;
 }
 
-/** How often, and how long apart, a missing WAL is looked for: half a second in all. */
+/** How often, and at which interval, to look for a missing WAL: for half a second in all. */
 const LOOKS_MAX = 11;
 const LOOK_DELAY_MS = 50;
 
@@ -78,7 +78,7 @@ export function findFault(session: Session): SessionFault | undefined {
   return findPathFault(session) ?? findChange(session);
 }
 
-/** Before work of ours that changes the database file, or records how it looks: what came before would pass for its doing. */
+/** Call before work that changes the database file or records its state: an earlier change would look like our own. */
 export function requireUnchanged(session: Session): void {
   const fault = findChange(session);
   if (fault !== undefined) throw new SessionFaultError(fault);
@@ -117,8 +117,8 @@ export function reasonOf(fault: SessionFault): string {
  * Throws `WAL_LOST` if a connection, of this process or another, may still write to a WAL that was deleted: a new
  * connection would create a second WAL beside it. Asked before the first connection of ours is opened.
  *
- * SQLite deletes the WAL only when the last connection closes. That a database in WAL mode has none while another process
- * holds a lock on it is otherwise true for an instant, in which that process opens it: so it is looked at again.
+ * SQLite deletes the WAL only when the last connection closes. Otherwise a database in WAL mode that another process has
+ * locked lacks its WAL only for an instant, while that process opens it: so this looks again.
  */
 export async function refuseDeletedWal(
   path: string,

@@ -78,7 +78,7 @@ export class Session {
   readonly snapshots: Set<RunningSnapshot> = new Set<RunningSnapshot>();
   /** How the database file looked when it was last certain that only SQLite had written to it. */
   mark: DatabaseMark | undefined;
-  /** Why the next start must take the whole database, while that could not be recorded. */
+  /** Why the next start must replicate the whole database, if that could not be recorded. */
   unrecordedReason: string | undefined;
   /** What the last stop recorded was removed. */
   isRecordRemoved = false;

@@ -50,7 +50,7 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
 export function published({ session, metaPath, publish, logger }: SyncSessionContext, txid: TXID): void {
   // First, and whatever happens to the record: an acknowledgement compares the replica with this.
   publish(txid);
-  // What has no file is covered by the record: a start must not go on from the file before it.
+  // The record covers a transaction without a file: a start must not continue from the file before it.
   if (session.isLastLeftOut) return;
   session.unrecordedReason = undefined;
   if (session.isRecordRemoved) return;
@@ -83,7 +83,7 @@ async function requireSight(context: SyncSessionContext): Promise<void> {
   await loseSight(context, fault);
 }
 
-/** Work between two syncs that may find that this session does not see everything: it rejects as `syncSession` does. */
+/** Runs work between two syncs. If the session no longer sees everything, rejects as `syncSession` does. */
 export async function withSight<T>(context: SyncSessionContext, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -102,7 +102,7 @@ async function loseSight(context: SyncSessionContext, fault: SessionFault): Prom
   try {
     recordResync(metaPath, reason, session);
   } catch (failure) {
-    // Nothing but this session knows of it now, so it stays: its next sync takes the whole database.
+    // Only this session knows of it now, so it stays open: its next sync replicates the whole database.
     session.unrecordedReason = reason;
     const details = { error: failure, reason };
     // The metadata folder is being deleted, as beside a database that is removed: a restart has nothing to go on from.
@@ -118,7 +118,7 @@ async function loseSight(context: SyncSessionContext, fault: SessionFault): Prom
   throw error;
 }
 
-/** We have written to the database, and there is still no WAL to read: nothing is known of what is committed. */
+/** We have written to the database, and still there is no WAL to read: commits may be invisible to us. */
 function emptyWal({ wal }: Session): LitestreamError {
   return new LitestreamError(`the -wal file stays empty although the database was written to: ${wal.path}`, {
     code: 'UNAVAILABLE',

@@ -55,7 +55,7 @@ export interface SyncContext {
   readonly onWalBytes?: (bytes: number) => void;
   readonly onProgress?: OnWriteProgress | undefined;
   readonly metaPath: string;
-  /** Told where replicas are to take a snapshot for a whole database that has no room on the disk. Undefined: that fails. */
+  /** Called if replicas must take a snapshot since the disk has no room for the whole database. Undefined: the sync fails. */
   readonly onLeftOut?: ((leftOut: LeftOut) => void) | undefined;
   /** Behind a checkpoint's barrier; only for the log. */
   readonly checkpointing?: boolean;
@@ -221,7 +221,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     yield* publishDurably(temporaryPath, path);
     isPublished = true;
   } finally {
-    // The next attempt has another name. Not by `catch`: steps that fail are ended where they stand.
+    // The next attempt has another name. Not in `catch`: steps that fail are ended where they are.
     if (!isPublished) rmSync(temporaryPath, { force: true });
   }
 

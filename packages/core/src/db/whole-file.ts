@@ -6,13 +6,13 @@ import { WalFile } from '../wal/wal-file.ts';
 import { WAL_HEADER_SIZE } from '../wal/wal-header.ts';
 import type { DatabaseHeader } from './database-header.ts';
 
-/** Where the header has the first trunk page of the freelist (SQLite's file format document, section 1.3). */
+/** Offset in the header of the first trunk page of the freelist (SQLite's file format document, section 1.3). */
 const FIRST_TRUNK_OFFSET = 32;
 
-/** Bytes. A longer WAL is not read for this: the file waits until it was quiet for long. */
+/** In bytes. A longer WAL is not read for this: the file has to be quiet for the longer time. */
 const WAL_SIZE_MAX = 1024 * 1024 * 1024;
 
-/** Pages at the end of a file that may be free, or in the WAL, before the answer is no. */
+/** How many pages before the end of a file are examined. */
 const SKIPPED_PAGES_MAX = 1_000_000;
 
 export interface QuietDatabase {
@@ -23,7 +23,7 @@ export interface QuietDatabase {
   readonly size: bigint;
 }
 
-/** Cheap, and right for most databases: as long as the header says, and the last page is not zeros, as in a preallocated file. */
+/** Cheap, and right for most databases: the file has its full length, and does not end with zeros as a preallocated one. */
 export function isWholeBySize({ fd, header, size }: QuietDatabase): boolean {
   const { pageCount, pageSize } = header;
   if (pageCount === undefined || size < BigInt(pageCount) * BigInt(pageSize)) return false;
@@ -31,9 +31,9 @@ export function isWholeBySize({ fd, header, size }: QuietDatabase): boolean {
 }
 
 /**
- * The same, where the end of the file cannot vouch for it: a checkpoint that was interrupted, or free pages that SQLite
- * overwrote with zeros (`secure_delete`). Each page that the file is too short for has to be in a committed frame of the
- * WAL, and the last page that is neither free nor in the WAL must not be zeros. Reads the WAL to its end.
+ * The same, if the end of the file proves nothing: a checkpoint was interrupted, or SQLite overwrote free pages with zeros
+ * (`secure_delete`). Each page behind the end of the file must be in a committed frame of the WAL, and the last page that
+ * is neither free nor in the WAL must not be zeros. Reads the WAL to its end.
  */
 export function isWholeWithWal({ path, fd, header, size }: QuietDatabase): boolean {
   const wal = committedPages(path, header.pageSize);
@@ -50,11 +50,11 @@ export function isWholeWithWal({ path, fd, header, size }: QuietDatabase): boole
     if (pgno === lockPage || free.has(pgno) || wal.pages.has(pgno)) continue;
     return !isZero(fd, pgno, header.pageSize);
   }
-  // The WAL has everything, or the file has nothing else.
+  // All examined pages are free or in the WAL: then a WAL with a commit is the proof.
   return wal.commit > 0;
 }
 
-/** What SQLite would recover from the WAL; without pages if there is none. Undefined if it is too long to be read. */
+/** The pages that SQLite would recover from the WAL; none without a WAL. Undefined if the WAL is too long to be read. */
 function committedPages(
   path: string,
   pageSize: number,
@@ -76,7 +76,7 @@ function committedPages(
   }
 }
 
-/** The leaves of the freelist: their bytes mean nothing. Undefined if the list is not in the file. */
+/** The leaves of the freelist, whose bytes mean nothing. Undefined if the list is not whole in the file. */
 function freePages(fd: number, { pageSize }: DatabaseHeader, pageCount: number): ReadonlySet<number> | undefined {
   const free = new Set<number>();
   const page = Buffer.alloc(pageSize);

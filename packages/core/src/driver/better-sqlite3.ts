@@ -26,7 +26,7 @@ class BetterConnection implements SqliteConnection {
 
   constructor(db: BetterDatabase) {
     this.#db = db;
-    // Defensive it is by itself; limits it does not offer.
+    // better-sqlite3 is defensive by default, and has no way to set limits.
     db.exec(DISTRUST);
   }
 
@@ -81,11 +81,11 @@ interface Origin {
   readonly path: string;
   /** Path of the native code. */
   readonly addon: string;
-  /** Of the file at that path: another one, after an update, would be loaded as a second copy. */
+  /** Identity of the file at that path. After an update, the new file would be loaded as a second copy. */
   readonly identity: string | undefined;
 }
 
-/** Undefined if it is part of a bundle, or was not loaded by Node: what a worker loads might be another copy. */
+/** Undefined if the library is part of a bundle, or Node did not load it: a worker might load another copy. */
 function originOf(library: BetterSqlite3): Origin | undefined {
   const loaded = Object.entries(createRequire(import.meta.url).cache);
   const path = loaded.find(([, module]) => module?.exports === library)?.[0];

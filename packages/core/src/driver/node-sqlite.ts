@@ -26,7 +26,7 @@ class NodeSqliteConnection implements SqliteConnection {
       readOnly,
       timeout: 0,
       enableForeignKeyConstraints: false,
-      // Versions of Node that do not know these two leave them out.
+      // Older versions of Node ignore these two.
       defensive: true,
       limits: { triggerDepth: 1 },
     });

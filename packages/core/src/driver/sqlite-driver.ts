@@ -29,8 +29,8 @@ export interface SqliteDriver {
   /** Opens an existing database with a busy timeout of zero. */
   open(path: string, options?: { readOnly?: boolean }): SqliteConnection;
   /**
-   * How a worker thread of this process loads the very same copy of the library, so that both see the same locks. Undefined,
-   * or returning undefined: it cannot, and what takes long is done on this thread.
+   * How a worker thread of this process loads the same copy of the library, so that both see the same locks. Undefined, or
+   * returning undefined: it cannot, and large checkpoints run on this thread.
    */
   readonly inWorker?: (() => WorkerLibrary | undefined) | undefined;
 }
@@ -42,8 +42,8 @@ export type WorkerLibrary =
   | { readonly name: 'better-sqlite3'; readonly path: string };
 
 /**
- * What each connection begins with, because anybody may have made the database (https://sqlite.org/security.html). Touches no
- * file and takes no lock. Neither library can interrupt a statement, so what we run must not depend on the schema at all:
- * PRAGMAs, and a write to a table of ours that was looked at first.
+ * Runs first on each connection, because the database is not trusted (https://sqlite.org/security.html). Touches no file and
+ * takes no lock. Neither library can interrupt a statement, so our statements must not depend on the schema at all: PRAGMAs,
+ * and a write to our table after an inspection of it.
  */
 export const DISTRUST = 'PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = OFF; PRAGMA cell_size_check = ON';

@@ -1,10 +1,10 @@
 /**
  * The one place where core creates files and folders and gives them an owner and a mode.
  *
- * A folder beside a database belongs to the database's owner, and Litestream may be root: whatever that user puts there
- * (a link, a pipe, a file under a name that we are about to use) must not lead our rights elsewhere. So names of temporary
- * files cannot be guessed, files are made with `O_EXCL` and opened with `O_NOFOLLOW`, and owner and mode are set on the
- * descriptor of what was made, never on a path. `SECURITY.md` says what remains.
+ * A folder beside a database belongs to the database's owner, and Litestream may be root. Nothing that this user puts there
+ * (a link, a pipe, a file under a name that we are about to use) may make root change a file elsewhere. So names of temporary
+ * files cannot be guessed, files are created with `O_EXCL` and opened with `O_NOFOLLOW`, and owner and mode are set on the
+ * descriptor of the new file, never on a path. `SECURITY.md` says what remains.
  */
 import {
   closeSync,
@@ -30,7 +30,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { LitestreamError } from '../error.ts';
 
-/** Owner and permissions of what is made beside a database: the database's own. */
+/** Owner and permissions of files that are made beside a database: those of the database. */
 export interface Ownership {
   readonly fileMode: number;
   readonly folderMode: number;
@@ -38,29 +38,29 @@ export interface Ownership {
   readonly gid: number;
 }
 
-/** Only links of the last part of a path are refused by it. Windows has no such flag, and no links that users can make. */
+/** Refuses only a link in the last part of a path. Windows has no such flag; links need a privilege there. */
 const NOFOLLOW = constants.O_NOFOLLOW ?? 0;
 /** Opening a pipe must not wait for its other end. */
 const NONBLOCK = constants.O_NONBLOCK ?? 0;
 const DIRECTORY = constants.O_DIRECTORY ?? 0;
 
-/** For flags of `open` in `node:fs/promises`: an existing file, and not what a link leads to. */
+/** Flags for `open` in `node:fs/promises`: opens an existing file, and follows no link. */
 export const OPEN_EXISTING: { readonly read: number; readonly readWrite: number } = {
   read: constants.O_RDONLY | NOFOLLOW | NONBLOCK,
   readWrite: constants.O_RDWR | NOFOLLOW,
 };
-/** A new file: it fails with `EEXIST` for whatever has the name, a link too. */
+/** Creates a file: `open` fails with `EEXIST` if the name exists, even as a link. */
 export const OPEN_NEW: number = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NOFOLLOW;
 
-/** More than any of our small files holds, in bytes. */
+/** In bytes: more than any of our small files has. */
 const SMALL_SIZE_MAX = 64 * 1024;
 
-/** A name in the same folder that nobody can guess. Ends in `.tmp`: opening a database removes what a crash left. */
+/** A name in the same folder that cannot be guessed. Ends in `.tmp`: opening a database removes such files after a crash. */
 export function temporaryName(path: string): string {
   return `${path}.${randomBytes(8).toString('hex')}.tmp`;
 }
 
-/** Makes a file that was not there, with its mode and owner, and returns its descriptor, for reading and writing. */
+/** Creates a file with its mode and owner, and returns its descriptor, for reading and writing. */
 export function createFile(path: string, ownership: Pick<Ownership, 'fileMode' | 'uid' | 'gid'>): number {
   const fd = openSync(path, OPEN_NEW, 0o600);
   try {
@@ -73,7 +73,7 @@ export function createFile(path: string, ownership: Pick<Ownership, 'fileMode' |
   }
 }
 
-/** A new file in place of what a killed process left under this name, which is removed: no link of it is followed. */
+/** Removes what a killed process left under this name, without following a link, and creates the file. */
 export async function openReplacing(path: string, mode = 0o600): Promise<FileHandle> {
   await rm(path, { force: true });
   return await open(path, OPEN_NEW, mode);
@@ -90,7 +90,7 @@ export async function* readFileChunks(path: string): AsyncGenerator<Uint8Array, 
   yield* createReadStream('', { fd }) as AsyncIterable<Uint8Array>;
 }
 
-/** The text of a small file of ours. Throws `EINVAL` for what is no file, or too large to be one of ours. */
+/** The text of a small file of ours. Throws `EINVAL` if it is not a regular file, or too large to be ours. */
 export function readSmallFile(path: string): string {
   const fd = openSync(path, OPEN_EXISTING.read);
   try {
@@ -105,7 +105,7 @@ export function readSmallFile(path: string): string {
   }
 }
 
-/** Replaces a small file of ours, or makes it: all or nothing, and with `durable` it survives a power cut. */
+/** Creates or replaces a small file of ours, atomically. With `durable` it survives a power cut. */
 export function writeSmallFile(
   path: string,
   text: string,
@@ -139,14 +139,14 @@ function syncFolder(path: string): void {
   }
 }
 
-/** Nothing that `readSmallFile` could read: no file there, a link, or something that we have not written. */
+/** Did `readSmallFile` find no file of ours: none at all, a link, or something that we did not write? */
 export function isNoSmallFile(error: unknown): boolean {
   return ['ENOENT', 'EINVAL', 'ELOOP', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
 
 /**
- * Makes a folder and those above it, with this ownership where the system allows it. Throws `FOLDER_UNSAFE` where the
- * folder is a link.
+ * Creates a folder and its parents, with this ownership where the system allows it. Throws `FOLDER_UNSAFE` if the folder is
+ * a link.
  */
 export function makeFolder(path: string, ownership: Ownership): void {
   const stats = lstatSync(path, { throwIfNoEntry: false });
@@ -164,7 +164,7 @@ export function makeFolder(path: string, ownership: Ownership): void {
   if (process.getuid === undefined) return;
   const fd = openSync(path, constants.O_RDONLY | DIRECTORY | NOFOLLOW);
   try {
-    // Another user can have put a folder in its place, and root would give that one away.
+    // Another user may have put a folder in its place, and root would change the owner of that one.
     if (fstatSync(fd).uid !== process.geteuid?.()) throw unsafe(path, 'another user has replaced it');
     own(fd, ownership.folderMode, ownership);
   } finally {
@@ -173,9 +173,9 @@ export function makeFolder(path: string, ownership: Ownership): void {
 }
 
 /**
- * Refuses a folder in which another user could make us work on files elsewhere: throws `FOLDER_UNSAFE` for a link, for what
- * is no folder, and for one that belongs neither to this user, nor to root, nor to the owner of the database. One that does
- * not exist is fine.
+ * Refuses a folder in which another user could make us work on files elsewhere. Throws `FOLDER_UNSAFE` for a link, for a path
+ * that is no folder, and for a folder that belongs neither to this user, nor to root, nor to the owner of the database. A
+ * missing folder is accepted.
  */
 export function requireSafeFolder(path: string, { uid }: Pick<Ownership, 'uid'>): void {
   const stats = lstatSync(path, { throwIfNoEntry: false });
@@ -188,7 +188,7 @@ export function requireSafeFolder(path: string, { uid }: Pick<Ownership, 'uid'>)
   }
 }
 
-/** Removes what a crash left: every file below the folder whose name ends in `.tmp`. Follows no link. */
+/** Removes the leftovers of a crash: every file below the folder whose name ends in `.tmp`. Follows no link. */
 export function removeTemporaryFiles(folder: string): void {
   for (const entry of entriesOf(folder)) {
     const path = join(folder, entry.name);
@@ -211,10 +211,10 @@ function entriesOf(folder: string): { readonly name: string; isDirectory(): bool
   }
 }
 
-/** Only the superuser may change an owner, and for others nothing is to change. */
+/** Only root may change an owner; files of other users are created with the right one. */
 function own(fd: number, mode: number, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
   if (process.getuid?.() === 0) fchownSync(fd, uid, gid);
-  // After the owner, which takes some bits of the mode away; and for whatever the umask says.
+  // After the change of owner, which clears some bits of the mode. Sets the mode despite the umask.
   fchmodSync(fd, mode);
 }
 

@@ -18,7 +18,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
 
   /**
    * Made by `Litestream.replicate`. `leaveStore` ends compaction and retention, and resolves once none is under way; `release`
-   * frees what was made for this database alone.
+   * frees resources of this database alone.
    */
   constructor(parts: { db: DB; replica: Replica; leaveStore: () => Promise<void>; release: () => Promise<void> }) {
     this.path = parts.db.path;
@@ -69,7 +69,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
   async #stop(options: StopOptions): Promise<void> {
     try {
       await this.#db.stop();
-      // It reads and deletes local files, which may be another process's once the database is closed.
+      // Compaction reads and deletes local files, which may belong to another process once the database is closed.
       await this.#leaveStore();
       // While another Litestream replicates the database there is nothing of ours to send.
       const isStandby = this.#db.status().state === 'standby';

@@ -10,7 +10,7 @@ export interface FoundPackage {
   readonly version: string | undefined;
 }
 
-/** Does a user mean a file or a folder by this, and not a package? */
+/** Is this the path of a file or folder, and not the name of a package? */
 export function isPath(name: string): boolean {
   return name.startsWith('.') || isAbsolute(name);
 }

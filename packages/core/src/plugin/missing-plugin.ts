@@ -8,8 +8,8 @@ import { isPath } from './find-package.ts';
 import type { PackageFolders } from './package-folders.ts';
 
 /**
- * Packages of this project by the types and schemes they answer to, those of upstream's configs and URLs. No other package
- * is ever loaded because of a type or a scheme: a name made from one might be anybody's.
+ * Packages of this project by the types and schemes that they handle, those of configs and URLs of Litestream (Go). No other
+ * package is loaded for a type or scheme: anyone could publish a package under a name made from one.
  */
 export const PACKAGES: ReadonlyMap<string, string> = new Map([
   ['abs', '@litestream/client-abs'],
@@ -90,7 +90,7 @@ export function missingPlugin(name: string, folder: string, folders: SearchedFol
   });
 }
 
-/** The line that puts a package where it is looked for; or, where it lies in a folder that does not count, why not. */
+/** The command that installs a package in a searched folder; or why an installed package is not used. */
 function howToInstall(name: string, folders: SearchedFolders | undefined): string {
   for (const [modules, reason] of folders?.refused ?? []) {
     const path = join(modules, name);

@@ -1,16 +1,16 @@
 /**
  * Which `node_modules` folders a storage client may be loaded from. Its code runs with our rights and sees our
- * credentials, so a folder counts only if other users cannot put anything there. The working directory never counts: it
- * may be anybody's.
+ * credentials, so a folder counts only if neither it nor its parent belongs to another user or is writable by all. The
+ * working directory never counts: it may belong to another user.
  */
 import { statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface PackageFolders {
-  /** In the order in which they are searched: our own installation, then what the config file's folder has. */
+  /** In search order: our own installation, then the config file's folder and those above it. */
   readonly trusted: readonly string[];
-  /** Those that exist and are not searched, with the reason. They are only ever mentioned in a hint. */
+  /** Folders that are not searched, with the reason. Used only for hints. */
   readonly refused: ReadonlyMap<string, string>;
 }
 
@@ -26,7 +26,7 @@ export function packageFolders(configFolder: string | undefined): PackageFolders
     else refused.set(modules, reason);
   };
   const owners = new Set([0, process.geteuid?.() ?? 0]);
-  // Whose code runs already needs no other way to run some.
+  // The owner of our own code can run code with our rights anyway.
   const ownersOfOurs = new Set([...owners, statSync(HERE).uid]);
   for (const modules of modulesAbove(HERE)) consider(modules, ownersOfOurs);
   if (configFolder !== undefined) for (const modules of modulesAbove(configFolder)) consider(modules, owners);
@@ -46,9 +46,9 @@ function modulesAbove(folder: string): string[] {
   }
 }
 
-/** Why somebody else may have put packages there; undefined if only we or root can, or if there is no such folder. */
+/** Why the folder is not trusted; undefined if it is, or if there is no such folder. Does not check the group's permissions. */
 function distrust(modules: string, owners: ReadonlySet<number>): string | undefined {
-  // Windows has no owners that Node could tell of; its folders are private to their user by inheritance.
+  // Node cannot read owners on Windows; folders there are private to their user by inheritance.
   if (process.geteuid === undefined) return undefined;
   for (const path of [modules, dirname(modules)]) {
     const stats = statSync(path, { throwIfNoEntry: false });

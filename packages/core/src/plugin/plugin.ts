@@ -23,7 +23,7 @@ export interface PluginContext {
   readonly folder: string;
   /** The database that is replicated, where known: files made for it take its mode and owner. Never to be opened. */
   readonly databasePath?: string | undefined;
-  /** Folder for files of any size on their way to the replica. Undefined: the system's folder of temporary files. */
+  /** Folder for files of any size until they are sent to the replica. Undefined: the system's temporary folder. */
   readonly stagingPath?: string | undefined;
 }
 

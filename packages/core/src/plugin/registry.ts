@@ -51,9 +51,9 @@ export interface RegistryOptions {
   /** Plugins to begin with, beside `file`. */
   readonly plugins?: readonly LitestreamPlugin[] | undefined;
   /**
-   * The folder of the config file. Packages are looked for beside core first, and then here and above, where only this
-   * user and root can write. Relative paths start here. Default: none, and relative paths start from the working directory,
-   * which is never searched for packages.
+   * The folder of the config file. Packages are looked for beside core first, and then here and above, except in folders of
+   * other users or that all users can write to. Relative paths start here. Default: none, and relative paths start from the
+   * working directory, which is never searched for packages.
    */
   readonly folder?: string | undefined;
   /** Look for packages that were not registered. Default true. */

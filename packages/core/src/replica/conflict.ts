@@ -84,8 +84,8 @@ export class Conflict {
   }
 
   /**
-   * Throws while the conflict lasts. Resolves to the TXID that the other process came to if it has just ended, and to
-   * undefined if there is no conflict.
+   * Rejects while the conflict lasts. Resolves to the last TXID of the other process if the conflict has just ended, and to
+   * undefined if there is none.
    */
   async endOfOther(options: Op): Promise<TXID | undefined> {
     if (this.#error === undefined) return undefined;

@@ -1,4 +1,4 @@
-/** Files that the replica held are gone: until a snapshot is there, nothing on it counts as safe. */
+/** Files of the replica are gone: until a snapshot is there, nothing on it counts as replicated. */
 import type { Logger } from '../logger.ts';
 
 export class Cut {
@@ -14,12 +14,12 @@ export class Cut {
     return this.#isOpen;
   }
 
-  /** Something is not where it was. It is not certain yet that no other process took it away. */
+  /** A file is missing. It is not certain yet that no other process compacted it. */
   suspect(): void {
     this.#isOpen = true;
   }
 
-  /** Warns, once for each cut. */
+  /** The files were deleted. Warns once for each cut. */
   confirm(): void {
     this.#isOpen = true;
     if (this.#isTold) return;

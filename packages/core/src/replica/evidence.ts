@@ -32,8 +32,8 @@ export class Evidence {
   readonly #writer: Level0Writer;
   #proven: TXID = 0n;
   /**
-   * Where the replica ends was seen, or made so, at this moment or later. It is taken before the request: the process may be
-   * suspended at any point behind it.
+   * At this time or later the end of the replica was seen, or created. Taken before the request, since the process may be
+   * suspended at any point after it.
    */
   #seenAt: Moment | undefined;
 
@@ -57,12 +57,12 @@ export class Evidence {
     if (txid > this.#proven) this.#proven = txid;
   }
 
-  /** The replica was asked where it ends at this moment, and what comes next begins there. */
+  /** At `askedAt` the replica was asked where it ends; the next upload begins there. */
   seen(askedAt: Moment): void {
     this.#seenAt = askedAt;
   }
 
-  /** Rejects with `REPLICA_CONFLICT` if another file of this name is there, or was since the end of the replica was seen. */
+  /** Rejects with `REPLICA_CONFLICT` if another file of this name exists, or existed since the end of the replica was seen. */
   async create(file: Level0File, options: Op): Promise<void> {
     const { ask, clock } = this.#parts;
     const startedAt = momentOf(clock);
@@ -71,7 +71,7 @@ export class Evidence {
       this.#seenAt = startedAt;
       return;
     }
-    // So long ago that another process may have used, and freed, this name meanwhile, and gone on behind it.
+    // Long enough for another process to use and free this name, and to write files after it.
     const { askedAt, max } = await ask(options);
     if (max > file.txid) throw conflictError(max);
     this.#seenAt = askedAt;
@@ -87,7 +87,7 @@ export class Evidence {
     if (found <= this.#proven) return found;
     if (found > target) throw conflictError(found);
     const compared = await this.#compare(found, options);
-    // What cannot be compared is not taken for our own.
+    // A file that cannot be compared does not count as ours.
     if (compared === 'other' || compared === 'unknown') throw conflictError(found);
     if (compared === 'same') {
       this.prove(found);
@@ -141,7 +141,7 @@ export class Evidence {
   }
 }
 
-/** It cannot happen, and is not acknowledged. */
+/** Should not happen. If it does, nothing is acknowledged. */
 export function unprovenError(txid: TXID): LitestreamError {
   return new LitestreamError(`nothing proves that the replica holds TXID ${formatTxid(txid)} of this database`, {
     code: 'INTERNAL',

@@ -45,10 +45,10 @@ interface NewBeginning {
   reached: TXID | undefined;
 }
 
-/** From where uploads go on: the file that ends there is the database's own, compared or just created. */
+/** Where uploads continue. The file that ends there is the database's own: compared, or just created. */
 export interface Met {
   readonly txid: TXID;
-  /** When the replica was asked where it ends; undefined where this process has written there since. */
+  /** When the replica was asked where it ends; undefined if this process has written there since. */
   readonly askedAt?: Moment;
 }
 
@@ -68,8 +68,8 @@ export class FirstContact {
   }
 
   /**
-   * What was begun belongs to another database, or comes before what another process wrote. `theirs`: that process has ended,
-   * with its files up to this TXID, and ours go above them.
+   * The new beginning belongs to another database, or lies before files of another process. `theirs`: that process has ended,
+   * its files reach this TXID, and ours go above it.
    */
   reset(theirs: TXID | undefined): void {
     this.#begun = undefined;
@@ -77,21 +77,21 @@ export class FirstContact {
   }
 
   /**
-   * Resolves to the position to go on from. Rejects with `REPLICA_AHEAD` or `REPLICA_CONFLICT`. What fails on the way is gone on with by the
-   * next call: the database is not taken whole once more.
+   * Resolves to the position to continue from. Rejects with `REPLICA_AHEAD` or `REPLICA_CONFLICT`. After a failure the next
+   * call continues with the same whole transaction.
    */
   async meet(options: Op): Promise<Met> {
     const { ask, clock, db } = this.#parts;
     const learnt = this.#ends;
     this.#ends = undefined;
-    // A database may have been open for long before its first commit.
+    // The answer may be old: a database may be open for long before its first commit.
     const ends = learnt !== undefined && isRecent(learnt.askedAt, clock) ? learnt : await ask(options);
     const begun = this.#begun;
     // What goes on further than that was written by somebody else.
     if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);
     this.#begun = undefined;
     const { baseline, position } = db;
-    // It has not ended.
+    // The other process has not ended.
     if (this.#theirs !== undefined && ends.max > this.#theirs) throw conflictError(ends.max);
     if (ends.max > position.txid) {
       if (this.#theirs === undefined) throw aheadError(ends.max, position.txid);
@@ -132,8 +132,8 @@ export class FirstContact {
   }
 
   /**
-   * The file is gone here, or damaged, and the one on the replica may be another database's. What comes behind it has to hold
-   * every page: the next transaction, if it does, as after a start that found the file so.
+   * The local file is missing or damaged, and the one on the replica may be another database's. So the file after it must
+   * hold every page: the next transaction, if it does, as after a start that found the file in this state.
    */
   async #goOnUncompared(ends: AskedEnds, options: Op): Promise<Met> {
     const { db } = this.#parts;

@@ -42,7 +42,7 @@ export interface ReplicaEnds {
   readonly tops: ReadonlyMap<number, LtxFileInfo>;
 }
 
-/** As the replica said at this moment or later. */
+/** As the replica answered at this time or later. */
 export interface AskedEnds extends ReplicaEnds {
   readonly askedAt: Moment;
 }

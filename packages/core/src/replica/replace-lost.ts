@@ -1,4 +1,4 @@
-/** A local file that the replica needs is gone or damaged: a snapshot holds what it held. */
+/** A local file that the replica needs is missing or damaged: a snapshot takes its place. */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
@@ -14,15 +14,15 @@ export interface ReplaceLostParts {
   readonly client: ReplicaClient;
   readonly db: ReplicaDb;
   readonly logger: Logger;
-  /** False: it is left to the operator, unless a snapshot is there already. */
+  /** False: the operator has to act, unless a snapshot exists already. */
   readonly autoRecover: boolean;
   readonly requireSameDatabase: () => void;
-  /** From this transaction on level 0 has a gap, of which a warning has told. */
+  /** Level 0 has a gap from this transaction on; a warning was logged. */
   readonly onGap: (txid: TXID) => void;
   readonly takeSnapshot: (options: Op) => Promise<LtxFileInfo>;
 }
 
-/** Resolves to the TXID to go on from. `error` says why the file cannot be read. */
+/** Resolves to the TXID to continue from. `error` says why the file cannot be read. */
 export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: unknown, options: Op): Promise<TXID> {
   const { client, db } = parts;
   const found = await snapshotFrom(client, txid, options);
@@ -30,7 +30,7 @@ export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: un
   const there = found !== undefined && found.maxTxid <= db.position.txid ? found : undefined;
   const isLeftOut = db.leftOut !== undefined && txid <= db.leftOut.txid;
   if (there === undefined && !parts.autoRecover && !isLeftOut) throw lostFault(error, db.localLtx(0).path(txid, txid));
-  // Said of a snapshot that is there already, too: only the moments at which one was taken can be restored now.
+  // Also logged if a snapshot exists already: of the lost time, only the times of snapshots can be restored now.
   if (isLeftOut) parts.logger.info('snapshot in place of a whole database', { txid: formatTxid(txid) });
   else parts.logger.warn(LOST, { txid: formatTxid(txid), error });
   parts.onGap(txid);
@@ -40,8 +40,8 @@ export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: un
 }
 
 /**
- * No level-0 file of ours stands where the snapshot goes, to tell another process that the names are taken. What that one wrote
- * meanwhile must not be restored on top of our pages: then the snapshot is taken back.
+ * The snapshot leaves the level-0 names of its transactions free, so another process could create files there meanwhile. They
+ * must not be restored on top of our pages: if there are any, the snapshot is deleted.
  */
 async function snapshotAlone(parts: ReplaceLostParts, txid: TXID, options: Op): Promise<LtxFileInfo> {
   const { client } = parts;

@@ -19,16 +19,16 @@ export interface ReplicaDb {
   /** Last transaction that another program wrote, while it may have torn what restores stand on. */
   readonly snapshotOwedFor?: TXID | undefined;
   /**
-   * The last transaction that has no local file because the disk has no room for one: a snapshot takes the place of what is
-   * missing up to there.
+   * The last transaction that has no local file because the disk has no room for one: a snapshot replaces the missing files
+   * up to it.
    */
   readonly leftOut?: LeftOut | undefined;
   /** A snapshot of the database is on the replica. */
   snapshotKept?(): void;
   sync(options?: SyncOptions): Promise<Position>;
   /**
-   * Takes every page into the next level-0 file: behind it no page of an earlier one counts, whoever wrote that. Its TXID is
-   * above `above`, if that is given.
+   * Writes every page into the next level-0 file: after it, no page of an earlier file counts, whichever process wrote it. Its
+   * TXID is above `above`, if that is given.
    */
   syncWhole(reason: string, options?: { readonly above?: TXID | undefined } & Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;

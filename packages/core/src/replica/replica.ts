@@ -189,7 +189,7 @@ export class Replica implements History, AsyncDisposable {
       this.#nextAcknowledgement = undefined;
       const { signal } = this.#rounds;
       const [synced] = await Promise.allSettled([this.#db.sync({ signal, requires: 'file' })]);
-      // What was read of a file that is gone since is sent all the same.
+      // Commits that were read from a file that is now gone are sent nevertheless.
       const [sent] = await Promise.allSettled([this.#syncOnce({ signal })]);
       for (const each of [synced, sent]) if (each.status === 'rejected') throw each.reason;
     });
@@ -201,7 +201,7 @@ export class Replica implements History, AsyncDisposable {
     await this.#exclusively(() => this.#requireAlone(options), options);
   }
 
-  /** Inside the mutex. A file whose answer was lost is found to be ours first. */
+  /** Inside the mutex. First finds out whether a file whose answer was lost is ours. */
   async #requireAlone(options: Op): Promise<void> {
     const target = this.#db.position.txid;
     if (this.isKnown && target > 0n) this.#remote ??= await this.#evidence.askPosition(target, options);
@@ -254,7 +254,7 @@ export class Replica implements History, AsyncDisposable {
     return taken;
   }
 
-  /** Inside the mutex, once the two have met. What seems deleted may be what another process has compacted. */
+  /** Inside the mutex, after first contact. Files that seem deleted may have been compacted by another process. */
   async #healCut(options: Op): Promise<LtxFileInfo> {
     await this.#requireAlone(options);
     this.#cut.confirm();
@@ -367,7 +367,7 @@ export class Replica implements History, AsyncDisposable {
     if (target === 0n) return;
     await this.#uploadTo(target, options);
     if (this.#cut.isOpen) await this.#healCut(options);
-    // Each way here ends with evidence; what is said to be there is none.
+    // Each way here ends with evidence; an answer of the replica is none.
     if (this.#evidence.proven < target) throw unprovenError(target);
   }
 
@@ -387,7 +387,7 @@ export class Replica implements History, AsyncDisposable {
     if (this.#known && this.#remote <= this.#evidence.proven) this.#confirm(this.#remote);
     while (this.#remote < target) {
       options.signal?.throwIfAborted();
-      // Before each: this process may be suspended in the middle of a backlog.
+      // Before each file: this process may be suspended in the middle of a backlog.
       if (this.#remote === this.#evidence.proven) await this.#evidence.requireNewest(options);
       const next = this.#remote + 1n;
       const reached = await this.#uploadNext(next, options);

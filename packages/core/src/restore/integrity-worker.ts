@@ -1,7 +1,7 @@
 /** Runs one PRAGMA on one database, in a process of its own, and reports its rows. */
 import type { IntegrityReply, IntegrityRequest } from './integrity.ts';
 
-/** Bytes that SQLite may use for it: an expression of the database may ask for a gigabyte at a time. */
+/** Bytes that SQLite may use: an expression in the database may ask for a gigabyte at a time. */
 const HEAP_MAX = 2 ** 30;
 
 process.once('message', (request) => {

@@ -1,6 +1,6 @@
 /**
- * SQLite's own check of a restored database, in a process of its own. It evaluates expressions of the database, which may come
- * from anybody and may never end, and a statement that runs can be ended with its process only.
+ * SQLite's own check of a restored database, in a process of its own. The check evaluates expressions of the database, which
+ * are not trusted and may never end, and only the end of the process ends a running statement.
  */
 import { fork } from 'node:child_process';
 import { stat } from 'node:fs/promises';
@@ -18,9 +18,9 @@ export interface IntegrityRequest {
 export type IntegrityReply = { readonly rows: readonly string[] } | { readonly message: string };
 
 /**
- * Rejects with `DATABASE_INVALID` and what SQLite found wrong, or that it was not done in time.
+ * Rejects with `DATABASE_INVALID`, and names what SQLite found or that the time ran out.
  *
- * @param limitMs milliseconds; default ten minutes, and a second more for each MiB
+ * @param limitMs milliseconds; default ten minutes and one second for each MiB
  */
 export async function checkIntegrity(
   path: string,
@@ -43,7 +43,7 @@ export async function checkIntegrity(
   });
 }
 
-/** At least, and for each MiB of the database: a disk for which that is too little is broken. */
+/** Base, and addition for each MiB of the database; a working disk is faster. */
 const LIMIT_MS_MIN = 10 * 60_000;
 const LIMIT_MS_PER_MIB = 1000;
 
@@ -59,7 +59,7 @@ async function ask(
   signal?.throwIfAborted();
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const script = fileURLToPath(new URL(`./integrity-worker${extension}`, import.meta.url));
-  // It needs nothing of the environment, which may hold credentials.
+  // The check needs no environment variables, which may hold credentials.
   const child = fork(script, { env: {}, execArgv: ['--no-warnings'], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
   const { promise, resolve, reject } = Promise.withResolvers<IntegrityReply>();
   const onAbort = (): void => reject(signal?.reason);

@@ -78,8 +78,8 @@ export class Output {
   }
 
   /**
-   * Creates missing folders and an empty temporary file, in place of one that a killed restore has left. Only this user may
-   * read it (0600), unless the path has a file whose mode it takes.
+   * Creates missing folders and an empty temporary file; replaces one that a killed restore left. Only this user may read it
+   * (0600), unless a file exists at the path: then it gets the mode of that file.
    */
   static async create(path: string, overwrite: boolean): Promise<Output> {
     if (overwrite) await checkNoFolder(path);
@@ -192,7 +192,7 @@ export class Output {
   }
 }
 
-/** Of a file that is replaced, and of an empty one, with which a user has said who may read the database. */
+/** Mode of the file that is replaced. A user may create an empty one to set who may read the database. */
 async function keepMode(handle: FileHandle, path: string): Promise<void> {
   const old = await statOrNothing(path);
   if (old === undefined) return;

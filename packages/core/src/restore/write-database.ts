@@ -203,7 +203,7 @@ class WriteRun {
 
   async #start(outline: LtxOutline): Promise<void> {
     const { header, source } = outline;
-    // SQLite has no database without a page; a file that says so would have a restore leave an empty one.
+    // Every SQLite database has a page; for a header without pages, a restore would leave an empty file.
     if (header.commit === 0) throw corrupt(source.name, 'it says that the database has no pages');
     this.#newest = outline;
     this.#claims = new PageClaims(header.commit, lockPageNumber(header.pageSize));

@@ -1,4 +1,4 @@
-/** Holds a read transaction, in whatever journal mode the database is, until it is killed. */
+/** Keeps a read transaction open, in any journal mode, until it is killed. */
 import { DatabaseSync } from 'node:sqlite';
 
 const database = new DatabaseSync(process.argv[2]);

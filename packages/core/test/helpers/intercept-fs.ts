@@ -1,10 +1,10 @@
-/** Puts itself between the code of this process and a function of `node:fs`, until it is disposed of. */
+/** Intercepts a function of `node:fs` in this process, until disposed. */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
 type Name = 'openSync' | 'fstatSync' | 'fsyncSync' | 'renameSync' | 'rmSync';
 
-/** `before` is called with the arguments of each call; what it throws, the call throws. */
+/** Calls `before` with the arguments of each call. If it throws, the call throws that error. */
 export function interceptFs(name: Name, before: (...args: readonly unknown[]) => void): Disposable {
   const original = fs[name] as (...args: unknown[]) => unknown;
   return replaceFs(name, (...args) => {
