@@ -1,4 +1,5 @@
 /** One sync of an open database: reads what is visible, and makes sure that everything was visible to it. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { TXID } from '@litestream/ltx';
 import { isSecondLibraryOpen } from '../driver/library-conflict.ts';
 import { LitestreamError } from '../error.ts';
@@ -12,6 +13,10 @@ import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } fro
 import { runGently } from './steps.ts';
 import type { SyncContext, SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
+
+/** How often, and how long apart, a database whose WAL is missing is looked for: half a second in all. */
+const REMOVAL_LOOKS_MAX = 51;
+const REMOVAL_LOOK_DELAY_MS = 10;
 
 export interface SyncSessionContext extends SyncContext {
   readonly busy: BusyOptions;
@@ -69,7 +74,7 @@ async function run(context: SyncSessionContext): Promise<SyncOutcome> {
   } catch (error) {
     const { session } = context;
     const fault = error instanceof SessionFaultError ? error.fault : findPathFault(session);
-    if (fault === undefined || !isAtPath(session.descriptor, session.path)) throw error;
+    if (fault === undefined || (await isBeingRemoved(session, fault))) throw error;
     return await loseSight(context, fault);
   }
 }
@@ -78,9 +83,22 @@ async function requireSight(context: SyncSessionContext): Promise<void> {
   const { session, publish } = context;
   const fault = findFault(session);
   // A database that was removed takes its WAL with it: the next look sees that, and what was visible has been read.
-  if (fault === undefined || !isAtPath(session.descriptor, session.path)) return;
+  if (fault === undefined || (await isBeingRemoved(session, fault))) return;
   if (fault.startsWith('wal')) await readToEnd(context, publish, undefined);
   await loseSight(context, fault);
+}
+
+/**
+ * Is the database file gone from its path as well? Who removes a folder removes the WAL and the `-shm` an instant before, or
+ * after, the database: so where one of them is missing, it is looked for again.
+ */
+async function isBeingRemoved({ descriptor, path }: Session, fault: SessionFault): Promise<boolean> {
+  const looks = fault === 'wal-deleted' || fault === 'shm-lost' ? REMOVAL_LOOKS_MAX : 1;
+  for (let look = 1; ; look++) {
+    if (!isAtPath(descriptor, path)) return true;
+    if (look === looks) return false;
+    await sleep(REMOVAL_LOOK_DELAY_MS);
+  }
 }
 
 /** Runs work between two syncs. If the session no longer sees everything, rejects as `syncSession` does. */
