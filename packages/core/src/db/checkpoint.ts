@@ -107,7 +107,7 @@ function dueMode(context: CheckpointContext, outcome: SyncOutcome): CheckpointMo
   else if (!session.isBackfilled) return 'TRUNCATE';
   if (session.isBackfilled) return undefined;
   // What is left is read behind the barrier. A writer that is faster than we are would stay ahead for good otherwise.
-  if (outcome.kind === 'written' && outcome.limited && logIsFarAhead(session, options)) return undefined;
+  if (outcome.kind === 'written' && outcome.unreadSize > 0 && logIsFarAhead(session, options)) return undefined;
   if (size >= walSizeOf(session.pageSize, options.minCheckpointPageN)) return 'PASSIVE';
   return session.checkpoint.isSyncedSince && intervalIsOver(session, options) ? 'PASSIVE' : undefined;
 }
@@ -182,7 +182,7 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
 /** Writers wait no longer than this, as far as it can be foreseen, for a checkpoint behind the barrier. */
 const BARRIER_MS_MAX = 250;
 /** In bytes: a checkpoint of this size or more runs beside writers, in a worker thread. */
-const LARGE_SIZE = 16 << 20;
+const LARGE_SIZE = 64 << 20;
 const ROUNDS_MAX = 8;
 
 /**
@@ -217,13 +217,15 @@ async function backfillOnce(context: CheckpointContext): Promise<boolean> {
   return hasMoved;
 }
 
-/** Reads the WAL to its end while writers go on. */
+/** Reads the WAL to its end while writers go on, unless they write more than half as fast as it is read. */
 async function syncToEnd({ syncContext, options, publish, signal }: CheckpointContext): Promise<void> {
-  let outcome: SyncOutcome;
-  do {
-    outcome = await runGently(syncSteps({ ...syncContext, sizeMax: options.maxSyncWalBytes }), signal);
-    if (outcome.kind === 'written') publish(outcome.txid);
-  } while (outcome.kind === 'written' && outcome.limited);
+  for (let before = Number.POSITIVE_INFINITY; ;) {
+    const outcome = await runGently(syncSteps({ ...syncContext, sizeMax: options.maxSyncWalBytes }), signal);
+    if (outcome.kind !== 'written') return;
+    publish(outcome.txid);
+    if (outcome.unreadSize === 0 || outcome.unreadSize > before - options.maxSyncWalBytes / 2) return;
+    before = outcome.unreadSize;
+  }
 }
 
 /** From so many bytes on a checkpoint tells how fast the disk is. */

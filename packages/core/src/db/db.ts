@@ -30,7 +30,7 @@ import type { SnapshotStream } from './snapshot.ts';
 import { takeSnapshot } from './snapshot.ts';
 import { movePinAfterSync, tend } from './pin.ts';
 import { readToEnd } from './read-to-end.ts';
-import type { SyncOutcome } from './sync.ts';
+import { syncVisible, type SyncOutcome } from './sync.ts';
 import { syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
@@ -170,10 +170,8 @@ export class DB implements AsyncDisposable {
       this.#requireSeen(options);
       return outcome;
     };
-    for (;;) {
-      const outcome = await this.#mutex.run(syncOnce, options.signal);
-      if (outcome.kind !== 'written' || !outcome.limited) return this.#position;
-    }
+    await syncVisible(() => this.#mutex.run(syncOnce, options.signal));
+    return this.#position;
   }
 
   /**
@@ -198,8 +196,7 @@ export class DB implements AsyncDisposable {
     await this.#mutex.run(async () => {
       const session = await this.#openSession(options);
       if (session === undefined) return;
-      let outcome = await this.#syncSession(session, options);
-      while (outcome.kind === 'written' && outcome.limited) outcome = await this.#syncSession(session, options);
+      await syncVisible(() => this.#syncSession(session, options));
       const context = this.#checkpointContext(session, options);
       await withSight(context.syncContext, () => checkpointNow(context, mode));
     }, options.signal);

@@ -100,15 +100,13 @@ export class FollowLoop {
 
   /**
    * The first event often comes before the commit frame is written: looks again until there is a commit, or, after some
-   * 30 ms, leaves it to the next event. A look at a log that holds much of an unfinished transaction takes long, and is
-   * repeated less often.
+   * 30 ms, leaves it to the next event. A look that finds nothing reads the wal-index and no frame, so it is cheap.
    */
   async #chase(signal: AbortSignal): Promise<boolean> {
     for (let delayMs = 1; !signal.aborted; delayMs *= 2) {
-      const startedMs = performance.now();
       if (await this.#look(signal)) return true;
       if (delayMs > CHASE_DELAY_MS_MAX) return false;
-      await pause(Math.max(delayMs, 4 * (performance.now() - startedMs)), signal);
+      await pause(delayMs, signal);
     }
     return false;
   }

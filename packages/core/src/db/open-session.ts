@@ -20,7 +20,7 @@ import type { History, ResolvedDbOptions } from './options.ts';
 import { readRestRecord } from './rest-record.ts';
 import { Session } from './session.ts';
 import { refuseDeletedWal } from './session-faults.ts';
-import { holdsOpeningLocks } from '../driver/file-locks.ts';
+import { OpeningLocks } from '../driver/opening-locks.ts';
 
 export interface OpenSessionContext {
   readonly path: string;
@@ -78,8 +78,8 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     );
     if (state.last !== undefined) context.times.raise(state.last.timestampMs);
     else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));
-    const areLocksListed = holdsOpeningLocks(descriptor.inode, index.inode) === true;
-    const parts = { path, descriptor, index, connections, wal, ownership, otherProgram, areLocksListed };
+    const openingLocks = OpeningLocks.find(descriptor.inode, index.inode);
+    const parts = { path, descriptor, index, connections, wal, ownership, otherProgram, openingLocks };
     return new Session(parts, { state, txid, nowMs: options.clock.monotonic() });
   } catch (error) {
     wal.close();

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import { runGently } from './steps.ts';
-import type { SyncContext, SyncOutcome } from './sync.ts';
-import { syncSteps } from './sync.ts';
+import type { SyncContext } from './sync.ts';
+import { syncSteps, syncVisible } from './sync.ts';
 
 /**
  * Takes what was committed before a database file went away out of its log, which we hold open: SQLite has acknowledged
@@ -19,11 +19,11 @@ export async function readToEnd(
   // Without the pin, or a place to go on from, only a look at the database file would tell what is missing.
   if (!session.connections.pinned || session.state.kind === 'snapshot-required' || !existsSync(level0.folder)) return;
   try {
-    let outcome: SyncOutcome;
-    do {
-      outcome = await runGently(syncSteps(context), signal);
+    await syncVisible(async () => {
+      const outcome = await runGently(syncSteps(context), signal);
       if (outcome.kind === 'written') publish(outcome.txid);
-    } while (outcome.kind === 'written' && outcome.limited);
+      return outcome;
+    });
   } catch (error) {
     logger.debug('the rest of the log of a removed database could not be read', { error });
   }

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Op } from '../client/contract.ts';
 import { LitestreamError } from '../error.ts';
 import type { LitestreamErrorCode } from '../error.ts';
-import { holdsOpeningLocks, isLockedElsewhere } from '../driver/file-locks.ts';
+import { isLockedElsewhere } from '../driver/file-locks.ts';
 import { isChangedOutsideSqlite, markDatabase } from './database-mark.ts';
 import { isInWalMode } from './database-header.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
@@ -95,8 +95,8 @@ function findChange(session: Session): SessionFault | undefined {
 }
 
 /** Were the locks that this process took when it opened the database dropped? False where the system does not tell. */
-export function haveLocksGone({ descriptor, index, areLocksListed }: Session): boolean {
-  return areLocksListed && holdsOpeningLocks(descriptor.inode, index.inode) === false;
+export function haveLocksGone({ openingLocks }: Session): boolean {
+  return openingLocks !== undefined && !openingLocks.areHeld();
 }
 
 export function faultError(fault: SessionFault, { path }: Session): LitestreamError {

@@ -4,6 +4,7 @@ import { LitestreamError } from '../error.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
 import { readVisibleWal } from '../wal/wal-index.ts';
+import type { OpeningLocks } from '../driver/opening-locks.ts';
 import type { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import type { DatabaseMark } from './database-mark.ts';
@@ -58,8 +59,8 @@ export interface SessionParts {
   readonly ownership: Ownership;
   /** The timeline up to the place where this session began was written by another program. */
   readonly otherProgram: boolean;
-  /** The system lists the locks that this process took when it opened the database: missing ones were dropped. */
-  readonly areLocksListed: boolean;
+  /** Undefined where the system does not list the locks of a process. */
+  readonly openingLocks: OpeningLocks | undefined;
 }
 
 /** One database file while it is open. A new session begins when the file is replaced. */
@@ -72,7 +73,7 @@ export class Session {
   readonly ownership: Ownership;
   readonly pageSize: number;
   readonly otherProgram: boolean;
-  readonly areLocksListed: boolean;
+  readonly openingLocks: OpeningLocks | undefined;
   readonly checkpoint: CheckpointProgress;
   /** Snapshots that are being read. The descriptors stay open until they are done. */
   readonly snapshots: Set<RunningSnapshot> = new Set<RunningSnapshot>();
@@ -97,7 +98,7 @@ export class Session {
     this.ownership = parts.ownership;
     this.pageSize = parts.connections.pageSize;
     this.otherProgram = parts.otherProgram;
-    this.areLocksListed = parts.areLocksListed;
+    this.openingLocks = parts.openingLocks;
     this.checkpoint = {
       isSyncedSince: false,
       publishedAtMs: 0,

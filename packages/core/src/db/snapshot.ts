@@ -17,6 +17,7 @@ import { stagedPath } from './staging.ts';
 import { runGently } from './steps.ts';
 import { measureLtx, streamLtx } from './stream-ltx.ts';
 import type { SyncOutcome } from './sync.ts';
+import { syncVisible } from './sync.ts';
 import { writeAnywhere } from './write-job.ts';
 import type { LtxContent } from './write-ltx.ts';
 
@@ -64,8 +65,7 @@ export async function takeSnapshot(context: SnapshotContext): Promise<SnapshotSt
     const pin = await session.connections.openPinned({ busyTimeoutMs: options.busyTimeoutMs, signal });
     const started = new StartedSnapshot(session, () => pin.close());
     try {
-      let outcome = await context.sync(session);
-      while (outcome.kind === 'written' && outcome.limited) outcome = await context.sync(session);
+      await syncVisible(() => context.sync(session));
       if (session.last === undefined) throw new Error('synced, yet there is no last file');
       return Object.assign(started, { last: session.last });
     } catch (error) {

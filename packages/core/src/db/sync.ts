@@ -41,8 +41,19 @@ export type SyncOutcome =
   | { readonly kind: 'nothing' }
   /** The log has no header, and a snapshot needs its salts: somebody must write to the database. */
   | { readonly kind: 'no-wal' }
-  /** A file was written. `limited`: there may be more to read. */
-  | { readonly kind: 'written'; readonly txid: TXID; readonly size: number; readonly limited: boolean };
+  | WrittenFile;
+
+/** A level-0 file was written. */
+export interface WrittenFile {
+  readonly kind: 'written';
+  readonly txid: TXID;
+  /** Bytes of the file; 0 if it was left out. */
+  readonly size: number;
+  /** Bytes of the WAL that went into it. */
+  readonly walSize: number;
+  /** Bytes of the WAL that were visible, too, and are for the next file; infinite where that is not known. */
+  readonly unreadSize: number;
+}
 
 export interface SyncContext {
   readonly session: Session;
@@ -59,6 +70,20 @@ export interface SyncContext {
   readonly onLeftOut?: ((leftOut: LeftOut) => void) | undefined;
   /** Behind a checkpoint's barrier; only for the log. */
   readonly checkpointing?: boolean;
+}
+
+/**
+ * Repeats a sync until everything is read that was visible at its first look. What is committed meanwhile is not waited for: a
+ * writer that is as fast as the sync would never let it end.
+ */
+export async function syncVisible(sync: () => Promise<SyncOutcome>): Promise<SyncOutcome> {
+  let outcome = await sync();
+  let left = outcome.kind === 'written' ? outcome.unreadSize : 0;
+  while (outcome.kind === 'written' && outcome.unreadSize > 0 && left > 0) {
+    outcome = await sync();
+    if (outcome.kind === 'written') left -= outcome.walSize;
+  }
+  return outcome;
 }
 
 const ATTEMPTS_MAX = 4;
@@ -124,7 +149,8 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const plan = { generation, isTail, saltsOffset, start: start.offset, scan, txid };
   const size = yield* writeFile(context, plan, whole);
   logger.debug('db sync', { status: 'ok' });
-  return { kind: 'written', txid, size, limited: scan.limited || isTail };
+  const unreadSize = isTail ? Number.POSITIVE_INFINITY : scan.limited ? visibleEndOf(visible) - scan.endOffset : 0;
+  return { kind: 'written', txid, size, walSize: scan.endOffset - plan.start, unreadSize };
 }
 
 /**

@@ -3,11 +3,12 @@ import { readFileSync } from 'node:fs';
 
 /** Where SQLite's PENDING, RESERVED and SHARED locks are in a database file (os.h, `PENDING_BYTE`). */
 const PENDING_BYTE = 0x4000_0000;
-const SHARED_START = PENDING_BYTE + 2;
+/** First byte of the lock that each connection holds, shared, while it reads; in WAL mode as long as it is open. */
+export const SHARED_START: number = PENDING_BYTE + 2;
 const SHARED_END = SHARED_START + 510;
 
 /** Held, shared, on the `-shm` by each process that has a database open in WAL mode (os_unix.c, `UNIX_SHM_DMS`). */
-const DEAD_MAN_SWITCH = 128;
+export const DEAD_MAN_SWITCH = 128;
 
 export interface FileLock {
   readonly kind: 'READ' | 'WRITE';
@@ -51,20 +52,21 @@ function readLocks(): readonly FileLock[] | undefined {
 
 /** The lines of `/proc/locks` that are POSIX locks held, without those that wait (`->`). */
 export function parseLocks(text: string): FileLock[] {
-  const locks: FileLock[] = [];
-  for (const line of text.split('\n')) {
-    const [, kind, pid, device, inode, start] =
-      /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) /.exec(line) ?? [];
-    if (device === undefined) continue;
-    locks.push({
-      kind: kind as FileLock['kind'],
-      pid: Number(pid),
-      device,
-      inode: BigInt(inode ?? 0),
-      start: Number(start),
-    });
-  }
-  return locks;
+  return text.split('\n').flatMap((line) => parseLock(line) ?? []);
+}
+
+/** A line of `/proc/locks`; undefined for what is not a POSIX lock that is held. */
+export function parseLock(line: string): FileLock | undefined {
+  const [, kind, pid, device, inode, start] =
+    /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) /.exec(line) ?? [];
+  if (device === undefined) return undefined;
+  return {
+    kind: kind as FileLock['kind'],
+    pid: Number(pid),
+    device,
+    inode: BigInt(inode ?? 0),
+    start: Number(start),
+  };
 }
 
 /**
@@ -82,21 +84,6 @@ export function isBeingWritten(locks: readonly FileLock[], database: FileKey): b
 export function isOpenInSqlite(locks: readonly FileLock[], shm: FileKey): boolean {
   const device = deviceText(shm.dev);
   return locks.some((lock) => lock.start === DEAD_MAN_SWITCH && lock.inode === shm.ino && lock.device === device);
-}
-
-/**
- * Does this process hold the locks that each of its connections takes when it opens a database in WAL mode: shared, on the
- * database file and on the `-shm`? They are taken once, however many connections follow, so that once they were dropped (by
- * `close` of any other descriptor of the file, fcntl(2)) they do not come back while one is open. By inode alone.
- * Undefined where the system does not tell.
- */
-export function holdsOpeningLocks(databaseInode: bigint, shmInode: bigint): boolean | undefined {
-  const own = readLocks()?.filter((lock) => lock.pid === process.pid);
-  if (own === undefined) return undefined;
-  return (
-    own.some((lock) => lock.inode === databaseInode && lock.start === SHARED_START) &&
-    own.some((lock) => lock.inode === shmInode && lock.start === DEAD_MAN_SWITCH)
-  );
 }
 
 /** Does another process hold a lock on the file? False where the system does not tell. */

@@ -1,0 +1,81 @@
+/**
+ * The locks that SQLite takes when this process opens a database in WAL mode: shared, on the database file and on the
+ * `-shm`. It takes them once, however many connections follow. So once something dropped them (`close` of any other
+ * descriptor of the file drops them, fcntl(2)), they do not come back while a connection is open.
+ *
+ * Linux lists the locks of a descriptor in `/proc/self/fdinfo`. `/proc/locks` has the same lines, but a reader of it waits
+ * for every processor, 10 to 20 ms (`percpu_down_write` in the kernel's `fs/locks.c`).
+ */
+import { fstatSync, readFileSync, readdirSync } from 'node:fs';
+import { DEAD_MAN_SWITCH, SHARED_START, parseLock } from './file-locks.ts';
+
+export class OpeningLocks {
+  readonly #database: OwnLock;
+  readonly #shm: OwnLock;
+
+  private constructor(database: OwnLock, shm: OwnLock) {
+    this.#database = database;
+    this.#shm = shm;
+  }
+
+  /** Undefined where the system does not list them. Call while a connection is open. */
+  static find(databaseInode: bigint, shmInode: bigint): OpeningLocks | undefined {
+    const locks = new OpeningLocks(new OwnLock(databaseInode, SHARED_START), new OwnLock(shmInode, DEAD_MAN_SWITCH));
+    return locks.areHeld() ? locks : undefined;
+  }
+
+  /** Holds this process both locks, and has it held them since they were found? */
+  areHeld(): boolean {
+    return this.#database.isHeld() && this.#shm.isHeld();
+  }
+}
+
+/** One lock of this process. */
+class OwnLock {
+  readonly #inode: bigint;
+  /** Offset of its first byte in the file. */
+  readonly #start: number;
+  /** The descriptor that it was taken with, when it was last looked for. */
+  #fd: number | undefined;
+
+  constructor(inode: bigint, start: number) {
+    this.#inode = inode;
+    this.#start = start;
+  }
+
+  isHeld(): boolean {
+    if (this.#fd !== undefined && this.#isTakenWith(this.#fd)) return true;
+    this.#fd = openDescriptors().find((fd) => isOf(fd, this.#inode) && this.#isTakenWith(fd));
+    return this.#fd !== undefined;
+  }
+
+  #isTakenWith(fd: number): boolean {
+    let text: string;
+    try {
+      text = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
+    } catch {
+      return false; // Closed meanwhile, or not Linux.
+    }
+    return text.split('\n').some((line) => {
+      const lock = line.startsWith('lock:') ? parseLock(line.slice('lock:'.length).trim()) : undefined;
+      return lock !== undefined && lock.inode === this.#inode && lock.start === this.#start;
+    });
+  }
+}
+
+/** The newest first: a database is asked for just after it was opened. */
+function openDescriptors(): number[] {
+  try {
+    return readdirSync('/proc/self/fd').map(Number).reverse();
+  } catch {
+    return []; // Not Linux, or /proc is not mounted.
+  }
+}
+
+function isOf(fd: number, inode: bigint): boolean {
+  try {
+    return fstatSync(fd, { bigint: true }).ino === inode;
+  } catch {
+    return false; // Closed meanwhile.
+  }
+}
