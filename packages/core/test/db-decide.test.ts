@@ -23,7 +23,7 @@ const last = { txid: 3n, commit: 9, pageSize: PAGE_SIZE, timestampMs: 0, salt1: 
 
 const states = {
   resuming: { kind: 'resuming', last, sums },
-  held: { kind: 'caught-up', last, sums, isPinMoved: false },
+  held: { kind: 'caught-up', last, sums, isPinMoved: false, isBound: false },
   backfilled: { kind: 'backfilled', last, sums, isPinMoved: false },
   rest: { kind: 'at-rest', last },
   succeeded: { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 99, isTailUnread: false } },

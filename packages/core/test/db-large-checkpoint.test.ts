@@ -73,7 +73,8 @@ describe.each(drivers)('beside a writer that is as fast as Litestream, with $nam
       await db.sync();
     },
     snapshot: async (db: DB) => {
-      await using _snapshot = await db.snapshot();
+      const snapshot = await db.snapshot();
+      await snapshot[Symbol.asyncDispose]();
     },
     checkpoint: async (db: DB) => {
       await db.checkpoint('PASSIVE').catch((error: unknown) => {

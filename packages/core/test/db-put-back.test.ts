@@ -2,7 +2,8 @@
  * Files put back from an older copy (a VM snapshot, a copied volume), after which the application commits as often as
  * before: another timeline under the same salts, of the same length, with the same last page.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -107,6 +108,106 @@ describe.each(drivers)('an older copy put back, with $name', (driver) => {
     await again.open();
     await again.sync();
     expect(lab.snapshots().length).toBe(2);
+    await lab.verify();
+  });
+});
+
+/** Closes while another process, which is killed then, holds the write lock: the WAL stays, as where Litestream is killed. */
+async function closeBesideWriter(lab: Lab, db: DB): Promise<void> {
+  const script =
+    "const {DatabaseSync}=require('node:sqlite');const d=new DatabaseSync(process.argv[1]);" +
+    "d.exec('BEGIN IMMEDIATE');console.log('ready');setInterval(()=>{},1e6)";
+  const holder = spawn(process.execPath, ['--no-warnings', '-e', script, lab.path]);
+  const exited = once(holder, 'exit');
+  await once(holder.stdout, 'data');
+  await db.close();
+  holder.kill('SIGKILL');
+  await exited;
+}
+
+const TABLES = [
+  'CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)',
+  'CREATE TABLE w (id INTEGER PRIMARY KEY, v TEXT)',
+  "INSERT INTO t VALUES (1, 'monday'), (2, 'monday')",
+  'INSERT INTO w VALUES (1, 1)',
+];
+const TUESDAY = "UPDATE t SET v = 'tuesday'";
+
+describe.each(drivers)('a database file put under a WAL that stayed, with $name', { timeout: 60_000 }, (driver) => {
+  it.each([
+    ['cp', 'all of the WAL was in the file'],
+    ['cp', 'none of the WAL was in the file'],
+    ['mv', 'all of the WAL was in the file'],
+  ])('by %s, %s: is not taken for the one that was replicated', async (way, what) => {
+    await using lab = new Lab(driver);
+    const monday = join(lab.folder, 'monday.db');
+    lab.closeApp(lab.app(TABLES));
+    copy(lab.path, monday);
+    write(lab, [TUESDAY]);
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    await db.checkpoint('PASSIVE');
+    write(lab, ['INSERT INTO w VALUES (2, 2)']);
+    await db.sync();
+    if (what.startsWith('all')) await db.checkpoint('PASSIVE');
+    await closeBesideWriter(lab, db);
+
+    // In place, or by another file of the same name.
+    if (way === 'cp') spawnSync('cp', [monday, lab.path]);
+    else spawnSync('mv', [monday, lab.path]);
+    write(lab, ['INSERT INTO w VALUES (3, 3)']);
+    const again = lab.db();
+    await again.open();
+    await again.sync();
+    expect(lab.snapshots().length).toBe(2);
+    await lab.verify();
+  });
+
+  it.each([
+    ['nothing was written', []],
+    ['commits followed', ['INSERT INTO w VALUES (3, 3)']],
+    ['a checkpoint followed', ['INSERT INTO w VALUES (3, 3)', 'PRAGMA wal_checkpoint(PASSIVE)']],
+  ])('%s after the stop: goes on without a snapshot', async (_what, sql) => {
+    await using lab = new Lab(driver);
+    lab.closeApp(lab.app(TABLES));
+    write(lab, [TUESDAY]);
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    await db.checkpoint('PASSIVE');
+    write(lab, ['INSERT INTO w VALUES (2, 2)', "INSERT INTO t VALUES (3, 'wednesday')"]);
+    await db.sync();
+    await db.checkpoint('PASSIVE');
+    await closeBesideWriter(lab, db);
+    write(lab, sql);
+    const again = lab.db();
+    await again.open();
+    await again.sync();
+    expect(lab.snapshots().length).toBe(1);
+    await lab.verify();
+  });
+});
+
+describe.each(drivers)('a whole older folder copied into place, with $name', { timeout: 60_000 }, (driver) => {
+  it('is noticed while it is replicated, and is not mixed with what was', async () => {
+    await using lab = new Lab(driver);
+    const old = join(lab.folder, 'old');
+    const names = ['app.db', 'app.db-wal', 'app.db-shm'];
+    spawnSync('mkdir', [old]);
+    lab.closeApp(lab.app());
+    write(lab, [...TABLES, 'PRAGMA wal_checkpoint(TRUNCATE)', "INSERT INTO w VALUES (2, 'monday')"]);
+    for (const name of names) copy(join(lab.folder, name), old);
+    write(lab, ['PRAGMA wal_checkpoint(TRUNCATE)', "INSERT INTO w VALUES (3, 'sunday')"]);
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    write(lab, [TUESDAY, "INSERT INTO w VALUES (4, 'tuesday')", "INSERT INTO t VALUES (3, 'tuesday')"]);
+    await db.sync();
+    for (const name of names) spawnSync('cp', [join(old, name), lab.path + name.slice('app.db'.length)]);
+    write(lab, ["INSERT INTO w VALUES (5, 'after')"]);
+    await expect(db.sync()).rejects.toMatchObject({ code: 'WAL_LOST' });
+    await db.sync();
     await lab.verify();
   });
 });

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { WalEvent, WalState } from '../src/db/wal-state.ts';
-import { transition } from '../src/db/wal-state.ts';
+import { isBound, transition } from '../src/db/wal-state.ts';
 
 const sums = { s0: 1, s1: 2 };
 const last = { txid: 3n, commit: 9, pageSize: 4096, timestampMs: 0, salt1: 7, salt2: 8, endOffset: 4152 };
@@ -14,17 +14,17 @@ const states: readonly (readonly [string, WalState])[] = [
   ['resuming', { kind: 'resuming', last, sums }],
   ['succeeded', { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 9, isTailUnread: true } }],
   ['at-rest', { kind: 'at-rest', last }],
-  ['caught-up', { kind: 'caught-up', last, sums, isPinMoved: false }],
-  ['caught-up, pin moved', { kind: 'caught-up', last, sums, isPinMoved: true }],
+  ['caught-up', { kind: 'caught-up', last, sums, isPinMoved: false, isBound: false }],
+  ['caught-up, pin moved', { kind: 'caught-up', last, sums, isPinMoved: true, isBound: false }],
   ['backfilled', { kind: 'backfilled', last, sums, isPinMoved: false }],
   ['backfilled, pin moved', { kind: 'backfilled', last, sums, isPinMoved: true }],
 ];
 
 const events: readonly (readonly [string, WalEvent])[] = [
-  ['published to the end', { kind: 'published', last: next, sums: nextSums, isAtEnd: true }],
-  ['published in part', { kind: 'published', last: next, sums: nextSums, isAtEnd: false }],
+  ['published to the end', { kind: 'published', last: next, sums: nextSums, isAtEnd: true, isUnmoved: false }],
+  ['published in part', { kind: 'published', last: next, sums: nextSums, isAtEnd: false, isUnmoved: false }],
   ['tail-published', { kind: 'tail-published', last: next, sums: nextSums, isTailUnread: false }],
-  ['nothing-new', { kind: 'nothing-new' }],
+  ['nothing-new', { kind: 'nothing-new', isUnmoved: false }],
   ['pin-moved', { kind: 'pin-moved', isOnFile: false }],
   ['pin-moved to the file', { kind: 'pin-moved', isOnFile: true }],
   ['pin-released', { kind: 'pin-released' }],
@@ -94,6 +94,26 @@ describe('invariants', () => {
         ).toBe(true);
       }
     }
+  });
+
+  it('the WAL is bound from a look that saw unmoved frames until the pin moves or is released', () => {
+    const published: WalEvent = { kind: 'published', last: next, sums: nextSums, isAtEnd: true, isUnmoved: true };
+    for (const [name, state] of states) {
+      expect(isBound(transition(state, published)), name).toBe(true);
+    }
+    const bound = transition({ kind: 'resuming', last, sums }, { kind: 'nothing-new', isUnmoved: true });
+    const outcomes = events
+      .filter(([, event]) => outcomeOf(bound, event) !== '—')
+      .map(([name, event]) => [name, isBound(transition(bound, event))]);
+    expect(Object.fromEntries(outcomes)).toEqual({
+      'published to the end': true,
+      'published in part': false,
+      'nothing-new': true,
+      'pin-moved': false,
+      'pin-moved to the file': false,
+      'pin-released': false,
+      disproven: false,
+    });
   });
 
   it('what is disproven ends in a snapshot, whatever was known', () => {

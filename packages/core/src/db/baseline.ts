@@ -105,7 +105,7 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
     const sums = endSumsOf(header);
     const state = await findWalState({ databaseFd, wal, visible, last, sums, record });
     if (state.kind === 'snapshot-required' && sums !== undefined && sameSalts(last, visible)) {
-      logger.warn('the WAL does not hold the last transactions that were replicated, taking the whole database', {
+      logger.warn('the database is not where replication stopped, taking the whole database', {
         txid: formatTxid(last.txid),
         reason: state.reason,
       });

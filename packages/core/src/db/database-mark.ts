@@ -34,6 +34,7 @@ export function isChangedOutsideSqlite(before: DatabaseMark, after: DatabaseMark
   return before.size !== after.size || before.mtimeNs !== after.mtimeNs;
 }
 
-function isSameBackfill(a: VisibleWal, b: VisibleWal): boolean {
+/** Is as much of the same WAL in the file? */
+export function isSameBackfill(a: VisibleWal, b: VisibleWal): boolean {
   return sameSalts(a, b) && a.backfilled === b.backfilled && a.backfillAttempted === b.backfillAttempted;
 }

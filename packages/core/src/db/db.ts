@@ -31,7 +31,7 @@ import { takeSnapshot } from './snapshot.ts';
 import { movePinAfterSync, tend } from './pin.ts';
 import { readToEnd } from './read-to-end.ts';
 import { syncVisible, type SyncOutcome } from './sync.ts';
-import { syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
+import { recordFile, syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
 import { LibraryWatch } from '../driver/library-watch.ts';
@@ -199,6 +199,7 @@ export class DB implements AsyncDisposable {
       await syncVisible(() => this.#syncSession(session, options));
       const context = this.#checkpointContext(session, options);
       await withSight(context.syncContext, () => checkpointNow(context, mode));
+      recordFile(context.syncContext);
     }, options.signal);
   }
 
@@ -417,6 +418,7 @@ export class DB implements AsyncDisposable {
       this.#activity.enter('checkpoint_if_needed');
       const context = this.#checkpointContext(session, options);
       await withSight(context.syncContext, () => checkpointIfDue(context, outcome));
+      recordFile(context.syncContext);
       if (outcome.kind === 'written') movePinAfterSync(session);
       this.#activity.enter('update_metrics');
       this.#activity.end();

@@ -27,7 +27,7 @@ export function leaveOut(
 ): void {
   if (onLeftOut === undefined) throw refusal;
   recordResync(metaPath, REASON, session);
-  session.isRecordRemoved = false;
+  session.recorded = undefined;
   session.published(last, undefined);
   session.isLastLeftOut = true;
   logger.warn('no room for a local file of the whole database, replicas get a snapshot in its place', {

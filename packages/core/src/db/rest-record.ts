@@ -1,14 +1,14 @@
 /**
- * What a clean stop leaves in the metadata folder: at which TXID, and in which state of the file, the database was at rest,
- * with nothing in its WAL. As long as the file is as it was, the next start goes on from there without a snapshot.
+ * What the metadata folder says of the database file. The WAL's checksums prove the WAL; that the file below it is the one
+ * that was replicated, and not an older copy that was put there meanwhile, this record proves.
  */
-import { existsSync, fstatSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, fstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
 import { isNoSmallFile, readSmallFile, writeSmallFile } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
-import type { LastFile } from './session.ts';
+import type { LastFile, Session } from './session.ts';
 
 /** Identity, size in bytes and time of a database file. Nothing that a change of owner or permissions touches. */
 export interface FileState {
@@ -26,12 +26,23 @@ export interface FileOfRecord {
 }
 
 export type RestRecord =
+  /** A clean stop: the database was at rest, with nothing in its WAL. */
   | {
       readonly kind: 'at-rest';
       readonly txid: TXID;
       readonly file: FileState;
       readonly last: FileOfRecord;
       /** Where the system has one. */
+      readonly bootId: string | undefined;
+    }
+  /** The file when it was last certain that only SQLite had written to it, and how much of which WAL it held then. */
+  | {
+      readonly kind: 'in-use';
+      readonly file: FileState;
+      readonly salt1: number;
+      readonly salt2: number;
+      /** Frames of that WAL that were in the file. */
+      readonly backfilled: number;
       readonly bootId: string | undefined;
     }
   /** The database file or its WAL was changed behind SQLite: a start must not go on from the WAL. */
@@ -73,35 +84,35 @@ export function readRestRecord(metaPath: string): RestRecord | undefined {
     if (value['version'] !== VERSION) return undefined;
     if (value['kind'] === 'resync') return { kind: 'resync', reason: String(value['reason']) };
     const { txid, inode, size, mtimeNs, bootId } = value;
-    return {
-      kind: 'at-rest',
-      last: value['last'] as FileOfRecord,
-      bootId: typeof bootId === 'string' ? bootId : undefined,
-      txid: BigInt(`0x${String(txid)}`),
+    const common = {
       file: { inode: BigInt(String(inode)), size: BigInt(String(size)), mtimeNs: BigInt(String(mtimeNs)) },
+      bootId: typeof bootId === 'string' ? bootId : undefined,
     };
+    if (value['kind'] === 'in-use') {
+      const { salt1, salt2, backfilled } = value;
+      return { kind: 'in-use', ...common, salt1: Number(salt1), salt2: Number(salt2), backfilled: Number(backfilled) };
+    }
+    return { kind: 'at-rest', ...common, last: value['last'] as FileOfRecord, txid: BigInt(`0x${String(txid)}`) };
   } catch (error) {
     if (isNoSmallFile(error) || error instanceof SyntaxError) return undefined;
     throw error;
   }
 }
 
-/** Durable when it returns. */
+/** Durable when it returns, but for a database in use: a record of another start of the system proves nothing. */
 export function writeRestRecord(metaPath: string, record: RestRecord, ownership: Ownership): void {
-  const fields =
-    record.kind === 'resync'
-      ? { kind: record.kind, reason: record.reason }
-      : {
-          kind: record.kind,
-          txid: formatTxid(record.txid),
-          inode: String(record.file.inode),
-          size: String(record.file.size),
-          mtimeNs: String(record.file.mtimeNs),
-          last: record.last,
-          bootId: record.bootId,
-        };
-  const text = `${JSON.stringify({ version: VERSION, ...fields })}\n`;
-  writeSmallFile(join(metaPath, NAME), text, ownership, { durable: true });
+  const text = `${JSON.stringify({ version: VERSION, ...fieldsOf(record) })}\n`;
+  writeSmallFile(join(metaPath, NAME), text, ownership, { durable: record.kind !== 'in-use' });
+}
+
+function fieldsOf(record: RestRecord): object {
+  if (record.kind === 'resync') return record;
+  const { file, bootId } = record;
+  const common = { inode: String(file.inode), size: String(file.size), mtimeNs: String(file.mtimeNs), bootId };
+  if (record.kind === 'at-rest')
+    return { ...common, kind: record.kind, txid: formatTxid(record.txid), last: record.last };
+  const { salt1, salt2, backfilled } = record;
+  return { ...common, kind: record.kind, salt1, salt2, backfilled };
 }
 
 /** Is it the record of this very file, made since the system was started? */
@@ -113,11 +124,7 @@ export function isRecordOf(record: RestRecord | undefined, last: LastFile): reco
 }
 
 /** The next start takes the whole database, whatever its WAL looks like. Where the folder is gone, it does that anyway. */
-export function recordResync(metaPath: string, reason: string, { ownership }: { readonly ownership: Ownership }): void {
-  if (existsSync(metaPath)) writeRestRecord(metaPath, { kind: 'resync', reason }, ownership);
-}
-
-/** What was recorded does not hold any more. */
-export function removeRestRecord(metaPath: string): void {
-  rmSync(join(metaPath, NAME), { force: true });
+export function recordResync(metaPath: string, reason: string, session: Pick<Session, 'ownership' | 'recorded'>): void {
+  if (existsSync(metaPath)) writeRestRecord(metaPath, { kind: 'resync', reason }, session.ownership);
+  session.recorded = undefined;
 }

@@ -7,6 +7,7 @@ import type { WalHeader, WalSums } from '../wal/wal-header.ts';
 import { FRAME_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
 import { visibleEndOf } from './decide.ts';
+import { isFileProven, isRecordedFile } from './file-proof.ts';
 import type { RestRecord } from './rest-record.ts';
 import { fileStateOf, isRecordOf, isSameFileState } from './rest-record.ts';
 import type { LastFile } from './session.ts';
@@ -30,8 +31,9 @@ export interface ResumePlace {
  * The state to begin with.
  *
  * The running checksum at the end of the last file covers every frame of its generation up to there, and the salts name
- * the generation: both equal in the WAL prove that it is the WAL that was read. Whoever put the database and its WAL back
- * from a copy, or wrote other transactions in place of those that were read, has another checksum there.
+ * the generation: both equal in the WAL prove that it is the WAL that was read. Where the database and its WAL were put back
+ * from a copy, or other transactions were written in place of those that were read, another checksum is there. `file-proof.ts`
+ * proves the database file below it.
  */
 export async function findWalState(place: ResumePlace): Promise<WalState> {
   const { databaseFd, wal, visible, last, sums, record } = place;
@@ -40,7 +42,10 @@ export async function findWalState(place: ResumePlace): Promise<WalState> {
   if (sums === undefined) return required('last ltx file was not written by this program');
   if (sameSalts(last, visible)) {
     if (visibleEndOf(visible) < last.endOffset) return required('wal truncated by another process');
-    if (hasEnd(wal, last, sums)) return { kind: 'resuming', last, sums };
+    if (hasEnd(wal, last, sums)) {
+      if (await isFileProven(place)) return { kind: 'resuming', last, sums };
+      return required('nothing proves that the database file is the one that was replicated, snapshotting');
+    }
     return required('last page does not exist in last ltx file, wal overwritten by another process');
   }
   if (isRecordOf(record, last) && isSameFileState(record.file, fileStateOf(databaseFd))) {
@@ -50,7 +55,8 @@ export async function findWalState(place: ResumePlace): Promise<WalState> {
   if (header === undefined || !sameSalts(header, visible) || header.pageSize !== last.pageSize) {
     return required('wal header salt reset, snapshotting');
   }
-  if (header.salt1 !== (last.salt1 + 1) >>> 0) return required('wal header salt reset, snapshotting');
+  if (header.salt1 !== (last.salt1 + 1) >>> 0 || !isRecordedFile(place))
+    return required('wal header salt reset, snapshotting');
   return (await findSuccessor(place, header, sums)) ?? required('wal header salt reset, snapshotting');
 }
 

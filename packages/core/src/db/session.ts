@@ -81,8 +81,8 @@ export class Session {
   mark: DatabaseMark | undefined;
   /** Why the next start must replicate the whole database, if that could not be recorded. */
   unrecordedReason: string | undefined;
-  /** What the last stop recorded was removed. */
-  isRecordRemoved = false;
+  /** How the database file was when that was last recorded for the next start. */
+  recorded: DatabaseMark | undefined;
   /** The last transaction has no local file (`leave-out.ts`): a start cannot go on from it. */
   isLastLeftOut = false;
   #state: WalState;

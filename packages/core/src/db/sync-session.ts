@@ -4,9 +4,10 @@ import type { TXID } from '@litestream/ltx';
 import { isSecondLibraryOpen } from '../driver/library-conflict.ts';
 import { LitestreamError } from '../error.ts';
 import type { BusyOptions } from './connections.ts';
+import { isSameBackfill } from './database-mark.ts';
 import { isAtPath } from './descriptor.ts';
 import { readToEnd } from './read-to-end.ts';
-import { recordResync, removeRestRecord } from './rest-record.ts';
+import { readBootId, recordResync, writeRestRecord } from './rest-record.ts';
 import type { Session } from './session.ts';
 import type { SessionFault } from './session-faults.ts';
 import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } from './session-faults.ts';
@@ -51,20 +52,31 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
   return outcome;
 }
 
-/** What the last stop recorded is of an earlier transaction now, or made up for. */
-export function published({ session, metaPath, publish, logger }: SyncSessionContext, txid: TXID): void {
-  // First, and whatever happens to the record: an acknowledgement compares the replica with this.
+/** The transaction has its file. */
+export function published({ session, publish }: SyncSessionContext, txid: TXID): void {
   publish(txid);
-  // The record covers a transaction without a file: a start must not continue from the file before it.
-  if (session.isLastLeftOut) return;
-  session.unrecordedReason = undefined;
-  if (session.isRecordRemoved) return;
+  // A transaction without a file: the record that asks for a resync covers it.
+  if (!session.isLastLeftOut) session.unrecordedReason = undefined;
+}
+
+/**
+ * Records what the database file is like, for a start after a stop that is not clean. Called after each sync and checkpoint;
+ * writes only if a checkpoint has moved frames since.
+ */
+export function recordFile({ session, metaPath, logger }: SyncSessionContext): void {
+  const { mark, recorded, state, descriptor } = session;
+  if (mark === undefined || state.kind === 'snapshot-required' || state.kind === 'at-rest') return;
+  if (session.isLastLeftOut || session.unrecordedReason !== undefined) return;
+  if (recorded !== undefined && isSameBackfill(recorded.visible, mark.visible)) return;
+  const { salt1, salt2, backfilled } = mark.visible;
+  const file = { inode: descriptor.inode, size: mark.size, mtimeNs: mark.mtimeNs };
   try {
-    removeRestRecord(metaPath);
-    session.isRecordRemoved = true;
+    const bootId = readBootId();
+    writeRestRecord(metaPath, { kind: 'in-use', file, salt1, salt2, backfilled, bootId }, session.ownership);
+    session.recorded = mark;
   } catch (error) {
-    // It names another transaction, or asks for a resync: a start that finds it is careful in vain.
-    logger.debug('record of the last stop could not be removed', { error });
+    // The record before it is of less of the WAL, or of another transaction: a start that finds it is careful in vain.
+    logger.debug('state of the database file could not be recorded', { error });
   }
 }
 

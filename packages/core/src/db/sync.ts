@@ -31,7 +31,7 @@ import { lastFileOf, pageCountOfFile } from './session.ts';
 import { SessionFaultError, haveLocksGone } from './session-faults.ts';
 import type { Steps } from './steps.ts';
 import { sameSums, walEndFields } from './wal-end.ts';
-import { isHeld } from './wal-state.ts';
+import { isBound, isHeld } from './wal-state.ts';
 import type { LtxJob } from './write-ltx.ts';
 import type { OnWriteProgress } from './write-job.ts';
 import { writeAnywhere } from './write-job.ts';
@@ -112,7 +112,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   if (decision.kind === 'unsettled') return 'restarted';
   requireHold(session, decision, visible);
   if (decision.kind === 'nothing') {
-    session.apply({ kind: 'nothing-new' });
+    session.apply({ kind: 'nothing-new', isUnmoved: hasUnmoved(visible) });
     return { kind: 'nothing' };
   }
   if (header === undefined || (visible.frameCount === 0 && !sameSalts(header, visible))) return { kind: 'no-wal' };
@@ -146,7 +146,8 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     ...(context.checkpointing === true ? { chkpt: 'true' } : {}),
     ...(whole ? { snap: 'true', reason: decision.reason } : {}),
   });
-  const plan = { generation, isTail, saltsOffset, start: start.offset, scan, txid };
+  const isUnmoved = hasUnmoved(visible);
+  const plan = { generation, isTail, saltsOffset, start: start.offset, scan, txid, isUnmoved };
   const size = yield* writeFile(context, plan, whole);
   logger.debug('db sync', { status: 'ok' });
   const unreadSize = isTail ? Number.POSITIVE_INFINITY : scan.limited ? visibleEndOf(visible) - scan.endOffset : 0;
@@ -155,12 +156,19 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
 
 /**
  * That a WAL which restarted did so where we stopped rests on our read transaction alone. The locks behind it must never
- * have been dropped, not even for a moment: another program could have restarted the WAL meanwhile.
+ * have been dropped, not even for a moment: another program could have restarted the WAL meanwhile. And where that
+ * transaction forbids a restart, it was no restart of SQLite's: other files were copied into place.
  */
 function requireHold(session: Session, decision: SyncDecision, visible: VisibleWal): void {
   const { state, last } = session;
-  if (decision.kind === 'snapshot' || !isHeld(state) || last === undefined || sameSalts(last, visible)) return;
+  if (!isHeld(state) || last === undefined || sameSalts(last, visible)) return;
+  if (decision.kind === 'snapshot' && !isBound(state)) return;
   if (haveLocksGone(session)) throw new SessionFaultError('locks-lost');
+  if (isBound(state)) throw new SessionFaultError('wal-replaced');
+}
+
+function hasUnmoved({ frameCount, backfilled }: VisibleWal): boolean {
+  return backfilled < frameCount;
 }
 
 /** Unread frames were overwritten, which no read transaction that is held allows: what is missing is not known. */
@@ -192,6 +200,8 @@ interface Plan {
   readonly start: number;
   readonly scan: WalScan;
   readonly txid: TXID;
+  /** Some visible frames were not in the database file. */
+  readonly isUnmoved: boolean;
 }
 
 function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<number> {
@@ -233,7 +243,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
     const refusal = yield* refuseWithoutRoom(job);
     if (refusal !== undefined) {
       leaveOut(context, last, refusal);
-      session.apply({ kind: 'published', last, sums: scan.sums, isAtEnd: true });
+      session.apply({ kind: 'published', last, sums: scan.sums, isAtEnd: true, isUnmoved: false });
       return 0;
     }
   }
@@ -256,7 +266,7 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   session.apply(
     isTail
       ? { kind: 'tail-published', last, sums: scan.sums, isTailUnread: scan.limited }
-      : { kind: 'published', last, sums: scan.sums, isAtEnd: !scan.limited },
+      : { kind: 'published', last, sums: scan.sums, isAtEnd: !scan.limited, isUnmoved: plan.isUnmoved },
   );
   return size;
 }

@@ -28,19 +28,35 @@ export type WalState =
   /**
    * All visible frames were read at some time since the read transaction was taken, and it has been held since: the WAL
    * can restart only where we stopped. `isPinMoved`: the read transaction moved on after that, and must not move again
-   * before the WAL is read to its end.
+   * before the WAL is read to its end. `isBound`: since it was taken, or moved, frames were seen that were not in the database
+   * file. Then the WAL cannot restart at all: a read mark from 1 to 4 forbids that, and mark 0 forbids to move those frames.
    */
-  | { readonly kind: 'caught-up'; readonly last: LastFile; readonly sums: WalSums; readonly isPinMoved: boolean }
+  | {
+      readonly kind: 'caught-up';
+      readonly last: LastFile;
+      readonly sums: WalSums;
+      readonly isPinMoved: boolean;
+      readonly isBound: boolean;
+    }
   /** The same, and all frames are in the database file: the WAL may restart, and a checkpoint has nothing to do. */
   | { readonly kind: 'backfilled'; readonly last: LastFile; readonly sums: WalSums; readonly isPinMoved: boolean };
 
 export type WalEvent =
-  /** A level-0 file was published. `isAtEnd`: nothing visible is left unread. */
-  | { readonly kind: 'published'; readonly last: LastFile; readonly sums: WalSums; readonly isAtEnd: boolean }
+  /**
+   * A level-0 file was published. `isAtEnd`: nothing visible is left unread. `isUnmoved`: some visible frames were not in the
+   * database file.
+   */
+  | {
+      readonly kind: 'published';
+      readonly last: LastFile;
+      readonly sums: WalSums;
+      readonly isAtEnd: boolean;
+      readonly isUnmoved: boolean;
+    }
   /** A part of the previous generation's tail was published. `isTailUnread`: there is more of it. */
   | { readonly kind: 'tail-published'; readonly last: LastFile; readonly sums: WalSums; readonly isTailUnread: boolean }
   /** The wal-index says that nothing is visible beyond the end of the last file. */
-  | { readonly kind: 'nothing-new' }
+  | { readonly kind: 'nothing-new'; readonly isUnmoved: boolean }
   /**
    * The read transaction moved to the end of the WAL, the old one released after the new one was taken. `isOnFile`: it
    * stands on the database file alone, which holds everything that was read.
@@ -61,7 +77,7 @@ export function transition(state: WalState, event: WalEvent): WalState {
   switch (event.kind) {
     case 'published':
       return event.isAtEnd
-        ? { kind: 'caught-up', last: event.last, sums: event.sums, isPinMoved: false }
+        ? caughtUp(event.last, event.sums, event.isUnmoved || isBound(state))
         : { kind: 'resuming', last: event.last, sums: event.sums };
     case 'tail-published': {
       const { last, sums, isTailUnread } = event;
@@ -71,12 +87,15 @@ export function transition(state: WalState, event: WalEvent): WalState {
     case 'nothing-new': {
       if (state.kind === 'snapshot-required') throw impossible(state, event);
       if (state.kind === 'at-rest') return state;
-      if (isHeld(state)) return { ...state, isPinMoved: false };
-      return { kind: 'caught-up', last: state.last, sums: state.sums, isPinMoved: false };
+      if (state.kind === 'backfilled') return { ...state, isPinMoved: false };
+      return caughtUp(state.last, state.sums, event.isUnmoved || isBound(state));
     }
     case 'pin-moved':
       if (!mayMovePin(state)) throw impossible(state, event);
-      return event.isOnFile ? { ...state, kind: 'backfilled', isPinMoved: true } : { ...state, isPinMoved: true };
+      if (event.isOnFile) return { kind: 'backfilled', last: state.last, sums: state.sums, isPinMoved: true };
+      return state.kind === 'backfilled'
+        ? { ...state, isPinMoved: true }
+        : { ...caughtUp(state.last, state.sums, false), isPinMoved: true };
     case 'pin-released':
       if (isHeld(state)) return { kind: 'resuming', last: state.last, sums: state.sums };
       if (state.kind !== 'at-rest') return state;
@@ -88,12 +107,21 @@ export function transition(state: WalState, event: WalEvent): WalState {
     case 'checkpointed': {
       if (state.kind !== 'resuming') throw impossible(state, event);
       const { last, sums } = state;
-      return { kind: event.isComplete ? 'backfilled' : 'caught-up', last, sums, isPinMoved: false };
+      return event.isComplete ? { kind: 'backfilled', last, sums, isPinMoved: false } : caughtUp(last, sums, false);
     }
     case 'disproven':
       break;
   }
   return { kind: 'snapshot-required', reason: event.reason, last: state.last };
+}
+
+/** The WAL cannot restart before the read transaction moves or is released. */
+export function isBound(state: WalState): boolean {
+  return state.kind === 'caught-up' && state.isBound;
+}
+
+function caughtUp(last: LastFile, sums: WalSums, bound: boolean): Extract<WalState, { kind: 'caught-up' }> {
+  return { kind: 'caught-up', last, sums, isPinMoved: false, isBound: bound };
 }
 
 /** States in which the WAL cannot restart unread. */
