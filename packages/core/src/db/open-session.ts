@@ -14,6 +14,7 @@ import type { DatabaseDescriptor } from './descriptor.ts';
 import { isAtPath, keepDescriptor, releaseDeleted, releaseDeletedIndex } from './descriptor.ts';
 import { removeTemporaryFiles } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
+import { requireLastingDescriptors } from './lasting-descriptors.ts';
 import { LocalLtx } from './local-ltx.ts';
 import type { MetadataLock } from './metadata-lock.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
@@ -38,6 +39,7 @@ export interface OpenSessionContext {
 
 /** Opens the database file at the path and finds the place to go on from; undefined if there is none that may be opened. */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
+  await requireLastingDescriptors(context.path);
   const descriptor = await context.arrival.settled({
     busyTimeoutMs: context.options.busyTimeoutMs,
     patienceMs: context.patienceMs,
