@@ -45,6 +45,7 @@ const said = await new Promise((resolve, reject) => {
 });
 const exited = new Promise((resolve) => worker.once('exit', resolve));
 if (options.end === 'terminate') await worker.terminate();
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has no origin
 else worker.postMessage('stop');
 await exited;
 
