@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TXID } from '@litestream/ltx';
 import { hasCode, LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
-import { WAL_HEADER_SIZE, walSizeOf } from '../wal/wal-header.ts';
+import { WAL_HEADER_SIZE, sameSalts, walSizeOf } from '../wal/wal-header.ts';
 import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
 import { BUSY } from './checkpoint-call.ts';
 import { markDatabase } from './database-mark.ts';
+import { visibleEndOf } from './decide.ts';
 import type { ResolvedDbOptions } from './options.ts';
 import { logIsFarAhead, movePin } from './pin.ts';
 import type { Session } from './session.ts';
@@ -157,7 +158,8 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
   const { session, options, signal } = context;
   session.checkpoint.triedAtMs = options.clock.monotonic();
   await backfillBesideWriters(context);
-  await syncWalAhead(session);
+  // A writer that is as fast as the disk would add about as much meanwhile: it has to wait.
+  if (!session.checkpoint.isOutpaced) await syncWalAhead(session);
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
@@ -179,10 +181,14 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
   }
 }
 
-/** Writers wait no longer than this, as far as it can be foreseen, for a checkpoint behind the barrier. */
+/** Writers that are slower than the disk wait no longer than this, as far as can be foreseen, for a checkpoint behind the barrier. */
 const BARRIER_MS_MAX = 250;
-/** In bytes: a checkpoint of this size or more runs beside writers, in a worker thread. */
+/** In bytes: a checkpoint of this size or more runs beside such writers, in a worker thread. */
 const LARGE_SIZE = 64 << 20;
+/** In bytes: the same, beside any writer. */
+const HUGE_SIZE = 256 << 20;
+/** In bytes: where the barrier finds no more than this, the writer is not fast. */
+const SMALL_SIZE = 16 << 20;
 const ROUNDS_MAX = 8;
 
 /**
@@ -193,13 +199,17 @@ const ROUNDS_MAX = 8;
 async function backfillBesideWriters(context: CheckpointContext): Promise<void> {
   const { session, signal } = context;
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
-    if (!isLarge(session)) return;
+    const { checkpoint } = session;
+    const size = restSize(session);
+    if (size <= SMALL_SIZE) checkpoint.isOutpaced = false;
+    if (!isLarge(session, size)) return;
     // The pin moves only once everything was read; a file at its size limit leaves a rest unread.
     if (!session.isCaughtUp) await syncToEnd(context);
     const before = restSize(session);
     if (!(await backfillOnce(context))) return;
     // A writer that is as fast as the disk stays ahead for good.
-    if (restSize(session) > before / 2) return;
+    checkpoint.isOutpaced = restSize(session) > before / 2;
+    if (checkpoint.isOutpaced) return;
     signal?.throwIfAborted();
   }
 }
@@ -218,14 +228,23 @@ async function backfillOnce(context: CheckpointContext): Promise<boolean> {
 }
 
 /** Reads the WAL to its end while writers go on, unless they write more than half as fast as it is read. */
-async function syncToEnd({ syncContext, options, publish, signal }: CheckpointContext): Promise<void> {
-  for (let before = Number.POSITIVE_INFINITY; ;) {
+async function syncToEnd({ session, syncContext, options, publish, signal }: CheckpointContext): Promise<void> {
+  for (let before = unreadSize(session); ;) {
     const outcome = await runGently(syncSteps({ ...syncContext, sizeMax: options.maxSyncWalBytes }), signal);
     if (outcome.kind !== 'written') return;
     publish(outcome.txid);
-    if (outcome.unreadSize === 0 || outcome.unreadSize > before - options.maxSyncWalBytes / 2) return;
-    before = outcome.unreadSize;
+    const unread = unreadSize(session);
+    if (outcome.unreadSize === 0 || unread > before - options.maxSyncWalBytes / 2) return;
+    before = unread;
   }
+}
+
+/** Bytes of visible frames behind those that the last level-0 file holds. */
+function unreadSize(session: Session): number {
+  const visible = session.readVisible();
+  const { last } = session;
+  const read = last !== undefined && sameSalts(last, visible) ? last.endOffset : WAL_HEADER_SIZE;
+  return Math.max(0, visibleEndOf(visible) - read);
 }
 
 /** From so many bytes on a checkpoint tells how fast the disk is. */
@@ -239,7 +258,7 @@ function measuredCheckpoint(session: Session): CheckpointResult {
 /** A checkpoint without the write lock. A large one leaves the event loop to other databases. */
 async function checkpointBesideWriters(session: Session, signal: AbortSignal | undefined): Promise<CheckpointResult> {
   await syncWalAhead(session);
-  if (!isLarge(session)) return measuredCheckpoint(session);
+  if (!isLarge(session, restSize(session))) return measuredCheckpoint(session);
   const before = session.readVisible().backfilled;
   const result = await session.connections.checkpointElsewhere(signal);
   // SQLite makes the database file durable only if every frame was moved (`walCheckpoint` in its `wal.c`). Otherwise the next
@@ -272,9 +291,9 @@ function measured(session: Session, backfilledBefore: number, result: Checkpoint
 }
 
 /** Would writers, or other databases, have to wait too long for it? */
-function isLarge(session: Session): boolean {
-  const size = restSize(session);
-  return size >= LARGE_SIZE || size / session.checkpoint.bytesPerMs >= BARRIER_MS_MAX;
+function isLarge({ checkpoint }: Session, size: number): boolean {
+  if (size >= HUGE_SIZE) return true;
+  return !checkpoint.isOutpaced && (size >= LARGE_SIZE || size / checkpoint.bytesPerMs >= BARRIER_MS_MAX);
 }
 
 /** Bytes of visible frames that are not in the database file. */

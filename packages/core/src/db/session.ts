@@ -36,6 +36,8 @@ export interface CheckpointProgress {
   publishedAtMs: number;
   /** When a checkpoint was last tried, or the session began: of a monotonic clock, in ms. */
   triedAtMs: number;
+  /** A writer added to the WAL, during a checkpoint beside it, about what that moved: such checkpoints only delay the next. */
+  isOutpaced: boolean;
   /** How fast the last large checkpoint copied pages. */
   bytesPerMs: number;
   /** A PASSIVE checkpoint did not bring the WAL below the TRUNCATE threshold. */
@@ -103,6 +105,7 @@ export class Session {
       isSyncedSince: false,
       publishedAtMs: 0,
       triedAtMs: start.nowMs,
+      isOutpaced: false,
       bytesPerMs: USUAL_BYTES_PER_MS,
       hasPassiveFailed: false,
     };
