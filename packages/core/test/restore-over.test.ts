@@ -1,7 +1,16 @@
 /** A restore over a database that exists, killed: there is the old database with all its commits, or the new one. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
@@ -151,6 +160,31 @@ describe('a restore over a database', { timeout: 240_000 }, () => {
     await once(child, 'exit');
     expect(whatIsThere()).toBe('old');
     expect(readdirSync(join(folder, 'out')).filter((name) => name.endsWith('.tmp'))).toEqual([]);
+  });
+
+  test.each([
+    ['WAL mode, opened, nothing read yet', 'PRAGMA journal_mode = wal', ''],
+    ['rollback mode, idle', '', 'SELECT count(*) FROM old'],
+    ['rollback mode, reading', '', 'BEGIN; SELECT count(*) FROM old'],
+    ['rollback mode, about to write', '', 'BEGIN IMMEDIATE'],
+    ['an empty file', undefined, ''],
+  ])('is refused while a program has it open that holds little or no lock: %s', async (_name, setup, then) => {
+    if (setup === undefined) writeFileSync(output, '');
+    else {
+      const old = new DatabaseSync(output);
+      old.exec(`${setup}; CREATE TABLE old (a); INSERT INTO old VALUES (1)`);
+      old.close();
+    }
+    const before = statSync(output).ino;
+    const program = `const {DatabaseSync}=require('node:sqlite');const d=new DatabaseSync(${JSON.stringify(output)});d.exec(${JSON.stringify(then)});console.log('open');setInterval(()=>d,1000)`;
+    const child = spawn(process.execPath, ['--no-warnings', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+    onTestFinished(() => void child.kill('SIGKILL'));
+    await once(child.stdout, 'data');
+    const failing = restore(guardClient(new FileClient({ path: replica })), { output, overwrite: true });
+    // Elsewhere, only locks tell, and these hold none.
+    if (process.platform !== 'linux') return void (await failing.catch(() => undefined));
+    await expect(failing).rejects.toMatchObject({ code: 'DATABASE_BUSY', object: output });
+    expect(statSync(output).ino).toBe(before);
   });
 
   test('is refused while this process has it open', async () => {

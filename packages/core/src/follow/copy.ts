@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { isAtPath, keepDescriptor, releaseDeleted } from '../db/descriptor.ts';
+import { requireLastingDescriptors } from '../db/lasting-descriptors.ts';
 import type { DatabaseDescriptor } from '../db/descriptor.ts';
 import { openDatabaseFile } from '../db/validate.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
@@ -52,6 +53,7 @@ export class Copy {
 
   /** Opens an existing database; whatever a killed process left in its log or journal is recovered by SQLite first. */
   static async open(path: string, { driver, signal }: CopyOptions): Promise<Copy> {
+    await requireLastingDescriptors(path);
     const database = openDatabaseFile(path);
     if (database === undefined) throw gone(path);
     const retry = <T>(operation: string, attempt: () => T): Promise<T> =>

@@ -6,6 +6,7 @@
 import { rm, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
 import { isOpenHere } from '../driver/library-conflict.ts';
+import { openElsewhere } from '../driver/open-elsewhere.ts';
 import { LitestreamError } from '../error.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
 
@@ -26,7 +27,8 @@ const SQLITE_NOTADB = 26;
  * could be kept.
  */
 export async function replaceDatabase(path: string, replace: () => Promise<void>): Promise<void> {
-  if ((await sizeOf(path)) === 0 || !(await hasSidecars(path))) {
+  if ((await sizeOf(path)) === 0) {
+    if (openElsewhere(path) !== undefined) throw inUse(path);
     await removeSidecars(path);
     await replace();
     return;
@@ -38,6 +40,8 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
     const reply = await replyOf(worker);
     if (reply.state === 'failed' && reply.resultCode !== SQLITE_CORRUPT && reply.resultCode !== SQLITE_NOTADB)
       throw failureOf(path, reply.resultCode);
+    // A connection without a lock: it would write its next commit for the old database.
+    if (openElsewhere(path) !== undefined) throw inUse(path);
     await removeSidecars(path);
     await replace();
   } finally {
@@ -74,16 +78,11 @@ async function removeSidecars(path: string): Promise<void> {
   for (const suffix of SIDECAR_SUFFIXES) await rm(path + suffix, { force: true });
 }
 
-async function hasSidecars(path: string): Promise<boolean> {
-  const sizes = await Promise.all(SIDECAR_SUFFIXES.map((suffix) => sizeOf(path + suffix, -1)));
-  return sizes.some((size) => size >= 0);
-}
-
-async function sizeOf(path: string, missing = 0): Promise<number> {
+async function sizeOf(path: string): Promise<number> {
   try {
     return (await stat(path)).size;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return missing;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
     throw error;
   }
 }
