@@ -90,10 +90,14 @@ const SERVERS: Readonly<Record<string, () => Promise<readonly [AsyncDisposable, 
   },
   sftp: async () => {
     const server = await SftpTestServer.start();
-    return [server, portOf(`ssh://${server.host}`), (port) => {
-      const { user, keyPath, hostKey, data } = server;
-      return new SftpReplicaClient({ host: `127.0.0.1:${port}`, user, keyPath, hostKey, path: `${data}/app` });
-    }];
+    return [
+      server,
+      portOf(`ssh://${server.host}`),
+      (port) => {
+        const { user, keyPath, hostKey, data } = server;
+        return new SftpReplicaClient({ host: `127.0.0.1:${port}`, user, keyPath, hostKey, path: `${data}/app` });
+      },
+    ];
   },
   webdav: async () => {
     const server = await WebdavTestServer.start();
