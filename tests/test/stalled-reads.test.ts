@@ -3,20 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { createServer, connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { guardClient, resumableSource } from '@litestream/core';
-import type { ReplicaClient } from '@litestream/core';
 import { expect, onTestFinished, test } from 'vitest';
-import { Azurite } from '../../packages/client-abs/test/azurite.ts';
-import { clientFor as absClient } from '../../packages/client-abs/test/support.ts';
-import { GcsTestServer } from '../../packages/client-gcs/test/gcs-server.ts';
-import { clientFor as gcsClient } from '../../packages/client-gcs/test/support.ts';
-import { OssTestServer } from '../../packages/client-oss/test/oss-server.ts';
-import { clientFor as ossClient } from '../../packages/client-oss/test/support.ts';
-import { S3TestServer } from '../../packages/client-s3/test/s3-server.ts';
-import { clientFor as s3Client } from '../../packages/client-s3/test/support.ts';
-import { SftpReplicaClient } from '../../packages/client-sftp/src/index.ts';
-import { SftpTestServer } from '../../packages/client-sftp/test/sftp-server.ts';
-import { WebdavReplicaClient } from '../../packages/client-webdav/src/index.ts';
-import { WebdavTestServer } from '../../packages/client-webdav/test/webdav-server.ts';
+import { BACKEND_SERVERS } from '../support/backend-servers.ts';
 
 /** More than what lies in buffers between the stall and the reader. */
 const SIZE = 6 << 20;
@@ -67,51 +55,10 @@ class StallingProxy {
   }
 }
 
-type Through = (port: number) => ReplicaClient;
-
-/** A server of each backend: its port, and a client that reaches it at another one. */
-const SERVERS: Readonly<Record<string, () => Promise<readonly [AsyncDisposable, number, Through]>>> = {
-  s3: async () => {
-    const server = await S3TestServer.start();
-    return [server, portOf(server.endpoint), (port) => s3Client(server, { endpoint: `http://127.0.0.1:${port}` })];
-  },
-  gs: async () => {
-    const server = await GcsTestServer.start();
-    return [server, portOf(server.endpoint), (port) => gcsClient(server, { endpoint: `http://127.0.0.1:${port}` })];
-  },
-  oss: async () => {
-    const server = await OssTestServer.start();
-    return [server, portOf(server.endpoint), (port) => ossClient(server, { endpoint: `http://127.0.0.1:${port}` })];
-  },
-  abs: async () => {
-    const server = await Azurite.start();
-    const through: Through = (port) => absClient(server, { endpoint: server.endpoint.replace(/:\d+\//, `:${port}/`) });
-    return [server, portOf(server.endpoint), through];
-  },
-  sftp: async () => {
-    const server = await SftpTestServer.start();
-    return [
-      server,
-      portOf(`ssh://${server.host}`),
-      (port) => {
-        const { user, keyPath, hostKey, data } = server;
-        return new SftpReplicaClient({ host: `127.0.0.1:${port}`, user, keyPath, hostKey, path: `${data}/app` });
-      },
-    ];
-  },
-  webdav: async () => {
-    const server = await WebdavTestServer.start();
-    const { username, password } = server;
-    const through: Through = (port) =>
-      new WebdavReplicaClient({ url: `http://127.0.0.1:${port}`, username, password, path: 'app' });
-    return [server, portOf(server.url), through];
-  },
-};
-
-test.each(Object.keys(SERVERS))('%s', { timeout: 120_000 }, async (name) => {
-  const made = await SERVERS[name]?.();
+test.each(Object.keys(BACKEND_SERVERS))('%s', { timeout: 120_000 }, async (name) => {
+  const made = await BACKEND_SERVERS[name]?.();
   if (made === undefined) throw new Error(name);
-  const [server, port, through] = made;
+  const { server, port, through } = made;
   onTestFinished(() => server[Symbol.asyncDispose]());
   const proxy = await StallingProxy.before(port);
   await using client = guardClient(through(proxy.port), { timeoutsMs: { body: 1000 } });
@@ -130,7 +77,3 @@ test.each(Object.keys(SERVERS))('%s', { timeout: 120_000 }, async (name) => {
   expect(Buffer.concat(await Array.fromAsync(resumableSource(client, info))).equals(content)).toBe(true);
   expect(proxy.stalledCount).toBeGreaterThan(name === 'sftp' ? 0 : 4);
 });
-
-function portOf(url: string): number {
-  return Number(new URL(url).port);
-}
