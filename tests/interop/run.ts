@@ -50,7 +50,10 @@ interface Result {
   readonly error?: unknown;
 }
 
-/** Shows what upstream itself loses (docs/decisions/changing-hands.md): runs, and fails, when asked for by name. */
+/**
+ * Shows what upstream itself loses (docs/decisions/changing-hands.md): runs when asked for by name, and fails; the last one
+ * with 0.5.17 only.
+ */
 const upstreamsOwn: readonly InteropCase[] = [
   unseenRestart('go', 'go', 'killed'),
   unseenRestart('go', 'go', 'stopped'),
