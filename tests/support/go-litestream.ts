@@ -72,9 +72,9 @@ async function buildFromModule(target: string, version: string): Promise<void> {
     await run('go', ['install', '-ldflags', ldflags, module], { env });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
-      throw new Error(
-        `Litestream ${version} is built from its Go module. Install Go 1.26 or newer and run this again.`,
-      );
+      throw new Error(`Litestream ${version} is built from its Go module. Install Go 1.26 or newer and try again.`, {
+        cause: error,
+      });
     }
     throw failed(`Go could not build Litestream ${version} (it needs Go 1.26 or newer)`, error, 'GOPROXY');
   }
