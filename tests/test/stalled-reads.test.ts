@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { guardClient, resumableSource } from '@litestream/core';
-import { expect, onTestFinished, test } from 'vitest';
+import { test } from 'vitest';
 import { BACKEND_SERVERS } from '../support/backend-servers.ts';
 
 /** More than what lies in buffers between the stall and the reader. */
@@ -11,7 +11,7 @@ const SIZE = 6 << 20;
 const STALL_AFTER = 1 << 20;
 
 /** Stands before a server. Armed, it lets `STALL_AFTER` bytes of answers through on each connection and then no more. */
-class StallingProxy {
+class StallingProxy implements AsyncDisposable {
   readonly #server = createServer((socket) => this.#accept(socket));
   readonly #sockets = new Set<Socket>();
   readonly #target: number;
@@ -21,10 +21,6 @@ class StallingProxy {
   static async before(port: number): Promise<StallingProxy> {
     const proxy = new StallingProxy(port);
     await new Promise<void>((resolve) => proxy.#server.listen(0, '127.0.0.1', resolve));
-    onTestFinished(async () => {
-      for (const socket of proxy.#sockets) socket.destroy();
-      await new Promise((resolve) => proxy.#server.close(resolve));
-    });
     return proxy;
   }
 
@@ -34,6 +30,11 @@ class StallingProxy {
 
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
   }
 
   #accept(near: Socket): void {
@@ -55,25 +56,30 @@ class StallingProxy {
   }
 }
 
-test.each(Object.keys(BACKEND_SERVERS))('%s', { timeout: 120_000 }, async (name) => {
-  const made = await BACKEND_SERVERS[name]?.();
-  if (made === undefined) throw new Error(name);
-  const { server, port, through } = made;
-  onTestFinished(() => server[Symbol.asyncDispose]());
-  const proxy = await StallingProxy.before(port);
-  await using client = guardClient(through(proxy.port), { timeoutsMs: { body: 1000 } });
-  const content = randomBytes(SIZE);
-  const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date('2026-11-24T01:02:03Z') };
-  const body = {
-    size: SIZE,
-    open: async function* () {
-      yield content;
-    },
-  };
-  const info = await client.writeLtxFile(file, body);
+// Together, since they wait.
+test.concurrent.for(Object.keys(BACKEND_SERVERS))(
+  '%s',
+  { timeout: 120_000 },
+  async (name, { expect, onTestFinished }) => {
+    const made = await BACKEND_SERVERS[name]?.();
+    if (made === undefined) throw new Error(name);
+    const { server, port, through } = made;
+    onTestFinished(() => server[Symbol.asyncDispose]());
+    await using proxy = await StallingProxy.before(port);
+    await using client = guardClient(through(proxy.port), { timeoutsMs: { body: 1000 } });
+    const content = randomBytes(SIZE);
+    const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date('2026-11-24T01:02:03Z') };
+    const body = {
+      size: SIZE,
+      open: async function* () {
+        yield content;
+      },
+    };
+    const info = await client.writeLtxFile(file, body);
 
-  // One SSH connection serves all reads, and it takes some 15 s to find out that it is dead.
-  proxy.isArmed = () => name !== 'sftp' || proxy.stalledCount === 0;
-  expect(Buffer.concat(await Array.fromAsync(resumableSource(client, info))).equals(content)).toBe(true);
-  expect(proxy.stalledCount).toBeGreaterThan(name === 'sftp' ? 0 : 4);
-});
+    // One SSH connection serves all reads, and it takes some 15 s to find out that it is dead.
+    proxy.isArmed = () => name !== 'sftp' || proxy.stalledCount === 0;
+    expect(Buffer.concat(await Array.fromAsync(resumableSource(client, info))).equals(content)).toBe(true);
+    expect(proxy.stalledCount).toBeGreaterThan(name === 'sftp' ? 0 : 4);
+  },
+);
