@@ -1,4 +1,5 @@
 /** Rows as a markdown table, for people; the JSON beside it holds every sample. */
+import { goVersion } from '../../tests/support/go-litestream.ts';
 import type { Row, Target } from './case.ts';
 import { median, medianRatio } from './statistics.ts';
 
@@ -34,7 +35,7 @@ function isMet(target: Target, summary: Omit<Summary, 'met'>): boolean {
 }
 
 export function markdownTable(rows: readonly Row[]): string {
-  const head = ['work', 'measure', 'Go 0.5.17', 'baseline', 'ours', 'ours : Go', 'ours : baseline', 'target', ''];
+  const head = ['work', 'measure', `Go ${goVersion}`, 'baseline', 'ours', 'ours : Go', 'ours : baseline', 'target', ''];
   const lines = rows.map((row) => {
     const { go, other, ours, oursToGo, oursToOther, met } = summarize(row);
     const baseline = other === undefined ? '' : `${number(other, row.unit)} (${row.otherName ?? 'baseline'})`;

@@ -1,8 +1,8 @@
-/** Every command with every flag of 0.5.17, missing and bad values, in forms that end by themselves. */
+/** Every command with every flag of 0.5.18, missing and bad values, in forms that end by themselves. */
 import type { DropInCase } from './case.ts';
 import { configCases } from './configs.ts';
 
-/** Flags of 0.5.17 by command, with a value each takes and one it refuses; switches have none. */
+/** Flags of 0.5.18 by command, with a value each takes and one it refuses; switches have none. */
 export const FLAGS: Readonly<Record<string, Readonly<Record<string, readonly [good: string, bad?: string] | null>>>> = {
   databases: { config: ['litestream.yml', 'missing.yml'], json: null, 'no-expand-env': null },
   info: { socket: ['none.sock'], timeout: ['1', 'x'], json: null },
@@ -189,6 +189,9 @@ const handWritten: readonly DropInCase[] = [
   one('restore -follow-interval 0s', restoreTo('-follow-interval 0s')),
   one('restore -parallelism 0', restoreTo('-parallelism 0')),
   one('restore -parallelism -1', restoreTo('-parallelism -1')),
+  one('restore -parallelism -json', restoreTo('-json -parallelism 2')),
+  one('restore -parallelism -dry-run', restoreTo('-dry-run -parallelism 2')),
+  one('restore -parallelism, no argument', 'restore -parallelism 2'),
   one('restore -integrity-check quick', restoreTo('-integrity-check quick')),
   one('restore -integrity-check full -json', restoreTo('-json -integrity-check full')),
   one('restore, output exists', `restore -o app.db ${URL}`),

@@ -1,4 +1,4 @@
-/** Every config key of 0.5.17, the shapes its documentation shows, and configs it refuses: what `databases` makes of them. */
+/** Every config key of 0.5.18, the shapes its documentation shows, and configs it refuses: what `databases` makes of them. */
 import type { DropInCase } from './case.ts';
 
 const REPLICA = 'replica: {path: $ROOT/r}';
@@ -20,6 +20,12 @@ const TOP: readonly string[] = [
   'logging: {level: debug, type: json, stderr: true}',
   'logging: {level: trace}',
   'mcp-addr: ":3001"',
+  'shutdown-timeout: 10s',
+  'shutdown-timeout: 10',
+  'shutdown-timeout: -1s',
+  'shutdown-timeout: [10s]',
+  'snapshot: {interval: 1h, retention: 30m}',
+  'snapshot: {interval: 48h}',
   'shutdown-sync-timeout: 10s',
   'shutdown-sync-interval: 1s',
   'access-key-id: AKIAEXAMPLE',
@@ -40,6 +46,7 @@ const DATABASE: readonly string[] = [
   'max-sync-wal-bytes: 64MB',
   'restore-if-db-not-exists: true',
   'snapshot: {interval: 2h, retention: 72h}',
+  'snapshot: {interval: 2h, retention: 1h}',
 ];
 
 /** Replicas as documented for each kind of storage; keys indented below `replica:`. */
@@ -56,9 +63,12 @@ const REPLICAS: readonly string[] = [
   'type: s3\nbucket: bucket\npath: name\nregion: us-east-1\npart-size: 10MB\nconcurrency: 10\nskip-verify: true',
   'type: s3\nbucket: bucket\npath: name\nregion: us-east-1\nsign-payload: true\nrequire-content-md5: true',
   'type: s3\nbucket: bucket\npath: name\nregion: us-east-1\nsync-interval: 10s',
+  'type: s3\nbucket: bucket\npath: name\nregion: us-east-1\nput-object-content-md5: true',
+  'url: s3://bucket.br-demo-1.storage.c-6.us-east-2.aws.neon.tech/path\naccess-key-id: a\nsecret-access-key: b',
   'url: gs://bucket/path',
   'type: gs\nbucket: bucket\npath: path',
   'url: abs://account@container/path\naccount-key: a2V5',
+  'url: abs://account@container/path?endpoint=http://127.0.0.1:10000/account\naccount-key: a2V5',
   'type: abs\naccount-name: account\naccount-key: a2V5\nbucket: container\npath: path',
   'url: oss://bucket/path?endpoint=oss-cn-hangzhou.aliyuncs.com\naccess-key-id: a\nsecret-access-key: b',
   'url: sftp://user:password@host:22/path',

@@ -34,7 +34,7 @@ const absolute = (text: string): string => text.replaceAll('$ROOT/', '');
 export const REASONS: readonly Reason[] = [
   {
     id: 'advice',
-    why: 'After the words of Go’s message ours goes on: with the cause, with what to do, with a `Try:` line. Paths in it are absolute. What is wrong in a config begins with file, line and column.',
+    why: 'Ours repeats Go’s message and adds the cause, what to do, or a `Try:` line. Paths are absolute. Errors in a config begin with file, line and column.',
     explains: ({ go, ts }) => {
       const complaint = absolute(complaintOf(go));
       const ours = absolute(ts.stderr)
@@ -49,14 +49,14 @@ export const REASONS: readonly Reason[] = [
   },
   {
     id: 'usage page',
-    why: 'Go answers a wrong flag with its message twice and the whole help on standard output. Ours says it once, and nothing where a script reads results.',
+    why: 'For a wrong flag Go prints its message twice, and the whole help on standard output. Ours prints the message once, and nothing on standard output, where scripts read results.',
     explains: ({ go, ts }) => {
       return FLAG_ERROR.test(go.stderr) && ts.stdout === '' && ts.code === 1 ? ['stdout'] : [];
     },
   },
   {
     id: 'more flags',
-    why: 'Ours has flags that Go has not: `-plugin`, and `-max-lag` and `-socket` of `status`.',
+    why: 'Ours has more flags: `-plugin`, and `-max-lag` and `-socket` of `status`.',
     explains: ({ go, ts }) => {
       const [theirs, ours] = [go.stdout.split('\n'), ts.stdout.split('\n')];
       const isHelp = theirs.includes('usage') && !go.stdout.includes(' ') && go.code === ts.code;
@@ -67,35 +67,35 @@ export const REASONS: readonly Reason[] = [
     'version',
     /^version/,
     ['stdout'],
-    'The version is that of this package, and `-verbose` tells of Node and SQLite where Go tells of Go and its commit.',
+    'Ours prints the version of this package. `-verbose` prints the versions of Node and SQLite where Go prints those of its compiler and commit.',
   ),
   named(
     'several replicas',
     /^replicate \(one too many\)|^config the older list of two replicas/,
     ['code', 'stderr', 'stdout'],
-    'Several replicas of a database work here; Go refuses them.',
+    'Ours supports several replicas of a database. Go refuses them.',
   ),
   named(
     'checked first',
     /^replicate (\(one too many\)|-force-snapshot$|-enforce-retention$|-log-level loud|, no scheme)|^replicate, no scheme|^restore -(timestamp and -txid|f -timestamp)/,
     ['stdout', 'stderr'],
-    'Both refuse. Ours checks the command line before it reads the config, opens the replica or logs its first line, so another mistake of the same command line may be the one named.',
+    'Both refuse. Ours checks the whole command line before it reads the config, opens the replica or logs. If a command line has two mistakes, the two programs may name different ones.',
   ),
   named(
     'own words',
     /^restore -(timestamp yesterday|timestamp, (a day|30 February|24:00)|integrity-check some)|unknown scheme$/,
     ['stderr'],
-    'Both refuse; ours says which values there are, or which package to install for the kind of replica.',
+    'Both refuse. Ours lists the valid values, or names the package to install for this kind of replica.',
   ),
   named(
     'not readable as YAML or as a value',
     /^config .*(dbs: \[$|\\tdbs|dbs: 5|\[1\]|maybe|many|64MB|: 1x|5XB|\[\{\}\]|: rw|age1x|floppy)/,
     ['stderr'],
-    'Both refuse. Go tells what its YAML parser says; ours names file, line, column and key, and what can stand there.',
+    'Both refuse. Go prints the message of its YAML parser. Ours prints file, line, column and key, and what is valid there.',
   ),
   {
     id: 'warnings',
-    why: 'Go says nothing of keys that it does not know or read any more, or of variables that are not set. Ours warns of them on standard error, and names the key that was meant.',
+    why: 'Go ignores unknown and old keys and unset variables without a message. Ours warns on standard error and suggests the right key.',
     explains: ({ go, ts }) => {
       const rest = ts.stderr.replaceAll(/^Warning: \$ROOT\/c\.yml:\d+(?::\d+)?: .*\n/gm, '');
       return rest === go.stderr ? ['stderr'] : [];
@@ -105,65 +105,65 @@ export const REASONS: readonly Reason[] = [
     'databases of a folder',
     /^config dir, /,
     ['stdout'],
-    'For a `dir` Go lists the folder as if it were a database; ours lists the databases in it.',
+    'For a `dir` Go lists the folder itself. Ours lists the databases in it.',
   ),
   named(
     'address without a port',
     /^config addr: localhost/,
     ['code', 'stdout', 'stderr'],
-    'Go finds out when `replicate` opens the address; ours when any command reads the config.',
+    'Go reports it when `replicate` opens the address, ours when any command reads the config.',
   ),
   named(
     'part size',
     /part-size: 5MB/,
     ['code', 'stdout', 'stderr'],
-    'Parts below 5 MiB, which 5MB are: Go refuses each single upload, ours refuses the config.',
+    '5MB is less than the minimum of 5 MiB. Go refuses each upload, ours refuses the config.',
   ),
   named(
     'flag after the argument',
     /flag after the argument/,
     ['stderr'],
-    'Both refuse; Go counts the flag as an argument too many, ours names it and where it belongs.',
+    'Both refuse. Go counts the flag as one argument too many. Ours names the flag and its right place.',
   ),
   named(
     'flag before the command',
     /^-config first/,
     ['stdout', 'stderr'],
-    'Both refuse; Go prints the overview on standard output, ours says that the flag belongs after the command.',
+    'Both refuse. Go prints the overview on standard output. Ours says that the flag belongs after the command.',
   ),
   named(
     'too many arguments',
     /^status \(one too many\)/,
     ['stderr'],
-    'Go’s `status` ignores all arguments but the first; ours refuses them.',
+    'Go’s `status` ignores every argument after the first. Ours refuses them.',
   ),
   named(
     'status of an unknown database',
     /^status, unknown database/,
     ['code', 'stdout', 'stderr'],
-    'Go prints an empty table and succeeds. Ours fails: a monitoring script with a path that the config has not must not take that for a database that is well.',
+    'Go prints an empty table and exits with 0. Ours fails, so that a monitoring script with a wrong path does not report a healthy database.',
   ),
   named(
     'time in the future',
     /^restore --?timestamp=?$/,
     ['code', 'stderr', 'changes'],
-    'For a database of the config Go restores the newest state where the time asked for is yet to come, and refuses it for a URL. Ours refuses both: nobody knows that state yet.',
+    'For a timestamp in the future Go restores the newest state of a database of the config, but refuses a replica URL. Ours refuses both, because later commits before that time would be missing.',
   ),
   named(
     'plan of nothing',
     /^restore -dry-run -if-replica-exists, nothing there/,
     ['code', 'stdout', 'stderr'],
-    '`-dry-run` answers as the restore itself would, which `-if-replica-exists` lets succeed; Go’s fails.',
+    'With `-if-replica-exists` a restore from an empty replica exits with 0. In ours `-dry-run` does the same; Go’s `-dry-run` fails.',
   ),
   named(
     'a replica with backups',
     /^restore -if-replica-exists -txid, beyond/,
     ['code', 'stdout', 'stderr'],
-    '`-if-replica-exists` forgives a replica without backups. Go also forgives one whose backups do not reach the TXID asked for; ours takes that for a mistake.',
+    '`-if-replica-exists` exits with 0 if the replica has no backups. Go does so, too, if the backups end before the requested TXID. Ours reports that as an error.',
   ),
   {
     id: 'mode of a restored database',
-    why: 'Go makes it readable for every user of the machine. Ours is for its owner alone (0600), or has the mode of the file at its path.',
+    why: 'Go creates a file that every user can read (0644). Ours creates one for its owner only (0600), or keeps the mode of the file that it replaces.',
     explains: ({ go, ts }) => {
       const alike = go.changes.map((change) => change.replace(' 644 ', ' 600 '));
       return alike.join('\n') === ts.changes.join('\n') ? ['changes'] : [];
@@ -173,25 +173,25 @@ export const REASONS: readonly Reason[] = [
     'the lock of a reset',
     /^reset/,
     ['changes'],
-    'While ours resets, it holds the lock of the metadata folder, so that a Litestream that starts meanwhile stands by. The empty lock file stays.',
+    'During a reset ours holds the lock of the metadata folder, so that no other Litestream starts on it. The empty lock file remains.',
   ),
   named(
     'side files',
     /a side file is there/,
     ['code', 'stderr', 'changes'],
-    'Go looks for a left-over `-wal`, `-shm` or `-journal` only where the output itself exists. SQLite would apply it to the restored database, so ours refuses it, or with `-force` removes it, in either case.',
+    'SQLite would apply a stale `-wal`, `-shm` or `-journal` to the restored database. Go checks for them only if the output exists. Ours always refuses them, and removes them with `-force`.',
   ),
   named(
     'follow interval of nothing',
     /^restore -follow-interval 0s/,
     ['code', 'stderr', 'changes'],
-    'Go ignores `-follow-interval` without `-f`. Ours refuses an interval of nothing wherever it stands.',
+    'Go ignores `-follow-interval` without `-f`. Ours always refuses an interval of zero.',
   ),
   named(
     'time-out below zero',
     /-timeout -1/,
     ['stderr'],
-    'Both refuse; Go waits for nothing, ours tells that nobody listens.',
+    'Both refuse. Go reports an expired timeout, ours that no daemon listens on the socket.',
   ),
 ];
 

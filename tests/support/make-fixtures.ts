@@ -215,6 +215,7 @@ function ended(daemon: { exit: unknown; output: string }): string | undefined {
   return daemon.exit === undefined ? undefined : daemon.output;
 }
 
+if (goVersion !== '0.5.17') throw new Error('These fixtures are those of 0.5.17: set GO_LITESTREAM_VERSION=0.5.17.');
 const go = await goProgram();
 const wanted = process.argv.slice(2);
 for (const [name, recipe] of Object.entries(recipes)) {

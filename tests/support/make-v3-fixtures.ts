@@ -14,6 +14,7 @@ import { verifyChain } from './chain.ts';
 import type { Child } from './child.ts';
 import type { FixtureState } from './fixture.ts';
 import { databasePages, pageDifference } from './pages.ts';
+import { goVersion } from './go-litestream.ts';
 import { goProgram, writeConfig } from './programs.ts';
 import type { Program } from './programs.ts';
 import { Random } from './random.ts';
@@ -163,6 +164,7 @@ function stringify(expected: V3FixtureExpectation): string {
 
 const v3 = v3Program();
 if (v3 === undefined) throw new Error(`there is no Litestream 0.3.13 for ${process.platform}-${process.arch}`);
+if (goVersion !== '0.5.17') throw new Error('These fixtures are those of 0.5.17: set GO_LITESTREAM_VERSION=0.5.17.');
 const go = await goProgram();
 const wanted = process.argv.slice(2);
 for (const [name, recipe] of Object.entries(recipes)) {

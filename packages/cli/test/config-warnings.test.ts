@@ -121,3 +121,49 @@ describe('variables that are not set are warned about', () => {
 function unset(name: string): string {
   return `3: variable ${name} is not set: it is replaced by nothing`;
 }
+
+describe('what works, but hardly as meant, is logged as Litestream (Go) logs it', () => {
+  const noticesOf = (text: string): readonly unknown[] => parseConfig(text, { file: FILE, expandEnv: true }).notices;
+  const [HALF, HOUR] = [1_800_000, 3_600_000];
+  const shorter = (field: string, retention: number, interval: number): unknown => ({
+    message: 'snapshot retention is shorter than snapshot interval',
+    fields: { field, retention, interval },
+  });
+
+  test.each([
+    ['snapshot: {interval: 1h, retention: 30m}\n', [shorter('snapshot.retention', HALF, HOUR)]],
+    ['snapshot: {interval: 48h}\n', [shorter('snapshot.retention', 24 * HOUR, 48 * HOUR)]],
+    ['snapshot: {interval: 1h, retention: 1h}\n', []],
+    ['{}\n', []],
+    [
+      'dbs: [{path: /a, snapshot: {interval: 1h, retention: 30m}, replica: {path: /r}}]\n',
+      [shorter('snapshot.retention', HALF, HOUR), shorter('dbs[/a].snapshot.retention', HALF, HOUR)],
+    ],
+  ])('%s', (text, expected) => {
+    expect(noticesOf(text)).toEqual(expected);
+  });
+
+  test.each([
+    ['5s', 5000],
+    ['"1m30s"', 90_000],
+    ['1000h', 3_600_000_000],
+  ])('shutdown-timeout: %s', (value, expected) => {
+    const { config, notices } = parseConfig(`shutdown-timeout: ${value}\n`, { file: FILE, expandEnv: true });
+    expect(config.shutdownTimeoutMs).toBe(expected);
+    expect(notices).toEqual([]);
+  });
+
+  test.each([
+    ['30', '30'],
+    ['0s', '0s'],
+    ['-5s', '-5s'],
+    ['soon', 'soon'],
+    ['true', 'true'],
+    ['[5s]', ['5s']],
+  ])('shutdown-timeout: %s is none, and the default is used', (text, value) => {
+    const { config, notices } = parseConfig(`shutdown-timeout: ${text}\n`, { file: FILE, expandEnv: true });
+    expect(config.shutdownTimeoutMs).toBe(30_000);
+    const fields = { value, default: 30_000 };
+    expect(notices).toEqual([{ message: 'invalid shutdown-timeout; using default', fields }]);
+  });
+});

@@ -95,6 +95,7 @@ describe('configs as people write them', () => {
       verifyCompaction: false,
       retentionEnabled: true,
       heartbeat: undefined,
+      shutdownTimeoutMs: 30_000,
       shutdownSyncTimeoutMs: 30_000,
       shutdownSyncIntervalMs: 500,
     });

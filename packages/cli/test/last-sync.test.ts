@@ -34,16 +34,19 @@ describe('stopping when the replica is gone', () => {
     const at = removable();
     const config = join(at.folder, 'litestream.yml');
     // So long that nothing but the signal ends it.
-    writeFileSync(config, `shutdown-sync-timeout: 1h\ndbs: [{path: ${at.database}, replica: {path: ${at.replica}}}]\n`);
+    writeFileSync(
+      config,
+      `shutdown-timeout: 1h\nshutdown-sync-timeout: 1h\ndbs: [{path: ${at.database}, replica: {path: ${at.replica}}}]\n`,
+    );
     const daemon = start(['replicate', '-config', config]);
     await daemon.said('msg="replicating to"');
     await until(() => hasFiles(at.replica), 'a file on the replica');
     takeAway(at.replica);
     insertRows(at.database, 1);
     daemon.child.kill('SIGINT');
-    await daemon.said('msg="shutdown sync failed, retrying (press Ctrl+C again to skip)"');
-    const { exitCode, stdout } = await daemon.stop('SIGINT');
-    expect(stdout).toContain('msg="shutdown sync skipped by user interrupt"');
+    await daemon.said('msg="shutdown sync failed, retrying"');
+    const { exitCode, stderr } = await daemon.stop('SIGINT');
+    expect(stderr).toContain('Error: shutdown interrupted by interrupt.');
     expect(exitCode).toBe(1);
   });
 
@@ -60,13 +63,15 @@ describe('stopping when the replica is gone', () => {
     takeAway(at.replica);
     insertRows(at.database, 1);
     const startMs = performance.now();
-    const { exitCode, stdout } = await daemon.stop('SIGTERM');
+    const { exitCode, stdout, stderr } = await daemon.stop('SIGTERM');
     expect(performance.now() - startMs).toBeGreaterThan(500);
     // By default it would have half a minute.
     const left = [...stdout.matchAll(/shutdown sync failed, retrying.* remaining=([\d.]+)(ms|s) /g)];
     for (const [, amount, unit] of left) expect(Number(amount) * (unit === 's' ? 1000 : 1)).toBeLessThanOrEqual(1000);
     expect(stdout).toContain('msg="shutdown sync failed after timeout"');
     expect(stdout).toContain('level=ERROR msg="failed to close database"');
+    expect(stdout).not.toContain('msg="litestream shut down"');
+    expect(stderr).toMatch(/^Error: close store: shutdown sync timeout after \d+ attempts: .+\n$/);
     expect(exitCode).toBe(1);
   });
 

@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parseAddress } from '../src/http/address.ts';
 import { reasonNotReady } from '../src/http/routes.ts';
-import { scratchFolder, start, until } from './support/cli.ts';
+import { giveBack, makeRemovable, takeAway } from '../../../tests/support/removable.ts';
+import { run, scratchFolder, start, until } from './support/cli.ts';
+import { ltxNames } from './support/replica.ts';
 import { createDatabase, insertRows } from './support/database.ts';
 
 const SECRET = 'canary-secret-7f3a';
@@ -15,6 +17,7 @@ async function served(
   const folder = scratchFolder();
   const database = join(folder, 'app.db');
   createDatabase(database, 3);
+  makeRemovable(join(folder, 'replica'));
   const config = join(folder, 'litestream.yml');
   writeFileSync(
     config,
@@ -22,7 +25,7 @@ async function served(
   - {path: ${database}, min-checkpoint-page-count: 1, replica: {path: ${join(folder, 'replica')}, sync-interval: 10ms}}
   - {path: ${join(folder, 'missing.db')}, replica: {path: ${join(folder, 'other')}}}\n`,
   );
-  const daemon = start(['replicate', '-config', config]);
+  const daemon = start(['replicate', '-config', config], { cwd: folder });
   await daemon.said(/serving metrics on" url=\S+/);
   const url = /serving metrics on" url=(\S+)\/metrics/.exec(daemon.stdout)?.[1] ?? '';
   return { url, folder, database, daemon };
@@ -67,9 +70,59 @@ describe('the status server', () => {
     expect(body).not.toContain(SECRET);
   });
 
+  test('shows what validation found, by level', async () => {
+    const { url, database, folder } = await served('levels: [{interval: 1h}]\nvalidation: {interval: 100ms}\n');
+    const replica = join(folder, 'replica');
+    const checks = (level: number, result: string): Promise<number> =>
+      metric(url, `litestream_validation_checks_total{db="${database}",level="${level}",result="${result}"}`);
+    const last = (name: string): Promise<number> =>
+      metric(url, `litestream_last_validation_success${name}{db="${database}",level="0"}`);
+    expect((await get(`${url}/metrics`)).body).toContain('# TYPE litestream_validation_checks_total counter');
+    await until(async () => (await checks(0, 'success')) > 0, 'the first check');
+    expect(await checks(1, 'success')).toBeGreaterThan(0);
+    expect(await last('')).toBe(1);
+    const successAt = await last('_timestamp_seconds');
+    expect(successAt).toBeGreaterThan(1.7e9);
+    takeAway(replica);
+    await until(async () => (await checks(0, 'error')) > 0, 'a check that could not be carried out');
+    expect(await last('')).toBe(0);
+    expect(await last('_timestamp_seconds')).toBeGreaterThanOrEqual(successAt);
+    giveBack(replica);
+    const before = await checks(0, 'success');
+    await until(async () => (await checks(0, 'success')) > before, 'a check of the replica that is back');
+    const files = (level: number): string[] => ltxNames(replica, level);
+    await until(() => files(9).length > 0, 'the first snapshot');
+    const count = files(0).length;
+    await until(() => {
+      insertRows(database, 1);
+      return files(0).length >= count + 3;
+    }, 'files of level 0 behind the snapshot');
+    rmSync(join(replica, 'ltx', '0', files(0).at(-2) ?? ''));
+    await until(async () => (await checks(0, 'invalid')) > 0, 'a check that found the gap');
+  });
+
+  test('shows nothing of a database that is stopped', async () => {
+    const { url, database, folder } = await served(
+      `socket: {enabled: true, path: s.sock}\nvalidation: {interval: 100ms}\n`,
+    );
+    const ofDatabase = async (): Promise<string[]> => {
+      const { body } = await get(`${url}/metrics`);
+      return body.split('\n').filter((line) => line.includes(`db="${database}"`));
+    };
+    await until(
+      async () => (await ofDatabase()).some((line) => line.startsWith('litestream_validation_checks_total')),
+      'a check',
+    );
+    const socket = ['-socket', 's.sock', database];
+    expect(await run(['stop', ...socket], { cwd: folder })).toMatchObject({ exitCode: 0 });
+    expect(await ofDatabase()).toEqual([]);
+    expect(await run(['start', ...socket], { cwd: folder })).toMatchObject({ exitCode: 0 });
+    await until(async () => (await ofDatabase()).length > 10, 'its metrics');
+  });
+
   test('names and labels of metrics are those of the Go program, and no others but ours', async () => {
     const { url, database } = await served(
-      'levels: [{interval: 1s}]\nl0-retention: 100ms\nl0-retention-check-interval: 100ms\n',
+      'levels: [{interval: 1s}]\nvalidation: {interval: 1s}\nl0-retention: 100ms\nl0-retention-check-interval: 100ms\n',
     );
     // Level 0 is looked at once some of it is compacted.
     const retained = (status: string): Promise<number> =>
@@ -78,8 +131,9 @@ describe('the status server', () => {
       insertRows(database, 1);
       const counts = await Promise.all(['eligible', 'not_compacted', 'too_recent'].map(retained));
       const checkpoints = await metric(url, `litestream_checkpoint_count{db="${database}",mode="PASSIVE"}`);
-      return checkpoints > 0 && counts.some((count) => count > 0);
-    }, 'a checkpoint and a look at level 0');
+      const checked = await metric(url, `litestream_last_validation_success{db="${database}",level="0"}`);
+      return checkpoints > 0 && checked === 1 && counts.some((count) => count > 0);
+    }, 'a checkpoint, a look at level 0 and a validation');
     const { body } = await get(`${url}/metrics`);
     const labels = new Map<string, string>();
     for (const [, name = '', text = ''] of body.matchAll(/^(litestream_\w+?)(?:_sum)?(?:\{(.*)\})? \S+$/gm)) {
@@ -87,7 +141,7 @@ describe('the status server', () => {
       labels.set(name.replace('litestream_', ''), [...text.matchAll(/(\w+)="/g)].map(([, label]) => label).join(' '));
     }
     expect(Object.fromEntries(labels)).toEqual({
-      // Go 0.5.17 prints these.
+      // Go 0.5.18 prints these.
       db_size: 'db',
       wal_size: 'db',
       total_wal_bytes: 'db',
@@ -104,6 +158,9 @@ describe('the status server', () => {
       replica_operation_bytes: 'replica_type operation',
       replica_operation_duration_seconds: 'replica_type operation',
       l0_retention_files_total: 'db status',
+      validation_checks_total: 'db level result',
+      last_validation_success: 'db level',
+      last_validation_success_timestamp_seconds: 'db level',
       // And these are ours.
       sync_lag_seconds: 'db',
       queue_depth: 'db',

@@ -1,11 +1,14 @@
+import type { BlobDownloadResponseParsed } from '@azure/storage-blob';
 import { readStream } from '@litestream/core';
 import type { Readable } from 'node:stream';
 
+import { TO_THE_END, lacksLength } from './answer-length.ts';
 import { type AbsSession, aborting } from './session.ts';
 
 /** What was found of a blob, and its bytes. */
 export interface Download {
-  readonly size: number;
+  /** Undefined if the answer did not say it. */
+  readonly size: number | undefined;
   readonly etag: string | undefined;
   readonly lastModified: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
@@ -23,14 +26,19 @@ export async function download(
   try {
     signal?.throwIfAborted();
     // Core resumes broken reads, and must know of each: the SDK's silent ones would mix versions of a blob.
-    const found = await blob.download(offset, size, { ...aborting(signal), maxRetryRequests: 0 });
+    const ask = (count: number | undefined): Promise<BlobDownloadResponseParsed> =>
+      blob.download(offset, count, { ...aborting(signal), maxRetryRequests: 0 });
+    const found = await ask(size).catch((error: unknown) => {
+      if (!lacksLength(error)) throw error;
+      return ask(size ?? TO_THE_END);
+    });
     const total = /\/(\d+)$/.exec(found.contentRange ?? '')?.[1];
     const body = readStream(found.readableStreamBody as Readable, {
       signal,
       size: found.contentLength,
       wrapError: (error) => session.error(error, key),
     });
-    const length = total === undefined ? (found.contentLength ?? 0) : Number(total);
+    const length = total === undefined ? found.contentLength : Number(total);
     return { size: length, etag: found.etag, lastModified: found.lastModified, body };
   } catch (error) {
     if ((error as { statusCode?: unknown }).statusCode === 416) return head(session, key, signal);

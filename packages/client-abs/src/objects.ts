@@ -34,7 +34,7 @@ export class AbsObjects implements ObjectOperations {
     const session = await this.#open();
     const found = await download(session, objectKey(session.settings.path, key), range);
     const lastModified = found.lastModified ?? new Date(0);
-    return { info: { key, size: found.size, lastModified, version: etagOf(found.etag) }, body: found.body };
+    return { info: { key, size: found.size ?? 0, lastModified, version: etagOf(found.etag) }, body: found.body };
   }
 
   async put(

@@ -3,6 +3,7 @@ import type * as Sdk from '@azure/storage-blob';
 import { loadSdk } from '@litestream/core';
 
 import { absError } from './errors.ts';
+import { lengthFromRange } from './answer-length.ts';
 import { type AbsSettings, type Login, secretsOf } from './settings.ts';
 
 /** A connected SDK and what every operation needs of it. */
@@ -47,11 +48,9 @@ async function createService(sdk: typeof Sdk, settings: AbsSettings): Promise<Sd
   if (login.kind === 'connectionString') {
     return sdk.BlobServiceClient.fromConnectionString(login.connectionString, options);
   }
-  return new sdk.BlobServiceClient(
-    login.kind === 'sas' ? `${endpoint}?${login.token}` : endpoint,
-    await credentialOf(sdk, login),
-    options,
-  );
+  const pipeline = sdk.newPipeline(await credentialOf(sdk, login), options);
+  pipeline.factories.unshift(lengthFromRange);
+  return new sdk.BlobServiceClient(login.kind === 'sas' ? `${endpoint}?${login.token}` : endpoint, pipeline);
 }
 
 async function credentialOf(

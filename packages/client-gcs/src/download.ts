@@ -7,7 +7,8 @@ import { mediaUrl, request } from './request.ts';
 
 /** What was found of an object, and its bytes. */
 export interface Download {
-  readonly size: number;
+  /** Undefined if the answer did not say it. */
+  readonly size: number | undefined;
   readonly generation: string | undefined;
   readonly updated: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
@@ -33,7 +34,7 @@ export async function download(
     const total = /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1];
     const body = readStream(data, { signal, size: length, wrapError: (error) => gcsError(error, key) });
     return {
-      size: total === undefined ? (length ?? 0) : Number(total),
+      size: total === undefined ? length : Number(total),
       generation: headers.get('x-goog-generation') ?? undefined,
       updated: dateOf(headers.get('last-modified') ?? undefined),
       body,

@@ -35,8 +35,11 @@ export class GcsObjects implements ObjectOperations {
     key: string,
     range: { offset?: number; size?: number } & Op = {},
   ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array> }> {
-    const found = await download(await this.#open(), objectKey(this.#settings.path, key), range);
-    const info = { key, size: found.size, lastModified: found.updated ?? new Date(0), version: found.generation };
+    const [bucket, full] = [await this.#open(), objectKey(this.#settings.path, key)];
+    const found = await download(bucket, full, range);
+    // Whoever reads an object holds it to its size.
+    const size = found.size ?? (await download(bucket, full, { size: 0 })).size ?? 0;
+    const info = { key, size, lastModified: found.updated ?? new Date(0), version: found.generation };
     return { info, body: found.body };
   }
 

@@ -96,15 +96,23 @@ function addMiddleware(client: Sdk.S3Client, settings: S3Settings): void {
     },
     { step: 'build', name: 'litestreamHeaders', priority: 'low' },
   );
-  if (settings.requireContentMd5) addContentMd5(client, settings.endpoint !== undefined);
+  const commands = [
+    ...(settings.requireContentMd5 ? ['DeleteObjectsCommand'] : []),
+    ...(settings.putObjectContentMd5 ? ['PutObjectCommand'] : []),
+  ];
+  addContentMd5(client, commands, settings.endpoint !== undefined);
 }
 
-/** Batch deletes must carry a digest. Many compatible servers know only MD5, so the SDK's own CRC gives way to it. */
-function addContentMd5(client: Sdk.S3Client, custom: boolean): void {
+/**
+ * Batch deletes must carry a digest, and so must objects in buckets with Object Lock. Many compatible servers know only
+ * MD5, so the SDK's own CRC gives way to it.
+ */
+function addContentMd5(client: Sdk.S3Client, commands: readonly string[], custom: boolean): void {
   client.middlewareStack.add(
     (next, context) => async (args) => {
       const { headers, body } = args.request as Request;
-      if (context.commandName === 'DeleteObjectsCommand' && (typeof body === 'string' || body instanceof Uint8Array)) {
+      const isWanted = commands.includes(context.commandName ?? '');
+      if (isWanted && (typeof body === 'string' || body instanceof Uint8Array)) {
         headers['content-md5'] = createHash('md5').update(body).digest('base64');
         if (custom) {
           for (const name of Object.keys(headers)) {

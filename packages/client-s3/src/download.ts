@@ -13,7 +13,8 @@ export interface Range {
 
 /** What was found of an object, and its bytes. */
 export interface Download {
-  readonly size: number;
+  /** Undefined if the answer did not say it. */
+  readonly size: number | undefined;
   readonly etag: string | undefined;
   readonly lastModified: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
@@ -44,7 +45,7 @@ export async function download(session: S3Session, key: string, range: Range): P
   });
   const total = /\/(\d+)$/.exec(response.ContentRange ?? '')?.[1];
   return {
-    size: total === undefined ? (response.ContentLength ?? 0) : Number(total),
+    size: total === undefined ? response.ContentLength : Number(total),
     etag: response.ETag,
     lastModified: response.LastModified,
     body,

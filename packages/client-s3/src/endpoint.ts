@@ -48,12 +48,21 @@ export function providerDefaults(endpoint: string | undefined): ProviderDefaults
     return { requireContentMd5: false, headers: { 'x-tigris-consistent': 'true' } };
   }
   if (bare.endsWith('.r2.cloudflarestorage.com')) return { concurrency: 2 };
-  if (bare === 's3.filebase.com' || bare.endsWith('.backblazeb2.com') || bare.endsWith('.supabase.co')) {
+  if (
+    bare === 's3.filebase.com' ||
+    bare.endsWith('.backblazeb2.com') ||
+    bare.endsWith('.supabase.co') ||
+    isNeon(bare)
+  ) {
     return { forcePathStyle: true };
   }
   if (host !== bare && !/\.(amazonaws\.com|digitaloceanspaces\.com|scw\.cloud)$/.test(bare))
     return { forcePathStyle: true };
   return {};
+}
+
+function isNeon(host: string): boolean {
+  return host.endsWith('.neon.tech') && host.includes('.storage.');
 }
 
 function hostOf(text: string): string {

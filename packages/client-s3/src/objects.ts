@@ -34,8 +34,11 @@ export class S3Objects implements ObjectOperations {
     range: { offset?: number; size?: number } & Op = {},
   ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array> }> {
     const session = await this.#open(range.signal);
-    const found = await download(session, objectKey(session.settings.path, key), range);
-    const info = { key, size: found.size, lastModified: found.lastModified ?? new Date(0), version: found.etag };
+    const full = objectKey(session.settings.path, key);
+    const found = await download(session, full, range);
+    // Whoever reads an object holds it to its size.
+    const size = found.size ?? (await download(session, full, { size: 0 })).size ?? 0;
+    const info = { key, size, lastModified: found.lastModified ?? new Date(0), version: found.etag };
     return { info, body: found.body };
   }
 

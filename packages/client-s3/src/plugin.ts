@@ -32,6 +32,7 @@ export function parseS3Config(config: unknown): S3Options {
     skipVerify: read.boolean('skip-verify'),
     signPayload: read.boolean('sign-payload'),
     requireContentMd5: read.boolean('require-content-md5'),
+    putObjectContentMd5: read.boolean('put-object-content-md5'),
     storageClass: read.string('storage-class'),
     partSize: read.bytes('part-size'),
     concurrency: read.integer('concurrency'),

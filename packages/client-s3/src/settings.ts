@@ -19,6 +19,7 @@ export interface S3Settings {
   readonly skipVerify: boolean;
   readonly signPayload: boolean;
   readonly requireContentMd5: boolean;
+  readonly putObjectContentMd5: boolean;
   readonly partSize: number;
   readonly concurrency: number;
   readonly metadataConcurrency: number;
@@ -65,6 +66,7 @@ export function resolveSettings(options: S3Options, env: Readonly<Record<string,
     skipVerify: options.skipVerify ?? false,
     signPayload: options.signPayload ?? true,
     requireContentMd5: options.requireContentMd5 ?? provider.requireContentMd5 ?? true,
+    putObjectContentMd5: options.putObjectContentMd5 ?? false,
     partSize,
     concurrency: options.concurrency ?? provider.concurrency ?? 5,
     metadataConcurrency: options.metadataConcurrency ?? 50,

@@ -7,6 +7,8 @@ const DIGITALOCEAN = /^(?:(.+)\.)?([^.]+)\.digitaloceanspaces\.com$/;
 const BACKBLAZE = /^(?:(.+)\.)?s3\.([^.]+)\.backblazeb2\.com$/;
 const FILEBASE = /^(?:(.+)\.)?s3\.filebase\.com$/;
 const SCALEWAY = /^(?:(.+)\.)?s3\.([^.]+)\.scw\.cloud$/;
+/** Each branch of a project has an endpoint of its own, with the bucket before it. */
+const NEON = /^(.+)\.(br-[^.]+\.storage\.[^.]+\.([^.]+)\.[^.]+\.neon\.tech)$/;
 
 /** What the host of a URL says; a field it does not mention is absent. */
 interface S3Host {
@@ -21,9 +23,11 @@ interface S3Host {
  * and the like of other providers, `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`; options as a query.
  */
 export function s3ConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
-  const host = /^arn:/i.test(url.host) ? { bucket: url.host, region: url.host.split(':')[3] } : parseHost(url.host);
   const query = new Map([...url.query].map(([name, value]) => [kebab(name), value]));
   const endpoint = query.get('endpoint') ?? '';
+  const host = /^arn:/i.test(url.host)
+    ? { bucket: url.host, region: url.host.split(':')[3] }
+    : parseHost(url.host, endpoint !== '');
   // An endpoint of one's own is nearly always a server that knows only path style.
   const own = endpoint === '' ? {} : { endpoint: ensureEndpointScheme(endpoint), forcePathStyle: true };
   const implied = Object.entries({ ...host, ...own, path: url.path }).map(([name, value]) => [kebab(name), value]);
@@ -36,8 +40,8 @@ function kebab(name: string): string {
   return name.replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
 }
 
-/** Bucket, region, endpoint and addressing that the host of a URL stands for. */
-function parseHost(host: string): S3Host {
+/** Bucket, region, endpoint and addressing that the host of a URL stands for. `hasEndpoint`: beside it, another is named. */
+function parseHost(host: string, hasEndpoint: boolean): S3Host {
   if (host.includes(':') && !host.includes('.com')) {
     const dot = host.indexOf('.');
     // `127.0.0.1:9000` or `localhost:9000` names no bucket, `bucket.127.0.0.1:9000` does.
@@ -66,6 +70,10 @@ function parseHost(host: string): S3Host {
   match = SCALEWAY.exec(host);
   if (match !== null) {
     return { bucket: match[1], region: match[2], endpoint: `https://s3.${match[2]}.scw.cloud`, forcePathStyle: false };
+  }
+  match = hasEndpoint ? null : NEON.exec(host);
+  if (match !== null) {
+    return { bucket: match[1], region: match[3], endpoint: `https://${match[2]}`, forcePathStyle: true };
   }
   return { bucket: host };
 }

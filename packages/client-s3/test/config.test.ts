@@ -36,6 +36,22 @@ describe('URLs', () => {
       's3://bucket.s3.fr-par.scw.cloud/a',
       { bucket: 'bucket', region: 'fr-par', endpoint: 'https://s3.fr-par.scw.cloud' },
     ],
+    [
+      's3://bucket.br-demo-1.storage.c-6.us-east-2.aws.neon.tech/a',
+      {
+        bucket: 'bucket',
+        region: 'us-east-2',
+        endpoint: 'https://br-demo-1.storage.c-6.us-east-2.aws.neon.tech',
+        forcePathStyle: true,
+        path: 'a',
+      },
+    ],
+    [
+      's3://bucket.br-demo-1.storage.c-6.us-east-2.aws.neon.tech/a?endpoint=https://s3.example.com',
+      { bucket: 'bucket.br-demo-1.storage.c-6.us-east-2.aws.neon.tech', endpoint: 'https://s3.example.com' },
+    ],
+    ['s3://bucket/a?putObjectContentMD5=true', { putObjectContentMd5: true }],
+    ['s3://bucket/a?put-object-content-md5=true', { putObjectContentMd5: true }],
     ['s3://bucket/a?endpoint=localhost:9000', { endpoint: 'http://localhost:9000', forcePathStyle: true }],
     [
       's3://bucket/a?endpoint=x.example.com&force-path-style=false',
@@ -82,6 +98,9 @@ describe('providers', () => {
     ['https://fly.storage.tigris.dev', { requireContentMd5: false, headers: { 'x-tigris-consistent': 'true' } }],
     ['https://s3.us-west-000.backblazeb2.com', { forcePathStyle: true }],
     ['https://ref.supabase.co/storage/v1/s3', { forcePathStyle: true }],
+    ['https://br-demo-1.storage.c-6.us-east-2.aws.neon.tech', { forcePathStyle: true }],
+    ['https://br-demo-1.storage.c-6.us-east-2.aws.neon.tech.example.com', {}],
+    ['https://console.neon.tech', {}],
     ['http://minio:9000', { forcePathStyle: true }],
     ['https://t3.storage.dev', { requireContentMd5: false, headers: { 'x-tigris-consistent': 'true' } }],
     ['https://s3.filebase.com', { forcePathStyle: true }],

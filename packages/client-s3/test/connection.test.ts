@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { S3ReplicaClient } from '../src/index.ts';
 import { S3TestServer } from './s3-server.ts';
-import { clientFor, file, randomBody } from './support.ts';
+import { MIB, clientFor, file, randomBody } from './support.ts';
 import { startTlsFront } from './tls-front.ts';
 
 const timestamp = new Date('2026-11-24T01:02:03.650Z');
@@ -53,6 +53,39 @@ test('require-content-md5 false: a batch is deleted without the digest', async (
   await using strict = clientFor(server);
   await strict.deleteLtxFiles([file(1n)]);
   expect(server.calls.at(-1)?.headers['content-md5']).toMatch(/^.{22}==$/);
+});
+
+describe('put-object-content-md5', () => {
+  /** What arrived: each call, and whether it had the digest. The server refuses wrong ones. */
+  const uploads = (): string[] =>
+    server.calls
+      .filter(({ method }) => method !== 'GET')
+      .map(({ operation, headers }) => `${operation}${headers['content-md5'] === undefined ? '' : ' with digest'}`);
+  const sizes = [
+    ['below a part', 10, ['PutObject with digest']],
+    ['of exactly a part', 5 * MIB, ['PutObject with digest']],
+    ['above a part', 5 * MIB + 1, ['CreateMultipartUpload', 'UploadPart', 'UploadPart', 'CompleteMultipartUpload']],
+  ] as const;
+
+  test.each(sizes)('an object %s', async (_, size, expected) => {
+    await using client = clientFor(server, { putObjectContentMd5: true });
+    await client.writeLtxFile({ ...file(1n), timestamp }, randomBody(size).body);
+    expect(uploads()).toEqual(expected);
+  });
+
+  test('a small object of unknown size, and a lease', async () => {
+    await using client = clientFor(server, { putObjectContentMd5: true });
+    const { body } = randomBody(10);
+    await client.writeLtxFile({ ...file(1n), timestamp }, { open: () => body.open() });
+    await client.objects.put('lock.json', Buffer.from('{}'), { ifNoneMatch: '*' });
+    expect(uploads()).toEqual(['PutObject with digest', 'PutObject with digest']);
+  });
+
+  test('by default nothing carries the digest', async () => {
+    await using client = clientFor(server);
+    await client.writeLtxFile({ ...file(1n), timestamp }, randomBody(10).body);
+    expect(uploads()).toEqual(['PutObject']);
+  });
 });
 
 test('a server that AWS_ENDPOINT_URL names and that does not tell its region: the error says what to set', async () => {

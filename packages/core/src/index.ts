@@ -78,6 +78,7 @@ export type { StoreOptions } from './store/store.ts';
 export { StoredReplica } from './store/stored-replica.ts';
 export type { Level0Counts } from './store/retention-pass.ts';
 export type { ReplicaUnderStore, StoredReplicaCounts, StoredReplicaOptions } from './store/stored-replica.ts';
+export type { ValidationOutcome } from './store/validation-outcomes.ts';
 export { validateReplica } from './store/validation.ts';
 export type { ValidationFault, ValidationOptions, ValidationReport } from './store/validation.ts';
 export { litestreamChannel, TRACED_OPERATIONS } from './tracing.ts';

@@ -16,9 +16,9 @@ type Range = { offset?: number | undefined; size?: number | undefined } & Op;
 type Ending = { after: number; error?: Error } | 'whole' | { refuse: Error };
 
 /** A client with one file, whose openings end as told, in order. */
-async function script(endings: Ending[], chunkSize = 4) {
+async function script(endings: Ending[], { content = CONTENT, chunkSize = 4 } = {}) {
   const inner = new MemoryClient({ chunkSize });
-  const info = await inner.writeLtxFile({ ...file(1), timestamp }, bodyOf(CONTENT));
+  const info = await inner.writeLtxFile({ ...file(1), timestamp }, bodyOf(content));
   const opened: Range[] = [];
   const left: number[] = [];
   const client = Object.assign(Object.create(inner) as ReplicaClient, {
@@ -98,6 +98,28 @@ describe('resumableSource', () => {
     });
     expect(error).toBe(last);
     expect(seen.join('')).toBe(CONTENT.slice(0, 15));
+    expect(opened).toHaveLength(4);
+  });
+
+  it('does not count retries against a connection that brought 64 KiB and more', async () => {
+    const part = 64 * 1024;
+    const content = 'abcdefgh'.repeat((part * 7) / 8);
+    const { client, info, opened, waits, clock } = await script(
+      Array.from({ length: 6 }, () => ({ after: part, error: reset })),
+      { content, chunkSize: 4096 },
+    );
+    expect(await text(resumableSource(client, info, { clock }))).toBe(content);
+    expect(opened).toHaveLength(7);
+    expect(waits).toEqual([250, 250, 250, 250, 250, 250]);
+  });
+
+  it('gives up on connections that bring a little each time', async () => {
+    const content = 'abcdefgh'.repeat(1024);
+    const { client, info, opened, clock } = await script(
+      Array.from({ length: 99 }, () => ({ after: 100, error: reset })),
+      { content },
+    );
+    expect(await caught(async () => await text(resumableSource(client, info, { clock })))).toBe(reset);
     expect(opened).toHaveLength(4);
   });
 

@@ -358,8 +358,8 @@ describe('stop()', () => {
     await replica.stop({ intervalMs: 5, timeoutMs: 60_000, signal: new AbortController().signal });
     const said = lines.filter(([, message]) => message.startsWith('shutdown'));
     expect(said.map(([level, message]) => `${level} ${message}`)).toEqual([
-      'warn shutdown sync failed, retrying (press Ctrl+C again to skip)',
-      'warn shutdown sync failed, retrying (press Ctrl+C again to skip)',
+      'warn shutdown sync failed, retrying',
+      'warn shutdown sync failed, retrying',
       'info shutdown sync succeeded after retry',
     ]);
     expect(replica.position).toEqual({ txid: 1n });

@@ -42,8 +42,14 @@ export async function readConfig(
 ): Promise<Config> {
   const { loadConfig } = await import('../config/load.ts');
   const path = values.config ?? defaultConfigPath();
-  const { config, warnings } = loadConfig(path, { expandEnv: !values['no-expand-env'], alternative });
+  const { config, warnings, notices } = loadConfig(path, { expandEnv: !values['no-expand-env'], alternative });
   for (const warning of warnings) warn(warning);
+  if (notices.length > 0) {
+    const { configuredLogger } = await import('../log/setup.ts');
+    // To standard error, whatever the config says of logs: standard output may hold a result.
+    const logger = configuredLogger({ ...config.logging, stderr: true }, terminal);
+    for (const { message, fields } of notices) logger.warn(message, fields);
+  }
   return { ...config, plugins: [...config.plugins, ...values.plugin] };
 }
 

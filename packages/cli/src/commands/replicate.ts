@@ -43,7 +43,7 @@ export const command: Command = defineCommand({
       'Follows SQLite databases and replicates every commit, until it is told to stop: the databases of a config file, or the one on the command line.',
     usage: ['replicate [arguments]', 'replicate [arguments] DB_PATH REPLICA_URL...'],
     notes:
-      'SIGINT or SIGTERM stops it after a last sync, for which it tries 30 seconds; a second signal stops it at once. SIGHUP reads the config file again: databases that were added, removed or changed in it start, stop or restart, and the others go on.',
+      'SIGINT or SIGTERM stops it after a last sync. The whole shutdown takes 30 seconds at most (shutdown-timeout); a second signal ends it at once. The exit status is 1 if the last sync did not succeed. SIGHUP reads the config file again: databases that were added, removed or changed in it start, stop or restart, and the others go on.',
     examples: [
       { about: 'The databases of /etc/litestream.yml.', line: 'replicate' },
       { about: 'One database into a folder.', line: 'replicate app.db file:///backup/app' },

@@ -48,7 +48,7 @@ const flags = {
   },
   parallelism: {
     kind: integer('NUM', undefined, Number.NEGATIVE_INFINITY),
-    help: 'Restores with this many workers.\nDefaults to the number of cores, at most 4; so does a number below 1.',
+    help: 'Deprecated and without effect: accepted for compatibility with Litestream 0.3, and logs a warning.',
   },
   'integrity-check': {
     kind: oneOf('MODE', ['none', 'quick', 'full'], 'none'),
@@ -72,11 +72,15 @@ export const command: Command = defineCommand({
     ],
   },
   flags,
-  async run({ values, args }, { terminal }) {
+  async run({ values, args, given }, { terminal }) {
     const attempt = 'litestream restore -o /path/to/db s3://bucket/prefix';
     const missing = 'database path or replica URL required';
     if (args.length === 0) throw new UsageError(missing, attempt, await whatThereIs(values, terminal));
     const target = oneArgument(args, missing, attempt);
+    const logger = plainLogger(terminal, values.json);
+    if (given.has('parallelism')) {
+      logger.warn('-parallelism is deprecated and has no effect; accepted for compatibility only');
+    }
     if (values.txid !== undefined && values.timestamp !== undefined) {
       throw new UsageError('cannot specify both -txid and -timestamp', 'litestream restore -h');
     }
@@ -87,7 +91,6 @@ export const command: Command = defineCommand({
         `litestream restore -o /path/to/db ${target}`,
       );
     }
-    const logger = plainLogger(terminal, values.json);
     await using opened = await openTarget(target, values, terminal);
     const output = values.o ?? opened.databasePath ?? '';
     if (values['if-db-not-exists'] && existsSync(output)) {
@@ -151,7 +154,6 @@ async function followTo(
       output,
       overwrite: values.force,
       intervalMs: values['follow-interval'],
-      parallelism: workersOf(values),
       integrityCheck: values['integrity-check'],
       logger,
       signal: stop.signal,
@@ -169,10 +171,6 @@ async function followTo(
 /** Lines about a database of the config name it; a replica URL has none. */
 function databaseField(path: string | undefined): LogFields {
   return path === undefined ? {} : { db: basename(path) };
-}
-
-function workersOf({ parallelism }: Values): number | undefined {
-  return parallelism !== undefined && parallelism >= 1 ? parallelism : undefined;
 }
 
 /** Aborted by the first SIGINT or SIGTERM; a second one ends the process at once. */
@@ -205,7 +203,6 @@ async function restoreTo(
       overwrite: values.force,
       txid: values.txid || undefined,
       timestamp: values.timestamp,
-      parallelism: workersOf(values),
       integrityCheck: values['integrity-check'],
       logger,
       onProgress: ({ phase, bytesDone, bytesTotal }) => progress.update(phase, bytesDone, bytesTotal),

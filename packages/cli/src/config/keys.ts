@@ -14,6 +14,7 @@ export const BOOLEAN_KEYS: ReadonlySet<string> = new Set([
   'sign-payload',
   'sign-accept-encoding',
   'require-content-md5',
+  'put-object-content-md5',
   'skip-verify',
   'concurrent-writes',
   'tls',

@@ -4,6 +4,8 @@ import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { messageWithCauses } from '../describe-error.ts';
 import { expandEnv, unsetVariables } from './expand-env.ts';
 import { normaliseConfig } from './normalise.ts';
+import { noticesOf } from './notices.ts';
+import type { Notice } from './notices.ts';
 import { expandPath } from './paths.ts';
 import { hostWarning } from './file-url.ts';
 import { configSchema } from './schema.ts';
@@ -22,6 +24,7 @@ export interface LoadedConfig {
   readonly config: Config;
   /** Sentences about what was ignored, with the place in the file. */
   readonly warnings: readonly string[];
+  readonly notices: readonly Notice[];
 }
 
 /** @throws LitestreamError `CONFIG_INVALID` that names the file, line and column. */
@@ -50,7 +53,8 @@ export function parseConfig(
     const raw = checked(plain, yaml);
     const config = normaliseConfig(raw, plain, file, yaml.where);
     const warnings = unknown.map(({ path, message }) => `${yaml.whereKey(path)}: ${message}`);
-    return { config, warnings: [...unset, ...warnings, ...hostWarnings(raw, yaml)] };
+    const notices = noticesOf(raw, config);
+    return { config, warnings: [...unset, ...warnings, ...hostWarnings(raw, yaml)], notices };
   } catch (error) {
     throw withLikelyCause(error, { unknown, unset, yaml });
   }

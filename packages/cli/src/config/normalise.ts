@@ -7,6 +7,7 @@ import { expandPath } from './paths.ts';
 import { replicaType } from './replica-type.ts';
 import { replicaSettings } from './schema.ts';
 import type { RawConfig, RawDatabase, RawReplica } from './schema.ts';
+import { shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT_MS } from './notices.ts';
 import type { Config, DatabaseConfig, LoggingConfig, ReplicaConfig } from './types.ts';
 import { isRecord } from './unknown-keys.ts';
 import { invalid, replicasOf } from './validate.ts';
@@ -68,6 +69,7 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
     retentionEnabled: raw.retention?.enabled ?? true,
     heartbeat:
       heartbeatUrl === '' ? undefined : { url: heartbeatUrl, intervalMs: raw['heartbeat-interval'] ?? 300_000 },
+    shutdownTimeoutMs: shutdownTimeout(raw['shutdown-timeout']) ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
     shutdownSyncTimeoutMs: raw['shutdown-sync-timeout'] ?? 30_000,
     shutdownSyncIntervalMs: raw['shutdown-sync-interval'] ?? 500,
   };

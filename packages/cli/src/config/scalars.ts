@@ -53,6 +53,14 @@ export function duration(about: string): z.ZodOptional<Scalar> {
   );
 }
 
+/** Text of a duration with its unit, as given: one that cannot be read is no error, so the config decides what it means. */
+export function lenientDuration(about: string): z.ZodOptional<z.ZodUnknown> {
+  return z
+    .unknown()
+    .meta({ description: about, [EDITOR_TYPE]: 'duration' })
+    .optional();
+}
+
 /** Bytes. */
 export function size(about: string): z.ZodOptional<Scalar> {
   return scalar(about, 'size', parseSize, 'a size, write it like 512KB, 5MB or 64MiB');

@@ -1,6 +1,6 @@
 /** What a config file may hold. The JSON Schema for editors and the reference in `docs/` are made from this. */
 import { z } from 'zod';
-import { EDITOR_TYPE, boolean, choice, count, duration, size, text, texts } from './scalars.ts';
+import { EDITOR_TYPE, boolean, choice, count, duration, lenientDuration, size, text, texts } from './scalars.ts';
 
 const age = z.looseObject({
   identities: texts('Keys to decrypt with.'),
@@ -28,6 +28,9 @@ export const replicaSettings = {
   'sign-payload': boolean('S3: sign the bytes of uploads too. Default true.'),
   'sign-accept-encoding': boolean('S3: sign the `Accept-Encoding` header too. Default true.'),
   'require-content-md5': boolean('S3: send `Content-MD5` with batch deletes. Default true.'),
+  'put-object-content-md5': boolean(
+    'S3: send `Content-MD5` with objects that go up in one request, for buckets with Object Lock. Default false.',
+  ),
   'skip-verify': boolean('S3, WebDAV: accept any TLS certificate. Default false.'),
   'storage-class': text('S3: storage class of new objects.'),
   'part-size': size('S3, OSS: bytes of one part of an upload. Default 5MiB.'),
@@ -176,7 +179,12 @@ export const configSchema = z.looseObject({
     'The token that clients of `mcp-addr` must show, as `Authorization: Bearer`. At least 16 characters.',
   ),
   'mcp-output-dir': text('The folder that `litestream_restore` writes into. Without it the tool is refused.'),
-  'shutdown-sync-timeout': duration('How long the last sync may take when the program ends. Default 30s.'),
+  'shutdown-timeout': lenientDuration(
+    'How long the whole shutdown may take, from the first signal on: after that the program of `exec` is killed and the exit status is 1. Default 30s; a value that is not a positive duration is logged and the default is used.',
+  ),
+  'shutdown-sync-timeout': duration(
+    'How long the last sync may take when the program ends, at most `shutdown-timeout`. Default 30s.',
+  ),
   'shutdown-sync-interval': duration('Time between its attempts. Default 500ms.'),
   plugins: texts('Third-party backends: names of packages, or paths.'),
   ...replicaSettings,

@@ -30,6 +30,8 @@ export interface Config {
   readonly verifyCompaction: boolean;
   readonly retentionEnabled: boolean;
   readonly heartbeat: { readonly url: string; readonly intervalMs: number } | undefined;
+  /** Of the whole shutdown. */
+  readonly shutdownTimeoutMs: number;
   readonly shutdownSyncTimeoutMs: number;
   readonly shutdownSyncIntervalMs: number;
 }

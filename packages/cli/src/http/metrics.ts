@@ -5,6 +5,7 @@ import { hasCode } from '@litestream/core';
 import type { OperationEvent } from '@litestream/core';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatabaseReport } from '../replicate/report.ts';
+import { collectValidation } from './validation-metrics.ts';
 
 const OPERATION = ['replica_type', 'operation'] as const;
 const NS_PER_S = 1e9;
@@ -76,7 +77,9 @@ export class Metrics {
     this.#delay.disable();
   }
 
-  #collect(report: () => readonly DatabaseReport[]): void {
+  /** Of databases that are stopped there are no samples, as of those that were removed. */
+  #collect(reportAll: () => readonly DatabaseReport[]): void {
+    const report = (): readonly DatabaseReport[] => reportAll().filter(({ state }) => state !== 'stopped');
     /** One value a database. The metric forgets databases that are gone. */
     const perDatabase = (name: string, help: string, value: (database: DatabaseReport) => number | undefined): void => {
       this.#registry.registerMetric(
@@ -132,6 +135,7 @@ export class Metrics {
     );
     this.#collectCheckpoints(report);
     this.#collectLevel0(report);
+    collectValidation(this.#registry, report);
     this.#collectProcess();
   }
 

@@ -6,6 +6,7 @@ import { formatDuration } from '../units/duration.ts';
 /** Keys whose numbers are durations in milliseconds: `1h0m0s` in text, nanoseconds in JSON, as Go writes them. */
 const DURATION_KEYS: ReadonlySet<string> = new Set([
   'backoff',
+  'default',
   'duration',
   'elapsed',
   'interval',

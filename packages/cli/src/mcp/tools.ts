@@ -38,7 +38,7 @@ const schemas = {
     o: z.string().min(1).optional().describe('Name of the file in mcp-output-dir. Defaults to that of the database.'),
     txid: z.string().optional().describe('Restore up to this transaction, 16 hex digits.'),
     timestamp: z.string().optional().describe('Restore to this point in time, RFC 3339.'),
-    parallelism: z.string().optional().describe('Number of files that are fetched at the same time.'),
+    parallelism: z.string().optional().describe('Deprecated and without effect: accepted for compatibility.'),
     if_db_not_exists: z.boolean().optional().describe('Succeed without restoring if the output exists already.'),
     if_replica_exists: z.boolean().optional().describe('Succeed without restoring if there is no backup.'),
   }),

@@ -13,6 +13,8 @@ import { restoreIfMissing } from './restore-missing.ts';
 import { runOnce } from './run-once.ts';
 import type { OnceOptions } from './run-once.ts';
 import { serve } from './serve.ts';
+import type { Ends } from './serve.ts';
+import { Shutdown } from './shutdown.ts';
 import { Signals } from './signals.ts';
 import { stopDaemon } from './stopping.ts';
 import { StrayErrors } from './stray-errors.ts';
@@ -30,16 +32,19 @@ export interface ReplicateOptions {
   readonly noExpandEnv: boolean;
 }
 
-/** What a service manager takes for a failure: the last sync failed, which upstream ends with 0. */
-const EXIT_CODE_FAILED = 1;
-
 /** A restore keeps several cores busy by itself. */
 const RESTORING_MAX = 2;
 
-/** Resolves to the exit code. */
+/** Resolves to the exit code. Rejects if the last sync failed, or if the shutdown was given up. */
 export async function replicate(options: ReplicateOptions): Promise<number> {
-  const { config, logger, once, terminal } = options;
+  const { config, once } = options;
   using signals = new Signals({ canReload: once === undefined && options.reread !== undefined });
+  using shutdown = new Shutdown(signals, config.shutdownTimeoutMs);
+  return await shutdown.bound(live(options, { signals, shutdown }));
+}
+
+async function live(options: ReplicateOptions, { signals, shutdown }: Ends): Promise<number> {
+  const { config, logger, once, terminal } = options;
   using strays = new StrayErrors(logger);
   strays.watch();
   logger.info('litestream', { version: version(), level: config.logging.levelText });
@@ -60,7 +65,7 @@ export async function replicate(options: ReplicateOptions): Promise<number> {
   try {
     if (once === undefined) {
       await open();
-      exitCode = await serve(daemon, signals, { ...options, metrics });
+      exitCode = await serve(daemon, { signals, shutdown }, { ...options, metrics });
     } else {
       await unlessStopped(signals.stopping, async () => {
         await open();
@@ -71,13 +76,14 @@ export async function replicate(options: ReplicateOptions): Promise<number> {
     }
   } catch (error) {
     // Who interrupts a run that was to end by itself does not want a last sync, which is all that it is.
-    if (once === undefined || !signals.stopping.aborted) await stopDaemon(daemon, { config, logger, signals });
+    if (once === undefined || !signals.stopping.aborted) await stopDaemon(daemon, { config, logger, shutdown });
     throw error;
   }
-  const isReplicated = await stopDaemon(daemon, { config, logger, signals });
-  logger.info('litestream shut down');
+  const failure = await stopDaemon(daemon, { config, logger, shutdown });
   // The program of -exec may have failed by itself; that says more.
-  return isReplicated || exitCode !== 0 ? exitCode : EXIT_CODE_FAILED;
+  if (failure !== undefined && exitCode === 0) throw failure;
+  if (failure === undefined) logger.info('litestream shut down');
+  return exitCode;
 }
 
 /** Rejects as soon as the signal is aborted; what is under way is left to the end of the process. */

@@ -22,6 +22,7 @@ const SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
   ['l0-retention-check-interval', ({ l0RetentionCheckIntervalMs }) => l0RetentionCheckIntervalMs],
   ['verify-compaction', ({ verifyCompaction }) => verifyCompaction],
   ['retention.enabled', ({ retentionEnabled }) => retentionEnabled],
+  ['shutdown-timeout', ({ shutdownTimeoutMs }) => shutdownTimeoutMs],
   ['shutdown-sync-timeout', ({ shutdownSyncTimeoutMs }) => shutdownSyncTimeoutMs],
   ['shutdown-sync-interval', ({ shutdownSyncIntervalMs }) => shutdownSyncIntervalMs],
 ];

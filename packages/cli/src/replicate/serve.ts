@@ -8,10 +8,10 @@ import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import type { Daemon } from './daemon.ts';
 import { startExec } from './exec.ts';
-import type { ChildExit, ExecProcess } from './exec.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Reload } from './reload.ts';
 import type { ReplicateOptions } from './replicate.ts';
+import type { Shutdown } from './shutdown.ts';
 import { forwardSignals, loggedSignal } from './signals.ts';
 import type { Signals } from './signals.ts';
 import { stopOptionsOf } from './stopping.ts';
@@ -22,8 +22,14 @@ export interface ServeOptions extends ReplicateOptions {
   readonly metrics: Metrics | undefined;
 }
 
+/** What ends it. */
+export interface Ends {
+  readonly signals: Signals;
+  readonly shutdown: Shutdown;
+}
+
 /** Runs until a signal, or until the program of `-exec` ends. Resolves to the exit code. */
-export async function serve(daemon: Daemon, signals: Signals, options: ServeOptions): Promise<number> {
+export async function serve(daemon: Daemon, { signals, shutdown }: Ends, options: ServeOptions): Promise<number> {
   const { config, logger, metrics, reread } = options;
   const stop = stopOptionsOf(config);
   const { enabled, ...socket } = config.socket;
@@ -53,7 +59,7 @@ export async function serve(daemon: Daemon, signals: Signals, options: ServeOpti
   const reload = reread && new Reload({ config, reread, daemon, watchers, logger, terminal, stop, onReload });
   if (reload !== undefined) signals.onReload(() => reload.request());
   try {
-    return await waitForEnd(signals, options);
+    return await waitForEnd({ signals, shutdown }, options);
   } finally {
     await reload?.stop();
     await heartbeat?.stop();
@@ -91,32 +97,27 @@ async function serveMcp(
   });
 }
 
-async function waitForEnd(signals: Signals, { config, logger }: ReplicateOptions): Promise<number> {
+async function waitForEnd({ signals, shutdown }: Ends, { config, logger }: ReplicateOptions): Promise<number> {
   const child =
     config.exec === undefined
       ? undefined
       : await startExec(config.exec, { logger, passCredentials: config.execCredentials });
   if (child !== undefined) void child.exited.then(forwardSignals((signal) => child.kill(signal)));
-  const first = await Promise.race([signals.next(), ...(child === undefined ? [] : [child.exited])]);
+  const first = await Promise.race([signals.first(), ...(child === undefined ? [] : [child.exited])]);
+  shutdown.begin();
   if (typeof first !== 'string') {
     logger.info('subprocess exited, litestream shutting down');
     return first.exitCode;
   }
   logger.info('signal received, litestream shutting down', { signal: loggedSignal(first) });
   if (child === undefined) return 0;
+  // It is not ours to leave running.
+  shutdown.over.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
+  if (shutdown.over.aborted) child.kill('SIGKILL');
   logger.info('sending signal to exec process');
   child.kill(first);
   logger.info('waiting for exec process to close');
-  const { exitCode, signal } = await exitOf(child, signals);
+  const { exitCode, signal } = await child.exited;
   // It ended as it was told to.
   return signal === undefined ? exitCode : 0;
-}
-
-/** Waits for the program; further signals go to it too, since it is not ours to leave it running. */
-async function exitOf(child: ExecProcess, signals: Signals): Promise<ChildExit> {
-  for (;;) {
-    const next = await Promise.race([child.exited, signals.next()]);
-    if (typeof next !== 'string') return next;
-    child.kill(next);
-  }
 }

@@ -25,10 +25,10 @@ export function forwardSignals(forward: (signal: NodeJS.Signals) => void): () =>
 }
 
 export class Signals implements Disposable {
-  readonly #pending: StopSignal[] = [];
   readonly #hangup = new Hangup();
   readonly #first = new AbortController();
-  #waiting: ((signal: StopSignal) => void) | undefined;
+  readonly #firstSignal = Promise.withResolvers<StopSignal>();
+  #second: ((signal: StopSignal) => void) | undefined;
   readonly #canReload: boolean;
   #reload: (() => void) | undefined;
   /** SIGHUP came before the config could be reloaded. */
@@ -51,13 +51,14 @@ export class Signals implements Disposable {
     return this.#first.signal;
   }
 
-  /** The next signal to stop. Only the newest call is answered. */
-  next(): Promise<StopSignal> {
-    const signal = this.#pending.shift();
-    if (signal !== undefined) return Promise.resolve(signal);
-    return new Promise((resolve) => {
-      this.#waiting = resolve;
-    });
+  /** Resolves at the first signal to stop, which may have come already. */
+  first(): Promise<StopSignal> {
+    return this.#firstSignal.promise;
+  }
+
+  /** Called at each further signal to stop. */
+  onSecond(listener: (signal: StopSignal) => void): void {
+    this.#second = listener;
   }
 
   [Symbol.dispose](): void {
@@ -71,10 +72,11 @@ export class Signals implements Disposable {
       else this.#reload();
       return;
     }
+    if (this.#first.signal.aborted) {
+      this.#second?.(signal);
+      return;
+    }
+    this.#firstSignal.resolve(signal);
     this.#first.abort(new Error(`stopped by ${signal}`));
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting === undefined) this.#pending.push(signal);
-    else waiting(signal);
   };
 }

@@ -1,24 +1,28 @@
+import { LitestreamError, isLitestreamError } from '@litestream/core';
 import type { Logger, StopOptions } from '@litestream/core';
 import type { Config } from '../config/types.ts';
+import { messageWithCauses } from '../describe-error.ts';
 import type { Daemon } from './daemon.ts';
-import type { Signals } from './signals.ts';
+import type { Shutdown } from './shutdown.ts';
 
 /**
- * Last sync of all databases at the same time; another signal ends it. A failure is logged, as upstream does. False if
- * there was one: something may not be on the replica.
+ * Last sync of all databases at the same time, until the shutdown is over. Failures are logged. Resolves to the error to
+ * exit with if something may not be on the replica.
  */
 export async function stopDaemon(
   daemon: Daemon,
-  { config, logger, signals }: { readonly config: Config; readonly logger: Logger; readonly signals: Signals },
-): Promise<boolean> {
-  const interrupt = new AbortController();
-  void signals.next().then(() => interrupt.abort(new Error('interrupted by a second signal')));
-  const failures = await daemon.close({ ...stopOptionsOf(config), signal: interrupt.signal });
+  { config, logger, shutdown }: { readonly config: Config; readonly logger: Logger; readonly shutdown: Shutdown },
+): Promise<LitestreamError | undefined> {
+  shutdown.begin();
+  const failures = await daemon.close({ ...stopOptionsOf(config), signal: shutdown.over });
   for (const error of failures) {
-    if (interrupt.signal.aborted) logger.warn('shutdown sync skipped by user interrupt', { error });
+    if (shutdown.over.aborted) logger.warn('shutdown sync skipped', { error });
     else logger.error('failed to close database', { error });
   }
-  return failures.length === 0;
+  const [first] = failures;
+  if (first === undefined) return undefined;
+  const { code, hint } = isLitestreamError(first) ? first : { code: 'INTERNAL' as const, hint: undefined };
+  return new LitestreamError(`close store: ${messageWithCauses(first)}`, { code, hint, operation: 'stop' });
 }
 
 /** How long the config lets a last sync try. */

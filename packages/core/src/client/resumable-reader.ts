@@ -1,6 +1,6 @@
 /**
- * Reads an LTX file to its end over connections that break: resumes by range at the byte it reached, three times in all
- * for one read, and refuses to mix two versions of an object.
+ * Reads an LTX file to its end over connections that break: resumes by range at the byte it reached, three times in a row
+ * at most, and refuses to mix two versions of an object.
  *
  * A restore keeps many files open and may leave one idle for minutes while it works on others; servers close such
  * connections, some with an error, some as if the file ended there.
@@ -13,8 +13,10 @@ import { unretried } from './guard-client.ts';
 import { classifyError } from './classify.ts';
 import { ltxObjectName } from './object-names.ts';
 
-/** Retries of one read, whatever made them necessary. */
+/** Retries of one read, whatever made them necessary, since a connection last brought `PROGRESS_SIZE` bytes. */
 const RETRY_COUNT_MAX = 3;
+/** A connection that brings this much is of use, however it ends: some servers close one after so many bytes or seconds. */
+const PROGRESS_SIZE = 64 * 1024;
 /** Before the first retry; it doubles. Without a wait all retries would fall into the same throttled second. */
 const RETRY_DELAY_MS = 250;
 
@@ -32,7 +34,7 @@ export interface ResumableOptions extends Op {
  * The bytes of a file as listed. Chunks that arrived before a failure are delivered before it is dealt with.
  *
  * Rejects with `NOT_FOUND` and the signal's reason at once, with `OBJECT_CHANGED` if the object is no longer the listed
- * one, and with the last failure after three retries.
+ * one, and with the last failure after three retries in a row, which a connection that brings 64 KiB ends.
  */
 export function resumableSource(
   client: ReplicaClient,
@@ -50,6 +52,7 @@ async function* read(client: ReplicaClient, info: LtxFileInfo, options: Resumabl
   const end = Math.min(info.size, options.size === undefined ? info.size : position + options.size);
   for (let attempt = 1; position < end; attempt++) {
     let failure: unknown;
+    const before = position;
     try {
       if (attempt > 1) await refuseChanged(once, info, signal);
       const range = options.size === undefined ? { offset: position } : { offset: position, size: end - position };
@@ -70,6 +73,7 @@ async function* read(client: ReplicaClient, info: LtxFileInfo, options: Resumabl
       if (isFinal(error)) throw error;
       failure = error;
     }
+    if (position - before >= PROGRESS_SIZE) attempt = 1;
     if (attempt > RETRY_COUNT_MAX) throw failure;
     options.onRetry?.({ error: failure, offset: position, attempt });
     await sleep(clock, RETRY_DELAY_MS * 2 ** (attempt - 1), signal);

@@ -20,7 +20,7 @@ type WalFields = Pick<LtxHeader, 'walOffset' | 'walSize' | 'nodeId' | 'extension
  * The header fields that say, and prove, where in the WAL a level-0 file ends: the offset in the extension, the WAL's
  * running checksum in the node id, which Litestream (Go) leaves zero and ignores.
  *
- * Litestream (Go) 0.5.17, when it starts, looks for the last frame that such a file names. It goes on after it if the WAL
+ * Litestream (Go), also 0.5.18, when it starts, looks for the last frame that such a file names. It goes on after it if the WAL
  * is the same, but also if the WAL restarted and has not overwritten that frame yet: then the commits that stood behind the
  * frame are lost silently. A file that names the beginning of the WAL has no such frame: Go reads the same WAL once more
  * from its beginning, and takes a snapshot if it is another one. So the true end goes where Go does not look.

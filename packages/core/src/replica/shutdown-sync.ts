@@ -25,7 +25,8 @@ export async function syncForShutdown(
   const { timeoutMs = 30_000, intervalMs = 500, signal, facts } = options;
   const startMs = performance.now();
   const elapsed = (): number => Math.round(performance.now() - startMs);
-  const deadline = timeoutMs > 0 ? AbortSignal.timeout(timeoutMs) : undefined;
+  // Timers take no longer times: some 24 days.
+  const deadline = timeoutMs > 0 ? AbortSignal.timeout(Math.min(timeoutMs, 2 ** 31 - 1)) : undefined;
   const either = AbortSignal.any([signal, deadline].filter((each) => each !== undefined));
   for (let attempts = 1; ; attempts++) {
     if (isAborted(signal)) {
@@ -56,9 +57,8 @@ export async function syncForShutdown(
           cause: error,
         });
       }
-      const advice = signal === undefined ? '' : ' (press Ctrl+C again to skip)';
       const remaining = timeoutMs - elapsed();
-      logger.warn(`shutdown sync failed, retrying${advice}`, {
+      logger.warn('shutdown sync failed, retrying', {
         attempts,
         error,
         elapsed: elapsed(),

@@ -23,6 +23,8 @@ import type { CompactionLevel } from './levels.ts';
 import { Retention } from './retention-pass.ts';
 import type { Level0Counts } from './retention-pass.ts';
 import { validateReplica, verifyLevel } from './validation.ts';
+import { ValidationOutcomes } from './validation-outcomes.ts';
+import type { ValidationOutcome } from './validation-outcomes.ts';
 import type { ValidationOptions, ValidationReport } from './validation.ts';
 import { isSnapshotFile, SNAPSHOT_LEVEL } from '../levels.ts';
 
@@ -84,6 +86,8 @@ export interface StoredReplicaCounts {
   readonly verifyErrors: number;
   readonly validationErrors: number;
   readonly level0: Level0Counts;
+  /** By level; empty before the first validation. */
+  readonly validation: ReadonlyMap<number, ValidationOutcome>;
 }
 
 export class StoredReplica {
@@ -110,6 +114,7 @@ export class StoredReplica {
   /** A warning has just told of what the compaction under way finds. */
   #isHealing = false;
 
+  readonly #validation: ValidationOutcomes;
   readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
   /** Newest files of the levels when the store began to take care of it; undefined if they are not known. */
   #before: ReadonlyMap<number, LtxFileInfo> | undefined;
@@ -134,6 +139,7 @@ export class StoredReplica {
       onHole: (hole) => this.#tellHole(hole),
     });
     this.#retention = new Retention({ ...options, client, logger, tops: this.#tops, clock: this.#clock });
+    this.#validation = new ValidationOutcomes(options.levels, this.#clock);
     this.#pending = new Set(options.levels.map(({ level }) => level));
   }
 
@@ -157,7 +163,7 @@ export class StoredReplica {
   }
 
   get counts(): StoredReplicaCounts {
-    return { ...this.#counts, level0: this.#retention.level0Counts };
+    return { ...this.#counts, level0: this.#retention.level0Counts, validation: this.#validation.byLevel };
   }
 
   /** A snapshot is due at once, not at the next boundary: none is known, or restores behind a break need one. */
@@ -458,7 +464,13 @@ export class StoredReplica {
     const op: Op = { signal: options.signal };
     return await this.#queue.run(async () => {
       const confirmed = this.#replica.position.txid;
-      const report = await validateReplica(this.#replica.client, { clock: this.#clock, confirmed, ...options });
+      const report = await validateReplica(this.#replica.client, { clock: this.#clock, confirmed, ...options }).catch(
+        (error: unknown) => {
+          if (op.signal?.aborted !== true) this.#validation.add(undefined);
+          throw error;
+        },
+      );
+      this.#validation.add(report);
       for (const { kind, level, file, message } of report.faults) {
         this.#counts.validationErrors += 1;
         this.logger.warn('validation error detected', { level, type: kind, message, file });
