@@ -55,23 +55,24 @@ const SOCKET_REASONS: Readonly<Record<string, { readonly what: string; readonly 
 export function addressError(address: Address, cause: NodeJS.ErrnoException): Error {
   const host = address.host === undefined ? '' : hostText(address);
   const shown = `${host}:${address.port}`;
-  switch (cause.code) {
-    case 'EADDRINUSE':
-      return fault(`${shown} is in use by another process`, shown, 'Stop that process, or choose another port.');
-    case 'EACCES':
-      return fault(
-        `no permission to listen on ${shown}`,
-        shown,
-        'Choose a port above 1023, or give the process the capability CAP_NET_BIND_SERVICE.',
-      );
-    case 'EADDRNOTAVAIL':
-      return fault(`cannot listen on ${shown}: this machine does not have that address`, shown, OTHER_HOST);
-    case 'ENOTFOUND':
-    case 'EAI_AGAIN':
-      return fault(`cannot listen on ${shown}: the name ${host} is not known`, shown, OTHER_HOST);
-    default:
-      return cause;
+  const code = cause.code ?? '';
+  if (code === 'EADDRINUSE') {
+    return fault(`${shown} is in use by another process`, shown, 'Stop that process, or choose another port.');
   }
+  if (code === 'EACCES') {
+    return fault(
+      `no permission to listen on ${shown}`,
+      shown,
+      'Choose a port above 1023, or give the process the capability CAP_NET_BIND_SERVICE.',
+    );
+  }
+  if (code === 'EADDRNOTAVAIL') {
+    return fault(`cannot listen on ${shown}: this machine does not have that address`, shown, OTHER_HOST);
+  }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    return fault(`cannot listen on ${shown}: the name ${host} is not known`, shown, OTHER_HOST);
+  }
+  return cause;
 }
 
 const OTHER_HOST = 'Give an address of this machine, or none (:PORT) for all of them.';
