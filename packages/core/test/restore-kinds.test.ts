@@ -37,7 +37,7 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
-  { what: 'a directory', make: (path) => void mkdirSync(path) },
+  { what: 'a directory', make: (path) => mkdirSync(path) },
   {
     what: 'a symbolic link',
     make: (path) => {
