@@ -50,7 +50,8 @@ export function parseConfig(
     const raw = checked(plain, yaml);
     const config = normaliseConfig(raw, plain, file, yaml.where);
     const warnings = unknown.map(({ path, message }) => `${yaml.whereKey(path)}: ${message}`);
-    return { config, warnings: [...unset, ...warnings, ...hostWarnings(raw, yaml)] };
+    const ignored = yaml.ignored === undefined ? [] : [yaml.ignored];
+    return { config, warnings: [...unset, ...ignored, ...warnings, ...hostWarnings(raw, yaml)] };
   } catch (error) {
     throw withLikelyCause(error, { unknown, unset, yaml });
   }
