@@ -6,7 +6,7 @@ import { hostText } from './address.ts';
 import type { Address } from './address.ts';
 
 /** Bytes of a path that the system's address of a Unix socket has room for. */
-export const SOCKET_PATH_LENGTH_MAX: number = process.platform === 'linux' ? 107 : 103;
+const SOCKET_PATH_LENGTH_MAX: number = process.platform === 'linux' ? 107 : 103;
 
 /** What is wrong with a path for a socket, whatever stands there; undefined: nothing. */
 export function socketPathFault(path: string): LitestreamError | undefined {
