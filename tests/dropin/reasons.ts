@@ -70,6 +70,12 @@ export const REASONS: readonly Reason[] = [
     'Ours prints the version of this package. `-verbose` prints the versions of Node and SQLite where Go prints those of its compiler and commit.',
   ),
   named(
+    'regular files only',
+    /^restore( -force)?, output is a link/,
+    ['code', 'stderr', 'stdout', 'changes'],
+    'A restore of ours replaces regular files only: a link, a device or a pipe is refused, also with `-force`. Go puts a file in its place.',
+  ),
+  named(
     'several replicas',
     /^replicate \(one too many\)|^config the older list of two replicas/,
     ['code', 'stderr', 'stdout'],

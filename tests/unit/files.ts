@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
 
 const names: Readonly<Record<string, readonly string[]>> = {
-  cli: ['config', 'config-reference', 'config-warnings', 'flags', 'log', 'units'],
+  cli: ['config', 'config-reference', 'config-warnings', 'config-yaml', 'flags', 'log', 'units'],
   'client-nats': ['clear-text', 'config'],
   'client-oss': ['config'],
   'client-s3': ['config'],

@@ -7,8 +7,8 @@ if (major < 22 || (major === 22 && minor < 18)) {
 }
 
 // Signals that a command does not use, and that end a process without a listener. At SIGUSR1 Node would open its debugger to
-// every user of the machine.
-const unused = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT', 'SIGXCPU'];
+// every user of the machine. After SIGXFSZ (ulimit -f) the write that asked for too much fails with EFBIG.
+const unused = ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO', 'SIGPWR', 'SIGSTKFLT', 'SIGXCPU', 'SIGXFSZ'];
 if (process.platform !== 'win32') for (const signal of unused) process.on(signal, () => undefined);
 
 // Files of many databases become durable at the same time: the more of them wait together, the fewer times the disk is

@@ -5,6 +5,7 @@ import type { Command } from './commands/command.ts';
 import { formatHelp } from './flags/help.ts';
 import { parseFlags } from './flags/parse.ts';
 import type { Terminal } from './terminal/terminal.ts';
+import { ReaderGone } from './terminal/write-all.ts';
 
 export interface CommandEntry {
   readonly name: string;
@@ -76,6 +77,7 @@ function unknownCommand(program: Program, name: string): UsageError {
 }
 
 async function report(error: unknown, terminal: Terminal): Promise<number> {
+  if (error instanceof ReaderGone) return error.exitCode;
   const { describeError } = await import('./describe-error.ts');
   terminal.err(`Error: ${describeError(error)}`);
   if (error instanceof UsageError && error.details !== undefined) terminal.err(error.details);

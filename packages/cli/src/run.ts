@@ -1,12 +1,14 @@
 import { COMMANDS } from './commands/table.ts';
 import { runProgram } from './program.ts';
-import { registerEnvironmentSecrets } from './secrets.ts';
+import { registerEnvironmentSecrets, registerUrlSecrets } from './secrets.ts';
 import { processTerminal } from './terminal/terminal.ts';
 import type { Terminal } from './terminal/terminal.ts';
 
 /** Runs `litestream ARGV…` in this process and sets its exit code. */
 export async function run(argv: readonly string[], terminal: Terminal = processTerminal): Promise<void> {
   prepareEnvironment();
+  // Messages quote arguments, also those that no command knows.
+  for (const argument of argv) registerUrlSecrets(argument);
   const about = 'litestream replicates SQLite databases to storage and restores them.';
   await runProgram({ name: 'litestream', about, commands: COMMANDS }, argv, terminal);
 }

@@ -1,11 +1,12 @@
 /** The last sync of a process that is told to stop, where it cannot be done: the exit status says so. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { makeRemovable, takeAway } from '../../../tests/support/removable.ts';
-import { createDatabase, insertRows } from './support/database.ts';
-import { scratchFolder, start, until } from './support/cli.ts';
+import { countRows, createDatabase, insertRows } from './support/database.ts';
+import { run, scratchFolder, start, until } from './support/cli.ts';
+import type { Result } from './support/cli.ts';
 import { hasFiles } from './support/replica.ts';
 
 interface Setup {
@@ -105,6 +106,131 @@ describe('stopping when the replica is gone', () => {
     const { exitCode, stdout } = await daemon.stop('SIGTERM');
     app.close();
     expect(stdout).toContain('level=ERROR msg="failed to close database"');
+    expect(exitCode).toBe(1);
+  });
+});
+
+const PATIENCE = 'shutdown-sync-timeout: 300ms\nshutdown-sync-interval: 100ms\n';
+
+function configOf(at: Setup, extra = ''): string {
+  const config = join(at.folder, 'litestream.yml');
+  writeFileSync(config, `${PATIENCE}dbs: [{path: ${at.database}, ${extra}replica: {path: ${at.replica}}}]\n`);
+  return config;
+}
+
+describe('stopping where the last commits cannot be read', () => {
+  test('no room for the local file', async () => {
+    const at = setup();
+    // Of KiB: what follows needs a larger file.
+    const daemon = start(['replicate', '-config', configOf(at)], { fileSizeMaxKiB: 200 });
+    await until(() => hasFiles(at.replica), 'a file on the replica');
+    const app = new DatabaseSync(at.database);
+    app.exec('INSERT INTO t VALUES (randomblob(400000))');
+    const { exitCode, stdout } = await daemon.stop('SIGTERM');
+    app.close();
+    expect(stdout).toContain('level=ERROR msg="failed to close database"');
+    expect(exitCode).toBe(1);
+  });
+
+  test('the WAL was deleted under an application that writes on', async () => {
+    const at = setup();
+    const app = new DatabaseSync(at.database);
+    app.exec('PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (1)');
+    const daemon = start(['replicate', '-config', configOf(at)]);
+    await until(() => hasFiles(at.replica), 'a file on the replica');
+    rmSync(`${at.database}-wal`);
+    app.exec('INSERT INTO t VALUES (2)');
+    const { exitCode, stdout } = await daemon.stop('SIGTERM');
+    app.close();
+    expect(stdout).toContain('level=ERROR msg="failed to close database"');
+    expect(exitCode).toBe(1);
+  });
+
+  test('a file that may hold commits is not ready', async () => {
+    const at = setup();
+    const whole = readFileSync(at.database);
+    writeFileSync(at.database, whole.subarray(0, whole.length - 4096));
+    const daemon = start(['replicate', '-config', configOf(at)]);
+    await daemon.said('msg="replicating to"');
+    const { exitCode, stdout } = await daemon.stop('SIGTERM');
+    expect(stdout).toMatch(/level=ERROR msg="failed to close database" error=.*not ready/);
+    expect(exitCode).toBe(1);
+  });
+});
+
+test('one of several replicas is gone', async () => {
+  const at = setup();
+  const other = join(at.folder, 'other');
+  makeRemovable(other);
+  const config = join(at.folder, 'litestream.yml');
+  const replicas = `replicas: [{path: ${at.replica}}, {path: ${other}}]`;
+  writeFileSync(config, `${PATIENCE}dbs: [{path: ${at.database}, ${replicas}}]\n`);
+  const daemon = start(['replicate', '-config', config]);
+  await until(() => hasFiles(at.replica) && hasFiles(other), 'files on both replicas');
+  takeAway(other);
+  insertRows(at.database, 1);
+  const { exitCode } = await daemon.stop('SIGTERM');
+  expect(exitCode).toBe(1);
+  expect(await restoredRows(at)).toBe(2);
+});
+
+async function restoredRows(at: Setup): Promise<number> {
+  const copy = join(at.folder, 'copy.db');
+  const { exitCode } = await run(['restore', '-o', copy, at.url]);
+  expect(exitCode).toBe(0);
+  return countRows(copy);
+}
+
+test('one that stands by does the last sync where the other one was killed', async () => {
+  const at = setup();
+  const first = start(['replicate', at.database, at.url]);
+  await until(() => hasFiles(at.replica), 'a file on the replica');
+  const second = start(['replicate', at.database, at.url]);
+  await second.said('msg="another litestream replicates this database, standing by"');
+  first.child.kill('SIGSTOP');
+  insertRows(at.database, 3);
+  first.child.kill('SIGKILL');
+  await first.ended;
+  const { exitCode } = await second.stop('SIGTERM');
+  expect(exitCode).toBe(0);
+  expect(await restoredRows(at)).toBe(4);
+});
+
+describe('-once', () => {
+  const once = (at: Setup): Promise<Result> => run(['replicate', '-once', at.database, at.url]);
+
+  test('the replica is gone', async () => {
+    const at = setup();
+    makeRemovable(at.replica);
+    expect((await once(at)).exitCode).toBe(0);
+    takeAway(at.replica);
+    insertRows(at.database, 1);
+    expect((await once(at)).exitCode).toBe(1);
+  });
+
+  test('the database is locked', async () => {
+    const at = setup();
+    const app = new DatabaseSync(at.database);
+    app.exec("BEGIN EXCLUSIVE; INSERT INTO t VALUES ('held')");
+    expect((await once(at)).exitCode).toBe(1);
+    app.close();
+  });
+
+  test('the WAL was deleted under an application', async () => {
+    const at = setup();
+    const app = new DatabaseSync(at.database);
+    app.exec('PRAGMA wal_autocheckpoint = 0; INSERT INTO t VALUES (1)');
+    rmSync(`${at.database}-wal`);
+    expect((await once(at)).exitCode).toBe(1);
+    app.close();
+  });
+
+  test('no room for the local file', async () => {
+    const at = setup();
+    const app = new DatabaseSync(at.database);
+    app.exec('INSERT INTO t VALUES (randomblob(400000))');
+    app.close();
+    const { exitCode } = await run(['replicate', '-once', at.database, at.url], { fileSizeMaxKiB: 200 });
     expect(exitCode).toBe(1);
   });
 });

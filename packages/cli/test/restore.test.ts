@@ -1,4 +1,16 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  rmdirSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
@@ -141,6 +153,11 @@ describe('nothing is overwritten', () => {
     }
     mkdirSync(output);
     expect((await run(['restore', '-o', output, url])).stderr).toContain(`output path is a directory: ${output}.`);
+    rmdirSync(output);
+    symlinkSync('elsewhere.db', output);
+    const forced = await run(['restore', '-force', '-o', output, url]);
+    expect(forced).toEqual(refused(/^Error: cannot restore, output path is a symbolic link: .*\n$/));
+    expect(readlinkSync(output)).toBe('elsewhere.db');
     expect(readdirSync(folder).filter((entry) => entry.endsWith('.tmp'))).toEqual([]);
   });
 });

@@ -27,6 +27,7 @@ export type { DbActivity } from './db/activity.ts';
 export type { DbTotals, WorkTotals } from './db/totals.ts';
 export type { Checkpoint, DbStatus } from './db/db-status.ts';
 export { isKnownFile } from './db/descriptor.ts';
+export { realDatabasePath } from './db/real-path.ts';
 export { withMetadataLock } from './db/metadata-lock.ts';
 export { isInUse as isDatabaseInUse } from './db/metadata-lock-errors.ts';
 export type { DatabaseInUseError, LockHolder } from './db/metadata-lock-errors.ts';

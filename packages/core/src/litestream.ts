@@ -3,6 +3,7 @@ import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from './client/contract.ts';
 import { guardClient } from './client/guard-client.ts';
 import { DB } from './db/db.ts';
+import { realDatabasePath } from './db/real-path.ts';
 import type { Checkpoint } from './db/db-status.ts';
 import type { DbOptions } from './db/options.ts';
 import type { SqliteDriver } from './driver/sqlite-driver.ts';
@@ -86,6 +87,8 @@ export class Litestream implements AsyncDisposable {
   readonly #registry: PluginRegistry;
   readonly #events = new Emitter<LitestreamEvents>();
   readonly #databases = new Map<string, ReplicatedDatabase | undefined>();
+  /** The file that each of them was when it was opened → its path. */
+  readonly #files = new Map<string, string>();
   readonly #store: Store | undefined;
   /** What ends each follower, and its end. */
   readonly #followers = new Map<AbortController, Promise<void>>();
@@ -126,7 +129,12 @@ export class Litestream implements AsyncDisposable {
     if (Array.isArray(target) || typeof options !== 'object')
       throw invalid('a database takes one replica here', absolute);
     if (this.#databases.has(absolute)) throw invalid(`already replicated: ${absolute}`, absolute);
+    const file = realDatabasePath(absolute);
+    const other = this.#files.get(file);
+    if (other !== undefined)
+      throw invalid(`already replicated as ${other}, which is the same file: ${absolute}`, absolute);
     this.#databases.set(absolute, undefined);
+    this.#files.set(file, absolute);
     try {
       const database = await this.#whileRunning(options.signal, (signal) =>
         this.#open(absolute, target, { ...options, signal }),
@@ -134,9 +142,14 @@ export class Litestream implements AsyncDisposable {
       this.#databases.set(absolute, database);
       return database;
     } catch (error) {
-      this.#databases.delete(absolute);
+      this.#forget(absolute);
       throw error;
     }
+  }
+
+  #forget(path: string): void {
+    this.#databases.delete(path);
+    for (const [file, name] of this.#files) if (name === path) this.#files.delete(file);
   }
 
   /** Restores a database; see `restore` for options and errors. */
@@ -266,7 +279,7 @@ export class Litestream implements AsyncDisposable {
         if (stored !== undefined) await this.#store?.remove(stored);
       },
       release: async () => {
-        this.#databases.delete(path);
+        this.#forget(path);
         await release();
       },
     });

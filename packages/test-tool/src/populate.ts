@@ -1,5 +1,5 @@
 import { randomFillSync } from 'node:crypto';
-import { rmSync, statSync } from 'node:fs';
+import { lstatSync, rmSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { LitestreamError } from '@litestream/core';
@@ -38,6 +38,19 @@ const INDEXABLE = [
   ['text', 'text_field'],
 ] as const;
 
+const SUFFIXES = ['', '-wal', '-shm', '-journal'];
+
+/** A link, a device or a pipe was made for another purpose. */
+function requireReplaceable(path: string): void {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined || stats.isFile()) return;
+  throw new LitestreamError(`cannot replace what is no regular file: ${path}`, {
+    code: 'OUTPUT_EXISTS',
+    object: path,
+    hint: 'Give the path of a database, or of a file that does not exist yet.',
+  });
+}
+
 /**
  * Makes a database in WAL mode and fills its tables `test_table_0`, `test_table_1`, … with rows that do not compress,
  * until it has the size asked for. Rejects with the signal's reason, and leaves what is written, when it is aborted.
@@ -45,7 +58,8 @@ const INDEXABLE = [
 export async function populate(options: PopulateOptions): Promise<PopulateResult> {
   check(options);
   const { path, targetSize, tableCount, indexRatio, pageSize, signal } = options;
-  for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+  for (const suffix of SUFFIXES) requireReplaceable(path + suffix);
+  for (const suffix of SUFFIXES) rmSync(path + suffix, { force: true });
   const startMs = performance.now();
   const database = openDatabase(path, { create: true, pageSize });
   let rowCount = 0;

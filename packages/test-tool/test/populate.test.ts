@@ -1,4 +1,4 @@
-import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { until } from '../../../tests/support/wait.ts';
@@ -37,6 +37,20 @@ test('replaces a database and the files beside it', async () => {
   expect(
     valueOf(path, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"),
   ).toBe('test_table_0');
+});
+
+test('refuses to replace what is no regular file', async () => {
+  const folder = scratchFolder();
+  const path = join(folder, 'app.db');
+  writeFileSync(join(folder, 'real.db'), 'precious');
+  symlinkSync('real.db', path);
+  const { code, stderr } = await tool('populate', '-db', path, '-target-size', '100KB');
+  expect({ code, stderr }).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining(`cannot replace what is no regular file: ${path}`),
+  });
+  expect(readlinkSync(path)).toBe('real.db');
+  expect(readFileSync(path, 'utf8')).toBe('precious');
 });
 
 test('a signal ends it and leaves a sound database', async () => {

@@ -1,3 +1,4 @@
+import { realDatabasePath } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { goJsonIndented } from '../control/go-json.ts';
 import { askDaemon } from '../control/client.ts';
@@ -138,7 +139,7 @@ function statusOf({ path, metaPath }: Pick<SingleDatabase, 'path' | 'metaPath'>)
   const row = { ...NO_DATABASE, database: path };
   try {
     if (sizeOf(path) === undefined) return row;
-    row.wal_size = formatSize(sizeOf(`${path}-wal`) ?? 0);
+    row.wal_size = formatSize(sizeOf(`${realDatabasePath(path)}-wal`) ?? 0);
     const txid = localTxid(metaPath ?? defaultMetaPath(path));
     row.status = txid === 0n ? 'not initialized' : 'ok';
     if (txid > 0n) row.local_txid = formatTxid(txid);

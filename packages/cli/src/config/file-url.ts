@@ -24,8 +24,10 @@ export function pathOfFileUrl(url: string): string {
     });
   }
   if (/%(?![0-9a-f]{2})/i.test(rest)) {
-    const [escape = '%'] = /%(?![0-9a-f]{2}).{0,2}/i.exec(rest) ?? [];
-    throw new LitestreamError(`parse "${redact(url)}": invalid URL escape "${escape}"`, {
+    const [escape = '%'] = url.includes('@') ? [] : (/%(?![0-9a-f]{2}).{0,2}/i.exec(rest) ?? []);
+    // Before an @ stands a password, in what was meant to be another URL.
+    const shown = url.includes('@') ? 'file://…' : redact(url);
+    throw new LitestreamError(`parse "${shown}": invalid URL escape "${escape}"`, {
       code: 'CONFIG_INVALID',
       hint: 'Write a percent sign as %25, or give the folder as a path.',
     });
@@ -38,8 +40,8 @@ export function hostWarning(url: string): string | undefined {
   const [, host] = /^file:\/\/([^/?#]+)/i.exec(url) ?? [];
   if (host === undefined) return undefined;
   // What looks like a password is one, though it means nothing here.
-  if (host.includes('@'))
-    return `a file URL has no user and no host: what stands before the first / of ${redact(url)} is a part of the path`;
+  if (url.includes('@'))
+    return 'a file URL has no user and no host: what stands before the first / is a part of the path';
   const path = pathOfFileUrl(url);
   return `${url} means the folder ${path}: write it as file://${path}`;
 }

@@ -53,8 +53,9 @@ export function parseConfig(
     const raw = checked(plain, yaml);
     const config = normaliseConfig(raw, plain, file, yaml.where);
     const warnings = unknown.map(({ path, message }) => `${yaml.whereKey(path)}: ${message}`);
+    const ignored = yaml.ignored === undefined ? [] : [yaml.ignored];
     const notices = noticesOf(raw, config);
-    return { config, warnings: [...unset, ...warnings, ...hostWarnings(raw, yaml)], notices };
+    return { config, warnings: [...unset, ...ignored, ...warnings, ...hostWarnings(raw, yaml)], notices };
   } catch (error) {
     throw withLikelyCause(error, { unknown, unset, yaml });
   }

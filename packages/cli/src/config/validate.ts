@@ -86,7 +86,8 @@ function validateHeartbeat(config: RawConfig, where: Where): void {
   if (url !== undefined && url !== '' && !/^https?:\/\//.test(url)) {
     // What comes after the host often is the key to the service.
     const [, scheme = '', host = '', rest = ''] = /^([a-z]+:\/\/)?(?:[^/]*@)?([^/]*)(.*)$/is.exec(url) ?? [];
-    const shown = `${scheme}${host}${rest.length > 1 ? '/…' : rest}`;
+    const isUnclear = rest.includes('@') || host.includes('%');
+    const shown = `${scheme}${isUnclear ? '…' : `${host}${rest.length > 1 ? '/…' : rest}`}`;
     const message = `heartbeat-url: heartbeat URL must be a valid HTTP or HTTPS URL (got ${shown})`;
     throw invalid(message, ['heartbeat-url'], where);
   }

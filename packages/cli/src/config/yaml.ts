@@ -1,7 +1,7 @@
 /** YAML as people write it for Litestream: version 1.1, repeated keys (the last one counts), every place remembered. */
 import { LitestreamError } from '@litestream/core';
-import { LineCounter, isAlias, isMap, isScalar, isSeq, parseDocument } from 'yaml';
-import type { Document, Node } from 'yaml';
+import { LineCounter, isAlias, isMap, isScalar, isSeq, parseAllDocuments, parseDocument } from 'yaml';
+import type { Document, Node, Scalar } from 'yaml';
 import { BOOLEAN_KEYS, INTEGER_KEYS } from './keys.ts';
 
 export interface YamlConfig {
@@ -13,18 +13,24 @@ export interface YamlConfig {
   readonly whereKey: (path: readonly PropertyKey[]) => string;
   /** Keys with nothing behind them, as `replica:` where what was to be below it is not indented. */
   readonly isEmpty: (path: readonly PropertyKey[]) => boolean;
+  /** A sentence about documents behind the first one; undefined if there are none. */
+  readonly ignored: string | undefined;
 }
+
+const OPTIONS = {
+  version: '1.1',
+  uniqueKeys: false,
+  merge: true,
+  prettyErrors: false,
+  logLevel: 'error',
+} as const;
 
 /** @param file Name for messages. */
 export function parseYaml(text: string, file: string): YamlConfig {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    version: '1.1',
-    uniqueKeys: false,
-    merge: true,
-    prettyErrors: false,
+  const [document = parseDocument(''), ...more]: readonly Document[] = parseAllDocuments(text, {
+    ...OPTIONS,
     lineCounter: lines,
-    logLevel: 'error',
   });
   const place = (offset: number): string => {
     const { line, col } = lines.linePos(offset);
@@ -57,9 +63,20 @@ export function parseYaml(text: string, file: string): YamlConfig {
     },
     isEmpty: (path) => {
       const node = nodeAt(path);
-      return node === null || (isScalar(node) && node.value === null);
+      return isEmptyNode(node);
     },
+    ignored: ignoredText(more, place),
   };
+}
+
+function ignoredText(documents: readonly Document[], place: (offset: number) => string): string | undefined {
+  const node = documents.map(({ contents }) => contents).find((contents) => !isEmptyNode(contents)) as Node | undefined;
+  if (!node?.range) return undefined;
+  return `${place(node.range[0])}: a second YAML document is ignored, with all that follows: only the first one counts`;
+}
+
+function isEmptyNode(node: unknown): boolean {
+  return node === null || (isScalar(node) && node.value === null);
 }
 
 /** Far more than any config needs. Aliases of aliases can expand one page to billions of nodes. */
@@ -105,12 +122,27 @@ function plainOf(node: unknown, key: string | undefined, reading: Reading): unkn
     }
     return entries;
   }
-  if (!isScalar(node)) return null;
-  if (typeof node.value === 'number' || typeof node.value === 'boolean') {
-    const natural = key === undefined || BOOLEAN_KEYS.has(key) || INTEGER_KEYS.has(key);
-    return natural ? node.value : (node.source ?? String(node.value));
-  }
-  return node.value;
+  return isScalar(node) ? scalarOf(node, key) : null;
+}
+
+/**
+ * Numbers and truth values for the keys that take them; everything else that YAML makes a value of is the text as written,
+ * as for Go: a date is a name of a bucket, `0600` or `1e3` a password.
+ */
+function scalarOf(node: Scalar, key: string | undefined): unknown {
+  const { value, source } = node;
+  if (value instanceof Uint8Array) return Buffer.from(value).toString();
+  if (value instanceof Date) return source ?? value.toISOString();
+  const isPlain = node.type === 'PLAIN';
+  // Octal as YAML 1.2 writes it.
+  const [, octal] =
+    isPlain && key !== undefined && INTEGER_KEYS.has(key) ? (/^0o([0-7]+)$/.exec(source ?? '') ?? []) : [];
+  if (octal !== undefined) return Number.parseInt(octal, 8);
+  if (typeof value !== 'number' && typeof value !== 'boolean') return value;
+  // Go reads no numbers to the base of sixty.
+  const isNatural =
+    key === undefined || BOOLEAN_KEYS.has(key) || (INTEGER_KEYS.has(key) && source?.includes(':') !== true);
+  return isNatural ? value : (source ?? String(value));
 }
 
 function merged(value: unknown): unknown {

@@ -61,6 +61,8 @@ const REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'no such file or directory',
   ECONNREFUSED: 'connection refused',
   EACCES: 'permission denied',
+  ENOTDIR: 'not a directory',
+  EINVAL: 'path too long for a socket',
 };
 
 function connectError(socket: string, error: NodeJS.ErrnoException): Error {

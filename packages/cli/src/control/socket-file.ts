@@ -1,18 +1,30 @@
 /** The file of a Unix socket: made with the permissions it is to have, in place of one that nobody listens on. */
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
+import type { Stats } from 'node:fs';
 import { connect } from 'node:net';
 import type { Server } from 'node:http';
 import { LitestreamError } from '@litestream/core';
+import { socketError, socketPathFault } from '../http/listen-errors.ts';
 
-/** Removes what an earlier process left. Throws if somebody listens there, or if it is no socket. */
+/** Removes what an earlier process left. Throws if somebody listens there, if it is no socket, or if there can be none. */
 export async function clearSocket(path: string): Promise<void> {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
+  const unusable = socketPathFault(path);
+  if (unusable !== undefined) throw unusable;
+  const stats = statsOf(path);
   if (stats === undefined) return;
   if (!stats.isSocket()) throw refusal(path, 'is not a socket', 'Move the file away, or choose another socket path.');
   if (await isListening(path)) {
     throw refusal(path, 'is in use by another process', 'Stop that process, or choose another socket path.');
   }
   rmSync(path, { force: true });
+}
+
+function statsOf(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    throw socketError(path, error as NodeJS.ErrnoException);
+  }
 }
 
 /** Listens there. Nobody without the permission can connect at any moment. */
@@ -27,7 +39,9 @@ export async function listenOn(server: Server, path: string, permissions: number
   } finally {
     process.umask(umask);
   }
-  await promise;
+  await promise.catch((error: NodeJS.ErrnoException) => {
+    throw socketError(path, error);
+  });
   server.off('error', reject);
   chmodSync(path, permissions);
 }

@@ -5,6 +5,7 @@ import { describeError } from '../describe-error.ts';
 import { isAllowedHost, showsToken } from './access.ts';
 import { hostText, parseAddress } from './address.ts';
 import { boundedServer } from './bounded-server.ts';
+import { addressError } from './listen-errors.ts';
 import { ReplicaListings } from './listings.ts';
 import { ROUTES } from './routes.ts';
 import type { Page, PageContext } from './routes.ts';
@@ -82,7 +83,9 @@ export class StatusServer {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#server.once('error', reject);
     this.#server.listen(port, host, () => resolve());
-    await promise;
+    await promise.catch((error: NodeJS.ErrnoException) => {
+      throw addressError({ host, port }, error);
+    });
     this.#server.off('error', reject);
     this.#server.on('error', (error) => this.#options.logger.error('metrics server error', { error }));
   }

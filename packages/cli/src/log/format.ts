@@ -23,6 +23,16 @@ export interface LogRecord {
   readonly fields: LogFields;
 }
 
+export interface LineStyle {
+  readonly type: LogType;
+  readonly colour: boolean;
+}
+
+export function lineFormat({ type, colour }: LineStyle): (record: LogRecord) => string {
+  if (type === 'json') return formatJson;
+  return type === 'pretty' ? (record) => formatPretty(record, colour) : formatText;
+}
+
 /** `time=… level=INFO msg="initialized db" path=/app.db`: slog's text format. */
 export function formatText({ time, level, message, source, fields }: LogRecord): string {
   let line = `time=${formatLocalTime(time)} level=${level.toUpperCase()}`;

@@ -1,15 +1,13 @@
 import { isLitestreamError } from '@litestream/core';
 import type { LogFields, Logger } from '@litestream/core';
 import { redact } from '../secrets.ts';
-import { LOG_LEVELS, formatJson, formatPretty, formatText } from './format.ts';
-import type { LogLevel, LogRecord, LogType } from './format.ts';
+import { LOG_LEVELS, lineFormat } from './format.ts';
+import type { LineStyle, LogLevel, LogRecord } from './format.ts';
 
-export interface LoggerOptions {
+export interface LoggerOptions extends LineStyle {
   readonly level: LogLevel;
-  readonly type: LogType;
   /** Adds the place in the code that a line comes from. */
   readonly source: boolean;
-  readonly colour: boolean;
   /** Takes whole lines, without their end. */
   readonly write: (line: string) => void;
 }
@@ -33,10 +31,7 @@ export function createLogger(options: LoggerOptions, base: LogFields = {}): Logg
       options.write(format(record));
     };
   };
-  const format = (record: LogRecord): string => {
-    if (options.type === 'json') return formatJson(record);
-    return options.type === 'pretty' ? formatPretty(record, options.colour) : formatText(record);
-  };
+  const format = lineFormat(options);
   return {
     trace: at('trace'),
     debug: at('debug'),

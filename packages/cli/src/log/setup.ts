@@ -2,26 +2,40 @@
 import type { Logger } from '@litestream/core';
 import type { LoggingConfig } from '../config/types.ts';
 import type { Terminal } from '../terminal/terminal.ts';
+import { lineFormat } from './format.ts';
+import type { LineStyle } from './format.ts';
 import { createLogger, parseLogLevel } from './logger.ts';
+import type { LoggerOptions } from './logger.ts';
 
 /** The logger a config asks for. */
 export function configuredLogger(logging: LoggingConfig, terminal: Terminal): Logger {
-  return createLogger({
+  return loggerOn(terminal, logging.stderr, {
     level: logging.level,
     type: logging.type,
     source: logging.source,
     colour: logging.stderr ? terminal.stderrIsTty : terminal.stdoutIsTty,
-    write: terminal.logLine(logging.stderr),
   });
 }
 
 /** Text at INFO, or what `LOG_LEVEL` says: for commands that read no `logging` section. */
 export function plainLogger(terminal: Terminal, stderr: boolean): Logger {
-  return createLogger({
+  return loggerOn(terminal, stderr, {
     level: parseLogLevel(process.env['LOG_LEVEL'] ?? '') ?? 'info',
     type: 'text',
     source: false,
     colour: false,
-    write: terminal.logLine(stderr),
   });
+}
+
+function loggerOn(terminal: Terminal, stderr: boolean, options: LineStyle & Omit<LoggerOptions, 'write'>): Logger {
+  const format = lineFormat(options);
+  const write = terminal.logLine(stderr, (lines, reason) =>
+    format({
+      time: new Date(),
+      level: 'warn',
+      message: 'log lines were lost here, their output took none',
+      fields: { lines, error: reason },
+    }),
+  );
+  return createLogger({ ...options, write });
 }

@@ -9,6 +9,7 @@ import { clearSocket, listenOn } from '../control/socket-file.ts';
 import { describeError } from '../describe-error.ts';
 import { isAllowedHost, showsToken } from '../http/access.ts';
 import { boundedServer } from '../http/bounded-server.ts';
+import { addressError } from '../http/listen-errors.ts';
 import { version } from '../version.ts';
 import { mcpAddressOf } from './address.ts';
 import type { McpAddress } from './address.ts';
@@ -109,7 +110,9 @@ export class McpHttpServer {
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       this.#server.once('error', reject);
       this.#server.listen(address.port, address.host, () => resolve());
-      await promise;
+      await promise.catch((error: NodeJS.ErrnoException) => {
+        throw addressError(address, error);
+      });
       this.#server.off('error', reject);
     }
     this.#server.on('error', (error) => this.#parts.logger.error('MCP server error', { error }));

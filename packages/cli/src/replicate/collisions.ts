@@ -1,5 +1,5 @@
 /** Two databases in one folder of local files, or on one replica, would each take the other's files for its own. */
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, realDatabasePath } from '@litestream/core';
 import { pathOfFileUrl } from '../config/file-url.ts';
 import { expandPath } from '../config/paths.ts';
 import type { ReplicaConfig } from '../config/types.ts';
@@ -9,10 +9,15 @@ import type { SingleDatabase } from './directory.ts';
 export class Collisions {
   /** Place → path of the database that has it. */
   readonly #places = new Map<string, string>();
+  /** Path of a database → the file that it was when its places were taken; a link may lead elsewhere later. */
+  readonly #files = new Map<string, string>();
+  /** The other way round. */
+  readonly #names = new Map<string, string>();
 
   /** Takes the places of a database. Throws, and takes none, if another one has one of them. */
   claim(database: SingleDatabase): void {
     const places = placesOf(database);
+    this.#requireOtherFile(database.path);
     for (const { key, what } of places) {
       const other = this.#places.get(key);
       if (other === undefined) continue;
@@ -30,6 +35,9 @@ export class Collisions {
       });
     }
     for (const { key } of places) this.#places.set(key, database.path);
+    const file = realDatabasePath(database.path);
+    this.#files.set(database.path, file);
+    this.#names.set(file, database.path);
   }
 
   /** Paths of the databases that have one of its places. */
@@ -37,8 +45,26 @@ export class Collisions {
     return placesOf(database).flatMap(({ key }) => this.#places.get(key) ?? []);
   }
 
+  /** The path under which the file at this path is replicated, if it is. */
+  nameOf(path: string): string | undefined {
+    return this.#names.get(realDatabasePath(path));
+  }
+
   release(database: SingleDatabase): void {
     for (const { key } of placesOf(database)) this.#places.delete(key);
+    this.#names.delete(this.#files.get(database.path) ?? '');
+    this.#files.delete(database.path);
+  }
+
+  /** Replicated under two names, it would be checkpointed and recorded twice. */
+  #requireOtherFile(path: string): void {
+    const other = this.nameOf(path);
+    if (other === undefined || other === path) return;
+    throw new LitestreamError(`databases ${other} and ${path} are one file`, {
+      code: 'CONFIG_INVALID',
+      object: path,
+      hint: 'One is a link to it: replicate it under one name. Give it several replicas with `replicas:`.',
+    });
   }
 }
 

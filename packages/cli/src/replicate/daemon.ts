@@ -62,6 +62,11 @@ export class Daemon {
     return this.#collisions.ownersOf(config);
   }
 
+  /** The path under which the file at this path is replicated, which a link may lead to; undefined if it is not. */
+  nameOf(path: string): string | undefined {
+    return this.#collisions.nameOf(path);
+  }
+
   find(path: string): ManagedDatabase | undefined {
     return this.#databases.get(path);
   }

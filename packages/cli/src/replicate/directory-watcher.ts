@@ -11,7 +11,7 @@ import type { Logger, StopOptions } from '@litestream/core';
 import { describeError } from '../describe-error.ts';
 import { ltxFolder } from '../local-state.ts';
 import type { Daemon } from './daemon.ts';
-import { entryOf } from './directory.ts';
+import { entryOf, isLink } from './directory.ts';
 import type { WatchedDirectory } from './directory.ts';
 import { FolderState } from './folder-state.ts';
 import { isMetaFolder, isSqliteDatabase, nameFilter } from './scan.ts';
@@ -85,6 +85,7 @@ export class DirectoryWatcher {
 
   async #add(path: string): Promise<void> {
     const { directory, daemon } = this.#options;
+    if (this.#isReplicatedElsewhere(path)) return;
     this.#candidates.delete(path);
     this.#databases.set(path, dirname(path));
     try {
@@ -133,7 +134,9 @@ export class DirectoryWatcher {
         if (!this.#databases.has(path) && !this.#candidates.has(path)) this.#candidates.set(path, '');
       }
     }
-    return { gone, found: [...this.#candidates.keys()].filter((path) => this.#isNewDatabase(path)) };
+    const found = [...this.#candidates.keys()].filter((path) => this.#isNewDatabase(path));
+    // A database that appears together with a link to it goes by its own name.
+    return { gone, found: [...found.filter((path) => !isLink(path)), ...found.filter(isLink)] };
   }
 
   /** All folders if they are few, else a share of them; those that are found on the way come along. */
@@ -186,6 +189,18 @@ export class DirectoryWatcher {
     if (folder.path !== this.#options.directory.directory.path) this.#folders.delete(folder.path);
     for (const [path, parent] of this.#databases) if (parent === folder.path) gone.push(path);
     for (const path of this.#candidates.keys()) if (dirname(path) === folder.path) this.#candidates.delete(path);
+  }
+
+  /** Is it a link to a database that is replicated under another name? It stays a candidate: that one may go. */
+  #isReplicatedElsewhere(path: string): boolean {
+    const name = isLink(path) ? this.#options.daemon.nameOf(path) : undefined;
+    if (name === undefined || name === path) return false;
+    this.#candidates.set(path, appearanceOf(path) ?? '');
+    if (!this.#complained.has(path)) {
+      this.#complained.add(path);
+      this.#logger.info('link to a database that is replicated already, left out', { path, database: name });
+    }
+    return true;
   }
 
   /** A file is looked into when it has changed since it was last seen to be no database. */

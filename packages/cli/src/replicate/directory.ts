@@ -1,6 +1,7 @@
 /** Databases of a `dir:` entry: found by pattern, each with its own place below the replica's path. */
+import { lstatSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, posix, relative, sep } from 'node:path';
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, realDatabasePath } from '@litestream/core';
 import type { DatabaseConfig, DirectoryConfig, ReplicaConfig } from '../config/types.ts';
 import { findDatabases, isMetaFolder, nameFilter } from './scan.ts';
 
@@ -22,18 +23,32 @@ export function databasesOf(database: DatabaseConfig): SingleDatabase[] {
   return found;
 }
 
-/** All databases of a config. One that a folder holds and that is named by itself too is the one that is named. */
+/**
+ * All databases of a config. One that a folder holds and that is named by itself too is the one that is named; a link in a
+ * folder does not count where the file that it leads to does.
+ */
 export function allDatabasesOf(databases: readonly DatabaseConfig[]): SingleDatabase[] {
-  const named = new Set(databases.flatMap(({ path }) => path ?? []));
-  const seen = new Set<string>();
-  return databases.flatMap((database) =>
-    databasesOf(database).filter(({ path }) => {
-      if (database.directory === undefined) return true;
-      if (named.has(path) || seen.has(path)) return false;
-      seen.add(path);
+  const all = databases.map((database) => ({
+    isNamed: database.directory === undefined,
+    found: databasesOf(database),
+  }));
+  const named = all.flatMap(({ isNamed, found }) => (isNamed ? found : []));
+  const seen = new Set(named.map(({ path }) => realDatabasePath(path)));
+  const held = all.flatMap(({ isNamed, found }) => (isNamed ? [] : found));
+  const files = new Set(held.flatMap(({ path }) => (isLink(path) ? [] : realDatabasePath(path))));
+  return all.flatMap(({ isNamed, found }) =>
+    found.filter(({ path }) => {
+      if (isNamed) return true;
+      const file = realDatabasePath(path);
+      if (seen.has(file) || (isLink(path) && files.has(file))) return false;
+      seen.add(file);
       return true;
     }),
   );
+}
+
+export function isLink(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
 /**

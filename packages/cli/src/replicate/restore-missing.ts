@@ -1,6 +1,6 @@
 /** `restore-if-db-not-exists`: what is missing comes back from its replica before it is replicated. */
 import { existsSync } from 'node:fs';
-import { LitestreamError, hasCode, restore } from '@litestream/core';
+import { LitestreamError, hasCode, realDatabasePath, restore } from '@litestream/core';
 import type { Logger, PluginRegistry, TXID } from '@litestream/core';
 import { openReplicas } from '../replicas.ts';
 import type { OpenReplica } from '../replicas.ts';
@@ -26,7 +26,8 @@ export async function restoreIfMissing(database: SingleDatabase, options: Restor
   logger.info('attempting restore before replication', { path });
   await using replicas = await openReplicas(database.replicas, registry, path);
   for (const replica of await farthestFirst(replicas.all, options.signal)) {
-    if (await restoreFrom(replica, path, options)) {
+    // A link leads to where the application will look for it.
+    if (await restoreFrom(replica, realDatabasePath(path), options)) {
       logger.info('restore completed', { path });
       return;
     }

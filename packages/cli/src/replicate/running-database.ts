@@ -160,14 +160,21 @@ export class RunningDatabase {
     try {
       await this.db.stop();
       // While another Litestream replicates the database there is nothing of ours to send.
-      const isStandby = this.db.status().state === 'standby';
-      const stopOptions = isStandby ? { ...options, finalSync: false } : options;
+      const stopOptions = (await this.#isStandby()) ? { ...options, finalSync: false } : options;
       throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(stopOptions))));
       // It could never be opened, so there was no last sync.
       if (this.#opening !== undefined) throw this.#openError;
     } finally {
       await this.close();
     }
+  }
+
+  /** Asked once more where it was so at the last look: the other one may have ended since, and left something to send. */
+  async #isStandby(): Promise<boolean> {
+    const isStandby = (): boolean => this.db.status().state === 'standby';
+    // A failure is that of the last sync, which meets it again.
+    if (isStandby()) await this.db.sync().catch(() => undefined);
+    return isStandby();
   }
 
   async close(): Promise<void> {

@@ -1,17 +1,22 @@
 /** Where commands print. Results go to standard output, errors and advice to standard error. */
-import { writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { redact } from '../secrets.ts';
+import { logOutput } from './log-output.ts';
+import type { LostLine } from './log-output.ts';
+import { outputFault, writeAll } from './write-all.ts';
 
 export interface Terminal {
-  /** Prints a result as it is. */
+  /** Prints a result as it is. Throws if it cannot be printed: a result that nobody gets is a failure of the command. */
   out(text: string): void;
-  /** Prints a line on standard error, secrets blotted out. */
+  /** Prints a line on standard error, secrets blotted out, if that is possible. */
   err(line: string): void;
   /** Shows this line below all others until the next one, or takes it away. Only where standard error is a terminal. */
   status(line: string | undefined): void;
-  /** Prints log lines to standard output, or to standard error. */
-  logLine(stderr: boolean): (line: string) => void;
+  /**
+   * Prints log lines to standard output, or to standard error, if that is possible; `lost` makes the line that stands where
+   * some could not be printed.
+   */
+  logLine(stderr: boolean, lost: LostLine): (line: string) => void;
   readonly stdoutIsTty: boolean;
   readonly stderrIsTty: boolean;
   /** Columns of the terminal that standard error is, 80 where unknown. */
@@ -21,17 +26,37 @@ export interface Terminal {
 const STDOUT = 1;
 const STDERR = 2;
 
-/** The process's own. A reader that went away is no error of ours: the rest of the output is dropped. */
+/** The process's own. */
 export const processTerminal: Terminal = {
-  out: (text) => print(STDOUT, text),
-  err: (line) => print(STDERR, `${redact(line)}\n`),
+  out: (text) => {
+    clearStatus();
+    try {
+      writeAll(STDOUT, text);
+    } catch (error) {
+      throw outputFault(error);
+    }
+  },
+  err: (line) => {
+    clearStatus();
+    try {
+      writeAll(STDERR, `${redact(line)}\n`);
+    } catch {
+      // The last place to say something: only the exit code is left.
+    }
+  },
   status: (line) => {
     clearStatus();
     if (line === undefined || !isatty(STDERR)) return;
-    writeAll(STDERR, line);
+    logOutput(STDERR).put(line);
     statusShown = true;
   },
-  logLine: (stderr) => (line) => print(stderr ? STDERR : STDOUT, `${line}\n`),
+  logLine: (stderr, lost) => {
+    const output = logOutput(stderr ? STDERR : STDOUT);
+    return (line) => {
+      clearStatus();
+      output.write(line, lost);
+    };
+  },
   get stdoutIsTty() {
     return isatty(STDOUT);
   },
@@ -39,37 +64,14 @@ export const processTerminal: Terminal = {
     return isatty(STDERR);
   },
   get columns() {
-    return process.stderr.columns || 80;
+    // Node makes the pipe of a stream that is touched non-blocking, for every process that shares it.
+    return (isatty(STDERR) && process.stderr.columns) || 80;
   },
 };
 
 let statusShown = false;
 
 function clearStatus(): void {
-  if (statusShown) writeAll(STDERR, '\r\u001B[K');
+  if (statusShown) logOutput(STDERR).put('\r\u001B[K');
   statusShown = false;
-}
-
-function print(descriptor: number, text: string): void {
-  clearStatus();
-  writeAll(descriptor, text);
-}
-
-const closed = new Set<number>();
-const pause = new Int32Array(new SharedArrayBuffer(4));
-
-/** Synchronous, so that lines are whole and in order whatever ends the process next. */
-function writeAll(descriptor: number, text: string): void {
-  const bytes = Buffer.from(text);
-  for (let offset = 0; offset < bytes.length && !closed.has(descriptor);) {
-    try {
-      offset += writeSync(descriptor, bytes, offset);
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      // A pipe that somebody made non-blocking is full: its reader will make room.
-      if (code === 'EAGAIN') Atomics.wait(pause, 0, 0, 1);
-      else if (code === 'EPIPE' || code === 'EBADF' || code === 'EIO') closed.add(descriptor);
-      else throw error;
-    }
-  }
 }

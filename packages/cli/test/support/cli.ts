@@ -23,6 +23,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Runs as this user, where the tests run as root. */
   readonly uid?: number;
+  /** The largest file that it may write, as `ulimit -f` sets it. */
+  readonly fileSizeMaxKiB?: number;
 }
 
 export class Cli {
@@ -35,7 +37,11 @@ export class Cli {
   constructor(args: readonly string[], options: RunOptions = {}) {
     const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LITESTREAM_CONFIG: '/does/not/exist.yml' };
     const identity: SpawnOptions = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
-    this.child = spawn(process.execPath, [BIN, ...args], {
+    // In POSIX, the unit is 512 bytes.
+    const limit = options.fileSizeMaxKiB === undefined ? '' : `ulimit -f ${options.fileSizeMaxKiB * 2}; `;
+    const command = [process.execPath, BIN, ...args];
+    const [program = '', ...rest] = limit === '' ? command : ['sh', '-c', `${limit}exec "$0" "$@"`, ...command];
+    this.child = spawn(program, rest, {
       cwd: options.cwd,
       env: { ...env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],

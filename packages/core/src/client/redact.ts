@@ -2,7 +2,7 @@
  * The one place that removes credentials from texts, whether an SDK, a server or a user put them there. Patterns are
  * bounded, since a server may send a text of any length.
  */
-const USERINFO = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?#'"]{0,2000}@/gi;
+const USERINFO = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?'"]{0,2000}@/gi;
 const PARAMETER =
   /([?&;,\s](?:[\w-]{0,40}(?:secret|password|passwd|token|signature|credential|account-?key|access-?key|api-?key|jwt|nkey|seed)[\w-]{0,40}|sig|AWSAccessKeyId)=)[^&;,\s'"]+/gi;
 const HEADER =
@@ -87,17 +87,41 @@ export function secretsOf(config: unknown, depth = 0): string[] {
   });
 }
 
-/** The secrets of a URL, encoded as in the URL. */
+/**
+ * The secrets of a URL, encoded as in the URL. A password with an unescaped `/`, `?` or `#` ends where the URL's reader does
+ * not look for it; so does one in what only resembles a URL (`sftp:/u:p@host`). All of it counts up to the last `@`.
+ */
 export function urlSecrets(text: string): string[] {
-  const [, scheme = '', user, password] = /^([a-z][\w+.-]*):\/\/(?:([^/?#@:]*)(?::([^/?#]*))?@)?/i.exec(text) ?? [];
+  const whole = isBroken(text) ? [text.slice(text.indexOf('://') + 3)] : [];
+  return [...new Set([...whole, ...unescapedSecrets(text), ...partsOf(text)])];
+}
+
+function partsOf(text: string): string[] {
+  const [, scheme = '', user, password] = /^([a-z][\w+.-]*):\/\/(?:([^/?#@:]*)(?::([^/?]*))?@)?/i.exec(text) ?? [];
   if (scheme === '') return [];
-  const parameters = [...text.matchAll(/[?&]([^=&#]{1,100})=([^&#]*)/g)];
+  const parameters = [...text.matchAll(/[?&]([^=&#]{1,100})=([^&]*)/g)];
   return [
     ...(password === undefined ? [] : [password]),
     // Without a password, the user name may be a token, as in NATS; in HTTP it is often a key.
     ...(password === undefined && user !== undefined && /^(?:nats|tls|wss?|https?)$/i.test(scheme) ? [user] : []),
-    ...parameters.flatMap(([, name = '', value = '']) => (SECRET_PARAMETER.test(name) ? [value] : [])),
+    // What stands behind a # may be a fragment, or the rest of a secret.
+    ...parameters.flatMap(([, name = '', value = '']) =>
+      SECRET_PARAMETER.test(name) ? [value, value.replace(/#.*$/s, '')] : [],
+    ),
   ].filter((secret) => secret !== '');
+}
+
+function unescapedSecrets(text: string): string[] {
+  const [, secret = ''] = /^[a-z][\w+.-]*:\/{0,2}[^/?#@:]*:(.*)@/is.exec(text) ?? [];
+  if (!/[/?#]/.test(secret) && text.includes('://')) return [];
+  // A URL that was read wrongly has one of them in its path, and another in its host.
+  return [secret, ...secret.split(/[/?#]/)].filter((part) => part.length >= PART_LENGTH_MIN);
+}
+
+/** Is it a URL with a `%` that begins no escape? Then nobody knows which of its parts is what. */
+function isBroken(text: string): boolean {
+  const [, location] = /^[a-z][\w+.-]*:\/\/([^?]*)/i.exec(text) ?? [];
+  return location !== undefined && decodedOrNothing(location) === undefined;
 }
 
 /** Names of variables that hold a credential of a backend. */
@@ -111,10 +135,14 @@ export function environmentSecrets(env: Readonly<Record<string, string | undefin
 }
 
 function decoded(text: string): string {
+  return decodedOrNothing(text) ?? text;
+}
+
+function decodedOrNothing(text: string): string | undefined {
   try {
     return decodeURIComponent(text);
   } catch (error) {
-    if (error instanceof URIError) return text;
+    if (error instanceof URIError) return undefined;
     throw error;
   }
 }

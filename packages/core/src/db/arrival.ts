@@ -26,6 +26,7 @@ import type { DatabaseHeader } from './database-header.ts';
 import { notReadyError } from './db-errors.ts';
 import type { OpenOptions } from './options.ts';
 import { hasOutsideWriter } from './outside-writer.ts';
+import { realDatabasePath } from './real-path.ts';
 import { keepDatabaseFile, requireMagic } from './validate.ts';
 import { isWholeBySize, isWholeWithWal } from './whole-file.ts';
 import type { QuietDatabase } from './whole-file.ts';
@@ -67,6 +68,7 @@ type Waiting = Extract<Arrival, { state: 'waiting' }>;
 /** One path that a database is expected at, or is at. Remembers what it saw: some evidence is a change between two looks. */
 export class ArrivalWatch {
   readonly #path: string;
+  #file: string;
   readonly #logger: Logger;
   readonly #locks: () => readonly FileLock[] | undefined;
   #descriptor: DatabaseDescriptor | undefined;
@@ -83,8 +85,14 @@ export class ArrivalWatch {
   /** `locks` is for tests. */
   constructor(path: string, logger: Logger, locks: () => readonly FileLock[] | undefined = heldLocks) {
     this.#path = path;
+    this.#file = path;
     this.#logger = logger;
     this.#locks = locks;
+  }
+
+  /** The file that the path led to at the last look: the one that SQLite opens, and keeps its log beside. */
+  get file(): string {
+    return this.#file;
   }
 
   /** Why the file that is there is not opened yet. */
@@ -134,7 +142,8 @@ export class ArrivalWatch {
   /** One look, which never waits. */
   look(): Arrival {
     this.close();
-    const descriptor = keepDatabaseFile(this.#path);
+    this.#file = realDatabasePath(this.#path);
+    const descriptor = keepDatabaseFile(this.#file);
     this.#descriptor = descriptor;
     if (descriptor === undefined) {
       this.#seen = undefined;
@@ -145,7 +154,7 @@ export class ArrivalWatch {
     if (stat.size === 0n) return blank('it is empty');
     const start = readStart(descriptor.fd);
     if (start.every((byte) => byte === 0)) return blank('it begins with zeros');
-    requireMagic(descriptor, this.#path);
+    requireMagic(descriptor, this.#file);
     const header = parseDatabaseHeader(start);
     if (header === undefined) return waiting('its header is not there yet');
     const { changeCounter, isWal, pageSize } = header;
@@ -170,7 +179,7 @@ export class ArrivalWatch {
     const isLive = header.isWal && this.#isOpenInSqlite(locks);
     const unwhole = isLive ? undefined : this.#judgeWhole(seen);
     if (unwhole !== undefined) return unwhole;
-    if (!header.hasSchema && !hasSchemaInLog(`${this.#path}-wal`)) return blank('it has no table yet');
+    if (!header.hasSchema && !hasSchemaInLog(`${this.#file}-wal`)) return blank('it has no table yet');
     if (isBeingWritten(locks, stat)) return { ...waiting('another program holds a write lock on it'), isLocked: true };
     return undefined;
   }
@@ -180,15 +189,15 @@ export class ArrivalWatch {
     const { pageCount, pageSize } = header;
     const size = pageCount === undefined ? undefined : BigInt(pageCount) * BigInt(pageSize);
     const isShort = size !== undefined && stat.size < size;
-    if (isShort && !hasRecovery(this.#path))
+    if (isShort && !hasRecovery(this.#file))
       return waiting(`it is being copied: ${stat.size} of ${size} bytes are there`);
-    const database = { path: this.#path, fd: descriptor.fd, header, size: stat.size };
+    const database = { path: this.#file, fd: descriptor.fd, header, size: stat.size };
     const isSure = isWholeBySize(database);
     // No copy moves the change counter, or the wal-index, of a file that is whole.
     if (isSure && isCounted) return undefined;
     if (quietMs < QUIET_MS) return notQuiet(QUIET_MS - quietMs);
     if (quietMs < LONG_QUIET_MS && !isSure && !this.#isWholeWithWal(database)) return notQuiet(LONG_QUIET_MS - quietMs);
-    if (quietMs < YOUNG_MS && hasOutsideWriter(this.#path, stat))
+    if (quietMs < YOUNG_MS && hasOutsideWriter(this.#file, stat))
       return waiting('a program other than SQLite has it open for writing');
     return undefined;
   }
@@ -203,7 +212,7 @@ export class ArrivalWatch {
 
   /** A process that has the database open in WAL mode has brought it to that state by SQLite. */
   #isOpenInSqlite(locks: readonly FileLock[]): boolean {
-    const shm = statOf(`${this.#path}-shm`);
+    const shm = statOf(`${this.#file}-shm`);
     return shm !== undefined && shm.size > 0n && isOpenInSqlite(locks, shm);
   }
 
@@ -212,7 +221,7 @@ export class ArrivalWatch {
    * the future, since this was first seen. In milliseconds.
    */
   #observe(database: BigIntStats): number {
-    const files = [database, statOf(`${this.#path}-wal`), statOf(`${this.#path}-journal`)];
+    const files = [database, statOf(`${this.#file}-wal`), statOf(`${this.#file}-journal`)];
     const mark = files.map((file) => file && `${file.ino} ${file.size} ${file.mtimeNs} ${file.ctimeNs}`).join('|');
     const nowMs = performance.now();
     if (this.#seen?.mark !== mark) this.#seen = { mark, atMs: nowMs };
@@ -225,11 +234,11 @@ export class ArrivalWatch {
    * SQLite writes, which tells of an application whose locks cannot be seen from here.
    */
   #countedInLog(pageSize: number): string | undefined {
-    this.#shm = keepDescriptor(`${this.#path}-shm`);
+    this.#shm = keepDescriptor(`${this.#file}-shm`);
     if (this.#shm === undefined || fstatSync(this.#shm.fd).size === 0) return undefined;
     try {
-      const index = new WalIndex(this.#shm.fd, `${this.#path}-shm`).readHeader();
-      const isOfLog = index.pageSize === pageSize && holdsFrames(`${this.#path}-wal`, index);
+      const index = new WalIndex(this.#shm.fd, `${this.#file}-shm`).readHeader();
+      const isOfLog = index.pageSize === pageSize && holdsFrames(`${this.#file}-wal`, index);
       return isOfLog ? `${index.changeCount} ${index.frameCount}` : undefined;
     } catch (error) {
       if (hasCode(error, 'DATABASE_INVALID')) return undefined;

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { realDatabasePath } from './real-path.ts';
 
 /** Times of a file are kept to a few milliseconds: a write right after a look may leave them as they were. */
 const CLOCK_GRAIN_MS = 50;
@@ -6,16 +7,20 @@ const CLOCK_GRAIN_MS = 50;
 /** Remembers how a database and its WAL looked, to tell cheaply whether they may have changed since. */
 export class ChangeMarker {
   readonly #path: string;
+  /** The file that the path led to when it was marked. */
+  #file: string;
   #mark = '';
   /** The WAL was written to so shortly before it was marked that another write might not show. */
   #uncertain = true;
 
   constructor(path: string) {
     this.#path = path;
+    this.#file = path;
   }
 
   /** To be called before the log is read, never after. */
   mark(): void {
+    this.#file = realDatabasePath(this.#path);
     const { mark, modifiedMs } = this.#look();
     this.#mark = mark;
     this.#uncertain = Date.now() - modifiedMs < CLOCK_GRAIN_MS;
@@ -26,8 +31,9 @@ export class ChangeMarker {
   }
 
   #look(): { mark: string; modifiedMs: number } {
+    // By the path: a link may lead elsewhere by now.
     const database = statSync(this.#path, { throwIfNoEntry: false });
-    const wal = statSync(`${this.#path}-wal`, { throwIfNoEntry: false });
+    const wal = statSync(`${this.#file}-wal`, { throwIfNoEntry: false });
     return {
       // The database file, too: a checkpoint of another program changes it, and nothing else should.
       mark: [database, wal].map((file) => `${file?.ino} ${file?.size} ${file?.mtimeMs}`).join(' '),

@@ -17,6 +17,7 @@ import type { LeftOut } from './leave-out.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
 import { isInUse, type DatabaseInUseError } from './metadata-lock-errors.ts';
+import { MovedFile } from './moved-file.ts';
 import { Mutex } from './mutex.ts';
 import { closeSession, openSession } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
@@ -24,11 +25,11 @@ import { Listeners } from './listeners.ts';
 import { localFault } from './local-fault.ts';
 import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions, SyncOptions } from './options.ts';
 import { resolveDbOptions } from './options.ts';
-import { bringToRest } from './rest.ts';
+import { bringToRestOrLeave } from './rest.ts';
 import type { Session } from './session.ts';
-import type { SnapshotStream } from './snapshot.ts';
-import { takeSnapshot } from './snapshot.ts';
+import { takeSnapshot, type SnapshotStream } from './snapshot.ts';
 import { movePinAfterSync, tend } from './pin.ts';
+import { realDatabasePath } from './real-path.ts';
 import { readToEnd } from './read-to-end.ts';
 import { syncVisible, type SyncOutcome } from './sync.ts';
 import { recordFile, syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
@@ -75,11 +76,13 @@ export class DB implements AsyncDisposable {
   /** Another Litestream replicates the database, and this one stands by. */
   #inUse: DatabaseInUseError | undefined;
   readonly #libraries: LibraryWatch;
+  readonly #moved: MovedFile;
 
   constructor(path: string, options: DbOptions = {}) {
     this.path = path;
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
     this.#takenOver = new TakenOver(this.metaPath);
+    this.#moved = new MovedFile(path);
     this.#stagingPath = options.stagingPath;
     this.#options = resolveDbOptions(options);
     this.#lock = new MetadataLock(this.metaPath, this.#options.driver);
@@ -87,10 +90,11 @@ export class DB implements AsyncDisposable {
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
     this.#arrival = new ArrivalWatch(path, this.#logger);
     this.#marker = new ChangeMarker(path);
-    this.#libraries = new LibraryWatch(path, this.#options.driver);
+    const pathOf = (): string => this.#session?.path ?? realDatabasePath(path);
+    this.#libraries = new LibraryWatch(pathOf, this.#options.driver);
     this.#activity = new ActivityLog(() => this.#options.clock.now());
     this.#follow = new FollowLoop({
-      path,
+      pathOf,
       options: this.#options,
       logger: this.#logger,
       sync: async () => {
@@ -300,12 +304,7 @@ export class DB implements AsyncDisposable {
 
   async #bringToRest(session: Session): Promise<boolean> {
     if (!isAtPath(session.descriptor, this.path)) return false;
-    try {
-      return await bringToRest(this.#checkpointContext(session, {}), this.metaPath);
-    } catch (error) {
-      this.#logger.warn('database could not be brought to rest, its WAL stays', { error });
-      return false;
-    }
+    return await bringToRestOrLeave(this.#checkpointContext(session, {}), this.metaPath);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -336,7 +335,7 @@ export class DB implements AsyncDisposable {
     const current = this.#session;
     if (current !== undefined) {
       if (isAtPath(current.descriptor, this.path)) return current;
-      this.#logger.warn('database file was removed or replaced, reopening');
+      this.#moved.notice(current, this.#logger);
       await readToEnd(this.#syncContext(current, options), (txid) => this.#publish(txid), options.signal);
       await this.#closeSession(current);
     }
@@ -392,6 +391,7 @@ export class DB implements AsyncDisposable {
   /** Inside the mutex, after a sync. */
   #requireSeen({ requires }: SyncOptions): void {
     if (requires === undefined) return;
+    if (requires === 'file') this.#moved.requireNoneLost('replicated');
     if (this.#session !== undefined && isAtPath(this.#session.descriptor, this.path)) return;
     const operation = requires === 'file' ? 'replicated' : 'sync';
     this.#arrival.requireReady(operation);

@@ -6,7 +6,8 @@ import { WalWatch } from './wal-watch.ts';
 
 /** The database as the loop sees it. */
 export interface Followed {
-  readonly path: string;
+  /** The database file, no link to it. */
+  readonly pathOf: () => string;
   readonly options: ResolvedDbOptions;
   readonly logger: Logger;
   /** Takes everything committed. Resolves to true if there was something. */
@@ -65,8 +66,8 @@ export class FollowLoop {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { path, options, logger, mayHaveWork } = this.#followed;
-    const watch = new WalWatch(path, logger, () => this.#wake());
+    const { pathOf, options, logger, mayHaveWork } = this.#followed;
+    const watch = new WalWatch(pathOf, logger, () => this.#wake());
     const endSweep =
       options.monitorIntervalMs > 0
         ? onSweep(options.monitorIntervalMs, () => {

@@ -57,9 +57,11 @@ export async function openSession(context: OpenSessionContext): Promise<Session 
 }
 
 async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionContext): Promise<Session> {
-  const { path, metaPath, options, logger, signal } = context;
+  const { metaPath, options, logger, signal } = context;
+  // Whatever a link at the path leads to from now on, the log of this session is that of its file.
+  const path = context.arrival.file;
   warnOfOldSqlite(options.driver.version, logger);
-  const ownership = ownershipOf(descriptor, path);
+  const ownership = ownershipOf(descriptor, [context.path, path]);
   await refuseDeletedWal(path, descriptor, { signal });
   context.lock.acquire(ownership);
   const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };
@@ -122,10 +124,11 @@ export async function closeSession(session: Session, options: { readonly keepsWa
   releaseDeletedIndex(session.index);
 }
 
-function ownershipOf(descriptor: DatabaseDescriptor, path: string): Ownership {
+/** Where a link leads to the database, nobody gets more than both folders give. */
+function ownershipOf(descriptor: DatabaseDescriptor, paths: readonly string[]): Ownership {
   const file = fstatSync(descriptor.fd);
-  const folder = statSync(dirname(path));
-  return { fileMode: file.mode & 0o777, folderMode: folder.mode & 0o777, uid: file.uid, gid: file.gid };
+  const folderMode = paths.reduce((mode, path) => mode & statSync(dirname(path)).mode, 0o777);
+  return { fileMode: file.mode & 0o777, folderMode, uid: file.uid, gid: file.gid };
 }
 
 const warned = new Set<string>();

@@ -9,12 +9,22 @@ import { SessionFaultError, findPathFault, reasonOf, requireUnchanged } from './
 /** A file system gives two writes within one tick the same time: a later change has to show. */
 const CLOCK_GRAIN_MS = 50;
 
+/** The same as `bringToRest`; what goes wrong leaves the WAL as it is, and is logged. */
+export async function bringToRestOrLeave(context: CheckpointContext, metaPath: string): Promise<boolean> {
+  try {
+    return await bringToRest(context, metaPath);
+  } catch (error) {
+    context.logger.warn('database could not be brought to rest, its WAL stays', { error });
+    return false;
+  }
+}
+
 /**
  * Moves everything to the database file, empties the WAL, and records at which TXID and in which state of the file that
  * was. False where others read or write meanwhile, or the WAL was not read to its end: then it stays as it is, and its
  * running checksum says at the next start where to continue. False, and recorded, also if another program wrote to the file.
  */
-export async function bringToRest(context: CheckpointContext, metaPath: string): Promise<boolean> {
+async function bringToRest(context: CheckpointContext, metaPath: string): Promise<boolean> {
   const { session, logger } = context;
   try {
     if (session.unrecordedReason === undefined) return await settle(context, metaPath);

@@ -11,15 +11,15 @@ import type { Logger } from '../logger.ts';
  * is no WAL, or no database, the folder is watched instead.
  */
 export class WalWatch {
-  readonly #path: string;
+  readonly #pathOf: () => string;
   readonly #logger: Logger;
   readonly #onEvent: () => void;
   #watcher: FSWatcher | undefined;
   #warned = false;
 
-  /** `path` is the database's. `onEvent` is called once for each time the watch is armed. */
-  constructor(path: string, logger: Logger, onEvent: () => void) {
-    this.#path = path;
+  /** `pathOf` gives the database file, no link to it. `onEvent` is called once for each time the watch is armed. */
+  constructor(pathOf: () => string, logger: Logger, onEvent: () => void) {
+    this.#pathOf = pathOf;
     this.#logger = logger;
     this.#onEvent = onEvent;
   }
@@ -31,9 +31,9 @@ export class WalWatch {
   /** Whoever arms must look once more afterwards: what was written before is not told. */
   arm(): void {
     if (this.#watcher !== undefined) return;
-    const name = basename(this.#path);
-    this.#watcher =
-      this.#watch(`${this.#path}-wal`) ?? this.#watch(dirname(this.#path), [name, `${name}-wal`]) ?? undefined;
+    const path = this.#pathOf();
+    const name = basename(path);
+    this.#watcher = this.#watch(`${path}-wal`) ?? this.#watch(dirname(path), [name, `${name}-wal`]) ?? undefined;
   }
 
   disarm(): void {

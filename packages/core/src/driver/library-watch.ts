@@ -6,12 +6,12 @@ const INTERVAL_MS = 5000;
 
 /** Looks now and then for another copy of SQLite in this process that has the database open. */
 export class LibraryWatch {
-  readonly #path: string;
+  readonly #pathOf: () => string;
   readonly #driver: SqliteDriver;
   #checkedAtMs = -INTERVAL_MS;
 
-  constructor(path: string, driver: SqliteDriver) {
-    this.#path = path;
+  constructor(pathOf: () => string, driver: SqliteDriver) {
+    this.#pathOf = pathOf;
     this.#driver = driver;
   }
 
@@ -19,7 +19,7 @@ export class LibraryWatch {
   check(): void {
     const nowMs = performance.now();
     if (nowMs - this.#checkedAtMs < INTERVAL_MS) return;
-    refuseSecondLibrary(this.#path, this.#driver, INTERVAL_MS);
+    refuseSecondLibrary(this.#pathOf(), this.#driver, INTERVAL_MS);
     this.#checkedAtMs = nowMs;
   }
 }

@@ -12,6 +12,7 @@ import { hasCode, LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { fault } from '../restore/ltx-fault.ts';
+import { requireReplaceable } from '../restore/replaceable.ts';
 import { restore } from '../restore/restore.ts';
 import type { NewestFile, RestoreOptions } from '../restore/restore-options.ts';
 import { traced } from '../tracing.ts';
@@ -108,6 +109,7 @@ export class Follower implements AsyncDisposable {
     if (options.output === '') throw invalid('output path required');
     const path = resolve(options.output);
     options.signal?.throwIfAborted();
+    await requireReplaceable(path);
     if (!(await isDatabase(path))) {
       await removeSidecars(path);
       // The sidecars first: killed before the end, there is no database, and it is restored again.

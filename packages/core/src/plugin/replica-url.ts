@@ -1,7 +1,7 @@
 /** Replica URLs as upstream reads them: `scheme://[user[:password]@]host/path?query`, S3 ARNs, and plain paths. */
 import { posix, resolve } from 'node:path';
 
-import { redact } from '../client/redact.ts';
+import { redact, urlSecrets } from '../client/redact.ts';
 import { LitestreamError } from '../error.ts';
 
 export interface ReplicaUrl {
@@ -20,6 +20,7 @@ export interface ReplicaUrl {
 
 const URL_SHAPE = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is;
 const ARN_SHAPE = /^(arn:[^/?]*:accesspoint\/[^/?]+)(?:\/([^?]*))?$/i;
+const HOST_SHAPE = /^(?:\[[^\]]*\]|[^:[\]]*)(?::\d*)?$/;
 
 /** Is it a URL, and not a path? `C:\data` is a path. */
 export function isReplicaUrl(text: string): boolean {
@@ -27,8 +28,8 @@ export function isReplicaUrl(text: string): boolean {
 }
 
 /**
- * Reads a URL or a path. A relative path starts from `folder`. Rejects what it cannot read with `CONFIG_INVALID`, its
- * message without the credentials of the URL.
+ * Reads a URL or a path. A relative path starts from `folder`. Rejects what it cannot read with `CONFIG_INVALID`. Its message
+ * names nothing but the scheme: a part of a URL that cannot be read may be a part of a password.
  */
 export function parseReplicaUrl(text: string, folder: string = process.cwd()): ReplicaUrl {
   const [, rawScheme = 'file', rest = text] = URL_SHAPE.exec(text) ?? [];
@@ -41,7 +42,7 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   const query = new Map(new URLSearchParams(queryAt === -1 ? '' : rest.slice(queryAt + 1)));
   const arn = ARN_SHAPE.exec(location);
   if (arn !== null) {
-    return { scheme, host: arn[1] ?? '', path: cleanPath(decode(arn[2] ?? '', text)), query, text: redact(text) };
+    return { scheme, host: arn[1] ?? '', path: cleanPath(decode(arn[2] ?? '', text)), query, text: shown(text) };
   }
   if (/^arn:/i.test(location)) throw invalid('the access point ARN is incomplete', text);
 
@@ -49,6 +50,8 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   const authority = slashAt === -1 ? location : location.slice(0, slashAt);
   const at = authority.lastIndexOf('@');
   const [username, password] = at === -1 ? [] : split(authority.slice(0, at), ':');
+  const hosts = authority.slice(at + 1).split(',');
+  if (!hosts.every((host) => HOST_SHAPE.test(host))) throw invalid('the port in the replica URL is no number', text);
   return {
     scheme,
     host: authority.slice(at + 1),
@@ -56,7 +59,7 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
     query,
     username: username === undefined ? undefined : decode(username, text),
     password: password === undefined ? undefined : decode(password, text),
-    text: redact(text),
+    text: shown(text),
   };
 }
 
@@ -64,7 +67,13 @@ function parseFile(rest: string, folder: string, text: string, isUrl: boolean): 
   const path = isUrl ? decode(rest, text) : rest;
   if (path === '') throw invalid('the replica path is empty', text);
   // `file://data/app` names no host: upstream reads it as the absolute path /data/app.
-  return { scheme: 'file', host: '', path: resolve(folder, isUrl ? `/${path}` : path), query: new Map(), text };
+  return {
+    scheme: 'file',
+    host: '',
+    path: resolve(folder, isUrl ? `/${path}` : path),
+    query: new Map(),
+    text: shown(text),
+  };
 }
 
 function cleanPath(path: string): string {
@@ -85,15 +94,20 @@ function split(text: string, separator: string): [string, string | undefined] {
 function decode(part: string, text: string): string {
   try {
     return decodeURIComponent(part);
-  } catch (cause) {
-    throw invalid('the replica URL has a broken % escape', text, cause);
+  } catch {
+    throw invalid('the replica URL has a broken % escape', text);
   }
 }
 
-function invalid(message: string, text: string, cause?: unknown): LitestreamError {
-  return new LitestreamError(`${message}: ${JSON.stringify(redact(text))}`, {
+/** As it may be shown. */
+function shown(text: string): string {
+  return redact(text, urlSecrets(text));
+}
+
+function invalid(message: string, text: string): LitestreamError {
+  const [, scheme] = URL_SHAPE.exec(text) ?? [];
+  return new LitestreamError(scheme === undefined ? message : `${message}: ${scheme}://…`, {
     code: 'CONFIG_INVALID',
-    hint: 'Write it as scheme://host/path, or as a path for a folder on this machine.',
-    cause,
+    hint: 'Write it as scheme://host/path, or as a path for a folder on this machine. In a user name, a password or a path, write % as %25, / as %2F, # as %23, ? as %3F and @ as %40.',
   });
 }

@@ -1,21 +1,21 @@
 /** The database a restore makes: written beside its final place, and moved there only when it is whole. */
-import type { Stats } from 'node:fs';
-import { lstat, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../error.ts';
 import { openReplacing } from '../files/safe-files.ts';
 import { fault } from './ltx-fault.ts';
+import { lstatOrNothing, requireReplaceable } from './replaceable.ts';
 import { replaceDatabase } from './replaced-database.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
 
 /**
- * Refuses a path at which a restore would destroy something: `OUTPUT_EXISTS` for a non-empty file, for a folder, and for
- * a database's side files, which SQLite would apply to the restored database.
+ * Refuses a path at which a restore would destroy something: `OUTPUT_EXISTS` for a non-empty file, for what is no regular
+ * file, and for a database's side files, which SQLite would apply to the restored database.
  */
 export async function checkOutput(path: string): Promise<void> {
-  await checkNoFolder(path);
-  const existing = await statOrNothing(path);
+  await requireReplaceable(path);
+  const existing = await lstatOrNothing(path);
   if (existing !== undefined && existing.size > 0) {
     throw exists(
       `cannot restore, output path already exists and is not empty: ${path}`,
@@ -24,7 +24,7 @@ export async function checkOutput(path: string): Promise<void> {
     );
   }
   for (const suffix of SIDECAR_SUFFIXES) {
-    if ((await statOrNothing(path + suffix)) !== undefined) {
+    if ((await lstatOrNothing(path + suffix)) !== undefined) {
       throw exists(
         `cannot restore, SQLite sidecar path already exists: ${path}${suffix}`,
         path + suffix,
@@ -34,23 +34,8 @@ export async function checkOutput(path: string): Promise<void> {
   }
 }
 
-/** Nothing replaces a folder; to be told so before the restore, not when it is done. */
-async function checkNoFolder(path: string): Promise<void> {
-  if ((await statOrNothing(path))?.isDirectory() !== true) return;
-  throw exists(`cannot restore, output path is a directory: ${path}`, path, 'Give the path of the database file.');
-}
-
 function exists(message: string, object: string, hint: string): LitestreamError {
   return new LitestreamError(message, { code: 'OUTPUT_EXISTS', operation: 'restore', object, hint });
-}
-
-async function statOrNothing(path: string): Promise<Stats | undefined> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw fault(path, error);
-  }
 }
 
 /** Which file it is, whatever its name. */
@@ -82,7 +67,7 @@ export class Output {
    * (0600), unless a file exists at the path: then it gets the mode of that file.
    */
   static async create(path: string, overwrite: boolean): Promise<Output> {
-    if (overwrite) await checkNoFolder(path);
+    if (overwrite) await requireReplaceable(path);
     else await checkOutput(path);
     const temporaryPath = temporaryPathOf(path);
     try {
@@ -161,6 +146,7 @@ export class Output {
         await rename(this.temporaryPath, this.path);
       };
       if (this.#overwrite) {
+        await requireReplaceable(this.path);
         await replaceDatabase(this.path, move);
       } else {
         await checkOutput(this.path);
@@ -194,7 +180,7 @@ export class Output {
 
 /** Mode of the file that is replaced. A user may create an empty one to set who may read the database. */
 async function keepMode(handle: FileHandle, path: string): Promise<void> {
-  const old = await statOrNothing(path);
+  const old = await lstatOrNothing(path);
   if (old === undefined) return;
   if (process.geteuid?.() === 0) await handle.chown(old.uid, old.gid);
   await handle.chmod(old.mode & 0o777);

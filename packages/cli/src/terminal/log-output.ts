@@ -1,0 +1,100 @@
+/**
+ * Where log lines go. Replication does not depend on them: a line that cannot be written is dropped and counted, and the
+ * next one is tried again, so the log is back as soon as its file has room, or its pipe a reader.
+ */
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { errnoOf, sleepSync } from './write-all.ts';
+
+/** A reader that stalls is waited for once, for so long; then lines are dropped until one is taken. */
+const PATIENCE_MS = 100;
+
+const outputs = new Map<number, LogOutput>();
+
+/** The log output of standard output or standard error: one in a process, since what is cut off counts for all. */
+export function logOutput(descriptor: number): LogOutput {
+  const made = outputs.get(descriptor) ?? new LogOutput(descriptor);
+  outputs.set(descriptor, made);
+  return made;
+}
+
+/** Makes the line that stands where others were lost. */
+export type LostLine = (count: number, reason: string) => string;
+
+export class LogOutput {
+  readonly #descriptor: number;
+  #lost = 0;
+  #reason = '';
+  /** The reader has taken nothing for the whole of `PATIENCE_MS`. */
+  #isStalled = false;
+  /** The last line has reached it only in part. */
+  #isCut = false;
+
+  constructor(descriptor: number) {
+    this.#descriptor = withoutBlocking(descriptor) ?? descriptor;
+  }
+
+  /** Writes the line, if that is possible at once or almost. Never throws. */
+  write(line: string, lostLine: LostLine): void {
+    if (this.#lost > 0) {
+      if (!this.#tryWrite(lostLine(this.#lost, this.#reason))) {
+        this.#lost += 1;
+        return;
+      }
+      this.#lost = 0;
+    }
+    if (!this.#tryWrite(line)) this.#lost = 1;
+  }
+
+  /** Writes as much of the text as is taken at once or almost; returns how many bytes. Never throws. */
+  put(text: string): number {
+    const bytes = Buffer.from(text);
+    const patienceMs = this.#isStalled ? 0 : PATIENCE_MS;
+    let [offset, waitedMs] = [0, 0];
+    while (offset < bytes.length) {
+      try {
+        offset += writeSync(this.#descriptor, bytes, offset);
+      } catch (error) {
+        this.#reason = errnoOf(error);
+        const isFull = this.#reason === 'EAGAIN';
+        if (!isFull || waitedMs >= patienceMs) {
+          this.#isStalled = isFull;
+          return offset;
+        }
+        sleepSync(1);
+        waitedMs += 1;
+      }
+    }
+    this.#isStalled = false;
+    return offset;
+  }
+
+  #tryWrite(line: string): boolean {
+    const start = this.#isCut ? '\n' : '';
+    const written = this.put(`${start}${line}\n`);
+    const isWhole = written === Buffer.byteLength(line) + start.length + 1;
+    if (isWhole) this.#isCut = false;
+    // The line break alone begins no line.
+    else if (written > 0) this.#isCut = written > start.length;
+    return isWhole;
+  }
+}
+
+/**
+ * Another descriptor of the same pipe or terminal, whose writes do not wait for a reader. The descriptor itself is shared
+ * with the program of `-exec` and with whatever started this process, which a mode of it would change too. Undefined where
+ * the system has no such thing: sockets, and other systems than Linux.
+ */
+function withoutBlocking(descriptor: number): number | undefined {
+  try {
+    const stats = fstatSync(descriptor);
+    if (process.platform !== 'linux' || !(stats.isFIFO() || stats.isCharacterDevice())) return undefined;
+    const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+    const opened = openSync(`/proc/self/fd/${descriptor}`, O_WRONLY | O_NONBLOCK | O_NOCTTY);
+    const again = fstatSync(opened);
+    if (again.ino === stats.ino && again.dev === stats.dev) return opened;
+    closeSync(opened);
+    return undefined;
+  } catch {
+    return undefined;
+  }
+}

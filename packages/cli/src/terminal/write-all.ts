@@ -1,0 +1,49 @@
+import { writeSync } from 'node:fs';
+import { LitestreamError } from '@litestream/core';
+import type { LitestreamErrorCode } from '@litestream/core';
+
+const pause = new Int32Array(new SharedArrayBuffer(4));
+
+export function sleepSync(ms: number): void {
+  Atomics.wait(pause, 0, 0, ms);
+}
+
+/** `ENOSPC` and the like. */
+export function errnoOf(error: unknown): string {
+  return String((error as NodeJS.ErrnoException).code ?? error);
+}
+
+/** Synchronous, so that what is printed is whole and in order whatever ends the process next. */
+export function writeAll(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let offset = 0; offset < bytes.length;) {
+    try {
+      offset += writeSync(descriptor, bytes, offset);
+    } catch (error) {
+      // A pipe that somebody made non-blocking is full: its reader will make room.
+      if (errnoOf(error) !== 'EAGAIN') throw error;
+      sleepSync(1);
+    }
+  }
+}
+
+/** The reader of a result went away, as `head` does: the command ends without a word, as programs do that get SIGPIPE. */
+export class ReaderGone extends Error {
+  override readonly name = 'ReaderGone';
+  /** 128 and the number of SIGPIPE, which a shell reports for them. */
+  readonly exitCode = 141;
+}
+
+const REASONS: Readonly<Record<string, { readonly code: LitestreamErrorCode; readonly what: string }>> = {
+  ENOSPC: { code: 'DISK_FULL', what: 'no space left on the device' },
+  EDQUOT: { code: 'DISK_FULL', what: 'the quota is used up' },
+  EFBIG: { code: 'DISK_FULL', what: 'the file would be larger than the limit' },
+};
+
+/** Why a result could not be printed. */
+export function outputFault(cause: unknown): Error {
+  const errno = errnoOf(cause);
+  if (errno === 'EPIPE') return new ReaderGone('the reader of standard output went away', { cause });
+  const { code, what } = REASONS[errno] ?? { code: 'UNAVAILABLE', what: `writing failed with ${errno}` };
+  return new LitestreamError(`cannot print the result on standard output: ${what}`, { code });
+}
