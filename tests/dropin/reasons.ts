@@ -73,7 +73,7 @@ export const REASONS: readonly Reason[] = [
     'regular files only',
     /^restore( -force)?, output is a link/,
     ['code', 'stderr', 'stdout', 'changes'],
-    'A restore of ours replaces regular files only: a link, a device or a pipe is refused, also with `-force`. Go puts a file in its place.',
+    'A restore of ours replaces regular files only: it refuses a link, a device or a pipe, also with `-force`. Go puts a file in its place.',
   ),
   named(
     'several replicas',
