@@ -51,6 +51,31 @@ describe('stopping when the replica is gone', () => {
     expect(exitCode).toBe(1);
   });
 
+  test.each(['reload', 'stop'] as const)('a database that left before by %s counts, too', async (way) => {
+    const at = removable();
+    const config = join(at.folder, 'litestream.yml');
+    const socket = join(at.folder, 'socket');
+    const other = join(at.folder, 'other.db');
+    createDatabase(other, 1);
+    const head = `shutdown-sync-timeout: 1s\nshutdown-sync-interval: 100ms\nsocket: {enabled: true, path: ${socket}}\ndbs:\n`;
+    const kept = `  - {path: ${other}, replica: {path: ${join(at.folder, 'other-replica')}}}\n`;
+    writeFileSync(config, `${head}${kept}  - {path: ${at.database}, replica: {path: ${at.replica}}}\n`);
+    const daemon = start(['replicate', '-config', config]);
+    await until(() => hasFiles(at.replica), 'a file on the replica');
+    takeAway(at.replica);
+    insertRows(at.database, 1);
+    if (way === 'reload') {
+      writeFileSync(config, head + kept);
+      daemon.child.kill('SIGHUP');
+      await daemon.said('shutdown sync failed after timeout');
+      await daemon.said('msg="config reloaded"');
+    } else {
+      expect((await run(['stop', '-socket', socket, at.database])).exitCode).toBe(1);
+    }
+    const { exitCode, stderr } = await daemon.stop('SIGTERM');
+    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/^Error: .*shutdown sync timeout/)]);
+  });
+
   test('the timeout of the config bounds it', async () => {
     const at = removable();
     const config = join(at.folder, 'litestream.yml');

@@ -38,6 +38,8 @@ export class Daemon {
   readonly #collisions = new Collisions();
   /** Removals that are under way: what comes to the same path waits for them. */
   readonly #leaving = new Map<string, Promise<void>>();
+  /** By path: why the last sync of a database that was removed failed. */
+  readonly #unsent = new Map<string, unknown>();
   readonly #stores: Stores | undefined;
   readonly #patience: Patience | undefined;
 
@@ -146,6 +148,7 @@ export class Daemon {
     try {
       await database.stop(options);
     } finally {
+      if (database.unsent !== undefined) this.#unsent.set(path, database.unsent);
       this.#collisions.release(database.config);
       this.#leaving.delete(path);
       resolve();
@@ -153,14 +156,19 @@ export class Daemon {
     return database;
   }
 
-  /** Last sync of all databases at the same time. Gives the failures. */
+  /**
+   * Last sync of all databases at the same time. Gives the failures, also those of databases that were stopped or removed
+   * before, and not started again.
+   */
   async close(options: StopOptions): Promise<unknown[]> {
     await this.#stores?.close();
+    const before = [...this.#unsent.values(), ...this.databases.map(({ unsent }) => unsent)];
     const stopped = await Promise.allSettled([
       ...this.databases.map((database) => database.stop(options)),
       ...this.#leaving.values(),
     ]);
-    return stopped.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    const now = stopped.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    return [...before.filter((error) => error !== undefined), ...now];
   }
 
   #announce({ path, running }: ManagedDatabase): void {
@@ -182,6 +190,7 @@ export class Daemon {
       patience: this.#patience,
     });
     this.#databases.set(config.path, database);
+    this.#unsent.delete(config.path);
     return database;
   }
 

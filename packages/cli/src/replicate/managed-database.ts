@@ -25,6 +25,7 @@ export class ManagedDatabase {
   readonly #turns = new Turns();
   #origin: Origin;
   #running: RunningDatabase | undefined;
+  #unsent: unknown;
   #stoppedReport: Pick<DatabaseReport, 'replicas' | 'lastSyncAt'> = { replicas: [], lastSyncAt: undefined };
 
   constructor(config: SingleDatabase, origin: Origin, services: Services) {
@@ -57,6 +58,11 @@ export class ManagedDatabase {
     return this.#running?.db.position.txid ?? localTxid(this.metaPath);
   }
 
+  /** Why its last sync failed when it was stopped, if it was and did, and has not been started again. */
+  get unsent(): unknown {
+    return this.#unsent;
+  }
+
   /** Opens it, so that `follow` can start. Rejects if it cannot be replicated. */
   async open(options: { readonly once: boolean } = { once: false }): Promise<void> {
     await this.#turns.run(() => this.#open(options));
@@ -84,6 +90,9 @@ export class ManagedDatabase {
       if (running === undefined) return false;
       try {
         await running.stop(options);
+      } catch (error) {
+        this.#unsent = error;
+        throw error;
       } finally {
         const { replicas, lastSyncAt } = this.report();
         this.#stoppedReport = { replicas, lastSyncAt };
@@ -132,6 +141,7 @@ export class ManagedDatabase {
       throw error;
     }
     this.#running = running;
+    this.#unsent = undefined;
   }
 }
 
