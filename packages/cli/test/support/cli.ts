@@ -33,7 +33,8 @@ export class Cli {
   #hasEnded = false;
 
   constructor(args: readonly string[], options: RunOptions = {}) {
-    const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LITESTREAM_CONFIG: '/does/not/exist.yml' };
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+    const env = { PATH, HOME, NODE_COMPILE_CACHE, LITESTREAM_CONFIG: '/does/not/exist.yml' };
     const identity: SpawnOptions = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
     this.child = spawn(process.execPath, [BIN, ...args], {
       cwd: options.cwd,
