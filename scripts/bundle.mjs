@@ -22,6 +22,8 @@ for (const target of Object.values(manifest.exports)) {
   if (typeof target === 'string') continue;
   entries[target.default.slice('./dist/'.length, -'.js'.length)] = resolve(target.default);
 }
+// A program in `bin` imports it.
+if (compiled.includes('run.js')) entries['run'] = join(dist, 'run.js');
 for (const name of compiled) {
   if (name.endsWith('-worker.js')) entries[basename(name, '.js')] = join(dist, name);
 }
