@@ -46,14 +46,20 @@ export async function testRun(batch: Batch<TestFile>, options: TestRunOptions): 
   const reportPath = join(options.scratchFolder, `${label}.json`);
   const { ending, output } = await vitest(batch, reportPath, options.signal);
   if (options.signal.aborted) return undefined;
-  const report = await readReport(reportPath);
+  const reports = await readReports(reportPath);
   await rm(reportPath, { force: true });
-  const outcomes = outcomesOf(batch, report, ending);
-  if (outcomes.every(({ failures }) => failures.length === 0)) return outcomes;
+  const failures = failuresOf(batch, reports, ending);
+  const { round, seed } = batch;
   const logPath = join(options.logFolder, `${label}.log`);
-  await mkdir(dirname(logPath), { recursive: true });
-  await writeFile(logPath, output);
-  return outcomes.map((outcome) => (outcome.failures.length === 0 ? outcome : { ...outcome, logPath }));
+  if ([...failures.values()].some(({ length }) => length > 0)) {
+    await mkdir(dirname(logPath), { recursive: true });
+    await writeFile(logPath, output);
+  }
+  return batch.files.map((file) => {
+    const own = failures.get(file) ?? [];
+    const durationMs = durationOf(reports.find(({ name }) => name === file.path));
+    return { file, round, seed, durationMs, failures: own, ...(own.length > 0 && { logPath }) };
+  });
 }
 
 async function vitest(
@@ -120,30 +126,31 @@ interface FileReport {
   }[];
 }
 
-async function readReport(path: string): Promise<readonly FileReport[]> {
+async function readReports(path: string): Promise<readonly FileReport[]> {
   return readFile(path, 'utf8').then(
     (text) => (JSON.parse(text) as { readonly testResults: readonly FileReport[] }).testResults,
     () => [],
   );
 }
 
+function durationOf(report: FileReport | undefined): number {
+  return report === undefined ? 0 : report.endTime - report.startTime;
+}
+
 /** If vitest failed and no file did (an error between tests, no report), any file may be the cause: all count as failed. */
-function outcomesOf(
-  { files, round, seed }: Batch<TestFile>,
+function failuresOf(
+  { files }: Batch<TestFile>,
   reports: readonly FileReport[],
   ending: string,
-): Outcome[] {
-  const outcomes = files.map((file) => {
-    const report = reports.find(({ name }) => name === file.path);
-    const durationMs = report === undefined ? 0 : report.endTime - report.startTime;
-    return { file, round, seed, durationMs, failures: failuresOf(report, ending) };
-  });
-  if (ending === 'passed' || outcomes.some(({ failures }) => failures.length > 0)) return outcomes;
-  return outcomes.map((outcome) => ({ ...outcome, failures: [outsideOfTests(ending)] }));
+): Map<TestFile, readonly Failure[]> {
+  const byPath = new Map(reports.map((report) => [report.name, report]));
+  const failures = new Map(files.map((file) => [file, failuresOfFile(byPath.get(file.path), ending)]));
+  if (ending === 'passed' || [...failures.values()].some(({ length }) => length > 0)) return failures;
+  return new Map(files.map((file) => [file, [outsideOfTests(ending)]]));
 }
 
 /** The tests that failed; or, where none did (a file that cannot be loaded), the file itself. */
-function failuresOf(report: FileReport | undefined, ending: string): Failure[] {
+function failuresOfFile(report: FileReport | undefined, ending: string): readonly Failure[] {
   if (report === undefined) return [outsideOfTests(ending === 'passed' ? 'vitest did not run it' : ending)];
   if (report.status !== 'failed') return [];
   const failed = report.assertionResults.filter(({ status }) => status === 'failed');
