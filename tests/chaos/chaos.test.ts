@@ -1,5 +1,5 @@
 /**
- * kill -9 of the writer, of Litestream, of both, at random moments. `CHAOS_ROUNDS` sets how many rounds (default 50),
+ * kill -9 of the writer, of Litestream, of both, at random moments. `CHAOS_ROUNDS` sets how many rounds (default 20; CI: 50),
  * `SEED` repeats a run: the choices are the same, the moments are as near as a machine gets.
  */
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import type { Replication } from './life.ts';
 import type { ReplicatedAppOptions } from './replicated-app.ts';
 
 const seed = seedOf();
-const roundCount = Number(process.env['CHAOS_ROUNDS'] ?? 50);
+const roundCount = Number(process.env['CHAOS_ROUNDS'] ?? 20);
 const roundsOfALife = 10;
 const roundTimeoutMs = 100_000;
 console.log(`chaos: ${roundCount} rounds, SEED=${seed}`);

@@ -1,6 +1,6 @@
 /**
  * `litestream restore -f` killed with kill -9 at random moments, while others read the copy and prove every state they
- * see. `FOLLOW_ROUNDS` sets how many rounds (default 24), `SEED` repeats a run's choices.
+ * see. `FOLLOW_ROUNDS` sets how many rounds (default 12; CI: 24), `SEED` repeats a run's choices.
  */
 import { describe, expect, test } from 'vitest';
 import { seedOf } from '../support/random.ts';
@@ -8,7 +8,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { FollowLife } from './follow-life.ts';
 
 const seed = seedOf();
-const roundCount = Number(process.env['FOLLOW_ROUNDS'] ?? 24);
+const roundCount = Number(process.env['FOLLOW_ROUNDS'] ?? 12);
 const lifeCount = Math.min(4, roundCount);
 console.log(`follow: ${roundCount} rounds in ${lifeCount} lives, SEED=${seed}`);
 

@@ -3,7 +3,7 @@
  * `npm run test:stress -- [--rounds N] [--workers N] [--load N] [NAME ...]`.
  *
  * A NAME is a package, or a part of the names of test files. Files run `--workers` at once (default: two more than there are
- * cores), beside `--load` processes that spin (default: one a core; 0 is no load) and one that writes to the disk. Each
+ * cores), a batch of them in one vitest, beside `--load` processes that spin (default: one a core; 0 is no load) and one that writes to the disk. Each
  * round has a seed of its own; `SEED` sets the first one's. The output of runs that fail is kept under `.cache/stress`.
  * Exits with 1 if any failed.
  */
@@ -15,7 +15,7 @@ import { cacheFolder, repositoryRoot } from '../support/repository.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { startLoad } from './load.ts';
 import { failureLines, progressLine, summaryLine } from './report.ts';
-import { tasksOf, work } from './schedule.ts';
+import { batchesOf, work } from './schedule.ts';
 import { matching, testFilesOf, testFilesOfRepository } from './test-files.ts';
 import { testRun } from './test-run.ts';
 import type { Outcome } from './test-run.ts';
@@ -58,11 +58,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     `${new Date().toISOString().replaceAll(':', '-')}-${process.pid}`,
   );
   const options = { scratchFolder: scratch.path, logFolder, signal: stopping.signal };
-  await work(tasksOf(files, roundCount, firstSeed), workerCount, stopping.signal, async (task) => {
-    const outcome = await testRun(task, options);
-    if (outcome === undefined) return;
-    outcomes.push(outcome);
-    console.log(progressLine(outcome, `${outcomes.length}/${plannedCount}`));
+  const batches = batchesOf(files, { roundCount, seed: firstSeed, workerCount });
+  await work(batches, workerCount, stopping.signal, async (batch) => {
+    for (const outcome of (await testRun(batch, options)) ?? []) {
+      outcomes.push(outcome);
+      console.log(progressLine(outcome, `${outcomes.length}/${plannedCount}`));
+    }
   });
 }
 

@@ -1,19 +1,32 @@
 import { Random } from '../support/random.ts';
 
-export interface Task<File> {
-  readonly file: File;
+/** Files that one vitest runs, one after the other. */
+export interface Batch<File> {
+  readonly files: readonly File[];
   /** From 1. */
   readonly round: number;
   readonly seed: number;
 }
 
-/** Every file once a round. Each round has a seed of its own, which also orders it: neighbours differ from round to round. */
-export function* tasksOf<File>(files: readonly File[], roundCount: number, seed: number): Generator<Task<File>> {
-  for (let round = 1; round <= roundCount; round += 1) {
-    const roundSeed = (seed + round - 1) % 2 ** 31;
-    const random = new Random(roundSeed);
+/** Vitest takes a second of CPU time to start: a batch shares that, and is short beside a round, so that workers end together. */
+const BATCH_FILE_COUNT_MAX = 12;
+
+/**
+ * Every file once a round, in batches that keep `workerCount` busy. Each round has a seed of its own, which also orders it:
+ * neighbours differ from round to round.
+ */
+export function* batchesOf<File>(
+  files: readonly File[],
+  options: { readonly roundCount: number; readonly seed: number; readonly workerCount: number },
+): Generator<Batch<File>, undefined> {
+  const size = Math.min(BATCH_FILE_COUNT_MAX, Math.ceil(files.length / options.workerCount));
+  for (let round = 1; round <= options.roundCount; round += 1) {
+    const seed = (options.seed + round - 1) % 2 ** 31;
+    const random = new Random(seed);
     const order = files.map((file) => ({ file, rank: random.next() })).sort((a, b) => a.rank - b.rank);
-    for (const { file } of order) yield { file, round, seed: roundSeed };
+    for (let at = 0; at < order.length; at += size) {
+      yield { files: order.slice(at, at + size).map(({ file }) => file), round, seed };
+    }
   }
 }
 

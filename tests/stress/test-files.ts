@@ -1,6 +1,5 @@
-/** The test files that `npm test` runs, found by asking vitest in each package. */
+/** The test files that `npm test` runs, found by asking vitest. */
 import { execFile } from 'node:child_process';
-import { readFile, readdir } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { repositoryRoot } from '../support/repository.ts';
@@ -16,21 +15,22 @@ export interface TestFile {
 export const vitestProgram: string = join(repositoryRoot, 'node_modules', 'vitest', 'vitest.mjs');
 const execute = promisify(execFile);
 
-/** The test files of every workspace with a `test` script. */
+/** The test files of every package. */
 export async function testFilesOfRepository(): Promise<TestFile[]> {
-  const packages = await readdir(join(repositoryRoot, 'packages'));
-  const folders = [...packages.map((name) => join(repositoryRoot, 'packages', name)), join(repositoryRoot, 'tests')];
-  const files = await Promise.all(folders.map(async (folder) => ((await hasTests(folder)) ? testFilesOf(folder) : [])));
-  return files.flat();
+  return list(repositoryRoot, (path) => relative(repositoryRoot, path).replace(/^packages[/\\]/, ''));
 }
 
 /** The test files of one folder with a vitest configuration. */
 export async function testFilesOf(folder: string): Promise<TestFile[]> {
+  return list(folder, (path) => relative(join(folder, '..'), path));
+}
+
+async function list(folder: string, nameOf: (path: string) => string): Promise<TestFile[]> {
   const args = [vitestProgram, 'list', '--filesOnly', '--json'];
   const { stdout } = await execute(process.execPath, args, { cwd: folder, maxBuffer: 16 << 20 });
   const listed = JSON.parse(stdout) as { readonly file: string }[];
   return listed
-    .map(({ file }) => ({ folder, path: file, name: relative(join(folder, '..'), file).split(sep).join('/') }))
+    .map(({ file }) => ({ folder, path: file, name: nameOf(file).split(sep).join('/') }))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
@@ -45,11 +45,4 @@ export function matching(files: readonly TestFile[], names: readonly string[]): 
 
 function packageOf(file: string): string | undefined {
   return file.split('/')[0];
-}
-
-async function hasTests(folder: string): Promise<boolean> {
-  const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
-    readonly scripts?: Readonly<Record<string, string>>;
-  };
-  return manifest.scripts?.['test'] !== undefined;
 }

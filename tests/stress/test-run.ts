@@ -1,10 +1,10 @@
-/** One test file in a vitest of its own. */
+/** A batch of test files in a vitest of its own: one after the other, each in a process of its own. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
-import type { Task } from './schedule.ts';
+import type { Batch } from './schedule.ts';
 import { vitestProgram } from './test-files.ts';
 import type { TestFile } from './test-files.ts';
 
@@ -14,11 +14,14 @@ export interface Failure {
   readonly message: string;
 }
 
-export interface Outcome extends Task<TestFile> {
+export interface Outcome {
+  readonly file: TestFile;
+  readonly round: number;
+  readonly seed: number;
   readonly durationMs: number;
   /** None if the file passed. */
   readonly failures: readonly Failure[];
-  /** Where the whole output is; only of what failed. */
+  /** Where the output of its batch is; only of what failed. */
   readonly logPath?: string;
 }
 
@@ -30,42 +33,52 @@ export interface TestRunOptions {
   readonly signal: AbortSignal;
 }
 
-/** A file that has not ended by then hangs. */
-const RUN_MS_MAX = 30 * 60_000;
+/** A batch that has not ended after that long for each of its files hangs. */
+const FILE_MS_MAX = 30 * 60_000;
 /** Output beyond this is dropped from the front. */
 const OUTPUT_SIZE_MAX = 16 << 20;
 
-/** Runs one file. Undefined if `signal` aborted it. */
-export async function testRun(task: Task<TestFile>, options: TestRunOptions): Promise<Outcome | undefined> {
-  const label = `${task.file.name.replaceAll('/', '+')}.${task.seed}`;
+let runCount = 0;
+
+/** Runs the files of a batch. Undefined if `signal` aborted it. */
+export async function testRun(batch: Batch<TestFile>, options: TestRunOptions): Promise<Outcome[] | undefined> {
+  const label = `${batch.seed}.${(runCount += 1)}`;
   const reportPath = join(options.scratchFolder, `${label}.json`);
-  const startedAt = performance.now();
-  const { ending, output } = await vitest(task, reportPath, options.signal);
+  const { ending, output } = await vitest(batch, reportPath, options.signal);
   if (options.signal.aborted) return undefined;
-  const durationMs = performance.now() - startedAt;
-  const failures = ending === 'passed' ? [] : await failuresOf(reportPath, ending);
+  const reports = await readReports(reportPath);
   await rm(reportPath, { force: true });
-  if (failures.length === 0) return { ...task, durationMs, failures };
+  const failures = failuresOf(batch, reports, ending);
+  const { round, seed } = batch;
   const logPath = join(options.logFolder, `${label}.log`);
-  await mkdir(dirname(logPath), { recursive: true });
-  await writeFile(logPath, output);
-  return { ...task, durationMs, failures, logPath };
+  if ([...failures.values()].some(({ length }) => length > 0)) {
+    await mkdir(dirname(logPath), { recursive: true });
+    await writeFile(logPath, output);
+  }
+  return batch.files.map((file) => {
+    const own = failures.get(file) ?? [];
+    const durationMs = durationOf(reports.find(({ name }) => name === file.path));
+    return { file, round, seed, durationMs, failures: own, ...(own.length > 0 && { logPath }) };
+  });
 }
 
 async function vitest(
-  { file, seed }: Task<TestFile>,
+  { files, seed }: Batch<TestFile>,
   reportPath: string,
   signal: AbortSignal,
 ): Promise<{ readonly ending: string; readonly output: string }> {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
-  const child = spawn(process.execPath, [vitestProgram, 'run', file.path, ...reporters], {
-    cwd: file.folder,
+  const order = ['--maxWorkers=1', '--sequence.shuffle.files', `--sequence.seed=${seed}`];
+  const paths = files.map(({ path }) => path);
+  const child = spawn(process.execPath, [vitestProgram, 'run', ...paths, ...order, ...reporters], {
+    cwd: files[0]?.folder,
     env: { ...process.env, SEED: String(seed) },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
   const kill = (): void => killGroup(child);
-  const overdue = AbortSignal.timeout(RUN_MS_MAX);
+  const overdueMs = files.length * FILE_MS_MAX;
+  const overdue = AbortSignal.timeout(overdueMs);
   const stop = AbortSignal.any([signal, overdue]);
   stop.addEventListener('abort', kill, { once: true });
   if (stop.aborted) kill();
@@ -79,7 +92,7 @@ async function vitest(
     child.once('error', (error) => resolve(`cannot run vitest: ${error.message}`));
     // Not `close`: what a test left running may hold the streams open.
     child.once('exit', (code, killedBy) => {
-      if (overdue.aborted) resolve(`still running after ${RUN_MS_MAX} ms`);
+      if (overdue.aborted) resolve(`still running after ${overdueMs} ms`);
       else resolve(code === 0 ? 'passed' : `vitest ended with ${code ?? killedBy}`);
     });
   });
@@ -98,29 +111,53 @@ function killGroup({ pid }: ChildProcess): void {
   }
 }
 
-interface VitestReport {
-  readonly testResults: readonly {
+interface FileReport {
+  /** Path. */
+  readonly name: string;
+  readonly status: string;
+  readonly message: string;
+  /** In milliseconds since 1970. */
+  readonly startTime: number;
+  readonly endTime: number;
+  readonly assertionResults: readonly {
     readonly status: string;
-    readonly message: string;
-    readonly assertionResults: readonly {
-      readonly status: string;
-      readonly fullName: string;
-      readonly failureMessages: readonly string[];
-    }[];
+    readonly fullName: string;
+    readonly failureMessages: readonly string[];
   }[];
 }
 
-/** The tests that failed; or, where none did (a file that cannot be loaded, an error outside of tests), the run itself. */
-async function failuresOf(reportPath: string, ending: string): Promise<Failure[]> {
-  const report = await readFile(reportPath, 'utf8').then(
-    (text) => JSON.parse(text) as VitestReport,
-    (): VitestReport => ({ testResults: [] }),
+async function readReports(path: string): Promise<readonly FileReport[]> {
+  return readFile(path, 'utf8').then(
+    (text) => (JSON.parse(text) as { readonly testResults: readonly FileReport[] }).testResults,
+    () => [],
   );
-  const tests = report.testResults.flatMap(({ assertionResults }) => assertionResults);
-  const failures = tests
-    .filter(({ status }) => status === 'failed')
-    .map(({ fullName, failureMessages }) => ({ test: fullName, message: failureMessages.join('\n') }));
-  if (failures.length > 0) return failures;
-  const file = report.testResults.find(({ status, message }) => status === 'failed' && message !== '');
-  return [{ test: '(outside of its tests)', message: file?.message ?? ending }];
+}
+
+function durationOf(report: FileReport | undefined): number {
+  return report === undefined ? 0 : report.endTime - report.startTime;
+}
+
+/** If vitest failed and no file did (an error between tests, no report), any file may be the cause: all count as failed. */
+function failuresOf(
+  { files }: Batch<TestFile>,
+  reports: readonly FileReport[],
+  ending: string,
+): Map<TestFile, readonly Failure[]> {
+  const byPath = new Map(reports.map((report) => [report.name, report]));
+  const failures = new Map(files.map((file) => [file, failuresOfFile(byPath.get(file.path), ending)]));
+  if (ending === 'passed' || [...failures.values()].some(({ length }) => length > 0)) return failures;
+  return new Map(files.map((file) => [file, [outsideOfTests(ending)]]));
+}
+
+/** The tests that failed; or, where none did (a file that cannot be loaded), the file itself. */
+function failuresOfFile(report: FileReport | undefined, ending: string): readonly Failure[] {
+  if (report === undefined) return [outsideOfTests(ending === 'passed' ? 'vitest did not run it' : ending)];
+  if (report.status !== 'failed') return [];
+  const failed = report.assertionResults.filter(({ status }) => status === 'failed');
+  if (failed.length === 0) return [outsideOfTests(report.message === '' ? ending : report.message)];
+  return failed.map(({ fullName, failureMessages }) => ({ test: fullName, message: failureMessages.join('\n') }));
+}
+
+function outsideOfTests(message: string): Failure {
+  return { test: '(outside of its tests)', message };
 }

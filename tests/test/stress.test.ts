@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { failureLines, summaryLine } from '../stress/report.ts';
-import { tasksOf, work } from '../stress/schedule.ts';
+import { batchesOf, work } from '../stress/schedule.ts';
 import { matching } from '../stress/test-files.ts';
 import type { Outcome } from '../stress/test-run.ts';
 import { Child } from '../support/child.ts';
@@ -28,6 +28,18 @@ describe('the command', () => {
     expect(readFileSync(join(repositoryRoot, log), 'utf8')).toContain('the seed is even');
     await rm(join(repositoryRoot, log, '..'), { recursive: true });
     expect(loadOf(run.stdout).filter(runs)).toEqual([]);
+  });
+
+  test('tells the files of a batch apart', async () => {
+    const run = start(['even-seed', 'never-loads', 'passes'], { SEED: '11' });
+    expect(await run.exited).toEqual({ code: 1, signal: null });
+    expect(run.stdout).toMatch(/FAIL .*even-seed\.test\.ts/);
+    expect(run.stdout).toMatch(/FAIL .*never-loads\.test\.ts/);
+    expect(run.stdout).toMatch(/pass .*passes\.test\.ts/);
+    expect(run.stdout).toContain('(outside of its tests): 1 of 1, SEED=11\n    this file cannot be loaded');
+    expect(run.stdout).toContain('3 runs of test files');
+    const [, log = ''] = /output: (.*)/.exec(run.stdout) ?? [];
+    await rm(join(repositoryRoot, log, '..'), { recursive: true });
   });
 
   test('passes when every run passed', async () => {
@@ -73,15 +85,26 @@ describe('the command', () => {
 });
 
 test('every file runs once a round, each round with its seed and in its order', () => {
-  const files = Array.from({ length: 20 }, (_, index) => index);
-  const tasks = [...tasksOf(files, 2, 7)];
-  const rounds = [tasks.slice(0, 20), tasks.slice(20)];
+  const files = Array.from({ length: 30 }, (_, index) => index);
+  const options = { roundCount: 2, seed: 7, workerCount: 2 };
+  const batches = [...batchesOf(files, options)];
+  const rounds = [1, 2].map((round) => batches.filter((batch) => batch.round === round));
   for (const [index, round] of rounds.entries()) {
-    expect(new Set(round.map(({ file }) => file))).toEqual(new Set(files));
-    expect(new Set(round.map(({ round, seed }) => `${round} ${seed}`))).toEqual(new Set([`${index + 1} ${index + 7}`]));
+    expect(round.map((batch) => batch.files.length)).toEqual([12, 12, 6]);
+    expect(new Set(round.flatMap((batch) => batch.files))).toEqual(new Set(files));
+    expect(new Set(round.map(({ seed }) => seed))).toEqual(new Set([index + 7]));
   }
-  expect(rounds[0]?.map(({ file }) => file)).not.toEqual(rounds[1]?.map(({ file }) => file));
-  expect([...tasksOf(files, 2, 7)]).toEqual(tasks);
+  expect(rounds[0]?.flatMap((batch) => batch.files)).not.toEqual(rounds[1]?.flatMap((batch) => batch.files));
+  expect([...batchesOf(files, options)]).toEqual(batches);
+});
+
+test('few files are spread over the workers', () => {
+  const sizes = (count: number): number[] =>
+    [...batchesOf(Array.from({ length: count }), { roundCount: 1, seed: 1, workerCount: 4 })].map(
+      (batch) => batch.files.length,
+    );
+  expect(sizes(1)).toEqual([1]);
+  expect(sizes(10)).toEqual([3, 3, 3, 1]);
 });
 
 test('work stops taking tasks once it is aborted', async () => {

@@ -2,7 +2,7 @@
 import { dirname, resolve } from 'node:path';
 import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
 import type { GuardOptions, LogFields, PluginContext, ReplicaClient, ReplicaUrl } from '@litestream/core';
-import { DEFAULT_SYNC_INTERVAL_MS } from './config/normalise.ts';
+import { DEFAULT_SYNC_INTERVAL_MS } from './config/defaults.ts';
 import { pathOfFileUrl } from './config/file-url.ts';
 import { expandPath } from './config/paths.ts';
 import { replicaType } from './config/replica-type.ts';

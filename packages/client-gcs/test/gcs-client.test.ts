@@ -1,5 +1,7 @@
+import { inspect } from 'node:util';
+
 import { forEachConcurrent, parseReplicaUrl, silentLogger } from '@litestream/core';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
 import { gcs, parseGcsConfig } from '../src/index.ts';
 import type { Call } from '../../../tests/support/protocol-server.ts';
@@ -69,6 +71,25 @@ describe('uploads', () => {
     await client.writeLtxFile({ ...file(1n), timestamp }, body);
     expect(failures).toBe(2);
     expect(bytes.equals(await readAll(await client.openLtxFile(file(1n))))).toBe(true);
+  });
+
+  test.each([
+    ['in one request', 64 * MIB],
+    ['in parts', MIB],
+  ])('the bytes of a refused upload %s are not gone through one by one', async (_, partSize) => {
+    const walked = vi.spyOn(Object.getPrototypeOf(Uint8Array.prototype) as Uint8Array, 'forEach');
+    onTestFinished(() => walked.mockRestore());
+    await using client = clientFor(server, { partSize });
+    const { body } = randomBody(2 * MIB);
+    server.fault = ({ operation }) =>
+      operation === 'session' ? undefined : { kind: 'status', status: 403, code: 'forbidden', message: 'not you' };
+    const error: unknown = await client
+      .writeLtxFile({ ...file(1n), timestamp }, body)
+      .catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'PERMISSION_DENIED' });
+    const sizes = walked.mock.contexts.map((bytes) => (bytes as Uint8Array).length);
+    expect(sizes.filter((size) => size >= MIB)).toEqual([]);
+    expect(inspect(error, { depth: 20, showHidden: true })).not.toMatch(/authorization/i);
   });
 
   test('an abort mid-transfer rejects with its reason, stores nothing and closes the session', async () => {

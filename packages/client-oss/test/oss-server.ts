@@ -39,7 +39,6 @@ interface Upload {
 type Bucket = Map<string, StoredObject>;
 
 const PART_SIZE_MIN = 100 * 1024;
-const KEY_COUNT_MAX = 1000;
 
 export class OssTestServer extends ProtocolServer {
   readonly accessKeyId = 'litestreamtest';
@@ -47,6 +46,8 @@ export class OssTestServer extends ProtocolServer {
   readonly region = 'cn-hangzhou';
   /** What temporary credentials must bring along; none by default. */
   securityToken: string | undefined;
+  /** Keys in one page. The service gives up to 1000. */
+  pageSizeMax = 1000;
   /** Objects that a batch delete leaves where they are, as a retention policy does. */
   kept: (key: string) => boolean = () => false;
   readonly buckets: Map<string, Bucket> = new Map([['litestream', new Map()]]);
@@ -95,7 +96,7 @@ export class OssTestServer extends ProtocolServer {
     }
     switch (call.operation) {
       case 'ListObjectsV2':
-        return list(call, bucket);
+        return list(call, bucket, this.pageSizeMax);
       case 'GetObject':
       case 'HeadObject':
         return getObject(call, bucket);
@@ -190,11 +191,11 @@ function put(bucket: Bucket, key: string, body: Buffer, headers: StoredObject['h
   return answer(200, '', { etag: object.etag, 'x-oss-hash-crc64ecma': object.crc64 });
 }
 
-function list(call: Call, bucket: Bucket): Answer {
+function list(call: Call, bucket: Bucket, pageSizeMax: number): Answer {
   const get = (name: string): string => call.query.get(name) ?? '';
   const token = Buffer.from(get('continuation-token'), 'base64url');
   const after = token.byteLength > 0 ? token : Buffer.from(get('start-after'));
-  const limit = Math.min(Number(get('max-keys') || 100), KEY_COUNT_MAX);
+  const limit = Math.min(Number(get('max-keys') || 100), pageSizeMax);
   const found = sortedKeys(bucket, get('prefix')).filter((key) => Buffer.compare(Buffer.from(key), after) > 0);
   const page = found.slice(0, limit);
   const name = (key: string): string => (get('encoding-type') === 'url' ? encodeURIComponent(key) : escapeXml(key));
@@ -244,7 +245,7 @@ function deleteObjects(call: Call, bucket: Bucket, kept: (key: string) => boolea
     throw new Refusal(400, 'MissingArgument', 'Missing Some Required Arguments.');
   const text = call.body.toString();
   const keys = [...text.matchAll(/<Key>(.*?)<\/Key>/gs)].map((match) => unescapeXml(match[1] ?? ''));
-  if (keys.length > KEY_COUNT_MAX || keys.length === 0)
+  if (keys.length > 1000 || keys.length === 0)
     throw new Refusal(400, 'MalformedXML', 'The XML you provided was not well-formed.');
   const gone = keys.filter((key) => !kept(key));
   for (const key of gone) bucket.delete(key);

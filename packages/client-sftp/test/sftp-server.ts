@@ -36,8 +36,6 @@ type Attempt = (request: string, path: string, count: number) => Fault | undefin
 
 /** The answer to INIT as the library sends it, and one that offers what OpenSSH offers. */
 const VERSION = Buffer.from([0, 0, 0, 5, 2, 0, 0, 0, 3]);
-/** As OpenSSH does it: an answer must fit in a packet. */
-const NAMES_PER_ANSWER = 100;
 const EXTENSIONS = ['posix-rename@openssh.com', '1', 'fsync@openssh.com', '1'];
 
 export class SftpTestServer implements AsyncDisposable {
@@ -48,6 +46,8 @@ export class SftpTestServer implements AsyncDisposable {
   readonly folder: string;
   /** Decides before each request whether it fails; `count` is that of requests of this kind so far. */
   fault: Attempt = () => undefined;
+  /** Names in one answer about a folder, as OpenSSH has them: an answer must fit in a packet. */
+  namesPerAnswer = 100;
   /** Offer the extensions of OpenSSH. */
   extensions = true;
   /** Take the password only as an answer to a prompt. */
@@ -231,7 +231,7 @@ export class SftpTestServer implements AsyncDisposable {
       answer(id, 'READDIR', pathOf(handle), async () => {
         const entry = entryOf(handle);
         entry.names ??= await readdir(entry.path);
-        const names = entry.names.splice(0, NAMES_PER_ANSWER);
+        const names = entry.names.splice(0, this.namesPerAnswer);
         if (names.length === 0) sftp.status(id, STATUS_CODE.EOF);
         else sftp.name(id, await Promise.all(names.map((name) => fileEntry(entry.path, name))));
       }),

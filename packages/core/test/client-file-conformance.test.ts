@@ -13,7 +13,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 conformance({
   name: 'file',
   // A folder has no pages.
-  fileCount: 300,
+  fileCount: 100,
   // On a busy machine, too; less than vitest gives a test.
   timeoutMs: 150_000,
   describe,

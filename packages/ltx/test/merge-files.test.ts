@@ -29,11 +29,13 @@ function streams(files: readonly Uint8Array[]): MergeInput[] {
 /** A snapshot or not, then files that change, grow and shrink the database. */
 function historyOf(random: () => number, pageSize: number, withSnapshot: boolean): Uint8Array[] {
   const files: Uint8Array[] = [];
+  // Of large pages fewer: most of the work is to fill them.
+  const commitMax = Math.max(8, Math.min(60, 2 ** 18 / pageSize));
   let commit = 0;
   const count = 1 + (random() % 7);
   for (let i = 0; i < count; i += 1) {
     const before = commit;
-    commit = 1 + (random() % 60);
+    commit = 1 + (random() % commitMax);
     const isSnapshot = withSnapshot && i === 0;
     const chosen = upTo(commit).filter((pgno) => isSnapshot || pgno > before || random() % 4 === 0);
     const txid = BigInt(i + (withSnapshot ? 1 : 5));

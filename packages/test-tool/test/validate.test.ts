@@ -1,6 +1,17 @@
-import { existsSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { fileUrl } from '../../../tests/support/programs.ts';
 import { until } from '../../../tests/support/wait.ts';
 import { scratchFolder, startLitestream, startTool, tool, toolJson, valueOf, withDatabase } from './support/tool.ts';
@@ -16,10 +27,23 @@ interface Place {
   readonly replica: string;
 }
 
-/** A database of several transactions with a replica of single files, nobody at work. */
+const template = mkdtempSync(join(tmpdir(), 'litestream-test-template-'));
+afterAll(() => rmSync(template, { recursive: true, force: true }));
+let made: Promise<Place> | undefined;
+
+/** A database of several transactions with a replica of single files, nobody at work: a copy of one made once. */
 async function replicated(): Promise<Place> {
+  made ??= replicate(template);
+  await made;
   const folder = scratchFolder();
-  const [database, replica] = [join(folder, 'app.db'), join(folder, 'replica')];
+  cpSync(template, folder, { recursive: true });
+  return placeIn(folder);
+}
+
+const placeIn = (folder: string): Place => ({ database: join(folder, 'app.db'), replica: join(folder, 'replica') });
+
+async function replicate(folder: string): Promise<Place> {
+  const { database, replica } = placeIn(folder);
   await toolJson('populate', '-db', database, '-target-size', '300KB', '-table-count', '2');
   for (const value of ['one', 'two', 'three']) {
     withDatabase(database, (db) =>
@@ -56,7 +80,7 @@ test('a database under load, then shrunk, equals its replica', { timeout: 600_00
   const place = { database: join(folder, 'app.db'), replica: join(folder, 'replica') };
   await toolJson('populate', '-db', place.database, '-target-size', '8MB', '-table-count', '2');
   const daemon = startLitestream('replicate', place.database, fileUrl(place.replica));
-  const load = await toolJson('load', '-db', place.database, '-write-rate', '0', '-duration', '4s', '-workers', '3');
+  const load = await toolJson('load', '-db', place.database, '-write-rate', '0', '-duration', '2s', '-workers', '3');
   expect(load).toMatchObject({ total_errors: 0 });
   const flags = ['-check-type', 'full', '-ltx-continuity', '-wait', '60s'];
   const afterLoad = await validate(place, ...flags);
@@ -116,7 +140,7 @@ test('a source that has moved on is found out, by its rows and by their number',
 });
 
 test('waits for a replica that is behind', async () => {
-  const place = await replicated();
+  const place = await replicate(scratchFolder());
   withDatabase(place.database, (db) => db.exec("INSERT INTO words VALUES ('late')"));
   const args = ['-source-db', place.database, '-replica-url', fileUrl(place.replica), '-check-type', 'checksum'];
   const child = startTool('validate', ...args, '-wait', '60s');

@@ -3,6 +3,7 @@ import { TOKEN_LENGTH_MIN } from '../http/access.ts';
 import { LOG_TYPES } from '../log/format.ts';
 import { parseLogLevel } from '../log/logger.ts';
 import { isSecretKey, registerSecret, registerUrlSecrets } from '../secrets.ts';
+import { DEFAULT_SYNC_INTERVAL_MS } from './defaults.ts';
 import { expandPath } from './paths.ts';
 import { replicaType } from './replica-type.ts';
 import { replicaSettings } from './schema.ts';
@@ -14,7 +15,6 @@ import { invalid, replicasOf } from './validate.ts';
 import type { Where } from './validate.ts';
 
 const HOUR_MS = 3_600_000;
-export const DEFAULT_SYNC_INTERVAL_MS = 1000;
 
 export const DEFAULT_LOGGING: LoggingConfig = {
   level: 'info',

@@ -4,9 +4,8 @@
  */
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { PROGRAM_PATH } from '../program-path.ts';
 
-const BIN = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
 /** More than anybody reads; a list of files that is longer is cut. */
 const OUTPUT_LENGTH_MAX = 1 << 20;
 /** Commands that run at the same time; further ones wait. */
@@ -52,7 +51,7 @@ function execute(args: readonly string[], signal: AbortSignal): Promise<CommandR
   return new Promise((resolve, reject) => {
     // Its log is its result here: the level that this process was started with is no business of who asks.
     const env = { ...process.env, LOG_LEVEL: '' };
-    const child = spawn(process.execPath, [BIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env, signal });
+    const child = spawn(process.execPath, [PROGRAM_PATH, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env, signal });
     const stdout = collect(child.stdout);
     const stderr = collect(child.stderr);
     child.once('error', (error) => reject(signal.aborted ? signal.reason : error));

@@ -35,7 +35,8 @@ export class Cli {
   #hasEnded = false;
 
   constructor(args: readonly string[], options: RunOptions = {}) {
-    const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], LITESTREAM_CONFIG: '/does/not/exist.yml' };
+    const { PATH, HOME, NODE_COMPILE_CACHE } = process.env;
+    const env = { PATH, HOME, NODE_COMPILE_CACHE, LITESTREAM_CONFIG: '/does/not/exist.yml' };
     const identity: SpawnOptions = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
     // In POSIX, the unit is 512 bytes.
     const limit = options.fileSizeMaxKiB === undefined ? '' : `ulimit -f ${options.fileSizeMaxKiB * 2}; `;

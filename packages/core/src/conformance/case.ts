@@ -53,6 +53,8 @@ export interface CaseContext {
   readonly random: Seeded;
   /** Files for cases about many: more than two pages of any backend where it counts, fewer in repetitions. */
   readonly fileCount: number;
+  /** The same for cases that list them. */
+  readonly listCount: number;
   /** Bytes of the largest object. */
   readonly largeSize: number;
   /** Another client, initialised, beside this one's path: same parent, this suffix. '' is the very same place. */

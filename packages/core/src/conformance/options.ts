@@ -27,6 +27,8 @@ export interface ConformanceOptions {
   readonly variations?: readonly Variation[] | undefined;
   /** Files in the cases about many. Default 2,500 (1,100 in repetitions): more than two pages of any backend. */
   readonly fileCount?: number | undefined;
+  /** Files in the cases that list many, where a server with small pages needs fewer. Default `fileCount`. */
+  readonly listCount?: number | undefined;
   /** Bytes of the largest object; its case runs only if this is given. 5 GiB is the size at which backends differ. */
   readonly largeSize?: number | undefined;
   /** Longest time of one case in milliseconds. Default 60,000; the case about a very large object has none. */

@@ -94,13 +94,15 @@ interface Parts {
 
 function contextOf({ setup, client, capabilities, random, place, make }: Parts): CaseContext {
   const { options, variation } = setup;
-  const repeated = variation === 'direct' ? FILE_COUNT : FILE_COUNT_REPEATED;
+  const fileCountMax = variation === 'direct' ? FILE_COUNT : FILE_COUNT_REPEATED;
+  const fileCount = Math.min(options.fileCount ?? fileCountMax, fileCountMax);
   return {
     variation,
     client,
     capabilities,
     random,
-    fileCount: Math.min(options.fileCount ?? repeated, repeated),
+    fileCount,
+    listCount: Math.min(options.listCount ?? fileCount, fileCountMax),
     largeSize: options.largeSize ?? 0,
     open: async (suffix) => {
       const other = await make(options.client, place + suffix);

@@ -25,6 +25,8 @@ export class Seeded {
   }
 
   bytes(size: number): Uint8Array {
-    return Uint8Array.from({ length: size }, () => this.below(256));
+    const bytes = new Uint8Array(size);
+    for (let index = 0; index < size; index += 1) bytes[index] = this.below(256);
+    return bytes;
   }
 }

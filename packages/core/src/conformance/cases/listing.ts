@@ -87,15 +87,15 @@ export const listingCases: readonly ConformanceCase[] = [
   },
   {
     name: 'many files: every page is listed, in order, and seek reaches into any of them',
-    run: async ({ write, list, fileCount }) => {
-      const txids = Array.from({ length: fileCount }, (_, index) => fileCount - index);
+    run: async ({ write, list, listCount }) => {
+      const txids = Array.from({ length: listCount }, (_, index) => listCount - index);
       await inParallel(txids, 16, async (txid) => void (await write(fileOf(txid, 'x'))));
       const files = await list();
-      assert.equal(files.length, fileCount);
+      assert.equal(files.length, listCount);
       files.forEach((file, index) => assert.equal(file.minTxid, BigInt(index + 1)));
-      for (const seek of [2, Math.floor(fileCount / 2), fileCount - 1, fileCount]) {
+      for (const seek of [2, Math.floor(listCount / 2), listCount - 1, listCount]) {
         const rest = await list(0, { seek: BigInt(seek) });
-        assert.equal(rest.length, fileCount - seek + 1, `seek ${seek}`);
+        assert.equal(rest.length, listCount - seek + 1, `seek ${seek}`);
         assert.equal(rest[0]?.minTxid, BigInt(seek));
       }
     },

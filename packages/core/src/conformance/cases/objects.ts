@@ -55,7 +55,7 @@ export const objectCases: readonly ConformanceCase[] = [
     run: async (context) => {
       const objects = objectsOf(context);
       // Two pages: more of them are gone through by the case about many LTX files.
-      const count = Math.min(context.fileCount, 1100);
+      const count = Math.min(context.listCount, 1100);
       const keys = Array.from({ length: count }, (_, index) => `many/${String(index).padStart(6, '0')}`);
       await inParallel(keys, 16, async (key) => void (await objects.put(key, Buffer.from('x'))));
       assert.deepEqual(await keysOf(objects, 'many/'), keys);
