@@ -25,7 +25,8 @@ export async function* listObjects(
   let token: string | undefined;
   do {
     const query = {
-      prefix,
+      // The SDK signs an empty value otherwise than it sends it.
+      ...(prefix === '' ? {} : { prefix }),
       'max-keys': String(PAGE_SIZE),
       ...(options.startAfter === undefined ? {} : { 'start-after': options.startAfter }),
       ...(token === undefined ? {} : { 'continuation-token': token }),

@@ -2,6 +2,7 @@ import { LitestreamError, loadSdk } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
 import { AbortableAgents } from './abortable-agent.ts';
+import { keepDots } from './dots.ts';
 import { ossError } from './errors.ts';
 import { CONCURRENCY, DEFAULT_REGION, METADATA_CONCURRENCY, PART_SIZE, PART_SIZE_MIN } from './options.ts';
 import type { OssOptions } from './options.ts';
@@ -34,7 +35,7 @@ export function resolveSettings(options: OssOptions, env: Environment): OssSetti
   const region = (options.region ?? DEFAULT_REGION).replace(/^oss-/, '');
   const endpoint = endpointUrl(options.endpoint);
   const login = credentials(options, env);
-  const path = (options.path ?? '').replace(/^\/+|\/+$/g, '');
+  const path = (options.path ?? '').replace(/^\/+/, '');
   return {
     bucket: options.bucket,
     prefix: path === '' ? '' : `${path}/`,
@@ -74,8 +75,7 @@ export class OssSession {
       // Without this the SDK prints a warning to the console.
       ...(stsToken === undefined ? {} : { refreshSTSToken: () => Promise.resolve(refreshed) }),
     };
-    const client = new Sdk(options);
-    return new OssSession(client, settings, agents);
+    return new OssSession(keepDots(new Sdk(options)), settings, agents);
   }
 
   private constructor(client: OssSdk, settings: OssSettings, agents: AbortableAgents) {

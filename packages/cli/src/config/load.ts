@@ -5,7 +5,7 @@ import { messageWithCauses } from '../describe-error.ts';
 import { expandEnv, unsetVariables } from './expand-env.ts';
 import { normaliseConfig } from './normalise.ts';
 import { expandPath } from './paths.ts';
-import { hostWarning } from './file-url.ts';
+import { urlWarning } from './file-url.ts';
 import { configSchema } from './schema.ts';
 import type { RawConfig } from './schema.ts';
 import type { Config } from './types.ts';
@@ -50,7 +50,7 @@ export function parseConfig(
     const raw = checked(plain, yaml);
     const config = normaliseConfig(raw, plain, file, yaml.where);
     const warnings = unknown.map(({ path, message }) => `${yaml.whereKey(path)}: ${message}`);
-    return { config, warnings: [...unset, ...warnings, ...hostWarnings(raw, yaml)] };
+    return { config, warnings: [...unset, ...warnings, ...urlWarnings(raw, yaml)] };
   } catch (error) {
     throw withLikelyCause(error, { unknown, unset, yaml });
   }
@@ -104,10 +104,10 @@ function emptySections(yaml: YamlConfig): (readonly PropertyKey[])[] {
     .slice(0, SLIPS_MAX);
 }
 
-function hostWarnings(raw: RawConfig, yaml: YamlConfig): string[] {
+function urlWarnings(raw: RawConfig, yaml: YamlConfig): string[] {
   return (raw.dbs ?? []).flatMap((database, index) =>
     replicasOf(database, ['dbs', index]).flatMap(([{ url }, path]) => {
-      const warning = hostWarning(url ?? '');
+      const warning = urlWarning(url ?? '');
       return warning === undefined ? [] : [`${yaml.where([...path, 'url'])}: ${warning}`];
     }),
   );
