@@ -8,7 +8,7 @@ import {
 import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 
 const CERTIFICATE =
-  'Nobody vouches for the certificate of the endpoint: check the endpoint, or set NODE_EXTRA_CA_CERTS.';
+  'Check the TLS certificate of the endpoint. If an authority of your own signed it, set SSL_CERT_FILE.';
 const KEYS = 'Check access-key-id and secret-access-key.';
 
 /** Codes of the service (its reference, error responses). */

@@ -1,4 +1,4 @@
-import { LitestreamError, loadSdk } from '@litestream/core';
+import { LitestreamError, loadSdk, trustedTls } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
 import { AbortableAgents } from './abortable-agent.ts';
@@ -27,6 +27,8 @@ export interface OssSettings {
   readonly concurrency: number;
   readonly metadataConcurrency: number;
   readonly secrets: readonly (string | undefined)[];
+  /** Whose certificates are trusted. */
+  readonly tls: ReturnType<typeof trustedTls>;
   readonly sdk: SdkOptions;
 }
 
@@ -42,6 +44,7 @@ export function resolveSettings(options: OssOptions, env: Environment): OssSetti
     partSize: Math.max(options.partSize ?? PART_SIZE, PART_SIZE_MIN),
     concurrency: options.concurrency ?? CONCURRENCY,
     metadataConcurrency: options.metadataConcurrency ?? METADATA_CONCURRENCY,
+    tls: trustedTls(env),
     secrets: [login.accessKeySecret, login.stsToken],
     sdk: {
       ...login,
@@ -65,7 +68,7 @@ export class OssSession {
 
   static async open(settings: OssSettings): Promise<OssSession> {
     const { default: Sdk } = await loadSdk('ali-oss', () => import('ali-oss'));
-    const agents = new AbortableAgents(settings.concurrency + settings.metadataConcurrency);
+    const agents = new AbortableAgents(settings.concurrency + settings.metadataConcurrency, settings.tls);
     const { accessKeyId, accessKeySecret, stsToken } = settings.sdk;
     const refreshed = { accessKeyId, accessKeySecret, stsToken: stsToken ?? '' };
     const options: SdkOptions & { agent: unknown; httpsAgent: unknown } = {

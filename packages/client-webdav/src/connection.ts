@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 
-import { loadSdk, malformedAnswer } from '@litestream/core';
+import { loadSdk, malformedAnswer, trustedTls } from '@litestream/core';
 import type { WebDAVClient } from 'webdav';
 
 import { WebdavStatusError } from './errors.ts';
@@ -54,7 +54,14 @@ export class WebdavConnection {
     const agentOptions = { keepAlive: true, maxSockets: SOCKETS_MAX, proxyEnv: process.env };
     const agents: [HttpAgent, HttpsAgent] = [
       onlyTo(url, new HttpAgent(agentOptions)),
-      onlyTo(url, new HttpsAgent({ ...agentOptions, rejectUnauthorized: options.skipVerify !== true })),
+      onlyTo(
+        url,
+        new HttpsAgent({
+          ...agentOptions,
+          ...trustedTls(options.env),
+          rejectUnauthorized: options.skipVerify !== true,
+        }),
+      ),
     ];
     const common = { httpAgent: agents[0], httpsAgent: agents[1] };
     const parse = await multistatusReader();

@@ -31,6 +31,9 @@ const NETWORK = new Set([
 ]);
 const CERTIFICATE = /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|ERR_TLS_)/;
 
+const UNTRUSTED =
+  'Check the TLS certificate of the endpoint. If an authority of your own signed it, set SSL_CERT_FILE, or skip-verify.';
+
 /**
  * Recognises what goes wrong below HTTP: refused, reset, unresolved, timed out, a certificate nobody trusts. Looks into
  * `cause` and into the members of an `AggregateError` (Node raises one if every address of a host fails).
@@ -40,7 +43,7 @@ export function classifyNetworkError(error: unknown): ErrorClass | undefined {
     const code = text((part as { code?: unknown }).code);
     const name = text((part as { name?: unknown }).name);
     if (CERTIFICATE.test(code)) {
-      return { code: 'NETWORK', retryable: false, hint: 'Check the TLS certificate of the endpoint, or skip-verify.' };
+      return { code: 'NETWORK', retryable: false, hint: UNTRUSTED };
     }
     if (TIMEOUTS.has(code) || TIMEOUTS.has(name)) return { code: 'TIMEOUT', retryable: true };
     if (NETWORK.has(code)) {
