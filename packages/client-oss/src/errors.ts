@@ -46,7 +46,7 @@ export function classifyOssError(error: unknown): ErrorClass | undefined {
   if (typeof code === 'string' && Object.hasOwn(CODES, code)) return CODES[code];
   if (status === -2 || /Timeout(Error)?$/.test(name)) return { code: 'TIMEOUT', retryable: true };
   const errno = ERRNO.exec(message)?.[1];
-  const network = classifyNetworkError(errno === undefined ? error : { code: errno });
+  const network = classifyNetworkError(errno === undefined ? error : { code: errno, message });
   if (network !== undefined) return network;
   if (status === -1 && /certificate/i.test(message)) return permanent('NETWORK', CERTIFICATE);
   if (status === -1) return { code: 'NETWORK', retryable: true };

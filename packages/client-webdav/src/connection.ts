@@ -4,7 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 
-import { loadSdk, malformedAnswer, trustedTls } from '@litestream/core';
+import { LitestreamError, classifyNetworkError, loadSdk, malformedAnswer, trustedTls } from '@litestream/core';
 import type { WebDAVClient } from 'webdav';
 
 import { WebdavStatusError } from './errors.ts';
@@ -124,8 +124,12 @@ export class WebdavConnection {
     const { status, headers } = response;
     // Under Digest the SDK hands 401 on as if all were well.
     if (status >= 400 && !allowed.includes(status)) {
+      // A web server says in words that it speaks TLS only.
+      const words = status === 400 ? await textOf(body).catch(() => '') : '';
       body.destroy();
-      throw new WebdavStatusError(method, status);
+      const error = new WebdavStatusError(method, status);
+      const meant = classifyNetworkError(new Error(words));
+      throw meant === undefined ? error : new LitestreamError(error.message, { ...meant, backend: 'webdav' });
     }
     return { status, body, header: (name) => headers.get(name) ?? undefined, text: () => response.text() };
   }
@@ -148,7 +152,7 @@ export class WebdavConnection {
     const response = await this.request('PROPFIND', `${path}/`, { headers, signal }, [404]);
     const text = await textOf(response.body);
     if (response.status === 404) return undefined;
-    if (response.status !== 207) throw new WebdavStatusError('PROPFIND', response.status);
+    if (response.status !== 207) throw malformedAnswer('webdav', 'it is no listing');
     return this.#facts.parse(text);
   }
 
@@ -176,6 +180,7 @@ export class WebdavConnection {
   async #probe(signal?: AbortSignal): Promise<string | undefined> {
     const response = await this.ping(signal);
     await response.text();
+    if (response.status < 400 && response.status !== 207) throw malformedAnswer('webdav', 'it speaks no WebDAV');
     return response.status === 401 ? (response.header('www-authenticate') ?? '') : undefined;
   }
 }

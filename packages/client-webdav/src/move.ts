@@ -1,3 +1,5 @@
+import { malformedAnswer } from '@litestream/core';
+
 import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
 
@@ -26,6 +28,13 @@ export async function move(connection: WebdavConnection, from: string, to: strin
     return false;
   }
   // 207 says that it could not be done (RFC 4918, section 9.9.4).
-  if (status !== 200 && status !== 201 && status !== 204) throw new WebdavStatusError('MOVE', status);
+  // So say some servers, and every login page.
+  if (status === 200) await expectListed(connection, to);
+  else if (status !== 201 && status !== 204) throw new WebdavStatusError('MOVE', status);
   return true;
+}
+
+async function expectListed(connection: WebdavConnection, path: string): Promise<void> {
+  const status = await connection.call('PROPFIND', path, { headers: { Depth: '0' } });
+  if (status !== 207) throw malformedAnswer('webdav', 'it speaks no WebDAV');
 }

@@ -39,8 +39,9 @@ export async function multistatusReader(): Promise<ReadMultistatus> {
 function entriesOf(document: unknown): DavEntry[] {
   if (!isRecord(document) || !('multistatus' in document)) throw malformed('it is no listing');
   const { multistatus } = document;
-  if (!isRecord(multistatus)) return [];
-  const { response = [] } = multistatus;
+  const { response = [] } = isRecord(multistatus) ? multistatus : {};
+  // The folder itself is a part of it.
+  if ((response as unknown[]).length === 0) throw malformed('the listing does not name the folder');
   return (response as unknown[]).flatMap((one) => entryOf(one) ?? []);
 }
 
