@@ -11,6 +11,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { behind } from './behind.ts';
 import type { InteropCase } from './case.ts';
 import { metrics } from './metrics.ts';
+import { replicaUrls } from './replica-urls.ts';
 import { replicates } from './replicates.ts';
 import { socket } from './socket.ts';
 import { stopsUnderLoad } from './stops-under-load.ts';
@@ -26,6 +27,7 @@ const cases: readonly InteropCase[] = [
   takeOverWhileWriting,
   takeOverWithoutSnapshot,
   metrics,
+  replicaUrls,
   socket,
   unseenRestart('ts', 'go', 'killed'),
   unseenRestart('ts', 'go', 'stopped'),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import { CASE_GROUPS } from '@litestream/core/conformance';
 
+import { replicaUrlsPage } from '../replica-urls/table.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import type { ConformanceResult, GroupCounts } from './conformance.ts';
 import type { FaultResult } from './faults.ts';
@@ -72,7 +73,7 @@ function pageOf(results: readonly ServiceResult[]): string {
   return [
     `# Backends, on servers
 
-This page is written by \`npm run test:services\`: each row is the last run on that server. Nothing here is typed by hand.
+This page is written by \`npm run test:services\`: each row is the last run on that server. No row of the runs is typed by hand.
 
 ## Conformance
 
@@ -93,6 +94,7 @@ the source row by row. Names and metadata of the objects are compared with what 
 `,
     ...interopTable(results),
     ...differenceList(results),
+    replicaUrlsPage(),
     ...fidelityTables(results),
     ...faultTables(results),
     '',

@@ -134,6 +134,11 @@ function send(request: IncomingMessage, response: ServerResponse, { status, head
   response.end(request.method === 'HEAD' ? undefined : body);
 }
 
+/** Path of a request as it was sent, decoded: `URL` would drop dots, which are a part of a key. */
+export function pathOf(request: IncomingMessage): string {
+  return decodeURIComponent((request.url ?? '/').replace(/\?.*$/s, ''));
+}
+
 /** Keys in the order object stores list them: by bytes. */
 export function sortedKeys(objects: ReadonlyMap<string, unknown>, prefix = ''): string[] {
   const found: (readonly [bytes: Buffer, key: string])[] = [];

@@ -8,6 +8,7 @@ import { expandPath } from './config/paths.ts';
 import { replicaType } from './config/replica-type.ts';
 import type { Config, ReplicaConfig } from './config/types.ts';
 import { registerUrlSecrets } from './secrets.ts';
+import { trustMachine } from './trust.ts';
 
 export interface OpenReplica {
   readonly config: ReplicaConfig;
@@ -72,6 +73,7 @@ async function openReplica(
     const client = await registry.createClient({ type, settings: { path } }, context, guard);
     return { config: replica, client, text: redact(url ?? path), folder: path, facts: { path } };
   }
+  if (type !== 'sftp') trustMachine();
   const settings = { ...replica.settings, ...(replica.path === undefined ? {} : { path: replica.path }) };
   const client = await registry.createClient({ type, url, settings }, context, guard);
   const parsed = url === undefined ? undefined : parseReplicaUrl(url);

@@ -1,11 +1,13 @@
 import {
   type ErrorClass,
   LitestreamError,
+  MALFORMED_ANSWER,
   classifyHttpStatus,
   classifyNetworkError,
   httpStatus,
   isLitestreamError,
   safeCause,
+  unreadableAnswer,
 } from '@litestream/core';
 
 /** Error codes of the Blob service and of Azure's identity library. */
@@ -57,6 +59,7 @@ export function classifyAbsError(error: unknown): ErrorClass | undefined {
   if (error instanceof Error && error.message.startsWith('Error reading response as text')) {
     return { code: 'NETWORK', retryable: true };
   }
+  if (isUnreadable(error)) return MALFORMED_ANSWER;
   // Every failure to reach the server arrives as one code, with Node's own inside the message.
   if (source?.code === 'REQUEST_SEND_ERROR') return classifyNetworkError(error) ?? { code: 'NETWORK', retryable: true };
   return classifyNetworkError(error) ?? classifyHttpStatus(httpStatus(error));
@@ -69,11 +72,17 @@ export function absError(
 ): unknown {
   if (context.signal?.aborted === true) return context.signal.reason;
   if (isLitestreamError(error)) return error;
+  if (isUnreadable(error)) return unreadableAnswer('abs');
   const kind = classifyAbsError(error) ?? { code: 'INTERNAL', retryable: false };
   const cause = safeCause(error, context.secrets);
   // The service's message goes on for lines with request ID and time: the first one says it.
   const text = cause.message.split('\n')[0] || cause.name;
   return new LitestreamError(`abs: ${text}`, { ...kind, backend: 'abs', object: context.object, cause });
+}
+
+/** The SDK expects XML and found none. */
+function isUnreadable(error: unknown): boolean {
+  return error instanceof Error && /while parsing the response body/.test(error.message);
 }
 
 function all(code: ErrorClass['code'], hint: string | undefined, names: readonly string[]): Record<string, ErrorClass> {

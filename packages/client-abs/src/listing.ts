@@ -3,6 +3,7 @@ import {
   type LtxFileInfo,
   type Op,
   PageTokens,
+  malformedAnswer,
   type TXID,
   parseLtxObjectName,
   parseObjectTime,
@@ -19,14 +20,22 @@ export async function* listBlobs(session: AbsSession, prefix: string, options: O
     .byPage({ maxPageSize: session.settings.pageSize });
   const tokens = new PageTokens('abs');
   for (;;) {
-    const page = await session.run(prefix, signal, () => pages.next());
+    const page = await session.run(prefix, signal, () => pages.next().catch(unread));
     if (page.done === true) return;
     for (const blob of page.value.segment.blobItems) {
       signal?.throwIfAborted();
+      if (!blob.name || blob.properties.contentLength === undefined) {
+        throw malformedAnswer('abs', 'the listing holds a blob without a name, or a size');
+      }
       yield blob;
     }
     tokens.next(page.value.continuationToken, page.value.segment.blobItems.length);
   }
+}
+
+/** The SDK takes every document for a listing, and looks for its parts. */
+function unread(error: unknown): never {
+  throw error instanceof TypeError ? malformedAnswer('abs', 'it is no listing') : error;
 }
 
 /** Files of a level. Their times stand in the listing itself; the service cannot start one at a name. */

@@ -1,4 +1,6 @@
-import type { TokenCredential } from '@azure/identity';
+import { Agent } from 'node:https';
+
+import type { DefaultAzureCredentialOptions, TokenCredential } from '@azure/identity';
 import type * as Sdk from '@azure/storage-blob';
 import { loadSdk } from '@litestream/core';
 
@@ -34,34 +36,74 @@ export class AbsSession {
 /** Loads the SDK, and the identity library only where no key or token is given. */
 export async function connect(settings: AbsSettings): Promise<AbsSession> {
   const sdk = await loadSdk('@azure/storage-blob', () => import('@azure/storage-blob'));
-  const service = await createService(sdk, settings);
-  return new AbsSession(service.getContainerClient(settings.bucket), settings);
-}
-
-async function createService(sdk: typeof Sdk, settings: AbsSettings): Promise<Sdk.BlobServiceClient> {
-  const { endpoint, login } = settings;
+  const { bucket, tls } = settings;
+  const agent = tls.secureContext === undefined ? undefined : new Agent({ keepAlive: true, ...tls });
   const options: Sdk.StoragePipelineOptions = {
     // Core retries operations; this is for the one lost request among many.
     retryOptions: { maxTries: 3, retryDelayInMs: 200, maxRetryDelayInMs: 2000 },
     userAgentOptions: { userAgentPrefix: 'litestream' },
   };
+  const { credential, url } = await createService(sdk, settings, options, agent);
+  const pipeline = sdk.newPipeline(credential, options);
+  pipeline.factories.unshift(lengthFromRange);
+  if (agent !== undefined) pipeline.factories.push(trusting(agent));
+  return new AbsSession(new sdk.BlobServiceClient(url, pipeline).getContainerClient(bucket), settings);
+}
+
+async function createService(
+  sdk: typeof Sdk,
+  { endpoint, login }: AbsSettings,
+  options: Sdk.StoragePipelineOptions,
+  agent: Agent | undefined,
+): Promise<Sdk.BlobServiceClient> {
   if (login.kind === 'connectionString') {
     return sdk.BlobServiceClient.fromConnectionString(login.connectionString, options);
   }
-  const pipeline = sdk.newPipeline(await credentialOf(sdk, login), options);
-  pipeline.factories.unshift(lengthFromRange);
-  return new sdk.BlobServiceClient(login.kind === 'sas' ? `${endpoint}?${login.token}` : endpoint, pipeline);
+  return new sdk.BlobServiceClient(
+    login.kind === 'sas' ? `${endpoint}?${login.token}` : endpoint,
+    await credentialOf(sdk, login, agent),
+    options,
+  );
 }
 
 async function credentialOf(
   sdk: typeof Sdk,
   login: Login,
+  agent: Agent | undefined,
 ): Promise<Sdk.StorageSharedKeyCredential | Sdk.AnonymousCredential | TokenCredential> {
   if (login.kind === 'sas') return new sdk.AnonymousCredential();
   if (login.kind === 'key') return new sdk.StorageSharedKeyCredential(login.accountName, login.accountKey);
   const identity = await loadSdk('@azure/identity', () => import('@azure/identity'));
-  return new identity.DefaultAzureCredential();
+  return new identity.DefaultAzureCredential(agent === undefined ? {} : { additionalPolicies: [trustPolicy(agent)] });
 }
+
+/** Requests with an agent of ours, for whom the machine trusts. A request through a proxy has its own agent. */
+function trusting(agent: Agent): Sdk.RequestPolicyFactory {
+  return {
+    create: (next) => ({
+      sendRequest: (request) => {
+        if (request.url.startsWith('https:')) request.agent ??= agent;
+        return next.sendRequest(request);
+      },
+    }),
+  };
+}
+
+/** The same for the library that signs in. */
+function trustPolicy(agent: Agent): AdditionalPolicy {
+  return {
+    position: 'perRetry',
+    policy: {
+      name: 'litestreamTrust',
+      sendRequest: (request, next) => {
+        if (request.url.startsWith('https:')) request.agent ??= agent;
+        return next(request);
+      },
+    },
+  };
+}
+
+type AdditionalPolicy = NonNullable<DefaultAzureCredentialOptions['additionalPolicies']>[number];
 
 /** How the SDK takes a signal: not at all, rather than as `undefined`. */
 export function aborting(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {

@@ -1,4 +1,4 @@
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, trustedTls } from '@litestream/core';
 
 import type { AbsOptions } from './options.ts';
 
@@ -11,6 +11,8 @@ export interface AbsSettings {
   readonly partSize: number;
   readonly pageSize: number;
   readonly concurrency: number;
+  /** Whose certificates are trusted. */
+  readonly tls: ReturnType<typeof trustedTls>;
 }
 
 /** How to get in: SAS token before shared key before whatever identity the machine has. */
@@ -31,6 +33,7 @@ export function resolveSettings(options: AbsOptions, env: Readonly<Record<string
     partSize: options.partSize ?? PART_SIZE,
     pageSize: options.pageSize ?? 5000,
     concurrency: options.concurrency ?? 5,
+    tls: trustedTls(env),
   };
 }
 

@@ -64,7 +64,9 @@ async function list(
     signal?.throwIfAborted();
     const { data } = await raceAbort(request<unknown>(bucket, { url: listUrl(bucket, query), signal }), signal);
     if (!isRecord(data)) throw malformedAnswer('gs', 'it is no listing');
-    const { items = [], nextPageToken } = data;
+    const { kind, items = [], nextPageToken } = data;
+    // Without objects it holds nothing but its kind.
+    if (kind !== 'storage#objects' && data['items'] === undefined) throw malformedAnswer('gs', 'it is no listing');
     if (!Array.isArray(items)) throw malformedAnswer('gs', 'the listing has no list of objects');
     return { objects: items.map(toObject), token: nextPageToken };
   } catch (error) {
@@ -77,6 +79,7 @@ function toObject(item: unknown): ListedObject {
   const { name, size, generation, updated, timeCreated, metadata } = item;
   if (typeof name !== 'string' || name === '')
     throw malformedAnswer('gs', 'the listing holds an object without a name');
+  if (textOf(size) === undefined) throw malformedAnswer('gs', 'the listing holds an object without a size');
   return {
     name,
     metadata: {

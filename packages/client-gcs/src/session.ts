@@ -1,5 +1,8 @@
+import { globalAgent } from 'node:http';
+import { Agent } from 'node:https';
+
 import type { Bucket, Storage, StorageOptions } from '@google-cloud/storage';
-import { loadSdk } from '@litestream/core';
+import { loadSdk, trustedTls } from '@litestream/core';
 import type * as Auth from 'google-auth-library';
 
 import type { GcsOptions } from './options.ts';
@@ -13,6 +16,8 @@ export interface GcsSettings {
   readonly projectId: string | undefined;
   readonly partSize: number;
   readonly concurrency: number;
+  /** For HTTPS. undefined: the SDK's own. */
+  readonly agent: Agent | undefined;
 }
 
 /** Chunks of a resumable upload are multiples of this. */
@@ -29,7 +34,15 @@ export function resolveSettings(options: GcsOptions, env: Readonly<Record<string
     projectId: options.projectId,
     partSize,
     concurrency: options.concurrency ?? 16,
+    agent: agentOf(env),
   };
+}
+
+/** One that trusts whom the machine trusts. Behind a proxy the SDK's own agent is needed. */
+function agentOf(env: Readonly<Record<string, string | undefined>>): Agent | undefined {
+  const proxy = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'].some((name) => env[name]);
+  const tls = trustedTls(env);
+  return proxy || tls.secureContext === undefined ? undefined : new Agent({ keepAlive: true, ...tls });
 }
 
 /** The SDK's handle on the bucket. */
@@ -40,12 +53,18 @@ export async function openBucket(settings: GcsSettings): Promise<Bucket> {
 }
 
 function createStorage(Sdk: typeof Storage, auth: typeof Auth, settings: GcsSettings): Storage {
-  const { endpoint, keyPath, projectId } = settings;
+  const { agent, endpoint, keyPath, projectId } = settings;
   const anonymous = endpoint !== undefined && !isGoogle(endpoint);
+  // For what the SDK asks for credentials, too.
+  const transport =
+    agent === undefined
+      ? undefined
+      : { transporterOptions: { agent: (url: URL) => (url.protocol === 'https:' ? agent : globalAgent) } };
   const options: StorageOptions = {
+    ...(transport === undefined ? {} : { clientOptions: transport }),
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: !anonymous }),
     // An emulator knows no accounts, and its machine may have none.
-    ...(anonymous ? { authClient: new auth.GoogleAuth({ authClient: new auth.PassThroughClient() }) } : {}),
+    ...(anonymous ? { authClient: new auth.GoogleAuth({ authClient: new auth.PassThroughClient(transport) }) } : {}),
     ...(keyPath === undefined ? {} : { keyFilename: keyPath }),
     // Without one, the SDK asks the metadata server, which an emulator's machine does not have.
     ...(projectId === undefined ? (endpoint === undefined ? {} : { projectId: 'litestream' }) : { projectId }),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, trustedCertificates } from '@litestream/core';
 import type * as transport from '@nats-io/transport-node';
 import type { Authenticator, NatsConnection } from '@nats-io/transport-node';
 
@@ -18,15 +18,22 @@ export async function connect(sdk: Sdk, options: NatsOptions): Promise<NatsConne
   const authenticator = await authenticatorOf(sdk, options);
   const tls = await tlsOf(options);
   const servers = typeof url === 'string' ? url.split(',') : [...url];
-  try {
-    return await sdk.connect({
+  const attempt = (withTls: typeof tls): Promise<NatsConnection> =>
+    sdk.connect({
       servers,
       name: 'litestream',
       maxReconnectAttempts: options.maxReconnects ?? -1,
       reconnectTimeWait: options.reconnectWaitMs ?? RECONNECT_WAIT_MS,
       timeout: options.timeoutMs ?? TIMEOUT_MS,
       ...(authenticator === undefined ? {} : { authenticator }),
-      ...(tls === undefined ? {} : { tls }),
+      ...(withTls === undefined ? {} : { tls: withTls }),
+    });
+  try {
+    return await attempt(tls).catch(async (error: unknown) => {
+      // The server asked for TLS, and may be one that only the machine vouches for.
+      const ca = tls === undefined && isUntrusted(error) ? trustedCertificates(options.env) : undefined;
+      if (ca === undefined) throw error;
+      return await attempt({ ca: ca.join('\n') });
     });
   } catch (error) {
     const [server] = servers;
@@ -79,11 +86,21 @@ async function tlsOf(options: NatsOptions): Promise<{ ca?: string; cert?: string
   if (tls !== true && rootCas.length === 0 && !isSet(clientCert)) return undefined;
   const text = async (path: string, field: string): Promise<string> => (await read(path, field)).toString('utf8');
   const cas = await Promise.all(rootCas.map((path) => text(path, 'root-cas')));
+  const ca = cas.length > 0 ? cas : trustedCertificates(options.env);
   return {
-    ...(cas.length === 0 ? {} : { ca: cas.join('\n') }),
+    ...(ca === undefined ? {} : { ca: ca.join('\n') }),
     ...(isSet(clientCert) ? { cert: await text(clientCert, 'client-cert') } : {}),
     ...(isSet(clientKey) ? { key: await text(clientKey, 'client-key') } : {}),
   };
+}
+
+/** The SDK hands on what TLS said, or wraps it. */
+function isUntrusted(error: unknown): boolean {
+  const { code, message, cause } = (error ?? {}) as { code?: unknown; message?: unknown; cause?: unknown };
+  if (/^(?:SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_)/.test(String(code))) return true;
+  return (
+    /self.signed certificate|unable to (?:get|verify)/i.test(String(message)) || (cause != null && isUntrusted(cause))
+  );
 }
 
 async function read(path: string, field: string): Promise<Buffer> {

@@ -1,5 +1,7 @@
 /** Which NATS object store a replica lives in, and how to get in. Only `bucket` has no default. */
 export interface NatsOptions {
+  /** Variables that say whose certificates are trusted, where `rootCas` does not. Default: those of the process. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** `nats://host[:port]`, or several. Default `nats://127.0.0.1:4222`. */
   readonly url?: string | readonly string[] | undefined;
   /** Name of an object store that exists. The replica fills it alone: its objects have no folder of their own. */

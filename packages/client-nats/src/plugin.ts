@@ -16,10 +16,11 @@ export function nats(): LitestreamPlugin<NatsOptions> {
     types: ['nats'],
     configSchema: { parse: parseNatsConfig },
     configFromUrl: natsConfigFromUrl,
-    create: (options, { folder, logger }) =>
+    create: (options, { env, folder, logger }) =>
       new NatsReplicaClient(
         {
           ...options,
+          env,
           creds: fromFolder(options.creds, folder),
           rootCas: options.rootCas?.map((path) => fromFolder(path, folder) ?? path),
           clientCert: fromFolder(options.clientCert, folder),

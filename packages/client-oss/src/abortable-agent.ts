@@ -3,6 +3,8 @@ import { Agent as HttpAgent } from 'node:http';
 import type { ClientRequest } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
+import type { trustedTls } from '@litestream/core';
+
 /**
  * Sockets for the SDK, which knows nothing of an `AbortSignal`: every request that begins inside `run` is destroyed when
  * the signal is aborted. Node hands each request to its agent, and that is where they are caught.
@@ -12,11 +14,11 @@ export class AbortableAgents {
   readonly https: HttpsAgent;
   readonly #signals = new AsyncLocalStorage<AbortSignal | undefined>();
 
-  constructor(socketsMax: number) {
+  constructor(socketsMax: number, tls: ReturnType<typeof trustedTls>) {
     // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
     const options = { keepAlive: true, maxSockets: socketsMax, proxyEnv: process.env };
     this.http = new HttpAgent(options);
-    this.https = new HttpsAgent(options);
+    this.https = new HttpsAgent({ ...options, ...tls });
     this.#watch(this.http);
     this.#watch(this.https);
   }

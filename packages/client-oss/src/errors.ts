@@ -8,7 +8,7 @@ import {
 import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 
 const CERTIFICATE =
-  'Nobody vouches for the certificate of the endpoint: check the endpoint, or set NODE_EXTRA_CA_CERTS.';
+  'Check the TLS certificate of the endpoint. If an authority of your own signed it, set SSL_CERT_FILE.';
 const KEYS = 'Check access-key-id and secret-access-key.';
 
 /** Codes of the service (its reference, error responses). */
@@ -46,7 +46,7 @@ export function classifyOssError(error: unknown): ErrorClass | undefined {
   if (typeof code === 'string' && Object.hasOwn(CODES, code)) return CODES[code];
   if (status === -2 || /Timeout(Error)?$/.test(name)) return { code: 'TIMEOUT', retryable: true };
   const errno = ERRNO.exec(message)?.[1];
-  const network = classifyNetworkError(errno === undefined ? error : { code: errno });
+  const network = classifyNetworkError(errno === undefined ? error : { code: errno, message });
   if (network !== undefined) return network;
   if (status === -1 && /certificate/i.test(message)) return permanent('NETWORK', CERTIFICATE);
   if (status === -1) return { code: 'NETWORK', retryable: true };

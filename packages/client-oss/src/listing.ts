@@ -1,4 +1,4 @@
-import { PageTokens, parseLtxObjectName, parseObjectTime, txidText } from '@litestream/core';
+import { PageTokens, malformedAnswer, parseLtxObjectName, parseObjectTime, txidText } from '@litestream/core';
 import type { LtxFileInfo, Op } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
@@ -25,12 +25,15 @@ export async function* listObjects(
   let token: string | undefined;
   do {
     const query = {
-      prefix,
+      // The SDK signs an empty value otherwise than it sends it.
+      ...(prefix === '' ? {} : { prefix }),
       'max-keys': String(PAGE_SIZE),
       ...(options.startAfter === undefined ? {} : { 'start-after': options.startAfter }),
       ...(token === undefined ? {} : { 'continuation-token': token }),
     };
-    const page = await session.call(prefix, options.signal, (client) => listPage(client, query));
+    const page = await session.call(prefix, options.signal, (client) =>
+      listPage(client, session.settings.bucket, query),
+    );
     yield page.objects;
     token = tokens.next(page.next, page.objects.length);
   } while (token !== undefined);
@@ -77,30 +80,53 @@ async function withExactTime(
   return { ...file, timestamp: parseObjectTime(typeof text === 'string' ? text : undefined) ?? file.timestamp };
 }
 
+/** Not through the SDK's own listing, which takes every well-formed document for one. */
 async function listPage(
   client: OssSdk,
-  query: Record<string, string>,
+  bucket: string,
+  { 'continuation-token': token, ...query }: Readonly<Record<string, string>>,
 ): Promise<{ objects: ListedObject[]; next: string | undefined }> {
-  const result = await (client as unknown as ListV2).listV2(query, {});
-  return {
-    objects: (result.objects ?? []).map(({ name, size, lastModified, etag }) => ({
-      key: name,
-      size,
-      lastModified: new Date(lastModified),
-      etag,
-    })),
-    next: result.isTruncated ? result.nextContinuationToken : undefined,
-  };
+  const { data } = await (client as unknown as Requests)
+    .request({
+      method: 'GET',
+      bucket,
+      query: { 'list-type': 2, ...query },
+      ...(token === undefined ? {} : { subres: { 'continuation-token': token } }),
+      xmlResponse: true,
+      successStatuses: [200],
+    })
+    .catch(unread);
+  const { IsTruncated: truncated, Contents: contents = [], NextContinuationToken: next } = data ?? {};
+  if (truncated !== 'true' && truncated !== 'false') throw malformedAnswer('oss', 'it is no listing');
+  if (truncated === 'true' && !next) throw malformedAnswer('oss', 'the listing goes on nowhere');
+  const objects = (Array.isArray(contents) ? contents : [contents]).map(toObject);
+  return { objects, next: truncated === 'true' ? next : undefined };
 }
 
-/** As the SDK has it: its types know fewer of the parameters. */
-interface ListV2 {
-  listV2(
-    query: Record<string, string>,
-    options: object,
-  ): Promise<{
-    objects?: { name: string; size: number; lastModified: string; etag: string }[];
-    isTruncated: boolean;
-    nextContinuationToken?: string;
+function toObject({ Key: key, Size: size, LastModified: modified = '', ETag: etag = '' }: Row): ListedObject {
+  if (typeof key !== 'string' || key === '' || !/^\d+$/.test(String(size))) {
+    throw malformedAnswer('oss', 'the listing holds an object without a name, or a size');
+  }
+  return { key, size: Number(size), lastModified: new Date(modified), etag };
+}
+
+/** The XML parser says where it stopped, and the SDK adds nothing to it. */
+function unread(error: unknown): never {
+  const isParser = error instanceof Error && !('status' in error) && /\nLine: \d+\nColumn: \d+/.test(error.message);
+  throw isParser ? malformedAnswer('oss', 'it is no listing') : error;
+}
+
+interface Row {
+  readonly Key?: unknown;
+  readonly Size?: unknown;
+  readonly LastModified?: string;
+  readonly ETag?: string;
+}
+
+/** What the SDK's own methods are made of: its types leave it out. */
+interface Requests {
+  request(params: object): Promise<{
+    /** Elements below the root; null for an empty body. */
+    data: { IsTruncated?: string; Contents?: Row | Row[]; NextContinuationToken?: string } | null;
   }>;
 }

@@ -1,7 +1,8 @@
-import { LitestreamError, loadSdk } from '@litestream/core';
+import { LitestreamError, loadSdk, trustedTls } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
 import { AbortableAgents } from './abortable-agent.ts';
+import { keepDots } from './dots.ts';
 import { ossError } from './errors.ts';
 import { CONCURRENCY, DEFAULT_REGION, METADATA_CONCURRENCY, PART_SIZE, PART_SIZE_MIN } from './options.ts';
 import type { OssOptions } from './options.ts';
@@ -26,6 +27,8 @@ export interface OssSettings {
   readonly concurrency: number;
   readonly metadataConcurrency: number;
   readonly secrets: readonly (string | undefined)[];
+  /** Whose certificates are trusted. */
+  readonly tls: ReturnType<typeof trustedTls>;
   readonly sdk: SdkOptions;
 }
 
@@ -34,13 +37,14 @@ export function resolveSettings(options: OssOptions, env: Environment): OssSetti
   const region = (options.region ?? DEFAULT_REGION).replace(/^oss-/, '');
   const endpoint = endpointUrl(options.endpoint);
   const login = credentials(options, env);
-  const path = (options.path ?? '').replace(/^\/+|\/+$/g, '');
+  const path = (options.path ?? '').replace(/^\/+/, '');
   return {
     bucket: options.bucket,
     prefix: path === '' ? '' : `${path}/`,
     partSize: Math.max(options.partSize ?? PART_SIZE, PART_SIZE_MIN),
     concurrency: options.concurrency ?? CONCURRENCY,
     metadataConcurrency: options.metadataConcurrency ?? METADATA_CONCURRENCY,
+    tls: trustedTls(env),
     secrets: [login.accessKeySecret, login.stsToken],
     sdk: {
       ...login,
@@ -64,7 +68,7 @@ export class OssSession {
 
   static async open(settings: OssSettings): Promise<OssSession> {
     const { default: Sdk } = await loadSdk('ali-oss', () => import('ali-oss'));
-    const agents = new AbortableAgents(settings.concurrency + settings.metadataConcurrency);
+    const agents = new AbortableAgents(settings.concurrency + settings.metadataConcurrency, settings.tls);
     const { accessKeyId, accessKeySecret, stsToken } = settings.sdk;
     const refreshed = { accessKeyId, accessKeySecret, stsToken: stsToken ?? '' };
     const options: SdkOptions & { agent: unknown; httpsAgent: unknown } = {
@@ -74,8 +78,7 @@ export class OssSession {
       // Without this the SDK prints a warning to the console.
       ...(stsToken === undefined ? {} : { refreshSTSToken: () => Promise.resolve(refreshed) }),
     };
-    const client = new Sdk(options);
-    return new OssSession(client, settings, agents);
+    return new OssSession(keepDots(new Sdk(options)), settings, agents);
   }
 
   private constructor(client: OssSdk, settings: OssSettings, agents: AbortableAgents) {

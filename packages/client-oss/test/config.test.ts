@@ -55,7 +55,9 @@ describe('settings', () => {
   });
 
   test('no key begins with a slash: the service refuses such names', () => {
-    expect(settingsOf({ path: '/a/b/' }).prefix).toBe('a/b/');
+    expect(settingsOf({ path: '/a/b' }).prefix).toBe('a/b/');
+    // One at the end stays, as upstream has it.
+    expect(settingsOf({ path: 'a/b/' }).prefix).toBe('a/b//');
     expect(settingsOf({ path: '' }).prefix).toBe('');
   });
 

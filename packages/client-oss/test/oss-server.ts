@@ -14,6 +14,7 @@ import {
   answer,
   byteRange,
   escapeXml,
+  pathOf,
   sortedKeys,
   unescapeXml,
 } from '../../../tests/support/protocol-server.ts';
@@ -68,7 +69,7 @@ export class OssTestServer extends ProtocolServer {
 
   protected read(request: IncomingMessage, body: Buffer): Call {
     const url = new URL(request.url ?? '/', 'http://server');
-    const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decodeURIComponent(url.pathname)) ?? [];
+    const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(pathOf(request)) ?? [];
     const method = request.method ?? 'GET';
     // `+` is a plus sign to the service.
     const query = new URLSearchParams(url.search.replaceAll('+', '%2B'));

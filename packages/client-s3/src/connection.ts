@@ -68,7 +68,7 @@ function createClient(sdk: typeof Sdk, settings: S3Settings, region: string, log
       requestTimeout: 0,
       socketTimeout: 90_000,
       httpAgent: new HttpAgent(agentOptions),
-      httpsAgent: new HttpsAgent({ ...agentOptions, rejectUnauthorized: !settings.skipVerify }),
+      httpsAgent: new HttpsAgent({ ...agentOptions, ...settings.tls, rejectUnauthorized: !settings.skipVerify }),
     },
     // Compatible servers know neither aws-chunked bodies nor CRC trailers; LTX files carry their own checksum.
     requestChecksumCalculation: custom ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED',

@@ -1,11 +1,13 @@
 import {
   type ErrorClass,
   LitestreamError,
+  MALFORMED_ANSWER,
   classifyHttpStatus,
   classifyNetworkError,
   httpStatus,
   isLitestreamError,
   safeCause,
+  unreadableAnswer,
 } from '@litestream/core';
 
 const LOCK = /object[ -]?lock|retention|WORM/i;
@@ -91,7 +93,8 @@ export function classifyS3Error(error: unknown): ErrorClass | undefined {
     const locked = name === 'AccessDenied' && typeof message === 'string' && LOCK.test(message);
     return BY_NAME[locked ? 'ObjectLocked' : name];
   }
-  const status = httpStatus(error);
+  const status = httpStatus(error) ?? refusalStatus(error);
+  if (isUnreadable(error)) return MALFORMED_ANSWER;
   if (status !== undefined && status >= 300 && status < 400) return BY_NAME['PermanentRedirect'];
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }
@@ -103,6 +106,7 @@ export function s3Error(
 ): unknown {
   if (context.signal?.aborted === true) return context.signal.reason;
   if (isLitestreamError(error)) return error;
+  if (isUnreadable(error)) return unreadableAnswer('s3');
   const found = classifyS3Error(error) ?? { code: 'INTERNAL', retryable: false };
   const cause = safeCause(error, context.secrets);
   return new LitestreamError(`s3: ${cause.name}: ${cause.message}`, {
@@ -111,6 +115,21 @@ export function s3Error(
     object: context.object,
     cause,
   });
+}
+
+/** A refusal whose words the SDK could not read: they are not the service's. */
+function refusalStatus(error: unknown): number | undefined {
+  const { statusCode } = (error as { $response?: { statusCode?: unknown } } | null)?.$response ?? {};
+  return typeof statusCode === 'number' && statusCode >= 300 ? statusCode : undefined;
+}
+
+/** The SDK expects XML and found none. */
+function isUnreadable(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    refusalStatus(error) === undefined &&
+    /XML parse error|Deserialization error/.test(error.message)
+  );
 }
 
 function all(code: ErrorClass['code'], hint: string | undefined, names: readonly string[]): Record<string, ErrorClass> {

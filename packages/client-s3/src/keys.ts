@@ -1,3 +1,5 @@
+import { posix } from 'node:path';
+
 import { type LtxFileRef, ltxObjectName } from '@litestream/core';
 
 /** Folder of a level, four hex digits, with its slash. Keys of a replica with an empty path begin with a slash. */
@@ -9,8 +11,12 @@ export function ltxKey(path: string, file: LtxFileRef): string {
   return levelPrefix(path, file.level) + ltxObjectName(file);
 }
 
-/** Key of any other object of the replica: here an empty path leaves no slash. */
+/**
+ * Key of any other object of the replica: here an empty path leaves no slash. The files of v0.3 lie under the cleaned path,
+ * where that version put them.
+ */
 export function objectKey(path: string, key: string): string {
+  if (key.startsWith('generations/')) return posix.join(path, key);
   return path === '' ? key : `${path}/${key}`;
 }
 

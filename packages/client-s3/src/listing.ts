@@ -31,10 +31,19 @@ export async function* listPages(
       ...(token === undefined && options.after !== undefined ? { StartAfter: options.after } : {}),
     });
     const page = await session.run(prefix, options.signal, () => client.send(command, sendOptions(options.signal)));
-    yield page.Contents ?? [];
-    token = page.IsTruncated === true ? tokens.next(page.NextContinuationToken, page.Contents?.length ?? 0) : undefined;
-    if (page.IsTruncated === true && token === undefined) throw malformedAnswer('s3', 'the listing goes on nowhere');
+    // A page without it is none of S3: the SDK reads every well-formed document.
+    if (page.IsTruncated === undefined) throw malformedAnswer('s3', 'it is no listing');
+    yield (page.Contents ?? []).map(checked);
+    token = page.IsTruncated ? tokens.next(page.NextContinuationToken, page.Contents?.length ?? 0) : undefined;
+    if (page.IsTruncated && token === undefined) throw malformedAnswer('s3', 'the listing goes on nowhere');
   } while (token !== undefined);
+}
+
+function checked(object: S3Object): S3Object {
+  if (object.Key === undefined || object.Size === undefined) {
+    throw malformedAnswer('s3', 'the listing holds an object without a name, or a size');
+  }
+  return object;
 }
 
 /** Files of a level. With `useMetadata`, one HEAD request per file, many at a time, for its exact time. */

@@ -15,12 +15,13 @@ export class S3Objects implements ObjectOperations {
 
   async *list(prefix: string, options: Op = {}): AsyncGenerator<ObjectInfo> {
     const session = await this.#open(options.signal);
-    const base = objectKey(session.settings.path, '');
-    for await (const page of listPages(session, base + prefix, options)) {
+    const full = objectKey(session.settings.path, prefix);
+    const baseLength = full.length - prefix.length;
+    for await (const page of listPages(session, full, options)) {
       for (const object of page) {
         options.signal?.throwIfAborted();
         yield {
-          key: (object.Key ?? '').slice(base.length),
+          key: (object.Key ?? '').slice(baseLength),
           size: object.Size ?? 0,
           lastModified: object.LastModified ?? new Date(0),
           version: object.ETag,

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError, trustedTls } from '@litestream/core';
 
 import { ensureEndpointScheme, isLocalEndpoint, providerDefaults } from './endpoint.ts';
 import { PART_SIZE_MIN, type S3Options } from './options.ts';
@@ -17,6 +17,8 @@ export interface S3Settings {
   readonly credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
   readonly forcePathStyle: boolean;
   readonly skipVerify: boolean;
+  /** Whose certificates are trusted. */
+  readonly tls: ReturnType<typeof trustedTls>;
   readonly signPayload: boolean;
   readonly requireContentMd5: boolean;
   readonly putObjectContentMd5: boolean;
@@ -64,6 +66,7 @@ export function resolveSettings(options: S3Options, env: Readonly<Record<string,
     credentials: staticCredentials(options, env),
     forcePathStyle: options.forcePathStyle ?? provider.forcePathStyle ?? endpoint !== undefined,
     skipVerify: options.skipVerify ?? false,
+    tls: trustedTls(env),
     signPayload: options.signPayload ?? true,
     requireContentMd5: options.requireContentMd5 ?? provider.requireContentMd5 ?? true,
     putObjectContentMd5: options.putObjectContentMd5 ?? false,

@@ -30,9 +30,14 @@ export function s3ConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
     : parseHost(url.host, endpoint !== '');
   // An endpoint of one's own is nearly always a server that knows only path style.
   const own = endpoint === '' ? {} : { endpoint: ensureEndpointScheme(endpoint), forcePathStyle: true };
-  const implied = Object.entries({ ...host, ...own, path: url.path }).map(([name, value]) => [kebab(name), value]);
+  const implied = Object.entries({ ...host, ...own, path: pathOf(url) }).map(([name, value]) => [kebab(name), value]);
   const { endpoint: _, ...rest } = Object.fromEntries(query);
   return { ...Object.fromEntries(implied), ...rest };
+}
+
+/** A bucket alone means the path `.`, as upstream cleans an empty path: its keys begin with `./`. */
+function pathOf({ hasPath, path }: ReplicaUrl): string {
+  return hasPath === false ? '.' : path;
 }
 
 /** Names as YAML spells them, so that a URL and the config beside it never hold one option under two names. */

@@ -10,7 +10,8 @@ const configOf = (url: string): Record<string, unknown> => s3().configFromUrl?.(
 describe('URLs', () => {
   test.each([
     ['s3://bucket/a/b', { bucket: 'bucket', path: 'a/b' }],
-    ['s3://bucket', { bucket: 'bucket', path: '' }],
+    ['s3://bucket', { bucket: 'bucket', path: '.' }],
+    ['s3://bucket/', { bucket: 'bucket', path: '' }],
     ['s3://bucket.s3.eu-west-1.amazonaws.com/a', { bucket: 'bucket', region: 'eu-west-1', path: 'a' }],
     ['s3://bucket.s3.amazonaws.com/a', { bucket: 'bucket', path: 'a' }],
     [

@@ -14,6 +14,7 @@ import {
   answer,
   byteRange,
   escapeXml as xml,
+  pathOf,
   sortedKeys,
   unescapeXml,
 } from '../../../tests/support/protocol-server.ts';
@@ -67,7 +68,7 @@ export class S3TestServer extends ProtocolServer {
 
   protected read(request: IncomingMessage, body: Buffer): Call {
     const url = new URL(request.url ?? '/', 'http://server');
-    const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(decodeURIComponent(url.pathname)) ?? [];
+    const [, bucket = '', key = ''] = /^\/([^/]*)\/?(.*)$/s.exec(pathOf(request)) ?? [];
     const method = request.method ?? 'GET';
     const { searchParams: query } = url;
     return { method, operation: operationOf(method, key, query), bucket, key, query, headers: request.headers, body };

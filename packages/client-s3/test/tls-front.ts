@@ -9,6 +9,9 @@ const KEY =
 const CERTIFICATE =
   'MIIBmjCCAUGgAwIBAgIUH8Ld+d6ZOPhLE1CnOVhMGAmfvcswCgYIKoZIzj0EAwIwFDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDEwNTkwNFoYDzIxMjYxMDMxMTA1OTA0WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATeU/csUjBCRrvEtxvNXpAGAadFVg23yylVTvOptgq7cIHZi1/0wd2RpE5BBw7FM6lF4IjwN0h4AzCyTmv7Pt3jo28wbTAdBgNVHQ4EFgQUNHuuVJb2i0HTDc1Yq40iroFVT08wHwYDVR0jBBgwFoAUNHuuVJb2i0HTDc1Yq40iroFVT08wDwYDVR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZIzj0EAwIDRwAwRAIgI0hKw04I5dQrZ2Eg+0UlsOF3WkyCUS++qkQ5irfoOS0CIF//OZOChJNkS9DAH8C155pPJr7Izbgsnw++zrkPeWd/';
 
+/** The certificate of every front: its own authority. */
+export const frontCertificate: string = pem('CERTIFICATE', CERTIFICATE);
+
 export interface TlsFront extends AsyncDisposable {
   readonly endpoint: string;
 }

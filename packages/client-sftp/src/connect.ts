@@ -8,6 +8,7 @@ import { expandHome } from './home.ts';
 import { hostCheck } from './host-key.ts';
 import { CONNECT_TIMEOUT_MS } from './options.ts';
 import type { SftpOptions } from './options.ts';
+import { readablePrivateKey } from './private-key.ts';
 import { SftpSession } from './session.ts';
 
 /** A peer that answers nothing for this long is gone: three keep-alives, five seconds apart. */
@@ -60,7 +61,7 @@ async function credentials(options: SftpOptions): Promise<ConnectConfig> {
   const config: ConnectConfig = {};
   if (password !== undefined && password !== '') Object.assign(config, { password, tryKeyboard: true });
   if (keyPath !== undefined && keyPath !== '') {
-    config.privateKey = await readKey(keyPath);
+    config.privateKey = readablePrivateKey(await readKey(keyPath), keyPassphrase);
     if (keyPassphrase !== undefined) config.passphrase = keyPassphrase;
   }
   if (options.agent !== undefined && options.agent !== '') config.agent = options.agent;

@@ -1,7 +1,7 @@
 import { LitestreamError } from '@litestream/core';
 
 import { expandHome } from './home.ts';
-import { defaultKnownHostsFiles, parsePublicKey, readKnownHost } from './known-hosts.ts';
+import { defaultKnownHostsFiles, parseHostKeys, readKnownHost } from './known-hosts.ts';
 import type { HostKey } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
 
@@ -47,17 +47,17 @@ export function publicKeyText(key: Buffer): string {
 }
 
 function checkFixed(text: string): HostCheck {
-  const expected = parsePublicKey(text);
-  if (expected === undefined) {
+  const expected = parseHostKeys(text);
+  if (expected.length === 0) {
     throw new LitestreamError('cannot parse sftp host key', {
       code: 'CONFIG_INVALID',
-      hint: 'Give host-key as ssh-keyscan prints it, without the host: ssh-ed25519 AAAA…',
+      hint: 'Give host-key as ssh-keyscan prints it: ssh-ed25519 AAAA…',
     });
   }
   return {
-    algorithms: algorithmsOf([expected]),
+    algorithms: algorithmsOf(expected),
     verify: (key) =>
-      key.equals(expected.blob)
+      has(expected, key)
         ? undefined
         : refusal(
             'the host key of the SFTP server is not the configured one',

@@ -31,6 +31,18 @@ export function parsePublicKey(text: string): HostKey | undefined {
   return blob.toString('latin1', 4, 4 + algorithm.length) === algorithm ? { algorithm, blob } : undefined;
 }
 
+/**
+ * The keys of a text as `ssh-keyscan` prints it: one a line, with or without hosts before it, plain or hashed, and a comment
+ * behind it. Whose hosts they are is no matter. Lines with a marker, as of a revoked key, name none.
+ */
+export function parseHostKeys(text: string): HostKey[] {
+  return text.split(/\r?\n/).flatMap((line) => {
+    if (/^\s*[#@]/.test(line)) return [];
+    const [, rest = ''] = /^\s*\S+\s+(.*)$/.exec(line) ?? [];
+    return parsePublicKey(line) ?? parsePublicKey(rest) ?? [];
+  });
+}
+
 /** All keys the files hold for a host. A file that does not exist says nothing. */
 export async function readKnownHost(files: readonly string[], host: string, port: number): Promise<KnownHost> {
   const trusted: HostKey[] = [];

@@ -7,13 +7,13 @@ export interface SftpOptions {
   readonly path?: string | undefined;
   /** Answers both the password and the keyboard-interactive method. */
   readonly password?: string | undefined;
-  /** A private key file, OpenSSH or PEM; `~` is the home folder. */
+  /** A private key file, OpenSSH or PEM (PKCS#8, PKCS#1, SEC1); `~` is the home folder. */
   readonly keyPath?: string | undefined;
   /** Decrypts the private key. */
   readonly keyPassphrase?: string | undefined;
   /** Socket of an SSH agent. From a config: SSH_AUTH_SOCK, if neither `password` nor `keyPath` is given. */
   readonly agent?: string | undefined;
-  /** The server's public key as in `authorized_keys`: `ssh-ed25519 AAAA…`. Default: looked up in `knownHostsPath`. */
+  /** Public keys of the server, as `ssh-keyscan` prints them: `ssh-ed25519 AAAA…`, one a line. Default: looked up in `knownHostsPath`. */
   readonly hostKey?: string | undefined;
   /** Default `~/.ssh/known_hosts`, then `/etc/ssh/ssh_known_hosts`. */
   readonly knownHostsPath?: string | undefined;

@@ -53,15 +53,15 @@ export function parseSftpConfig(config: unknown): SftpOptions {
 }
 
 /**
- * `sftp://user[:password]@host[:port][/path]`. The path is absolute; without one the replica lies in the folder that the
- * login leads to, for a user may hardly ever write into the root of a file system.
+ * `sftp://user[:password]@host[:port][/path]`. The path is absolute, and `/` is the root; without a slash the replica lies in
+ * the folder that the login leads to.
  */
 export function sftpConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   return {
     host: url.host,
     user: url.username,
     password: url.password,
-    path: url.path === '' ? undefined : `/${url.path}`,
+    path: url.hasPath === false ? undefined : `/${url.path}`,
     ...Object.fromEntries(url.query),
   };
 }

@@ -43,10 +43,11 @@ test('a URL: login, port, and an absolute path', () => {
   });
 });
 
-test('a URL without a path means the folder that the login leads to, and not the root', () => {
-  for (const url of ['sftp://me@host', 'sftp://me@host/', 'sftp://me@host:2222']) {
-    expect((fromUrl(url) as { path?: string }).path, url).toBeUndefined();
-  }
+test('a URL without a slash means the folder that the login leads to, one with a slash the root', () => {
+  const paths = ['sftp://me@host', 'sftp://me@host:2222', 'sftp://me@host/'].map(
+    (url) => (fromUrl(url) as { path?: string }).path,
+  );
+  expect(paths).toEqual([undefined, undefined, '/']);
 });
 
 test('what is missing or contradictory is named', () => {

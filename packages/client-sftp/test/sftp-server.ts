@@ -26,6 +26,7 @@ import { join } from 'node:path';
 import ssh2 from 'ssh2';
 import type { Attributes, AuthContext, Connection, FileEntry, SFTPWrapper } from 'ssh2';
 
+import { publicKeyText } from '../src/host-key.ts';
 import { newKeyPair } from './key-pair.ts';
 
 const { STATUS_CODE, flagsToString } = ssh2.utils.sftp;
@@ -56,7 +57,8 @@ export class SftpTestServer implements AsyncDisposable {
   openHandles = 0;
   readonly connections: Set<Connection> = new Set();
   readonly #server: ssh2.Server;
-  readonly #publicKey: Buffer;
+  /** Whose key may log in, in SSH's wire form. */
+  publicKey: Buffer;
   readonly #counts = new Map<string, number>();
 
   static async start(): Promise<SftpTestServer> {
@@ -75,7 +77,7 @@ export class SftpTestServer implements AsyncDisposable {
     this.folder = folder;
     this.keyPath = join(folder, 'id_ed25519');
     this.hostKey = host.public;
-    this.#publicKey = publicKey;
+    this.publicKey = publicKey;
     this.#server = new ssh2.Server({ hostKeys: [host.private] }, (connection) => this.#accept(connection));
   }
 
@@ -131,11 +133,11 @@ export class SftpTestServer implements AsyncDisposable {
         accept(same(answers[0] ?? '', this.password)),
       );
     } else if (context.method === 'publickey') {
-      const known = context.key.data.equals(this.#publicKey);
-      const parsed = ssh2.utils.parseKey(`ssh-ed25519 ${this.#publicKey.toString('base64')}`);
+      const known = context.key.data.equals(this.publicKey);
+      const parsed = ssh2.utils.parseKey(publicKeyText(this.publicKey));
       if (parsed instanceof Error) throw parsed;
-      const { signature, blob } = context;
-      accept(known && (signature === undefined || (blob !== undefined && parsed.verify(blob, signature))));
+      const { signature, blob, hashAlgo } = context;
+      accept(known && (signature === undefined || (blob !== undefined && parsed.verify(blob, signature, hashAlgo))));
     } else accept(false);
   }
 

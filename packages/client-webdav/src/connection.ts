@@ -1,12 +1,15 @@
 import { Agent as HttpAgent } from 'node:http';
 import type { ClientRequest } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
+import { posix } from 'node:path';
 import type { Readable } from 'node:stream';
 
-import { loadSdk, malformedAnswer } from '@litestream/core';
-import type { DAVResult, FileStat, WebDAVClient } from 'webdav';
+import { LitestreamError, classifyNetworkError, loadSdk, malformedAnswer, trustedTls } from '@litestream/core';
+import type { WebDAVClient } from 'webdav';
 
 import { WebdavStatusError } from './errors.ts';
+import { multistatusReader } from './multistatus.ts';
+import type { DavEntry, ReadMultistatus } from './multistatus.ts';
 import type { WebdavOptions } from './options.ts';
 
 const SOCKETS_MAX = 16;
@@ -24,12 +27,22 @@ export interface WebdavResponse {
   text(): Promise<string>;
 }
 
+interface ConnectionFacts {
+  readonly baseUrl: string;
+  /** Folder of the replica, which may not exist yet: what lies above it may be a web site, and no WebDAV. */
+  readonly probePath: string;
+  readonly agents: readonly [HttpAgent, HttpsAgent];
+  readonly parse: ReadMultistatus;
+}
+
 /** The SDK, its login and its sockets. Paths are absolute and not encoded; they lie under the configured URL. */
 export class WebdavConnection {
   readonly #client: WebDAVClient;
-  readonly #baseUrl: string;
-  readonly #agents: readonly [HttpAgent, HttpsAgent];
-  readonly #parse: (text: string) => Promise<FileStat[]>;
+  readonly #facts: ConnectionFacts;
+  /** false: the server has no MOVE. */
+  canMove = true;
+  /** The server takes a path, and no address, for the destination of a MOVE. */
+  movesToPath = false;
   /** The login is Digest, whose one-time number may be refused and replaced at any request. */
   readonly digest: boolean;
 
@@ -41,24 +54,19 @@ export class WebdavConnection {
     const agentOptions = { keepAlive: true, maxSockets: SOCKETS_MAX, proxyEnv: process.env };
     const agents: [HttpAgent, HttpsAgent] = [
       onlyTo(url, new HttpAgent(agentOptions)),
-      onlyTo(url, new HttpsAgent({ ...agentOptions, rejectUnauthorized: options.skipVerify !== true })),
+      onlyTo(
+        url,
+        new HttpsAgent({
+          ...agentOptions,
+          ...trustedTls(options.env),
+          rejectUnauthorized: options.skipVerify !== true,
+        }),
+      ),
     ];
     const common = { httpAgent: agents[0], httpsAgent: agents[1] };
-    const parse = async (text: string): Promise<FileStat[]> => {
-      // No WebDAV answer has one, and its entities could expand some hundred bytes to gigabytes.
-      if (/<!DOCTYPE|<!ENTITY/i.test(text)) throw malformedAnswer('webdav', 'it declares entities of its own');
-      const result: DAVResult = await sdk.parseXML(text, {
-        attributeNamePrefix: '@',
-        attributeParsers: [],
-        tagParsers: [],
-        // The default limit counts the five predefined entities of XML, too; a folder of thousands of files exceeds it.
-        entityDecoder: { limit: {} },
-      });
-      return result.multistatus.response.flatMap(({ href, propstat }) =>
-        propstat?.prop === undefined ? [] : [sdk.prepareFileFromProps(propstat.prop, decodeURIComponent(href))],
-      );
-    };
-    const bare = new WebdavConnection(sdk.createClient(url, common), url, agents, parse, false);
+    const parse = await multistatusReader();
+    const facts = { baseUrl: url, probePath: posix.join('/', options.path ?? '', '/'), agents, parse };
+    const bare = new WebdavConnection(sdk.createClient(url, common), facts, false);
     try {
       const challenge = await bare.#probe(signal);
       if (username === undefined) {
@@ -75,7 +83,7 @@ export class WebdavConnection {
         password: password ?? '',
         ...(authType === undefined ? {} : { authType }),
       });
-      const opened = new WebdavConnection(client, url, agents, parse, digest);
+      const opened = new WebdavConnection(client, facts, digest);
       if ((await opened.#probe(signal)) !== undefined) throw new WebdavStatusError('PROPFIND', 401);
       return opened;
     } catch (error) {
@@ -84,17 +92,9 @@ export class WebdavConnection {
     }
   }
 
-  private constructor(
-    client: WebDAVClient,
-    baseUrl: string,
-    agents: readonly [HttpAgent, HttpsAgent],
-    parse: (text: string) => Promise<FileStat[]>,
-    digest: boolean,
-  ) {
+  private constructor(client: WebDAVClient, facts: ConnectionFacts, digest: boolean) {
     this.#client = client;
-    this.#baseUrl = baseUrl;
-    this.#agents = agents;
-    this.#parse = parse;
+    this.#facts = facts;
     this.digest = digest;
   }
 
@@ -109,6 +109,8 @@ export class WebdavConnection {
     try {
       response = await this.#client.customRequest(path, {
         method,
+        // The SDK would drop the slash of a folder, and many servers redirect such a request.
+        url: this.urlOf(path),
         headers: { ...options.headers },
         ...(options.body === undefined ? {} : { data: options.body }),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
@@ -122,8 +124,12 @@ export class WebdavConnection {
     const { status, headers } = response;
     // Under Digest the SDK hands 401 on as if all were well.
     if (status >= 400 && !allowed.includes(status)) {
+      // A web server says in words that it speaks TLS only.
+      const words = status === 400 ? await textOf(body).catch(() => '') : '';
       body.destroy();
-      throw new WebdavStatusError(method, status);
+      const error = new WebdavStatusError(method, status);
+      const meant = classifyNetworkError(new Error(words));
+      throw meant === undefined ? error : new LitestreamError(error.message, { ...meant, backend: 'webdav' });
     }
     return { status, body, header: (name) => headers.get(name) ?? undefined, text: () => response.text() };
   }
@@ -141,28 +147,40 @@ export class WebdavConnection {
   }
 
   /** A folder and what lies directly in it. `undefined` if there is no such folder. */
-  async list(path: string, signal?: AbortSignal): Promise<FileStat[] | undefined> {
+  async list(path: string, signal?: AbortSignal): Promise<DavEntry[] | undefined> {
     const headers = { Depth: '1', Accept: 'text/xml,application/xml' };
     const response = await this.request('PROPFIND', `${path}/`, { headers, signal }, [404]);
     const text = await textOf(response.body);
     if (response.status === 404) return undefined;
-    if (response.status !== 207) throw new WebdavStatusError('PROPFIND', response.status);
-    return this.#parse(text);
+    if (response.status !== 207) throw malformedAnswer('webdav', 'it is no listing');
+    return this.#facts.parse(text);
+  }
+
+  /** Is there a file? */
+  async exists(path: string, signal?: AbortSignal): Promise<boolean> {
+    return (await this.call('HEAD', path, { signal }, [404, 409])) < 300;
   }
 
   /** The URL of a path, for a Destination header. */
   urlOf(path: string): string {
-    return this.#baseUrl + path.split('/').map(encodeURIComponent).join('/');
+    return this.#facts.baseUrl + path.split('/').map(encodeURIComponent).join('/');
   }
 
   close(): void {
-    for (const agent of this.#agents) agent.destroy();
+    for (const agent of this.#facts.agents) agent.destroy();
+  }
+
+  /** Any request that the server must let this login do. */
+  async ping(signal?: AbortSignal): Promise<WebdavResponse> {
+    const headers = { Depth: '0' };
+    return await this.request('PROPFIND', this.#facts.probePath, { headers, signal }, [401, 404, 409]);
   }
 
   /** The server's challenge if it refuses this login, `undefined` if it takes it. */
   async #probe(signal?: AbortSignal): Promise<string | undefined> {
-    const response = await this.request('PROPFIND', '/', { headers: { Depth: '0' }, signal }, [401, 404]);
+    const response = await this.ping(signal);
     await response.text();
+    if (response.status < 400 && response.status !== 207) throw malformedAnswer('webdav', 'it speaks no WebDAV');
     return response.status === 401 ? (response.header('www-authenticate') ?? '') : undefined;
   }
 }

@@ -13,8 +13,8 @@ export function webdav(): LitestreamPlugin<WebdavOptions> {
     types: ['webdav'],
     configSchema: { parse: parseWebdavConfig },
     configFromUrl: webdavConfigFromUrl,
-    create: (options, { stagingPath }) =>
-      new WebdavReplicaClient({ ...options, stagingPath: options.stagingPath ?? stagingPath }),
+    create: (options, { env, stagingPath }) =>
+      new WebdavReplicaClient({ ...options, env, stagingPath: options.stagingPath ?? stagingPath }),
   });
 }
 

@@ -7,6 +7,7 @@ import type { Body } from '@litestream/core';
 
 import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
+import { move } from './move.ts';
 import type { WebdavFolders } from './folders.ts';
 import { stage } from './stage.ts';
 import type { SizedBody } from './stage.ts';
@@ -26,7 +27,8 @@ export interface Target {
 }
 
 /**
- * Stores a body under a temporary name and moves it in place, so that nobody ever sees a part of it.
+ * Stores a body under a temporary name and moves it in place, so that nobody ever sees a part of it. On a server that cannot
+ * move it is stored in place.
  *
  * @returns bytes stored
  */
@@ -40,36 +42,73 @@ export async function upload(
   await using sized = await withSize(body, stagingPath, signal);
   const temporary = `${path}.${process.pid}.${randomBytes(8).toString('hex')}.tmp`;
   try {
-    await folders.ensure(posix.dirname(path));
-    try {
-      await put(connection, temporary, sized, signal);
-    } catch (error) {
-      if (!(error instanceof WebdavStatusError) || !FOLDER_GONE.has(error.status)) throw error;
-      // The folder may have been removed since it was made.
-      folders.forget();
-      await folders.ensure(posix.dirname(path));
-      await put(connection, temporary, sized, signal);
-    }
+    if (!connection.canMove) return await uploadInPlace(connection, folders, { path, isNew }, sized, signal);
+    await putBelow(folders, path, () => put(connection, temporary, sized, {}, signal));
     signal?.throwIfAborted();
-    const status = await connection.call('MOVE', temporary, {
-      headers: { Destination: connection.urlOf(path), Overwrite: isNew ? 'F' : 'T' },
-    });
-    if (status !== 201 && status !== 204) throw new WebdavStatusError('MOVE', status);
-    return sized.size;
+    if (await move(connection, temporary, path, isNew)) return sized.size;
   } catch (error) {
-    await connection.call('DELETE', temporary, {}, [404]).catch(() => undefined);
+    if (connection.canMove) await remove(connection, temporary);
+    throw error;
+  }
+  await remove(connection, temporary);
+  return await uploadInPlace(connection, folders, { path, isNew }, sized, signal);
+}
+
+/** Does `store`, in a folder that is there. */
+async function putBelow(folders: WebdavFolders, path: string, store: () => Promise<void>): Promise<void> {
+  await folders.ensure(posix.dirname(path));
+  try {
+    await store();
+  } catch (error) {
+    if (!(error instanceof WebdavStatusError) || !FOLDER_GONE.has(error.status)) throw error;
+    // The folder may have been removed since it was made.
+    folders.forget();
+    await folders.ensure(posix.dirname(path));
+    await store();
+  }
+}
+
+/**
+ * Such servers answer a PUT only when the file is whole, but a reader may see a part of it before. What a broken upload left
+ * is removed, unless a file was there already: it may still be the old one.
+ */
+async function uploadInPlace(
+  connection: WebdavConnection,
+  folders: WebdavFolders,
+  { path, isNew }: Pick<Target, 'path' | 'isNew'>,
+  body: SizedBody,
+  signal?: AbortSignal,
+): Promise<number> {
+  const isThere = await connection.exists(path, signal);
+  // Servers without MOVE may know no conditions either.
+  if (isThere && isNew) throw new WebdavStatusError('PUT', 412);
+  try {
+    await putBelow(folders, path, () => put(connection, path, body, isNew ? { 'If-None-Match': '*' } : {}, signal));
+    return body.size;
+  } catch (error) {
+    if (!isThere && !(error instanceof WebdavStatusError)) await remove(connection, path);
     throw error;
   }
 }
 
-async function put(connection: WebdavConnection, path: string, body: SizedBody, signal?: AbortSignal): Promise<void> {
+async function remove(connection: WebdavConnection, path: string): Promise<void> {
+  await connection.call('DELETE', path, {}, [404]).catch(() => undefined);
+}
+
+async function put(
+  connection: WebdavConnection,
+  path: string,
+  body: SizedBody,
+  conditions: Readonly<Record<string, string>>,
+  signal?: AbortSignal,
+): Promise<void> {
   // A refused one-time number would come back after the body is spent; this request renews it.
-  if (connection.digest) await connection.call('PROPFIND', '/', { headers: { Depth: '0' }, signal }, [404]);
+  if (connection.digest) await (await connection.ping(signal)).text();
   const reader = new BodyReader({ size: body.size, open: () => untilAborted(body.open(), signal) }, signal);
   const source = Readable.from(reader.chunks(), { objectMode: false });
   source.on('error', () => undefined); // The request fails with it; there it is met.
   try {
-    const headers = { 'Content-Length': String(body.size), 'Content-Type': 'application/octet-stream' };
+    const headers = { 'Content-Length': String(body.size), 'Content-Type': 'application/octet-stream', ...conditions };
     const status = await connection.call('PUT', path, { headers, body: source, signal });
     if (status >= 300) throw new WebdavStatusError('PUT', status);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 
-import { ltxObjectName, parseLtxObjectName, raceAbort, settleAborted } from '@litestream/core';
+import { ltxObjectName, malformedAnswer, parseLtxObjectName, raceAbort, settleAborted } from '@litestream/core';
 import type {
   Body,
   Capabilities,
@@ -17,6 +17,7 @@ import { WebdavConnection } from './connection.ts';
 import { download } from './download.ts';
 import { classifyWebdavError, webdavError } from './errors.ts';
 import { WebdavFolders } from './folders.ts';
+import type { DavEntry } from './multistatus.ts';
 import type { WebdavOptions } from './options.ts';
 import { TEMPORARY, upload } from './upload.ts';
 
@@ -56,6 +57,7 @@ export class WebdavReplicaClient implements ReplicaClient {
     const files = (entries ?? []).flatMap(({ basename, size, lastmod, type, etag }): LtxFileInfo[] => {
       const txids = type === 'file' ? parseLtxObjectName(basename) : undefined;
       if (txids === undefined || txids.minTxid < seek) return [];
+      if (size === undefined) throw malformedAnswer('webdav', 'the listing holds a file without a size');
       return [{ level, ...txids, size, timestamp: dateOf(lastmod), version: versionOf(etag) }];
     });
     for (const file of files.sort(ascending)) {
@@ -159,23 +161,18 @@ export class WebdavReplicaClient implements ReplicaClient {
 }
 
 /** Servers that keep no time of a file leave it out. */
-function dateOf(text: string | null): Date {
+function dateOf(text: string | undefined): Date {
   const date = new Date(text ?? 0);
   return Number.isNaN(date.getTime()) ? new Date(0) : date;
 }
 
 /** Apache calls the tag of a file weak while the file is younger than a second; it is the same tag. */
-function versionOf(etag: string | null): string | undefined {
-  return etag?.replace(/^W\//, '');
-}
-
-interface Entry {
-  readonly basename: string;
-  readonly type: 'file' | 'directory';
+function versionOf(etag: string | undefined): string | undefined {
+  return etag?.replace(/^W\//, '').replaceAll('"', '');
 }
 
 /** What lies in a folder; the listing names the folder itself, too. */
-async function children(connection: WebdavConnection, folder: string, signal?: AbortSignal): Promise<Entry[]> {
+async function children(connection: WebdavConnection, folder: string, signal?: AbortSignal): Promise<DavEntry[]> {
   const entries = (await connection.list(folder, signal)) ?? [];
   return entries.filter(({ filename }) => !filename.replace(/\/$/, '').endsWith(folder));
 }

@@ -25,6 +25,12 @@ export class WebdavTestServer implements AsyncDisposable {
   readonly requests: string[] = [];
   /** Decides before each request whether it fails, with which status; 0 breaks the connection. */
   fault: (method: string, path: string) => number | undefined = () => undefined;
+  /** The address it takes for its own, behind a proxy. Default: where it listens. */
+  address: string | undefined;
+  /** What it says of a file that it moved. RFC 4918 says 201 or 204. */
+  movedStatus: number | undefined;
+  /** Tells what there is not of an entry before what there is. */
+  missingFirst = false;
   /** How it wants the password. */
   login: 'basic' | 'digest' = 'basic';
   /** The one-time number of Digest; another one makes that of every client stale. */
@@ -83,7 +89,14 @@ export class WebdavTestServer implements AsyncDisposable {
     // Whatever comes before it has come whole, or the request throws and stores nothing.
     const body = await collect(request);
     const status = (code: number): void => void response.writeHead(code).end();
+    if (this.#isFolder(path) && !(request.url ?? '').endsWith('/')) {
+      return void response.writeHead(301, { Location: `${this.address ?? this.url}${path}/` }).end();
+    }
     switch (method) {
+      case 'OPTIONS':
+        return status(200);
+      case 'HEAD':
+        return status(this.entries.has(path) ? 200 : 404);
       case 'PROPFIND':
         return this.#list(path, headers['depth'] === '0', response);
       case 'GET':
@@ -97,19 +110,23 @@ export class WebdavTestServer implements AsyncDisposable {
         if (headers['content-length'] === undefined) return status(411);
         if (!this.#isFolder(parentOf(path))) return status(409);
         const known = this.entries.has(path);
+        if (known && headers['if-none-match'] === '*') return status(412);
         this.#put(path, body);
         return status(known ? 204 : 201);
       }
       case 'MOVE': {
         const found = this.entries.get(path);
-        const to = pathOf(new URL(String(headers['destination'])).pathname);
+        const destination = String(headers['destination']);
+        const address = this.address ?? this.url;
+        if (!destination.startsWith('/') && new URL(destination).origin !== new URL(address).origin) return status(502);
+        const to = pathOf(new URL(destination, address).pathname);
         if (found === undefined) return status(404);
         if (!this.#isFolder(parentOf(to))) return status(409);
         const known = this.entries.has(to);
         if (known && headers['overwrite'] === 'F') return status(412);
         this.entries.delete(path);
         this.entries.set(to, found);
-        return status(known ? 204 : 201);
+        return status(this.movedStatus ?? (known ? 204 : 201));
       }
       case 'DELETE': {
         if (!this.entries.has(path)) return status(404);
@@ -163,13 +180,13 @@ export class WebdavTestServer implements AsyncDisposable {
     const names = [...this.entries.keys()].filter(
       (name) => name === path || (!alone && name !== '' && parentOf(name) === path),
     );
-    const rows = names.map((name) => rowOf(name, this.entries.get(name)));
+    const rows = names.map((name) => rowOf(name, this.entries.get(name), this.missingFirst));
     const text = `<?xml version="1.0"?><D:multistatus xmlns:D="DAV:">${rows.join('')}</D:multistatus>`;
     response.writeHead(207, { 'Content-Type': 'application/xml' }).end(text);
   }
 }
 
-function rowOf(path: string, entry: Entry | undefined): string {
+function rowOf(path: string, entry: Entry | undefined, missingFirst: boolean): string {
   const encoded = path.split('/').map(encodeURIComponent).join('/').replaceAll("'", '%27');
   const facts =
     entry?.bytes === undefined
@@ -178,7 +195,10 @@ function rowOf(path: string, entry: Entry | undefined): string {
   const href = `<D:href>${encoded}${entry?.bytes === undefined ? '/' : ''}</D:href>`;
   const time = `<D:getlastmodified>${entry?.modified.toUTCString()}</D:getlastmodified>`;
   const status = '<D:status>HTTP/1.1 200 OK</D:status>';
-  return `<D:response>${href}<D:propstat><D:prop>${facts}${time}</D:prop>${status}</D:propstat></D:response>`;
+  const missing = missingFirst
+    ? '<D:propstat><D:prop><D:getcontentlength/><D:getcontenttype/></D:prop><D:status>HTTP/1.1 404 Not Found</D:status></D:propstat>'
+    : '';
+  return `<D:response>${href}${missing}<D:propstat><D:prop>${facts}${time}</D:prop>${status}</D:propstat></D:response>`;
 }
 
 /** RFC 7616 leaves MD5 to old servers, and they are what there is. */

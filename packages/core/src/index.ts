@@ -17,6 +17,7 @@ export * from './client/sdk-errors.ts';
 export * from './client/sdk-load.ts';
 export * from './client/sdk-pool.ts';
 export * from './client/sdk-stream.ts';
+export { machineCertificates, trustedCertificates, trustedTls } from './client/trust.ts';
 export * from './client/wrap-error.ts';
 export { sleep, systemClock } from './clock.ts';
 export type { Clock } from './clock.ts';

@@ -3,7 +3,7 @@ import type { ParsedFlags } from '../flags/parse.ts';
 import { UsageError } from '../errors.ts';
 import { LOG_LEVELS } from '../log/format.ts';
 import { configuredLogger } from '../log/setup.ts';
-import { hostWarning, isFileUrl } from '../config/file-url.ts';
+import { urlWarning, isFileUrl } from '../config/file-url.ts';
 import { expandPath, isReplicaUrl } from '../config/paths.ts';
 import type { Config } from '../config/types.ts';
 import { defineCommand } from './command.ts';
@@ -58,7 +58,7 @@ export const command: Command = defineCommand({
     checkFlags(parsed);
     if (values['log-level'] !== undefined) process.env['LOG_LEVEL'] = values['log-level'];
 
-    const warnings = urls.map(hostWarning).filter((each) => each !== undefined);
+    const warnings = urls.map(urlWarning).filter((each) => each !== undefined);
     const read = (): Promise<Config> =>
       readConfig(values, terminal, (warning) => warnings.push(warning), 'give a database and its replica URL');
     const config = path === undefined ? await read() : await configOf(path, urls, values.plugin);

@@ -1,7 +1,7 @@
 /** What `restore` and `ltx` work on: a replica URL, or a database of the config. */
 import type { ReplicaClient } from '@litestream/core';
 import { LitestreamError } from '@litestream/core';
-import { hostWarning } from '../config/file-url.ts';
+import { urlWarning } from '../config/file-url.ts';
 import { isReplicaUrl } from '../config/paths.ts';
 import type { Config } from '../config/types.ts';
 import { openRegistry, openReplicas, replicaFromUrl } from '../replicas.ts';
@@ -26,7 +26,7 @@ export async function openTarget(target: string, values: ConfigFlagValues, termi
   if (isReplicaUrl(target)) {
     config = { plugins: values.plugin, path: undefined };
     replicas = [replicaFromUrl(target)];
-    const warning = hostWarning(target);
+    const warning = urlWarning(target);
     if (warning !== undefined) terminal.err(`Warning: ${warning}`);
   } else {
     const loaded = await readConfig(values, terminal, undefined, 'give a replica URL instead of a database');

@@ -35,8 +35,11 @@ export function pathOfFileUrl(url: string): string {
   return posix.normalize(isBare(rest) ? rest : escaped(rest));
 }
 
-/** A sentence about a URL whose first folder stands where a host does, which most people did not mean. */
-export function hostWarning(url: string): string | undefined {
+/** A sentence about a URL that means another place than most people think: a folder for a host, a path cut at a #. */
+export function urlWarning(url: string): string | undefined {
+  if (!isFileUrl(url) && /^[a-z][\w+.-]*:\/\/(?!arn:)[^#]*#/i.test(url)) {
+    return `what follows the # of ${redact(url)} is no part of the path: write # as %23`;
+  }
   const [, host] = /^file:\/\/([^/?#]+)/i.exec(url) ?? [];
   if (host === undefined) return undefined;
   // What looks like a password is one, though it means nothing here.

@@ -7,7 +7,7 @@ import { normaliseConfig } from './normalise.ts';
 import { noticesOf } from './notices.ts';
 import type { Notice } from './notices.ts';
 import { expandPath } from './paths.ts';
-import { hostWarning } from './file-url.ts';
+import { urlWarning } from './file-url.ts';
 import { configSchema } from './schema.ts';
 import type { RawConfig } from './schema.ts';
 import type { Config } from './types.ts';
@@ -55,7 +55,7 @@ export function parseConfig(
     const warnings = unknown.map(({ path, message }) => `${yaml.whereKey(path)}: ${message}`);
     const ignored = yaml.ignored === undefined ? [] : [yaml.ignored];
     const notices = noticesOf(raw, config);
-    return { config, warnings: [...unset, ...ignored, ...warnings, ...hostWarnings(raw, yaml)], notices };
+    return { config, warnings: [...unset, ...ignored, ...warnings, ...urlWarnings(raw, yaml)], notices };
   } catch (error) {
     throw withLikelyCause(error, { unknown, unset, yaml });
   }
@@ -109,10 +109,10 @@ function emptySections(yaml: YamlConfig): (readonly PropertyKey[])[] {
     .slice(0, SLIPS_MAX);
 }
 
-function hostWarnings(raw: RawConfig, yaml: YamlConfig): string[] {
+function urlWarnings(raw: RawConfig, yaml: YamlConfig): string[] {
   return (raw.dbs ?? []).flatMap((database, index) =>
     replicasOf(database, ['dbs', index]).flatMap(([{ url }, path]) => {
-      const warning = hostWarning(url ?? '');
+      const warning = urlWarning(url ?? '');
       return warning === undefined ? [] : [`${yaml.where([...path, 'url'])}: ${warning}`];
     }),
   );

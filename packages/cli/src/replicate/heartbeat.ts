@@ -1,6 +1,7 @@
 /** Tells a monitoring service that all is well, as long as it is: `heartbeat-url`. */
 import type { Logger } from '@litestream/core';
 import { describeError } from '../describe-error.ts';
+import { trustMachine } from '../trust.ts';
 import type { Daemon } from './daemon.ts';
 
 const CHECK_INTERVAL_MS = 15_000;
@@ -31,6 +32,7 @@ export class Heartbeat {
   }
 
   start(checkIntervalMs: number = CHECK_INTERVAL_MS): void {
+    if (this.#options.url.startsWith('https:')) trustMachine();
     this.#logger.info('starting heartbeat monitor', { interval: checkIntervalMs });
     this.#timer = setInterval(() => this.check(), checkIntervalMs);
     this.#timer.unref();

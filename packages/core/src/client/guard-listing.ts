@@ -34,6 +34,8 @@ export async function* guardListing<T>(listing: GuardedListing<T>): AsyncGenerat
           if (result.done !== true && !listing.isValid(result.value)) {
             throw malformedAnswer(calls.backend, 'the listing holds a file without a size, or a time');
           }
+          // A server may name an item twice, as on two pages between which another one was written.
+          if (result.done !== true && last !== undefined && compare(result.value, last) === 0) continue;
           if (result.done !== true && last !== undefined && compare(result.value, last) <= 0) {
             if (resumeAfter !== undefined && compare(result.value, resumeAfter) <= 0) continue;
             throw outOfOrder();

@@ -1,4 +1,5 @@
 import { LitestreamError } from '../error.ts';
+import type { ErrorClass } from './sdk-errors.ts';
 
 /** Empty pages in a row; a service may send some while it skips deleted objects. */
 const EMPTY_PAGES_MAX = 1000;
@@ -9,7 +10,7 @@ const EMPTY_PAGES_MAX = 1000;
  */
 export class PageTokens {
   readonly #backend: string;
-  #previous: string | undefined;
+  readonly #seen = new Set<string>();
   #emptyPages = 0;
 
   /** @param backend type of the client, for errors */
@@ -22,16 +23,16 @@ export class PageTokens {
    *
    * @param token from the server's answer
    * @param count objects on the page
-   * @throws LitestreamError `UNAVAILABLE` for a token that is no text, for the same one twice in a row, and for more than a
+   * @throws LitestreamError `UNAVAILABLE` for a token that is no text, for one that came before, and for more than a
    *   thousand empty pages in a row
    */
   next(token: unknown, count: number): string | undefined {
     if (token === undefined || token === null || token === '') return undefined;
     if (typeof token !== 'string') throw this.#malformed('gives no text for its next page');
-    if (token === this.#previous) throw this.#malformed('names the same page again');
+    if (this.#seen.has(token)) throw this.#malformed('names the same page again');
     this.#emptyPages = count === 0 ? this.#emptyPages + 1 : 0;
     if (this.#emptyPages > EMPTY_PAGES_MAX) throw this.#malformed('does not end');
-    this.#previous = token;
+    this.#seen.add(token);
     return token;
   }
 
@@ -40,12 +41,22 @@ export class PageTokens {
   }
 }
 
+/** What an error of a library means that cannot read the server's answer. */
+export const MALFORMED_ANSWER: ErrorClass = {
+  code: 'UNAVAILABLE',
+  retryable: true,
+  hint: 'Check that the endpoint is the server itself, and not a proxy or a login page before it.',
+};
+
+/** What to throw where a library cannot read the server's answer: its own words may quote the answer. */
+export function unreadableAnswer(backend: string): LitestreamError {
+  return malformedAnswer(backend, 'it is damaged, or of another kind');
+}
+
 /** No server of this kind gives such an answer: it comes from a proxy, a captive portal, or an attacker. */
 export function malformedAnswer(backend: string, what: string): LitestreamError {
   return new LitestreamError(`the server's answer cannot be used: ${what}`, {
-    code: 'UNAVAILABLE',
-    retryable: true,
+    ...MALFORMED_ANSWER,
     backend,
-    hint: 'Check that the endpoint is the server itself, and not a proxy or a login page before it.',
   });
 }

@@ -31,16 +31,49 @@ const NETWORK = new Set([
 ]);
 const CERTIFICATE = /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|ERR_TLS_)/;
 
+/** What OpenSSL makes of an answer that is no TLS. */
+const SPOKEN_IN_TLS =
+  /wrong version number|packet length too long|SSL routines:[^:]*:(?:http request|unknown protocol)/i;
+const NO_TLS: ErrorClass = {
+  code: 'NETWORK',
+  retryable: false,
+  hint: 'The server does not speak TLS. If that is meant, write http:// before its address.',
+};
+
+/** What nginx, Apache and Go answer to a request in clear on a port for TLS. */
+const IN_CLEAR = /plain HTTP (?:request was sent )?to (?:an SSL-enabled|HTTPS)|HTTP request to an HTTPS server/i;
+const SPOKEN_IN_CLEAR: ErrorClass = {
+  code: 'NETWORK',
+  retryable: false,
+  hint: 'The server speaks TLS only: write https:// before its address.',
+};
+
+/** The text of a refusal stands where each SDK puts it. */
+function spokenInClear(error: object): boolean {
+  const { message, $responseBodyText, response } = error as {
+    message?: unknown;
+    $responseBodyText?: unknown;
+    response?: { data?: unknown; bodyAsText?: unknown } | null;
+  };
+  const texts = [message, $responseBodyText, response?.data, response?.bodyAsText];
+  return texts.some((one) => typeof one === 'string' && IN_CLEAR.test(one));
+}
+
+const UNTRUSTED =
+  'Check the TLS certificate of the endpoint. If an authority of your own signed it, set SSL_CERT_FILE, or skip-verify.';
+
 /**
  * Recognises what goes wrong below HTTP: refused, reset, unresolved, timed out, a certificate nobody trusts. Looks into
  * `cause` and into the members of an `AggregateError` (Node raises one if every address of a host fails).
  */
 export function classifyNetworkError(error: unknown): ErrorClass | undefined {
   for (const part of chain(error)) {
+    if (spokenInClear(part)) return SPOKEN_IN_CLEAR;
+    if (SPOKEN_IN_TLS.test(text((part as { message?: unknown }).message))) return NO_TLS;
     const code = text((part as { code?: unknown }).code);
     const name = text((part as { name?: unknown }).name);
     if (CERTIFICATE.test(code)) {
-      return { code: 'NETWORK', retryable: false, hint: 'Check the TLS certificate of the endpoint, or skip-verify.' };
+      return { code: 'NETWORK', retryable: false, hint: UNTRUSTED };
     }
     if (TIMEOUTS.has(code) || TIMEOUTS.has(name)) return { code: 'TIMEOUT', retryable: true };
     if (NETWORK.has(code)) {

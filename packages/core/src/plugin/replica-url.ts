@@ -11,6 +11,8 @@ export interface ReplicaUrl {
   readonly host: string;
   /** Cleaned and decoded, without a leading slash; for `file` the absolute path on this machine. */
   readonly path: string;
+  /** false: the URL ends with its host. Upstream keeps such a replica of S3 and OSS in another place than that of a slash. */
+  readonly hasPath?: boolean | undefined;
   readonly query: ReadonlyMap<string, string>;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
@@ -37,25 +39,29 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   if (text.trim() === '') throw invalid('the replica URL is empty', text);
   if (scheme === 'file') return parseFile(isReplicaUrl(text) ? cutQuery(rest) : rest, folder, text, isReplicaUrl(text));
 
-  const queryAt = rest.indexOf('?');
-  const location = queryAt === -1 ? rest : rest.slice(0, queryAt);
-  const query = new Map(new URLSearchParams(queryAt === -1 ? '' : rest.slice(queryAt + 1)));
-  const arn = ARN_SHAPE.exec(location);
-  if (arn !== null) {
-    return { scheme, host: arn[1] ?? '', path: cleanPath(decode(arn[2] ?? '', text)), query, text: shown(text) };
+  const isArn = /^arn:/i.test(rest);
+  // An ARN is no URL: upstream takes what follows it as it is written.
+  const [location, search = ''] = split(isArn ? rest : (rest.split('#')[0] ?? ''), '?');
+  const query = new Map(new URLSearchParams(search));
+  if (isArn) {
+    const [, host, path = ''] = ARN_SHAPE.exec(location) ?? [];
+    if (host === undefined) throw invalid('the access point ARN is incomplete', text);
+    return { scheme, host, path: cleanPath(path), hasPath: true, query, text: shown(text) };
   }
-  if (/^arn:/i.test(location)) throw invalid('the access point ARN is incomplete', text);
 
   const slashAt = location.indexOf('/');
   const authority = slashAt === -1 ? location : location.slice(0, slashAt);
   const at = authority.lastIndexOf('@');
   const [username, password] = at === -1 ? [] : split(authority.slice(0, at), ':');
-  const hosts = authority.slice(at + 1).split(',');
-  if (!hosts.every((host) => HOST_SHAPE.test(host))) throw invalid('the port in the replica URL is no number', text);
+  const host = authority.slice(at + 1);
+  if (!host.split(',').every((part) => HOST_SHAPE.test(part))) {
+    throw invalid('the port in the replica URL is no number', text);
+  }
   return {
     scheme,
-    host: authority.slice(at + 1),
+    host,
     path: cleanPath(decode(slashAt === -1 ? '' : location.slice(slashAt + 1), text)),
+    hasPath: slashAt !== -1,
     query,
     username: username === undefined ? undefined : decode(username, text),
     password: password === undefined ? undefined : decode(password, text),

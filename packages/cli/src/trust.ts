@@ -1,0 +1,17 @@
+import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+
+import { machineCertificates } from '@litestream/core';
+
+let done = false;
+
+/**
+ * Lets every connection of this process trust whom the machine trusts, those of libraries included. For a command only: an
+ * application that embeds the library decides for itself. Node before 22.19 cannot; there the clients do it for themselves.
+ */
+export function trustMachine(): void {
+  if (done) return;
+  done = true;
+  const added = machineCertificates();
+  if (added.length === 0 || typeof setDefaultCACertificates !== 'function') return;
+  setDefaultCACertificates([...getCACertificates('default'), ...added]);
+}
