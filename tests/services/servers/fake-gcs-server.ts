@@ -46,6 +46,9 @@ export async function start(): Promise<RunningService> {
       'a missing bucket rejects with BUCKET_MISSING':
         'asked for an object, it says "Not Found", as of a missing object',
       'a lease is acquired, renewed, released, and taken over when it has expired': 'as above, on release',
+      'an object of several parts is created only if there is none':
+        'it forgets the condition that an upload in parts began with',
+      'of two that create an object of several parts at once exactly one wins': 'as above',
     },
     answersDiffer: {
       'an object is deleted': DELETED,
