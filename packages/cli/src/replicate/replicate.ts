@@ -2,6 +2,7 @@
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { openRegistry } from '../replicas.ts';
+import { StrayErrors } from '../stray-errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { version } from '../version.ts';
@@ -15,7 +16,6 @@ import type { OnceOptions } from './run-once.ts';
 import { serve } from './serve.ts';
 import { Signals } from './signals.ts';
 import { stopDaemon } from './stopping.ts';
-import { StrayErrors } from './stray-errors.ts';
 import { settleBounded } from './turns.ts';
 
 export interface ReplicateOptions {
