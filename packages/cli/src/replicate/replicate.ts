@@ -97,7 +97,9 @@ async function openMetrics(config: Config, report: () => readonly DatabaseReport
 
 function findDatabases(config: Config, logger: Logger): SingleDatabase[] {
   if (config.databases.length === 0) logger.error('no databases specified in configuration');
-  const databases = allDatabasesOf(config.databases);
+  const databases = allDatabasesOf(config.databases, (dir) =>
+    logger.warn('cannot list directory, its databases are not replicated', { dir }),
+  );
   for (const { directory } of config.databases) {
     if (directory === undefined) continue;
     const count = databases.filter(({ path }) => path.startsWith(`${directory.path}/`)).length;

@@ -10,7 +10,7 @@ import { dirname, join, parse, resolve, sep } from 'node:path';
 const STICKY = 0o1000;
 const GROUP_WRITE = 0o020;
 const OTHERS_WRITE = 0o002;
-/** As many as Linux follows. */
+/** As many as Linux follows: nothing can be opened through more. */
 const LINK_COUNT_MAX = 40;
 /** On macOS, members of this group may become root. */
 const MACOS_ADMIN = 80;
@@ -23,26 +23,58 @@ const MACOS_ADMIN = 80;
  * nobody can replace there what belongs to another user.
  */
 export function distrust(path: string, owners: ReadonlySet<number>): string | undefined {
+  for (const { at, stats, isAbove } of partsOnTheWay(path)) {
+    if (!owners.has(stats.uid)) return `${at} belongs to another user`;
+    if (stats.isSymbolicLink()) continue;
+    const reason = writers(at, stats, isAbove);
+    if (reason !== undefined) return reason;
+  }
+  return undefined;
+}
+
+/**
+ * The link that leads to the file although it belongs neither to this user, nor to root, nor to the owner of the file; undefined
+ * if there is none. Another user may have made it so that we work on that file.
+ */
+export function foreignLink(path: string): string | undefined {
+  const links: { readonly at: string; readonly uid: number }[] = [];
+  let owner: number | undefined;
+  for (const { at, stats, isAbove } of partsOnTheWay(path)) {
+    if (stats.isSymbolicLink()) links.push({ at, uid: stats.uid });
+    else if (!isAbove) owner = stats.uid;
+  }
+  const owners = new Set([0, process.geteuid?.(), owner]);
+  return owner === undefined ? undefined : links.find(({ uid }) => !owners.has(uid))?.at;
+}
+
+interface Part {
+  readonly at: string;
+  readonly stats: Stats;
+  /** A folder above the end of the path. */
+  readonly isAbove: boolean;
+}
+
+/** Each file, folder and link from the root on, until one does not exist. Nothing where there are too many links. */
+function* partsOnTheWay(path: string): Generator<Part> {
   // Node cannot read owners on Windows; folders there are private to their user by inheritance.
-  if (process.geteuid === undefined) return undefined;
+  if (process.geteuid === undefined) return;
   let at = parse(resolve(path)).root;
-  let rest = partsOf(resolve(path));
+  const rest = partsOf(resolve(path));
   for (let linkCount = 0; ;) {
     const stats = lstatSync(at, { throwIfNoEntry: false });
-    if (stats === undefined) return undefined;
-    if (!owners.has(stats.uid)) return `${at} belongs to another user`;
+    if (stats === undefined) return;
+    yield { at, stats, isAbove: rest.length > 0 };
     if (stats.isSymbolicLink()) {
       linkCount += 1;
-      if (linkCount > LINK_COUNT_MAX) return `${at} leads through too many links`;
+      if (linkCount > LINK_COUNT_MAX) return;
       // Its target is looked at from the root on.
       const target = resolve(dirname(at), readlinkSync(at));
-      rest = partsOf(target).concat(rest);
+      rest.unshift(...partsOf(target));
       at = parse(target).root;
       continue;
     }
-    const reason = writers(at, stats, rest.length > 0);
     const next = rest.shift();
-    if (reason !== undefined || next === undefined) return reason;
+    if (next === undefined) return;
     at = join(at, next);
   }
 }
