@@ -43,6 +43,7 @@ export type { BetterSqlite3 } from './driver/better-sqlite3.ts';
 export { loadNodeSqlite, nodeSqlite } from './driver/node-sqlite.ts';
 export type { SqliteConnection, SqliteDriver, SqliteRow, SqliteValue, WorkerLibrary } from './driver/sqlite-driver.ts';
 export * from './error.ts';
+export { distrust } from './files/path-trust.ts';
 export { Follower } from './follow/follower.ts';
 export type { FollowOptions, FollowUpdate } from './follow/follower.ts';
 export { Litestream } from './litestream.ts';

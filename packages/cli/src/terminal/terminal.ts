@@ -31,7 +31,7 @@ export const processTerminal: Terminal = {
     writeAll(STDERR, line);
     statusShown = true;
   },
-  logLine: (stderr) => (line) => print(stderr ? STDERR : STDOUT, `${line}\n`),
+  logLine: (stderr) => (line) => printLog(stderr ? STDERR : STDOUT, `${line}\n`),
   get stdoutIsTty() {
     return isatty(STDOUT);
   },
@@ -53,6 +53,15 @@ function clearStatus(): void {
 function print(descriptor: number, text: string): void {
   clearStatus();
   writeAll(descriptor, text);
+}
+
+/** A log that cannot be written, as on a full disk, must not end what it tells of: the line is lost, later ones may be written. */
+function printLog(descriptor: number, text: string): void {
+  try {
+    print(descriptor, text);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).syscall !== 'write') throw error;
+  }
 }
 
 const closed = new Set<number>();
