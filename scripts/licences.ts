@@ -1,5 +1,10 @@
-/** Checks that the licence of each package in the lock file lets this project be used and distributed. `npm run licences`. */
+/**
+ * Checks that the licence of each package in the lock file lets this project be used and distributed. `npm run licences`.
+ *
+ *     node scripts/licences.ts [LOCK_FILE]
+ */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
 /** SPDX names of licences that are permissive, or without conditions. */
 const ALLOWED: ReadonlySet<string> = new Set([
@@ -40,14 +45,23 @@ interface Entry {
   readonly link?: boolean;
 }
 
-const lock = JSON.parse(readFileSync(new URL('../package-lock.json', import.meta.url), 'utf8')) as {
+/** A licence, possibly with an exception that permits more; or two expressions. */
+type Expression =
+  | { readonly license: string }
+  | { readonly left: Expression; readonly conjunction: 'and' | 'or'; readonly right: Expression };
+
+const require = createRequire(import.meta.url);
+const parse = require('spdx-expression-parse') as (text: string) => Expression;
+
+const path = process.argv[2] ?? new URL('../package-lock.json', import.meta.url);
+const lock = JSON.parse(readFileSync(path, 'utf8')) as {
   readonly packages: Readonly<Record<string, Entry>>;
 };
 const found = new Map<string, string[]>();
-for (const [path, { license, link }] of Object.entries(lock.packages)) {
+for (const [folder, { license, link }] of Object.entries(lock.packages)) {
   // Our own packages: links, and the folders that they point to.
-  if (!path.includes('node_modules/') || link === true) continue;
-  const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+  if (!folder.includes('node_modules/') || link === true) continue;
+  const name = folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length);
   const said = SAID_ELSEWHERE[name] ?? textOf(license) ?? 'none';
   if (!isAllowed(said)) found.set(said, [...(found.get(said) ?? []), name]);
 }
@@ -64,13 +78,24 @@ function textOf(license: Entry['license']): string | undefined {
   if (license === undefined || typeof license === 'string') return license;
   return [license]
     .flat()
-    .map(({ type }) => type ?? 'none')
+    .map(({ type }) => `(${type ?? 'none'})`)
     .join(' OR ');
 }
 
+/** Is the text an SPDX expression that accepted licences satisfy? */
+function isAllowed(text: string): boolean {
+  let expression: Expression;
+  try {
+    expression = parse(text);
+  } catch {
+    return false;
+  }
+  return isSatisfied(expression);
+}
+
 /** Of alternatives (OR) one accepted licence is enough; of a combination (AND) each must be accepted. */
-function isAllowed(expression: string): boolean {
-  const text = expression.replaceAll(/[()]/g, '');
-  if (text.includes(' OR ')) return text.split(' OR ').some(isAllowed);
-  return text.split(' AND ').every((part) => ALLOWED.has(part.trim()));
+function isSatisfied(expression: Expression): boolean {
+  if ('license' in expression) return ALLOWED.has(expression.license);
+  const { left, conjunction, right } = expression;
+  return conjunction === 'or' ? isSatisfied(left) || isSatisfied(right) : isSatisfied(left) && isSatisfied(right);
 }

@@ -1,4 +1,4 @@
-import { isLitestreamError } from '@litestream/core';
+import { errorText, isLitestreamError } from '@litestream/core';
 import { isLtxError } from '@litestream/ltx';
 import { redact } from './secrets.ts';
 
@@ -30,7 +30,5 @@ function causeOf(error: unknown): unknown {
 }
 
 function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && error.message === '') return error.errors.map(messageOf).join('; ');
-  if (error instanceof Error || isLitestreamError(error) || isLtxError(error)) return error.message;
-  return String(error);
+  return isLitestreamError(error) || isLtxError(error) ? error.message : errorText(error);
 }

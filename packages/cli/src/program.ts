@@ -4,6 +4,7 @@ import { UsageError } from './errors.ts';
 import type { Command } from './commands/command.ts';
 import { formatHelp } from './flags/help.ts';
 import { parseFlags } from './flags/parse.ts';
+import { failOnStrayErrors } from './stray-errors.ts';
 import type { Terminal } from './terminal/terminal.ts';
 import { ReaderGone } from './terminal/write-all.ts';
 
@@ -28,12 +29,14 @@ export interface Program {
 export async function runProgram(program: Program, argv: readonly string[], terminal: Terminal): Promise<void> {
   // Core's timers and watchers let a process end; a command ends when it has an exit code.
   const alive = setInterval(() => undefined, 2 ** 30);
+  const strays = failOnStrayErrors(terminal);
   try {
     process.exitCode = await dispatch(program, argv, terminal);
   } catch (error) {
     process.exitCode = await report(error, terminal);
   } finally {
     clearInterval(alive);
+    strays[Symbol.dispose]();
   }
 }
 

@@ -1,5 +1,5 @@
 /** From a replica in the config to a client: the one place where the CLI meets core's plugins. */
-import { dirname, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
 import type { GuardOptions, LogFields, PluginContext, ReplicaClient, ReplicaUrl } from '@litestream/core';
 import { DEFAULT_SYNC_INTERVAL_MS } from './config/defaults.ts';
@@ -68,18 +68,26 @@ async function openReplica(
   guard: GuardOptions,
 ): Promise<OpenReplica> {
   const { type, url } = replica;
+  const text = nameOf(replica);
+  const labels =
+    context.databasePath === undefined ? { replica: text } : { db: basename(context.databasePath), replica: text };
+  const named = { ...guard, labels };
   if (type === 'file') {
     const path = expandPath(replica.path ?? pathOfFileUrl(url ?? ''));
-    const client = await registry.createClient({ type, settings: { path } }, context, guard);
-    return { config: replica, client, text: redact(url ?? path), folder: path, facts: { path } };
+    const client = await registry.createClient({ type, settings: { path } }, context, named);
+    return { config: replica, client, text, folder: path, facts: { path } };
   }
   if (type !== 'sftp') trustMachine();
   const settings = { ...replica.settings, ...(replica.path === undefined ? {} : { path: replica.path }) };
-  const client = await registry.createClient({ type, url, settings }, context, guard);
+  const client = await registry.createClient({ type, url, settings }, context, named);
   const parsed = url === undefined ? undefined : parseReplicaUrl(url);
   const implied = parsed && ((await registry.plugin(type)).configFromUrl?.(parsed) ?? impliedBy(parsed));
-  const text = parsed?.text ?? `${type}://${replica.path ?? ''}`;
   return { config: replica, client, text, folder: undefined, facts: factsOf(client.type, { ...implied, ...settings }) };
+}
+
+function nameOf({ type, url, path }: ReplicaConfig): string {
+  if (type === 'file') return redact(url ?? expandPath(path ?? pathOfFileUrl('')));
+  return url === undefined ? `${type}://${path ?? ''}` : parseReplicaUrl(url).text;
 }
 
 function impliedBy({ host, path }: ReplicaUrl): Record<string, unknown> {

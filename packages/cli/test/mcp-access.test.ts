@@ -241,8 +241,14 @@ describe('where restore writes', () => {
     const without = await setup(keys.slice(0, 1));
     expect(await call(without.target, 'restore', { path: without.database, o: 'x.db' })).toMatch(/Set mcp-output-dir/);
     const open = await setup(keys);
-    chmodSync(open.output, 0o777);
-    expect(await call(open.target, 'restore', { path: open.database })).toMatch(/can be written to by other users/);
+    // Who can write to a folder above can put a link in the place of this one.
+    for (const path of [open.output, open.folder]) {
+      chmodSync(path, 0o777);
+      expect(await call(open.target, 'restore', { path: open.database })).toMatch(
+        new RegExp(`cannot be trusted: all users can write to ${path}\\b`),
+      );
+      chmodSync(path, 0o700);
+    }
     expect(existsSync(join(open.output, 'app.db'))).toBe(false);
   });
 });

@@ -1,5 +1,17 @@
 /** From a type or a URL to a client, and each way in which that can fail. */
-import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -191,6 +203,74 @@ describe('plugin registry', () => {
       expect((await registry.load('litestream-client-moon')).name).toBe('moon');
     },
   );
+
+  it.skipIf(process.getuid?.() !== 0)(
+    'loads no package that another user could change: by a folder above, a group, a link, or one of its files',
+    async () => {
+      const base = folder;
+      const app = join(base, 'above', 'app');
+      mkdirSync(app, { recursive: true });
+      folder = app;
+      install('litestream-client-moon', plugin(`name: 'moon', schemes: ['moon'], types: ['moon']`));
+      folder = base;
+      const modules = join(app, 'node_modules');
+      const own = join(modules, 'litestream-client-moon');
+      const isLoaded = async (): Promise<string> => {
+        try {
+          return (await new PluginRegistry({ folder: app }).load('litestream-client-moon')).name;
+        } catch (error) {
+          return (error as { hint?: string }).hint ?? String(error);
+        }
+      };
+      expect(await isLoaded()).toBe('moon');
+      // No group has this number, and no user of this number owns the files.
+      const group = 64_999;
+      for (const path of [join(base, 'above'), app, modules, own, join(own, 'package.json'), join(own, 'main.js')]) {
+        const { mode } = statSync(path);
+        chmodSync(path, 0o777);
+        expect(await isLoaded()).toContain(`is not used: all users can write to ${path}. Name it by its path`);
+        chmodSync(path, 0o775);
+        chownSync(path, 0, group);
+        expect(await isLoaded()).toContain(`is not used: the group ${group} can write to ${path}. Name it by its path`);
+        chownSync(path, 65534, 0);
+        expect(await isLoaded()).toContain(`is not used: ${path} belongs to another user. Name it by its path`);
+        chownSync(path, 0, 0);
+        // The group of root is trusted.
+        expect(await isLoaded()).toBe('moon');
+        chmodSync(path, mode);
+      }
+      // A link is as safe as what it leads to, and as its own folder.
+      const elsewhere = join(base, 'elsewhere');
+      mkdirSync(elsewhere);
+      renameSync(own, join(elsewhere, 'moon'));
+      symlinkSync('../../../elsewhere/moon', own);
+      expect(await isLoaded()).toBe('moon');
+      chmodSync(elsewhere, 0o777);
+      expect(await isLoaded()).toContain(`all users can write to ${elsewhere}`);
+      chmodSync(elsewhere, 0o755);
+      lchownSync(own, 65534, 65534);
+      expect(await isLoaded()).toContain(`${own} belongs to another user`);
+      lchownSync(own, 0, 0);
+    },
+  );
+
+  it.skipIf(process.getuid?.() !== 0)('looks for a client past one that another user could change', async () => {
+    const app = join(folder, 'app');
+    for (const [at, name] of [
+      [folder, 'above'],
+      [app, 'beside'],
+    ] as const) {
+      const path = join(at, 'node_modules', 'litestream-client-moon');
+      mkdirSync(path, { recursive: true });
+      writeFileSync(join(path, 'index.js'), plugin(`name: '${name}', schemes: ['moon'], types: []`));
+      writeFileSync(join(path, 'package.json'), '{"type":"module"}');
+    }
+    const manifest = join(app, 'node_modules', 'litestream-client-moon', 'package.json');
+    chownSync(manifest, 65534, 65534);
+    // It is not even read.
+    writeFileSync(manifest, 'no json');
+    expect((await new PluginRegistry({ folder: app }).load('litestream-client-moon')).name).toBe('above');
+  });
 
   it('tells a plugin whose SDK is missing from one that is broken, and both from one that is too new', async () => {
     install('@litestream/client-a', `import 'an-sdk-nobody-has';\n${plugin(`name: 'a', schemes: ['a'], types: []`)}`);

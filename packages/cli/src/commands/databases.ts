@@ -31,7 +31,7 @@ export const command: Command = defineCommand({
     const { openRegistry, openReplicas } = await import('../replicas.ts');
     const registry = await openRegistry(config);
     const rows: { path: string; replica: string }[] = [];
-    for (const database of config.databases.flatMap(databasesOf)) {
+    for (const database of config.databases.flatMap((each) => databasesOf(each))) {
       await using replicas = await openReplicas(database.replicas, registry);
       for (const { client } of replicas.all) rows.push({ path: database.path, replica: client.type });
     }

@@ -1,9 +1,10 @@
 import { SNAPSHOT_LEVEL, withCreatedAt } from '@litestream/core';
+import type { LtxFileInfo } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
-import { goJsonIndented } from '../control/go-json.ts';
+import { goJsonIndentedParts } from '../control/go-json.ts';
 import { isReplicaUrl } from '../config/paths.ts';
 import { flag, level } from '../flags/kinds.ts';
-import { formatTable } from '../text/table.ts';
+import { formatTableParts } from '../text/table.ts';
 import { formatSeconds } from '../text/time.ts';
 import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
@@ -39,35 +40,18 @@ export const command: Command = defineCommand({
     const levels =
       values.level === 'all' ? Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, each) => each) : [values.level];
     const withTimes = values['created-at'];
-    const files = [];
+    // There may be hundreds of thousands: only the infos are kept, and rows are made while they are printed.
+    const files: LtxFileInfo[] = [];
     for (const each of levels) {
       const listed = await Array.fromAsync(opened.client.ltxFiles(each));
-      for (const file of withTimes ? await withCreatedAt(opened.client, listed) : listed) {
-        const { createdAt } = file;
-        files.push({
-          level: each,
-          min_txid: formatTxid(file.minTxid),
-          max_txid: formatTxid(file.maxTxid),
-          size: file.size,
-          timestamp: formatSeconds(file.timestamp),
-          ...(withTimes && createdAt !== undefined ? { created_at: formatSeconds(createdAt) } : {}),
-        });
-      }
+      for (const file of withTimes ? await withCreatedAt(opened.client, listed) : listed) files.push(file);
     }
     if (values.json) {
-      terminal.out(goJsonIndented(files));
+      for (const part of goJsonIndentedParts(jsonRows(files, withTimes))) terminal.out(part);
       return 0;
     }
-    // Upstream's column of this name holds the time of the last transaction.
-    const head = ['level', 'min_txid', 'max_txid', 'size', 'created', 'earliest'];
-    const rows = files.map((file) => {
-      const { level: at, min_txid: min, max_txid: max, size, timestamp, created_at: createdAt = '-' } = file;
-      return [at, min, max, size, timestamp, createdAt];
-    });
-    const columnCount = withTimes ? head.length : head.length - 1;
-    const table = [head, ...rows].map((row) => row.slice(0, columnCount));
-    terminal.out(formatTable(table));
-    if (rows.length === 0 && terminal.stderrIsTty) {
+    for (const part of formatTableParts(() => tableRows(files, withTimes))) terminal.out(part);
+    if (files.length === 0 && terminal.stderrIsTty) {
       terminal.err(
         `No files on ${values.level === 'all' ? 'any level' : `level ${values.level}`} of ${isReplicaUrl(target) ? 'this replica' : target}`,
       );
@@ -75,3 +59,27 @@ export const command: Command = defineCommand({
     return 0;
   },
 });
+
+function* jsonRows(files: readonly LtxFileInfo[], withTimes: boolean): Generator<object> {
+  for (const { level: at, minTxid, maxTxid, size, timestamp, createdAt } of files) {
+    yield {
+      level: at,
+      min_txid: formatTxid(minTxid),
+      max_txid: formatTxid(maxTxid),
+      size,
+      timestamp: formatSeconds(timestamp),
+      ...(withTimes && createdAt !== undefined ? { created_at: formatSeconds(createdAt) } : {}),
+    };
+  }
+}
+
+function* tableRows(files: readonly LtxFileInfo[], withTimes: boolean): Generator<(string | number)[]> {
+  // Upstream's column of this name holds the time of the last transaction.
+  const head = ['level', 'min_txid', 'max_txid', 'size', 'created'];
+  yield withTimes ? head.concat('earliest') : head;
+  for (const { level: at, minTxid, maxTxid, size, timestamp, createdAt } of files) {
+    const row = [at, formatTxid(minTxid), formatTxid(maxTxid), size, formatSeconds(timestamp)];
+    if (withTimes) row.push(createdAt === undefined ? '-' : formatSeconds(createdAt));
+    yield row;
+  }
+}

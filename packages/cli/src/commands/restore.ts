@@ -12,7 +12,7 @@ import { plainLogger } from '../log/setup.ts';
 import { Progress } from '../terminal/progress.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { fileRow } from '../text/file-row.ts';
-import { formatTable } from '../text/table.ts';
+import { formatTableParts } from '../text/table.ts';
 import { formatSeconds } from '../text/time.ts';
 import { formatDuration } from '../units/duration.ts';
 import { formatSize } from '../units/size.ts';
@@ -266,7 +266,6 @@ async function printPlan(
   const first = formatTxid(files[0]?.minTxid ?? 0n);
   const last = formatTxid(files.at(-1)?.maxTxid ?? 0n);
   const shown = isReplicaUrl(source) ? text : source;
-  const rows = files.map(fileRow);
   if (values.json) {
     const plan = {
       source: shown,
@@ -274,7 +273,7 @@ async function printPlan(
       replica: client.type,
       min_txid: first,
       max_txid: last,
-      files: rows,
+      files: files.map(fileRow),
     };
     terminal.out(goJsonIndented(plan));
     return;
@@ -282,6 +281,10 @@ async function printPlan(
   terminal.out('Restore plan:\n');
   terminal.out(`  source: ${shown}\n  target: ${output}\n  replica: ${client.type}\n`);
   terminal.out(`  txid range: ${first} - ${last}\n\nFiles to fetch:\n`);
-  const cells = rows.map((row) => [row.level, row.name, row.min_txid, row.max_txid, row.size, row.timestamp]);
-  terminal.out(formatTable([['level', 'file', 'min_txid', 'max_txid', 'size', 'timestamp'], ...cells]));
+  for (const part of formatTableParts(() => planRows(files))) terminal.out(part);
+}
+
+function* planRows(files: readonly LtxFileInfo[]): Generator<(string | number)[]> {
+  yield ['level', 'file', 'min_txid', 'max_txid', 'size', 'timestamp'];
+  for (const file of files) yield Object.values(fileRow(file));
 }

@@ -10,6 +10,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('info', 'show daemon information', () => import('./info.ts')),
   entry('list', 'list all managed databases', () => import('./list.ts')),
   entry('ltx', 'list available LTX files for a database', () => import('./ltx.ts')),
+  entry('mcp', 'serve the Model Context Protocol on standard input and output', () => import('./mcp.ts')),
   entry('plugins', 'list the storage clients that can be found', () => import('./plugins.ts')),
   entry('register', 'register a database for replication', () => import('./register.ts')),
   entry('replicate', 'runs a server to replicate databases', () => import('./replicate.ts')),

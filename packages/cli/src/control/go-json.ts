@@ -10,6 +10,23 @@ export function goJsonIndented(value: unknown): string {
   return `${encode(value, '  ', '\n')}\n`;
 }
 
+const PART_ITEMS = 1000;
+
+/** An array as `goJsonIndented` writes it, some items at a time. */
+export function* goJsonIndentedParts(items: Iterable<unknown>): Generator<string> {
+  const indent = '\n  ';
+  let part = '[';
+  let count = 0;
+  for (const item of items) {
+    part += `${count === 0 ? '' : ','}${indent}${encode(item, '  ', indent)}`;
+    count += 1;
+    if (count % PART_ITEMS > 0) continue;
+    yield part;
+    part = '';
+  }
+  yield `${part}${count === 0 ? '' : '\n'}]\n`;
+}
+
 /** Bigints become numbers, dates RFC 3339; keys whose value is undefined are left out. */
 function encode(value: unknown, step: string, indent: string): string {
   if (typeof value === 'bigint') return value.toString();

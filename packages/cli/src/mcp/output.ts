@@ -1,7 +1,7 @@
 /** Where `litestream_restore` may write: a new file in the folder that the config names, and nothing else. */
 import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { LitestreamError } from '@litestream/core';
+import { distrust, LitestreamError } from '@litestream/core';
 
 /** SQLite takes files with these suffixes for parts of another database. */
 const SIDE_FILE = /-(?:wal|shm|journal)$/;
@@ -43,8 +43,8 @@ function trusted(folder: string): string {
       hint: 'Name a folder that belongs to the user of litestream, and that others cannot write to.',
     });
   if (stats === undefined || !stats.isDirectory()) throw refuse('is not a folder');
-  const user = process.geteuid?.();
-  if (user !== undefined && stats.uid !== user && stats.uid !== 0) throw refuse('belongs to another user');
-  if (process.platform !== 'win32' && (stats.mode & 0o022) !== 0) throw refuse('can be written to by other users');
+  // Who can write to a folder above could replace this one by a link.
+  const reason = distrust(folder, new Set([0, process.geteuid?.() ?? 0]));
+  if (reason !== undefined) throw refuse(`cannot be trusted: ${reason}`);
   return realpathSync(folder);
 }

@@ -10,19 +10,14 @@ import { describeError } from '../describe-error.ts';
 import { isAllowedHost, showsToken } from '../http/access.ts';
 import { boundedServer } from '../http/bounded-server.ts';
 import { addressError } from '../http/listen-errors.ts';
-import { version } from '../version.ts';
 import { mcpAddressOf } from './address.ts';
 import type { McpAddress } from './address.ts';
 import { CommandRunner } from './command.ts';
+import { loadSdk, MESSAGE_LENGTH_MAX, serverFactory } from './sdk.ts';
+import type { Sdk } from './sdk.ts';
 
 const SOCKET_PERMISSIONS = 0o600;
 const CLOSE_TIMEOUT_MS = 2000;
-const BODY_LENGTH_MAX = 1 << 20;
-/** The optional peer of this package: most daemons serve no assistant, and need not install it. */
-const SDK = '@modelcontextprotocol/server';
-
-type Sdk = typeof sdkModule;
-
 export interface McpServerOptions {
   /** `host:port` or `unix:PATH`, as in the config. */
   readonly addr: string;
@@ -58,20 +53,12 @@ export class McpHttpServer {
     const { addr, token, logger } = options;
     try {
       const address = mcpAddressOf(addr, token);
-      const sdk = await loadSdk();
-      const { registerTools } = await import('./tools.ts');
+      const { sdk } = await loadSdk('mcp-addr');
       const commands = new CommandRunner();
-      const handler = sdk.createMcpHandler(
-        () => {
-          const server = new sdk.McpServer({ name: 'Litestream MCP Server', version: version() });
-          registerTools(server, { ...options, commands });
-          return server;
-        },
-        {
-          maxRequestBodySize: BODY_LENGTH_MAX,
-          onerror: (error) => logger.debug('mcp request failed', { error: describeError(error) }),
-        },
-      );
+      const handler = sdk.createMcpHandler(await serverFactory(sdk, { ...options, commands }), {
+        maxRequestBodySize: MESSAGE_LENGTH_MAX,
+        onerror: (error) => logger.debug('mcp request failed', { error: describeError(error) }),
+      });
       const server = new McpHttpServer({ sdk, handler, commands, address, logger });
       await server.#listen();
       logger.info('Starting MCP Streamable HTTP server', { addr: server.address });
@@ -162,15 +149,6 @@ interface Refusal {
   readonly status: number;
   readonly text: string;
   readonly headers?: Readonly<Record<string, string>>;
-}
-
-async function loadSdk(): Promise<Sdk> {
-  try {
-    return await import('@modelcontextprotocol/server');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause;
-    throw new Error(`mcp-addr needs the package ${SDK}, which is not installed. Run: npm i ${SDK}@2`, { cause });
-  }
 }
 
 function requestOf(incoming: IncomingMessage, outgoing: ServerResponse): Request {

@@ -5,7 +5,7 @@
  * the folder would tell of every write to every file in it, and cost each writer for it.
  */
 import type { Dirent } from 'node:fs';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Logger, StopOptions } from '@litestream/core';
 import { describeError } from '../describe-error.ts';
@@ -14,7 +14,7 @@ import type { Daemon } from './daemon.ts';
 import { entryOf, isLink } from './directory.ts';
 import type { WatchedDirectory } from './directory.ts';
 import { FolderState } from './folder-state.ts';
-import { isMetaFolder, isSqliteDatabase, nameFilter } from './scan.ts';
+import { isMetaFolder, isSqliteDatabase, nameFilter, statsOf } from './scan.ts';
 import { settleBounded } from './turns.ts';
 
 const LOOK_INTERVAL_MS = 1000;
@@ -214,6 +214,6 @@ export class DirectoryWatcher {
 }
 
 function appearanceOf(path: string): string | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false });
-  return stats === undefined ? undefined : `${stats.ino} ${stats.size} ${stats.mtimeMs}`;
+  const stats = statsOf(path);
+  return stats === undefined ? undefined : `${stats.ino} ${stats.size} ${stats.mtimeNs}`;
 }

@@ -8,12 +8,12 @@ import { findDatabases, isMetaFolder, nameFilter } from './scan.ts';
 export type SingleDatabase = DatabaseConfig & { readonly path: string };
 export type WatchedDirectory = DatabaseConfig & { readonly directory: DirectoryConfig };
 
-/** A single database as it is, or those that a folder holds now. */
-export function databasesOf(database: DatabaseConfig): SingleDatabase[] {
+/** A single database as it is, or those that a folder holds now. `skipped`: for each folder below that cannot be listed. */
+export function databasesOf(database: DatabaseConfig, skipped?: (folder: string) => void): SingleDatabase[] {
   const { path, directory } = database;
   if (path !== undefined) return [{ ...database, path }];
   if (directory === undefined) return [];
-  const found = findDatabases(directory).map((each) => entryOf({ ...database, directory }, each));
+  const found = findDatabases(directory, skipped).map((each) => entryOf({ ...database, directory }, each));
   if (found.length === 0 && !directory.watch) {
     throw new LitestreamError(
       `no SQLite databases found in directory ${directory.path} with pattern ${directory.pattern}`,
@@ -27,10 +27,13 @@ export function databasesOf(database: DatabaseConfig): SingleDatabase[] {
  * All databases of a config. One that a folder holds and that is named by itself too is the one that is named; a link in a
  * folder does not count where the file that it leads to does.
  */
-export function allDatabasesOf(databases: readonly DatabaseConfig[]): SingleDatabase[] {
+export function allDatabasesOf(
+  databases: readonly DatabaseConfig[],
+  skipped?: (folder: string) => void,
+): SingleDatabase[] {
   const all = databases.map((database) => ({
     isNamed: database.directory === undefined,
-    found: databasesOf(database),
+    found: databasesOf(database, skipped),
   }));
   const named = all.flatMap(({ isNamed, found }) => (isNamed ? found : []));
   const seen = new Set(named.map(({ path }) => realDatabasePath(path)));

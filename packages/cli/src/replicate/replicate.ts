@@ -2,6 +2,7 @@
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { openRegistry } from '../replicas.ts';
+import { StrayErrors } from '../stray-errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { version } from '../version.ts';
@@ -17,7 +18,6 @@ import type { Ends } from './serve.ts';
 import { Shutdown } from './shutdown.ts';
 import { Signals } from './signals.ts';
 import { stopDaemon } from './stopping.ts';
-import { StrayErrors } from './stray-errors.ts';
 import { settleBounded } from './turns.ts';
 
 export interface ReplicateOptions {
@@ -103,7 +103,9 @@ async function openMetrics(config: Config, report: () => readonly DatabaseReport
 
 function findDatabases(config: Config, logger: Logger): SingleDatabase[] {
   if (config.databases.length === 0) logger.error('no databases specified in configuration');
-  const databases = allDatabasesOf(config.databases);
+  const databases = allDatabasesOf(config.databases, (dir) =>
+    logger.warn('cannot list directory, its databases are not replicated', { dir }),
+  );
   for (const { directory } of config.databases) {
     if (directory === undefined) continue;
     const count = databases.filter(({ path }) => path.startsWith(`${directory.path}/`)).length;

@@ -89,19 +89,21 @@ export class FileClient implements ReplicaClient {
     const { signal, seek = 0n } = query;
     signal?.throwIfAborted();
     const folder = this.#folder(level);
-    const files = (await namesIn(folder)).flatMap((name) => {
-      const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
-      return txids === undefined || txids.minTxid < seek ? [] : [{ name, ...txids }];
-    });
-    files.sort((a, b) => (a.name < b.name ? -1 : 1)); // names sort as their TXIDs do
-    for (let next = 0; next < files.length; next += STAT_BATCH) {
+    // Names sort as their TXIDs do. There may be hundreds of thousands, so they are parsed a batch at a time.
+    const names = (await namesIn(folder)).sort();
+    for (let next = 0; next < names.length; next += STAT_BATCH) {
       signal?.throwIfAborted();
-      const batch = files.slice(next, next + STAT_BATCH);
+      const batch = names.slice(next, next + STAT_BATCH);
       const infos = await Promise.all(
-        batch.map(async ({ name, minTxid, maxTxid }) => await info(join(folder, name), { level, minTxid, maxTxid })),
+        batch.map(async (name) => {
+          const txids = name.includes('/') ? undefined : parseLtxObjectName(name);
+          return txids === undefined || txids.minTxid < seek
+            ? undefined
+            : await info(join(folder, name), { level, ...txids });
+        }),
       );
       for (const file of infos) {
-        if (file === undefined) continue; // deleted meanwhile
+        if (file === undefined) continue; // another name, or deleted meanwhile
         signal?.throwIfAborted();
         yield file;
       }

@@ -6,6 +6,7 @@ import { silentLogger } from '../logger.ts';
 import { backoffDelayMs, DEFAULT_RETRY_POLICY } from './backoff.ts';
 import type { RetryPolicy } from './backoff.ts';
 import type { ReplicaClient } from './contract.ts';
+import { ClientCall } from './current-call.ts';
 import { DEFAULT_TIMEOUTS, OPERATION_KINDS } from './guard-options.ts';
 import type { ClientOperation, GuardOptions, OperationTimeouts } from './guard-options.ts';
 import { SourceFailure } from './guard-stream.ts';
@@ -112,7 +113,8 @@ export class GuardCalls {
   begin(call: Call, number: number, timeoutMs: number): Attempt {
     const { clock } = this;
     const { operation, signal } = call;
-    const watch = new Watch({ signal, timeoutMs, clock });
+    const watch: Watch = new Watch({ signal, timeoutMs, clock, around: (task) => current.run(task) });
+    const current = new ClientCall(watch, operation, call.object, this.#options.labels);
     const startedAtMs = clock.monotonic();
     let ended = false;
     const report = (code: LitestreamErrorCode | undefined): void =>

@@ -1,5 +1,5 @@
 import type { LitestreamErrorCode } from '../error.ts';
-import type { Logger } from '../logger.ts';
+import type { LogFields, Logger } from '../logger.ts';
 import type { RetryPolicy } from './backoff.ts';
 import type { Clock } from '../clock.ts';
 
@@ -79,6 +79,8 @@ export interface GuardOptions {
   readonly clock?: Clock | undefined;
   /** Spreads retries: uniform in [0, 1). Default `Math.random`. */
   readonly random?: (() => number) | undefined;
+  /** What names the replica where a call is reported from outside, as by `currentClientCall`. */
+  readonly labels?: LogFields | undefined;
   /** Values that must not appear in any message: `secretsOf(config)`. */
   readonly secrets?: readonly string[] | undefined;
 }

@@ -1,4 +1,5 @@
 /** What clients share for turning an SDK's error into a `LitestreamError`: network errors, and causes without secrets. */
+import { errorText } from './error-text.ts';
 import type { LitestreamErrorCode } from '../error.ts';
 import { redact } from './redact.ts';
 
@@ -132,7 +133,7 @@ export function safeCause(error: unknown, secrets: readonly (string | undefined)
       secrets.filter((secret) => secret !== undefined),
     );
   const source = error as { name?: unknown; message?: unknown; stack?: unknown; code?: unknown };
-  const cause = new Error(cut(text(source?.message) || String(error)));
+  const cause = new Error(cut(text(source?.message) || errorText(error)));
   cause.name = text(source?.name) || 'Error';
   if (typeof source?.stack === 'string') cause.stack = cut(source.stack);
   if (typeof source?.code === 'string' || typeof source?.code === 'number') Object.assign(cause, { code: source.code });

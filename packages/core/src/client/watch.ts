@@ -6,6 +6,8 @@ export interface WatchOptions {
   /** How long a call may show no sign of life. Infinity: for ever. */
   readonly timeoutMs: number;
   readonly clock: Clock;
+  /** Runs each step. */
+  readonly around?: (<T>(run: () => T) => T) | undefined;
 }
 
 /**
@@ -20,6 +22,7 @@ export class Watch implements Disposable {
   #fail: ((reason: unknown) => void) | undefined;
   #movedAtMs = 0;
   #suspended = 0;
+  #disposed = false;
   #cancelTimer: (() => void) | undefined;
 
   constructor(options: WatchOptions) {
@@ -43,6 +46,7 @@ export class Watch implements Disposable {
 
   /** Runs one step under watch. One at a time. */
   async step<T>(run: () => PromiseLike<T>): Promise<T> {
+    const { around = (task) => task() } = this.#options;
     this.signal.throwIfAborted();
     this.moved();
     this.#arm();
@@ -57,7 +61,7 @@ export class Watch implements Disposable {
       };
       // Called inside a promise, so that a client which throws at once rejects like any other.
       Promise.resolve()
-        .then(() => run())
+        .then(() => around(run))
         .then(settle(resolve), settle(reject));
     });
   }
@@ -78,7 +82,13 @@ export class Watch implements Disposable {
     }
   }
 
+  /** Ends the call with this reason, unless it has ended. */
+  fail(reason: unknown): void {
+    if (!this.#disposed) this.#end(reason);
+  }
+
   [Symbol.dispose](): void {
+    this.#disposed = true;
     this.#options.signal?.removeEventListener('abort', this.#abort);
     this.#disarm();
   }

@@ -1,5 +1,6 @@
 import { LitestreamError, isLitestreamError } from '../error.ts';
 import { classifyError } from './classify.ts';
+import { errorText } from './error-text.ts';
 import { redactError, redactedCause } from './redact-error.ts';
 import { redact } from './redact.ts';
 import type { ErrorClass } from './sdk-errors.ts';
@@ -26,7 +27,7 @@ export function wrapError(error: unknown, context: ErrorContext): LitestreamErro
   if (raised?.operation !== undefined && raised.backend !== undefined) return raised;
   const kind = raised ?? context.classify?.(error) ?? classifyError(error);
   const subject = object === undefined ? operation : `${operation} ${object}`;
-  return new LitestreamError(redact(`${backend}: ${subject}: ${messageOf(error)}`, secrets), {
+  return new LitestreamError(redact(`${backend}: ${subject}: ${errorText(error)}`, secrets), {
     code: kind.code,
     retryable: kind.retryable,
     operation,
@@ -35,12 +36,4 @@ export function wrapError(error: unknown, context: ErrorContext): LitestreamErro
     hint: kind.hint === undefined ? undefined : redact(kind.hint, secrets),
     cause: raised === undefined ? redactedCause(error, secrets) : raised.cause,
   });
-}
-
-/** An `AggregateError` of Node has an empty message and the real ones inside. */
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.message !== '') return error.message;
-  if (error instanceof AggregateError) return error.errors.map(messageOf).join('; ');
-  return error.name;
 }

@@ -2,7 +2,7 @@
  * The time that a level-0 file is stamped with. A restore by time takes the files up to that time, and merged files carry
  * that of their last transaction: both hold only if times rise with transactions, whatever the clock does.
  */
-import { createReadStream } from 'node:fs';
+import { readFileChunks } from '../files/safe-files.ts';
 import { isLtxError, verifyLtx } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
@@ -58,7 +58,7 @@ async function lastLocalTimeMs(level0: LocalLtx): Promise<number> {
   for (const { path } of level0.list().slice(-FILES_MAX).reverse()) {
     try {
       // Verified, because a wrong time would be followed for as long as it lies ahead.
-      return (await verifyLtx(createReadStream(path), { file: path })).header.timestampMs;
+      return (await verifyLtx(readFileChunks(path), { file: path })).header.timestampMs;
     } catch (error) {
       if (!isLtxError(error)) throw error;
     }

@@ -1,5 +1,6 @@
 /** What the first bytes of a database file, and of the files beside it, say: read without SQLite. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE } from '../wal/wal-header.ts';
 
 export const DATABASE_HEADER_SIZE = 100;
@@ -103,7 +104,7 @@ function head(fd: number, size: number): Buffer {
 function withFile<T>(path: string, otherwise: T, read: (fd: number) => T): T {
   let fd: number;
   try {
-    fd = openSync(path, 'r');
+    fd = openSync(path, OPEN_EXISTING.read);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return otherwise;
     throw error;

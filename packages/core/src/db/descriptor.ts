@@ -1,6 +1,9 @@
-import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { isMapped } from '../driver/library-conflict.ts';
 import { isHeldLock } from './metadata-lock.ts';
+
+/** Opening a pipe must not wait for its other end. */
+const NONBLOCK = constants.O_NONBLOCK ?? 0;
 
 /** The one descriptor of a database file in this process. */
 export interface DatabaseDescriptor {
@@ -40,7 +43,7 @@ export function keepDescriptor(path: string, flags: 'r' | 'r+' = 'r'): DatabaseD
 
 function openExisting(path: string, flags: 'r' | 'r+'): number | undefined {
   try {
-    return openSync(path, flags);
+    return openSync(path, (flags === 'r' ? constants.O_RDONLY : constants.O_RDWR) | NONBLOCK);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;

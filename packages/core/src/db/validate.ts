@@ -1,5 +1,6 @@
 import { fstatSync, readSync, statSync } from 'node:fs';
 import { LitestreamError, isLitestreamError } from '../error.ts';
+import { foreignLink } from '../files/path-trust.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import { DATABASE_MAGIC } from './database-header.ts';
 import { keepDescriptor } from './descriptor.ts';
@@ -37,6 +38,8 @@ export function keepDatabaseFile(path: string): DatabaseDescriptor | undefined {
     if (stat === undefined) return undefined;
     // Before it is opened: opening a pipe would wait for its other end.
     if (!stat.isFile()) throw notAFile(path, stat.isDirectory() ? 'a directory' : 'not a regular file');
+    const link = foreignLink(path);
+    if (link !== undefined) throw ledElsewhere(path, link);
     return keepDescriptor(path);
   } catch (error) {
     throw isLitestreamError(error) ? error : openError(path, error);
@@ -49,6 +52,15 @@ function notAFile(path: string, what: string): LitestreamError {
     operation: 'open',
     object: path,
     hint: 'Give the path of the database file; to replicate every database of a folder, use `dir` in the config.',
+  });
+}
+
+function ledElsewhere(path: string, link: string): LitestreamError {
+  return new LitestreamError(`the link of another user leads to this database: ${link}`, {
+    code: 'DATABASE_INVALID',
+    operation: 'open',
+    object: path,
+    hint: 'Give the path of the database file itself.',
   });
 }
 

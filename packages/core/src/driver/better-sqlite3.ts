@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
+import { refusePipes } from './refuse-pipes.ts';
 import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
@@ -63,6 +64,7 @@ export function betterSqlite3(library: BetterSqlite3): SqliteDriver {
       return version;
     },
     open(path, options) {
+      refusePipes(path);
       const db = new library(path, { readonly: options?.readOnly ?? false, fileMustExist: true, timeout: 0 });
       // The first connection loads the native code.
       loaded ??= { origin: originOf(library) };

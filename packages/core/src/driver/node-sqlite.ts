@@ -1,5 +1,6 @@
 import type * as NodeSqlite from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { refusePipes } from './refuse-pipes.ts';
 import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
@@ -22,6 +23,7 @@ class NodeSqliteConnection implements SqliteConnection {
   readonly #db: NodeSqlite.DatabaseSync;
 
   constructor(path: string, readOnly: boolean) {
+    refusePipes(path);
     this.#db = new (loadNodeSqlite().DatabaseSync)(readOnly ? path : existing(path), {
       readOnly,
       timeout: 0,

@@ -44,7 +44,10 @@ const NOFOLLOW = constants.O_NOFOLLOW ?? 0;
 const NONBLOCK = constants.O_NONBLOCK ?? 0;
 const DIRECTORY = constants.O_DIRECTORY ?? 0;
 
-/** Flags for `open` in `node:fs/promises`: opens an existing file, and follows no link. */
+/**
+ * Flags that open an existing file, and follow no link. A pipe in the place of the file cannot stop this process: neither opening
+ * nor reading it waits, and it has no positions to read at.
+ */
 export const OPEN_EXISTING: { readonly read: number; readonly readWrite: number } = {
   read: constants.O_RDONLY | NOFOLLOW | NONBLOCK,
   readWrite: constants.O_RDWR | NOFOLLOW,
@@ -85,9 +88,12 @@ export function openFile(path: string): number {
 }
 
 /** The bytes of a file, from its start. Iterating rejects with `ENOENT` if it is gone, with `ELOOP` if it is a link. */
-export async function* readFileChunks(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* readFileChunks(
+  path: string,
+  options: { readonly highWaterMark?: number } = {},
+): AsyncGenerator<Uint8Array, void, undefined> {
   const fd = openSync(path, OPEN_EXISTING.read);
-  yield* createReadStream('', { fd }) as AsyncIterable<Uint8Array>;
+  yield* createReadStream('', { ...options, fd }) as AsyncIterable<Uint8Array>;
 }
 
 /** The text of a small file of ours. Throws `EINVAL` if it is not a regular file, or too large to be ours. */
@@ -131,7 +137,7 @@ export function writeSmallFile(
 
 /** Makes names in a folder survive a power cut. */
 function syncFolder(path: string): void {
-  const fd = openSync(path, 'r');
+  const fd = openSync(path, constants.O_RDONLY | DIRECTORY);
   try {
     fsyncSync(fd);
   } finally {

@@ -3,8 +3,11 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LitestreamError } from '../error.ts';
+import type { PackageFolders } from './package-folders.ts';
 
 export interface FoundPackage {
+  /** The file to import. */
+  readonly path: string;
   /** What `import()` takes. */
   readonly url: string;
   readonly version: string | undefined;
@@ -16,28 +19,47 @@ export function isPath(name: string): boolean {
 }
 
 /**
- * The first match of a package name.
+ * The first match of a package name in the trusted folders, without packages that another user could change.
  *
- * @param modules folders called `node_modules`
  * @throws LitestreamError `PLUGIN_INVALID` for a package that lies there without the file it names as its own
  */
-export function findPackage(name: string, modules: Iterable<string>): FoundPackage | undefined {
+export function findPackage(name: string, folders: PackageFolders): FoundPackage | undefined {
   // `require.resolve` would refuse a package that exports to `import` alone.
-  for (const folder of modules) {
-    const found = findPath(join(folder, name));
-    if (found !== undefined) return found;
+  for (const folder of folders.trusted) {
+    const path = join(folder, name);
+    // Nothing is read before it is trusted.
+    if (distrustFiles(path, folders) !== undefined) continue;
+    const found = findPath(path);
+    if (found !== undefined && folders.distrust(found.path) === undefined) return found;
   }
   return undefined;
+}
+
+/** A package in the trusted folders that is not used, with the reason. */
+export function refusedPackage(name: string, folders: PackageFolders): { path: string; reason: string } | undefined {
+  for (const folder of folders.trusted) {
+    const path = join(folder, name);
+    if (!existsSync(path)) continue;
+    const reason = distrustFiles(path, folders) ?? folders.distrust(findPath(path)?.path ?? path);
+    if (reason !== undefined) return { path, reason };
+  }
+  return undefined;
+}
+
+function distrustFiles(path: string, { distrust }: PackageFolders): string | undefined {
+  return distrust(path) ?? distrust(join(path, 'package.json'));
 }
 
 /** The plugin in a file, or in the folder of a package. Throws as `findPackage` does. */
 export function findPath(path: string): FoundPackage | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) return undefined;
-  if (!stats.isDirectory()) return { url: pathToFileURL(path).href, version: undefined };
+  if (!stats.isDirectory()) return { path, url: pathToFileURL(path).href, version: undefined };
   const manifest = readManifest(path);
   const entry = join(path, entryOf(manifest ?? {}));
-  if (existsSync(entry)) return { url: pathToFileURL(entry).href, version: versionOf(manifest ?? {}) };
+  if (existsSync(entry)) {
+    return { path: entry, url: pathToFileURL(entry).href, version: versionOf(manifest ?? {}) };
+  }
   if (manifest === undefined) return undefined;
   throw new LitestreamError(`${path} is not a usable Litestream plugin: its main file ${entry} is missing`, {
     code: 'PLUGIN_INVALID',

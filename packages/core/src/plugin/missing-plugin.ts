@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LitestreamError } from '../error.ts';
 import { nearest } from '../nearest.ts';
-import { isPath } from './find-package.ts';
+import { isPath, refusedPackage } from './find-package.ts';
 import type { PackageFolders } from './package-folders.ts';
 
 /**
@@ -92,12 +92,18 @@ export function missingPlugin(name: string, folder: string, folders: SearchedFol
 
 /** The command that installs a package in a searched folder; or why an installed package is not used. */
 function howToInstall(name: string, folders: SearchedFolders | undefined): string {
+  const inTrusted = folders === undefined ? undefined : refusedPackage(name, folders);
+  if (inTrusted !== undefined) return notUsed(inTrusted.path, inTrusted.reason);
   for (const [modules, reason] of folders?.refused ?? []) {
     const path = join(modules, name);
-    if (existsSync(path)) return `${path} is not used: ${reason}. Name it by its path if you trust it: -plugin ${path}`;
+    if (existsSync(path)) return notUsed(path, reason);
   }
   const isGlobal = folders !== undefined && folders.configFolder === undefined && isInstalledGlobally();
   return `Run: npm i ${isGlobal ? '-g ' : ''}${name}`;
+}
+
+function notUsed(path: string, reason: string): string {
+  return `${path} is not used: ${reason}. Name it by its path if you trust it: -plugin ${path}`;
 }
 
 /** `npm i -g` installs into PREFIX/lib/node_modules, on Windows into a folder of npm's own. */

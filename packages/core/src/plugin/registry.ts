@@ -51,8 +51,8 @@ export interface RegistryOptions {
   /** Plugins to begin with, beside `file`. */
   readonly plugins?: readonly LitestreamPlugin[] | undefined;
   /**
-   * The folder of the config file. Packages are looked for beside core first, and then here and above, except in folders of
-   * other users or that all users can write to. Relative paths start here. Default: none, and relative paths start from the
+   * The folder of the config file. Packages are looked for beside core first, and then here and above, except where another
+   * user can change what lies there. Relative paths start here. Default: none, and relative paths start from the
    * working directory, which is never searched for packages.
    */
   readonly folder?: string | undefined;
@@ -118,7 +118,7 @@ export class PluginRegistry {
   /** Imports and adds the plugin of an npm package, or of a path that starts with `.` or `/`. */
   async load(name: string): Promise<LitestreamPlugin> {
     const searched = this.#searched();
-    const found = isPath(name) ? findPath(resolve(this.#folder, name)) : findPackage(name, searched.trusted);
+    const found = isPath(name) ? findPath(resolve(this.#folder, name)) : findPackage(name, searched);
     if (found === undefined) throw missingPlugin(name, this.#folder, searched);
     let module: { readonly default?: unknown; readonly plugin?: unknown };
     try {
@@ -136,7 +136,7 @@ export class PluginRegistry {
     if (known !== undefined) return known;
     const searched = this.#discover ? this.#searched() : undefined;
     const packageName = PACKAGES.get(name);
-    if (packageName === undefined || findPackage(packageName, searched?.trusted ?? []) === undefined) {
+    if (packageName === undefined || searched === undefined || findPackage(packageName, searched) === undefined) {
       throw missingBackend(name, this.#names(), searched);
     }
     await this.load(packageName);

@@ -1,10 +1,9 @@
 /** A local level-0 file, ready to be sent. */
-import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { decodeHeader, HEADER_SIZE, isLtxError, LtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import { OPEN_EXISTING } from '../files/safe-files.ts';
+import { OPEN_EXISTING, readFileChunks } from '../files/safe-files.ts';
 import { localFault } from '../db/local-fault.ts';
 import type { Body } from '../client/contract.ts';
 
@@ -66,7 +65,7 @@ export async function readLocalFile(
 
 /** A file that nobody writes to any more. */
 export function bodyOfFile(path: string, size: number): Body {
-  const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: READ_SIZE });
+  const open = (): AsyncIterable<Uint8Array> => readFileChunks(path, { highWaterMark: READ_SIZE });
   return { size, path, readAhead: true, open };
 }
 

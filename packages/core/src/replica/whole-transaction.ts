@@ -1,5 +1,6 @@
 /** Does the level-0 file of one transaction hold every page of the database? */
 import { open } from 'node:fs/promises';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import { decodeHeader, HEADER_SIZE, lockPageNumber, readPageIndex } from '@litestream/ltx';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 import type { TXID } from '@litestream/ltx';
@@ -8,7 +9,7 @@ import type { TXID } from '@litestream/ltx';
 export async function isWholeTransaction(path: string, txid: TXID): Promise<boolean> {
   try {
     await verifyLocalFile(await openLocalFile(path, txid), path);
-    await using handle = await open(path, 'r');
+    await using handle = await open(path, OPEN_EXISTING.read);
     const { size } = await handle.stat();
     const read = async (offset: number, length: number): Promise<Uint8Array> => {
       const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, offset);

@@ -13,26 +13,41 @@ export interface IntegrityRequest {
   /** A `file:` URL that opens the database without locks and without making side files. */
   readonly url: string;
   readonly pragma: 'quick_check' | 'integrity_check';
+  /** Bytes that the process may use beyond what it has at its start. */
+  readonly memory: number;
 }
+
+/** What a check may use before it is ended. */
+export interface IntegrityLimits {
+  /** Milliseconds. Default: ten minutes and one second for each MiB of the database. */
+  readonly ms?: number | undefined;
+  /** Bytes of memory. Default: 1 GiB. */
+  readonly memory?: number | undefined;
+}
+
+/** Expressions of the database may ask for a gigabyte at a time. */
+const MEMORY_MAX = 2 ** 30;
+
+/** Ends the process of a check that uses too much memory. */
+export const OUT_OF_MEMORY: NodeJS.Signals = 'SIGTERM';
 
 export type IntegrityReply = { readonly rows: readonly string[] } | { readonly message: string };
 
 /**
- * Rejects with `DATABASE_INVALID`, and names what SQLite found or that the time ran out.
- *
- * @param limitMs milliseconds; default ten minutes and one second for each MiB
+ * Rejects with `DATABASE_INVALID`, and names what SQLite found or which limit was reached.
  */
 export async function checkIntegrity(
   path: string,
   mode: IntegrityCheck,
   signal?: AbortSignal,
-  limitMs?: number,
+  limits: IntegrityLimits = {},
 ): Promise<void> {
   if (mode === 'none') return;
   // Nobody else has the file: without `immutable`, SQLite makes -wal and -shm files for one in WAL mode.
   const url = `${pathToFileURL(path).href}?mode=ro&immutable=1`;
   const pragma = mode === 'quick' ? 'quick_check' : 'integrity_check';
-  const reply = await ask({ url, pragma }, limitMs ?? (await limitMsOf(path)), signal);
+  const { ms = await limitMsOf(path), memory = MEMORY_MAX } = limits;
+  const reply = await ask({ url, pragma, memory }, ms, signal);
   if ('rows' in reply && reply.rows.length === 1 && reply.rows[0] === 'ok') return;
   const found = 'rows' in reply ? reply.rows.slice(0, 3).join('; ') : reply.message;
   throw new LitestreamError(`post-restore integrity check failed: ${found}`, {
@@ -68,7 +83,10 @@ async function ask(
   signal?.addEventListener('abort', onAbort, { once: true });
   child.once('message', (reply) => resolve(reply as IntegrityReply));
   child.once('error', reject);
-  child.once('exit', (code) => reject(new Error(`the integrity check ended early, with code ${String(code)}`)));
+  child.once('exit', (code, endedBy) => {
+    if (endedBy === OUT_OF_MEMORY) resolve({ message: `it used more than ${request.memory / 2 ** 20} MiB of memory` });
+    else reject(new Error(`the integrity check ended early, with ${endedBy ?? `code ${String(code)}`}`));
+  });
   child.send(request, (error) => {
     if (error !== null) reject(error);
   });

@@ -1,5 +1,6 @@
 /** Bytes of one planned file, by range: from a local path where the client has one, else through the client. */
 import { open } from 'node:fs/promises';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import type { Spool } from './spool.ts';
@@ -41,7 +42,7 @@ export async function openLtxSource(
 }
 
 async function readLocal(path: string, offset: number, size: number, name: string): Promise<Uint8Array<ArrayBuffer>> {
-  await using handle = await open(path, 'r');
+  await using handle = await open(path, OPEN_EXISTING.read);
   const bytes = new Uint8Array(size);
   for (let done = 0; done < size;) {
     const { bytesRead } = await handle.read(bytes, done, size - done, offset + done);

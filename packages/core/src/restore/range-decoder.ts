@@ -1,5 +1,6 @@
 /** Decodes a range of frames and writes the pages it owns: the inner loop of a restore, on whichever thread. */
 import { openSync, closeSync, readSync, writeSync } from 'node:fs';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import { kernel, LtxError } from '@litestream/ltx';
 import type { WriteLock } from './write-lock.ts';
 import type { RangeResult, RangeTask } from './range-task.ts';
@@ -63,7 +64,7 @@ export class RangeDecoder {
     const { path, offset } = source;
     if (this.#path !== path) {
       this.close();
-      this.#descriptor = openSync(path, 'r');
+      this.#descriptor = openSync(path, OPEN_EXISTING.read);
       this.#path = path;
     }
     const frames = kernel().input(size);

@@ -1,5 +1,6 @@
 /** Reads what a compaction merges: straight from local files where all inputs are such, as streams otherwise. */
-import { createReadStream, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
+import { readFileChunks } from '../files/safe-files.ts';
 import { isLtxError, mergeLtx } from '@litestream/ltx';
 import { mergeLtxFiles } from '@litestream/ltx/node';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
@@ -28,7 +29,7 @@ export function mergeInputs(
   return mergeLtx(
     inputs.map((file, i) => {
       const copy = copies[i];
-      const source = copy === undefined ? resumableSource(client, file, read) : createReadStream(copy);
+      const source = copy === undefined ? resumableSource(client, file, read) : readFileChunks(copy);
       return { source, file: fileName(file) };
     }),
   );

@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import { OPEN_EXISTING } from '../files/safe-files.ts';
 import type { WalHeader } from './wal-header.ts';
 import { WAL_HEADER_SIZE, decodeWalHeader } from './wal-header.ts';
 
@@ -29,7 +30,7 @@ export class WalFile {
     if (stat.ino === this.#inode) return { exists: true, replaced: false };
     const replaced = this.#fd !== undefined;
     this.close();
-    this.#fd = openSync(this.path, 'r');
+    this.#fd = openSync(this.path, OPEN_EXISTING.read);
     this.#inode = fstatSync(this.#fd, { bigint: true }).ino;
     return { exists: true, replaced };
   }

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from '../constants.ts';
 import { LtxError } from '../error.ts';
 import { decodeHeader, hasChecksums, isSnapshot } from '../header.ts';
@@ -9,6 +9,9 @@ import { PageOrder } from '../page-order.ts';
 import { decodeTrailer, validateTrailer } from '../trailer.ts';
 import type { LtxTrailer } from '../trailer.ts';
 import type { FramePart, MergeKernel } from './merge-kernel.ts';
+
+/** A pipe in the place of the file does not stop this thread: neither opening nor reading it waits. */
+const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** The size of the index stands this far before the end, and takes eight bytes. */
 const INDEX_SIZE_AT = TRAILER_SIZE + 8;
@@ -33,7 +36,7 @@ export class InputFile {
 
   constructor(path: string, name: string | undefined) {
     this.name = name;
-    this.#fd = openSync(path, 'r');
+    this.#fd = openSync(path, READ);
     try {
       this.#size = fstatSync(this.#fd).size;
       const bytes = new Uint8Array(Math.min(HEADER_SIZE, this.#size));

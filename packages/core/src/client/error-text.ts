@@ -1,0 +1,15 @@
+/** The text of anything that was thrown. Never throws, whatever a library makes of a server's answer. */
+export function errorText(error: unknown): string {
+  try {
+    if (!(error instanceof Error)) return String(error);
+    const message: unknown = error.message;
+    if (typeof message !== 'string') return `${error.name}: ${JSON.stringify(message)}`;
+    if (message !== '') return message;
+    // An `AggregateError` of Node has an empty message and the real ones inside.
+    if (error instanceof AggregateError) return error.errors.map(errorText).join('; ');
+    const name: unknown = error.name;
+    return typeof name === 'string' ? name : 'Error';
+  } catch {
+    return 'an error that cannot be read';
+  }
+}
