@@ -55,8 +55,8 @@ test.skipIf(process.platform === 'win32')(
     daemon.child.kill('SIGTERM');
     await daemon.said('signal received');
     // The second one ends the attempts to sync what cannot be synced.
-    await daemon.stop();
-    expect(daemon.stdout).toContain('litestream shut down');
+    const { exitCode, stderr } = await daemon.stop();
+    expect([exitCode, stderr]).toEqual([1, expect.stringContaining('Error: ')]);
   },
 );
 

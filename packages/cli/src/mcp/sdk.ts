@@ -23,7 +23,6 @@ export async function loadSdk(needs: string): Promise<{ readonly sdk: Sdk; reado
       code: 'PLUGIN_SDK_MISSING',
       object: NAME,
       hint: `Run: npm i ${NAME}@2`,
-      cause: new Error(`cannot find ${NAME}`),
     });
   }
 }

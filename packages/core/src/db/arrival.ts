@@ -143,7 +143,7 @@ export class ArrivalWatch {
   look(): Arrival {
     this.close();
     this.#file = realDatabasePath(this.#path);
-    const descriptor = keepDatabaseFile(this.#file);
+    const descriptor = keepDatabaseFile(this.#file, this.#path);
     this.#descriptor = descriptor;
     if (descriptor === undefined) {
       this.#seen = undefined;

@@ -31,15 +31,18 @@ export function requireMagic({ fd }: DatabaseDescriptor, path: string): void {
   });
 }
 
-/** The same, whatever the file holds. Throws `DATABASE_INVALID` for what is no file. */
-export function keepDatabaseFile(path: string): DatabaseDescriptor | undefined {
+/**
+ * The same, whatever the file holds. Throws `DATABASE_INVALID` for what is no file, and where the path that was given for it
+ * leads there by a link of another user.
+ */
+export function keepDatabaseFile(path: string, given: string = path): DatabaseDescriptor | undefined {
   try {
     const stat = statSync(path, { throwIfNoEntry: false });
     if (stat === undefined) return undefined;
     // Before it is opened: opening a pipe would wait for its other end.
     if (!stat.isFile()) throw notAFile(path, stat.isDirectory() ? 'a directory' : 'not a regular file');
-    const link = foreignLink(path);
-    if (link !== undefined) throw ledElsewhere(path, link);
+    const link = foreignLink(given);
+    if (link !== undefined) throw ledElsewhere(given, link);
     return keepDescriptor(path);
   } catch (error) {
     throw isLitestreamError(error) ? error : openError(path, error);
