@@ -53,6 +53,6 @@ app.exec('INSERT INTO t VALUES (2)');
 const other = `const d = new (require('node:sqlite').DatabaseSync)(process.argv[1]); d.prepare('SELECT count(*) FROM t').get(); d.close()`;
 spawnSync(process.execPath, ['--no-warnings', '-e', other, path]);
 app.exec('INSERT INTO t VALUES (3)');
-const count = `const d = new (require('node:sqlite').DatabaseSync)(process.argv[1]); console.log(d.prepare('SELECT count(*) AS n FROM t').get().n)`;
+const count = `const d = new (require('node:sqlite').DatabaseSync)(process.argv[1]); console.log(String(d.prepare('SELECT count(*) AS n FROM t').get().n))`;
 const seen = spawnSync(process.execPath, ['--no-warnings', '-e', count, path], { encoding: 'utf8' });
 console.log(JSON.stringify({ said, hasWal: existsSync(`${path}-wal`), seen: seen.stdout.trim() }));
