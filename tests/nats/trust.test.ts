@@ -1,4 +1,4 @@
-/** A server whose certificate only the machine's store vouches for. */
+/** A server whose authority only the machine's store has. */
 import { guardClient } from '@litestream/core';
 import { NatsReplicaClient } from '@litestream/client-nats';
 import { expect, test } from 'vitest';

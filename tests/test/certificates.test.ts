@@ -1,4 +1,4 @@
-/** Whose certificates the clients trust, on real HTTPS servers with an authority of their own. */
+/** Which certificates the clients trust, on real HTTPS servers with an authority of their own. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';

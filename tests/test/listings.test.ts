@@ -56,7 +56,7 @@ interface Backend {
   readonly row: (txid: number) => string;
   /** `next`: token of the next page. */
   readonly page: (rows: readonly string[], next?: string) => string;
-  /** Answers that are none of its listings, beside those that are none of anybody's. */
+  /** Answers that are no listings of this backend, beside those that are none of any backend. */
   readonly foreign: Readonly<Record<string, string>>;
   /** undefined: a listing has one page. */
   readonly pages: boolean;

@@ -1,7 +1,7 @@
 /**
- * The last resort: an error that a library throws where nothing can catch it, in a callback of a socket or in a promise that it
- * does not await. Node would print it with all that it holds, credentials too, and end the process, and with it the replication
- * of every database. The call that it came from would get no answer, so it is ended: only its replica is affected.
+ * Handles errors that a library throws where nothing can catch them: in a callback of a socket, or in a promise that it does not
+ * await. Node would print such an error with its properties, credentials too, and end the process. Here, only the call that it
+ * came from ends, which would get no answer: no other replica is affected.
  */
 import { currentClientCall, errorText } from '@litestream/core';
 import type { ClientCall, Logger } from '@litestream/core';
@@ -30,7 +30,7 @@ function watch(handler: Handler): Disposable {
   };
 }
 
-/** For a command that ends by itself: its call fails, or, where no call is known, the command. */
+/** For a command that ends by itself: the call fails or, if the call is unknown, the command. */
 export function failOnStrayErrors(terminal: Terminal): Disposable {
   return watch((error, call) => {
     if (call !== undefined) {
@@ -50,7 +50,7 @@ const INTERVAL_MS = 10_000;
 export class StrayErrors implements Disposable {
   readonly #logger: Logger;
   #watching: Disposable | undefined;
-  /** By what names the replica, of which a config has only so many. */
+  /** By the labels of the replica. A config bounds their number. */
   readonly #sources = new Map<string, { allowed: number; sinceMs: number; leftOut: number; logger: Logger }>();
 
   constructor(logger: Logger) {

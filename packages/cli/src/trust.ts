@@ -5,8 +5,8 @@ import { machineCertificates } from '@litestream/core';
 let done = false;
 
 /**
- * Lets every connection of this process trust whom the machine trusts, those of libraries included. For a command only: an
- * application that embeds the library decides for itself. Node before 22.19 cannot; there the clients do it for themselves.
+ * Makes every connection of this process trust the machine's certificates, those of libraries included. For a command only: an
+ * application that embeds the library decides for itself. Node before 22.19 cannot; there each client does it for itself.
  */
 export function trustMachine(): void {
   if (done) return;

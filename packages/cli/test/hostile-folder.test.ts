@@ -1,4 +1,4 @@
-/** What the owner of one database puts beside it stops no other database, and makes Litestream work on no other file. */
+/** Files that the owner of one database puts beside it stop no other database, and lead Litestream to no other file. */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, lchownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** URLs whose secret nobody escaped: they cannot be read, or are read wrongly. Nothing prints what may be the secret. */
+/** URLs with an unescaped secret: a parser rejects or misreads them. No output shows what may be the secret. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';

@@ -1,4 +1,4 @@
-/** Answers without Content-Length, as a proxy gives them that cuts bodies into chunks: the SDK refuses them. */
+/** The SDK refuses answers without Content-Length, which proxies that cut bodies into chunks send. */
 import type { RequestPolicy, RequestPolicyFactory } from '@azure/storage-blob';
 
 /** More than any blob holds. The service answers with what there is, and says where that ends. */

@@ -77,7 +77,7 @@ async function credentialOf(
   return new identity.DefaultAzureCredential(agent === undefined ? {} : { additionalPolicies: [trustPolicy(agent)] });
 }
 
-/** Requests with an agent of ours, for whom the machine trusts. A request through a proxy has its own agent. */
+/** Uses our agent, which trusts the machine's certificates. A request through a proxy keeps the SDK's agent. */
 function trusting(agent: Agent): Sdk.RequestPolicyFactory {
   return {
     create: (next) => ({

@@ -11,7 +11,7 @@ export interface AbsSettings {
   readonly partSize: number;
   readonly pageSize: number;
   readonly concurrency: number;
-  /** Whose certificates are trusted. */
+  /** The certificates to trust. */
   readonly tls: ReturnType<typeof trustedTls>;
 }
 

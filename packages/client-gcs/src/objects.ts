@@ -37,7 +37,7 @@ export class GcsObjects implements ObjectOperations {
   ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array> }> {
     const [bucket, full] = [await this.#open(), objectKey(this.#settings.path, key)];
     const found = await download(bucket, full, range);
-    // Whoever reads an object holds it to its size.
+    // Readers check an object against its size.
     const size = found.size ?? (await download(bucket, full, { size: 0 })).size ?? 0;
     const info = { key, size, lastModified: found.updated ?? new Date(0), version: found.generation };
     return { info, body: found.body };

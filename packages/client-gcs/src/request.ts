@@ -52,8 +52,8 @@ interface Failed {
 }
 
 /**
- * Takes credentials and bytes out of an error. The library's own way calls a function for each byte of the body, several times,
- * which stops the process for seconds.
+ * Removes credentials and the body from an error. The library's own redaction calls a function for each byte of the body, several
+ * times, and blocks the process for seconds.
  */
 function forgetRequest<T extends Failed>(error: T): T {
   for (const config of [error.config, error.response?.config]) {

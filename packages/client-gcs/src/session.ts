@@ -38,7 +38,7 @@ export function resolveSettings(options: GcsOptions, env: Readonly<Record<string
   };
 }
 
-/** One that trusts whom the machine trusts. Behind a proxy the SDK's own agent is needed. */
+/** An agent that trusts the machine's certificates. Through a proxy, the SDK needs its own agent. */
 function agentOf(env: Readonly<Record<string, string | undefined>>): Agent | undefined {
   const proxy = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY'].some((name) => env[name]);
   const tls = trustedTls(env);
@@ -55,7 +55,7 @@ export async function openBucket(settings: GcsSettings): Promise<Bucket> {
 function createStorage(Sdk: typeof Storage, auth: typeof Auth, settings: GcsSettings): Storage {
   const { agent, endpoint, keyPath, projectId } = settings;
   const anonymous = endpoint !== undefined && !isGoogle(endpoint);
-  // For what the SDK asks for credentials, too.
+  // Also for requests for credentials.
   const transport =
     agent === undefined
       ? undefined

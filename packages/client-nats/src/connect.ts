@@ -30,7 +30,7 @@ export async function connect(sdk: Sdk, options: NatsOptions): Promise<NatsConne
     });
   try {
     return await attempt(tls).catch(async (error: unknown) => {
-      // The server asked for TLS, and may be one that only the machine vouches for.
+      // The server asks for TLS. Its authority may be one that only the machine trusts.
       const ca = tls === undefined && isUntrusted(error) ? trustedCertificates(options.env) : undefined;
       if (ca === undefined) throw error;
       return await attempt({ ca: ca.join('\n') });
@@ -94,7 +94,7 @@ async function tlsOf(options: NatsOptions): Promise<{ ca?: string; cert?: string
   };
 }
 
-/** The SDK hands on what TLS said, or wraps it. */
+/** The SDK passes on the error of TLS, or wraps it. */
 function isUntrusted(error: unknown): boolean {
   const { code, message, cause } = (error ?? {}) as { code?: unknown; message?: unknown; cause?: unknown };
   if (/^(?:SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_)/.test(String(code))) return true;

@@ -1,6 +1,6 @@
 /** Which NATS object store a replica lives in, and how to get in. Only `bucket` has no default. */
 export interface NatsOptions {
-  /** Variables that say whose certificates are trusted, where `rootCas` does not. Default: those of the process. */
+  /** Variables: `SSL_CERT_FILE` and `SSL_CERT_DIR`, unless `rootCas` is set. Default: those of the process. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** `nats://host[:port]`, or several. Default `nats://127.0.0.1:4222`. */
   readonly url?: string | readonly string[] | undefined;

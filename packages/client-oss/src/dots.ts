@@ -1,8 +1,8 @@
 import type OssSdk from 'ali-oss';
 
 /**
- * Lets the SDK ask for keys with `.` and `..` in them. Its HTTP library takes them out of the text of a URL, after the request
- * was signed with them, but not out of a URL that comes in parts.
+ * Lets the SDK ask for keys with `.` and `..` in them. The SDK signs a request with these segments. Its HTTP library then removes
+ * them from a URL that is text, but not from one that is in parts.
  */
 export function keepDots(client: OssSdk): OssSdk {
   const sdk = client as unknown as { urllib: HttpLibrary };

@@ -25,7 +25,7 @@ export async function* listObjects(
   let token: string | undefined;
   do {
     const query = {
-      // The SDK signs an empty value otherwise than it sends it.
+      // The SDK signs an empty value in another form than it sends it.
       ...(prefix === '' ? {} : { prefix }),
       'max-keys': String(PAGE_SIZE),
       ...(options.startAfter === undefined ? {} : { 'start-after': options.startAfter }),
@@ -123,7 +123,7 @@ interface Row {
   readonly ETag?: string;
 }
 
-/** What the SDK's own methods are made of: its types leave it out. */
+/** The method behind the SDK's own ones. Its types leave it out. */
 interface Requests {
   request(params: object): Promise<{
     /** Elements below the root; null for an empty body. */

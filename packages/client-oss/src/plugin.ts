@@ -54,7 +54,7 @@ export function ossConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
     match === null
       ? { bucket: url.host }
       : { bucket: match[1], region: match[2], ...(match[3] === undefined ? {} : { internal: true }) };
-  // As upstream cleans an empty path: the keys of a bucket alone begin with `./`.
+  // As in Litestream (Go): without a path, keys begin with `./`.
   const path = url.hasPath === false ? '.' : url.path;
   return { ...host, path, ...Object.fromEntries(url.query) };
 }

@@ -27,7 +27,7 @@ export interface OssSettings {
   readonly concurrency: number;
   readonly metadataConcurrency: number;
   readonly secrets: readonly (string | undefined)[];
-  /** Whose certificates are trusted. */
+  /** The certificates to trust. */
   readonly tls: ReturnType<typeof trustedTls>;
   readonly sdk: SdkOptions;
 }

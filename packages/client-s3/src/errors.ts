@@ -117,7 +117,7 @@ export function s3Error(
   });
 }
 
-/** A refusal whose words the SDK could not read: they are not the service's. */
+/** A refusal that the SDK cannot parse: it is not the service's. */
 function refusalStatus(error: unknown): number | undefined {
   const { statusCode } = (error as { $response?: { statusCode?: unknown } } | null)?.$response ?? {};
   return typeof statusCode === 'number' && statusCode >= 300 ? statusCode : undefined;

@@ -31,7 +31,7 @@ export async function* listPages(
       ...(token === undefined && options.after !== undefined ? { StartAfter: options.after } : {}),
     });
     const page = await session.run(prefix, options.signal, () => client.send(command, sendOptions(options.signal)));
-    // A page without it is none of S3: the SDK reads every well-formed document.
+    // Each page of S3 has it. The SDK accepts every well-formed document.
     if (page.IsTruncated === undefined) throw malformedAnswer('s3', 'it is no listing');
     yield (page.Contents ?? []).map(checked);
     token = page.IsTruncated ? tokens.next(page.NextContinuationToken, page.Contents?.length ?? 0) : undefined;

@@ -37,7 +37,7 @@ export class S3Objects implements ObjectOperations {
     const session = await this.#open(range.signal);
     const full = objectKey(session.settings.path, key);
     const found = await download(session, full, range);
-    // Whoever reads an object holds it to its size.
+    // Readers check an object against its size.
     const size = found.size ?? (await download(session, full, { size: 0 })).size ?? 0;
     const info = { key, size, lastModified: found.lastModified ?? new Date(0), version: found.etag };
     return { info, body: found.body };

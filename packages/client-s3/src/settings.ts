@@ -17,7 +17,7 @@ export interface S3Settings {
   readonly credentials: { accessKeyId: string; secretAccessKey: string; sessionToken?: string } | undefined;
   readonly forcePathStyle: boolean;
   readonly skipVerify: boolean;
-  /** Whose certificates are trusted. */
+  /** The certificates to trust. */
   readonly tls: ReturnType<typeof trustedTls>;
   readonly signPayload: boolean;
   readonly requireContentMd5: boolean;

@@ -35,7 +35,7 @@ export function s3ConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   return { ...Object.fromEntries(implied), ...rest };
 }
 
-/** A bucket alone means the path `.`, as upstream cleans an empty path: its keys begin with `./`. */
+/** A bucket alone means the path `.`, as in Litestream (Go): keys begin with `./`. */
 function pathOf({ hasPath, path }: ReplicaUrl): string {
   return hasPath === false ? '.' : path;
 }

@@ -32,8 +32,8 @@ export function parsePublicKey(text: string): HostKey | undefined {
 }
 
 /**
- * The keys of a text as `ssh-keyscan` prints it: one a line, with or without hosts before it, plain or hashed, and a comment
- * behind it. Whose hosts they are is no matter. Lines with a marker, as of a revoked key, name none.
+ * The keys of a text as `ssh-keyscan` prints it, one a line. Plain or hashed hosts before a key, and a comment after it, are
+ * ignored. A line with a marker, such as `@revoked`, gives no key.
  */
 export function parseHostKeys(text: string): HostKey[] {
   return text.split(/\r?\n/).flatMap((line) => {

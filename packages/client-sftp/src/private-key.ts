@@ -1,4 +1,4 @@
-/** Brings private keys into a form that the SSH library reads: of PEM it knows only the old ones. */
+/** Converts private keys to a form that the SSH library reads: it knows only the older PEM forms. */
 import { createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 
@@ -41,7 +41,7 @@ function exported(key: KeyObject): string {
   throw invalid('SSH has no keys of this kind', 'Give an Ed25519 key, an ECDSA key of a NIST curve, or an RSA key.');
 }
 
-/** OpenSSH's PROTOCOL.key: no other form of an Ed25519 key is known to the library. */
+/** OpenSSH's PROTOCOL.key, the only form of an Ed25519 key that the library reads. */
 function opensshEd25519(key: KeyObject): string {
   const { d = '', x = '' } = key.export({ format: 'jwk' });
   const publicKey = Buffer.from(x, 'base64url');

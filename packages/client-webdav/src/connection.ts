@@ -29,7 +29,7 @@ export interface WebdavResponse {
 
 interface ConnectionFacts {
   readonly baseUrl: string;
-  /** Folder of the replica, which may not exist yet: what lies above it may be a web site, and no WebDAV. */
+  /** Folder of the replica, which may not exist yet. A folder above it may be a web site without WebDAV. */
   readonly probePath: string;
   readonly agents: readonly [HttpAgent, HttpsAgent];
   readonly parse: ReadMultistatus;
@@ -41,7 +41,7 @@ export class WebdavConnection {
   readonly #facts: ConnectionFacts;
   /** false: the server has no MOVE. */
   canMove = true;
-  /** The server takes a path, and no address, for the destination of a MOVE. */
+  /** The server wants a path, and no URL, as the destination of a MOVE. */
   movesToPath = false;
   /** The login is Digest, whose one-time number may be refused and replaced at any request. */
   readonly digest: boolean;
@@ -124,7 +124,7 @@ export class WebdavConnection {
     const { status, headers } = response;
     // Under Digest the SDK hands 401 on as if all were well.
     if (status >= 400 && !allowed.includes(status)) {
-      // A web server says in words that it speaks TLS only.
+      // A web server reports in the body that it speaks TLS only.
       const words = status === 400 ? await textOf(body).catch(() => '') : '';
       body.destroy();
       const error = new WebdavStatusError(method, status);

@@ -3,11 +3,11 @@ import { malformedAnswer } from '@litestream/core';
 import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
 
-/** How servers refuse the address of another server. Behind a proxy that ends TLS, or renames the host, ours is one to them. */
+/** Servers refuse a URL of another server with these. Behind a proxy that ends TLS, or renames the host, ours looks like one. */
 const ELSEWHERE: ReadonlySet<number> = new Set([400, 403, 502]);
 
 /**
- * Moves a file. The destination is sent as an address, as servers before RFC 4918 want it; as a path where that is refused.
+ * Moves a file. Sends the destination as a URL, which servers before RFC 4918 need, and as a path if the server refuses that.
  *
  * @returns false: the server cannot move files
  */
@@ -27,8 +27,7 @@ export async function move(connection: WebdavConnection, from: string, to: strin
     connection.canMove = false;
     return false;
   }
-  // 207 says that it could not be done (RFC 4918, section 9.9.4).
-  // So say some servers, and every login page.
+  // Some servers answer 200, and so does every login page. 207 means that the move failed (RFC 4918, section 9.9.4).
   if (status === 200) await expectListed(connection, to);
   else if (status !== 201 && status !== 204) throw new WebdavStatusError('MOVE', status);
   return true;

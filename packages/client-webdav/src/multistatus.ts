@@ -9,7 +9,7 @@ export interface DavEntry {
   readonly filename: string;
   readonly basename: string;
   readonly type: 'file' | 'directory';
-  /** Bytes. undefined: the server does not tell. */
+  /** Bytes; undefined if the server does not report it. */
   readonly size: number | undefined;
   readonly lastmod: string | undefined;
   /** As it is sent. */
@@ -45,7 +45,7 @@ function entriesOf(document: unknown): DavEntry[] {
   return (response as unknown[]).flatMap((one) => entryOf(one) ?? []);
 }
 
-/** undefined for what is gone by now. */
+/** undefined for an entry that is gone by now. */
 function entryOf(response: unknown): DavEntry | undefined {
   if (!isRecord(response)) throw malformed('the listing holds something that is no entry');
   const { href, status, propstat } = response;
@@ -68,7 +68,7 @@ function entryOf(response: unknown): DavEntry | undefined {
   };
 }
 
-/** What there is of an entry, in whatever order the server tells it and what there is not. */
+/** The properties that an entry has. A server may list missing ones before them. */
 function propertiesOf(propstats: readonly unknown[]): Readonly<Record<string, unknown>> {
   const found = propstats.filter(isRecord).filter(({ status }) => (statusOf(status) ?? 200) < 300);
   return Object.assign({}, ...found.map(({ prop }) => prop)) as Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 /** Where a WebDAV replica lives and how to get in. */
 export interface WebdavOptions {
-  /** Variables that say whose certificates are trusted. Default: those of the process. */
+  /** Variables: `SSL_CERT_FILE` and `SSL_CERT_DIR`. Default: those of the process. */
   readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** The collection everything lies under: `https://host:port/remote.php/dav/files/me`. It must exist. */
   readonly url: string;

@@ -27,8 +27,8 @@ export interface Target {
 }
 
 /**
- * Stores a body under a temporary name and moves it in place, so that nobody ever sees a part of it. On a server that cannot
- * move it is stored in place.
+ * Stores a body under a temporary name and moves it in place, so that no reader sees a part of it. On a server without MOVE,
+ * stores it in place.
  *
  * @returns bytes stored
  */
@@ -69,8 +69,8 @@ async function putBelow(folders: WebdavFolders, path: string, store: () => Promi
 }
 
 /**
- * Such servers answer a PUT only when the file is whole, but a reader may see a part of it before. What a broken upload left
- * is removed, unless a file was there already: it may still be the old one.
+ * For servers without MOVE. They answer a PUT only when the file is whole, but a reader may see a part of it before. Removes what
+ * a broken upload left, unless a file was there already: it may still be the old one.
  */
 async function uploadInPlace(
   connection: WebdavConnection,

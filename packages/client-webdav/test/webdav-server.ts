@@ -29,7 +29,7 @@ export class WebdavTestServer implements AsyncDisposable {
   address: string | undefined;
   /** What it says of a file that it moved. RFC 4918 says 201 or 204. */
   movedStatus: number | undefined;
-  /** Tells what there is not of an entry before what there is. */
+  /** Lists missing properties of an entry before the ones it has. */
   missingFirst = false;
   /** How it wants the password. */
   login: 'basic' | 'digest' = 'basic';

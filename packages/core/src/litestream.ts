@@ -87,7 +87,7 @@ export class Litestream implements AsyncDisposable {
   readonly #registry: PluginRegistry;
   readonly #events = new Emitter<LitestreamEvents>();
   readonly #databases = new Map<string, ReplicatedDatabase | undefined>();
-  /** The file that each of them was when it was opened → its path. */
+  /** File of each database when it was opened → its path. */
   readonly #files = new Map<string, string>();
   readonly #store: Store | undefined;
   /** What ends each follower, and its end. */

@@ -40,7 +40,7 @@ const INDEXABLE = [
 
 const SUFFIXES = ['', '-wal', '-shm', '-journal'];
 
-/** A link, a device or a pipe was made for another purpose. */
+/** Regular files only: a link, a device or a pipe serves another purpose. */
 function requireReplaceable(path: string): void {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined || stats.isFile()) return;

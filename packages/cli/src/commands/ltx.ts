@@ -74,7 +74,7 @@ function* jsonRows(files: readonly LtxFileInfo[], withTimes: boolean): Generator
 }
 
 function* tableRows(files: readonly LtxFileInfo[], withTimes: boolean): Generator<(string | number)[]> {
-  // Upstream's column of this name holds the time of the last transaction.
+  // As in Litestream (Go), `created` is the time of the last transaction.
   const head = ['level', 'min_txid', 'max_txid', 'size', 'created'];
   yield withTimes ? head.concat('earliest') : head;
   for (const { level: at, minTxid, maxTxid, size, timestamp, createdAt } of files) {

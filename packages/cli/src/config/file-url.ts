@@ -25,7 +25,7 @@ export function pathOfFileUrl(url: string): string {
   }
   if (/%(?![0-9a-f]{2})/i.test(rest)) {
     const [escape = '%'] = url.includes('@') ? [] : (/%(?![0-9a-f]{2}).{0,2}/i.exec(rest) ?? []);
-    // Before an @ stands a password, in what was meant to be another URL.
+    // Text before an @ may be the password of a mistyped URL.
     const shown = url.includes('@') ? 'file://…' : redact(url);
     throw new LitestreamError(`parse "${shown}": invalid URL escape "${escape}"`, {
       code: 'CONFIG_INVALID',
@@ -35,7 +35,7 @@ export function pathOfFileUrl(url: string): string {
   return posix.normalize(isBare(rest) ? rest : escaped(rest));
 }
 
-/** A sentence about a URL that means another place than most people think: a folder for a host, a path cut at a #. */
+/** A warning about a URL that may not mean what the user expects: its host is a folder, or a # ends its path. */
 export function urlWarning(url: string): string | undefined {
   if (!isFileUrl(url) && /^[a-z][\w+.-]*:\/\/(?!arn:)[^#]*#/i.test(url)) {
     return `what follows the # of ${redact(url)} is no part of the path: write # as %23`;

@@ -1,4 +1,4 @@
-/** What a config says that works, but hardly as meant: logged as Litestream (Go) logs it. */
+/** Values of a config that work, but probably not as intended. The log lines are those of Litestream (Go). */
 import { parseDuration } from '../units/duration.ts';
 import { expandPath } from './paths.ts';
 import type { RawConfig } from './schema.ts';

@@ -53,7 +53,7 @@ export function duration(about: string): z.ZodOptional<Scalar> {
   );
 }
 
-/** Text of a duration with its unit, as given: one that cannot be read is no error, so the config decides what it means. */
+/** A duration with its unit, as text. An invalid one is no error here: the config decides what it means. */
 export function lenientDuration(about: string): z.ZodOptional<z.ZodUnknown> {
   return z
     .unknown()

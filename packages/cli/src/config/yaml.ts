@@ -13,7 +13,7 @@ export interface YamlConfig {
   readonly whereKey: (path: readonly PropertyKey[]) => string;
   /** Keys with nothing behind them, as `replica:` where what was to be below it is not indented. */
   readonly isEmpty: (path: readonly PropertyKey[]) => boolean;
-  /** A sentence about documents behind the first one; undefined if there are none. */
+  /** A warning that documents follow the first one; undefined if none does. */
   readonly ignored: string | undefined;
 }
 
@@ -126,8 +126,8 @@ function plainOf(node: unknown, key: string | undefined, reading: Reading): unkn
 }
 
 /**
- * Numbers and truth values for the keys that take them; everything else that YAML makes a value of is the text as written,
- * as for Go: a date is a name of a bucket, `0600` or `1e3` a password.
+ * Numbers and booleans for the keys that take them. Other keys get the text as written, as in Litestream (Go): a bucket may be
+ * named like a date, and a password may be `0600` or `1e3`.
  */
 function scalarOf(node: Scalar, key: string | undefined): unknown {
   const { value, source } = node;
@@ -139,7 +139,7 @@ function scalarOf(node: Scalar, key: string | undefined): unknown {
     isPlain && key !== undefined && INTEGER_KEYS.has(key) ? (/^0o([0-7]+)$/.exec(source ?? '') ?? []) : [];
   if (octal !== undefined) return Number.parseInt(octal, 8);
   if (typeof value !== 'number' && typeof value !== 'boolean') return value;
-  // Go reads no numbers to the base of sixty.
+  // Go reads no base-60 numbers.
   const isNatural =
     key === undefined || BOOLEAN_KEYS.has(key) || (INTEGER_KEYS.has(key) && source?.includes(':') !== true);
   return isNatural ? value : (source ?? String(value));

@@ -6,7 +6,7 @@ import type { Server } from 'node:http';
 import { LitestreamError } from '@litestream/core';
 import { socketError, socketPathFault } from '../http/listen-errors.ts';
 
-/** Removes what an earlier process left. Throws if somebody listens there, if it is no socket, or if there can be none. */
+/** Removes the socket of an earlier process. Throws if a process listens on it, if the file is no socket, or if none can exist. */
 export async function clearSocket(path: string): Promise<void> {
   const unusable = socketPathFault(path);
   if (unusable !== undefined) throw unusable;

@@ -5,10 +5,10 @@ import { LitestreamError } from '@litestream/core';
 import { hostText } from './address.ts';
 import type { Address } from './address.ts';
 
-/** Bytes of a path that the system's address of a Unix socket has room for. */
+/** Longest path of a Unix socket, in bytes (`sun_path` without its NUL). */
 const SOCKET_PATH_LENGTH_MAX: number = process.platform === 'linux' ? 107 : 103;
 
-/** What is wrong with a path for a socket, whatever stands there; undefined: nothing. */
+/** Why no socket can exist at a path; undefined if one can. */
 export function socketPathFault(path: string): LitestreamError | undefined {
   const length = Buffer.byteLength(path);
   if (length > SOCKET_PATH_LENGTH_MAX) {

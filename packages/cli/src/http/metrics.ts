@@ -77,7 +77,7 @@ export class Metrics {
     this.#delay.disable();
   }
 
-  /** Of databases that are stopped there are no samples, as of those that were removed. */
+  /** Stopped and removed databases have no samples. */
   #collect(reportAll: () => readonly DatabaseReport[]): void {
     const report = (): readonly DatabaseReport[] => reportAll().filter(({ state }) => state !== 'stopped');
     /** One value a database. The metric forgets databases that are gone. */

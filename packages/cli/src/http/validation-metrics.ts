@@ -1,4 +1,4 @@
-/** Litestream (Go)'s metrics of validation, by database and level. There is none before the first check. */
+/** The validation metrics of Litestream (Go), by database and level. They have no samples before the first check. */
 import type { ValidationOutcome } from '@litestream/core';
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
@@ -9,7 +9,7 @@ const RESULTS = ['success', 'invalid', 'error'] as const;
 
 interface Sample {
   readonly labels: { readonly db: string; readonly level: string };
-  /** Of each replica. */
+  /** One for each replica. */
   readonly outcomes: readonly ValidationOutcome[];
 }
 

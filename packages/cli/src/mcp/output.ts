@@ -43,7 +43,7 @@ function trusted(folder: string): string {
       hint: 'Name a folder that belongs to the user of litestream, and that others cannot write to.',
     });
   if (stats === undefined || !stats.isDirectory()) throw refuse('is not a folder');
-  // Who can write to a folder above could replace this one by a link.
+  // A user who can write to a folder above could replace this one by a link.
   const reason = distrust(folder, new Set([0, process.geteuid?.() ?? 0]));
   if (reason !== undefined) throw refuse(`cannot be trusted: ${reason}`);
   return realpathSync(folder);

@@ -7,7 +7,7 @@ import type { ToolsOptions } from './tools.ts';
 
 const NAME = '@modelcontextprotocol/server';
 
-/** Of one request, in bytes. */
+/** Limit of one request, in bytes. */
 export const MESSAGE_LENGTH_MAX: number = 1 << 20;
 
 export type Sdk = typeof sdkModule;

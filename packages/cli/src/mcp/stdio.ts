@@ -5,10 +5,10 @@ import { CommandRunner } from './command.ts';
 import { loadSdk, MESSAGE_LENGTH_MAX, serverFactory } from './sdk.ts';
 import type { ToolsOptions } from './tools.ts';
 
-/** Resolves when the client has closed standard input or sent a message that is too long, or on a signal to stop. Commands that run are ended then. */
+/** Serves until the client closes its input or sends a message that is too long, or until a signal. Then ends running commands. */
 export async function serveStdio(options: Omit<ToolsOptions, 'commands'>, terminal: Terminal): Promise<void> {
   const { sdk, stdio } = await loadSdk('litestream mcp');
-  // Standard output belongs to the protocol. What a library prints would be taken for an answer.
+  // Standard output belongs to the protocol: the client would take a library's output for an answer.
   console.log = console.error;
   console.info = console.error;
   console.debug = console.error;
@@ -19,7 +19,7 @@ export async function serveStdio(options: Omit<ToolsOptions, 'commands'>, termin
     maxBufferSize: MESSAGE_LENGTH_MAX,
   });
   for (const signal of STOP_SIGNALS) process.once(signal, end);
-  // It closes itself at the end of its input, and when a message is too long.
+  // The transport closes itself at the end of its input, and when a message is too long.
   const close = transport.close.bind(transport);
   transport.close = () => close().finally(end);
   process.stdin.once('error', end);

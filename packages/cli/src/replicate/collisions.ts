@@ -9,9 +9,9 @@ import type { SingleDatabase } from './directory.ts';
 export class Collisions {
   /** Place → path of the database that has it. */
   readonly #places = new Map<string, string>();
-  /** Path of a database → the file that it was when its places were taken; a link may lead elsewhere later. */
+  /** Path of a database → its file when its places were taken: a link may lead elsewhere later. */
   readonly #files = new Map<string, string>();
-  /** The other way round. */
+  /** File → path of the database. */
   readonly #names = new Map<string, string>();
 
   /** Takes the places of a database. Throws, and takes none, if another one has one of them. */
@@ -56,7 +56,7 @@ export class Collisions {
     this.#files.delete(database.path);
   }
 
-  /** Replicated under two names, it would be checkpointed and recorded twice. */
+  /** One file under two names would be checkpointed and recorded twice. */
   #requireOtherFile(path: string): void {
     const other = this.nameOf(path);
     if (other === undefined || other === path) return;

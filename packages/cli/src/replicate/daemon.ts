@@ -157,8 +157,8 @@ export class Daemon {
   }
 
   /**
-   * Last sync of all databases at the same time. Gives the failures, also those of databases that were stopped or removed
-   * before, and not started again.
+   * Syncs all databases a last time, in parallel. Resolves to the failures, also those of databases that were stopped or removed
+   * earlier and not started again.
    */
   async close(options: StopOptions): Promise<unknown[]> {
     await this.#stores?.close();

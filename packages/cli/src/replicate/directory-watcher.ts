@@ -191,7 +191,7 @@ export class DirectoryWatcher {
     for (const path of this.#candidates.keys()) if (dirname(path) === folder.path) this.#candidates.delete(path);
   }
 
-  /** Is it a link to a database that is replicated under another name? It stays a candidate: that one may go. */
+  /** Is it a link to a database that is replicated under another name? It stays a candidate: the other one may be removed. */
   #isReplicatedElsewhere(path: string): boolean {
     const name = isLink(path) ? this.#options.daemon.nameOf(path) : undefined;
     if (name === undefined || name === path) return false;

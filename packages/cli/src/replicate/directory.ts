@@ -24,8 +24,8 @@ export function databasesOf(database: DatabaseConfig, skipped?: (folder: string)
 }
 
 /**
- * All databases of a config. One that a folder holds and that is named by itself too is the one that is named; a link in a
- * folder does not count where the file that it leads to does.
+ * All databases of a config, each file once. An entry with `path` takes precedence over a `dir` that holds the same file; within
+ * a `dir`, a file takes precedence over links to it.
  */
 export function allDatabasesOf(
   databases: readonly DatabaseConfig[],

@@ -58,7 +58,7 @@ export class ManagedDatabase {
     return this.#running?.db.position.txid ?? localTxid(this.metaPath);
   }
 
-  /** Why its last sync failed when it was stopped, if it was and did, and has not been started again. */
+  /** Why the last sync failed when the database was stopped; undefined if it did not fail, or after the next start. */
   get unsent(): unknown {
     return this.#unsent;
   }

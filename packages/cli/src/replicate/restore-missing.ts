@@ -26,7 +26,7 @@ export async function restoreIfMissing(database: SingleDatabase, options: Restor
   logger.info('attempting restore before replication', { path });
   await using replicas = await openReplicas(database.replicas, registry, path);
   for (const replica of await farthestFirst(replicas.all, options.signal)) {
-    // A link leads to where the application will look for it.
+    // The application opens the file that a link leads to.
     if (await restoreFrom(replica, realDatabasePath(path), options)) {
       logger.info('restore completed', { path });
       return;

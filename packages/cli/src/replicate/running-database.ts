@@ -169,10 +169,10 @@ export class RunningDatabase {
     }
   }
 
-  /** Asked once more where it was so at the last look: the other one may have ended since, and left something to send. */
+  /** Looks again if it was a standby: the other Litestream may have ended since, and left commits to send. */
   async #isStandby(): Promise<boolean> {
     const isStandby = (): boolean => this.db.status().state === 'standby';
-    // A failure is that of the last sync, which meets it again.
+    // The last sync meets the same failure, and reports it.
     if (isStandby()) await this.db.sync().catch(() => undefined);
     return isStandby();
   }

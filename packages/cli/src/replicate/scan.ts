@@ -73,7 +73,7 @@ function listFolder(folder: string, directory: DirectoryConfig, skipped: (folder
   }
 }
 
-/** What the path leads to. Undefined as well for what cannot be looked at, such as a link that leads to itself. */
+/** The file that the path leads to. Undefined if there is none, or if the system refuses, as for a link that leads to itself. */
 export function statsOf(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });

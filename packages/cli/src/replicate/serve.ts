@@ -111,7 +111,7 @@ async function waitForEnd({ signals, shutdown }: Ends, { config, logger }: Repli
   }
   logger.info('signal received, litestream shutting down', { signal: loggedSignal(first) });
   if (child === undefined) return 0;
-  // It is not ours to leave running.
+  // No shutdown leaves the program running.
   shutdown.over.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   if (shutdown.over.aborted) child.kill('SIGKILL');
   logger.info('sending signal to exec process');

@@ -4,9 +4,9 @@ import { formatDuration } from '../units/duration.ts';
 import { loggedSignal } from './signals.ts';
 import type { Signals } from './signals.ts';
 
-/** A shutdown that is given up may still close its files and say what it leaves. */
+/** How long a shutdown that is given up may still close files and log what it leaves. */
 const GRACE_MS = 1000;
-/** Timers take no longer times: some 24 days. */
+/** The longest delay of a timer in Node, some 24 days. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const HINT =
   'Changes since the last upload are in the database and the local files, and are sent when replication starts again.';
@@ -30,7 +30,7 @@ export class Shutdown implements Disposable {
     return this.#over.signal;
   }
 
-  /** The time runs from now on, unless it does already. */
+  /** Starts the timeout, once. */
   begin(): void {
     this.#timer ??= setTimeout(
       () => {

@@ -6,8 +6,8 @@ import type { Daemon } from './daemon.ts';
 import type { Shutdown } from './shutdown.ts';
 
 /**
- * Last sync of all databases at the same time, until the shutdown is over. Failures are logged. Resolves to the error to
- * exit with if something may not be on the replica.
+ * Syncs all databases a last time, in parallel, until the shutdown is over. Logs the failures. Resolves to the error to exit
+ * with if a replica may lack commits.
  */
 export async function stopDaemon(
   daemon: Daemon,

@@ -5,19 +5,19 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { errnoOf, sleepSync } from './write-all.ts';
 
-/** A reader that stalls is waited for once, for so long; then lines are dropped until one is taken. */
+/** How long to wait for a reader that stalls, once. After that, lines are dropped until it takes one. */
 const PATIENCE_MS = 100;
 
 const outputs = new Map<number, LogOutput>();
 
-/** The log output of standard output or standard error: one in a process, since what is cut off counts for all. */
+/** The log output of standard output or standard error. All loggers share it, and so know of a line that was cut off. */
 export function logOutput(descriptor: number): LogOutput {
   const made = outputs.get(descriptor) ?? new LogOutput(descriptor);
   outputs.set(descriptor, made);
   return made;
 }
 
-/** Makes the line that stands where others were lost. */
+/** Makes the line that reports lost lines. */
 export type LostLine = (count: number, reason: string) => string;
 
 export class LogOutput {
@@ -26,7 +26,7 @@ export class LogOutput {
   #reason = '';
   /** The reader has taken nothing for the whole of `PATIENCE_MS`. */
   #isStalled = false;
-  /** The last line has reached it only in part. */
+  /** The last line was written only in part. */
   #isCut = false;
 
   constructor(descriptor: number) {
@@ -73,16 +73,15 @@ export class LogOutput {
     const written = this.put(`${start}${line}\n`);
     const isWhole = written === Buffer.byteLength(line) + start.length + 1;
     if (isWhole) this.#isCut = false;
-    // The line break alone begins no line.
+    // After the line break alone, no line is cut.
     else if (written > 0) this.#isCut = written > start.length;
     return isWhole;
   }
 }
 
 /**
- * Another descriptor of the same pipe or terminal, whose writes do not wait for a reader. The descriptor itself is shared
- * with the program of `-exec` and with whatever started this process, which a mode of it would change too. Undefined where
- * the system has no such thing: sockets, and other systems than Linux.
+ * Another descriptor of the same pipe or terminal, whose writes do not wait for a reader. The original stays blocking: the
+ * program of `-exec` and the parent of this process share it. Undefined for sockets, and on systems other than Linux.
  */
 function withoutBlocking(descriptor: number): number | undefined {
   try {

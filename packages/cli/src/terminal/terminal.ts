@@ -6,15 +6,15 @@ import type { LostLine } from './log-output.ts';
 import { outputFault, writeAll } from './write-all.ts';
 
 export interface Terminal {
-  /** Prints a result as it is. Throws if it cannot be printed: a result that nobody gets is a failure of the command. */
+  /** Prints a result as it is. Throws if it cannot be printed: a lost result is a failure of the command. */
   out(text: string): void;
-  /** Prints a line on standard error, secrets blotted out, if that is possible. */
+  /** Prints a line on standard error, redacted, if that is possible. */
   err(line: string): void;
   /** Shows this line below all others until the next one, or takes it away. Only where standard error is a terminal. */
   status(line: string | undefined): void;
   /**
-   * Prints log lines to standard output, or to standard error, if that is possible; `lost` makes the line that stands where
-   * some could not be printed.
+   * Prints log lines to standard output, or to standard error, if that is possible. `lost` makes the line that reports lost
+   * lines.
    */
   logLine(stderr: boolean, lost: LostLine): (line: string) => void;
   readonly stdoutIsTty: boolean;
@@ -41,7 +41,7 @@ export const processTerminal: Terminal = {
     try {
       writeAll(STDERR, `${redact(line)}\n`);
     } catch {
-      // The last place to say something: only the exit code is left.
+      // No output is left: only the exit code reports it.
     }
   },
   status: (line) => {
@@ -64,7 +64,7 @@ export const processTerminal: Terminal = {
     return isatty(STDERR);
   },
   get columns() {
-    // Node makes the pipe of a stream that is touched non-blocking, for every process that shares it.
+    // Reading `process.stderr` makes its pipe non-blocking for every process that shares it.
     return (isatty(STDERR) && process.stderr.columns) || 80;
   },
 };

@@ -20,17 +20,17 @@ export function writeAll(descriptor: number, text: string): void {
     try {
       offset += writeSync(descriptor, bytes, offset);
     } catch (error) {
-      // A pipe that somebody made non-blocking is full: its reader will make room.
+      // Another process made the pipe non-blocking, and it is full: its reader makes room.
       if (errnoOf(error) !== 'EAGAIN') throw error;
       sleepSync(1);
     }
   }
 }
 
-/** The reader of a result went away, as `head` does: the command ends without a word, as programs do that get SIGPIPE. */
+/** The reader of a result closed the pipe, as `head` does: the command ends without a message, as SIGPIPE ends a program. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
-  /** 128 and the number of SIGPIPE, which a shell reports for them. */
+  /** 128 + 13 (SIGPIPE), which a shell reports for such a program. */
   readonly exitCode = 141;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Which call of a storage client code runs for, in its callbacks too. A library may throw where nothing catches it, in a callback
+ * The call of a storage client that code runs for, in its callbacks too. A library may throw where nothing catches it, in a callback
  * of a socket or in a promise that it does not await; a program that listens for such errors then knows the replica.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';

@@ -79,7 +79,7 @@ export interface GuardOptions {
   readonly clock?: Clock | undefined;
   /** Spreads retries: uniform in [0, 1). Default `Math.random`. */
   readonly random?: (() => number) | undefined;
-  /** What names the replica where a call is reported from outside, as by `currentClientCall`. */
+  /** Names of the replica and its database, for `currentClientCall`. */
   readonly labels?: LogFields | undefined;
   /** Values that must not appear in any message: `secretsOf(config)`. */
   readonly secrets?: readonly string[] | undefined;

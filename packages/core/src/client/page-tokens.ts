@@ -41,14 +41,14 @@ export class PageTokens {
   }
 }
 
-/** What an error of a library means that cannot read the server's answer. */
+/** Code and hint for an answer of the server that a library cannot read. */
 export const MALFORMED_ANSWER: ErrorClass = {
   code: 'UNAVAILABLE',
   retryable: true,
   hint: 'Check that the endpoint is the server itself, and not a proxy or a login page before it.',
 };
 
-/** What to throw where a library cannot read the server's answer: its own words may quote the answer. */
+/** The error for such an answer. The library's own message may quote the answer, so it is left out. */
 export function unreadableAnswer(backend: string): LitestreamError {
   return malformedAnswer(backend, 'it is damaged, or of another kind');
 }

@@ -88,8 +88,8 @@ export function secretsOf(config: unknown, depth = 0): string[] {
 }
 
 /**
- * The secrets of a URL, encoded as in the URL. A password with an unescaped `/`, `?` or `#` ends where the URL's reader does
- * not look for it; so does one in what only resembles a URL (`sftp:/u:p@host`). All of it counts up to the last `@`.
+ * The secrets of a URL, encoded as in the URL. A URL parser does not find the end of a password with an unescaped `/`, `?` or
+ * `#`, or of one in text that only resembles a URL (`sftp:/u:p@host`). So all text up to the last `@` counts.
  */
 export function urlSecrets(text: string): string[] {
   const whole = isBroken(text) ? [text.slice(text.indexOf('://') + 3)] : [];
@@ -114,11 +114,11 @@ function partsOf(text: string): string[] {
 function unescapedSecrets(text: string): string[] {
   const [, secret = ''] = /^[a-z][\w+.-]*:\/{0,2}[^/?#@:]*:(.*)@/is.exec(text) ?? [];
   if (!/[/?#]/.test(secret) && text.includes('://')) return [];
-  // A URL that was read wrongly has one of them in its path, and another in its host.
+  // A parser that misreads the URL puts one part into the path, and another into the host.
   return [secret, ...secret.split(/[/?#]/)].filter((part) => part.length >= PART_LENGTH_MIN);
 }
 
-/** Is it a URL with a `%` that begins no escape? Then nobody knows which of its parts is what. */
+/** Is it a URL with a `%` that begins no escape? Then its parts cannot be identified. */
 function isBroken(text: string): boolean {
   const [, location] = /^[a-z][\w+.-]*:\/\/([^?]*)/i.exec(text) ?? [];
   return location !== undefined && decodedOrNothing(location) === undefined;

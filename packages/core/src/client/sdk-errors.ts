@@ -32,7 +32,7 @@ const NETWORK = new Set([
 ]);
 const CERTIFICATE = /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|ERR_TLS_)/;
 
-/** What OpenSSL makes of an answer that is no TLS. */
+/** Errors of OpenSSL for an answer that is no TLS. */
 const SPOKEN_IN_TLS =
   /wrong version number|packet length too long|SSL routines:[^:]*:(?:http request|unknown protocol)/i;
 const NO_TLS: ErrorClass = {
@@ -41,7 +41,7 @@ const NO_TLS: ErrorClass = {
   hint: 'The server does not speak TLS. If that is meant, write http:// before its address.',
 };
 
-/** What nginx, Apache and Go answer to a request in clear on a port for TLS. */
+/** Answers of nginx, Apache and Go to an unencrypted request on a port for TLS. */
 const IN_CLEAR = /plain HTTP (?:request was sent )?to (?:an SSL-enabled|HTTPS)|HTTP request to an HTTPS server/i;
 const SPOKEN_IN_CLEAR: ErrorClass = {
   code: 'NETWORK',

@@ -1,6 +1,6 @@
 /**
- * Whose certificates are trusted: those that Node trusts, and those of the machine. On Linux and other Unixes the machine's are
- * the files that Go reads (crypto/x509), with `SSL_CERT_FILE` and `SSL_CERT_DIR` in their place where these are set.
+ * The certificates to trust: those of Node and those of the machine. On Linux and other Unixes the machine's are in the files
+ * that Go reads (crypto/x509). `SSL_CERT_FILE` and `SSL_CERT_DIR` replace these files.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync, readdirSync, readlinkSync } from 'node:fs';

@@ -158,7 +158,7 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
   const { session, options, signal } = context;
   session.checkpoint.triedAtMs = options.clock.monotonic();
   await backfillBesideWriters(context);
-  // A writer that is as fast as the disk would add about as much meanwhile: it has to wait.
+  // During this sync, a writer that is as fast as the disk adds about as much: it has to wait.
   if (!session.checkpoint.isOutpaced) await syncWalAhead(session);
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {

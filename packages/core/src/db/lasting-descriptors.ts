@@ -7,7 +7,7 @@ import { closeSync, fstatSync } from 'node:fs';
 import { Worker, isMainThread } from 'node:worker_threads';
 import { LitestreamError } from '../error.ts';
 
-/** A thread has what its parent has, so one started here tells: is a descriptor open after its end? */
+/** A thread inherits the setting of its parent: a thread that is started here shows whether descriptors outlive it. */
 const PROBE = `
   const { parentPort } = require('node:worker_threads');
   parentPort.postMessage(require('node:fs').openSync(process.execPath, 'r'));

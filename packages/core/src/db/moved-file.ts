@@ -29,8 +29,8 @@ export class MovedFile {
   }
 
   /**
-   * Throws `DATABASE_CHANGED` once after each move, and again once for commits to the earlier file: who asks may have made
-   * them there, and no file of the new one holds them.
+   * Throws `DATABASE_CHANGED` once after each move, and again once for commits to the earlier file: the caller may have made
+   * them, and no level-0 file of the new one holds them.
    */
   requireNoneLost(operation: string): void {
     if (this.#earlier === undefined) return;

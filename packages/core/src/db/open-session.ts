@@ -58,7 +58,7 @@ export async function openSession(context: OpenSessionContext): Promise<Session 
 
 async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionContext): Promise<Session> {
   const { metaPath, options, logger, signal } = context;
-  // Whatever a link at the path leads to from now on, the log of this session is that of its file.
+  // A link at the path may lead elsewhere later: the WAL of this session stays that of this file.
   const path = context.arrival.file;
   warnOfOldSqlite(options.driver.version, logger);
   const ownership = ownershipOf(descriptor, [context.path, path]);
@@ -124,7 +124,7 @@ export async function closeSession(session: Session, options: { readonly keepsWa
   releaseDeletedIndex(session.index);
 }
 
-/** Where a link leads to the database, nobody gets more than both folders give. */
+/** If a link leads to the database, local files get only the permissions that both folders grant. */
 function ownershipOf(descriptor: DatabaseDescriptor, paths: readonly string[]): Ownership {
   const file = fstatSync(descriptor.fd);
   const folderMode = paths.reduce((mode, path) => mode & statSync(dirname(path)).mode, 0o777);

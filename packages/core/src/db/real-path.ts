@@ -31,7 +31,7 @@ function realFolder(path: string): string {
   }
 }
 
-/** What a link says; undefined for what is none. */
+/** The target of a link; undefined if the path is no link. */
 function targetOf(path: string): string | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true ? readlinkSync(path) : undefined;

@@ -1,6 +1,6 @@
 /**
- * What the metadata folder says of the database file. The WAL's checksums prove the WAL; that the file below it is the one
- * that was replicated, and not an older copy that was put there meanwhile, this record proves.
+ * The record of the database file in the metadata folder. The WAL's checksums prove the WAL. This record proves that the file
+ * below it is the one that was replicated, and not an older copy that was put there meanwhile.
  */
 import { existsSync, fstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -99,7 +99,7 @@ export function readRestRecord(metaPath: string): RestRecord | undefined {
   }
 }
 
-/** Durable when it returns, but for a database in use: a record of another start of the system proves nothing. */
+/** Durable when it returns, except for a database in use: a record of another start of the system proves nothing. */
 export function writeRestRecord(metaPath: string, record: RestRecord, ownership: Ownership): void {
   const text = `${JSON.stringify({ version: VERSION, ...fieldsOf(record) })}\n`;
   writeSmallFile(join(metaPath, NAME), text, ownership, { durable: record.kind !== 'in-use' });

@@ -36,7 +36,7 @@ export interface CheckpointProgress {
   publishedAtMs: number;
   /** When a checkpoint was last tried, or the session began: of a monotonic clock, in ms. */
   triedAtMs: number;
-  /** A writer added to the WAL, during a checkpoint beside it, about what that moved: such checkpoints only delay the next. */
+  /** During the last checkpoint beside writers, they added more than half of what it moved: another would only delay the next. */
   isOutpaced: boolean;
   /** How fast the last large checkpoint copied pages. */
   bytesPerMs: number;

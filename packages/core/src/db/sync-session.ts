@@ -52,7 +52,7 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
   return outcome;
 }
 
-/** The transaction has its file. */
+/** To be called once the transaction has its file. */
 export function published({ session, publish }: SyncSessionContext, txid: TXID): void {
   publish(txid);
   // A transaction without a file: the record that asks for a resync covers it.
@@ -75,7 +75,7 @@ export function recordFile({ session, metaPath, logger }: SyncSessionContext): v
     writeRestRecord(metaPath, { kind: 'in-use', file, salt1, salt2, backfilled, bootId }, session.ownership);
     session.recorded = mark;
   } catch (error) {
-    // The record before it is of less of the WAL, or of another transaction: a start that finds it is careful in vain.
+    // An older record is safe: a start that finds it compares more pages, or takes a snapshot.
     logger.debug('state of the database file could not be recorded', { error });
   }
 }

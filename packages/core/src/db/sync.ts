@@ -156,7 +156,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
 
 /**
  * That a WAL which restarted did so where we stopped rests on our read transaction alone. The locks behind it must never
- * have been dropped, not even for a moment: another program could have restarted the WAL meanwhile. And where that
+ * have been dropped, not even briefly: another program could have restarted the WAL meanwhile. And where that
  * transaction forbids a restart, it was no restart of SQLite's: other files were copied into place.
  */
 function requireHold(session: Session, decision: SyncDecision, visible: VisibleWal): void {

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 
 /**
  * The process, other than this one, that has a file open; undefined if none is found. Linux only, and only processes that
- * this one may look into: those of the same user, or all for root. Locks do not tell: a connection that is idle in rollback
+ * this one may look into: those of the same user, or all for root. Locks do not show it: a connection that is idle in rollback
  * mode, or has not read yet, holds none.
  */
 export function openElsewhere(path: string): number | undefined {
@@ -24,7 +24,7 @@ function hasOpen(pid: number, file: { readonly dev: bigint; readonly ino: bigint
       const open = statSync(`/proc/${pid}/fd/${fd}`, { bigint: true, throwIfNoEntry: false });
       return open !== undefined && open.dev === file.dev && open.ino === file.ino;
     } catch {
-      return false; // Closed meanwhile, or not ours to look at.
+      return false; // Closed meanwhile, or no permission.
     }
   });
 }
@@ -33,6 +33,6 @@ function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);
   } catch {
-    return []; // Not Linux, ended meanwhile, or not ours to look at.
+    return []; // Not Linux, ended meanwhile, or no permission.
   }
 }

@@ -5,8 +5,8 @@ import { LitestreamError } from '../error.ts';
 const SIDE_FILES = ['-journal', '-wal', '-shm'];
 
 /**
- * Throws `DATABASE_INVALID` for a pipe in the place of the database or of a file beside it. SQLite would open it, and wait for its
- * other end, for ever and with this thread.
+ * Throws `DATABASE_INVALID` for a pipe in the place of the database or of a file beside it. SQLite would open it, and block this
+ * thread until another process opens its other end.
  */
 export function refusePipes(path: string): void {
   const places = [{ at: path, stats: statSync(path, { throwIfNoEntry: false }) }];

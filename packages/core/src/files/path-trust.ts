@@ -1,6 +1,6 @@
 /**
  * Can another user change what a path leads to? Code that is loaded from a path, or a folder that is written to by request, is
- * only as safe as each folder above it: who can write to one of them can put another file in the place of ours.
+ * only as safe as each folder above it: a user who can write to one of them can replace our file.
  */
 import { lstatSync, readFileSync, readlinkSync } from 'node:fs';
 import type { Stats } from 'node:fs';
@@ -18,9 +18,9 @@ const MACOS_ADMIN = 80;
 /**
  * Why the path cannot be trusted; undefined if it can, or if nothing exists there.
  *
- * Every file and folder from the root on, and those that links lead to, must belong to one of `owners`, and nobody else may
- * write to it: not all users, and no group with other members. Folders like `/tmp` (sticky) are accepted above the path, since
- * nobody can replace there what belongs to another user.
+ * Every file and folder from the root on, and those that links lead to, must belong to one of `owners`. Only they may write to
+ * it: not all users, and no group with other members. Sticky folders like `/tmp` are accepted above the path, since no user can
+ * replace the file of another one there.
  */
 export function distrust(path: string, owners: ReadonlySet<number>): string | undefined {
   for (const { at, stats, isAbove } of partsOnTheWay(path)) {
@@ -86,7 +86,7 @@ function partsOf(path: string): string[] {
     .filter((part) => part !== '');
 }
 
-/** Who else can write there. `isAbove`: a folder above the path. */
+/** Which other users can write there; undefined if none can. `isAbove`: a folder above the path. */
 function writers(path: string, { mode, uid, gid }: Stats, isAbove: boolean): string | undefined {
   if (isAbove && (mode & STICKY) !== 0) return undefined;
   if ((mode & OTHERS_WRITE) !== 0) return `all users can write to ${path}`;

@@ -45,8 +45,8 @@ const NONBLOCK = constants.O_NONBLOCK ?? 0;
 const DIRECTORY = constants.O_DIRECTORY ?? 0;
 
 /**
- * Flags that open an existing file, and follow no link. A pipe in the place of the file cannot stop this process: neither opening
- * nor reading it waits, and it has no positions to read at.
+ * Flags that open an existing file, and follow no link. A pipe in the place of the file cannot block this process: opening
+ * and reading it do not wait, and a read at a position fails.
  */
 export const OPEN_EXISTING: { readonly read: number; readonly readWrite: number } = {
   read: constants.O_RDONLY | NOFOLLOW | NONBLOCK,

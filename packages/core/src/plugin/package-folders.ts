@@ -28,7 +28,7 @@ export function packageFolders(configFolder: string | undefined): PackageFolders
   const ownersOfOurs = new Set([...owners, statSync(HERE).uid]);
   const above = modulesAbove(HERE);
   const reasonOf = (path: string, modules: string): string | undefined =>
-    // Who can write there can replace our own code.
+    // A user who can write there can replace our own code.
     HERE.startsWith(modules + sep) ? undefined : distrust(path, above.includes(modules) ? ownersOfOurs : owners);
   for (const modules of [...above, ...(configFolder === undefined ? [] : modulesAbove(configFolder))]) {
     const reason = reasonOf(modules, modules);

@@ -11,7 +11,7 @@ export interface ReplicaUrl {
   readonly host: string;
   /** Cleaned and decoded, without a leading slash; for `file` the absolute path on this machine. */
   readonly path: string;
-  /** false: the URL ends with its host. Upstream keeps such a replica of S3 and OSS in another place than that of a slash. */
+  /** false: the URL ends with its host. On S3 and OSS, Litestream (Go) stores such a replica elsewhere than with a slash. */
   readonly hasPath?: boolean | undefined;
   readonly query: ReadonlyMap<string, string>;
   readonly username?: string | undefined;
@@ -40,7 +40,7 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   if (scheme === 'file') return parseFile(isReplicaUrl(text) ? cutQuery(rest) : rest, folder, text, isReplicaUrl(text));
 
   const isArn = /^arn:/i.test(rest);
-  // An ARN is no URL: upstream takes what follows it as it is written.
+  // An ARN is no URL: Litestream (Go) takes the text after it as it is.
   const [location, search = ''] = split(isArn ? rest : (rest.split('#')[0] ?? ''), '?');
   const query = new Map(new URLSearchParams(search));
   if (isArn) {

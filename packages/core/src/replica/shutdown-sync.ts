@@ -25,7 +25,7 @@ export async function syncForShutdown(
   const { timeoutMs = 30_000, intervalMs = 500, signal, facts } = options;
   const startMs = performance.now();
   const elapsed = (): number => Math.round(performance.now() - startMs);
-  // Timers take no longer times: some 24 days.
+  // The longest delay of a timer in Node is some 24 days.
   const deadline = timeoutMs > 0 ? AbortSignal.timeout(Math.min(timeoutMs, 2 ** 31 - 1)) : undefined;
   const either = AbortSignal.any([signal, deadline].filter((each) => each !== undefined));
   for (let attempts = 1; ; attempts++) {

@@ -23,7 +23,7 @@ async function check({ url, pragma, memory }: IntegrityRequest): Promise<Integri
 }
 
 /**
- * From a thread, since a statement blocks this one. The SQLite of Node counts no memory (`DEFAULT_MEMSTATUS=0`), so it ignores
+ * Watches from a thread, since a statement blocks this one. The SQLite of Node counts no memory (`DEFAULT_MEMSTATUS=0`), so it ignores
  * `hard_heap_limit`.
  */
 async function watchMemory(rssMax: number): Promise<void> {

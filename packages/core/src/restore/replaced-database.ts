@@ -40,7 +40,7 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
     const reply = await replyOf(worker);
     if (reply.state === 'failed' && reply.resultCode !== SQLITE_CORRUPT && reply.resultCode !== SQLITE_NOTADB)
       throw failureOf(path, reply.resultCode);
-    // A connection without a lock: it would write its next commit for the old database.
+    // A connection that holds no lock would write its next commit to the old database.
     if (openElsewhere(path) !== undefined) throw inUse(path);
     await removeSidecars(path);
     await replace();
