@@ -21,7 +21,7 @@ export async function requireLastingDescriptors(path: string): Promise<void> {
   if (isMainThread || process.platform === 'win32') return;
   lasting ??= doDescriptorsLast();
   if (await lasting) return;
-  throw new LitestreamError(`a database cannot be kept open in a worker thread that closes its descriptors: ${path}`, {
+  throw new LitestreamError(`cannot replicate in a worker thread that closes its descriptors: ${path}`, {
     code: 'UNSUPPORTED',
     retryable: false,
     operation: 'open',

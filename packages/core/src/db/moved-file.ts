@@ -48,7 +48,7 @@ export class MovedFile {
       retryable: true,
       operation,
       object: this.#path,
-      hint: 'The file that it leads to now is replicated as a whole; commits to the earlier one are not replicated any more. Restart the programs that still have that open.',
+      hint: 'Litestream now replicates the file that the link leads to. It no longer replicates commits to the earlier file. Restart the programs that still have the earlier file open.',
     });
   }
 }
