@@ -126,7 +126,7 @@ export class FollowLoop {
     try {
       return await this.#followed.tend();
     } catch (error) {
-      this.#followed.logger.debug('WAL maintenance failed', { error });
+      this.#followed.logger.debug('log could not be tended', { error });
       return true;
     }
   }
