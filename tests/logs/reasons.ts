@@ -58,6 +58,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'replica is ahead of the database, opening it anew to go on above it': 'Go has one replica for each database.',
   'database could not be brought to rest, its WAL stays': 'Go leaves the WAL as it is.',
   'database is in use, its WAL stays': 'Go leaves the WAL as it is.',
+  'state of the database file could not be recorded': 'Go keeps no such record.',
   'replica is too far behind, it gets a snapshot once it answers': 'Go has one replica for each database.',
   'replica operation failed, retrying': 'In Go the SDKs of the backends retry.',
   'restore plan has a gap, listing again': 'Go fails.',
