@@ -48,7 +48,8 @@ test(
     const daemon = start(['replicate', '-config', config]);
     await daemon.said(`path=${folder}/rep${commands.length}`);
     for (const [index, command] of commands.entries()) shell(command, { FROM: from, TO: at(index) });
-    const app = new DatabaseSync(own);
+    // Litestream needs the database for an instant, to put it into WAL mode.
+    const app = new DatabaseSync(own, { timeout: 5000 });
     app.exec('PRAGMA page_size = 8192');
     await pause(1200, 'an application that takes its time between two statements');
     app.exec("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (x)");
