@@ -1,4 +1,4 @@
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import * as tls from 'node:tls';
 
 import { machineCertificates } from '@litestream/core';
 
@@ -12,6 +12,7 @@ export function trustMachine(): void {
   if (done) return;
   done = true;
   const added = machineCertificates();
-  if (added.length === 0 || typeof setDefaultCACertificates !== 'function') return;
-  setDefaultCACertificates([...getCACertificates('default'), ...added]);
+  // By the namespace: an import by name fails where Node has no such function (before 22.19).
+  if (added.length === 0 || typeof tls.setDefaultCACertificates !== 'function') return;
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), ...added]);
 }
