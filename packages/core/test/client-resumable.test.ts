@@ -182,6 +182,19 @@ describe('resumableSource', () => {
     expect(error).toMatchObject({ code: 'OBJECT_CHANGED' });
   });
 
+  it('refuses an object that was replaced after the last look at the listing, before it was opened again', async () => {
+    const { client, inner, info, clock } = await script([{ after: 10, error: reset }]);
+    const openLtxFile = client.openLtxFile.bind(client);
+    let openings = 0;
+    client.openLtxFile = async (...call) => {
+      openings += 1;
+      if (openings === 2) await inner.writeLtxFile({ ...file(1), timestamp }, bodyOf(CONTENT.toUpperCase()));
+      return await openLtxFile(...call);
+    };
+    const error = await caught(async () => await text(resumableSource(client, info, { clock })));
+    expect(error).toMatchObject({ code: 'OBJECT_CHANGED' });
+  });
+
   it('refuses an object of another size or version than the listing said, before a byte of it', async () => {
     const inner = new MemoryClient();
     const info = await inner.writeLtxFile({ ...file(1), timestamp }, bodyOf(CONTENT));

@@ -54,12 +54,14 @@ async function* read(client: ReplicaClient, info: LtxFileInfo, options: Resumabl
     let failure: unknown;
     const before = position;
     try {
-      if (attempt > 1) await refuseChanged(once, info, signal);
       const range = options.size === undefined ? { offset: position } : { offset: position, size: end - position };
       const body = await once.openLtxFile(info, { ...range, signal });
+      let isCompared = attempt === 1;
       for await (const chunk of body) {
         // Only leaving an iteration frees the connection: a body that nobody iterates keeps it.
         refuseOther(info, body.info);
+        if (!isCompared && body.info?.version === undefined) await refuseReplaced(once, info, signal);
+        isCompared = true;
         const wanted = chunk.byteLength > end - position ? chunk.subarray(0, end - position) : chunk;
         position += wanted.byteLength;
         if (wanted.byteLength > 0) yield wanted;
@@ -85,14 +87,27 @@ function isFinal(error: unknown): boolean {
   return hasCode(error, 'OBJECT_CHANGED') || classifyError(error).code === 'NOT_FOUND' || hasCode(error, 'ABORTED');
 }
 
-/** Before bytes of a second connection are put behind those of the first: is it still the same object? */
-async function refuseChanged(client: ReplicaClient, info: LtxFileInfo, signal: AbortSignal | undefined): Promise<void> {
+/**
+ * Refuses to put bytes of a second connection behind those of the first if the object is another one now. What is listed
+ * after the object was opened tells: a listing before that may precede the replacement, and the opening follow it.
+ */
+async function refuseReplaced(
+  client: ReplicaClient,
+  info: LtxFileInfo,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (info.version === undefined) return;
   for await (const file of client.ltxFiles(info.level, { seek: info.minTxid, signal })) {
-    if (file.minTxid > info.minTxid) return; // not listed (yet): opening it will tell
+    if (file.minTxid > info.minTxid) break;
     if (file.maxTxid !== info.maxTxid) continue;
     refuseOther(info, file);
     return;
   }
+  throw new LitestreamError(`${nameOf(info)} is not listed any more`, {
+    code: 'UNAVAILABLE',
+    retryable: true,
+    object: nameOf(info),
+  });
 }
 
 function refuseOther(
