@@ -9,6 +9,9 @@ import { createDatabase, insertRows } from './support/database.ts';
 const DATABASE_COUNT = 100;
 /** All levels at once, and what the first look at retention asks. */
 const LISTS_MAX = 2;
+/** What was listed longer ago than this is asked again: when database and replica meet, and after the first file. */
+const TRUSTED_MS = 5000;
+const REPEATED_LISTS_MAX = 2;
 /**
  * The database, its WAL, its `-shm`, the lock of the metadata folder, and SQLite's: database and WAL of the reader, the
  * `-shm`, and the database of a closed writer and of a closed reader.
@@ -31,17 +34,26 @@ async function operationsOf(url: string): Promise<Operations> {
   return Object.fromEntries([...samples].map(([, name = '', count]) => [name, Number(count)]));
 }
 
+interface Start {
+  readonly operations: Operations;
+  /** Listings that each database may have taken. */
+  readonly listsMax: number;
+}
+
 /** Once every file is on its replica, waits until nothing is asked of the backend any more, and gives what was. */
-async function operationsUntilRest(url: string, fileCount: number): Promise<Operations> {
+async function restOf(daemon: Daemon, startedAt: number, fileCount: number): Promise<Start> {
+  const url = await urlOf(daemon);
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'every database on its replica');
   await until(async () => ((await operationsOf(url))['PUT'] ?? 0) >= fileCount, 'every file on its replica');
+  const isSlow = performance.now() - startedAt >= TRUSTED_MS;
   let seen = '';
   await until(async () => {
     seen = JSON.stringify(await operationsOf(url));
     await pause(1000, 'level 0 is looked at five times meanwhile, and nothing may be asked for it');
     return JSON.stringify(await operationsOf(url)) === seen;
   }, 'a second without a request');
-  return JSON.parse(seen) as Operations;
+  const operations = JSON.parse(seen) as Operations;
+  return { operations, listsMax: (LISTS_MAX + (isSlow ? REPEATED_LISTS_MAX : 0)) * DATABASE_COUNT };
 }
 
 async function expectFewDescriptors(daemon: Daemon, descriptorsMax: number): Promise<void> {
@@ -66,10 +78,11 @@ l0-retention-check-interval: 200ms
 dbs: [{dir: ${folder}/dbs, pattern: "*.db", watch: true, replica: {path: ${folder}/replica}}]
 `,
   );
+  const firstStartedAt = performance.now();
   const first = start(['replicate', '-config', config]);
-  const operations = await operationsUntilRest(await urlOf(first), 2 * DATABASE_COUNT);
+  const { operations, listsMax } = await restOf(first, firstStartedAt, 2 * DATABASE_COUNT);
   expect(operations['INIT']).toBe(DATABASE_COUNT);
-  expect((operations['LIST'] ?? 0) / DATABASE_COUNT).toBeLessThanOrEqual(LISTS_MAX);
+  expect(operations['LIST'] ?? 0).toBeLessThanOrEqual(listsMax);
   // The first file and the first snapshot: nothing is compacted before its time.
   expect(operations['PUT']).toBe(2 * DATABASE_COUNT);
   await expectFewDescriptors(first, DESCRIPTORS_MAX);
@@ -77,10 +90,11 @@ dbs: [{dir: ${folder}/dbs, pattern: "*.db", watch: true, replica: {path: ${folde
   expect(first.stdout).not.toMatch(/level=(WARN|ERROR)/);
 
   for (const path of paths) insertRows(path, 1);
+  const secondStartedAt = performance.now();
   const second = start(['replicate', '-config', config]);
-  const again = await operationsUntilRest(await urlOf(second), DATABASE_COUNT);
-  expect((again['LIST'] ?? 0) / DATABASE_COUNT).toBeLessThanOrEqual(LISTS_MAX);
-  expect(again['PUT']).toBe(DATABASE_COUNT);
+  const again = await restOf(second, secondStartedAt, DATABASE_COUNT);
+  expect(again.operations['LIST'] ?? 0).toBeLessThanOrEqual(again.listsMax);
+  expect(again.operations['PUT']).toBe(DATABASE_COUNT);
   // No writer was needed, and so none is left.
   await expectFewDescriptors(second, DESCRIPTORS_MAX);
   expect((await second.stop()).exitCode).toBe(0);

@@ -451,3 +451,42 @@ function largeFile(): Buffer {
   const header = { pageSize, commit: 40, minTxid: 1n, maxTxid: 1n, timestampMs: History.commitMs(1n) };
   return Buffer.from(encodeLtx(header, pages));
 }
+
+test('a file of ours whose answer was lost, and that is listed before it can be opened, is not taken for another writer', async () => {
+  const store = new MemoryStore();
+  const inner = new MemoryClient({ store });
+  const ours = new Instance(guardClient(unsettled(inner), { retry: { attemptCountMax: 1 } }), seed);
+  await ours.commit();
+  expect(ours.acknowledged).toEqual([1n]);
+  await ours.commit(); // its answer is lost
+  await ours.commit(); // it is listed, and cannot be opened
+  expect(ours.refused).toMatchObject([{ code: 'NETWORK' }, { code: 'UNAVAILABLE', retryable: true }]);
+  await ours.commit();
+  expect(ours.acknowledged).toEqual([1n, 4n]);
+  expect(ours.conflicts).toEqual([]);
+});
+
+/** Loses the answer to the second file, and after that gives it once as missing. */
+function unsettled(inner: MemoryClient): ReplicaClient {
+  let isLost = false;
+  let isMissing = false;
+  const client = Object.create(inner) as MemoryClient;
+  return Object.assign(client, {
+    capabilities: inner.capabilities,
+    type: inner.type,
+    init: async () => await inner.init(),
+    ltxFiles: (...call: Parameters<MemoryClient['ltxFiles']>) => inner.ltxFiles(...call),
+    writeLtxFile: async (...[file, ...rest]: Parameters<MemoryClient['writeLtxFile']>) => {
+      const info = await inner.writeLtxFile(file, ...rest);
+      if (file.minTxid !== 2n || isLost) return info;
+      isLost = true;
+      isMissing = true;
+      throw new LitestreamError('the connection broke', { code: 'NETWORK', retryable: true });
+    },
+    openLtxFile: async (...call: Parameters<MemoryClient['openLtxFile']>) => {
+      if (!isMissing) return await inner.openLtxFile(...call);
+      isMissing = false;
+      throw new LitestreamError('no such object yet', { code: 'NOT_FOUND' });
+    },
+  });
+}

@@ -8,7 +8,7 @@ import type { Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
 import type { Logger } from '../logger.ts';
-import { conflictError, Level0Writer } from './level0-writer.ts';
+import { conflictError, Level0Writer, vanished } from './level0-writer.ts';
 import type { Level0File } from './level0-writer.ts';
 import { isRecent, momentOf } from './moment.ts';
 import type { Moment } from './moment.ts';
@@ -89,6 +89,8 @@ export class Evidence {
     const compared = await this.#compare(found, options);
     // A file that cannot be compared does not count as ours.
     if (compared === 'other' || compared === 'unknown') throw conflictError(found);
+    // It was listed a moment ago. That says nothing about whose it is.
+    if (compared === 'absent') throw vanished(found);
     if (compared === 'same') {
       this.prove(found);
       this.seen(askedAt);
@@ -109,7 +111,7 @@ export class Evidence {
     const compared = await this.#compare(txid, options);
     if (compared === 'other') throw conflictError(txid);
     if (compared === 'damaged') onCut();
-    if (compared === 'unknown') {
+    if (compared === 'unknown' || compared === 'absent') {
       const { max } = await ask(options);
       if (max > txid) throw conflictError(max);
       if (max < txid) onCut();

@@ -126,7 +126,7 @@ export class FirstContact {
     const path = db.localLtx(0).path(txid, txid);
     const found = await compareHistory(client, { path, txid }, options);
     if (found === 'same') return { txid, askedAt: ends.askedAt };
-    if (found === 'unknown') return await this.#goOnUncompared(ends, options);
+    if (found === 'unknown' || found === 'absent') return await this.#goOnUncompared(ends, options);
     this.#warn('local ltx files belong to another history than the replica, taking a snapshot', txid);
     return await this.#beginAnew(ends, options);
   }

@@ -125,7 +125,7 @@ export function conflictError(txid: TXID): LitestreamError {
 }
 
 /** Deleted since, or the server's answers do not fit together yet. */
-function vanished(txid: TXID, cause: unknown): LitestreamError {
+export function vanished(txid: TXID, cause?: unknown): LitestreamError {
   return new LitestreamError(`the file of TXID ${formatTxid(txid)} is said to be there, and is not`, {
     code: 'UNAVAILABLE',
     retryable: true,

@@ -9,17 +9,18 @@ import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 
 /**
  * `other` if the file of `txid` on the replica and the local one are not the same. Headers alone tell: they hold the time
- * in milliseconds and the salts of the log. `unknown` where either side has no such file, or the local one is damaged.
+ * in milliseconds and the salts of the WAL. `unknown` where the local file is missing or damaged, `absent` where the
+ * replica gives none, though it may list it.
  */
 export async function compareHistory(
   client: ReplicaClient,
   file: { readonly path: string; readonly txid: TXID },
   options: Op,
-): Promise<'same' | 'other' | 'unknown'> {
+): Promise<'same' | 'other' | 'unknown' | 'absent'> {
   const local = await localHeader(file.path);
   if (local === undefined) return 'unknown';
   const remote = await remoteHeader(client, file.txid, options);
-  if (remote === undefined) return 'unknown';
+  if (remote === undefined) return 'absent';
   if (local.equals(remote)) return 'same';
   return (await isDamaged(file)) ? 'unknown' : 'other';
 }
