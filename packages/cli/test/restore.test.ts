@@ -100,6 +100,7 @@ describe('restore', () => {
       txid: '0000000000000003',
       duration_ms: expect.any(Number),
       integrity_check: 'full',
+      proven: true,
     });
     expect(summary.stderr).toContain('msg="post-restore integrity check passed" replica=file');
   });

@@ -19,7 +19,16 @@ const visible = {
   backfillAttempted: 0,
 };
 const view: WalView = { visible, header, pageSize: PAGE_SIZE, hasStaleFrames: false };
-const last = { txid: 3n, commit: 9, pageSize: PAGE_SIZE, timestampMs: 0, salt1: 7, salt2: 8, endOffset: after(1) };
+const last = {
+  txid: 3n,
+  commit: 9,
+  pageSize: PAGE_SIZE,
+  timestampMs: 0,
+  salt1: 7,
+  salt2: 8,
+  endOffset: after(1),
+  databaseChecksum: 0n,
+};
 
 const states = {
   resuming: { kind: 'resuming', last, sums },
@@ -28,7 +37,7 @@ const states = {
   rest: { kind: 'at-rest', last },
   succeeded: { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 99, isTailUnread: false } },
   tail: { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 99, isTailUnread: true } },
-  required: { kind: 'snapshot-required', reason: 'because', last },
+  required: { kind: 'snapshot-required', reason: 'because', last, isWhole: false },
 } as const satisfies Record<string, WalState>;
 
 /** The next generation, with one frame. */

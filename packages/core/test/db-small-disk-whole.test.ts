@@ -35,6 +35,19 @@ describe.skipIf(!canMount).each(drivers)(
       if (status !== 0) throw new Error(String(stderr));
     }
 
+    /** Then the database changes behind SQLite, and nothing is left that says where. */
+    async function replicateOnce(disk: SmallDisk): Promise<void> {
+      const { db, replica } = await replicate(disk);
+      await replica.replicated();
+      disk.app.get('PRAGMA wal_checkpoint(TRUNCATE)');
+      await db.checkpoint('PASSIVE');
+      await db.sync();
+      await db.close();
+      rmSync(join(db.metaPath, 'ledger'));
+      // In the middle of a payload.
+      overwrite(disk.path, 6 * MIB + 100);
+    }
+
     async function expectRestored(disk: SmallDisk): Promise<void> {
       const output = join(disk.root, 'restored.db');
       rmSync(output, { force: true });
@@ -89,15 +102,9 @@ describe.skipIf(!canMount).each(drivers)(
 
     it.each([true, false])('heals after a fault, with autoRecover %s', async (autoRecover) => {
       await using disk = new SmallDisk(driver, { size: 48, databaseSize: 12 });
-      const { db, replica, client } = await replicate(disk, { autoRecover });
-      await replica.replicated();
-      disk.app.get('PRAGMA wal_checkpoint(TRUNCATE)');
-      await db.checkpoint('PASSIVE');
-      await db.sync();
+      await replicateOnce(disk);
       disk.fill(8 * MIB);
-      // In the middle of a payload.
-      overwrite(disk.path, 6 * MIB + 100);
-      await expect(db.sync()).rejects.toMatchObject({ code: 'DATABASE_CHANGED' });
+      const { db, replica, client } = await replicate(disk, { autoRecover });
       await replica.replicated();
       expect(replica.position).toEqual(db.position);
       expect(db.leftOut?.txid).toBe(db.position.txid);
@@ -113,14 +120,9 @@ describe.skipIf(!canMount).each(drivers)(
       'is not forgotten by a start, where the process %s before the snapshot is sent',
       async (end) => {
         await using disk = new SmallDisk(driver, { size: 48, databaseSize: 12 });
-        const first = await replicate(disk);
-        await first.replica.replicated();
-        disk.app.get('PRAGMA wal_checkpoint(TRUNCATE)');
-        await first.db.checkpoint('PASSIVE');
-        await first.db.sync();
+        await replicateOnce(disk);
         disk.fill(8 * MIB);
-        overwrite(disk.path, 6 * MIB + 100);
-        await expect(first.db.sync()).rejects.toMatchObject({ code: 'DATABASE_CHANGED' });
+        const first = await replicate(disk);
         await first.db.sync();
         expect(first.db.leftOut?.txid).toBe(2n);
         // A clean stop cannot bring the database to rest while another program writes.

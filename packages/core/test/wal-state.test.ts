@@ -5,12 +5,21 @@ import type { WalEvent, WalState } from '../src/db/wal-state.ts';
 import { isBound, transition } from '../src/db/wal-state.ts';
 
 const sums = { s0: 1, s1: 2 };
-const last = { txid: 3n, commit: 9, pageSize: 4096, timestampMs: 0, salt1: 7, salt2: 8, endOffset: 4152 };
+const last = {
+  txid: 3n,
+  commit: 9,
+  pageSize: 4096,
+  timestampMs: 0,
+  salt1: 7,
+  salt2: 8,
+  endOffset: 4152,
+  databaseChecksum: 0n,
+};
 const next = { ...last, txid: 4n, endOffset: 8272 };
 const nextSums = { s0: 3, s1: 4 };
 
 const states: readonly (readonly [string, WalState])[] = [
-  ['snapshot-required', { kind: 'snapshot-required', reason: 'r', last }],
+  ['snapshot-required', { kind: 'snapshot-required', reason: 'r', last, isWhole: false }],
   ['resuming', { kind: 'resuming', last, sums }],
   ['succeeded', { kind: 'succeeded', last, sums, successor: { salt1: 8, salt2: 9, isTailUnread: true } }],
   ['at-rest', { kind: 'at-rest', last }],
@@ -122,7 +131,15 @@ describe('invariants', () => {
         kind: 'snapshot-required',
         reason: 'because',
         last,
+        isWhole: false,
       });
+    }
+  });
+
+  it('what needs every page needs it until it is published, whatever is disproven meanwhile', () => {
+    for (const [, state] of states) {
+      const whole = transition(state, { kind: 'disproven', reason: 'first', isWhole: true });
+      expect(transition(whole, { kind: 'disproven', reason: 'second' })).toMatchObject({ isWhole: true });
     }
   });
 });

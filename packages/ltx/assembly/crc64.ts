@@ -112,6 +112,11 @@ export function update(state: u64, ptr: usize, length: usize): u64 {
   return words(state, ptr, length & 63);
 }
 
+/** What a page adds to the database checksum: the CRC of its number and its bytes, with the flag. */
+export function pageChecksum(pgno: u32, page: usize, pageSize: usize): u64 {
+  return (1 << 63) | ~update(step32(~0, bswap(pgno)), page, pageSize);
+}
+
 /** a · b mod P, reflected. */
 export function multiply(a: u64, b: u64): u64 {
   let product: u64 = 0;

@@ -1,7 +1,7 @@
 // The kernel: every export works on a batch, so that JavaScript and WASM meet once per batch and never per page.
 // Memory after `heapBase()` is the caller's to lay out; 64 bytes of slack follow each area it names.
 
-import { combine as crcCombine, multiply, overBlock, overFrame, setPowers, step32, update } from './crc64';
+import { combine as crcCombine, multiply, overBlock, overFrame, pageChecksum, setPowers, update } from './crc64';
 import { FLAG_SIZE, headers } from './frame';
 import { decodeBlock, initPatterns } from './lz4-decode';
 import { encodeBlock, resetTable } from './lz4-encode';
@@ -32,7 +32,10 @@ export function crc64Combine(a: u64, b: u64, length: u64): u64 {
   return crcCombine(a, b, length);
 }
 
-/** Compresses `count` pages to `out`; returns the bytes written. The running checksum is at RESULT, before and after. */
+/**
+ * Compresses `count` pages to `out`; returns the bytes written. The running checksum is at RESULT, before and after. With
+ * `sums`, the page checksums go there.
+ */
 export function encodeFrames(
   pgnos: usize,
   count: i32,
@@ -40,6 +43,7 @@ export function encodeFrames(
   pageSize: usize,
   out: usize,
   sizes: usize,
+  sums: usize,
 ): usize {
   const start = out;
   let state = ~load<u64>(RESULT);
@@ -52,6 +56,7 @@ export function encodeFrames(
     store<u32>(out, bswap(size), 6);
     state = headers(state, pgno, FLAG_SIZE, size);
     state = update(state, pages, pageSize);
+    if (sums) store<u64>(sums + (<usize>i << 3), pageChecksum(pgno, pages, pageSize));
     store<u32>(sizes + (<usize>i << 2), size + 10);
     out += size + 10;
     pages += pageSize;
@@ -127,7 +132,7 @@ export function decodeFrames(
     if (crcs) {
       const own = ~update(headers(~0, pgno, flags, size), out, pageSize);
       crc = ~(multiply(~crc, flags ? overBlock : overFrame) ^ own);
-      if (sum) all ^= (1 << 63) | ~update(step32(~0, bswap(pgno)), out, pageSize);
+      if (sum) all ^= pageChecksum(pgno, out, pageSize);
       store<u64>(crcs + (<usize>count << 3), own);
       store<u8>(kinds + count, <u8>flags);
     } else {
@@ -193,7 +198,7 @@ export function pageChecksums(pgnos: usize, count: i32, pages: usize, pageSize: 
   for (let i = 0; i < count; i++) {
     const pgno = load<u32>(pgnos + (<usize>i << 2));
     let sum: u64 = 0;
-    if (pgno != skip) sum = (1 << 63) | ~update(step32(~0, bswap(pgno)), pages, pageSize);
+    if (pgno != skip) sum = pageChecksum(pgno, pages, pageSize);
     store<u64>(out + (<usize>i << 3), sum);
     all ^= sum;
     pages += pageSize;

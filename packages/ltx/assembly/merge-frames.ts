@@ -1,6 +1,6 @@
 // The inner loop of a merge: each frame is verified, and copied if it stays.
 
-import { multiply, overBlock, overFrame, setPowers, step32, update } from './crc64';
+import { multiply, overBlock, overFrame, pageChecksum, setPowers, update } from './crc64';
 import { FLAG_SIZE, headers } from './frame';
 import { decodeBlock } from './lz4-decode';
 import { FRAME_CUT, FRAME_SUM, decodeFrame } from './lz4-frame';
@@ -85,7 +85,7 @@ export function mergeFrames(
       store<u8>(kinds + place, <u8>flags);
       memory.copy(out + load<u32>(offsets + (<usize>place << 2)), src, total);
     }
-    if (sum) all ^= (1 << 63) | ~update(step32(~0, bswap(pgno)), page, pageSize);
+    if (sum) all ^= pageChecksum(pgno, page, pageSize);
     src += total;
   }
   store<u64>(state, crc);

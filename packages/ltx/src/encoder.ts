@@ -1,5 +1,7 @@
 import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from './constants.ts';
 import { LtxError } from './error.ts';
+import type { LtxExtension } from './extension.ts';
+import type { EncodedFrames } from './kernel/kernel.ts';
 import type { FrameBatch } from './decoder.ts';
 import { encodeHeader, hasChecksums } from './header.ts';
 import type { LtxHeader } from './header.ts';
@@ -8,19 +10,24 @@ import { wasmKernel } from './kernel/wasm-kernel.ts';
 import { PageOrder } from './page-order.ts';
 import { validateTrailer } from './trailer.ts';
 
+/** Bytes of the compressed size before an LZ4 block. */
+const BLOCK_SIZE_SIZE = 4;
+
 /**
  * Writes a file, chunk by chunk: `begin`, pages in any number of batches, `finish`. Each chunk is a view valid until
  * the next call on this encoder or kernel: write or copy it at once. Memory grows by some ten bytes a page, for the
  * index. After a throw the encoder is of no more use.
  */
 export class LtxEncoder {
-  readonly #header: LtxHeader;
-  readonly #headerBytes: Uint8Array;
+  #header: LtxHeader;
+  #headerBytes: Uint8Array;
   readonly #order: PageOrder;
   readonly #index = new IndexWriter(HEADER_SIZE);
   #state: 'new' | 'pages' | 'done' = 'new';
   #crc = 0n;
   #size = 0;
+  /** Bytes that the checksum covers so far. */
+  #covered = 0;
 
   /** Throws `LtxError` (`BAD_HEADER`). */
   constructor(header: LtxHeader) {
@@ -44,7 +51,7 @@ export class LtxEncoder {
     this.#expect('new');
     this.#state = 'pages';
     this.#crc = wasmKernel().crc64(this.#headerBytes);
-    this.#size = HEADER_SIZE;
+    this.#size = this.#covered = HEADER_SIZE;
     return this.#headerBytes;
   }
 
@@ -53,13 +60,44 @@ export class LtxEncoder {
    * Throws `LtxError` (`INVALID_ARGUMENT`) for the lock page, a page past the database's end, or one out of order.
    */
   encodePages(pgnos: ArrayLike<number>, pages: Uint8Array): Uint8Array {
+    return this.#encode(pgnos, pages, false).frames;
+  }
+
+  /** As `encodePages`, and the checksum of each page: see `Kernel.pageChecksums`. */
+  encodeAndSum(pgnos: ArrayLike<number>, pages: Uint8Array): Pick<EncodedFrames, 'frames' | 'pageChecksums'> {
+    return this.#encode(pgnos, pages, true);
+  }
+
+  #encode(pgnos: ArrayLike<number>, pages: Uint8Array, withPageChecksums: boolean): EncodedFrames {
     this.#expect('pages');
     this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
-    const { frames, sizes, crc } = wasmKernel().encodeFrames(pgnos, pages, this.#header.pageSize, this.#crc);
-    this.#index.add(pgnos, sizes);
-    this.#crc = crc;
-    this.#size += frames.length;
-    return frames;
+    const { pageSize } = this.#header;
+    const encoded = wasmKernel().encodeFrames(pgnos, pages, pageSize, this.#crc, { withPageChecksums });
+    this.#index.add(pgnos, encoded.sizes);
+    this.#crc = encoded.crc;
+    this.#size += encoded.frames.length;
+    this.#covered += pgnos.length * this.#coveredByBlock;
+    return encoded;
+  }
+
+  /** Bytes of a page in an LZ4 block, and of its headers, as the checksum covers them. */
+  get #coveredByBlock(): number {
+    return this.#header.pageSize + PAGE_HEADER_SIZE + BLOCK_SIZE_SIZE;
+  }
+
+  /**
+   * Gives the header another extension, which may be known only now. Returns the new header: it takes the place of the one
+   * that `begin` returned, at the start of the file. Not after `appendFrames` or `passFrames`.
+   */
+  replaceExtension(extension: LtxExtension): Uint8Array {
+    this.#expect('pages');
+    const header = { ...this.#header, extension };
+    const bytes = encodeHeader(header);
+    const changed = wasmKernel().crc64(this.#headerBytes) ^ wasmKernel().crc64(bytes);
+    this.#crc = wasmKernel().crc64Combine(changed, this.#crc, this.#covered - HEADER_SIZE);
+    this.#header = header;
+    this.#headerBytes = bytes;
+    return bytes;
   }
 
   /**
@@ -72,6 +110,7 @@ export class LtxEncoder {
     this.#crc = wasmKernel().checksumFrames(pgnos, sizes, frames, pages, this.#header.pageSize, this.#crc);
     this.#index.add(pgnos, sizes);
     this.#size += frames.length;
+    this.#covered = Number.NaN;
     return frames;
   }
 
@@ -82,8 +121,9 @@ export class LtxEncoder {
   appendCompressed(pgnos: ArrayLike<number>, sizes: Uint32Array, crc: bigint): void {
     this.#expect('pages');
     this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
-    const covered = pgnos.length * (this.#header.pageSize + PAGE_HEADER_SIZE + 4);
+    const covered = pgnos.length * this.#coveredByBlock;
     this.#crc = wasmKernel().crc64Combine(this.#crc, crc, covered);
+    this.#covered += covered;
     this.#index.add(pgnos, sizes);
     for (const size of sizes) this.#size += size;
   }
@@ -95,6 +135,7 @@ export class LtxEncoder {
     this.#crc = wasmKernel().appendChecked(checksums, kinds, this.#header.pageSize, this.#crc);
     this.#index.add(pgnos, sizes);
     this.#size += frames.length;
+    this.#covered = Number.NaN;
   }
 
   /**

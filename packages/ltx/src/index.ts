@@ -1,4 +1,11 @@
-export { HEADER_FLAG_NO_CHECKSUM, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE, lockPageNumber } from './constants.ts';
+export {
+  CHECKSUM_FLAG,
+  HEADER_FLAG_NO_CHECKSUM,
+  HEADER_SIZE,
+  PAGE_HEADER_SIZE,
+  TRAILER_SIZE,
+  lockPageNumber,
+} from './constants.ts';
 export { LtxDecoder } from './decoder.ts';
 export type { LtxDecoderOptions, PageBatch } from './decoder.ts';
 export { LtxEncoder } from './encoder.ts';

@@ -189,3 +189,32 @@ test('frames without their pages are verified as much as pages are', async () =>
     expect(ours.status, `byte ${at}`).toBe(theirs.status);
   }
 });
+
+test('an extension that is known only at the end gives the file that it would have given at the start', async () => {
+  for (const pageSize of PAGE_SIZES) {
+    const pgnos = upTo(9);
+    const pages = makePages(9, pageSize, randomOf(seed));
+    const fields = { pageSize, commit: 9, minTxid: 3n, maxTxid: 3n, timestampMs: 5 };
+    const extension = { walEndOffset: 77, databaseChecksum: 1n << 63n, previousChecksumHigh: 2 ** 31 };
+    const early = encodeFile({ ...fields, extension }, pgnos, pages, { batch: 4 });
+
+    const provisional = { walEndOffset: 77, databaseChecksum: 0n, previousChecksumHigh: 0 };
+    const encoder = new LtxEncoder(newHeader({ ...fields, extension: provisional }));
+    const chunks = [encoder.begin().slice()];
+    const sums: bigint[] = [];
+    for (const [from, to] of [
+      [0, 4],
+      [4, 9],
+    ] as const) {
+      const part = pages.subarray(from * pageSize, to * pageSize);
+      const { frames, pageChecksums } = encoder.encodeAndSum(pgnos.slice(from, to), part);
+      chunks.push(frames.slice());
+      sums.push(...pageChecksums);
+    }
+    chunks[0] = encoder.replaceExtension(extension).slice();
+    chunks.push(encoder.finish().slice());
+    expect(Buffer.compare(concat(chunks), early)).toBe(0);
+    expect(sums).toEqual([...kernel().pageChecksums(pgnos, pages, pageSize)]);
+    await verifyLtx(chunked(concat(chunks), 1000));
+  }
+});

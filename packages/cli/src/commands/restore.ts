@@ -218,12 +218,14 @@ async function restoreTo(
       txid: result.format === 'v0.3' ? '' : formatTxid(result.txid),
       duration_ms: Math.floor(durationMs),
       integrity_check: values['integrity-check'],
+      proven: result.proven,
     };
     terminal.out(goJsonIndented(summary));
   } else if (terminal.stderrIsTty) {
     const took = formatDuration(Math.round(durationMs));
     const state = `transaction ${formatTxid(result.txid)} of ${formatSeconds(result.timestamp)}`;
-    terminal.err(`Restored ${output}: ${formatSize(result.size)} in ${took}, ${state}`);
+    const proof = result.proven ? 'proven by its database checksum' : 'unproven: its last file states no checksum';
+    terminal.err(`Restored ${output}: ${formatSize(result.size)} in ${took}, ${state}, ${proof}`);
   }
 }
 

@@ -29,7 +29,7 @@ export interface Baseline {
 
 /** Nothing is known beyond the highest TXID in use. */
 function unknown(txid: TXID, reason: string): Baseline {
-  return { txid, state: { kind: 'snapshot-required', reason, last: undefined }, otherProgram: false };
+  return { txid, state: { kind: 'snapshot-required', reason, last: undefined, isWhole: true }, otherProgram: false };
 }
 
 export interface BaselineContext {

@@ -163,6 +163,8 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
+    // Behind the barrier it cannot be loaded, and a commit may have slipped in.
+    if (session.last !== undefined) await context.syncContext.ledger.at(session.last);
     const passive = await session.connections.barrier({ busyTimeoutMs, signal }, () => passiveBehindBarrier(context));
     report(context, 'PASSIVE', passive);
     const complete = isComplete(passive);

@@ -29,3 +29,9 @@ export interface DbStatus {
 export interface Checkpoint extends CheckpointResult {
   readonly mode: CheckpointMode;
 }
+
+export function stateOf(isOpened: boolean, isInUse: boolean, hasSession: boolean): DbStatus['state'] {
+  if (!isOpened) return 'closed';
+  if (isInUse) return 'standby';
+  return hasSession ? 'open' : 'waiting';
+}

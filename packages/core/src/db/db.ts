@@ -8,7 +8,8 @@ import { ArrivalWatch } from './arrival.ts';
 import { TotalsCounter } from './totals.ts';
 import type { CheckpointMode } from './checkpoint-call.ts';
 import { missingError, notOpenError } from './db-errors.ts';
-import type { Checkpoint, DbStatus } from './db-status.ts';
+import { stateOf, type Checkpoint, type DbStatus } from './db-status.ts';
+import { checkPages } from './check-pages.ts';
 import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointContextOf, checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
@@ -23,8 +24,9 @@ import { closeSession, openSession } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
 import { Listeners } from './listeners.ts';
 import { localFault } from './local-fault.ts';
-import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions, SyncOptions } from './options.ts';
+import { Ledger } from '../ledger/ledger.ts';
 import { resolveDbOptions } from './options.ts';
+import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions, SyncOptions } from './options.ts';
 import { bringToRestOrLeave } from './rest.ts';
 import type { Session } from './session.ts';
 import { takeSnapshot, type SnapshotStream } from './snapshot.ts';
@@ -40,10 +42,8 @@ import { traced } from '../tracing.ts';
 
 /**
  * One SQLite database that is followed: each batch of commits in its write-ahead log becomes one immutable level-0 file
- * in its local folder. Knows nothing of replicas beyond `History`, which it asks whenever it opens the file: at first, and
- * when another one has taken its place.
- *
- * All work that moves the position runs one at a time, in the order of the calls.
+ * in its local folder. Knows nothing of replicas beyond `History`, which it asks whenever it opens a file at the path. All
+ * work that moves the position runs one at a time, in the order of the calls.
  */
 export class DB implements AsyncDisposable {
   readonly path: string;
@@ -59,6 +59,7 @@ export class DB implements AsyncDisposable {
   readonly #activity: ActivityLog;
   readonly #totals = new TotalsCounter();
   readonly #times: CommitTimes;
+  readonly #ledger: Ledger;
   readonly #follow: FollowLoop;
   readonly #levels = new Map<number, LocalLtx>();
   readonly #takenOver: TakenOver;
@@ -88,6 +89,7 @@ export class DB implements AsyncDisposable {
     this.#lock = new MetadataLock(this.metaPath, this.#options.driver);
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
+    this.#ledger = new Ledger(this.metaPath, this.localLtx(0), this.#logger);
     this.#arrival = new ArrivalWatch(path, this.#logger);
     this.#marker = new ChangeMarker(path);
     const pathOf = (): string => this.#session?.path ?? realDatabasePath(path);
@@ -127,7 +129,7 @@ export class DB implements AsyncDisposable {
     return this.#session?.descriptor.inode;
   }
 
-  /** Bytes; undefined until the database was opened. */
+  /** Bytes. */
   get pageSize(): number | undefined {
     return this.#session?.pageSize;
   }
@@ -187,7 +189,7 @@ export class DB implements AsyncDisposable {
     this.#requireOpen('sync');
     return await this.#mutex.run(async () => {
       const session = await this.#requireSession('sync', options);
-      session.apply({ kind: 'disproven', reason });
+      session.apply({ kind: 'disproven', reason, isWhole: true });
       session.raise(options.above ?? 0n);
       await this.#syncSession(session, options);
       return this.#position;
@@ -260,6 +262,8 @@ export class DB implements AsyncDisposable {
       lock: (body) => this.#mutex.run(body, options.signal),
       prepare: () => this.#requireSession('snapshot', options),
       sync: (session) => this.#syncSession(session, options),
+      checkPages: (seen, pages) =>
+        this.#mutex.run(() => checkPages(this.#syncContext(seen.session, {}), this.#session, seen.last, pages)),
       metaPath: this.metaPath,
       stagingPath: this.#stagingPath,
       options: this.#options,
@@ -270,7 +274,7 @@ export class DB implements AsyncDisposable {
 
   status(): DbStatus {
     return {
-      state: this.#state,
+      state: stateOf(this.#opened, this.#inUse !== undefined, this.#session !== undefined),
       holder: this.#inUse?.holder,
       waitingFor: this.#arrival.reason,
       position: this.#position,
@@ -297,6 +301,7 @@ export class DB implements AsyncDisposable {
       this.#session = undefined;
       if (session !== undefined) await closeSession(session, { keepsWal: !(await this.#bringToRest(session)) });
       this.#inUse = undefined;
+      this.#ledger.rest(0);
       this.#lock.release();
       this.#arrival.close();
     });
@@ -311,12 +316,6 @@ export class DB implements AsyncDisposable {
     await this.close();
   }
 
-  get #state(): DbStatus['state'] {
-    if (!this.#opened) return 'closed';
-    if (this.#inUse !== undefined) return 'standby';
-    return this.#session === undefined ? 'waiting' : 'open';
-  }
-
   #requireOpen(operation: string): void {
     if (this.#opened) return;
     throw notOpenError(this.path, operation);
@@ -326,6 +325,7 @@ export class DB implements AsyncDisposable {
   #mayHaveWork(): boolean {
     if (this.#arrival.mayHaveSettled() || this.#marker.mayHaveChanged()) return true;
     this.#session?.connections.rest();
+    this.#ledger.rest();
     if (this.#lastError === undefined) this.#lastLookAt = new Date(this.#options.clock.now());
     return this.#session !== undefined && checkpointIsDue(this.#session, this.#options);
   }
@@ -476,6 +476,7 @@ export class DB implements AsyncDisposable {
       // Without a replica, only the database itself would hold the state.
       onLeftOut: this.#history && ((leftOut) => void (this.#leftOut = leftOut)),
       times: this.#times,
+      ledger: this.#ledger,
       logger: this.#logger,
       sizeMax: maxSyncWalBytes,
       busy: { busyTimeoutMs, signal },

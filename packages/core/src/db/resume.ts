@@ -37,7 +37,7 @@ export interface ResumePlace {
  */
 export async function findWalState(place: ResumePlace): Promise<WalState> {
   const { databaseFd, wal, visible, last, sums, record } = place;
-  const required = (reason: string): WalState => ({ kind: 'snapshot-required', reason, last });
+  const required = (reason: string): WalState => ({ kind: 'snapshot-required', reason, last, isWhole: false });
   if (record?.kind === 'resync') return required(record.reason);
   if (sums === undefined) return required('last ltx file was not written by this program');
   if (sameSalts(last, visible)) {

@@ -24,7 +24,13 @@ const LOOKS_MAX = 11;
 const LOOK_DELAY_MS = 50;
 
 /** A WAL, `-shm` or lock that is not what it was, or a database file that something but SQLite wrote to. */
-export type SessionFault = 'wal-deleted' | 'wal-replaced' | 'shm-lost' | 'locks-lost' | 'database-changed';
+export type SessionFault =
+  | 'wal-deleted'
+  | 'wal-replaced'
+  | 'shm-lost'
+  | 'locks-lost'
+  | 'database-changed'
+  | 'pages-differ';
 
 const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   'wal-deleted': {
@@ -51,6 +57,11 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
     code: 'DATABASE_CHANGED',
     what: 'the database file was written to by a program other than SQLite',
     hint: 'To put another database in place, stop the programs that use it, or restore into it with SQLite (`.restore`). The whole database is replicated again.',
+  },
+  'pages-differ': {
+    code: 'DATABASE_CHANGED',
+    what: 'pages of the database are not as they were replicated',
+    hint: 'Check the disk, and whether a program other than SQLite writes to the database. The pages that differ are replicated next.',
   },
 };
 

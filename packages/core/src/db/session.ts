@@ -23,6 +23,8 @@ export interface LastFile {
   readonly salt2: number;
   /** Offset in the WAL after its last frame. */
   readonly endOffset: number;
+  /** Of the database after it; 0 if the file does not say. */
+  readonly databaseChecksum: bigint;
 }
 
 /** What a disk copies, until it is measured: 200 MB/s. */
@@ -193,6 +195,7 @@ export function lastFileOf(header: LtxHeader): LastFile {
     salt1: header.salt1,
     salt2: header.salt2,
     endOffset: endOffsetOf(header),
+    databaseChecksum: header.extension?.databaseChecksum ?? 0n,
   };
 }
 

@@ -4,6 +4,7 @@ import type { LtxHeader } from '@litestream/ltx';
 import { formatTxid, newHeader } from '@litestream/ltx';
 import { LitestreamError, hasCode } from '../error.ts';
 import { readFileChunks } from '../files/safe-files.ts';
+import type { SummedPages } from '../ledger/ledger.ts';
 import type { Logger } from '../logger.ts';
 import { scanWal } from '../wal/scan.ts';
 import { WalFile } from '../wal/wal-file.ts';
@@ -19,7 +20,8 @@ import { measureLtx, streamLtx } from './stream-ltx.ts';
 import type { SyncOutcome } from './sync.ts';
 import { syncVisible } from './sync.ts';
 import { writeAnywhere } from './write-job.ts';
-import type { LtxContent } from './write-ltx.ts';
+import type { LtxContent, PageSums } from './write-ltx.ts';
+import { provenHeader, sumsOf } from './write-ltx.ts';
 
 /** The whole database at one transaction, as an LTX file. */
 export interface SnapshotStream extends AsyncDisposable {
@@ -39,6 +41,11 @@ export interface SnapshotContext {
   readonly prepare: () => Promise<Session>;
   readonly sync: (session: Session) => Promise<SyncOutcome>;
   readonly metaPath: string;
+  /**
+   * All pages of the state after `last` were read. Rejects with `DATABASE_CHANGED` if they are not what was replicated. A ledger
+   * that is not known is made of them.
+   */
+  readonly checkPages: (seen: { session: Session; last: LastFile }, pages: SummedPages) => Promise<void>;
   /** Where to make the file, if there is room. Undefined: in the metadata folder. */
   readonly stagingPath: string | undefined;
   readonly options: ResolvedDbOptions;
@@ -170,6 +177,7 @@ async function describe(context: SnapshotContext, state: State, signal: AbortSig
     walSize: inLog ? frameSize : 0,
     salt1: last.salt1,
     salt2: last.salt2,
+    extension: { walEndOffset: last.endOffset, databaseChecksum: last.databaseChecksum, previousChecksumHigh: 0 },
   });
   const txid = formatTxid(last.txid);
   context.logger.debug('snapshot', { txid, walEndOffset: last.endOffset });
@@ -210,11 +218,13 @@ async function stage(
   try {
     if (context.stagingPath !== undefined) mkdirSync(context.stagingPath, { recursive: true, mode: 0o700 });
     if (!hasAmpleRoom(dirname(path), ltxSizeMax(content))) return undefined;
-    const job = { ...content, temporaryPath: path, ownership };
+    const sums = sumsOf(content.list.pgnos.length, 0n);
+    const job = { ...content, sums, temporaryPath: path, ownership };
     const size = await state.reading(() => runGently(writeAnywhere(job, context.options.onProgress), signal));
+    await checkPages(context, state, content, sums);
     return {
       position: { txid },
-      header: content.header,
+      header: provenHeader(content.header, sums),
       size,
       path,
       body: { [Symbol.asyncIterator]: () => readFileChunks(path) },
@@ -238,7 +248,10 @@ async function stream(
   const { txid } = state.last;
   // Read once more than would be needed: with its size, every backend takes it without a copy on the disk, and in parts of
   // the right size.
-  const size = await state.reading(() => runGently(measureLtx(content), signal));
+  const sums = sumsOf(content.list.pgnos.length, 0n);
+  const size = await state.reading(() => runGently(measureLtx(content, sums), signal));
+  await checkPages(context, state, content, sums);
+  const proven = { ...content, header: provenHeader(content.header, sums) };
   context.logger.debug('snapshot is streamed, there is no room to make it on the disk', {
     txid: formatTxid(txid),
     size,
@@ -246,14 +259,23 @@ async function stream(
   state.onEnd(watchLog(state));
   return {
     position: { txid },
-    header: content.header,
+    header: proven.header,
     size,
     body: {
       [Symbol.asyncIterator]: () =>
-        streamLtx(content, { signal: state.signal, onReader: (ended) => void state.reading(() => ended) }),
+        streamLtx(proven, { signal: state.signal, onReader: (ended) => void state.reading(() => ended) }),
     },
     [Symbol.asyncDispose]: async () => state.end(),
   };
+}
+
+async function checkPages(
+  context: SnapshotContext,
+  { session, last }: State,
+  { list }: LtxContent,
+  { checksums }: PageSums,
+): Promise<void> {
+  await context.checkPages({ session, last }, { pgnos: list.pgnos, checksums });
 }
 
 /**

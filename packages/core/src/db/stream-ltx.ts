@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { WalRestartedError } from './page-source.ts';
 import type { Steps } from './steps.ts';
-import type { LtxContent } from './write-ltx.ts';
+import type { LtxContent, PageSums } from './write-ltx.ts';
 import { encodeLtx } from './write-ltx.ts';
 
 /** From this many bytes of pages on, a worker makes it: less is done before a worker has started. */
@@ -14,6 +14,7 @@ const WINDOW = 4;
 /** What the worker is given. */
 export interface StreamTask {
   readonly content: LtxContent;
+  readonly sums?: PageSums | undefined;
   /** Chunks that were sent and not yet taken; the worker waits while they are too many. Undefined: only the size is wanted. */
   readonly pending?: Int32Array;
   readonly window: number;
@@ -25,25 +26,29 @@ export type StreamMessage =
   | { readonly size: number }
   | { readonly error: unknown; readonly restarted: boolean };
 
-/** Exact bytes of the file, for the price of reading and compressing all pages. */
-export function* measureLtx(content: LtxContent): Steps<number> {
+/** Exact bytes of the file, for the price of reading and compressing all pages. Fills in `sums` on the way. */
+export function* measureLtx(content: LtxContent, sums?: PageSums): Steps<number> {
   return (yield {
     now: () => {
       let size = 0;
-      for (const chunk of encodeLtx(content)) size += chunk.length;
+      for (const chunk of encodeLtx(content, sums)) size += chunk.length;
       return size;
     },
-    gently: (signal) => measure(content, signal),
+    gently: (signal) => measure(content, sums, signal),
   }) as number;
 }
 
-async function measure(content: LtxContent, signal: AbortSignal | undefined): Promise<number> {
+async function measure(
+  content: LtxContent,
+  sums: PageSums | undefined,
+  signal: AbortSignal | undefined,
+): Promise<number> {
   let size = 0;
   if (!isBig(content)) {
-    for await (const chunk of inTurns(content, signal)) size += chunk.length;
+    for await (const chunk of inTurns(content, signal, sums)) size += chunk.length;
     return size;
   }
-  for await (const message of messagesFrom(content, { signal })) if ('size' in message) size = message.size;
+  for await (const message of messagesFrom(content, { signal, sums })) if ('size' in message) size = message.size;
   return size;
 }
 
@@ -80,9 +85,10 @@ function isBig({ header, list }: LtxContent): boolean {
 async function* inTurns(
   content: LtxContent,
   signal: AbortSignal | undefined,
+  sums?: PageSums,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted();
-  for (const chunk of encodeLtx(content)) {
+  for (const chunk of encodeLtx(content, sums)) {
     // Views of the kernel's memory.
     yield chunk.slice();
     await nextTurn();
@@ -93,11 +99,11 @@ async function* inTurns(
 /** What a worker sends, until it is done, or nobody asks for more. The worker has ended when this has. */
 async function* messagesFrom(
   content: LtxContent,
-  { signal, onReader, pending }: StreamOptions & { readonly pending?: Int32Array },
+  { signal, onReader, pending, sums }: StreamOptions & Pick<StreamTask, 'pending' | 'sums'>,
 ): AsyncGenerator<StreamMessage, void, undefined> {
   signal?.throwIfAborted();
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const workerData: StreamTask = { content, window: WINDOW, ...(pending === undefined ? {} : { pending }) };
+  const workerData: StreamTask = { content, sums, window: WINDOW, ...(pending === undefined ? {} : { pending }) };
   const worker = new Worker(new URL(`./stream-worker${extension}`, import.meta.url), { workerData });
   const queue: StreamMessage[] = [];
   let failure: Error | undefined;

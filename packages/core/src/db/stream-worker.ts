@@ -8,10 +8,10 @@ const WAIT_MS = 50;
 
 run(workerData as StreamTask);
 
-function run({ content, pending, window }: StreamTask): void {
+function run({ content, sums, pending, window }: StreamTask): void {
   try {
     let size = 0;
-    for (const bytes of encodeLtx(content)) {
+    for (const bytes of encodeLtx(content, sums)) {
       size += bytes.length;
       if (pending === undefined) continue;
       waitForRoom(pending, window);

@@ -124,7 +124,7 @@ export async function withSight<T>(context: SyncSessionContext, work: () => Prom
 }
 
 /** What was read so far is right, but not known to be everything. Always throws. */
-async function loseSight(context: SyncSessionContext, fault: SessionFault): Promise<never> {
+export async function loseSight(context: SyncSessionContext, fault: SessionFault): Promise<never> {
   const { close, logger, metaPath, session } = context;
   const reason = reasonOf(fault);
   session.apply({ kind: 'disproven', reason });

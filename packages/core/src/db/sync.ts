@@ -14,6 +14,9 @@ import {
   sameSalts,
 } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { listDiffering } from '../ledger/scan-pages.ts';
+import type { PageLedger } from '../ledger/page-ledger.ts';
 import type { CommitTimes } from './commit-times.ts';
 import { decide, visibleEndOf } from './decide.ts';
 import type { SyncDecision } from './decide.ts';
@@ -21,18 +24,19 @@ import type { LocalLtx } from './local-ltx.ts';
 import { temporaryName } from '../files/safe-files.ts';
 import { inodeAt, publishDurably, usedByAnother } from './publish.ts';
 import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
-import type { PageList } from './page-source.ts';
+import type { PageList, PageSource } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
 import type { LeftOut } from './leave-out.ts';
 import { leaveOut } from './leave-out.ts';
 import { refuseWithoutRoom } from './room.ts';
-import type { Session } from './session.ts';
+import type { LastFile, Session } from './session.ts';
 import { lastFileOf, pageCountOfFile } from './session.ts';
 import { SessionFaultError, haveLocksGone } from './session-faults.ts';
 import type { Steps } from './steps.ts';
 import { sameSums, walEndFields } from './wal-end.ts';
 import { isBound, isHeld } from './wal-state.ts';
-import type { LtxJob } from './write-ltx.ts';
+import type { LtxJob, PageSums } from './write-ltx.ts';
+import { provenHeader, sumsOf } from './write-ltx.ts';
 import type { OnWriteProgress } from './write-job.ts';
 import { writeAnywhere } from './write-job.ts';
 
@@ -59,6 +63,7 @@ export interface SyncContext {
   readonly session: Session;
   readonly level0: LocalLtx;
   readonly times: CommitTimes;
+  readonly ledger: Ledger;
   readonly logger: Logger;
   /** WAL bytes a file may hold, cut at a commit; 0: no limit. */
   readonly sizeMax: number;
@@ -208,41 +213,44 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   const { session, level0 } = context;
   const { generation, scan, isTail, txid } = plan;
   const commit = scan.commit > 0 ? scan.commit : pageCountOfFile(session.descriptor, session.pageSize);
+  const source: PageSource = {
+    pageSize: session.pageSize,
+    databaseFd: session.descriptor.fd,
+    walFd: session.wal.fd,
+    salt1: generation.salt1,
+    salt2: generation.salt2,
+    saltsOffset: plan.saltsOffset,
+    endsAtLogEnd: !scan.limited && !isTail,
+  };
+  const content = yield* choosePages(context, { plan, whole, commit, source });
   const ltxHeader = newHeader({
     pageSize: session.pageSize,
     commit,
     minTxid: txid,
     maxTxid: txid,
     timestampMs: context.times.next(),
-    ...walEndFields({ startOffset: plan.start, endOffset: scan.endOffset, sums: scan.sums }),
+    ...walEndFields({
+      startOffset: plan.start,
+      endOffset: scan.endOffset,
+      sums: scan.sums,
+      // A file of every page follows on anything.
+      databaseChecksumBefore: content.isDelta && isLastBefore(session) ? (session.last?.databaseChecksum ?? 0n) : 0n,
+    }),
     salt1: generation.salt1,
     salt2: generation.salt2,
   });
-  const list = whole ? listAllPages(session.pageSize, commit, scan.pages) : yield* listIncrement(context, plan, commit);
   const path = level0.path(txid, txid);
   const temporaryPath = temporaryName(path);
   requireOwnLastFile(context);
   level0.makeFolder(session.ownership);
-  const job: LtxJob = {
-    header: ltxHeader,
-    source: {
-      pageSize: session.pageSize,
-      databaseFd: session.descriptor.fd,
-      walFd: session.wal.fd,
-      salt1: generation.salt1,
-      salt2: generation.salt2,
-      saltsOffset: plan.saltsOffset,
-      endsAtLogEnd: !scan.limited && !isTail,
-    },
-    list,
-    temporaryPath,
-    ownership: session.ownership,
-  };
+  const { list, sums } = content;
+  const job: LtxJob = { header: ltxHeader, source, list, sums, temporaryPath, ownership: session.ownership };
   const last = lastFileOf(ltxHeader);
   if (whole) {
     const refusal = yield* refuseWithoutRoom(job);
     if (refusal !== undefined) {
       leaveOut(context, last, refusal);
+      context.ledger.forget();
       session.apply({ kind: 'published', last, sums: scan.sums, isAtEnd: true, isUnmoved: false });
       return 0;
     }
@@ -262,13 +270,75 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   }
 
   context.onWalBytes?.(scan.endOffset - plan.start);
-  session.published(last, inodeAt(path));
+  const proven = lastFileOf(provenHeader(ltxHeader, job.sums));
+  session.published(proven, inodeAt(path));
   session.apply(
     isTail
-      ? { kind: 'tail-published', last, sums: scan.sums, isTailUnread: scan.limited }
-      : { kind: 'published', last, sums: scan.sums, isAtEnd: !scan.limited, isUnmoved: plan.isUnmoved },
+      ? { kind: 'tail-published', last: proven, sums: scan.sums, isTailUnread: scan.limited }
+      : { kind: 'published', last: proven, sums: scan.sums, isAtEnd: !scan.limited, isUnmoved: plan.isUnmoved },
   );
+  noteInLedger(context, proven, content);
   return size;
+}
+
+interface ChosenPages {
+  readonly list: PageList;
+  readonly sums: PageSums | undefined;
+  /** That of the file before, which the pages that are not in the list are taken from; undefined in a file of every page. */
+  readonly ledger: PageLedger | undefined;
+  /** The list lacks pages that are as the file before left them. */
+  readonly isDelta: boolean;
+}
+
+/** Which pages the file gets, and what is known of the others. */
+function* choosePages(
+  context: SyncContext,
+  { plan, whole, commit, source }: { plan: Plan; whole: boolean; commit: number; source: PageSource },
+): Steps<ChosenPages> {
+  const { session, logger } = context;
+  const { state, last } = session;
+  const ledger = yield* ledgerFor(context);
+  if (whole) {
+    const list = listAllPages(session.pageSize, commit, plan.scan.pages);
+    const mayBeDelta = state.kind === 'snapshot-required' && !state.isWhole && last?.pageSize === session.pageSize;
+    if (!mayBeDelta || ledger === undefined)
+      return { list, sums: sumsOf(list.pgnos.length, 0n), ledger: undefined, isDelta: false };
+    const differing = yield* listDiffering(ledger, { list, source });
+    logger.info('taking only the pages that differ', {
+      txid: formatTxid(plan.txid),
+      pages: differing.pgnos.length,
+      of: list.pgnos.length,
+      reason: state.reason,
+    });
+    const sums = sumsOf(differing.pgnos.length, ledger.xorOfOthers(differing.pgnos, commit));
+    return { list: differing, sums, ledger, isDelta: true };
+  }
+  const list = yield* listIncrement(context, plan, commit);
+  const sums = ledger === undefined ? undefined : sumsOf(list.pgnos.length, ledger.xorOfOthers(list.pgnos, commit));
+  return { list, sums, ledger, isDelta: true };
+}
+
+/** The ledger of the last file. Behind the write barrier only one that is in memory, as after each sync. */
+function* ledgerFor({ session, ledger }: SyncContext): Steps<PageLedger | undefined> {
+  const { last } = session;
+  if (last === undefined || !isLastBefore(session)) return undefined;
+  return (yield { now: () => ledger.loadedFor(last), gently: () => ledger.at(last) }) as PageLedger | undefined;
+}
+
+/** Where TXIDs were skipped, or a file was left out, what the next one follows is not known here. */
+function isLastBefore({ last, txid, isLastLeftOut }: Session): boolean {
+  return last?.txid === txid && !isLastLeftOut;
+}
+
+function noteInLedger({ session, ledger }: SyncContext, last: LastFile, content: ChosenPages): void {
+  const { list, sums } = content;
+  if (sums === undefined) {
+    ledger.forget();
+    return;
+  }
+  const summed = { pgnos: list.pgnos, checksums: sums.checksums };
+  if (content.ledger === undefined) ledger.begin(last, summed, session.ownership);
+  else ledger.advance(content.ledger, last, summed, session.ownership);
 }
 
 /**

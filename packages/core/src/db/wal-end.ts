@@ -12,6 +12,8 @@ export interface WalRange {
   readonly endOffset: number;
   /** Running checksum after the last frame; that of the WAL header where there is no frame. */
   readonly sums: WalSums;
+  /** Checksum of the database that these frames change; 0 if it is not known. */
+  readonly databaseChecksumBefore: bigint;
 }
 
 type WalFields = Pick<LtxHeader, 'walOffset' | 'walSize' | 'nodeId' | 'extension'>;
@@ -28,13 +30,17 @@ type WalFields = Pick<LtxHeader, 'walOffset' | 'walSize' | 'nodeId' | 'extension
  * A WAL that Go would read in parts is left with its true offsets: read again in parts, it would pass through states
  * that never existed.
  */
-export function walEndFields({ startOffset, endOffset, sums }: WalRange): WalFields {
+export function walEndFields({ startOffset, endOffset, sums, databaseChecksumBefore }: WalRange): WalFields {
   const isLong = endOffset >= GO_READ_SIZE_MAX;
   return {
     walOffset: isLong ? startOffset : WAL_HEADER_SIZE,
     walSize: isLong ? endOffset - startOffset : 0,
     nodeId: (BigInt(sums.s0) << 32n) | BigInt(sums.s1),
-    extension: { walEndOffset: endOffset, databaseChecksum: 0n, previousChecksumHigh: 0 },
+    extension: {
+      walEndOffset: endOffset,
+      databaseChecksum: 0n,
+      previousChecksumHigh: Number(databaseChecksumBefore >> 32n),
+    },
   };
 }
 

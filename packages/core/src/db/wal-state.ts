@@ -3,7 +3,8 @@
  * event, the invariants, and the test of each.
  *
  * Every state but `snapshot-required` carries its proof. What is not known leads to `snapshot-required`: the next
- * level-0 file then holds every page, and depends on nothing that came before.
+ * level-0 file then holds every page that differs, by the page ledger, from what the files before it make; or all pages, where
+ * there is no such ledger.
  */
 import type { WalSums } from '../wal/wal-header.ts';
 import type { LastFile } from './session.ts';
@@ -17,8 +18,16 @@ export interface Successor {
 }
 
 export type WalState =
-  /** Nothing is proven. `last` is the last file, if there is one: the next one follows it. */
-  | { readonly kind: 'snapshot-required'; readonly reason: string; readonly last: LastFile | undefined }
+  /**
+   * Nothing is proven. `last` is the last file, if there is one: the next one follows it. `isWhole`: it holds every page,
+   * also if it is known which pages differ from what the files up to `last` make.
+   */
+  | {
+      readonly kind: 'snapshot-required';
+      readonly reason: string;
+      readonly last: LastFile | undefined;
+      readonly isWhole: boolean;
+    }
   /** The WAL holds, unchanged, all frames up to the end of the last file. What follows may be unread. */
   | { readonly kind: 'resuming'; readonly last: LastFile; readonly sums: WalSums }
   /** The WAL restarted once while it was not held, and everything behind the last file is still in it. */
@@ -69,8 +78,8 @@ export type WalEvent =
    * and the pin was taken before the barrier was released.
    */
   | { readonly kind: 'checkpointed'; readonly isComplete: boolean }
-  /** What was known does not hold. */
-  | { readonly kind: 'disproven'; readonly reason: string };
+  /** What was known does not hold. `isWhole`: nor do the files up to the last one count. */
+  | { readonly kind: 'disproven'; readonly reason: string; readonly isWhole?: boolean };
 
 /** The next state. Pure. Throws where an event cannot happen in a state: that is a fault of this program. */
 export function transition(state: WalState, event: WalEvent): WalState {
@@ -103,6 +112,7 @@ export function transition(state: WalState, event: WalEvent): WalState {
         kind: 'snapshot-required',
         reason: 'the read transaction of a database at rest was lost',
         last: state.last,
+        isWhole: false,
       };
     case 'checkpointed': {
       if (state.kind !== 'resuming') throw impossible(state, event);
@@ -112,7 +122,8 @@ export function transition(state: WalState, event: WalEvent): WalState {
     case 'disproven':
       break;
   }
-  return { kind: 'snapshot-required', reason: event.reason, last: state.last };
+  const isWhole = event.isWhole === true || (state.kind === 'snapshot-required' && state.isWhole);
+  return { kind: 'snapshot-required', reason: event.reason, last: state.last, isWhole };
 }
 
 /** The WAL cannot restart before the read transaction moves or is released. */

@@ -2,6 +2,7 @@ import { closeSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { createFile } from '../files/safe-files.ts';
+import type { PageScan } from '../ledger/scan-pages.ts';
 import { WalRestartedError } from './page-source.ts';
 import type { Steps } from './steps.ts';
 import { runNow } from './steps.ts';
@@ -27,10 +28,19 @@ export interface WriteProgress {
 export type OnWriteProgress = (progress: WriteProgress | undefined) => void;
 
 /** What a worker is given. */
-export interface WorkerTask {
+export type WorkerTask = WriteTask | SumTask;
+
+export interface WriteTask {
   readonly job: LtxJob;
   /** Of several workers that make one file. */
   readonly part?: { readonly progress: SharedProgress; readonly isFirst: boolean };
+}
+
+/** Fill in the checksums of these pages. */
+export interface SumTask {
+  readonly scan: PageScan;
+  /** Shared. */
+  readonly checksums: BigUint64Array;
 }
 
 /** What the worker answers. */
@@ -45,7 +55,7 @@ export function* writeAnywhere(job: LtxJob, onProgress?: OnWriteProgress): Steps
   }) as number;
 }
 
-function tasksOf(job: LtxJob): readonly WorkerTask[] {
+function tasksOf(job: LtxJob): readonly WriteTask[] {
   const count = Math.min(WORKER_COUNT_MAX, availableParallelism());
   if (job.list.pgnos.length * job.header.pageSize < PARALLEL_SIZE_MIN) return [{ job }];
   const shared = shareJob(job);
@@ -64,24 +74,44 @@ async function writeInWorkers(
   onProgress: OnWriteProgress | undefined,
 ): Promise<number> {
   signal?.throwIfAborted();
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const script = new URL(`./write-worker${extension}`, import.meta.url);
   const tasks = tasksOf(job);
-  const workers = tasks.map((workerData) => new Worker(script, { workerData }));
   const endReports = reportProgress(job, tasks[0]?.part?.progress, onProgress);
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal?.reason as Error);
-  signal?.addEventListener('abort', abort, { once: true });
   try {
-    const answers = await Promise.race([Promise.all(workers.map(sizeFrom)), aborted.promise]);
-    return Math.max(...answers);
+    return Math.max(...(await runInWorkers(tasks, signal)));
   } catch (error) {
     // Workers that are stopped half-way have no chance to remove their file.
-    await Promise.all(workers.map((worker) => worker.terminate()));
     rmSync(job.temporaryPath, { force: true });
     throw error;
   } finally {
     endReports();
+  }
+}
+
+/** Fills in the checksums of the pages, each worker those of a part. */
+export async function sumInWorkers({ scan, checksums }: SumTask, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted();
+  const { pgnos, walOffsets } = scan.list;
+  const count = Math.min(WORKER_COUNT_MAX, availableParallelism());
+  const size = Math.ceil(pgnos.length / count);
+  const tasks = Array.from({ length: count }, (_, i): SumTask => {
+    const [from, to] = [i * size, (i + 1) * size];
+    const list = { pgnos: pgnos.slice(from, to), walOffsets: walOffsets.slice(from, to) };
+    return { scan: { source: scan.source, list }, checksums: checksums.subarray(from, to) };
+  });
+  await runInWorkers(tasks, signal);
+}
+
+/** Resolves when all have ended well; rejects with the first failure once all have ended. */
+async function runInWorkers(tasks: readonly WorkerTask[], signal: AbortSignal | undefined): Promise<readonly number[]> {
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const script = new URL(`./write-worker${extension}`, import.meta.url);
+  const workers = tasks.map((workerData) => new Worker(script, { workerData }));
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal?.reason as Error);
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([Promise.all(workers.map(sizeFrom)), aborted.promise]);
+  } finally {
     signal?.removeEventListener('abort', abort);
     await Promise.all(workers.map((worker) => worker.terminate()));
   }

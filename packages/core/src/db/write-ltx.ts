@@ -1,7 +1,8 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { LtxHeader } from '@litestream/ltx';
-import { HEADER_SIZE, LtxEncoder } from '@litestream/ltx';
+import { CHECKSUM_FLAG, HEADER_SIZE, LtxEncoder } from '@litestream/ltx';
+import { xorOf } from '../ledger/page-ledger.ts';
 import { createFile } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import type { PageList, PageSource } from './page-source.ts';
@@ -19,18 +20,47 @@ export interface LtxContent {
   readonly list: PageList;
 }
 
+/** What the database checksum of a file is made of. */
+export interface PageSums {
+  /** Xor of the checksums of all pages of the database that are not in the file. */
+  readonly others: bigint;
+  /** Of the pages in the file, in order: filled in while it is made. */
+  readonly checksums: BigUint64Array;
+}
+
 /** One LTX file to be made from a live database. */
 export interface LtxJob extends LtxContent {
+  /** Undefined: the file does not say what the database is after it. */
+  readonly sums?: PageSums | undefined;
   /** Written, made durable, and left under this name. */
   readonly temporaryPath: string;
   readonly ownership: Pick<Ownership, 'fileMode' | 'uid' | 'gid'>;
 }
 
+/** Room for the checksums of this many pages, which workers fill in, too. */
+export function sumsOf(pageCount: number, others: bigint): PageSums {
+  return { others, checksums: new BigUint64Array(new SharedArrayBuffer(8 * pageCount)) };
+}
+
+/** Checksum of the database after the file, once all of its pages were read. */
+export function databaseChecksumOf({ others, checksums }: PageSums): bigint {
+  return CHECKSUM_FLAG | (others ^ xorOf(checksums));
+}
+
+/** The header, with the database checksum in it. */
+export function provenHeader(header: LtxHeader, sums: PageSums | undefined): LtxHeader {
+  if (sums === undefined || header.extension === undefined) return header;
+  return { ...header, extension: { ...header.extension, databaseChecksum: databaseChecksumOf(sums) } };
+}
+
 /**
  * Reads and encodes, a batch at a time. The same bytes each time, as long as the state can be read. Each chunk is a view
- * that is valid until the next one is asked for.
+ * that is valid until the next one is asked for. With `sums`, returns the header that belongs in the place of the first chunk.
  */
-export function* encodeLtx({ header, source, list }: LtxContent): Generator<Uint8Array, void, undefined> {
+export function* encodeLtx(
+  { header, source, list }: LtxContent,
+  sums?: PageSums,
+): Generator<Uint8Array, Uint8Array | undefined, undefined> {
   const { pageSize } = header;
   const { pgnos } = list;
   const batchPages = Math.max(1, Math.floor(BATCH_SIZE / pageSize));
@@ -42,9 +72,20 @@ export function* encodeLtx({ header, source, list }: LtxContent): Generator<Uint
     const end = Math.min(start + batchPages, pgnos.length);
     const pages = buffer.subarray(0, (end - start) * pageSize);
     reader.read(list, start, end, pages);
-    yield encoder.encodePages(pgnos.subarray(start, end), pages);
+    const batch = pgnos.subarray(start, end);
+    if (sums === undefined) {
+      yield encoder.encodePages(batch, pages);
+      continue;
+    }
+    const { frames, pageChecksums } = encoder.encodeAndSum(batch, pages);
+    sums.checksums.set(pageChecksums, start);
+    yield frames;
   }
+  const { extension } = provenHeader(header, sums);
+  const proven =
+    sums === undefined || extension === undefined ? undefined : encoder.replaceExtension(extension).slice();
   yield encoder.finish();
+  return proven;
 }
 
 /** Makes the file. Returns its size in bytes; removes it if it is cut short. */
@@ -53,11 +94,14 @@ export function* writeLtx(job: LtxJob): Steps<number> {
   let complete = false;
   try {
     let size = 0;
-    for (const chunk of encodeLtx(job)) {
-      writeFully(fd, chunk);
-      size += chunk.length;
+    const chunks = encodeLtx(job, job.sums);
+    let next = chunks.next();
+    for (; next.done !== true; next = chunks.next()) {
+      writeFully(fd, next.value);
+      size += next.value.length;
       if (size > HEADER_SIZE) yield;
     }
+    if (next.value !== undefined) writeFully(fd, next.value, 0);
     yield durable(fd);
     complete = true;
     return size;
@@ -78,6 +122,9 @@ export function* renameDurably(from: string, to: string): Steps<void> {
   }
 }
 
-function writeFully(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done);
+/** `at`: offset in the file. Default: where the last write ended. */
+function writeFully(fd: number, bytes: Uint8Array, at?: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, bytes.length - done, at === undefined ? null : at + done);
+  }
 }

@@ -7,6 +7,7 @@ import { HEADER_SIZE, kernel, LtxEncoder } from '@litestream/ltx';
 import { openFile } from '../files/safe-files.ts';
 import { PageReader } from './page-source.ts';
 import type { LtxJob } from './write-ltx.ts';
+import { provenHeader } from './write-ltx.ts';
 
 const BATCH_SIZE = 1 << 20;
 /** Batches after which one worker has the disk begin with what is written, while the others go on. */
@@ -101,7 +102,11 @@ function writeBatches(fd: number, job: LtxJob, progress: SharedProgress): void {
     const end = Math.min(start + batchPages, pgnos.length);
     const pages = kernel().input((end - start) * pageSize);
     reader.read(job.list, start, end, pages);
-    const { frames, sizes, crc } = kernel().encodeFrames(pgnos.subarray(start, end), pages, pageSize, 0n);
+    const withPageChecksums = job.sums !== undefined;
+    const batchPgnos = pgnos.subarray(start, end);
+    const encoded = kernel().encodeFrames(batchPgnos, pages, pageSize, 0n, { withPageChecksums });
+    const { frames, sizes, crc } = encoded;
+    job.sums?.checksums.set(encoded.pageChecksums, start);
     progress.sizes.set(sizes, start);
     progress.crcs[batch] = crc;
     waitFor(progress, At.placed, batch);
@@ -118,7 +123,7 @@ function writeBatches(fd: number, job: LtxJob, progress: SharedProgress): void {
 function finish(fd: number, job: LtxJob, progress: SharedProgress): number {
   waitFor(progress, At.written, progress.batchCount);
   const { pgnos } = job.list;
-  const encoder = new LtxEncoder(job.header);
+  const encoder = new LtxEncoder(provenHeader(job.header, job.sums));
   writeFully(fd, encoder.begin(), 0);
   for (let batch = 0; batch < progress.batchCount; batch += 1) {
     const start = batch * progress.batchPages;

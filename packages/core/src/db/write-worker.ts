@@ -1,4 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { sumPagesNow } from '../ledger/scan-pages.ts';
 import { WalRestartedError } from './page-source.ts';
 import { runNow } from './steps.ts';
 import type { WorkerAnswer, WorkerTask } from './write-job.ts';
@@ -8,8 +9,13 @@ import { writePart } from './write-parallel.ts';
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
 parentPort?.postMessage(answer(workerData as WorkerTask));
 
-function answer({ job, part }: WorkerTask): WorkerAnswer {
+function answer(task: WorkerTask): WorkerAnswer {
   try {
+    if ('scan' in task) {
+      sumPagesNow(task.scan, task.checksums);
+      return { size: 0 };
+    }
+    const { job, part } = task;
     return { size: part === undefined ? runNow(writeLtx(job)) : writePart(job, part.progress, part.isFirst) };
   } catch (error) {
     return { error, restarted: error instanceof WalRestartedError };

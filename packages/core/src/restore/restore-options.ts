@@ -46,6 +46,11 @@ export interface RestoreResult {
   /** Bytes of those files. */
   readonly inputSize: number;
   /**
+   * All pages together have the checksum of the database that was replicated, as the last file states it. False where it states
+   * none: files of Litestream (Go), and those that were written before a snapshot made the page ledger.
+   */
+  readonly proven: boolean;
+  /**
    * Files that were left out for a time that cannot be theirs, so that the state may be older than the time that was asked
    * for. Empty lists for any other target, and for a v0.3 replica.
    */

@@ -92,6 +92,7 @@ async function restoreUntraced(
         size: written.pageCount * written.pageSize,
         plan: files,
         inputSize: inputSizeOf(files),
+        proven: written.isProven,
         timeDoubts: doubts,
         planDurationMs: plannedMs - startMs,
         writeDurationMs: writtenMs - plannedMs,

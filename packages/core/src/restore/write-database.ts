@@ -37,6 +37,8 @@ export interface WrittenDatabase {
   readonly pagesWritten: number;
   /** Of the newest file. */
   readonly header: LtxHeader;
+  /** It has the database checksum that the newest file states. Where that file states none, nothing proves it. */
+  readonly isProven: boolean;
 }
 
 const CHECKSUM_FLAG = 1n << 63n;
@@ -267,6 +269,7 @@ class WriteRun {
     if (expected !== undefined && (this.#databaseChecksum | CHECKSUM_FLAG) !== expected) {
       throw checksumMismatch(source.name, 'the restored database does not match the database checksum in this file');
     }
-    return { pageSize: header.pageSize, pageCount: header.commit, pagesWritten: this.#pagesWritten, header };
+    const isProven = expected !== undefined;
+    return { pageSize: header.pageSize, pageCount: header.commit, pagesWritten: this.#pagesWritten, header, isProven };
   }
 }

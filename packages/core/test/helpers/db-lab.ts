@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LtxDecoder } from '@litestream/ltx';
+import { kernel, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { BetterSqlite3, DbOptions, LogFields, Logger, SqliteConnection, SqliteDriver } from '../../src/index.ts';
 import { DB, betterSqlite3, nodeSqlite } from '../../src/index.ts';
@@ -163,9 +163,12 @@ export class Lab implements AsyncDisposable {
     return readFileSync(copy);
   }
 
-  /** Throws unless the level-0 files make exactly the database that SQLite has. */
+  /** Throws unless the level-0 files make exactly the database that SQLite has, and the last one says so. */
   async verify(): Promise<void> {
-    compare(await this.rebuild(), this.source());
+    const source = this.source();
+    compare(await this.rebuild(), source);
+    const stated = (await this.headers()).at(-1)?.extension?.databaseChecksum ?? 0n;
+    if (stated !== 0n && stated !== checksumOf(source)) throw new Error('the last file states another database');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -190,6 +193,15 @@ export async function applyLtx(base: Buffer, file: AsyncIterable<Uint8Array>): P
   }
   await decoder.finish();
   return database;
+}
+
+/** The database checksum as LTX defines it. */
+export function checksumOf(database: Buffer): bigint {
+  const stored = database.readUInt16BE(16);
+  const pageSize = stored === 1 ? 65536 : stored;
+  const pgnos = Uint32Array.from({ length: database.length / pageSize }, (_, index) => index + 1);
+  const checksums = kernel().pageChecksums(pgnos, database, pageSize);
+  return checksums.reduce((sum, each) => sum ^ each, 0n) | (1n << 63n);
 }
 
 /** Throws with the numbers of the pages that differ. */

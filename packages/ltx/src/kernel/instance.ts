@@ -7,7 +7,15 @@ export interface KernelExports {
   resultBase(): number;
   crc64(at: number, length: number, seed: bigint): bigint;
   crc64Combine(a: bigint, b: bigint, length: bigint): bigint;
-  encodeFrames(pgnos: number, count: number, pages: number, pageSize: number, out: number, sizes: number): number;
+  encodeFrames(
+    pgnos: number,
+    count: number,
+    pages: number,
+    pageSize: number,
+    out: number,
+    sizes: number,
+    sums: number,
+  ): number;
   decodeFrames(
     src: number,
     length: number,

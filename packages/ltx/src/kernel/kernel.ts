@@ -6,6 +6,8 @@ export interface EncodedFrames {
   readonly sizes: Uint32Array;
   /** The running file checksum after these pages. */
   readonly crc: bigint;
+  /** As `Kernel.pageChecksums` gives them, if asked for; else empty. A copy. */
+  readonly pageChecksums: BigUint64Array;
 }
 
 /** Result of decoding frames: views valid until the next kernel call on this thread. */
@@ -79,7 +81,13 @@ export interface Kernel {
   /** CRC of A‖B from the CRC of A, that of B, and the length of B in bytes. */
   crc64Combine(a: bigint, b: bigint, bLength: number): bigint;
   /** Compresses `pgnos.length` pages into frames and runs the file checksum over them. Knows no order of pages. */
-  encodeFrames(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number, crc: bigint): EncodedFrames;
+  encodeFrames(
+    pgnos: ArrayLike<number>,
+    pages: Uint8Array,
+    pageSize: number,
+    crc: bigint,
+    options?: { readonly withPageChecksums?: boolean },
+  ): EncodedFrames;
   /**
    * Decodes as many whole frames as `src` holds, at most `pageCountMax` (by default what makes 16 MiB of pages: loop
    * until nothing is consumed), stopping before the zero header. A frame cut off by the end of `src` is left for the

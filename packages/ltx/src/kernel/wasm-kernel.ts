@@ -50,17 +50,31 @@ export class WasmKernel implements Kernel {
     return BigInt.asUintN(64, this.#wasm.crc64Combine(a, b, BigInt(bLength)));
   }
 
-  encodeFrames(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number, crc: bigint): EncodedFrames {
+  encodeFrames(
+    pgnos: ArrayLike<number>,
+    pages: Uint8Array,
+    pageSize: number,
+    crc: bigint,
+    { withPageChecksums = false }: { readonly withPageChecksums?: boolean } = {},
+  ): EncodedFrames {
     const memory = this.#memory;
     const count = checkPages(pgnos, pages, pageSize);
     const numbers = memory.outsideNumbers(pgnos);
     const dataAt = memory.begin(pages);
     const numbersAt = memory.putNumbers(numbers);
     const sizesAt = memory.reserve(4 * count);
+    const sumsAt = withPageChecksums ? memory.reserve(8 * count) : 0;
     const outAt = memory.reserve(count * (blockSizeMax(pageSize) + 10));
     this.#setCrc(crc);
-    const length = this.#wasm.encodeFrames(numbersAt, count, dataAt, pageSize, outAt, sizesAt);
-    return { frames: memory.bytes(outAt, length), sizes: memory.numbers(sizesAt, count), crc: this.#crc() };
+    const length = this.#wasm.encodeFrames(numbersAt, count, dataAt, pageSize, outAt, sizesAt, sumsAt);
+    return {
+      frames: memory.bytes(outAt, length),
+      sizes: memory.numbers(sizesAt, count),
+      crc: this.#crc(),
+      pageChecksums: withPageChecksums
+        ? new BigUint64Array(memory.bytes(sumsAt, 8 * count).slice().buffer)
+        : new BigUint64Array(0),
+    };
   }
 
   decodeFrames(src: Uint8Array, pageSize: number, crc: bigint, pageCountMax?: number): DecodedFrames {

@@ -6,7 +6,8 @@ import { formatTxid } from '../txid.ts';
 
 /**
  * The header of a merge of files with these headers, in order. Throws `LtxError` (`NOT_CONTIGUOUS`) where page sizes
- * differ or transactions are missing; overlap is fine, as long as each file goes further than the one before it.
+ * differ or transactions are missing, and (`CHECKSUM_MISMATCH`) where a file says that it starts from another database than
+ * the one before it leaves; overlap is fine, as long as each file goes further than the one before it.
  */
 export function mergedHeader(
   headers: readonly LtxHeader[],
@@ -27,6 +28,9 @@ export function mergedHeader(
     if (header.minTxid > previous.maxTxid + 1n || header.maxTxid <= previous.maxTxid) {
       const what = `transactions ${range(header)} do not follow on ${range(previous)}`;
       throw new LtxError('NOT_CONTIGUOUS', what, { file });
+    }
+    if (!isSameDatabase(previous, header)) {
+      throw new LtxError('CHECKSUM_MISMATCH', 'starts from another database than the file before it leaves', { file });
     }
     previous = header;
   }
@@ -50,6 +54,14 @@ export function mergedHeader(
     extension,
     ...override,
   };
+}
+
+/** Does `next` start from what `before` leaves, as far as they say? */
+function isSameDatabase(before: LtxHeader, next: LtxHeader): boolean {
+  const left = before.extension?.databaseChecksum ?? 0n;
+  const found = next.extension?.previousChecksumHigh ?? 0;
+  if (left === 0n || found === 0 || next.minTxid !== before.maxTxid + 1n) return true;
+  return Number(left >> 32n) === found;
 }
 
 /** Spans from before the first file to after the last; of a file of others, its own time is the earliest known. */

@@ -49,6 +49,7 @@ export async function restoreV3(client: ReplicaClient, plan: V3Plan, options: Re
     size,
     plan: [],
     inputSize: plan.size,
+    proven: false,
     timeDoubts: NO_DOUBTS,
     planDurationMs: 0,
     writeDurationMs: writtenMs - startMs,

@@ -1,0 +1,41 @@
+/** Is the live database what its level-0 files make? Known whenever all of its pages were read, as for a snapshot. */
+import { formatTxid } from '@litestream/ltx';
+import { xorOf } from '../ledger/page-ledger.ts';
+import type { SummedPages } from '../ledger/ledger.ts';
+import type { LastFile, Session } from './session.ts';
+import type { SyncSessionContext } from './sync-session.ts';
+import { loseSight } from './sync-session.ts';
+
+const FLAG = 1n << 63n;
+
+/**
+ * Inside the mutex. `pages`: all that the database had after the transaction of `last`. If that one did not say what it leaves,
+ * a ledger is made of them. Rejects with `DATABASE_CHANGED` if they are other pages: then the next sync takes what differs.
+ */
+export async function checkPages(
+  context: SyncSessionContext,
+  current: Session | undefined,
+  last: LastFile,
+  pages: SummedPages,
+): Promise<void> {
+  const { session, ledger, logger } = context;
+  // Another file has taken the place of this one, and begins with a comparison of its own.
+  if (session !== current) return;
+  const now = session.last;
+  if (last.databaseChecksum === 0n) {
+    if (now === undefined || now.txid !== session.txid || session.isLastLeftOut) return;
+    if (ledger.loadedFor(now) !== undefined) return;
+    if (await ledger.adopt(last, pages, now, session.ownership)) {
+      logger.debug('page ledger made of a snapshot', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
+    }
+    return;
+  }
+  const found = FLAG | xorOf(pages.checksums);
+  if (found === last.databaseChecksum) return;
+  logger.error('pages of the database are not as they were replicated', {
+    txid: formatTxid(last.txid),
+    expected: last.databaseChecksum.toString(16),
+    found: found.toString(16),
+  });
+  await loseSight(context, 'pages-differ');
+}
