@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { LtxHeader } from '@litestream/ltx';
 import type { DB, SqliteConnection } from '../src/index.ts';
-import { checksumOf, drivers, Lab, randomFrom, seedOf } from './helpers/db-lab.ts';
+import { FileClient, guardClient, Replica, restore } from '../src/index.ts';
+import { checksumOf, compare, drivers, Lab, randomFrom, seedOf } from './helpers/db-lab.ts';
 
 const seed = seedOf('page ledger');
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)';
@@ -50,7 +51,7 @@ describe.each(drivers)('with $name', (driver) => {
     await using lab = new Lab(driver);
     const app = lab.app([`PRAGMA auto_vacuum = ${Math.floor(random() * 3)}`, TABLE, FILL]);
     let db = await start(lab);
-    for (let step = 0; step < 60; step++) {
+    for (let step = 0; step < 30; step++) {
       for (let count = Math.floor(random() * 4); count > 0; count--) randomChange(app, random);
       const dice = random();
       if (dice < 0.1) await db.checkpoint('TRUNCATE');
@@ -112,6 +113,40 @@ describe.each(drivers)('with $name', (driver) => {
     const third = await start(lab);
     expect(pagesOfLast(third)).toBeLessThan(80);
     await lab.verify();
+  });
+
+  it('takes only the pages that differ of a restored database, and where the metadata folder is lost', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app([TABLE, FILL]);
+    const client = new FileClient({ path: join(lab.folder, 'replica') });
+    const replicate = async (db: DB): Promise<void> => {
+      const replica = new Replica(guardClient(client), db);
+      await db.open({ history: replica });
+      await replica.replicated();
+      await db.close();
+    };
+    await replicate(lab.db());
+    app.exec('UPDATE t SET v = randomblob(900) WHERE id = 700');
+    lab.closeApp(app);
+    const db = lab.db();
+    await replicate(db);
+
+    rmSync(db.metaPath, { recursive: true });
+    await replicate(lab.db());
+    const sizes = (await Array.fromAsync(client.ltxFiles(0, {}))).map(({ size }) => size);
+    expect(Math.max(...sizes.slice(1))).toBeLessThan(10 * 4096);
+
+    await using elsewhere = new Lab(driver);
+    await restore(client, { output: elsewhere.path });
+    const next = elsewhere.app();
+    next.exec('UPDATE t SET v = randomblob(900) WHERE id = 800');
+    await replicate(elsewhere.db());
+    const files = await Array.fromAsync(client.ltxFiles(0, {}));
+    expect(files.length).toBeGreaterThan(sizes.length);
+    expect(Math.max(...files.slice(1).map(({ size }) => size))).toBeLessThan(20 * 4096);
+    const output = join(elsewhere.folder, 'again.db');
+    expect((await restore(client, { output })).proven).toBe(true);
+    compare(readFileSync(output), elsewhere.source());
   });
 
   it('takes every page where the ledger is lost, and is not certain of the next file without reading all of them', async () => {

@@ -14,7 +14,7 @@ import { CommitTimes } from './commit-times.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointContextOf, checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
 import type { CheckpointContext } from './checkpoint.ts';
-import type { LeftOut } from './leave-out.ts';
+import type { LeftOut } from './sync-context.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
 import { isInUse, type DatabaseInUseError } from './metadata-lock-errors.ts';

@@ -2,16 +2,10 @@
  * A transaction that holds the whole database, without a local file: the disk has no room for one. Replicas get a streamed
  * snapshot instead (docs/decisions/room-on-the-disk.md).
  */
-import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
 import { recordResync } from './rest-record.ts';
 import type { LastFile } from './session.ts';
-import type { SyncContext } from './sync.ts';
-
-export interface LeftOut {
-  readonly txid: TXID;
-  readonly timestampMs: number;
-}
+import type { SyncContext } from './sync-context.ts';
 
 const REASON = 'the whole database was replicated by a snapshot alone';
 

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import { runGently } from './steps.ts';
-import type { SyncContext } from './sync.ts';
+import type { SyncContext } from './sync-context.ts';
 import { syncSteps, syncVisible } from './sync.ts';
 
 /**

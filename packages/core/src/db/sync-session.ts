@@ -12,7 +12,8 @@ import type { Session } from './session.ts';
 import type { SessionFault } from './session-faults.ts';
 import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } from './session-faults.ts';
 import { runGently } from './steps.ts';
-import type { SyncContext, SyncOutcome } from './sync.ts';
+import type { SyncContext } from './sync-context.ts';
+import type { SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 
 /** How often, and how long apart, a database whose WAL is missing is looked for: half a second in all. */

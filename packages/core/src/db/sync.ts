@@ -2,10 +2,7 @@ import { rmSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, newHeader } from '@litestream/ltx';
 import { LitestreamError } from '../error.ts';
-import type { Logger } from '../logger.ts';
-import type { WalScan } from '../wal/scan.ts';
 import { scanWal, storedSums } from '../wal/scan.ts';
-import type { WalHeader } from '../wal/wal-header.ts';
 import {
   FRAME_SALTS_OFFSET,
   HEADER_SALTS_OFFSET,
@@ -14,30 +11,25 @@ import {
   sameSalts,
 } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import { listDiffering } from '../ledger/scan-pages.ts';
-import type { PageLedger } from '../ledger/page-ledger.ts';
-import type { CommitTimes } from './commit-times.ts';
+import { choosePages, isLastBefore, noteInLedger } from './choose-pages.ts';
+import type { SyncPlan } from './choose-pages.ts';
 import { decide, visibleEndOf } from './decide.ts';
 import type { SyncDecision } from './decide.ts';
-import type { LocalLtx } from './local-ltx.ts';
 import { temporaryName } from '../files/safe-files.ts';
 import { inodeAt, publishDurably, usedByAnother } from './publish.ts';
-import { listAllPages, listPages, unwrittenPages } from './page-list.ts';
-import type { PageList, PageSource } from './page-source.ts';
+import type { PageSource } from './page-source.ts';
 import { WalRestartedError } from './page-source.ts';
-import type { LeftOut } from './leave-out.ts';
 import { leaveOut } from './leave-out.ts';
+import type { SyncContext } from './sync-context.ts';
 import { refuseWithoutRoom } from './room.ts';
-import type { LastFile, Session } from './session.ts';
+import type { Session } from './session.ts';
 import { lastFileOf, pageCountOfFile } from './session.ts';
 import { SessionFaultError, haveLocksGone } from './session-faults.ts';
 import type { Steps } from './steps.ts';
 import { sameSums, walEndFields } from './wal-end.ts';
 import { isBound, isHeld } from './wal-state.ts';
-import type { LtxJob, PageSums } from './write-ltx.ts';
-import { provenHeader, sumsOf } from './write-ltx.ts';
-import type { OnWriteProgress } from './write-job.ts';
+import type { LtxJob } from './write-ltx.ts';
+import { provenHeader } from './write-ltx.ts';
 import { writeAnywhere } from './write-job.ts';
 
 /** What one step of following the log did. */
@@ -57,24 +49,6 @@ export interface WrittenFile {
   readonly walSize: number;
   /** Bytes of the WAL that were visible, too, and are for the next file; infinite where that is not known. */
   readonly unreadSize: number;
-}
-
-export interface SyncContext {
-  readonly session: Session;
-  readonly level0: LocalLtx;
-  readonly times: CommitTimes;
-  readonly ledger: Ledger;
-  readonly logger: Logger;
-  /** WAL bytes a file may hold, cut at a commit; 0: no limit. */
-  readonly sizeMax: number;
-  /** Bytes of the log that went into a file. */
-  readonly onWalBytes?: (bytes: number) => void;
-  readonly onProgress?: OnWriteProgress | undefined;
-  readonly metaPath: string;
-  /** Called if replicas must take a snapshot since the disk has no room for the whole database. Undefined: the sync fails. */
-  readonly onLeftOut?: ((leftOut: LeftOut) => void) | undefined;
-  /** Behind a checkpoint's barrier; only for the log. */
-  readonly checkpointing?: boolean;
 }
 
 /**
@@ -152,7 +126,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
     ...(whole ? { snap: 'true', reason: decision.reason } : {}),
   });
   const isUnmoved = hasUnmoved(visible);
-  const plan = { generation, isTail, saltsOffset, start: start.offset, scan, txid, isUnmoved };
+  const plan: SyncPlan = { generation, isTail, saltsOffset, start: start.offset, scan, txid, isUnmoved };
   const size = yield* writeFile(context, plan, whole);
   logger.debug('db sync', { status: 'ok' });
   const unreadSize = isTail ? Number.POSITIVE_INFINITY : scan.limited ? visibleEndOf(visible) - scan.endOffset : 0;
@@ -197,19 +171,7 @@ function damagedWal({ wal }: Session): LitestreamError {
   });
 }
 
-interface Plan {
-  /** Of the frames: the WAL header, or for a tail that of the generation before it. */
-  readonly generation: WalHeader;
-  readonly isTail: boolean;
-  readonly saltsOffset: number;
-  readonly start: number;
-  readonly scan: WalScan;
-  readonly txid: TXID;
-  /** Some visible frames were not in the database file. */
-  readonly isUnmoved: boolean;
-}
-
-function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<number> {
+function* writeFile(context: SyncContext, plan: SyncPlan, whole: boolean): Steps<number> {
   const { session, level0 } = context;
   const { generation, scan, isTail, txid } = plan;
   const commit = scan.commit > 0 ? scan.commit : pageCountOfFile(session.descriptor, session.pageSize);
@@ -281,72 +243,12 @@ function* writeFile(context: SyncContext, plan: Plan, whole: boolean): Steps<num
   return size;
 }
 
-interface ChosenPages {
-  readonly list: PageList;
-  readonly sums: PageSums | undefined;
-  /** That of the file before, which the pages that are not in the list are taken from; undefined in a file of every page. */
-  readonly ledger: PageLedger | undefined;
-  /** The list lacks pages that are as the file before left them. */
-  readonly isDelta: boolean;
-}
-
-/** Which pages the file gets, and what is known of the others. */
-function* choosePages(
-  context: SyncContext,
-  { plan, whole, commit, source }: { plan: Plan; whole: boolean; commit: number; source: PageSource },
-): Steps<ChosenPages> {
-  const { session, logger } = context;
-  const { state, last } = session;
-  const ledger = yield* ledgerFor(context);
-  if (whole) {
-    const list = listAllPages(session.pageSize, commit, plan.scan.pages);
-    const mayBeDelta = state.kind === 'snapshot-required' && !state.isWhole && last?.pageSize === session.pageSize;
-    if (!mayBeDelta || ledger === undefined)
-      return { list, sums: sumsOf(list.pgnos.length, 0n), ledger: undefined, isDelta: false };
-    const differing = yield* listDiffering(ledger, { list, source });
-    logger.info('taking only the pages that differ', {
-      txid: formatTxid(plan.txid),
-      pages: differing.pgnos.length,
-      of: list.pgnos.length,
-      reason: state.reason,
-    });
-    const sums = sumsOf(differing.pgnos.length, ledger.xorOfOthers(differing.pgnos, commit));
-    return { list: differing, sums, ledger, isDelta: true };
-  }
-  const list = yield* listIncrement(context, plan, commit);
-  const sums = ledger === undefined ? undefined : sumsOf(list.pgnos.length, ledger.xorOfOthers(list.pgnos, commit));
-  return { list, sums, ledger, isDelta: true };
-}
-
-/** The ledger of the last file. Behind the write barrier only one that is in memory, as after each sync. */
-function* ledgerFor({ session, ledger }: SyncContext): Steps<PageLedger | undefined> {
-  const { last } = session;
-  if (last === undefined || !isLastBefore(session)) return undefined;
-  return (yield { now: () => ledger.loadedFor(last), gently: () => ledger.at(last) }) as PageLedger | undefined;
-}
-
-/** Where TXIDs were skipped, or a file was left out, what the next one follows is not known here. */
-function isLastBefore({ last, txid, isLastLeftOut }: Session): boolean {
-  return last?.txid === txid && !isLastLeftOut;
-}
-
-function noteInLedger({ session, ledger }: SyncContext, last: LastFile, content: ChosenPages): void {
-  const { list, sums } = content;
-  if (sums === undefined) {
-    ledger.forget();
-    return;
-  }
-  const summed = { pgnos: list.pgnos, checksums: sums.checksums };
-  if (content.ledger === undefined) ledger.begin(last, summed, session.ownership);
-  else ledger.advance(content.ledger, last, summed, session.ownership);
-}
-
 /**
  * Asked before a file gets its name: are the frames that were scanned the ones that its pages were read from? Visible
  * frames do not change as long as their generation lasts. If the WAL has restarted meanwhile, all of them are in the
  * database file, and where the state ended with the WAL, its pages are there (`PageReader`).
  */
-function isStillVisible(session: Session, { generation, isTail, scan }: Plan): boolean {
+function isStillVisible(session: Session, { generation, isTail, scan }: SyncPlan): boolean {
   if (isTail)
     return session.wal.hasSaltsAt(frameBefore(scan.endOffset, session.pageSize) + FRAME_SALTS_OFFSET, generation);
   const visible = session.readVisible();
@@ -369,31 +271,6 @@ function requireOwnLastFile({ session, level0 }: SyncContext): void {
   const path = level0.path(session.last.txid, session.last.txid);
   const inode = inodeAt(path);
   if (inode !== undefined && inode !== session.lastInode) throw usedByAnother(path);
-}
-
-/** The pages of the frames, and those that the database gained without a frame. */
-function* listIncrement(context: SyncContext, plan: Plan, commit: number): Steps<PageList> {
-  const { session, logger } = context;
-  const { generation, scan } = plan;
-  const before = session.last?.commit ?? 0;
-  const missing = unwrittenPages(session.pageSize, { before, after: commit }, scan.pages);
-  if (missing.length === 0) return listPages(scan.pages);
-  logger.debug('filling wal growth pages from database', {
-    txid: formatTxid(plan.txid),
-    n: missing.length,
-    prev_commit: before,
-    commit,
-  });
-  // Free pages, whose content means nothing; still they are taken as SQLite would read them: from an older frame of this
-  // log, written before the database once shrank, or else from the database file.
-  const frames = new Map(scan.pages);
-  for (const pgno of missing) frames.set(pgno, 0);
-  // Of a generation that is being overwritten, everything is in the database file.
-  if (plan.isTail) return listPages(frames);
-  const start = { offset: WAL_HEADER_SIZE, sums: { s0: generation.s0, s1: generation.s1 } };
-  const whole = yield* scanWal(session.wal, generation, start, { endOffsetMax: scan.endOffset });
-  for (const pgno of missing) frames.set(pgno, whole.pages.get(pgno) ?? 0);
-  return listPages(frames);
 }
 
 /** Is the frame that the last file ended with still in the WAL file, whatever its header says? */

@@ -117,9 +117,16 @@ export class Ledger {
 
   /** The next level-0 file was published, and holds every page. */
   begin(last: LastFile, summed: SummedPages, ownership: Ownership): void {
-    this.#loaded = { pages: ledgerOf(last, summed), last, isNew: true };
+    this.prove(last, summed, ownership);
+  }
+
+  /** All pages were read, and have the checksum that the last level-0 file states. */
+  prove(last: LastFile, summed: SummedPages, ownership: Ownership): PageLedger {
+    const pages = ledgerOf(last, summed);
+    this.#loaded = { pages, last, isNew: true };
     this.#flushedAtMs = 0;
     this.#changed(ownership);
+    return pages;
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
-import type { LeftOut } from '../db/leave-out.ts';
+import type { LeftOut } from '../db/sync-context.ts';
 import type { Position, SyncOptions } from '../db/options.ts';
 import type { SnapshotStream } from '../db/snapshot.ts';
 
