@@ -50,6 +50,7 @@ export const ERROR_CODES = [
   'TXID_OUT_OF_RANGE',
   'UNAUTHORIZED',
   'UNAVAILABLE',
+  'UNPROVEN',
   'UNSUPPORTED',
   'WAL_LOST',
 ] as const;

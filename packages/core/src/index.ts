@@ -72,7 +72,7 @@ export { planRestore } from './restore/plan.ts';
 export type { TimeDoubts } from './restore/time-doubts.ts';
 export type { PlanOptions } from './restore/plan.ts';
 export { restore } from './restore/restore.ts';
-export type { RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore-options.ts';
+export type { ProofMode, RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore-options.ts';
 export { Compactor } from './store/compactor.ts';
 export type { CompactorOptions, LocalFiles } from './store/compactor.ts';
 export { DEFAULT_LEVELS } from './store/levels.ts';

@@ -317,6 +317,8 @@ test.runIf(existsSync('/dev/full')).each([new InlinePool(), new WorkerPool(1)])(
         pool,
         spool: new Spool(join(folder, 'spool')),
         signal: new AbortController().signal,
+        proof: 'checked',
+        onMismatch: () => undefined,
         onRange: () => undefined,
       });
       await expect(written).rejects.toMatchObject({ code: 'DISK_FULL', object: '/there/out.db.tmp' });

@@ -54,6 +54,10 @@ const flags = {
     kind: oneOf('MODE', ['none', 'quick', 'full'], 'none'),
     help: 'Lets SQLite check the result before it is put in its place: none, quick, full.\nDefaults to none.',
   },
+  proof: {
+    kind: oneOf('MODE', ['checked', 'required', 'ignored'], 'checked'),
+    help: 'What becomes of a database without the checksum that its last file states. checked: it is refused. required: so is one whose last file states none. ignored: it is restored, with a warning.\nDefaults to checked.',
+  },
 };
 type Values = FlagValues<typeof flags>;
 
@@ -204,6 +208,7 @@ async function restoreTo(
       txid: values.txid || undefined,
       timestamp: values.timestamp,
       integrityCheck: values['integrity-check'],
+      proof: values.proof,
       logger,
       onProgress: ({ phase, bytesDone, bytesTotal }) => progress.update(phase, bytesDone, bytesTotal),
     });
@@ -224,7 +229,7 @@ async function restoreTo(
   } else if (terminal.stderrIsTty) {
     const took = formatDuration(Math.round(durationMs));
     const state = `transaction ${formatTxid(result.txid)} of ${formatSeconds(result.timestamp)}`;
-    const proof = result.proven ? 'proven by its database checksum' : 'unproven: its last file states no checksum';
+    const proof = result.proven ? 'proven by its database checksum' : 'unproven';
     terminal.err(`Restored ${output}: ${formatSize(result.size)} in ${took}, ${state}, ${proof}`);
   }
 }

@@ -30,6 +30,29 @@ export function checksumMismatch(name: string, what: string): LitestreamError {
   });
 }
 
+/** All pages are whole, and together they are another database than the one that was replicated. */
+export function otherDatabase(name: string): LitestreamError {
+  return new LitestreamError(
+    `${name}: the restored database does not have the database checksum that this file states`,
+    {
+      code: 'CHECKSUM_MISMATCH',
+      operation: 'restore',
+      object: name,
+      hint: 'Restore to an earlier TXID or timestamp. To look at this state nevertheless, restore it to another place with -proof ignored.',
+    },
+  );
+}
+
+/** The last file states no checksum, and only a proven database is wanted. */
+export function unproven(name: string): LitestreamError {
+  return new LitestreamError(`${name}: it states no checksum of the database, so nothing proves this state`, {
+    code: 'UNPROVEN',
+    operation: 'restore',
+    object: name,
+    hint: 'Restore without -proof required, or to a TXID whose file states one. The next snapshot of a running Litestream does.',
+  });
+}
+
 const FILE_CODES: Readonly<Record<string, LitestreamErrorCode>> = {
   ENOENT: 'NOT_FOUND',
   EACCES: 'PERMISSION_DENIED',

@@ -6,6 +6,13 @@ import type { RestoreTarget } from './chain.ts';
 import type { IntegrityCheck } from './integrity.ts';
 import type { TimeDoubts } from './time-doubts.ts';
 
+/**
+ * What becomes of a database that is not the one that was replicated, by the database checksum that its last file states.
+ * `checked`: it is refused. `required`: so is one whose last file states none. `ignored`: it is restored, with a warning.
+ */
+export type ProofMode = (typeof PROOF_MODES)[number];
+export const PROOF_MODES = ['checked', 'required', 'ignored'] as const;
+
 export interface RestoreOptions extends RestoreTarget, Op {
   /** Path of the database to make. Missing folders are created. */
   readonly output: string;
@@ -15,6 +22,8 @@ export interface RestoreOptions extends RestoreTarget, Op {
   readonly parallelism?: number | undefined;
   /** Let SQLite check the result before it appears at its place. Default `none`. */
   readonly integrityCheck?: IntegrityCheck | undefined;
+  /** Default `checked`. */
+  readonly proof?: ProofMode | undefined;
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
   readonly logger?: Logger | undefined;
 }
@@ -80,7 +89,7 @@ export interface NewestFile {
 
 /** Throws `INVALID_ARGUMENT` for options that make no sense. */
 export function checkOptions(options: RestoreOptions): void {
-  const { output, parallelism, integrityCheck } = options;
+  const { output, parallelism, integrityCheck, proof } = options;
   if (output === '') throw invalid('output path required');
   if (parallelism !== undefined && (!Number.isInteger(parallelism) || parallelism < 1)) {
     throw invalid(`parallelism is a whole number from 1, not ${parallelism}`);
@@ -88,6 +97,7 @@ export function checkOptions(options: RestoreOptions): void {
   if (integrityCheck !== undefined && !['none', 'quick', 'full'].includes(integrityCheck)) {
     throw invalid(`unsupported integrity check mode: ${integrityCheck}`);
   }
+  if (proof !== undefined && !PROOF_MODES.includes(proof)) throw invalid(`unsupported proof mode: ${String(proof)}`);
 }
 
 function invalid(message: string): LitestreamError {

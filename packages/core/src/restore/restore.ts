@@ -161,6 +161,8 @@ async function writePlan(
     pool,
     spool,
     signal: options.signal ?? new AbortController().signal,
+    proof: options.proof ?? 'checked',
+    onMismatch: (error) => options.logger?.warn('restored database is not the one that was replicated', { error }),
     onRange(inputSize, pagesWritten) {
       bytesDone += inputSize;
       pagesDone += pagesWritten;

@@ -2,10 +2,12 @@
 import { lockPageNumber } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
+import type { LitestreamError } from '../error.ts';
 import { databaseChecksumOf } from './database-checksum.ts';
 import { FileChecksum } from './file-checksum.ts';
 import type { FrameRange, RangeLimits } from './index-reader.ts';
-import { checksumMismatch, corrupt, fault } from './ltx-fault.ts';
+import { corrupt, fault, otherDatabase, unproven } from './ltx-fault.ts';
+import type { ProofMode } from './restore-options.ts';
 import { frameRanges, inMemory, readOutline } from './ltx-outline.ts';
 import type { LtxOutline, TailChecksum } from './ltx-outline.ts';
 import { openLtxSource } from './ltx-source.ts';
@@ -27,6 +29,9 @@ export interface WriteOptions {
   /** For copies of files that cannot be read by range. */
   readonly spool: Spool;
   readonly signal: AbortSignal;
+  readonly proof: ProofMode;
+  /** Called for a database that is not the one that was replicated, and is wanted nevertheless. */
+  readonly onMismatch: (error: LitestreamError) => void;
   /** Called with the bytes of input and the pages of output that one more range has settled. */
   readonly onRange: (inputSize: number, pagesWritten: number) => void;
 }
@@ -254,6 +259,20 @@ class WriteRun {
     }
   }
 
+  #prove(name: string): boolean {
+    const { proof, onMismatch } = this.#options;
+    const expected = this.#expectedChecksum;
+    if (expected === undefined) {
+      if (proof === 'required') throw unproven(name);
+      return false;
+    }
+    if ((this.#databaseChecksum | CHECKSUM_FLAG) === expected) return true;
+    const error = otherDatabase(name);
+    if (proof !== 'ignored') throw error;
+    onMismatch(error);
+    return false;
+  }
+
   #finish(): WrittenDatabase {
     const newest = this.#newest;
     if (newest === undefined) throw new Error('a restore plan holds at least one file');
@@ -265,11 +284,7 @@ class WriteRun {
         `the database has ${header.commit} pages, but no file of the plan holds page ${missing}`,
       );
     }
-    const expected = this.#expectedChecksum;
-    if (expected !== undefined && (this.#databaseChecksum | CHECKSUM_FLAG) !== expected) {
-      throw checksumMismatch(source.name, 'the restored database does not match the database checksum in this file');
-    }
-    const isProven = expected !== undefined;
+    const isProven = this.#prove(source.name);
     return { pageSize: header.pageSize, pageCount: header.commit, pagesWritten: this.#pagesWritten, header, isProven };
   }
 }
