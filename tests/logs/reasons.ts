@@ -68,6 +68,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'shutdown sync skipped, interrupted by signal': 'Go 0.5.17 logs it. Go 0.5.18 exits without it.',
   'snapshot in place of a whole database': 'Go fills the disk.',
   'snapshot is streamed, there is no room to make it on the disk': 'Go always streams snapshots.',
+  'page ledger could not be rebuilt': 'Go keeps no page checksums.',
   'page ledger could not be written': 'Go keeps no page checksums.',
   'page ledger made of a snapshot': 'Go keeps no page checksums.',
   'pages of the database are not as they were replicated': 'Go does not compare pages.',

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { LtxHeader } from '@litestream/ltx';
+import { until } from '../../../tests/support/wait.ts';
 import type { DB, SqliteConnection } from '../src/index.ts';
 import { FileClient, guardClient, Replica, restore } from '../src/index.ts';
 import { checksumOf, compare, drivers, Lab, randomFrom, seedOf } from './helpers/db-lab.ts';
@@ -167,6 +168,25 @@ describe.each(drivers)('with $name', (driver) => {
     app.exec('UPDATE t SET v = randomblob(900) WHERE id = 4');
     await second.sync();
     expect(statedBy(await lastHeader(lab))).not.toBe(0n);
+    await lab.verify();
+  });
+
+  it('makes a lost ledger again while it follows', async () => {
+    await using lab = new Lab(driver);
+    const app = lab.app([TABLE, FILL]);
+    const db = await start(lab);
+    await lab.closeWhileLocked(db, app);
+    rmSync(join(db.metaPath, 'ledger'));
+    const second = lab.db({ monitorIntervalMs: 20, syncIntervalMs: 20 });
+    await second.open();
+    second.start();
+    await until('a file that states its database', async () => {
+      app.exec('UPDATE t SET v = randomblob(900) WHERE id = 3');
+      await second.sync();
+      return statedBy(await lastHeader(lab)) !== 0n;
+    });
+    await second.stop();
+    await second.sync();
     await lab.verify();
   });
 

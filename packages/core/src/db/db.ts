@@ -9,11 +9,11 @@ import { TotalsCounter } from './totals.ts';
 import type { CheckpointMode } from './checkpoint-call.ts';
 import { missingError, notOpenError } from './db-errors.ts';
 import { stateOf, type Checkpoint, type DbStatus } from './db-status.ts';
-import { checkPages } from './check-pages.ts';
 import { CommitTimes } from './commit-times.ts';
+import { comparePages, type ComparedPages } from './compare-pages.ts';
+import { Contexts } from './contexts.ts';
 import { ChangeMarker } from './change-marker.ts';
-import { checkpointContextOf, checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
-import type { CheckpointContext } from './checkpoint.ts';
+import { checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
 import type { LeftOut } from './sync-context.ts';
 import { LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
@@ -25,6 +25,7 @@ import { isAtPath } from './descriptor.ts';
 import { Listeners } from './listeners.ts';
 import { localFault } from './local-fault.ts';
 import { Ledger } from '../ledger/ledger.ts';
+import { LedgerRebuild } from '../ledger/rebuild.ts';
 import { resolveDbOptions } from './options.ts';
 import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions, SyncOptions } from './options.ts';
 import { bringToRestOrLeave } from './rest.ts';
@@ -34,7 +35,7 @@ import { movePinAfterSync, tend } from './pin.ts';
 import { realDatabasePath } from './real-path.ts';
 import { readToEnd } from './read-to-end.ts';
 import { syncVisible, type SyncOutcome } from './sync.ts';
-import { recordFile, syncSession, withSight, type SyncSessionContext } from './sync-session.ts';
+import { recordFile, syncSession, withSight } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
 import { LibraryWatch } from '../driver/library-watch.ts';
@@ -60,7 +61,9 @@ export class DB implements AsyncDisposable {
   readonly #totals = new TotalsCounter();
   readonly #times: CommitTimes;
   readonly #ledger: Ledger;
+  readonly #rebuild: LedgerRebuild;
   readonly #follow: FollowLoop;
+  readonly #contexts: Contexts;
   readonly #levels = new Map<number, LocalLtx>();
   readonly #takenOver: TakenOver;
   readonly #lock: MetadataLock;
@@ -95,6 +98,25 @@ export class DB implements AsyncDisposable {
     const pathOf = (): string => this.#session?.path ?? realDatabasePath(path);
     this.#libraries = new LibraryWatch(pathOf, this.#options.driver);
     this.#activity = new ActivityLog(() => this.#options.clock.now());
+    this.#rebuild = new LedgerRebuild(this.#logger, () => this.comparePages());
+    this.#contexts = new Contexts({
+      options: this.#options,
+      metaPath: this.metaPath,
+      level0: this.localLtx(0),
+      times: this.#times,
+      ledger: this.#ledger,
+      totals: this.#totals,
+      mutex: this.#mutex,
+      logger: this.#logger,
+      // Without a replica, only the database itself would hold the state.
+      onLeftOut: () => this.#history && ((leftOut) => void (this.#leftOut = leftOut)),
+      onCheckpoint: (checkpoint) => this.#checkpointListeners.tell(checkpoint),
+      publish: (txid) => this.#publish(txid),
+      close: (session) => this.#closeSession(session),
+      current: () => this.#session,
+      require: (operation, op) => this.#requireSession(operation, op),
+      sync: (session, op) => this.#syncSession(session, op),
+    });
     this.#follow = new FollowLoop({
       pathOf,
       options: this.#options,
@@ -203,7 +225,7 @@ export class DB implements AsyncDisposable {
       const session = await this.#openSession(options);
       if (session === undefined) return;
       await syncVisible(() => this.#syncSession(session, options));
-      const context = this.#checkpointContext(session, options);
+      const context = this.#contexts.checkpoint(session, options);
       await withSight(context.syncContext, () => checkpointNow(context, mode));
       recordFile(context.syncContext);
     }, options.signal);
@@ -259,17 +281,17 @@ export class DB implements AsyncDisposable {
   async snapshot(options: Op = {}): Promise<SnapshotStream> {
     this.#requireOpen('snapshot');
     return takeSnapshot({
-      lock: (body) => this.#mutex.run(body, options.signal),
-      prepare: () => this.#requireSession('snapshot', options),
-      sync: (session) => this.#syncSession(session, options),
-      checkPages: (seen, pages) =>
-        this.#mutex.run(() => checkPages(this.#syncContext(seen.session, {}), this.#session, seen.last, pages)),
+      ...this.#contexts.state('snapshot', options),
       metaPath: this.metaPath,
       stagingPath: this.#stagingPath,
       options: this.#options,
-      logger: this.#logger,
-      signal: options.signal,
     });
+  }
+
+  /** Compares all pages with what was replicated. Rejects with `DATABASE_CHANGED` if they differ: the next sync takes those. */
+  async comparePages(options: Op = {}): Promise<ComparedPages> {
+    this.#requireOpen('comparePages');
+    return await comparePages(this.#contexts.state('comparePages', options));
   }
 
   status(): DbStatus {
@@ -309,7 +331,7 @@ export class DB implements AsyncDisposable {
 
   async #bringToRest(session: Session): Promise<boolean> {
     if (!isAtPath(session.descriptor, this.path)) return false;
-    return await bringToRestOrLeave(this.#checkpointContext(session, {}), this.metaPath);
+    return await bringToRestOrLeave(this.#contexts.checkpoint(session, {}), this.metaPath);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -336,7 +358,7 @@ export class DB implements AsyncDisposable {
     if (current !== undefined) {
       if (isAtPath(current.descriptor, this.path)) return current;
       this.#moved.notice(current, this.#logger);
-      await readToEnd(this.#syncContext(current, options), (txid) => this.#publish(txid), options.signal);
+      await readToEnd(this.#contexts.sync(current, options), (txid) => this.#publish(txid), options.signal);
       await this.#closeSession(current);
     }
     this.#session = await this.#openOrStandBy(options);
@@ -416,10 +438,11 @@ export class DB implements AsyncDisposable {
       this.#activity.enter('verify_and_sync');
       const outcome = await this.#syncChecked(session, options);
       this.#activity.enter('checkpoint_if_needed');
-      const context = this.#checkpointContext(session, options);
+      const context = this.#contexts.checkpoint(session, options);
       await withSight(context.syncContext, () => checkpointIfDue(context, outcome));
       recordFile(context.syncContext);
       if (outcome.kind === 'written') movePinAfterSync(session);
+      if (session.lacksProof && this.#follow.isRunning) this.#rebuild.request();
       this.#activity.enter('update_metrics');
       this.#activity.end();
       this.#lastError = undefined;
@@ -461,36 +484,10 @@ export class DB implements AsyncDisposable {
   }
 
   async #syncSession(session: Session, options: Op): Promise<SyncOutcome> {
-    const outcome = await syncSession(this.#syncContext(session, options));
+    const outcome = await syncSession(this.#contexts.sync(session, options));
     this.#lastSyncAt = new Date(this.#options.clock.now());
     this.#lastLookAt = this.#lastSyncAt;
     return outcome;
-  }
-
-  #syncContext(session: Session, { signal }: Op): SyncSessionContext {
-    const { busyTimeoutMs, maxSyncWalBytes, onProgress } = this.#options;
-    return {
-      session,
-      metaPath: this.metaPath,
-      level0: this.localLtx(0),
-      // Without a replica, only the database itself would hold the state.
-      onLeftOut: this.#history && ((leftOut) => void (this.#leftOut = leftOut)),
-      times: this.#times,
-      ledger: this.#ledger,
-      logger: this.#logger,
-      sizeMax: maxSyncWalBytes,
-      busy: { busyTimeoutMs, signal },
-      onWalBytes: (bytes) => this.#totals.addWalBytes(bytes),
-      onProgress,
-      publish: (txid) => this.#publish(txid),
-      close: () => this.#closeSession(session),
-    };
-  }
-
-  #checkpointContext(session: Session, options: Op): CheckpointContext {
-    return checkpointContextOf(this.#syncContext(session, options), this.#options, this.#totals, (mode, result) =>
-      this.#checkpointListeners.tell({ mode, ...result }),
-    );
   }
 
   #publish(txid: TXID): void {

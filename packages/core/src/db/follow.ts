@@ -50,6 +50,10 @@ export class FollowLoop {
     this.#followed = followed;
   }
 
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
   start(): void {
     if (this.#running !== undefined) return;
     const stop = new AbortController();

@@ -134,6 +134,11 @@ export class Session {
     return this.#txid;
   }
 
+  /** The last level-0 file does not state what the database is after it. */
+  get lacksProof(): boolean {
+    return this.last?.databaseChecksum === 0n && !this.isLastLeftOut;
+  }
+
   /** Everything visible was read, and the WAL cannot restart but where we stopped. */
   get isCaughtUp(): boolean {
     return isHeld(this.#state);
