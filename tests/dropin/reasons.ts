@@ -175,6 +175,12 @@ export const REASONS: readonly Reason[] = [
       return alike.join('\n') === ts.changes.join('\n') ? ['changes'] : [];
     },
   },
+  {
+    id: 'proof of a restore',
+    why: 'The summary of ours has one more field, `proven`: does the database have the checksum that its last file states?',
+    explains: ({ go, ts }) =>
+      ts.stdout.replace(/,\n {2}"proven": (true|false)\n/, '\n') === go.stdout ? ['stdout'] : [],
+  },
   named(
     'the lock of a reset',
     /^reset/,

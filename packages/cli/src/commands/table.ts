@@ -21,6 +21,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('stop', 'stop replication for a database', () => import('./stop.ts')),
   entry('sync', 'force an immediate sync for a database', () => import('./sync.ts')),
   entry('unregister', 'unregister a database from replication', () => import('./unregister.ts')),
+  entry('verify', 'prove a replica: its files, their chain and its newest state', () => import('./verify.ts')),
   entry('version', 'prints the version', () => import('./version.ts')),
   { ...entry('wal', 'old name of ltx', () => import('./ltx.ts')), deprecatedFor: 'ltx' },
 ];

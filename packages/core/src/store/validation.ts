@@ -3,7 +3,7 @@
  * claim to be? Reads only. After upstream's `ValidateLevel`, which checks contiguity alone.
  */
 import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
-import type { TXID } from '@litestream/ltx';
+import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import type { Clock } from '../clock.ts';
@@ -37,6 +37,8 @@ export interface ValidationOptions extends Op {
   /** Draws the sample: a number in [0, 1). */
   readonly random?: (() => number) | undefined;
   readonly clock?: Clock | undefined;
+  /** Called for each file that was read whole; without a header where that is damaged, or the file is gone. */
+  readonly onFile?: ((file: LtxFileInfo, header: LtxHeader | undefined) => void) | undefined;
 }
 
 interface Listing {
@@ -67,7 +69,9 @@ export async function validateReplica(
   const corrupt: { readonly fault: ValidationFault; readonly file: LtxFileInfo }[] = [];
   let filesVerified = 0;
   for (const file of chosen) {
-    const fault = await fileFault(client, file, op);
+    let header: LtxHeader | undefined;
+    const fault = await fileFault(client, file, { ...op, onHeader: (found) => (header = found) });
+    options.onFile?.(file, header);
     if (fault === 'gone') continue;
     filesVerified += 1;
     if (fault !== undefined) corrupt.push({ fault, file });
@@ -174,11 +178,12 @@ function lastTxid(files: readonly LtxFileInfo[]): TXID {
 async function fileFault(
   client: ReplicaClient,
   file: LtxFileInfo,
-  op: Op & { readonly clock?: Clock | undefined },
+  op: Op & { readonly clock?: Clock | undefined; readonly onHeader?: (header: LtxHeader) => void },
 ): Promise<ValidationFault | 'gone' | undefined> {
   try {
     const source = resumableSource(client, file, op);
     const { header, size } = await verifyLtx(source, { file: fileName(file) });
+    op.onHeader?.(header);
     const claims = header.minTxid === file.minTxid && header.maxTxid === file.maxTxid && size === file.size;
     if (claims) return undefined;
     return corruptFault(file, 'it holds other transactions or another size than its name and listing say');

@@ -1,0 +1,80 @@
+import { verifyReplica } from '@litestream/core';
+import type { VerifyReport } from '@litestream/core';
+import { formatTxid } from '@litestream/ltx';
+import { goJsonIndented } from '../control/go-json.ts';
+import { flag } from '../flags/kinds.ts';
+import { plainLogger } from '../log/setup.ts';
+import { Progress } from '../terminal/progress.ts';
+import { formatTable } from '../text/table.ts';
+import { formatSeconds } from '../text/time.ts';
+import { formatSize } from '../units/size.ts';
+import { defineCommand } from './command.ts';
+import type { Command } from './command.ts';
+import { configFlags, oneArgument } from './config-flags.ts';
+import { openTarget } from './target.ts';
+
+const flags = {
+  ...configFlags,
+  json: { kind: flag(), help: 'Prints JSON in place of text.' },
+};
+
+export const command: Command = defineCommand({
+  name: 'verify',
+  help: {
+    about:
+      'Proves a replica: reads every file, compares what each states of the database before and after it, and puts the newest state together. Writes nothing, and may run beside a daemon. Exits with 1 if something is wrong, or there is nothing to restore.',
+    usage: ['verify [arguments] DB_PATH', 'verify [arguments] REPLICA_URL'],
+    notes:
+      'A state is proven if it has the database checksum that its last file states. Files of Litestream (Go) state none: what ends with one is unproven, which is no fault.',
+    examples: [
+      { about: 'The replica of a database of the config.', line: 'verify /path/to/db' },
+      { about: 'A replica URL, for a script.', line: 'verify -json s3://mybkt/db' },
+    ],
+  },
+  flags,
+  async run({ values, args }, { terminal }) {
+    const target = oneArgument(args, 'database path or replica URL required', 'litestream verify s3://bucket/prefix');
+    await using opened = await openTarget(target, values, terminal);
+    const logger = plainLogger(terminal, values.json);
+    const progress = new Progress({ terminal, logger, name: 'verify' });
+    let report: VerifyReport;
+    try {
+      report = await verifyReplica(opened.client, {
+        onProgress: ({ bytesDone, bytesTotal }) => progress.update('check', bytesDone, bytesTotal),
+      });
+    } finally {
+      progress.clear();
+    }
+    terminal.out(values.json ? goJsonIndented(summaryOf(opened.text, report)) : textOf(report));
+    return isWhole(report) ? 0 : 1;
+  },
+});
+
+/** A replica from which nothing can be restored is none. */
+function isWhole({ faults, newest }: Pick<VerifyReport, 'faults' | 'newest'>): boolean {
+  return faults.length === 0 && newest !== undefined;
+}
+
+function summaryOf(replica: string, { levels, faults, newest, proven }: VerifyReport): object {
+  return {
+    replica,
+    ok: isWhole({ faults, newest }),
+    proven,
+    txid: newest === undefined ? '' : formatTxid(newest.txid),
+    timestamp: newest === undefined ? '' : newest.timestamp.toISOString(),
+    levels,
+    faults: faults.map(({ kind, level, file = '', message }) => ({ kind, level, file, message })),
+  };
+}
+
+function textOf({ levels, faults, newest, proven }: VerifyReport): string {
+  const rows = levels.map(({ level, files, size }) => [level, files, formatSize(size)]);
+  const table =
+    rows.length === 0 ? 'The replica holds no files.\n' : formatTable([['level', 'files', 'size'], ...rows]);
+  const lines = faults.map(({ kind, message }) => `${kind}: ${message}\n`).join('');
+  if (newest === undefined) return `${table}${lines}`;
+  const state = `transaction ${formatTxid(newest.txid)} of ${formatSeconds(newest.timestamp)}`;
+  const verdict =
+    faults.length > 0 ? 'Faults were found.' : proven ? `Proven up to ${state}.` : `Unproven, but whole: ${state}.`;
+  return `${table}${lines}${verdict}\n`;
+}

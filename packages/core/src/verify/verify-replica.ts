@@ -1,0 +1,158 @@
+/** Proves a replica without a database: every file, the chain that they make, and the newest state that can be restored. */
+import { kernel, lockPageNumber, LtxDecoder } from '@litestream/ltx';
+import type { LtxHeader, TXID } from '@litestream/ltx';
+import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { readLtxHeader } from '../client/read-header.ts';
+import { hasCode } from '../error.ts';
+import { planRestore } from '../restore/plan.ts';
+import { databaseChecksumOf } from '../restore/database-checksum.ts';
+import { fileName } from '../store/contiguity.ts';
+import { mergeInputs } from '../store/merge-inputs.ts';
+import { validateReplica } from '../store/validation.ts';
+import type { ValidationFault } from '../store/validation.ts';
+import { chainFaults } from './chain-faults.ts';
+import type { StatedFile } from './chain-faults.ts';
+
+export interface VerifyOptions extends Op {
+  readonly onProgress?: ((progress: { readonly bytesDone: number; readonly bytesTotal: number }) => void) | undefined;
+}
+
+/** One level of a replica. */
+export interface VerifiedLevel {
+  readonly level: number;
+  readonly files: number;
+  /** Bytes. */
+  readonly size: number;
+}
+
+export interface VerifyFault {
+  /** As `ValidationFault`; `chain`: two files contradict each other; `proof`: a state is not the one that its file states. */
+  readonly kind: ValidationFault['kind'] | 'chain' | 'proof';
+  readonly level: number;
+  readonly file: string | undefined;
+  readonly message: string;
+}
+
+export interface VerifyReport {
+  /** Those that have files, ascending. */
+  readonly levels: readonly VerifiedLevel[];
+  readonly faults: readonly VerifyFault[];
+  /** The newest state that can be restored; undefined if there is none. */
+  readonly newest: { readonly txid: TXID; readonly timestamp: Date } | undefined;
+  /** The newest state was put together, and has the database checksum that its last file states. */
+  readonly proven: boolean;
+}
+
+const CHECKSUM_FLAG = 1n << 63n;
+
+/**
+ * Reads every file of a replica once, and those that the newest state needs twice. Writes nothing, and may run beside a live
+ * `litestream`. What is wrong is in the report; rejects only if the replica cannot be read.
+ */
+export async function verifyReplica(client: ReplicaClient, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const { signal, onProgress } = options;
+  const listed = await listAll(client, { signal });
+  const bytesTotal = listed.reduce((sum, { size }) => sum + size, 0);
+  const stated: StatedFile[] = [];
+  let bytesDone = 0;
+  const { faults } = await validateReplica(client, {
+    sample: 'all',
+    signal,
+    onFile: (file, header) => {
+      bytesDone += file.size;
+      onProgress?.({ bytesDone: Math.min(bytesDone, bytesTotal), bytesTotal });
+      if (header !== undefined) stated.push({ file, ...statementOf(header) });
+    },
+  });
+  const newest = await proveNewest(client, { signal });
+  return {
+    levels: levelsOf(listed),
+    faults: [...faults, ...chainFaults(stated), ...(newest?.fault === undefined ? [] : [newest.fault])],
+    newest: newest === undefined ? undefined : { txid: newest.txid, timestamp: newest.timestamp },
+    proven: newest?.isProven ?? false,
+  };
+}
+
+async function listAll(client: ReplicaClient, op: Op): Promise<LtxFileInfo[]> {
+  const files: LtxFileInfo[] = [];
+  for (let level = 0; level <= 9; level++) files.push(...(await Array.fromAsync(client.ltxFiles(level, op))));
+  return files;
+}
+
+function levelsOf(files: readonly LtxFileInfo[]): VerifiedLevel[] {
+  const byLevel = Map.groupBy(files, ({ level }) => level);
+  return [...byLevel]
+    .sort(([a], [b]) => a - b)
+    .map(([level, of]) => ({ level, files: of.length, size: of.reduce((sum, { size }) => sum + size, 0) }));
+}
+
+function statementOf({ extension }: LtxHeader): Omit<StatedFile, 'file'> {
+  return { leaves: extension?.databaseChecksum ?? 0n, startsHigh: extension?.previousChecksumHigh ?? 0 };
+}
+
+interface NewestState {
+  readonly txid: TXID;
+  readonly timestamp: Date;
+  readonly isProven: boolean;
+  readonly fault?: VerifyFault;
+}
+
+/** Puts the newest state together, and keeps none of it. Undefined if there is none. */
+async function proveNewest(client: ReplicaClient, op: Op): Promise<NewestState | undefined> {
+  let plan: readonly LtxFileInfo[];
+  try {
+    plan = await planRestore(client, op);
+  } catch (error) {
+    // The listings' faults say why.
+    if (hasCode(error, 'REPLICA_EMPTY') || hasCode(error, 'REPLICA_GAP')) return undefined;
+    throw error;
+  }
+  const last = plan.at(-1);
+  if (last === undefined) return undefined;
+  const state = { txid: last.maxTxid, timestamp: last.timestamp };
+  const fault = (message: string): NewestState => {
+    const where = { level: last.level, file: fileName(last) };
+    return { ...state, isProven: false, fault: { kind: 'proof', ...where, message } };
+  };
+  let decoder: LtxDecoder | undefined;
+  try {
+    decoder = new LtxDecoder(mergeInputs(client, await ofOnePageSize(client, plan, op), op));
+    const header = await decoder.header();
+    let xor = 0n;
+    let pageCount = 0;
+    for await (const { pgnos, pages } of decoder.batches()) {
+      for (const each of kernel().pageChecksums(pgnos, pages, header.pageSize)) xor ^= each;
+      pageCount += pgnos.length;
+    }
+    await decoder.finish();
+    if (pageCount < pagesOf(header))
+      return fault(`${fileName(last)}: no file of the plan holds all pages of its state`);
+    const expected = databaseChecksumOf(header, 0n);
+    if (expected === undefined) return { ...state, isProven: false };
+    if ((xor | CHECKSUM_FLAG) === expected) return { ...state, isProven: true };
+    return fault(
+      `${fileName(last)}: its state, ${pageCount} pages, does not have the database checksum that it states`,
+    );
+  } catch (error) {
+    op.signal?.throwIfAborted();
+    if (hasCode(error, 'NETWORK') || hasCode(error, 'UNAVAILABLE')) throw error;
+    return fault(`${fileName(last)}: its state cannot be put together: ${(error as Error).message}`);
+  } finally {
+    await decoder?.close();
+  }
+}
+
+/** A change of the page size rewrites every page: what is older adds nothing, and cannot be merged with what follows. */
+async function ofOnePageSize(
+  client: ReplicaClient,
+  plan: readonly LtxFileInfo[],
+  op: Op,
+): Promise<readonly LtxFileInfo[]> {
+  const sizes = await Promise.all(plan.map(async (file) => (await readLtxHeader(client, file, op)).pageSize));
+  return plan.slice(sizes.findLastIndex((size) => size !== sizes.at(-1)) + 1);
+}
+
+/** Without the lock page, which no file holds. */
+function pagesOf({ commit, pageSize }: LtxHeader): number {
+  return commit >= lockPageNumber(pageSize) ? commit - 1 : commit;
+}
