@@ -72,6 +72,7 @@ export { planRestore } from './restore/plan.ts';
 export type { TimeDoubts } from './restore/time-doubts.ts';
 export type { PlanOptions } from './restore/plan.ts';
 export { restore } from './restore/restore.ts';
+export type { LiveProof } from './verify/verify-live.ts';
 export { verifyReplica } from './verify/verify-replica.ts';
 export type { VerifiedLevel, VerifyFault, VerifyOptions, VerifyReport } from './verify/verify-replica.ts';
 export type { ProofMode, RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore-options.ts';

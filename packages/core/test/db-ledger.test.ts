@@ -188,6 +188,7 @@ describe.each(drivers)('with $name', (driver) => {
     await second.stop();
     await second.sync();
     await lab.verify();
+    expect(statedBy(await lastHeader(lab))).toBe(checksumOf(lab.source()));
   });
 
   it.each(['an entry', 'the end', 'the header'])('does not trust a ledger with a fault in %s', async (place) => {
@@ -218,9 +219,17 @@ describe.each(drivers)('with $name', (driver) => {
     const script = `const fs = require('node:fs'); const fd = fs.openSync(process.argv[1], 'r+'); const { atime, mtime } = fs.fstatSync(fd);
       fs.writeSync(fd, Buffer.alloc(50, 0x5a), 0, 50, 200 * 4096 + 3000); fs.futimesSync(fd, atime, mtime); fs.closeSync(fd);`;
     expect(spawnSync(process.execPath, ['-e', script, lab.path]).status).toBe(0);
-    await expect(second.snapshot()).rejects.toMatchObject({ code: 'DATABASE_CHANGED' });
+    await expect(second.comparePages()).rejects.toMatchObject({ code: 'DATABASE_CHANGED' });
     await second.sync();
     expect(pagesOfLast(second)).toBeLessThan(10);
+    await lab.verify();
+    expect(await second.comparePages()).toMatchObject({
+      txid: second.position.txid,
+      databaseChecksum: checksumOf(lab.source()),
+    });
+    expect(spawnSync(process.execPath, ['-e', script.replaceAll('200', '250'), lab.path]).status).toBe(0);
+    await expect(second.snapshot()).rejects.toMatchObject({ code: 'DATABASE_CHANGED' });
+    await second.sync();
     await lab.verify();
     await using snapshot = await second.snapshot();
     expect(snapshot.header.extension?.databaseChecksum).toBe(checksumOf(lab.source()));

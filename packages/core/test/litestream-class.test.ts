@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
@@ -52,6 +52,29 @@ describe('replicate and restore', () => {
       .restore(`file://${replica}`, { output: join(folder, 'two.db') })
       .then((result) => expect(countOf(result.output)).toEqual({ n: 3, size: 5101 }));
     expect(litestream.databases).toEqual([]);
+    app.close();
+  });
+
+  test('the live database is proven against what its replica states', async () => {
+    const app = application();
+    const replica = join(folder, 'replica');
+    await using litestream = new Litestream();
+    const db = await litestream.replicate(join(folder, 'app.db'), replica);
+    app.exec('INSERT INTO t (x) VALUES (randomblob(500000))');
+    const proof = await db.verify();
+    expect(proof).toEqual({ txid: db.position.txid, pageCount: expect.any(Number) as number });
+    expect(proof.pageCount).toBeGreaterThan(100);
+
+    // The replica states another database: a header is changed, as no program of ours does.
+    const files = join(replica, 'ltx', '0');
+    const last = join(files, readdirSync(files).sort().at(-1) ?? '');
+    const bytes = readFileSync(last);
+    bytes[90] = (bytes[90] ?? 0) ^ 1;
+    writeFileSync(last, bytes);
+    await expect(db.verify()).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+    bytes[90] = (bytes[90] ?? 0) ^ 1;
+    writeFileSync(last, bytes);
+    await db.verify();
     app.close();
   });
 

@@ -1,12 +1,10 @@
 /** Is the live database what its level-0 files make? Known whenever all of its pages were read, as for a snapshot. */
-import { formatTxid } from '@litestream/ltx';
+import { CHECKSUM_FLAG, formatTxid } from '@litestream/ltx';
 import { xorOf } from '../ledger/page-ledger.ts';
 import type { SummedPages } from '../ledger/ledger.ts';
 import type { LastFile, Session } from './session.ts';
 import type { SyncSessionContext } from './sync-session.ts';
 import { loseSight } from './sync-session.ts';
-
-const FLAG = 1n << 63n;
 
 /**
  * Inside the mutex. `pages`: all that the database had after the transaction of `last`. If that one did not say what it leaves,
@@ -30,7 +28,7 @@ export async function checkPages(
     }
     return;
   }
-  const found = FLAG | xorOf(pages.checksums);
+  const found = CHECKSUM_FLAG | xorOf(pages.checksums);
   if (found === last.databaseChecksum) return;
   logger.error('pages of the database are not as they were replicated', {
     txid: formatTxid(last.txid),

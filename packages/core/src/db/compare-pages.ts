@@ -1,5 +1,7 @@
 /** Compares all pages of a live database with what was replicated, while writers go on. */
+import { CHECKSUM_FLAG } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
+import { xorOf } from '../ledger/page-ledger.ts';
 import { sumPages } from '../ledger/scan-pages.ts';
 import { describeState, fixState } from './fixed-state.ts';
 import type { StateContext } from './fixed-state.ts';
@@ -9,6 +11,7 @@ export interface ComparedPages {
   /** The database was compared as it is after this transaction. */
   readonly txid: TXID;
   readonly pageCount: number;
+  readonly databaseChecksum: bigint;
 }
 
 /** Rejects with `DATABASE_CHANGED` if they differ; the next sync takes what does. */
@@ -20,7 +23,7 @@ export async function comparePages(context: StateContext): Promise<ComparedPages
     const checksums = new BigUint64Array(new SharedArrayBuffer(8 * list.pgnos.length));
     await state.reading(() => runGently(sumPages({ list, source }, checksums), signal));
     await context.checkPages(state, { pgnos: list.pgnos, checksums });
-    return { txid: state.last.txid, pageCount: list.pgnos.length };
+    return { txid: state.last.txid, pageCount: list.pgnos.length, databaseChecksum: CHECKSUM_FLAG | xorOf(checksums) };
   } finally {
     await state.end();
   }

@@ -41,22 +41,22 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   'wal-replaced': {
     code: 'WAL_LOST',
     what: 'the -wal file was replaced while in use',
-    hint: 'Use one SQLite library in each process (the option `driver`), and let only SQLite touch the -wal file. The whole database is replicated again.',
+    hint: 'Use one SQLite library in each process (the option `driver`), and let only SQLite touch the -wal file. The pages that differ are replicated again.',
   },
   'shm-lost': {
     code: 'LOCKS_LOST',
     what: 'the -shm file was deleted or replaced while in use',
-    hint: 'Use one SQLite library in each process (the option `driver`), and let only SQLite touch the -shm file. The whole database is replicated again.',
+    hint: 'Use one SQLite library in each process (the option `driver`), and let only SQLite touch the -shm file. The pages that differ are replicated again.',
   },
   'locks-lost': {
     code: 'LOCKS_LOST',
     what: "this process lost SQLite's locks on the database",
-    hint: 'Do not open the database, or its -shm, in this process but with the SQLite library that Litestream uses: set the option `driver`. Closing such a descriptor drops the locks. The whole database is replicated again.',
+    hint: 'Do not open the database, or its -shm, in this process but with the SQLite library that Litestream uses: set the option `driver`. Closing such a descriptor drops the locks. The pages that differ are replicated again.',
   },
   'database-changed': {
     code: 'DATABASE_CHANGED',
     what: 'the database file was written to by a program other than SQLite',
-    hint: 'To put another database in place, stop the programs that use it, or restore into it with SQLite (`.restore`). The whole database is replicated again.',
+    hint: 'To put another database in place, stop the programs that use it, or restore into it with SQLite (`.restore`). The pages that differ are replicated again.',
   },
   'pages-differ': {
     code: 'DATABASE_CHANGED',

@@ -6,6 +6,8 @@ import type { Position } from '../db/options.ts';
 import { LitestreamError } from '../error.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaStatus, StopOptions } from '../replica/replica-options.ts';
+import { verifyLive } from '../verify/verify-live.ts';
+import type { LiveProof } from '../verify/verify-live.ts';
 
 /** A database that is being replicated. Disposing of it, or of its `Litestream`, sends what is left and lets it go. */
 export class ReplicatedDatabase implements AsyncDisposable {
@@ -50,6 +52,19 @@ export class ReplicatedDatabase implements AsyncDisposable {
   /** Uploads the whole database as it is now, as a file that a restore can start from. */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
     return await this.#replica.snapshot(options);
+  }
+
+  /**
+   * Compares all pages with what the replica states of them, while writers go on. Rejects with `DATABASE_CHANGED`,
+   * `CHECKSUM_MISMATCH` or `UNPROVEN`, and as `replicated` does.
+   */
+  async verify(options: Op = {}): Promise<LiveProof> {
+    const parts = {
+      client: this.#replica.client,
+      comparePages: (op: Op) => this.#db.comparePages(op),
+      replicated: (op: Op) => this.replicated(op),
+    };
+    return await verifyLive(parts, options);
   }
 
   status(): { readonly db: DbStatus; readonly replica: ReplicaStatus } {

@@ -47,7 +47,8 @@ async function localHeader(path: string): Promise<Buffer | undefined> {
   }
 }
 
-async function remoteHeader(client: ReplicaClient, txid: TXID, { signal }: Op): Promise<Buffer | undefined> {
+/** The header of a level-0 file on a replica, as it stands there; undefined if there is none. */
+export async function remoteHeader(client: ReplicaClient, txid: TXID, { signal }: Op): Promise<Buffer | undefined> {
   const file = { level: 0, minTxid: txid, maxTxid: txid };
   try {
     const chunks: Uint8Array[] = [];
