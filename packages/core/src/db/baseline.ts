@@ -1,12 +1,13 @@
 import { closeSync, fsyncSync, rmSync, writeSync } from 'node:fs';
-import type { TXID } from '@litestream/ltx';
-import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
+import { open } from 'node:fs/promises';
+import type { LtxHeader, TXID } from '@litestream/ltx';
+import { decodeHeader, formatTxid, HEADER_SIZE, isLtxError, readPageIndex, verifyLtx } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Logger } from '../logger.ts';
 import type { WalFile } from '../wal/wal-file.ts';
 import { sameSalts } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
-import { createFile, readFileChunks, temporaryName } from '../files/safe-files.ts';
+import { createFile, OPEN_EXISTING, readFileChunks, temporaryName } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import type { History } from './options.ts';
@@ -100,12 +101,12 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
   if (file === undefined) return unknown(0n, 'first sync');
   if (file.minTxid !== file.maxTxid) return unknown(file.maxTxid, 'last local file is not a level-0 file');
   try {
-    const { header } = await verifyLtx(readFileChunks(file.path), { file: file.path });
+    const header = await readHeader(file.path);
     const last = lastFileOf(header);
     const sums = endSumsOf(header);
     const state = await findWalState({ databaseFd, wal, visible, last, sums, record });
     if (state.kind === 'snapshot-required' && sums !== undefined && sameSalts(last, visible)) {
-      logger.warn('the database is not where replication stopped, taking the whole database', {
+      logger.warn('the database is not where replication stopped, comparing all pages', {
         txid: formatTxid(last.txid),
         reason: state.reason,
       });
@@ -116,4 +117,23 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
     logger.warn('last local ltx file is damaged, snapshotting', { path: file.path, error });
     return unknown(file.maxTxid, 'last local ltx file is damaged');
   }
+}
+
+/** In bytes. To verify a longer file would keep the start waiting for seconds. */
+const VERIFIED_SIZE_MAX = 64 * 1024 * 1024;
+
+/**
+ * The header of a local file that is whole, as far as its start depends on it: of a long one, header, index and trailer. Its
+ * pages are verified before they are sent, merged, or taken into a page ledger. Throws `LtxError`.
+ */
+async function readHeader(path: string): Promise<LtxHeader> {
+  await using handle = await open(path, OPEN_EXISTING.read);
+  const { size } = await handle.stat();
+  if (size <= VERIFIED_SIZE_MAX) return (await verifyLtx(readFileChunks(path), { file: path })).header;
+  const read = async (offset: number, length: number): Promise<Uint8Array> => {
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(length), 0, length, offset);
+    return buffer.subarray(0, bytesRead);
+  };
+  await readPageIndex({ size, read }, { file: path });
+  return decodeHeader(await read(0, HEADER_SIZE), { file: path });
 }
