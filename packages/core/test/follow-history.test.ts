@@ -6,6 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { formatTxid, LtxDecoder, LtxEncoder } from '@litestream/ltx';
 import { DB } from '../src/db/db.ts';
 import { LitestreamError } from '../src/error.ts';
 import { Follower } from '../src/follow/follower.ts';
@@ -377,4 +378,43 @@ describe('the files beside a copy', () => {
     expect(copied()).toBe(rowsOf(source.app));
     expect(updates).toMatchObject([{ isRebase: text !== undefined }]);
   });
+});
+
+/** The same file, which states that it starts from another database. */
+async function fromElsewhere(bytes: Uint8Array): Promise<Buffer> {
+  const source = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  };
+  const decoder = new LtxDecoder(source());
+  const header = await decoder.header();
+  const { extension } = header;
+  if (extension === undefined) throw new Error('the file states nothing');
+  const previousChecksumHigh = (extension.previousChecksumHigh ^ 1) >>> 0;
+  const encoder = new LtxEncoder({ ...header, extension: { ...extension, previousChecksumHigh } });
+  const parts = [encoder.begin().slice()];
+  for await (const batch of decoder.batches()) parts.push(encoder.encodePages(batch.pgnos, batch.pages).slice());
+  await decoder.finish();
+  parts.push(encoder.finish().slice());
+  return Buffer.concat(parts);
+}
+
+test('a file that starts from another database than the copy holds is not applied to it', async () => {
+  const client = new MemoryClient();
+  const source = await sourceIn('source', client);
+  await source.commit(fill(100, 'a'));
+  const { follower, updates } = await follow(client);
+  await source.commit(set('b', 7));
+  const txid = formatTxid(source.database.position.txid);
+  const key = `ltx/0/${txid}-${txid}.ltx`;
+  const entry = client.store.entries.get(key);
+  if (entry === undefined) throw new Error(`there is no ${key}`);
+  const right = entry.bytes;
+  client.store.put(key, await fromElsewhere(right), new Date());
+  await expect(follower.poll()).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+  expect(copied()).not.toBe(rowsOf(source.app));
+  // With the right one in its place the whole database is compared.
+  client.store.put(key, right, new Date());
+  await follower.poll();
+  expect(copied()).toBe(rowsOf(source.app));
+  expect(updates.at(-1)).toMatchObject({ isRebase: true });
 });

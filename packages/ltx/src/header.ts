@@ -44,6 +44,20 @@ export function hasChecksums(header: Pick<LtxHeader, 'flags'>): boolean {
   return (header.flags & HEADER_FLAG_NO_CHECKSUM) === 0;
 }
 
+/**
+ * False if `next` states that it starts from another database than `before` leaves. True also where one of them states nothing, or
+ * `next` does not begin with the next transaction.
+ */
+export function isChained(
+  before: Pick<LtxHeader, 'maxTxid' | 'extension'>,
+  next: Pick<LtxHeader, 'minTxid' | 'extension'>,
+): boolean {
+  const left = before.extension?.databaseChecksum ?? 0n;
+  const found = next.extension?.previousChecksumHigh ?? 0;
+  if (left === 0n || found === 0 || next.minTxid !== before.maxTxid + 1n) return true;
+  return Number(left >> 32n) === found;
+}
+
 /** A header with defaults for what is not given: no checksums, no WAL, the time now. Not yet validated. */
 export function newHeader(
   fields: Partial<LtxHeader> & Pick<LtxHeader, 'pageSize' | 'commit' | 'minTxid' | 'maxTxid'>,

@@ -12,7 +12,7 @@ export { LtxEncoder } from './encoder.ts';
 export { LTX_ERROR_CODES, LtxError, isLtxError } from './error.ts';
 export type { LtxErrorCode } from './error.ts';
 export type { LtxExtension, MergedExtension, WalExtension } from './extension.ts';
-export { decodeHeader, encodeHeader, newHeader } from './header.ts';
+export { decodeHeader, encodeHeader, isChained, newHeader } from './header.ts';
 export type { LtxHeader } from './header.ts';
 export { kernel } from './kernel/wasm-kernel.ts';
 export type { DecodedFrames, EncodedFrames, Kernel, WalFrames } from './kernel/kernel.ts';

@@ -1,6 +1,6 @@
 /** Turns LTX files into one transaction on a copy. */
 import { readSync } from 'node:fs';
-import { kernel, lockPageNumber, LtxDecoder } from '@litestream/ltx';
+import { isChained, kernel, lockPageNumber, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
@@ -18,8 +18,8 @@ export interface ApplyOptions {
   /** The files make up the whole database: what the copy held before does not matter. */
   readonly isWhole: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the header of the newest file when all files proved right. False: nothing is to be changed. */
-  readonly beforeCommit: (newest: LtxHeader) => Promise<boolean>;
+  /** Called with the headers of the newest and the oldest file when all files proved right. False: nothing is to be changed. */
+  readonly beforeCommit: (newest: LtxHeader, oldest: LtxHeader) => Promise<boolean>;
 }
 
 export interface Applied {
@@ -70,6 +70,8 @@ class ApplyRun {
   readonly #options: ApplyOptions;
   readonly #present: Uint8Array;
   #target: Target | undefined;
+  /** Of the file that was added last: the oldest so far. */
+  #oldest: { readonly name: string; readonly header: LtxHeader } | undefined;
   #databaseChecksum = 0n;
   #firstPage: Uint8Array | undefined;
 
@@ -89,6 +91,8 @@ class ApplyRun {
       if (header.minTxid !== info.minTxid || header.maxTxid !== info.maxTxid) {
         throw corrupt(name, 'its header says that it holds other TXIDs than its name');
       }
+      this.#requireChained(header);
+      this.#oldest = { name, header };
       const target = (this.#target ??= this.#begin(name, header));
       if (target === undefined) return false;
       // A change of page size begins with a file that holds every page: what is older than that is of no use.
@@ -102,6 +106,13 @@ class ApplyRun {
     } finally {
       await decoder.close();
     }
+  }
+
+  /** Files come from the newest to the oldest. */
+  #requireChained(before: LtxHeader): void {
+    const { name, header } = this.#oldest ?? {};
+    if (name === undefined || header === undefined || isChained(before, header)) return;
+    throw checksumMismatch(name, 'it starts from another database than the file before it leaves');
   }
 
   #begin(name: string, header: LtxHeader): Target | undefined {
@@ -155,7 +166,7 @@ class ApplyRun {
     if (expected !== undefined && (expected & CHECKSUM_MASK) !== this.#databaseChecksum) {
       throw checksumMismatch(name, 'the database it leaves does not match its database checksum');
     }
-    if (!(await this.#options.beforeCommit(header))) return 'refused';
+    if (!(await this.#options.beforeCommit(header, this.#oldest?.header ?? header))) return 'refused';
     if (writer.count === 0) {
       if (header.commit === writer.pageCountBefore) return { pageCount: 0, isWhole, header: undefined };
       // A shorter database with all its pages unchanged: some frame has to carry the new length.

@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { formatTxid } from '@litestream/ltx';
+import { formatTxid, isChained } from '@litestream/ltx';
 import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { isErrno } from '../client/file-durability.ts';
@@ -303,7 +303,7 @@ export class Follower implements AsyncDisposable {
         chain,
         isWhole,
         signal: context.signal,
-        beforeCommit: (newest) => this.#announce(step, newest, context),
+        beforeCommit: (newest, oldest) => this.#announce(step, newest, oldest, context),
       }),
     ).catch((error: unknown) => {
       // Once a snapshot reaches past the damaged file, the whole database leads around it.
@@ -331,11 +331,15 @@ export class Follower implements AsyncDisposable {
   async #announce(
     step: Step & { chain: readonly LtxFileInfo[] },
     newest: LtxHeader,
+    oldest: LtxHeader,
     context: StepContext,
   ): Promise<boolean> {
     const isRebase = step.kind === 'rebase';
     if (!isRebase && this.#target !== undefined) {
-      this.#needsRebase = await otherHistory(context, this.#target);
+      const isContinued = this.#target.txid !== this.#position || isChained(this.#target.header, oldest);
+      this.#needsRebase = isContinued
+        ? await otherHistory(context, this.#target)
+        : 'the next file starts from another database than the copy holds';
       if (this.#needsRebase !== undefined) return false;
     }
     const last = step.chain.at(-1);

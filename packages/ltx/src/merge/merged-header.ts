@@ -1,6 +1,7 @@
 import { HEADER_FLAG_NO_CHECKSUM } from '../constants.ts';
 import { LtxError } from '../error.ts';
 import type { MergedExtension } from '../extension.ts';
+import { isChained } from '../header.ts';
 import type { LtxHeader } from '../header.ts';
 import { formatTxid } from '../txid.ts';
 
@@ -29,7 +30,7 @@ export function mergedHeader(
       const what = `transactions ${range(header)} do not follow on ${range(previous)}`;
       throw new LtxError('NOT_CONTIGUOUS', what, { file });
     }
-    if (!isSameDatabase(previous, header)) {
+    if (!isChained(previous, header)) {
       throw new LtxError('CHECKSUM_MISMATCH', 'starts from another database than the file before it leaves', { file });
     }
     previous = header;
@@ -54,14 +55,6 @@ export function mergedHeader(
     extension,
     ...override,
   };
-}
-
-/** Does `next` start from what `before` leaves, as far as they say? */
-function isSameDatabase(before: LtxHeader, next: LtxHeader): boolean {
-  const left = before.extension?.databaseChecksum ?? 0n;
-  const found = next.extension?.previousChecksumHigh ?? 0;
-  if (left === 0n || found === 0 || next.minTxid !== before.maxTxid + 1n) return true;
-  return Number(left >> 32n) === found;
 }
 
 /** Spans from before the first file to after the last; of a file of others, its own time is the earliest known. */
