@@ -67,6 +67,9 @@ describe('the status server', () => {
     ).toBeGreaterThan(100);
     expect(await metric(url, `litestream_db_size${db}`)).toBeGreaterThan(4096);
     expect(await metric(url, `litestream_sync_lag_seconds${db}`)).toBeLessThan(60);
+    // The first file held every page.
+    expect(await metric(url, `litestream_proven_txid${db}`)).toBeGreaterThanOrEqual(1);
+    expect(Date.now() / 1000 - (await metric(url, `litestream_proven_timestamp_seconds${db}`))).toBeLessThan(60);
     expect(body).not.toContain(SECRET);
   });
 
@@ -164,6 +167,8 @@ describe('the status server', () => {
       // And these are ours.
       sync_lag_seconds: 'db',
       queue_depth: 'db',
+      proven_txid: 'db',
+      proven_timestamp_seconds: 'db',
       event_loop_delay_seconds: 'quantile',
     });
     // Nothing has failed yet, so it has no sample.

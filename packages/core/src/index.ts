@@ -30,6 +30,7 @@ export { DB } from './db/db.ts';
 export type { DbActivity } from './db/activity.ts';
 export type { DbTotals, WorkTotals } from './db/totals.ts';
 export type { Checkpoint, DbStatus } from './db/db-status.ts';
+export type { PageProof } from './ledger/ledger.ts';
 export { isKnownFile } from './db/descriptor.ts';
 export { realDatabasePath } from './db/real-path.ts';
 export { withMetadataLock } from './db/metadata-lock.ts';

@@ -122,6 +122,14 @@ export class Metrics {
     );
     perDatabase('sync_lag_seconds', 'Time since every replica was last known to have everything.', lagSeconds);
     perDatabase('queue_depth', 'Transactions that the slowest replica has still to get.', queueDepth);
+    perDatabase(
+      'proven_txid',
+      'Transaction at which all pages were last compared with what was replicated.',
+      ({ db }) => (db?.proof === undefined ? undefined : Number(db.proof.txid)),
+    );
+    perDatabase('proven_timestamp_seconds', 'When that was, in Unix time.', ({ db }) =>
+      db?.proof === undefined ? undefined : db.proof.at.getTime() / 1000,
+    );
     perDatabaseTotal(
       'total_wal_bytes',
       'Bytes of the write-ahead log that were replicated.',

@@ -23,6 +23,8 @@ export function databaseStatus(report: DatabaseReport): object {
     wal_size: db?.walSize ?? null,
     lag_seconds: lagSeconds(report) ?? null,
     last_sync_at: lastSyncAt?.toISOString() ?? null,
+    proven_txid: db?.proof === undefined ? null : formatTxid(db.proof.txid),
+    proven_at: db?.proof?.at.toISOString() ?? null,
     error: textOf(lastError),
     replicas: replicas.map((replica) => ({
       type: replica.type,

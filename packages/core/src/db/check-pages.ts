@@ -24,12 +24,16 @@ export async function checkPages(
     if (now === undefined || now.txid !== session.txid || session.isLastLeftOut) return;
     if (ledger.loadedFor(now) !== undefined) return;
     if (await ledger.adopt(last, pages, now, session.ownership)) {
+      ledger.noteProof(last.txid);
       logger.debug('page ledger made of a snapshot', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
     }
     return;
   }
   const found = CHECKSUM_FLAG | xorOf(pages.checksums);
-  if (found === last.databaseChecksum) return;
+  if (found === last.databaseChecksum) {
+    ledger.noteProof(last.txid);
+    return;
+  }
   logger.error('pages of the database are not as they were replicated', {
     txid: formatTxid(last.txid),
     expected: last.databaseChecksum.toString(16),

@@ -37,6 +37,8 @@ export interface ChosenPages {
   readonly ledger: PageLedger | undefined;
   /** The list lacks pages that are as the file before left them. */
   readonly isDelta: boolean;
+  /** All pages were read for it. */
+  readonly isProof: boolean;
 }
 
 interface Choice {
@@ -53,12 +55,12 @@ export function* choosePages(context: SyncContext, choice: Choice): Steps<Chosen
   const ledger = yield* ledgerFor(context);
   const list = yield* listIncrement(context, plan, commit);
   const sums = ledger === undefined ? undefined : sumsOf(list.pgnos.length, ledger.xorOfOthers(list.pgnos, commit));
-  return { list, sums, ledger, isDelta: true };
+  return { list, sums, ledger, isDelta: true, isProof: false };
 }
 
 function everyPage(session: Session, { scan }: SyncPlan, commit: number): ChosenPages {
   const list = listAllPages(session.pageSize, commit, scan.pages);
-  return { list, sums: sumsOf(list.pgnos.length, 0n), ledger: undefined, isDelta: false };
+  return { list, sums: sumsOf(list.pgnos.length, 0n), ledger: undefined, isDelta: false, isProof: true };
 }
 
 /** The pages that differ from what the files up to the last one make; undefined if it is not known what these make. */
@@ -78,7 +80,7 @@ function* chooseDiffering(context: SyncContext, { plan, commit, source }: Choice
     reason: state.reason,
   });
   const sums = sumsOf(list.pgnos.length, ledger.xorOfOthers(list.pgnos, commit));
-  return { list, sums, ledger, isDelta: true };
+  return { list, sums, ledger, isDelta: true, isProof: true };
 }
 
 /**
@@ -119,6 +121,7 @@ export function noteInLedger({ session, ledger }: SyncContext, last: LastFile, c
     ledger.forget();
     return;
   }
+  if (content.isProof) ledger.noteProof(last.txid);
   const summed = { pgnos: list.pgnos, checksums: sums.checksums };
   if (content.ledger === undefined) ledger.begin(last, summed, session.ownership);
   else ledger.advance(content.ledger, last, summed, session.ownership);

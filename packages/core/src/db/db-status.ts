@@ -1,3 +1,4 @@
+import type { PageProof } from '../ledger/ledger.ts';
 import type { DbActivity } from './activity.ts';
 import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
 import type { LockHolder } from './metadata-lock-errors.ts';
@@ -20,6 +21,8 @@ export interface DbStatus {
   /** When everything committed was last known to be in the local files: synced, or looked at and found unchanged. */
   readonly lastLookAt: Date | undefined;
   readonly lastError: unknown;
+  /** When all pages were last compared with what was replicated; undefined if this process has not done so yet. */
+  readonly proof: PageProof | undefined;
   /** Undefined before the first sync. */
   readonly activity: DbActivity | undefined;
   readonly totals: DbTotals;

@@ -305,6 +305,7 @@ export class DB implements AsyncDisposable {
       lastSyncAt: this.#lastSyncAt,
       lastLookAt: this.#lastLookAt,
       lastError: this.#lastError,
+      proof: this.#ledger.proof,
       activity: this.#activity.last,
       totals: this.#totals.totals,
     };

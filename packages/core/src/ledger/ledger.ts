@@ -26,6 +26,13 @@ const REPLAY_COUNT_MAX = 1000;
 /** A ledger with many more pages than the database is not that of the database. */
 const EXTRA_PAGES_MAX = 1 << 20;
 
+/** All pages of the live database were read, and were what was replicated, or became that with the next file. */
+export interface PageProof {
+  /** After this transaction. */
+  readonly txid: TXID;
+  readonly at: Date;
+}
+
 interface Loaded {
   readonly pages: PageLedger;
   /** The transaction that it is of. */
@@ -43,6 +50,7 @@ export class Ledger {
   #lostFor: LastFile | undefined;
   /** Of the file that it is written to. */
   #ownership: Ownership | undefined;
+  #proof: PageProof | undefined;
   #isChanged = false;
   #usedAtMs = 0;
   #flushedAtMs = 0;
@@ -51,6 +59,15 @@ export class Ledger {
     this.#metaPath = metaPath;
     this.#level0 = level0;
     this.#logger = logger;
+  }
+
+  /** The last one of this process; undefined if there was none yet. */
+  get proof(): PageProof | undefined {
+    return this.#proof;
+  }
+
+  noteProof(txid: TXID): void {
+    this.#proof = { txid, at: new Date() };
   }
 
   /** In memory at the moment, for this level-0 file. */
