@@ -152,7 +152,7 @@ export class Life {
   async #restore(): Promise<string> {
     this.#restoreCount += 1;
     const output = join(this.paths.folder, `restored-${this.#restoreCount}.db`);
-    await this.program.restore(this.paths.replica, output);
+    await this.program.restore(this.paths.replica, output, { proof: 'required' });
     return output;
   }
 

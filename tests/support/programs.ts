@@ -9,6 +9,8 @@ import { repositoryRoot } from './repository.ts';
 export interface RestorePoint {
   readonly txid?: bigint;
   /** RFC 3339, milliseconds allowed. */
+  /** Ours only. */
+  readonly proof?: 'required';
   readonly timestamp?: string;
 }
 
@@ -45,6 +47,7 @@ export class Program {
     const args = ['-o', output];
     if (point.txid !== undefined) args.push('-txid', point.txid.toString(16).padStart(16, '0'));
     if (point.timestamp !== undefined) args.push('-timestamp', point.timestamp);
+    if (point.proof !== undefined) args.push('-proof', point.proof);
     return this.start('restore', ...args, fileUrl(replica)).done();
   }
 
