@@ -4,9 +4,12 @@ import { isBusy, retryBusy } from '../driver/busy.ts';
 import { keepForGood, refuseSecondLibraryAtOpening } from '../driver/library-conflict.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { traced, tracedSync } from '../tracing.ts';
+import { beginRead, requireSmallSchemaOn } from './begin-read.ts';
 import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
 import { runCheckpoint, setUpWriter } from './checkpoint-call.ts';
 import { checkpointInWorker } from './checkpoint-job.ts';
+import { keepDescriptor, releaseDeletedIndex } from './descriptor.ts';
+import { requireSmallSchema } from './schema-limit.ts';
 
 /**
  * A writer at full speed leaves the write lock for some microseconds between two transactions, and meanwhile its log
@@ -64,7 +67,7 @@ export class Connections {
     const reader = driver.open(path, { readOnly: true });
     let rw: SqliteConnection | undefined;
     try {
-      if (!(await retry('open reader', () => isPrepared(reader)))) {
+      if (!(await retry('open reader', () => isPrepared(reader, path)))) {
         rw = driver.open(path);
         await prepare(rw, path, retry);
       }
@@ -79,8 +82,10 @@ export class Connections {
         keepForGood(reader);
         keepForGood(rw);
       } else {
+        const index = keepDescriptor(`${path}-shm`);
         rw?.close();
         reader.close();
+        if (index !== undefined) releaseDeletedIndex(index);
       }
       throw error;
     }
@@ -166,12 +171,11 @@ export class Connections {
     await this.#write(() =>
       retryBusy(
         () =>
-          inTransaction(this.#writer(), (connection) =>
-            areForeign(connection)
-              ? rewriteVersion(connection)
-              : `${TABLES};
-            INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1`,
-          ),
+          inTransaction(this.#writer(), (connection) => {
+            // The connection may have seen another schema than there is now.
+            requireSmallSchema(this.#path);
+            return areForeign(connection) ? rewriteVersion(connection) : BUMP;
+          }),
         { ...options, operation: 'write _litestream_seq', path: this.#path },
       ),
     );
@@ -254,6 +258,7 @@ export class Connections {
     const library = this.#driver.inWorker?.();
     if (library === undefined) return this.checkpoint('PASSIVE');
     this.#requireLog();
+    requireSmallSchema(this.#path);
     // The worker's connection takes the descriptor that this one gives up, and the next one takes it over in turn.
     this.#checkpointer?.close();
     this.#checkpointer = undefined;
@@ -300,6 +305,7 @@ export class Connections {
   #openWriter(): SqliteConnection {
     const connection = this.#openAnother();
     try {
+      requireSmallSchema(this.#path);
       setUpWriter(connection);
     } catch (error) {
       connection.close();
@@ -330,6 +336,9 @@ export class Connections {
 /** Upstream's tables: it wants them when it takes over. Writes nothing where they are. */
 const TABLES = `CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
 CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)`;
+
+const BUMP = `${TABLES};
+INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1`;
 
 /** The statements that create the tables, as SQLite stores them; those of Litestream (Go) are the same. */
 const SCHEMA: ReadonlySet<string> = new Set([
@@ -371,21 +380,23 @@ function inTransaction(connection: SqliteConnection, sqlOf: (connection: SqliteC
 
 type Retry = <T>(operation: string, attempt: () => T) => Promise<T>;
 
-/** Is the database in WAL mode, with our tables in it? What keeps a reader from telling, a writer has to mend. */
-function isPrepared(reader: SqliteConnection): boolean {
+/** Is the database in WAL mode, with our tables in it? What keeps a reader from an answer, a writer has to repair. */
+function isPrepared(reader: SqliteConnection, path: string): boolean {
   try {
+    requireSmallSchemaOn(reader, path);
     if (reader.get('PRAGMA journal_mode')?.['journal_mode'] !== 'wal') return false;
     const row = reader.get(
       `SELECT COUNT(1) AS n FROM sqlite_schema WHERE type = 'table' AND name IN ('_litestream_seq', '_litestream_lock')`,
     );
     return Number(row?.['n']) === 2 || areForeign(reader);
   } catch (error) {
-    if (isBusy(error)) throw error;
+    if (isBusy(error) || hasCode(error, 'SCHEMA_TOO_LARGE')) throw error;
     return false;
   }
 }
 
 async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promise<void> {
+  await retry('read', () => requireSmallSchemaOn(rw, path));
   const mode = await retry('journal_mode', () => rw.get('PRAGMA journal_mode = wal')?.['journal_mode']);
   if (mode !== 'wal') {
     throw new LitestreamError(`cannot enable WAL mode (it is "${String(mode)}"): ${path}`, {
@@ -400,15 +411,4 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
     // Objects in their place stay: nothing here needs the tables.
     inTransaction(rw, (connection) => (areForeign(connection) ? rewriteVersion(connection) : TABLES));
   });
-}
-
-function beginRead(connection: SqliteConnection): void {
-  connection.exec('BEGIN');
-  try {
-    // Begins the read transaction without a look at any table, or even at the schema: whatever is in there.
-    connection.get('PRAGMA schema_version');
-  } catch (error) {
-    connection.exec('ROLLBACK');
-    throw error;
-  }
 }

@@ -1,7 +1,9 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import { requireSmallSchemaOn } from '../db/begin-read.ts';
 import { isAtPath, keepDescriptor, releaseDeleted } from '../db/descriptor.ts';
 import { requireLastingDescriptors } from '../db/lasting-descriptors.ts';
 import type { DatabaseDescriptor } from '../db/descriptor.ts';
+import { requireSmallSchema } from '../db/schema-limit.ts';
 import { openDatabaseFile } from '../db/validate.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
 import { keepForGood, refuseSecondLibrary } from '../driver/library-conflict.ts';
@@ -60,6 +62,7 @@ export class Copy {
       retryBusy(attempt, { busyTimeoutMs: BUSY_TIMEOUT_MS, operation, path, signal });
     const keeper = driver.open(path);
     try {
+      await retry('read', () => requireSmallSchemaOn(keeper, path, 'r+'));
       // One that upstream followed is in rollback mode: it writes pages in place.
       const mode = await retry('journal_mode', () => keeper.get('PRAGMA journal_mode = wal')?.['journal_mode']);
       if (mode !== 'wal') throw notWal(path, `its journal mode stays "${String(mode)}"`);
@@ -133,6 +136,7 @@ export class Copy {
 
   /** Has SQLite read the newest state: only then does it tell, and checkpoint by, the present page size. */
   #look(): number {
+    requireSmallSchema(this.path, 'r+');
     const count = Number(this.#keeper.get('PRAGMA page_count')?.['page_count']);
     this.#pageSize = Number(this.#keeper.get('PRAGMA page_size')?.['page_size']);
     return count;
