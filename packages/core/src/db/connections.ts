@@ -9,6 +9,8 @@ import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
 import { runCheckpoint, setUpWriter } from './checkpoint-call.ts';
 import { checkpointInWorker } from './checkpoint-job.ts';
 import { keepDescriptor, releaseDeletedIndex } from './descriptor.ts';
+import { openSame } from './open-same.ts';
+import type { OpenedFile } from './open-same.ts';
 import { requireSmallSchema } from './schema-limit.ts';
 
 /**
@@ -38,6 +40,7 @@ const READER_PAGE_N = 4;
 export class Connections {
   readonly pageSize: number;
   readonly #path: string;
+  readonly #file: OpenedFile;
   readonly #driver: SqliteDriver;
   #rw: SqliteConnection | undefined;
   #reader: SqliteConnection;
@@ -49,31 +52,40 @@ export class Connections {
   #usedAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(
-    path: string,
+    database: { readonly path: string; readonly file: OpenedFile },
     driver: SqliteDriver,
     connections: { rw: SqliteConnection | undefined; reader: SqliteConnection; pageSize: number },
   ) {
-    this.#path = path;
+    this.#path = database.path;
+    this.#file = database.file;
     this.#driver = driver;
     this.#rw = connections.rw;
     this.#reader = connections.reader;
     this.pageSize = connections.pageSize;
   }
 
-  /** Opens the database, sets WAL mode and makes upstream's two tables where that is to be done, and takes the pin. */
-  static async open(path: string, driver: SqliteDriver, options: BusyOptions): Promise<Connections> {
+  /**
+   * Opens the database, sets WAL mode and makes the two tables of Litestream (Go) where that is to be done, and takes the pin.
+   * Rejects with `DATABASE_CHANGED` if the path leads to another file than this one.
+   */
+  static async open(
+    database: { readonly path: string; readonly file: OpenedFile },
+    driver: SqliteDriver,
+    options: BusyOptions,
+  ): Promise<Connections> {
+    const { path, file } = database;
     const retry = <T>(operation: string, attempt: () => T): Promise<T> =>
       retryBusy(attempt, { ...options, operation, path });
-    const reader = driver.open(path, { readOnly: true });
+    const reader = openSame(file, path, () => driver.open(path, { readOnly: true }));
     let rw: SqliteConnection | undefined;
     try {
       if (!(await retry('open reader', () => isPrepared(reader, path)))) {
-        rw = driver.open(path);
+        rw = openSame(file, path, () => driver.open(path));
         await prepare(rw, path, retry);
       }
       await refuseSecondLibraryAtOpening(path, driver);
       const pageSize = Number(await retry('page_size', () => reader.get('PRAGMA page_size')?.['page_size']));
-      const connections = new Connections(path, driver, { rw, reader, pageSize });
+      const connections = new Connections(database, driver, { rw, reader, pageSize });
       reader.exec(`PRAGMA cache_size = ${READER_PAGE_N}; PRAGMA shrink_memory`);
       await retry('pin', () => connections.pin());
       return connections;
@@ -265,7 +277,7 @@ export class Connections {
     const result = await traced(
       'checkpoint',
       () => ({ path: this.#path, mode: 'PASSIVE' }),
-      () => checkpointInWorker({ path: this.#path, library }, signal),
+      () => checkpointInWorker({ path: this.#path, file: this.#file, library }, signal),
     );
     return result ?? this.checkpoint('PASSIVE');
   }
@@ -317,7 +329,7 @@ export class Connections {
   /** Where the log was deleted under us, a new connection would make a second one, and ruin the database with it. */
   #openAnother(options: { readOnly?: boolean } = {}): SqliteConnection {
     this.#requireLog();
-    return this.#driver.open(this.#path, options);
+    return openSame(this.#file, this.#path, () => this.#driver.open(this.#path, options));
   }
 
   #requireLog(): void {

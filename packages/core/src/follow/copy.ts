@@ -3,6 +3,7 @@ import { requireSmallSchemaOn } from '../db/begin-read.ts';
 import { isAtPath, keepDescriptor, releaseDeleted } from '../db/descriptor.ts';
 import { requireLastingDescriptors } from '../db/lasting-descriptors.ts';
 import type { DatabaseDescriptor } from '../db/descriptor.ts';
+import { openSame } from '../db/open-same.ts';
 import { requireSmallSchema } from '../db/schema-limit.ts';
 import { openDatabaseFile } from '../db/validate.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
@@ -60,7 +61,7 @@ export class Copy {
     if (database === undefined) throw gone(path);
     const retry = <T>(operation: string, attempt: () => T): Promise<T> =>
       retryBusy(attempt, { busyTimeoutMs: BUSY_TIMEOUT_MS, operation, path, signal });
-    const keeper = driver.open(path);
+    const keeper = openSame(database, path, () => driver.open(path));
     try {
       await retry('read', () => requireSmallSchemaOn(keeper, path, 'r+'));
       // One that upstream followed is in rollback mode: it writes pages in place.
@@ -96,7 +97,7 @@ export class Copy {
   /** Runs `body` while nobody else can write to the database, restart its log, or recover it. */
   async locked<T>(signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
     // A connection of its own each time: one that slept through a change of its pages would go on with its old ones.
-    const locker = this.#driver.open(this.path);
+    const locker = openSame(this.#database, this.path, () => this.#driver.open(this.path));
     try {
       await retryBusy(() => locker.exec('BEGIN IMMEDIATE'), {
         busyTimeoutMs: BUSY_TIMEOUT_MS,
