@@ -162,7 +162,7 @@ export class Copy {
     return this.index.readHeader().frameCount === 0;
   }
 
-  /** Lets go. The last connection of all processes takes log and index away, with everything in the database file. */
+  /** Closes everything. The last connection of all processes takes log and index away, with everything in the database file. */
   close(): void {
     this.#keeper.close();
     closeSync(this.#log);
@@ -176,7 +176,7 @@ function gone(path: string): LitestreamError {
     code: 'DATABASE_MISSING',
     operation: 'follow',
     object: path,
-    hint: 'Start again to restore it anew.',
+    hint: 'Restart to restore it from scratch.',
   });
 }
 

@@ -139,6 +139,6 @@ function unknownIndex(path: string): LitestreamError {
     code: 'DATABASE_INVALID',
     operation: 'follow',
     object: path,
-    hint: 'Is the copy on a local file system? Delete the copy and its -txid file to restore it anew.',
+    hint: 'Is the copy on a local file system? Delete the copy and its -txid file to restore it from scratch.',
   });
 }

@@ -88,20 +88,20 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 function inUse(path: string): LitestreamError {
-  return new LitestreamError(`the database that is to be replaced is in use: ${path}`, {
+  return new LitestreamError(`the database to be replaced is in use: ${path}`, {
     code: 'DATABASE_BUSY',
     retryable: true,
     operation: 'restore',
     object: path,
-    hint: 'Stop the programs that have it open, Litestream among them, or choose another output. Nothing was changed.',
+    hint: 'Stop the programs that have it open, including Litestream, or choose another output. Nothing was changed.',
   });
 }
 
 function failureOf(path: string, resultCode: number): LitestreamError {
   if (resultCode === SQLITE_BUSY) return inUse(path);
   const isFull = resultCode === SQLITE_FULL;
-  const why = isFull ? 'no space left to write its log to' : `SQLite error ${resultCode}`;
-  return new LitestreamError(`the database that is to be replaced cannot be made one file (${why}): ${path}`, {
+  const why = isFull ? 'no space left to write its WAL to' : `SQLite error ${resultCode}`;
+  return new LitestreamError(`cannot checkpoint the database to be replaced (${why}): ${path}`, {
     code: isFull ? 'DISK_FULL' : 'UNAVAILABLE',
     operation: 'restore',
     object: path,
