@@ -47,7 +47,7 @@ function entriesOf(document: unknown): DavEntry[] {
 
 /** undefined for an entry that is gone by now. */
 function entryOf(response: unknown): DavEntry | undefined {
-  if (!isRecord(response)) throw malformed('the listing holds something that is no entry');
+  if (!isRecord(response)) throw malformed('the listing holds something that is not an entry');
   const { href, status, propstat } = response;
   if (typeof href !== 'string' || href === '') throw malformed('the listing holds an entry without a name');
   if (propstat === undefined) {

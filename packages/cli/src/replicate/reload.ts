@@ -183,7 +183,7 @@ export class Reload {
       if (before === undefined) return;
       try {
         await daemon.add(before.config, before.origin, { isStopped });
-        logger.warn('database goes on as it was configured before', { path });
+        logger.warn('database keeps its previous configuration', { path });
       } catch (again) {
         logger.error('database is not replicated any more', { path, error: describeError(again) });
       }

@@ -57,7 +57,7 @@ function refuseForeignLink(path: string): void {
 }
 
 function notAFile(path: string, what: string): LitestreamError {
-  return new LitestreamError(`is ${what}, no database: ${path}`, {
+  return new LitestreamError(`not a database, but ${what}: ${path}`, {
     code: 'DATABASE_INVALID',
     operation: 'open',
     object: path,
