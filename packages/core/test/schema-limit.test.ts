@@ -1,5 +1,6 @@
 /** A schema that SQLite would need seconds, or for ever, to read: it is never read, and the database gets an error. */
 import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -111,6 +112,22 @@ describe.each(drivers)('with $name', (driver: SqliteDriver) => {
     await db.checkpoint('TRUNCATE');
     await db.sync();
     await lab.verify();
+  });
+
+  it('replicates a database in rollback mode with the -shm of an earlier time beside it', async () => {
+    await using lab = new Lab(driver);
+    using app = fillSchema(lab.path, views(100, 0), { isCheckpointed: false });
+    expect(app.isOpen).toBe(true);
+    const index = readFileSync(`${lab.path}-shm`);
+    await using later = new Lab(driver);
+    const database = new DatabaseSync(later.path);
+    database.exec('CREATE TABLE t (a); INSERT INTO t VALUES (1)');
+    database.close();
+    writeFileSync(`${later.path}-shm`, index);
+    const db = later.db();
+    await db.open();
+    await db.sync();
+    expect(db.position.txid).toBe(1n);
   });
 
   it('replicates a database that was analysed', async () => {

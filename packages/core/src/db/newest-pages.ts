@@ -24,7 +24,9 @@ export class NewestPages implements PageReader, Disposable {
     index: { readonly fd: number; readonly visible: VisibleWal } | undefined,
   ) {
     this.#databaseFd = databaseFd;
-    if (index === undefined || index.visible.frameCount === 0) {
+    // A -shm without a -wal is of an earlier time.
+    const walFd = index === undefined || index.visible.frameCount === 0 ? undefined : openWal(path);
+    if (index === undefined || walFd === undefined) {
       const start = Buffer.alloc(DATABASE_HEADER_SIZE);
       readSync(databaseFd, start, 0, start.length, 0);
       this.pageSize = parseDatabaseHeader(start)?.pageSize ?? 0;
@@ -32,8 +34,7 @@ export class NewestPages implements PageReader, Disposable {
     }
     this.pageSize = index.visible.pageSize;
     this.#frames = new FrameLookup(index.fd, index.visible.frameCount);
-    // SQLite has no locks on this file: closing the descriptor drops none.
-    this.#walFd = openSync(`${path}-wal`, OPEN_EXISTING.read);
+    this.#walFd = walFd;
   }
 
   read(pgno: number): Buffer | undefined {
@@ -48,6 +49,16 @@ export class NewestPages implements PageReader, Disposable {
 
   [Symbol.dispose](): void {
     if (this.#walFd !== undefined) closeSync(this.#walFd);
+  }
+}
+
+/** SQLite has no locks on this file: closing the descriptor drops none. */
+function openWal(path: string): number | undefined {
+  try {
+    return openSync(`${path}-wal`, OPEN_EXISTING.read);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
