@@ -156,7 +156,7 @@ export const REASONS: readonly Reason[] = [
     'For a timestamp in the future Go restores the newest state of a database of the config, but refuses a replica URL. Ours refuses both, because later commits before that time would be missing.',
   ),
   named(
-    'plan of nothing',
+    'plan of an empty replica',
     /^restore -dry-run -if-replica-exists, nothing there/,
     ['code', 'stdout', 'stderr'],
     'With `-if-replica-exists` a restore from an empty replica exits with 0. In ours `-dry-run` does the same; Go’s `-dry-run` fails.',
@@ -194,13 +194,13 @@ export const REASONS: readonly Reason[] = [
     'SQLite would apply a stale `-wal`, `-shm` or `-journal` to the restored database. Go checks for them only if the output exists. Ours always refuses them, and removes them with `-force`.',
   ),
   named(
-    'follow interval of nothing',
+    'follow interval of zero',
     /^restore -follow-interval 0s/,
     ['code', 'stderr', 'changes'],
     'Go ignores `-follow-interval` without `-f`. Ours always refuses an interval of zero.',
   ),
   named(
-    'time-out below zero',
+    'negative timeout',
     /-timeout -1/,
     ['stderr'],
     'Both refuse. Go reports an expired timeout, ours that no daemon listens on the socket.',

@@ -71,7 +71,7 @@ const s3Page = (rows: readonly string[], next = ''): string => {
 const s3Foreign = {
   'a root alone': '<ListBucketResult/>',
   'no word on whether it goes on': '<ListBucketResult><Name>bucket</Name></ListBucketResult>',
-  'a page that goes on nowhere': s3Page([s3Row(1)], 'next').replace(/<NextC.*?>next<.*?>/, ''),
+  'a truncated page without a token': s3Page([s3Row(1)], 'next').replace(/<NextC.*?>next<.*?>/, ''),
   'a file without a name': s3Page([s3Row(1).replace(/<Key>.*<\/Key>/, '')]),
   'a file without a size': s3Page([s3Row(1).replace(/<Size>.*<\/Size>/, '')]),
 };
@@ -217,5 +217,5 @@ test('restore -if-replica-exists fails where a login page answers', async () => 
   const url = `s3://bucket/app?endpoint=${endpoint}&region=us-east-1`;
   const child = tsProgram(env).start('restore', '-if-replica-exists', '-o', join(folder.path, 'app.db'), url);
   expect(await child.exited).toMatchObject({ code: 1 });
-  expect(child.stderr).toContain('it is no listing');
+  expect(child.stderr).toContain('it is not a listing');
 });

@@ -173,7 +173,7 @@ describe(`self-healing, SEED=${seed}`, { timeout: 600_000 }, () => {
     await cp(join(elsewhere.path, '.app.db-litestream'), place.meta, { recursive: true });
     const log = await place.goOn(await place.start());
     expect(lines(log, 'WARN')).toHaveLength(1);
-    expect(lines(log, 'WARN')[0]).toContain('another history');
+    expect(lines(log, 'WARN')[0]).toContain('another timeline');
     expect(lines(log, 'ERROR')).toEqual([]);
     expect(await place.restore()).toBe(place.writer.transactionCount);
     expect(await place.restore(before)).toBe(count);

@@ -84,12 +84,12 @@ export class StrayErrors implements Disposable {
     const about = call === undefined ? {} : { operation: call.operation, object: call.object };
     const { leftOut } = source;
     source.leftOut = 0;
-    source.logger.error('unexpected error in a library, replication goes on', {
+    source.logger.error('unexpected error in a library, replication continues', {
       ...about,
       error: describe(error),
       ...(leftOut === 0 ? {} : { left_out: leftOut }),
     });
-    source.logger.debug('where the unexpected error came from', { stack: stackOf(error) });
+    source.logger.debug('stack of the unexpected error', { stack: stackOf(error) });
   }
 
   #sourceOf(call: ClientCall | undefined): { allowed: number; sinceMs: number; leftOut: number; logger: Logger } {

@@ -112,7 +112,7 @@ test.each([
   expect(config.exec).toBeUndefined();
   expect(warnings).toEqual(
     places.map(
-      (place) => `${place}: a second YAML document is ignored, with all that follows: only the first one counts`,
+      (place) => `${place}: only the first YAML document is read: the second one and all that follows are ignored`,
     ),
   );
 });
@@ -121,7 +121,7 @@ test('the first document counts also where it is empty', () => {
   const { config, warnings } = load(`---\n# nothing\n---\n${DATABASE}`);
   expect(config.databases).toEqual([]);
   expect(warnings).toEqual([
-    'c.yml:4:1: a second YAML document is ignored, with all that follows: only the first one counts',
+    'c.yml:4:1: only the first YAML document is read: the second one and all that follows are ignored',
   ]);
 });
 

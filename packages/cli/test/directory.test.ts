@@ -103,7 +103,7 @@ describe('a watched folder', () => {
     expect(await restoredRows(at, 'empty.db')).toBe(4);
   });
 
-  test('removed and renamed databases are let go; what was written last is sent', async () => {
+  test('removed and renamed databases are no longer replicated; what was written last is sent', async () => {
     const at = setup('recursive: true,');
     const a = create(at, 'a.db', 2);
     const b = create(at, 'b.db', 2);

@@ -85,7 +85,7 @@ test('a folder that is watched: links to databases elsewhere count, links to its
   createDatabase(join(data, 'late.db'), 4);
   await until(() => hasFiles(join(replica, 'late.db')), 'the late database');
   await daemon.said(
-    `msg="link to a database that is replicated already, left out" dir=${watched} path=${watched}/again.db`,
+    `msg="link to a database that is already replicated, skipped" dir=${watched} path=${watched}/again.db`,
   );
   const { exitCode, stdout } = await daemon.stop();
   expect(exitCode).toBe(0);
@@ -106,5 +106,5 @@ test('two names of one file in a config are refused', async () => {
   writeFileSync(config, `dbs:\n${entry(real, 'r1')}${entry(link, 'r2')}`);
   const { exitCode, stderr } = await run(['replicate', '-config', config]);
   expect(exitCode).toBe(1);
-  expect(stderr).toContain(`Error: databases ${real} and ${link} are one file.`);
+  expect(stderr).toContain(`Error: databases ${real} and ${link} are the same file.`);
 });

@@ -41,7 +41,7 @@ test('a socket below a file', async () => {
   const folder = scratchFolder();
   writeFileSync(join(folder, 'file'), '');
   const path = join(folder, 'file', 's.sock');
-  const said = `socket path ${path} leads through a file. Choose a path whose parents are folders.`;
+  const said = `a parent of the socket path ${path} is a file. Choose a path whose parents are folders.`;
   expect(await bothSockets(folder, path)).toEqual([said, said]);
   const { stderr } = await run(['info', '-socket', path]);
   expect(stderr).toContain(`dial unix ${path}: connect: not a directory\n`);
@@ -79,7 +79,7 @@ test('addresses that are in use, that are not of this machine, and that have no 
   expect(first).toContain(
     `msg="cannot start metrics server" error="${taken} is in use by another process. Stop that process, or choose another port."`,
   );
-  const other = 'Give an address of this machine, or none (:PORT) for all of them.';
+  const other = 'Use an address of this machine, or :PORT for all of its addresses.';
   expect(first).toContain(`error="cannot listen on 203.0.113.5:9: this machine does not have that address. ${other}"`);
   const second = await logOf(scratchFolder(), ['addr: host.invalid:9']);
   expect(second).toContain(`error="cannot listen on host.invalid:9: the name host.invalid is not known. ${other}"`);

@@ -126,7 +126,7 @@ test('a log file that is full costs no replication, and goes on when it has room
   expect(await ended).toBe(0);
   const lines = readFileSync(log, 'utf8').split('\n');
   expect(lines[0]).toMatch(
-    / level=WARN msg="log lines were lost here, their output took none" lines=[1-9]\d* error=EFBIG$/,
+    / level=WARN msg="log lines were dropped here, the log output accepted none" lines=[1-9]\d* error=EFBIG$/,
   );
   expect(lines[1]).toContain('msg="signal received, litestream shutting down"');
 });
@@ -144,7 +144,7 @@ test('a line that was cut off does not run into the next one', async () => {
   truncateSync(log, 1000);
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
-  expect(readFileSync(log, 'utf8').slice(1000)).toMatch(/^\ntime=\S+ level=WARN msg="log lines were lost here/);
+  expect(readFileSync(log, 'utf8').slice(1000)).toMatch(/^\ntime=\S+ level=WARN msg="log lines were dropped here/);
 });
 
 describe.runIf(process.platform === 'linux')('a pipe', () => {
@@ -193,7 +193,9 @@ describe.runIf(process.platform === 'linux')('a pipe', () => {
     child.kill('SIGTERM');
     expect(await ended).toBe(0);
     const log = drain(reader);
-    expect(log).toMatch(/msg="log lines were lost here, their output took none" lines=[1-9]\d* error=EAGAIN\n/);
+    expect(log).toMatch(
+      /msg="log lines were dropped here, the log output accepted none" lines=[1-9]\d* error=EAGAIN\n/,
+    );
     expect(log).toContain('msg="signal received, litestream shutting down"');
     const isNonBlocking = Number.parseInt(readFileSync(flags, 'utf8').replace('flags:', ''), 8) & constants.O_NONBLOCK;
     expect(isNonBlocking).toBe(0);

@@ -251,7 +251,7 @@ describe('SIGHUP', () => {
     writeFileSync(at.config, readFileSync(at.config, 'utf8').replace(at.replica('app'), `${at.folder}/file/app`));
     await reload(daemon);
     expect(daemon.stdout).toMatch(/level=ERROR msg="cannot replicate database" path=\S+app\.db/);
-    expect(daemon.stdout).toMatch(/level=WARN msg="database goes on as it was configured before" path=\S+app\.db/);
+    expect(daemon.stdout).toMatch(/level=WARN msg="database keeps its previous configuration" path=\S+app\.db/);
     insertRows(at.database('app'), 3);
     await until(async () => (await restoredRows(at, 'app')) === 5, 'the rows');
     expect((await daemon.stop()).exitCode).toBe(0);

@@ -404,7 +404,7 @@ describe('databases and replicas that cannot be used', () => {
   test('a folder', async () => {
     const folder = scratchFolder();
     expect(await failing([folder, `file://${folder}/r`])).toBe(
-      `Error: is a directory, no database: ${folder}. Give the path of the database file; to replicate every database of a folder, use \`dir\` in the config.`,
+      `Error: not a database, but a directory: ${folder}. Give the path of the database file; to replicate every database of a folder, use \`dir\` in the config.`,
     );
   });
 

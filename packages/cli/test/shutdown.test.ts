@@ -73,7 +73,7 @@ writeFileSync('${mark}', String(process.pid));
 }
 
 const HINT =
-  'Changes since the last upload are in the database and the local files, and are sent when replication starts again.';
+  'Changes since the last upload are in the database and the local files, and are uploaded when replication restarts.';
 
 describe('servers that do not answer', () => {
   test('shutdown-timeout ends the shutdown with status 1, whatever the backend', async () => {

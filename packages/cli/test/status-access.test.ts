@@ -1,16 +1,18 @@
 /** Who may read the status server, and what cannot exhaust it. */
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { connect } from 'node:net';
-import type { Socket } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { isAllowedHost } from '../src/http/access.ts';
+import { boundedServer } from '../src/http/bounded-server.ts';
 import { ReplicaListings } from '../src/http/listings.ts';
 import { MemoryClient } from '@litestream/core/testing';
-import { scratchFolder, start, until } from './support/cli.ts';
+import { pause, scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { createDatabase } from './support/database.ts';
 
@@ -111,6 +113,81 @@ test('connections that say nothing are bounded in number, and end', async () => 
   await until(() => ended >= 200 - 64, 'the connections beyond the bound to be closed');
   await until(() => ended === 200, 'the others to run out of time');
   expect(await get(`${url}/healthz`, {})).toMatchObject({ status: 200 });
+});
+
+const held: Readonly<Record<string, string>> = {
+  'that say nothing': '',
+  'with half a request': 'GET / HTTP/1.1\r\nHost: localhost\r\n',
+  'that stay after an answer': 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'that send no body': 'POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n',
+  'that send many requests at once': 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100),
+};
+
+test.each(Object.entries(held))('probes are answered while a client holds all connections, %s', async (_, request) => {
+  const { url } = await served();
+  const { port } = new URL(url);
+  const answers = async (path: string): Promise<boolean> =>
+    (await get(url + path, {}).catch(() => undefined))?.status === 200;
+  await until(() => answers('/readyz'), 'the database to be replicated');
+  const sockets: Socket[] = [];
+  onTestFinished(() => sockets.forEach((socket) => socket.destroy()));
+  for (let index = 0; index < 64; index += 1) {
+    const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
+    sockets.push(socket);
+    await once(socket, 'connect');
+    socket.pause();
+    if (request !== '') socket.write(request);
+  }
+  for (const path of ['/healthz', '/readyz', '/metrics']) {
+    expect(await get(url + path, {})).toMatchObject({ status: 200 });
+    // The client that holds the connections makes a new one for each that it loses.
+    const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
+    sockets.push(socket);
+    await once(socket, 'connect');
+    if (request !== '') socket.write(request);
+    socket.pause();
+  }
+});
+
+test('answers that take longer than a second keep no other client out, where the server has no such answers', async () => {
+  for (const endsSlowAnswers of [true, false]) {
+    const server = boundedServer(
+      (asked, response) => {
+        if (asked.url !== '/slow') response.end('ok');
+      },
+      { endsSlowAnswers },
+    );
+    onTestFinished(() => server.closeAllConnections());
+    onTestFinished(() => void server.close());
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as AddressInfo;
+    const asked = Promise.withResolvers<void>();
+    let count = 0;
+    server.on('request', () => {
+      count += 1;
+      if (count === 64) asked.resolve();
+    });
+    let closed = 0;
+    for (let index = 0; index < 64; index += 1) {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+      onTestFinished(() => void socket.destroy());
+      socket.on('close', () => (closed += 1)).resume();
+      socket.write('GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    }
+    await asked.promise;
+    const get200 = (): Promise<boolean> =>
+      get(`http://127.0.0.1:${port}/`, {}).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    if (endsSlowAnswers) {
+      await until(get200, 'an answer');
+      expect(closed).toBeGreaterThan(0);
+    } else {
+      await pause(1500, 'longer than a slow answer takes elsewhere');
+      expect([await get200(), closed]).toEqual([false, 0]);
+    }
+  }
 });
 
 describe('listings of a replica', () => {

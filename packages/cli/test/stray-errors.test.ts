@@ -74,7 +74,7 @@ dbs:
   return { folder, config, daemon: () => start(['replicate', '-config', config]) };
 }
 
-const STRAY = 'msg="unexpected error in a library, replication goes on"';
+const STRAY = 'msg="unexpected error in a library, replication continues"';
 
 describe('a daemon', () => {
   test('names the replica, tries its call again at once, and replicates everything', async () => {

@@ -98,7 +98,7 @@ function parse(message: JsMsg | StoredMsg, revision: number): StoredObject | und
 }
 
 function stuck(store: NatsStore): LitestreamError {
-  return new LitestreamError(`the server does not go on with the listing of ${store.bucket}`, {
+  return new LitestreamError(`the server does not continue the listing of ${store.bucket}`, {
     code: 'TIMEOUT',
     backend: 'nats',
     retryable: true,

@@ -24,7 +24,7 @@ export interface NatsOptions {
   /** PEM files of this client's certificate and key; both or neither. */
   readonly clientCert?: string | undefined;
   readonly clientKey?: string | undefined;
-  /** Reconnections in a row before the connection is given up, and made anew by the next call. Default -1: never. */
+  /** Reconnections in a row before the connection is given up, and made again by the next call. Default -1: never. */
   readonly maxReconnects?: number | undefined;
   /** Milliseconds between two of them. Default 2,000. */
   readonly reconnectWaitMs?: number | undefined;

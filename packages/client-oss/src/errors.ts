@@ -7,8 +7,7 @@ import {
 } from '@litestream/core';
 import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 
-const CERTIFICATE =
-  'Check the TLS certificate of the endpoint. If an authority of your own signed it, set SSL_CERT_FILE.';
+const CERTIFICATE = 'Check the TLS certificate of the endpoint. If a private authority signed it, set SSL_CERT_FILE.';
 const KEYS = 'Check access-key-id and secret-access-key.';
 
 /** Codes of the service (its reference, error responses). */

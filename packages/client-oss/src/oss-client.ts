@@ -102,7 +102,7 @@ export class OssReplicaClient implements ReplicaClient {
     session?.close();
   }
 
-  /** The SDK, loaded on first use; tried anew after it failed. */
+  /** The SDK, loaded on first use; tried again after it failed. */
   #open(): Promise<OssSession> {
     this.#opened ??= OssSession.open(this.#settings).catch((error: unknown) => {
       this.#opened = undefined;

@@ -20,7 +20,7 @@ export interface S3Options {
   readonly signPayload?: boolean | undefined;
   /** Send Content-MD5 with batch deletes. Default true, but false for Tigris. */
   readonly requireContentMd5?: boolean | undefined;
-  /** Send Content-MD5 with objects that go up in one request, as buckets with Object Lock may demand. Default false. */
+  /** Send Content-MD5 with objects that are uploaded in one request, as buckets with Object Lock may demand. Default false. */
   readonly putObjectContentMd5?: boolean | undefined;
   readonly storageClass?: string | undefined;
   /** Bytes of one part; smaller files go up in one request. Default and minimum 5 MiB. */

@@ -152,7 +152,7 @@ export class WebdavConnection {
     const response = await this.request('PROPFIND', `${path}/`, { headers, signal }, [404]);
     const text = await textOf(response.body);
     if (response.status === 404) return undefined;
-    if (response.status !== 207) throw malformedAnswer('webdav', 'it is no listing');
+    if (response.status !== 207) throw malformedAnswer('webdav', 'it is not a listing');
     return this.#facts.parse(text);
   }
 
@@ -180,7 +180,7 @@ export class WebdavConnection {
   async #probe(signal?: AbortSignal): Promise<string | undefined> {
     const response = await this.ping(signal);
     await response.text();
-    if (response.status < 400 && response.status !== 207) throw malformedAnswer('webdav', 'it speaks no WebDAV');
+    if (response.status < 400 && response.status !== 207) throw malformedAnswer('webdav', 'it is not a WebDAV answer');
     return response.status === 401 ? (response.header('www-authenticate') ?? '') : undefined;
   }
 }

@@ -35,5 +35,5 @@ export async function move(connection: WebdavConnection, from: string, to: strin
 
 async function expectListed(connection: WebdavConnection, path: string): Promise<void> {
   const status = await connection.call('PROPFIND', path, { headers: { Depth: '0' } });
-  if (status !== 207) throw malformedAnswer('webdav', 'it speaks no WebDAV');
+  if (status !== 207) throw malformedAnswer('webdav', 'it is not a WebDAV answer');
 }

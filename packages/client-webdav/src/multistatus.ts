@@ -31,13 +31,13 @@ export async function multistatusReader(): Promise<ReadMultistatus> {
   });
   return (text) => {
     if (/<!DOCTYPE|<!ENTITY/i.test(text)) throw malformed('it declares entities of its own');
-    if (XMLValidator.validate(text, { allowBooleanAttributes: true }) !== true) throw malformed('it is no listing');
+    if (XMLValidator.validate(text, { allowBooleanAttributes: true }) !== true) throw malformed('it is not a listing');
     return entriesOf(parser.parse(text) as unknown);
   };
 }
 
 function entriesOf(document: unknown): DavEntry[] {
-  if (!isRecord(document) || !('multistatus' in document)) throw malformed('it is no listing');
+  if (!isRecord(document) || !('multistatus' in document)) throw malformed('it is not a listing');
   const { multistatus } = document;
   const { response = [] } = isRecord(multistatus) ? multistatus : {};
   // The folder itself is a part of it.
@@ -47,14 +47,14 @@ function entriesOf(document: unknown): DavEntry[] {
 
 /** undefined for an entry that is gone by now. */
 function entryOf(response: unknown): DavEntry | undefined {
-  if (!isRecord(response)) throw malformed('the listing holds something that is no entry');
+  if (!isRecord(response)) throw malformed('the listing holds something that is not an entry');
   const { href, status, propstat } = response;
   if (typeof href !== 'string' || href === '') throw malformed('the listing holds an entry without a name');
   if (propstat === undefined) {
     const code = statusOf(status);
     if (code === 404 || code === 410) return undefined;
     // 507: the server cut the listing short.
-    throw malformed(`the listing says ${code === undefined ? 'nothing' : `status ${code}`} of an entry`);
+    throw malformed(`the listing has ${code === undefined ? 'no status' : `status ${code}`} for an entry`);
   }
   const prop = propertiesOf(propstat as unknown[]);
   const filename = decoded(textOf(href) ?? '');

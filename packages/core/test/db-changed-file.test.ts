@@ -106,7 +106,7 @@ describe.each(drivers)('with $name', (driver) => {
     await lab.verify();
   });
 
-  it('and the disk is too full to record it: it is told of, and known after a restart', async () => {
+  it('and the disk is too full to record it: it is reported, and known after a restart', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE, INSERT]);
     const db = await start(lab);

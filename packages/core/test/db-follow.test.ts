@@ -90,7 +90,7 @@ describe('following', () => {
     await lab.verify();
   });
 
-  it('finds by the sweep alone what no event told of', async () => {
+  it('finds by the sweep alone what no event reported', async () => {
     await using lab = new Lab();
     const app = lab.app();
     app.exec('CREATE TABLE t (a)');
@@ -165,7 +165,7 @@ describe('following', () => {
     await lab.verify();
   });
 
-  it('says that it recovered only of an error that it told of', async () => {
+  it('says that it recovered only from an error that it reported', async () => {
     await using lab = new Lab();
     const app = lab.app();
     app.exec('CREATE TABLE t (a)');

@@ -107,7 +107,7 @@ describe.each(drivers)('open with $name', (driver) => {
     expect(statSync(db.localLtx(0).last()?.path ?? '').mode & 0o777).toBe(0o640);
   });
 
-  it('keeps replicating after the database was deleted and made anew', async () => {
+  it('keeps replicating after the database was deleted and recreated', async () => {
     await using lab = new Lab(driver);
     const app = lab.app();
     app.exec('CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)');

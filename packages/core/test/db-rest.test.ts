@@ -16,6 +16,11 @@ function descriptorsIn(folder: string): number {
 
 const busy = { busyTimeoutMs: 1000 };
 
+function databaseOf({ path }: Lab): Parameters<typeof Connections.open>[0] {
+  const { dev, ino } = statSync(path, { bigint: true });
+  return { path, file: { device: dev, inode: ino } };
+}
+
 describe.each(drivers)('connections at rest, with $name', (driver) => {
   it('close what writes: the log stays where it is, the pin holds, and all comes back when it is needed', async () => {
     await using lab = new Lab(driver);
@@ -23,7 +28,7 @@ describe.each(drivers)('connections at rest, with $name', (driver) => {
     const app = driver.open(lab.path);
     app.exec('PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a); INSERT INTO t VALUES (1)');
     const log = `${lab.path}-wal`;
-    const connections = await Connections.open(lab.path, driver, busy);
+    const connections = await Connections.open(databaseOf(lab), driver, busy);
     await connections.bumpSequence(busy);
     expect(connections.movePin()).toBe(true);
     app.close();
@@ -61,7 +66,7 @@ describe.each(drivers)('connections at rest, with $name', (driver) => {
   it('leave what is in use alone, and what was used a moment ago', async () => {
     await using lab = new Lab(driver);
     lab.app().exec('CREATE TABLE t (a)');
-    const connections = await Connections.open(lab.path, driver, busy);
+    const connections = await Connections.open(databaseOf(lab), driver, busy);
     await connections.barrier(busy, () => connections.rest(0));
     const opened = vi.spyOn(driver, 'open');
     connections.rest();
@@ -74,7 +79,7 @@ describe.each(drivers)('connections at rest, with $name', (driver) => {
   it.runIf(existsSync('/proc/self/fd'))('hold the same descriptors after any number of rests', async () => {
     await using lab = new Lab(driver);
     lab.app().exec('CREATE TABLE t (a)');
-    const connections = await Connections.open(lab.path, driver, busy);
+    const connections = await Connections.open(databaseOf(lab), driver, busy);
     const round = async (): Promise<number> => {
       await connections.bumpSequence(busy);
       connections.checkpoint('PASSIVE');

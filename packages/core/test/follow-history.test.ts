@@ -74,7 +74,7 @@ function deleteLevel0(client: MemoryClient, upTo: bigint): void {
   }
 }
 
-describe('a replica that begins anew and passes the position of the copy', () => {
+describe('a replica that starts from scratch and passes the position of the copy', () => {
   test.each(['between two looks', 'while nobody follows'])('%s is followed as it is now', async (when) => {
     const client = new MemoryClient();
     const old = await sourceIn('old', client);

@@ -356,6 +356,17 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
     await expect(lab.db({ metaPath }).open()).rejects.toMatchObject(refusal);
   });
 
+  it('opens no database in the place of the lock', async () => {
+    await using lab = new Lab(driver);
+    lab.app([TABLE]);
+    const metaPath = join(lab.folder, 'meta');
+    mkdirSync(metaPath);
+    // SQLite would read its schema, however large.
+    writeFileSync(join(metaPath, 'lock'), lab.source());
+    const refusal = { code: 'PERMISSION_DENIED', object: join(metaPath, 'lock') };
+    await expect(lab.db({ metaPath }).open()).rejects.toMatchObject(refusal);
+  });
+
   it.skipIf(!mounted)('says so where the folder is on a read-only file system', async () => {
     await using lab = new Lab(driver);
     lab.app([TABLE]);

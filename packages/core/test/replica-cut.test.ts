@@ -150,7 +150,7 @@ test('once it is noticed nothing is acknowledged until a snapshot is there', asy
   await daemon.store.close();
 });
 
-test('what another process has put behind our files is told of by the compaction that merges it', async () => {
+test('what another process has put behind our files is reported by the compaction that merges it', async () => {
   const daemon = new Daemon();
   await daemon.work(25);
   const txid = daemon.db.position.txid + 1n;

@@ -91,7 +91,7 @@ async function replacedLab(commits: number): Promise<Lab> {
 }
 
 test.each([5, 4, 3])(
-  'a database made anew while its replica was away is replicated whole, after %i commits',
+  'a database recreated while its replica was away is replicated whole, after %i commits',
   async (commits) => {
     const lab = await replacedLab(commits);
     expect(lab.db.position).toEqual({ txid: BigInt(commits) });
@@ -107,7 +107,7 @@ test.each([5, 4, 3])(
   },
 );
 
-test('one that is shorter than its replica is told of, and goes on above it once it is opened anew', async () => {
+test('one that is shorter than its replica is reported, and goes on above it once it is reopened', async () => {
   const lab = await replacedLab(2);
   lab.isDown = false;
   await expect(lab.replica.replicated()).rejects.toMatchObject({ code: 'REPLICA_AHEAD' });

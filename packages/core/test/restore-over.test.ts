@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readFileSync,
   readdirSync,
   rmSync,
   statSync,
@@ -20,6 +21,7 @@ import { FileClient, Litestream, guardClient, restore } from '../src/index.ts';
 import { seedOf } from './helpers/db-lab.ts';
 import { Seeded } from '../src/testing/seeded.ts';
 import type { Fault } from './helpers/faulty-fs.ts';
+import { statisticsTable } from './helpers/large-schema.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const script = fileURLToPath(new URL('helpers/restore-over.ts', import.meta.url));
@@ -129,6 +131,14 @@ describe('a restore over a database', { timeout: 240_000 }, () => {
       await ended;
       expect(['old', 'new']).toContain(whatIsThere());
     }
+  });
+
+  test('refuses one whose schema SQLite would need hours to read, and changes nothing', async () => {
+    statisticsTable(output, 'sqlite_stat1');
+    const old = readFileSync(output);
+    const failing = restore(guardClient(new FileClient({ path: replica })), { output, overwrite: true });
+    await expect(failing).rejects.toMatchObject({ code: 'SCHEMA_TOO_LARGE', object: output });
+    expect(readFileSync(output).equals(old)).toBe(true);
   });
 
   test('keeps the commits of a hot rollback journal out, and the others', async () => {

@@ -287,7 +287,7 @@ describe('ages', () => {
     expect(seenTo).toBe(1n);
   });
 
-  it('has not seen the files of a history that begins anew', () => {
+  it('has not seen the files of a timeline that starts from scratch', () => {
     let nowMs = 0;
     const clock: Clock = { now: () => 0, monotonic: () => nowMs, schedule: () => () => undefined };
     const ages = new Ages(clock, 100);

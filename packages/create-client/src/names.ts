@@ -44,7 +44,9 @@ const PACKAGE_LENGTH_MAX = 214;
 export function namesOf(name: string, type?: string): ClientNames {
   const [, scope = '', base = ''] = /^(@[a-z0-9][a-z0-9._-]*\/)?([a-z0-9][a-z0-9._-]*)$/.exec(name) ?? [];
   if (base === '' || name.length > PACKAGE_LENGTH_MAX) {
-    throw new Error(`${JSON.stringify(name)} is no name of an npm package: use lower-case letters, digits and hyphens`);
+    throw new Error(
+      `${JSON.stringify(name)} is not the name of an npm package: use lower-case letters, digits and hyphens`,
+    );
   }
   const chosen = type ?? base.replace(/^litestream-client-/, '').replace(/^client-/, '');
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(chosen)) {

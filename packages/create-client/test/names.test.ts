@@ -24,7 +24,7 @@ test('the type can be another one', () => {
 });
 
 test.each(['', 'Redis', 'a b', '../x', '@acme/', '@acme', 'a'.repeat(215), '.x'])('%j is no package', (name) => {
-  expect(() => namesOf(name)).toThrow('is no name of an npm package');
+  expect(() => namesOf(name)).toThrow('is not the name of an npm package');
 });
 
 test.each(['3d', 'a_b', 'a--b', 'a-', 'x.y'])('%j is no type', (type) => {

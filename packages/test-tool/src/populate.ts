@@ -44,7 +44,7 @@ const SUFFIXES = ['', '-wal', '-shm', '-journal'];
 function requireReplaceable(path: string): void {
   const stats = lstatSync(path, { throwIfNoEntry: false });
   if (stats === undefined || stats.isFile()) return;
-  throw new LitestreamError(`cannot replace what is no regular file: ${path}`, {
+  throw new LitestreamError(`cannot replace, not a regular file: ${path}`, {
     code: 'OUTPUT_EXISTS',
     object: path,
     hint: 'Give the path of a database, or of a file that does not exist yet.',

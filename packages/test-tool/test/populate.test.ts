@@ -47,7 +47,7 @@ test('refuses to replace what is no regular file', async () => {
   const { code, stderr } = await tool('populate', '-db', path, '-target-size', '100KB');
   expect({ code, stderr }).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining(`cannot replace what is no regular file: ${path}`),
+    stderr: expect.stringContaining(`cannot replace, not a regular file: ${path}`),
   });
   expect(readlinkSync(path)).toBe('real.db');
   expect(readFileSync(path, 'utf8')).toBe('precious');

@@ -43,7 +43,7 @@ export const command: Command = defineCommand({
     const logger = plainLogger(terminal, values.json);
     const progress = new Progress({ terminal, logger, name: 'copy' });
     const stop = new AbortController();
-    const interrupt = (): void => stop.abort(new Error('interrupted: the same command goes on where this one stopped'));
+    const interrupt = (): void => stop.abort(new Error('interrupted: run the same command again to continue'));
     process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
     let result: CopyResult;
     try {

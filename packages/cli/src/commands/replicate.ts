@@ -31,7 +31,7 @@ const flags = {
   },
   'restore-if-db-not-exists': {
     kind: flag(),
-    help: 'Restores databases that do not exist before replication starts. A replica without a backup is no error.',
+    help: 'Restores databases that do not exist before replication starts. A replica without a backup is not an error.',
   },
 };
 type Parsed = ParsedFlags<typeof flags>;

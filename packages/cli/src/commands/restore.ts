@@ -243,7 +243,7 @@ async function planOf(client: ReplicaClient, values: Values, logger: Logger): Pr
     throw new LitestreamError('no matching backup files available: the backup on the replica is one of v0.3', {
       code: 'UNSUPPORTED',
       operation: 'restore',
-      hint: 'A dry run tells of LTX files only: restore it without -dry-run.',
+      hint: 'A dry run lists LTX files only: restore it without -dry-run.',
       cause: error,
     });
   }

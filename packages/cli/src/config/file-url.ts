@@ -38,13 +38,12 @@ export function pathOfFileUrl(url: string): string {
 /** A warning about a URL that may not mean what the user expects: its host is a folder, or a # ends its path. */
 export function urlWarning(url: string): string | undefined {
   if (!isFileUrl(url) && /^[a-z][\w+.-]*:\/\/(?!arn:)[^#]*#/i.test(url)) {
-    return `what follows the # of ${redact(url)} is no part of the path: write # as %23`;
+    return `the text after # in ${redact(url)} is not part of the path: write # as %23`;
   }
   const [, host] = /^file:\/\/([^/?#]+)/i.exec(url) ?? [];
   if (host === undefined) return undefined;
   // What looks like a password is one, though it means nothing here.
-  if (url.includes('@'))
-    return 'a file URL has no user and no host: what stands before the first / is a part of the path';
+  if (url.includes('@')) return 'a file URL has no user and no host: the text before the first / is part of the path';
   const path = pathOfFileUrl(url);
   return `${url} means the folder ${path}: write it as file://${path}`;
 }

@@ -29,7 +29,7 @@ export const replicaSettings = {
   'sign-accept-encoding': boolean('S3: sign the `Accept-Encoding` header too. Default true.'),
   'require-content-md5': boolean('S3: send `Content-MD5` with batch deletes. Default true.'),
   'put-object-content-md5': boolean(
-    'S3: send `Content-MD5` with objects that go up in one request, for buckets with Object Lock. Default false.',
+    'S3: send `Content-MD5` with objects that are uploaded in one request, for buckets with Object Lock. Default false.',
   ),
   'skip-verify': boolean('S3, WebDAV: accept any TLS certificate. Default false.'),
   'storage-class': text('S3: storage class of new objects.'),
@@ -96,7 +96,9 @@ const database = z
     dir: text('A folder of databases, in place of `path`.'),
     pattern: text('Which files of the folder, such as `*.db`.'),
     recursive: boolean('Look into its subfolders too. Default false.'),
-    watch: boolean('Replicate databases that appear later, and let go of those that vanish. Default false.'),
+    watch: boolean(
+      'Replicate databases that appear later, and stop replicating those that are deleted. Default false.',
+    ),
     snapshot: snapshot
       .optional()
       .describe('Of all databases together, so two of them must not say different things; better at the top level.'),
@@ -105,7 +107,7 @@ const database = z
       'Folder to make snapshots in before they are sent, best on another disk. Default: with the local files. Where there is no ample room, snapshots are streamed. WebDAV replicas use it for compactions, too; by default the system folder for temporary files.',
     ),
     'meta-dir': text('With `dir`: the folder under which each database has its local files.'),
-    'monitor-interval': duration('How often to look for changes that no file event told of. Default 1s.'),
+    'monitor-interval': duration('How often to look for changes that no file event reported. Default 1s.'),
     'checkpoint-interval': duration('The longest time between two checkpoints of a changed database. Default 1m.'),
     'busy-timeout': duration('How long to wait for locks of the application. Default 1s.'),
     'min-checkpoint-page-count': count('Checkpoint once the log holds this many pages. Default 1000.').optional(),
@@ -180,7 +182,7 @@ export const configSchema = z.looseObject({
   ),
   'mcp-output-dir': text('The folder that `litestream_restore` writes into. Without it the tool is refused.'),
   'shutdown-timeout': lenientDuration(
-    'How long the whole shutdown may take, from the first signal on: after that the program of `exec` is killed and the exit status is 1. Default 30s; a value that is not a positive duration is logged and the default is used.',
+    'Time limit of the shutdown, counted from the first signal. At the limit, the program of `exec` is killed and the exit status is 1. Default 30s; a value that is not a positive duration is logged and the default is used.',
   ),
   'shutdown-sync-timeout': duration(
     'How long the last sync may take when the program ends, at most `shutdown-timeout`. Default 30s.',

@@ -72,7 +72,7 @@ export function parseYaml(text: string, file: string): YamlConfig {
 function ignoredText(documents: readonly Document[], place: (offset: number) => string): string | undefined {
   const node = documents.map(({ contents }) => contents).find((contents) => !isEmptyNode(contents)) as Node | undefined;
   if (!node?.range) return undefined;
-  return `${place(node.range[0])}: a second YAML document is ignored, with all that follows: only the first one counts`;
+  return `${place(node.range[0])}: only the first YAML document is read: the second one and all that follows are ignored`;
 }
 
 function isEmptyNode(node: unknown): boolean {
@@ -94,7 +94,8 @@ interface Reading {
 
 function plain(node: unknown, key: string | undefined, reading: Reading): unknown {
   reading.left -= 1;
-  if (reading.left < 0 || reading.depth > DEPTH_MAX) throw refusal(node, reading, 'its aliases make too much of it');
+  if (reading.left < 0 || reading.depth > DEPTH_MAX)
+    throw refusal(node, reading, 'its aliases expand to too many values');
   reading.depth += 1;
   const value = plainOf(node, key, reading);
   reading.depth -= 1;

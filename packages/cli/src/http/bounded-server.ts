@@ -1,6 +1,7 @@
 /** An HTTP server that half-open connections, slow headers and endless keep-alives cannot exhaust. */
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
+import { ConnectionLimit } from './connection-limit.ts';
 
 /** Descriptors that clients can use at a time; databases need the others. */
 const CONNECTIONS_MAX = 64;
@@ -8,9 +9,15 @@ const CONNECTIONS_MAX = 64;
 export interface ServerBounds {
   /** How long a connection may be idle in both directions while a request is answered. 0, the default: no limit. */
   readonly idleTimeoutMs?: number | undefined;
+  /** With all connections in use, one whose answer is not read within a second gives its place to a new one. */
+  readonly endsSlowAnswers?: boolean | undefined;
 }
 
-export function boundedServer(listener: RequestListener, { idleTimeoutMs = 0 }: ServerBounds = {}): Server {
+export function boundedServer(
+  listener: RequestListener,
+  { idleTimeoutMs = 0, endsSlowAnswers = false }: ServerBounds = {},
+): Server {
+  const limit = new ConnectionLimit(CONNECTIONS_MAX, endsSlowAnswers);
   const server = createServer(
     {
       // Counted from the connection on, so that one that sends nothing is closed, too.
@@ -20,9 +27,13 @@ export function boundedServer(listener: RequestListener, { idleTimeoutMs = 0 }: 
       connectionsCheckingInterval: 1000,
       maxHeaderSize: 16 << 10,
     },
-    listener,
+    (request, response) => {
+      if (limit.admits(request.socket, response)) listener(request, response);
+    },
   );
-  server.maxConnections = CONNECTIONS_MAX;
+  server.on('connection', (socket) => limit.add(socket));
+  // Those that are being closed count here, too.
+  server.maxConnections = 2 * CONNECTIONS_MAX;
   server.timeout = idleTimeoutMs;
   return server;
 }

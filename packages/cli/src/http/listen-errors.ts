@@ -33,7 +33,7 @@ export function socketPathFault(path: string): LitestreamError | undefined {
     // No permission to look: listening fails with that, too.
     if (code !== 'ENOTDIR') return undefined;
   }
-  return fault(`socket path ${path} leads through a file`, path, 'Choose a path whose parents are folders.');
+  return fault(`a parent of the socket path ${path} is a file`, path, 'Choose a path whose parents are folders.');
 }
 
 /** Why the file of a socket cannot be made. */
@@ -75,7 +75,7 @@ export function addressError(address: Address, cause: NodeJS.ErrnoException): Er
   return cause;
 }
 
-const OTHER_HOST = 'Give an address of this machine, or none (:PORT) for all of them.';
+const OTHER_HOST = 'Use an address of this machine, or :PORT for all of its addresses.';
 
 function fault(message: string, object: string, hint: string): LitestreamError {
   return new LitestreamError(message, { code: 'CONFIG_INVALID', object, hint });

@@ -45,6 +45,7 @@ export class StatusServer {
     this.#options = options;
     this.#server = boundedServer((request, response) => void this.#answer(request, response), {
       idleTimeoutMs: IDLE_TIMEOUT_MS,
+      endsSlowAnswers: true,
     });
   }
 

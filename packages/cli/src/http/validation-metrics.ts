@@ -34,7 +34,7 @@ export function collectValidation(registry: Registry, report: () => readonly Dat
   const gauges = [
     [
       'litestream_last_validation_success',
-      'Whether the last check succeeded (1) or not (0); of several replicas, whether all of their checks did.',
+      'Whether the last check succeeded (1) or failed (0); with several replicas, whether all of their last checks succeeded.',
       (outcomes: readonly ValidationOutcome[]) => (outcomes.every(({ lastSucceeded }) => lastSucceeded) ? 1 : 0),
     ],
     [

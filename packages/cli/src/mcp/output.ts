@@ -28,7 +28,7 @@ export function outputPath(folder: string | undefined, wanted: string | undefine
     [real, folder].includes(dirname(path)) && name !== '' && !name.startsWith('.') && !name.includes('\0');
   const isLink = lstatSync(join(real, name), { throwIfNoEntry: false })?.isSymbolicLink() === true;
   if (isRight && !isLink && !SIDE_FILE.test(name)) return join(real, name);
-  throw new LitestreamError(`o must be a file name, or a file right in ${folder}, and no link`, {
+  throw new LitestreamError(`o must be a file name, or the path of a file directly in ${folder}, and not a link`, {
     code: 'INVALID_ARGUMENT',
     hint: 'Leave it out for the name of the database.',
   });

@@ -60,7 +60,7 @@ export class Collisions {
   #requireOtherFile(path: string): void {
     const other = this.nameOf(path);
     if (other === undefined || other === path) return;
-    throw new LitestreamError(`databases ${other} and ${path} are one file`, {
+    throw new LitestreamError(`databases ${other} and ${path} are the same file`, {
       code: 'CONFIG_INVALID',
       object: path,
       hint: 'One is a link to it: replicate it under one name. Give it several replicas with `replicas:`.',

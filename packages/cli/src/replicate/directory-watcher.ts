@@ -1,8 +1,8 @@
 /**
- * Follows a folder of databases: new ones are replicated within a second or two, those that are gone are let go.
+ * Follows a folder of databases: new ones are replicated within a second or two, those that are gone are removed.
  *
  * A look at a folder costs one `stat` while no name in it comes or goes, so nothing is subscribed to: an inotify watch on
- * the folder would tell of every write to every file in it, and cost each writer for it.
+ * the folder would report every write to every file in it, and cost each writer for it.
  */
 import type { Dirent } from 'node:fs';
 import { existsSync } from 'node:fs';
@@ -51,7 +51,7 @@ export class DirectoryWatcher {
     this.#logger = options.logger.child({ dir: directory.path });
     this.#isWanted = nameFilter(directory);
     this.#addFolder(directory.path);
-    // Those that were found when the daemon opened, and one that is configured by itself and not ours to let go.
+    // Those that were found when the daemon opened, and one that is configured by itself and not ours to remove.
     for (const { path, origin } of options.daemon.databases) {
       if (origin === 'directory' && path.startsWith(`${directory.path}/`)) this.#databases.set(path, dirname(path));
     }
@@ -184,7 +184,7 @@ export class DirectoryWatcher {
     this.#logger.debug('watching directory', { path });
   }
 
-  /** The folder of the config is waited for; one below it is watched anew should it come back. */
+  /** The folder of the config is waited for; one below it is watched again should it come back. */
   #forgetFolder(folder: FolderState, gone: string[]): void {
     if (folder.path !== this.#options.directory.directory.path) this.#folders.delete(folder.path);
     for (const [path, parent] of this.#databases) if (parent === folder.path) gone.push(path);
@@ -198,7 +198,7 @@ export class DirectoryWatcher {
     this.#candidates.set(path, appearanceOf(path) ?? '');
     if (!this.#complained.has(path)) {
       this.#complained.add(path);
-      this.#logger.info('link to a database that is replicated already, left out', { path, database: name });
+      this.#logger.info('link to a database that is already replicated, skipped', { path, database: name });
     }
     return true;
   }

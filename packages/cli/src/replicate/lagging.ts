@@ -9,7 +9,7 @@ const BYTES_MIN = 64 * 1024 * 1024;
 
 /**
  * Do the files that a replica still has to get outweigh a snapshot? Only those count that another replica has: what none
- * has is never let go.
+ * has is never deleted.
  */
 export function isTooFarBehind(db: DB, position: TXID, farthest: TXID): boolean {
   const bytesMax = Math.max(BYTES_MIN, statSync(db.path, { throwIfNoEntry: false })?.size ?? 0);

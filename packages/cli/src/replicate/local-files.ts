@@ -1,4 +1,4 @@
-/** The local level-0 files of each database, shared by its replicas: one still needs what another has let go. */
+/** The local level-0 files of each database, shared by its replicas: one still needs what another has released. */
 import { LocalLevel0 } from '@litestream/core';
 import type { DB, LocalFiles } from '@litestream/core';
 

@@ -7,7 +7,7 @@ import { RunningDatabase } from './running-database.ts';
 import type { Services } from './services.ts';
 import { Turns } from './turns.ts';
 
-/** Who asked for a database: a reload of the config lets go only of what the config, or one of its folders, brought. */
+/** Who asked for a database: a reload of the config removes only what the config, or one of its folders, brought. */
 export type Origin = 'config' | 'directory' | 'socket';
 
 export interface SyncResult {
@@ -83,7 +83,7 @@ export class ManagedDatabase {
     });
   }
 
-  /** Last sync, then it is let go. False if there was nothing to stop. Rejects if the last sync failed. */
+  /** Last sync, then it is removed. False if there was nothing to stop. Rejects if the last sync failed. */
   async stop(options: StopOptions): Promise<boolean> {
     return await this.#turns.run(async () => {
       const running = this.#running;

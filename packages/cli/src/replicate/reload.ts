@@ -1,6 +1,6 @@
 /**
- * SIGHUP: the config is read again, and the databases that it adds, removes or changes are taken up, let go or started
- * anew; all others go on undisturbed. A config that cannot be used changes nothing.
+ * SIGHUP: the config is read again, and the databases that it adds, removes or changes are started, removed or
+ * restarted; all others go on undisturbed. A config that cannot be used changes nothing.
  */
 import type { Logger, StopOptions } from '@litestream/core';
 import type { Config } from '../config/types.ts';
@@ -28,13 +28,13 @@ export interface ReloadOptions {
   readonly watchers: Watchers;
   readonly logger: Logger;
   readonly terminal: Terminal;
-  /** How a database that is let go, or started anew, is stopped. */
+  /** How a database that is removed, or restarted, is stopped. */
   readonly stop: StopOptions;
   /** Told of a config that is used from now on. */
   readonly onReload: (config: Config) => Promise<void>;
 }
 
-/** A database that is to start, or to start anew. */
+/** A database that is to start, or to restart. */
 interface Coming {
   readonly wanted: Wanted;
   readonly before: Wanted | undefined;
@@ -183,7 +183,7 @@ export class Reload {
       if (before === undefined) return;
       try {
         await daemon.add(before.config, before.origin, { isStopped });
-        logger.warn('database goes on as it was configured before', { path });
+        logger.warn('database keeps its previous configuration', { path });
       } catch (again) {
         logger.error('database is not replicated any more', { path, error: describeError(again) });
       }

@@ -15,7 +15,7 @@ import { sayIfMissing } from './missing-database.ts';
 import type { Services } from './services.ts';
 import { backendOf } from './stores.ts';
 
-/** What waiting does not mend: replication of this database cannot start. */
+/** What waiting does not repair: replication of this database cannot start. */
 const FATAL: readonly LitestreamErrorCode[] = [
   'CONFIG_INVALID',
   'DATABASE_INVALID',
@@ -222,7 +222,9 @@ export class RunningDatabase {
    */
   async #rejoin({ open }: RunningReplica): Promise<void> {
     if (this.#lifetime.signal.aborted) return;
-    this.#logger.info('replica is ahead of the database, opening it anew to go on above it', { replica: open.text });
+    this.#logger.info('replica is ahead of the database, reopening the database to continue above the replica', {
+      replica: open.text,
+    });
     this.#services.patience?.forgive(backendOf(open.config));
     try {
       await this.db.close();

@@ -19,7 +19,7 @@ export class RunningReplica {
   readonly #db: DB;
   readonly #logger: Logger;
   #started = false;
-  /** Its position when files that it has not got were last let go. */
+  /** Its position when files that it has not got were last released. */
   #forgoneAt: TXID | undefined;
   #care: 'none yet' | 'given' | 'over' = 'none yet';
 

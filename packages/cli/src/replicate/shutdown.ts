@@ -9,7 +9,7 @@ const GRACE_MS = 1000;
 /** The longest delay of a timer in Node, some 24 days. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const HINT =
-  'Changes since the last upload are in the database and the local files, and are sent when replication starts again.';
+  'Changes since the last upload are in the database and the local files, and are uploaded when replication restarts.';
 
 export class Shutdown implements Disposable {
   readonly #timeoutMs: number;

@@ -29,7 +29,7 @@ export class ClientCall {
    */
   fail(cause: unknown): void {
     this.#watch.fail(
-      new LitestreamError(`an error in a library that nothing caught: ${errorText(cause)}`, {
+      new LitestreamError(`uncaught error in a library: ${errorText(cause)}`, {
         code: 'UNAVAILABLE',
         retryable: true,
         hint: 'The server may have sent an answer that the library cannot read.',

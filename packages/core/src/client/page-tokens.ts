@@ -50,12 +50,12 @@ export const MALFORMED_ANSWER: ErrorClass = {
 
 /** The error for such an answer. The library's own message may quote the answer, so it is left out. */
 export function unreadableAnswer(backend: string): LitestreamError {
-  return malformedAnswer(backend, 'it is damaged, or of another kind');
+  return malformedAnswer(backend, 'it is damaged, or not in the expected format');
 }
 
 /** No server of this kind gives such an answer: it comes from a proxy, a captive portal, or an attacker. */
 export function malformedAnswer(backend: string, what: string): LitestreamError {
-  return new LitestreamError(`the server's answer cannot be used: ${what}`, {
+  return new LitestreamError(`the server sent an invalid answer: ${what}`, {
     ...MALFORMED_ANSWER,
     backend,
   });

@@ -38,7 +38,7 @@ const SPOKEN_IN_TLS =
 const NO_TLS: ErrorClass = {
   code: 'NETWORK',
   retryable: false,
-  hint: 'The server does not speak TLS. If that is meant, write http:// before its address.',
+  hint: 'The server does not speak TLS. If that is intended, write http:// before its address.',
 };
 
 /** Answers of nginx, Apache and Go to an unencrypted request on a port for TLS. */
@@ -61,7 +61,7 @@ function spokenInClear(error: object): boolean {
 }
 
 const UNTRUSTED =
-  'Check the TLS certificate of the endpoint. If an authority of your own signed it, set SSL_CERT_FILE, or skip-verify.';
+  'Check the TLS certificate of the endpoint. If a private authority signed it, set SSL_CERT_FILE, or skip-verify.';
 
 /**
  * Recognises what goes wrong below HTTP: refused, reset, unresolved, timed out, a certificate nobody trusts. Looks into

@@ -137,7 +137,7 @@ async function readPart(client: ReplicaClient, file: LtxFileInfo, range: Resumab
 }
 
 function otherHistory(what: string, target: ReplicaClient): LitestreamError {
-  return new LitestreamError(`the target replica holds another history: ${what}`, {
+  return new LitestreamError(`the target replica holds another timeline: ${what}`, {
     code: 'ALREADY_EXISTS',
     operation: 'copy',
     backend: target.type,

@@ -231,7 +231,7 @@ export class ArrivalWatch {
 
   /**
    * Which commits the wal-index counts; undefined unless it is whole and of this log. It moves where
-   * SQLite writes, which tells of an application whose locks cannot be seen from here.
+   * SQLite writes, which shows an application whose locks cannot be seen from here.
    */
   #countedInLog(pageSize: number): string | undefined {
     this.#shm = keepDescriptor(`${this.#file}-shm`);

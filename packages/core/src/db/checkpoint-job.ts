@@ -3,10 +3,12 @@ import { Worker } from 'node:worker_threads';
 import type { WorkerLibrary } from '../driver/sqlite-driver.ts';
 import type { CheckpointResult } from './checkpoint-call.ts';
 import { Mutex } from './mutex.ts';
+import type { OpenedFile } from './open-same.ts';
 
 /** Input of the worker. */
 export interface CheckpointTask {
   readonly path: string;
+  readonly file: OpenedFile;
   readonly library: WorkerLibrary;
 }
 

@@ -7,12 +7,13 @@ import { isBusy } from '../driver/busy.ts';
 import { nodeSqlite } from '../driver/node-sqlite.ts';
 import type { SqliteConnection, SqliteDriver, WorkerLibrary } from '../driver/sqlite-driver.ts';
 import type { CheckpointAnswer, CheckpointTask } from './checkpoint-job.ts';
+import { openSame } from './open-same.ts';
 import { BUSY, runCheckpoint, setUpWriter } from './checkpoint-call.ts';
 
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker's port has no origin
 parentPort?.postMessage(answer(workerData as CheckpointTask));
 
-function answer({ path, library }: CheckpointTask): CheckpointAnswer {
+function answer({ path, file, library }: CheckpointTask): CheckpointAnswer {
   let driver: SqliteDriver;
   try {
     driver = driverOf(library);
@@ -23,7 +24,7 @@ function answer({ path, library }: CheckpointTask): CheckpointAnswer {
   if (!existsSync(`${path}-wal`)) return { result: BUSY };
   let connection: SqliteConnection | undefined;
   try {
-    connection = driver.open(path);
+    connection = openSame(file, path, () => driver.open(path));
     setUpWriter(connection);
     return { result: runCheckpoint(connection, 'PASSIVE') };
   } catch (error) {

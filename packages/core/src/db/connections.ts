@@ -4,9 +4,14 @@ import { isBusy, retryBusy } from '../driver/busy.ts';
 import { keepForGood, refuseSecondLibraryAtOpening } from '../driver/library-conflict.ts';
 import { hasCode, LitestreamError } from '../error.ts';
 import { traced, tracedSync } from '../tracing.ts';
+import { beginRead, requireSmallSchemaOn } from './begin-read.ts';
 import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
 import { runCheckpoint, setUpWriter } from './checkpoint-call.ts';
 import { checkpointInWorker } from './checkpoint-job.ts';
+import { keepDescriptor, releaseDeletedIndex } from './descriptor.ts';
+import { openSame } from './open-same.ts';
+import type { OpenedFile } from './open-same.ts';
+import { requireSmallSchema } from './schema-limit.ts';
 
 /**
  * A writer at full speed leaves the write lock for some microseconds between two transactions, and meanwhile its log
@@ -35,6 +40,7 @@ const READER_PAGE_N = 4;
 export class Connections {
   readonly pageSize: number;
   readonly #path: string;
+  readonly #file: OpenedFile;
   readonly #driver: SqliteDriver;
   #rw: SqliteConnection | undefined;
   #reader: SqliteConnection;
@@ -46,31 +52,40 @@ export class Connections {
   #usedAtMs = Number.NEGATIVE_INFINITY;
 
   private constructor(
-    path: string,
+    database: { readonly path: string; readonly file: OpenedFile },
     driver: SqliteDriver,
     connections: { rw: SqliteConnection | undefined; reader: SqliteConnection; pageSize: number },
   ) {
-    this.#path = path;
+    this.#path = database.path;
+    this.#file = database.file;
     this.#driver = driver;
     this.#rw = connections.rw;
     this.#reader = connections.reader;
     this.pageSize = connections.pageSize;
   }
 
-  /** Opens the database, sets WAL mode and makes upstream's two tables where that is to be done, and takes the pin. */
-  static async open(path: string, driver: SqliteDriver, options: BusyOptions): Promise<Connections> {
+  /**
+   * Opens the database, sets WAL mode and makes the two tables of Litestream (Go) where that is to be done, and takes the pin.
+   * Rejects with `DATABASE_CHANGED` if the path leads to another file than this one.
+   */
+  static async open(
+    database: { readonly path: string; readonly file: OpenedFile },
+    driver: SqliteDriver,
+    options: BusyOptions,
+  ): Promise<Connections> {
+    const { path, file } = database;
     const retry = <T>(operation: string, attempt: () => T): Promise<T> =>
       retryBusy(attempt, { ...options, operation, path });
-    const reader = driver.open(path, { readOnly: true });
+    const reader = openSame(file, path, () => driver.open(path, { readOnly: true }));
     let rw: SqliteConnection | undefined;
     try {
-      if (!(await retry('open reader', () => isPrepared(reader)))) {
-        rw = driver.open(path);
+      if (!(await retry('open reader', () => isPrepared(reader, path)))) {
+        rw = openSame(file, path, () => driver.open(path));
         await prepare(rw, path, retry);
       }
       await refuseSecondLibraryAtOpening(path, driver);
       const pageSize = Number(await retry('page_size', () => reader.get('PRAGMA page_size')?.['page_size']));
-      const connections = new Connections(path, driver, { rw, reader, pageSize });
+      const connections = new Connections(database, driver, { rw, reader, pageSize });
       reader.exec(`PRAGMA cache_size = ${READER_PAGE_N}; PRAGMA shrink_memory`);
       await retry('pin', () => connections.pin());
       return connections;
@@ -79,8 +94,10 @@ export class Connections {
         keepForGood(reader);
         keepForGood(rw);
       } else {
+        const index = keepDescriptor(`${path}-shm`);
         rw?.close();
         reader.close();
+        if (index !== undefined) releaseDeletedIndex(index);
       }
       throw error;
     }
@@ -166,12 +183,11 @@ export class Connections {
     await this.#write(() =>
       retryBusy(
         () =>
-          inTransaction(this.#writer(), (connection) =>
-            areForeign(connection)
-              ? rewriteVersion(connection)
-              : `${TABLES};
-            INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1`,
-          ),
+          inTransaction(this.#writer(), (connection) => {
+            // The connection may have seen another schema than there is now.
+            requireSmallSchema(this.#path);
+            return areForeign(connection) ? rewriteVersion(connection) : BUMP;
+          }),
         { ...options, operation: 'write _litestream_seq', path: this.#path },
       ),
     );
@@ -254,13 +270,14 @@ export class Connections {
     const library = this.#driver.inWorker?.();
     if (library === undefined) return this.checkpoint('PASSIVE');
     this.#requireLog();
+    requireSmallSchema(this.#path);
     // The worker's connection takes the descriptor that this one gives up, and the next one takes it over in turn.
     this.#checkpointer?.close();
     this.#checkpointer = undefined;
     const result = await traced(
       'checkpoint',
       () => ({ path: this.#path, mode: 'PASSIVE' }),
-      () => checkpointInWorker({ path: this.#path, library }, signal),
+      () => checkpointInWorker({ path: this.#path, file: this.#file, library }, signal),
     );
     return result ?? this.checkpoint('PASSIVE');
   }
@@ -300,6 +317,7 @@ export class Connections {
   #openWriter(): SqliteConnection {
     const connection = this.#openAnother();
     try {
+      requireSmallSchema(this.#path);
       setUpWriter(connection);
     } catch (error) {
       connection.close();
@@ -311,7 +329,7 @@ export class Connections {
   /** Where the log was deleted under us, a new connection would make a second one, and ruin the database with it. */
   #openAnother(options: { readOnly?: boolean } = {}): SqliteConnection {
     this.#requireLog();
-    return this.#driver.open(this.#path, options);
+    return openSame(this.#file, this.#path, () => this.#driver.open(this.#path, options));
   }
 
   #requireLog(): void {
@@ -330,6 +348,9 @@ export class Connections {
 /** Upstream's tables: it wants them when it takes over. Writes nothing where they are. */
 const TABLES = `CREATE TABLE IF NOT EXISTS _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER);
 CREATE TABLE IF NOT EXISTS _litestream_lock (id INTEGER)`;
+
+const BUMP = `${TABLES};
+INSERT INTO _litestream_seq (id, seq) VALUES (1, 1) ON CONFLICT (id) DO UPDATE SET seq = seq + 1`;
 
 /** The statements that create the tables, as SQLite stores them; those of Litestream (Go) are the same. */
 const SCHEMA: ReadonlySet<string> = new Set([
@@ -371,21 +392,23 @@ function inTransaction(connection: SqliteConnection, sqlOf: (connection: SqliteC
 
 type Retry = <T>(operation: string, attempt: () => T) => Promise<T>;
 
-/** Is the database in WAL mode, with our tables in it? What keeps a reader from telling, a writer has to mend. */
-function isPrepared(reader: SqliteConnection): boolean {
+/** Is the database in WAL mode, with our tables in it? What keeps a reader from an answer, a writer has to repair. */
+function isPrepared(reader: SqliteConnection, path: string): boolean {
   try {
+    requireSmallSchemaOn(reader, path);
     if (reader.get('PRAGMA journal_mode')?.['journal_mode'] !== 'wal') return false;
     const row = reader.get(
       `SELECT COUNT(1) AS n FROM sqlite_schema WHERE type = 'table' AND name IN ('_litestream_seq', '_litestream_lock')`,
     );
     return Number(row?.['n']) === 2 || areForeign(reader);
   } catch (error) {
-    if (isBusy(error)) throw error;
+    if (isBusy(error) || hasCode(error, 'SCHEMA_TOO_LARGE')) throw error;
     return false;
   }
 }
 
 async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promise<void> {
+  await retry('read', () => requireSmallSchemaOn(rw, path));
   const mode = await retry('journal_mode', () => rw.get('PRAGMA journal_mode = wal')?.['journal_mode']);
   if (mode !== 'wal') {
     throw new LitestreamError(`cannot enable WAL mode (it is "${String(mode)}"): ${path}`, {
@@ -400,15 +423,4 @@ async function prepare(rw: SqliteConnection, path: string, retry: Retry): Promis
     // Objects in their place stay: nothing here needs the tables.
     inTransaction(rw, (connection) => (areForeign(connection) ? rewriteVersion(connection) : TABLES));
   });
-}
-
-function beginRead(connection: SqliteConnection): void {
-  connection.exec('BEGIN');
-  try {
-    // Begins the read transaction without a look at any table, or even at the schema: whatever is in there.
-    connection.get('PRAGMA schema_version');
-  } catch (error) {
-    connection.exec('ROLLBACK');
-    throw error;
-  }
 }

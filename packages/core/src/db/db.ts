@@ -159,7 +159,7 @@ export class DB implements AsyncDisposable {
   /**
    * Opens the database and recovers the position, if the file exists and is ready; otherwise it is picked up when it is.
    * While another Litestream replicates it, this one stands by, and takes over when that one ends. Rejects for what waiting
-   * cannot mend (`DATABASE_INVALID`, `PERMISSION_DENIED`, `UNSUPPORTED`), and with the failure of `history`.
+   * cannot repair (`DATABASE_INVALID`, `PERMISSION_DENIED`, `UNSUPPORTED`), and with the failure of `history`.
    */
   async open(options: { history?: History | undefined } & Op = {}): Promise<void> {
     if (this.#opened) return;

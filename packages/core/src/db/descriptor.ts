@@ -51,7 +51,7 @@ function openExisting(path: string, flags: 'r' | 'r+'): number | undefined {
 }
 
 /** Is this file still the one at the path? */
-export function isAtPath(descriptor: DatabaseDescriptor, path: string): boolean {
+export function isAtPath(descriptor: Pick<DatabaseDescriptor, 'device' | 'inode'>, path: string): boolean {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
   return stat !== undefined && stat.ino === descriptor.inode && stat.dev === descriptor.device;
 }

@@ -43,7 +43,7 @@ export class FollowLoop {
   #errorCount = 0;
   #lockedSinceMs: number | undefined;
   #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
-  /** One of the errors in a row was logged: two processes on one database fail every other time, and are told of seldom. */
+  /** One of the errors in a row was logged: two processes on one database fail every other time, and are reported seldom. */
   #isErrorTold = false;
 
   constructor(followed: Followed) {
@@ -93,7 +93,7 @@ export class FollowLoop {
           if (watch.isArmed) continue;
         }
         await this.#waitForChange(signal);
-        // The watch is silent once it has told of something. If it is not, the sweep woke us, and one look is enough.
+        // The watch is silent once it has reported something. If it is not, the sweep woke us, and one look is enough.
         if (!watch.isArmed && !signal.aborted && (await this.#chase(signal)))
           await this.#interval(options.syncIntervalMs, signal);
       }
@@ -130,7 +130,7 @@ export class FollowLoop {
     try {
       return await this.#followed.tend();
     } catch (error) {
-      this.#followed.logger.debug('log could not be tended', { error });
+      this.#followed.logger.debug('WAL maintenance failed', { error });
       return true;
     }
   }

@@ -14,7 +14,7 @@ const CODES: Readonly<
   ENOSPC: {
     code: 'DISK_FULL',
     what: 'no space left to write to',
-    hint: 'Free some space; replication goes on by itself.',
+    hint: 'Free some space; replication continues by itself.',
   },
   EACCES: { code: 'PERMISSION_DENIED', what: 'no permission for local files', hint: DENIED_HINT },
   EROFS: { code: 'PERMISSION_DENIED', what: 'read-only file system', hint: DENIED_HINT },

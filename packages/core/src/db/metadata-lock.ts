@@ -155,6 +155,7 @@ export async function withMetadataLock<T>(
 
 /** An exclusive transaction that is never committed: the file stays empty, and there is no journal beside it. */
 function lockFile(path: string, driver: SqliteDriver): SqliteConnection {
+  requireEmpty(path);
   const connection = driver.open(path);
   try {
     // The smallest pages: only memory depends on them.
@@ -165,6 +166,13 @@ function lockFile(path: string, driver: SqliteDriver): SqliteConnection {
   } catch (error) {
     connection.close();
     throw error;
+  }
+}
+
+/** SQLite would read the schema of a database in its place, on the thread of all databases. */
+function requireEmpty(path: string): void {
+  if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) {
+    throw Object.assign(new Error(`the lock is not an empty file: ${path}`), { code: 'EACCES' });
   }
 }
 

@@ -1,4 +1,4 @@
-import { fstatSync, statSync } from 'node:fs';
+import { fstatSync, readlinkSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from '../logger.ts';
 import { LitestreamError } from '../error.ts';
@@ -19,6 +19,7 @@ import { LocalLtx } from './local-ltx.ts';
 import type { MetadataLock } from './metadata-lock.ts';
 import type { History, ResolvedDbOptions } from './options.ts';
 import { readRestRecord } from './rest-record.ts';
+import { changedError } from './open-same.ts';
 import { Session } from './session.ts';
 import { refuseDeletedWal } from './session-faults.ts';
 import { OpeningLocks } from '../driver/opening-locks.ts';
@@ -65,10 +66,10 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
   await refuseDeletedWal(path, descriptor, { signal });
   context.lock.acquire(ownership);
   const busy = { busyTimeoutMs: options.busyTimeoutMs, signal };
-  const connections = await Connections.open(path, options.driver, busy);
+  const connections = await Connections.open({ path, file: descriptor }, options.driver, busy);
   const wal = new WalFile(`${path}-wal`);
   try {
-    wal.refresh();
+    if (wal.refresh().exists) requireOpenedAt(wal.fd, wal.path);
     connections.rest(0);
     const level0 = new LocalLtx(metaPath, 0);
     level0.requireSafe(ownership);
@@ -90,6 +91,17 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     connections.close();
     throw error;
   }
+}
+
+/** Throws `DATABASE_CHANGED` if a link in place of a folder led to the WAL of another database when it was opened. */
+function requireOpenedAt(fd: number, path: string): void {
+  let openedAt: string;
+  try {
+    openedAt = readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return; // Not Linux, or /proc is not mounted.
+  }
+  if (openedAt !== path && !openedAt.endsWith(' (deleted)')) throw changedError(path);
 }
 
 /** Every connection maps the `-shm`, so it is there; deleted at this very moment, it comes back with the next attempt. */

@@ -23,7 +23,7 @@ export interface DbOptions {
   readonly clock?: Clock | undefined;
   /** Least time between two LTX files while the database is being written to. Default 1 s. */
   readonly syncIntervalMs?: number | undefined;
-  /** How often to look for changes that no file event told of. Default 1 s; 0: never. */
+  /** How often to look for changes that no file event reported. Default 1 s; 0: never. */
   readonly monitorIntervalMs?: number | undefined;
   /** Longest time that synced pages wait in the WAL for a checkpoint. Default 60 s; 0: no limit. */
   readonly checkpointIntervalMs?: number | undefined;

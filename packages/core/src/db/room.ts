@@ -64,7 +64,7 @@ function noRoomError(folder: string, size: number, room: Room, reserve: number):
       retryable: true,
       operation: 'sync',
       object: folder,
-      hint: 'Free some space, or set meta-path to a folder on another disk. Replication goes on by itself.',
+      hint: 'Free some space, or set meta-path to a folder on another disk. Replication continues by itself.',
     },
   );
 }

@@ -112,7 +112,7 @@ async function stage(
   }
 }
 
-/** The file as it is read from the database, each time anew, under the one read transaction. */
+/** The file as it is read from the database, each time from its start, under the one read transaction. */
 async function stream(
   context: SnapshotContext,
   state: FixedState,

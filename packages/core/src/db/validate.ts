@@ -3,7 +3,7 @@ import { LitestreamError, isLitestreamError } from '../error.ts';
 import { foreignLink } from '../files/path-trust.ts';
 import type { DatabaseDescriptor } from './descriptor.ts';
 import { DATABASE_MAGIC } from './database-header.ts';
-import { keepDescriptor } from './descriptor.ts';
+import { isAtPath, keepDescriptor } from './descriptor.ts';
 
 /**
  * The kept descriptor of the database at this path, after a look at its first bytes; undefined if there is no file. An
@@ -41,16 +41,23 @@ export function keepDatabaseFile(path: string, given: string = path): DatabaseDe
     if (stat === undefined) return undefined;
     // Before it is opened: opening a pipe would wait for its other end.
     if (!stat.isFile()) throw notAFile(path, stat.isDirectory() ? 'a directory' : 'not a regular file');
-    const link = foreignLink(given);
-    if (link !== undefined) throw ledElsewhere(given, link);
-    return keepDescriptor(path);
+    refuseForeignLink(given);
+    const descriptor = keepDescriptor(path);
+    // A link may have taken its place before it was opened.
+    if (descriptor !== undefined && isAtPath(descriptor, path)) refuseForeignLink(given);
+    return descriptor;
   } catch (error) {
     throw isLitestreamError(error) ? error : openError(path, error);
   }
 }
 
+function refuseForeignLink(path: string): void {
+  const link = foreignLink(path);
+  if (link !== undefined) throw ledElsewhere(path, link);
+}
+
 function notAFile(path: string, what: string): LitestreamError {
-  return new LitestreamError(`is ${what}, no database: ${path}`, {
+  return new LitestreamError(`not a database, but ${what}: ${path}`, {
     code: 'DATABASE_INVALID',
     operation: 'open',
     object: path,

@@ -41,7 +41,7 @@ export class WalWatch {
     this.#watcher = undefined;
   }
 
-  /** Undefined if there is no such file, or if the system refuses: then the timer alone tells of changes. */
+  /** Undefined if there is no such file, or if the system refuses: then the timer alone finds changes. */
   #watch(path: string, names?: readonly string[]): FSWatcher | undefined {
     try {
       const watcher = watch(path, { persistent: false }, (_event, name) => {

@@ -16,7 +16,7 @@ export function refusePipes(path: string): void {
   }
   const pipe = places.find(({ stats }) => stats?.isFIFO() === true);
   if (pipe === undefined) return;
-  throw new LitestreamError(`is a pipe, not a file: ${pipe.at}`, {
+  throw new LitestreamError(`not a file, but a pipe: ${pipe.at}`, {
     code: 'DATABASE_INVALID',
     operation: 'open',
     object: pipe.at,

@@ -1,7 +1,10 @@
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import { requireSmallSchemaOn } from '../db/begin-read.ts';
 import { isAtPath, keepDescriptor, releaseDeleted } from '../db/descriptor.ts';
 import { requireLastingDescriptors } from '../db/lasting-descriptors.ts';
 import type { DatabaseDescriptor } from '../db/descriptor.ts';
+import { openSame } from '../db/open-same.ts';
+import { requireSmallSchema } from '../db/schema-limit.ts';
 import { openDatabaseFile } from '../db/validate.ts';
 import { isBusy, retryBusy } from '../driver/busy.ts';
 import { keepForGood, refuseSecondLibrary } from '../driver/library-conflict.ts';
@@ -58,8 +61,9 @@ export class Copy {
     if (database === undefined) throw gone(path);
     const retry = <T>(operation: string, attempt: () => T): Promise<T> =>
       retryBusy(attempt, { busyTimeoutMs: BUSY_TIMEOUT_MS, operation, path, signal });
-    const keeper = driver.open(path);
+    const keeper = openSame(database, path, () => driver.open(path));
     try {
+      await retry('read', () => requireSmallSchemaOn(keeper, path, 'r+'));
       // One that upstream followed is in rollback mode: it writes pages in place.
       const mode = await retry('journal_mode', () => keeper.get('PRAGMA journal_mode = wal')?.['journal_mode']);
       if (mode !== 'wal') throw notWal(path, `its journal mode stays "${String(mode)}"`);
@@ -93,7 +97,7 @@ export class Copy {
   /** Runs `body` while nobody else can write to the database, restart its log, or recover it. */
   async locked<T>(signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
     // A connection of its own each time: one that slept through a change of its pages would go on with its old ones.
-    const locker = this.#driver.open(this.path);
+    const locker = openSame(this.#database, this.path, () => this.#driver.open(this.path));
     try {
       await retryBusy(() => locker.exec('BEGIN IMMEDIATE'), {
         busyTimeoutMs: BUSY_TIMEOUT_MS,
@@ -133,6 +137,7 @@ export class Copy {
 
   /** Has SQLite read the newest state: only then does it tell, and checkpoint by, the present page size. */
   #look(): number {
+    requireSmallSchema(this.path, 'r+');
     const count = Number(this.#keeper.get('PRAGMA page_count')?.['page_count']);
     this.#pageSize = Number(this.#keeper.get('PRAGMA page_size')?.['page_size']);
     return count;
@@ -157,7 +162,7 @@ export class Copy {
     return this.index.readHeader().frameCount === 0;
   }
 
-  /** Lets go. The last connection of all processes takes log and index away, with everything in the database file. */
+  /** Closes everything. The last connection of all processes takes log and index away, with everything in the database file. */
   close(): void {
     this.#keeper.close();
     closeSync(this.#log);
@@ -171,7 +176,7 @@ function gone(path: string): LitestreamError {
     code: 'DATABASE_MISSING',
     operation: 'follow',
     object: path,
-    hint: 'Start again to restore it anew.',
+    hint: 'Restart to restore it from scratch.',
   });
 }
 

@@ -384,7 +384,7 @@ async function readSidecarUnless(takeOver: boolean, path: string): Promise<TXID 
     code: 'OUTPUT_EXISTS',
     operation: 'follow',
     object: path,
-    hint: 'Delete the database to restore it anew, or compare it with the replica and take it over with -force (`overwrite: true` in code).',
+    hint: 'Delete the database to restore it from scratch, or compare it with the replica and take it over with -force (`overwrite: true` in code).',
   });
 }
 

@@ -57,7 +57,7 @@ export class LogWriter {
       this.#s0 = before.s0;
       this.#s1 = before.s1;
     } else {
-      // What the file still holds is in the database file: the log begins anew, as `walRestartHdr` in `wal.c` left it.
+      // What the file still holds is in the database file: the log restarts, as `walRestartHdr` in `wal.c` left it.
       this.#bigEndian = endianness() === 'BE';
       this.#salts = before.salts.some((byte) => byte !== 0) ? before.salts : randomBytes(8);
       const { bytes, s0, s1 } = encodeWalHeader({
@@ -145,7 +145,7 @@ function checkContinues(fd: number, before: WalIndexHeader, pageSize: number): v
   throw new LitestreamError('the write-ahead log of the copy and its index do not fit together', {
     code: 'DATABASE_INVALID',
     operation: 'follow',
-    hint: 'Was its -wal file replaced? Delete the copy and its -txid file to restore it anew.',
+    hint: 'Was its -wal file replaced? Delete the copy and its -txid file to restore it from scratch.',
   });
 }
 

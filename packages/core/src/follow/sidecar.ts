@@ -23,7 +23,7 @@ export async function readSidecar(path: string): Promise<TXID | undefined> {
     code: 'DATABASE_INVALID',
     operation: 'follow',
     object: sidecar,
-    hint: 'Delete it and the copy to restore anew, or bring the copy up to date as it is with -force (`overwrite: true` in code).',
+    hint: 'Delete it and the copy to restore from scratch, or bring the copy up to date as it is with -force (`overwrite: true` in code).',
   });
 }
 

@@ -12,16 +12,10 @@ import {
   decodeWalIndexHeader,
   nativeChecksum,
 } from '../wal/wal-index.ts';
+import { SEGMENT_SIZE, SLOTS_OFFSET, SLOT_COUNT, firstFrameOf, firstSlotOf, segmentOf } from '../wal/index-segment.ts';
 import type { WalIndexHeader } from '../wal/wal-index.ts';
 
 export type { WalIndexHeader } from '../wal/wal-index.ts';
-
-const SEGMENT_SIZE = 32_768;
-const SEGMENT_FRAME_COUNT = 4096;
-const FIRST_SEGMENT_FRAME_COUNT = SEGMENT_FRAME_COUNT - PREFIX_SIZE / 4;
-const SLOT_COUNT = 8192;
-/** Where the hash table starts in a segment. */
-const SLOTS_OFFSET = SEGMENT_FRAME_COUNT * 4;
 
 /**
  * The index of one database, through a descriptor of its `-shm`. Whoever writes to it holds SQLite's write lock, by a
@@ -103,7 +97,7 @@ export class WalIndexAppender {
     }
     const slots = new Uint16Array(this.#bytes.buffer, SLOTS_OFFSET);
     const index = this.#frame - firstFrameOf(segment);
-    let slot = (Math.imul(pgno, 383) >>> 0) & (SLOT_COUNT - 1);
+    let slot = firstSlotOf(pgno);
     // At most half of the slots are taken, so this ends.
     while (slots[slot] !== 0) slot = (slot + 1) & (SLOT_COUNT - 1);
     slots[slot] = index;
@@ -136,15 +130,6 @@ export class WalIndexAppender {
   }
 }
 
-function segmentOf(frame: number): number {
-  return Math.floor((frame + SEGMENT_FRAME_COUNT - FIRST_SEGMENT_FRAME_COUNT - 1) / SEGMENT_FRAME_COUNT);
-}
-
-/** The frame before the first one of a segment. */
-function firstFrameOf(segment: number): number {
-  return segment === 0 ? 0 : FIRST_SEGMENT_FRAME_COUNT + (segment - 1) * SEGMENT_FRAME_COUNT;
-}
-
 function writeFully(fd: number, bytes: Uint8Array, position: number): void {
   for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done, bytes.length - done, position + done);
 }
@@ -154,6 +139,6 @@ function unknownIndex(path: string): LitestreamError {
     code: 'DATABASE_INVALID',
     operation: 'follow',
     object: path,
-    hint: 'Is the copy on a local file system? Delete the copy and its -txid file to restore it anew.',
+    hint: 'Is the copy on a local file system? Delete the copy and its -txid file to restore it from scratch.',
   });
 }

@@ -71,7 +71,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
     return { db: this.#db.status(), replica: this.#replica.status() };
   }
 
-  /** Sends what is committed, for up to 30 s, then stops. Rejects if that failed; everything is let go all the same. */
+  /** Sends what is committed, for up to 30 s, then stops. Rejects if that failed; everything is released all the same. */
   async stop(options: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop(options);
     await this.#stopped;

@@ -55,7 +55,7 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   const [username, password] = at === -1 ? [] : split(authority.slice(0, at), ':');
   const host = authority.slice(at + 1);
   if (!host.split(',').every((part) => HOST_SHAPE.test(part))) {
-    throw invalid('the port in the replica URL is no number', text);
+    throw invalid('the port in the replica URL is not a number', text);
   }
   return {
     scheme,

@@ -66,7 +66,7 @@ export class Conflict {
     const { logger } = this.#parts;
     const next = this.#isFinal
       ? 'Replication of this database stays stopped until its process is started again.'
-      : `It goes on with a snapshot behind the other's files once nothing was written there for ${this.#quietMs / 1000} s.`;
+      : `It continues with a snapshot after the other's files once nothing was written there for ${this.#quietMs / 1000} s.`;
     logger.error('another process writes to this replica, commits of this database are no longer replicated', {
       error,
       'txid.db': formatTxid(db.position.txid),

@@ -106,14 +106,14 @@ export class FirstContact {
 
   async #replaceUncomparable(ends: AskedEnds, options: Op): Promise<Met> {
     this.#warn('level 0 of the replica is gone, taking a snapshot', ends.max);
-    return await this.#beginAnew(ends, options);
+    return await this.#startFromSnapshot(ends, options);
   }
 
   /** The replica ends with transactions of its own, under numbers that the database has used for others. */
   async #replaceHistory(ends: AskedEnds, options: Op): Promise<Met> {
     const message = 'replica holds transactions that the database does not have, replacing them by a snapshot';
     this.#warn(message, ends.max);
-    return await this.#beginAnew(ends, options);
+    return await this.#startFromSnapshot(ends, options);
   }
 
   /**
@@ -127,8 +127,8 @@ export class FirstContact {
     const found = await compareHistory(client, { path, txid }, options);
     if (found === 'same') return { txid, askedAt: ends.askedAt };
     if (found === 'unknown' || found === 'absent') return await this.#goOnUncompared(ends, options);
-    this.#warn('local ltx files belong to another history than the replica, taking a snapshot', txid);
-    return await this.#beginAnew(ends, options);
+    this.#warn('local ltx files belong to another timeline than the replica, taking a snapshot', txid);
+    return await this.#startFromSnapshot(ends, options);
   }
 
   /**
@@ -138,9 +138,9 @@ export class FirstContact {
   async #goOnUncompared(ends: AskedEnds, options: Op): Promise<Met> {
     const { db } = this.#parts;
     const next = ends.level0 + 1n;
-    this.#warn('nothing is left to compare replica and database by, taking a snapshot', ends.level0);
+    this.#warn('replica and database have no file in common to compare, taking a snapshot', ends.level0);
     const isWhole = ends.level0 === ends.max && (await isWholeTransaction(db.localLtx(0).path(next, next), next));
-    if (!isWhole) return await this.#beginAnew(ends, options);
+    if (!isWhole) return await this.#startFromSnapshot(ends, options);
     this.#begun = { end: ends.level0, claim: undefined, whole: next, reached: undefined };
     return await this.#goOn(this.#begun, options);
   }
@@ -155,9 +155,9 @@ export class FirstContact {
    * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
    * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
    */
-  async #beginAnew({ max, newest }: AskedEnds, options: Op): Promise<Met> {
+  async #startFromSnapshot({ max, newest }: AskedEnds, options: Op): Promise<Met> {
     const { db, client, onHole } = this.#parts;
-    const { txid } = await db.syncWhole('replica holds another history', { ...options, above: max });
+    const { txid } = await db.syncWhole('replica holds another timeline', { ...options, above: max });
     const leavesGap = newest !== undefined && txid > max + 1n;
     const claim = leavesGap
       ? await claimBehind(client, newest, { ...options, beforeMs: await this.#timeOf(txid) })

@@ -60,7 +60,7 @@ export class Replica implements History, AsyncDisposable {
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
   #unsubscribe: (() => void) | undefined;
-  /** First transactions of what level 0 lacks for good, and a warning told of: a few, each is a disaster. */
+  /** First transactions of what level 0 lacks for good, and a warning reported: a few, each is a disaster. */
   readonly #holesTold = new Set<TXID>();
   #nextAcknowledgement: Promise<void> | undefined;
   /** Why the last local file that was lost could not be read. */
@@ -400,7 +400,7 @@ export class Replica implements History, AsyncDisposable {
   #prove(txid: TXID): void {
     this.#remote = txid;
     this.#evidence.prove(txid);
-    // Until the two have met, what they begin anew is not complete.
+    // Until the two have met, what they restart is not complete.
     if (this.#known) this.#confirm(txid);
   }
 
@@ -433,7 +433,7 @@ export class Replica implements History, AsyncDisposable {
   /** What was found out of the database, and its local files, may not hold for the one that took its place. */
   #requireSameDatabase(): void {
     if (this.#generation === this.#db.generation) return;
-    const message = 'the database was opened anew while its replica was written to';
+    const message = 'the database was reopened while its replica was written to';
     throw new LitestreamError(message, { code: 'ABORTED', operation: 'sync', retryable: true });
   }
 

@@ -21,7 +21,7 @@ export class RetryState {
   failed(error: unknown, nowMs: number): number {
     this.#count++;
     this.#delayMs = this.#delayMs === 0 ? this.#firstDelayMs : Math.min(this.#delayMs * 2, BACKOFF_MAX_MS);
-    // A conflict is told of once, when it is found: it lasts.
+    // A conflict is reported once, when it is found: it lasts.
     if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS && !hasCode(error, 'REPLICA_CONFLICT')) {
       this.#loggedAtMs = nowMs;
       this.#logger.error('monitor error', { error, consecutive_errors: this.#count, backoff: this.#delayMs });

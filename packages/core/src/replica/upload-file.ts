@@ -3,7 +3,7 @@ import type { Body, LtxFileInfo, LtxFileRef, ReplicaClient, WriteOptions } from 
 import type { Logger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 
-/** Writes one LTX file to a replica, and tells of it. */
+/** Writes one LTX file to a replica, and reports it. */
 export async function uploadFile(
   client: ReplicaClient,
   file: LtxFileRef & { readonly timestamp: Date; readonly body: Body },

@@ -10,8 +10,11 @@ import { openElsewhere } from '../driver/open-elsewhere.ts';
 import { LitestreamError } from '../error.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
 
-/** What the worker reports: it holds the database as one file, or SQLite's primary result code. */
-export type ReplacedReply = { readonly state: 'held' } | { readonly state: 'failed'; readonly resultCode: number };
+/** What the worker reports: it holds the database as one file, or SQLite's primary result code, or what keeps SQLite from it. */
+export type ReplacedReply =
+  | { readonly state: 'held' }
+  | { readonly state: 'failed'; readonly resultCode: number }
+  | { readonly state: 'refused'; readonly message: string };
 
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
@@ -23,8 +26,8 @@ const SQLITE_NOTADB = 26;
  * it leaves the old database with all its commits, or the new one.
  *
  * Rejects with `DATABASE_BUSY` where another program has the old one open, with `DISK_FULL` where its log has no room in
- * it, and with `UNAVAILABLE` for what else keeps SQLite from it. A damaged one, which SQLite cannot read, has nothing that
- * could be kept.
+ * it, with `SCHEMA_TOO_LARGE`, and with `UNAVAILABLE` for what else keeps SQLite from it. A damaged one, which SQLite cannot
+ * read, has nothing that could be kept.
  */
 export async function replaceDatabase(path: string, replace: () => Promise<void>): Promise<void> {
   if ((await sizeOf(path)) === 0) {
@@ -38,6 +41,7 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
   const worker = startWorker(path);
   try {
     const reply = await replyOf(worker);
+    if (reply.state === 'refused') throw refused(path, reply.message);
     if (reply.state === 'failed' && reply.resultCode !== SQLITE_CORRUPT && reply.resultCode !== SQLITE_NOTADB)
       throw failureOf(path, reply.resultCode);
     // A connection that holds no lock would write its next commit to the old database.
@@ -88,20 +92,29 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 function inUse(path: string): LitestreamError {
-  return new LitestreamError(`the database that is to be replaced is in use: ${path}`, {
+  return new LitestreamError(`the database to be replaced is in use: ${path}`, {
     code: 'DATABASE_BUSY',
     retryable: true,
     operation: 'restore',
     object: path,
-    hint: 'Stop the programs that have it open, Litestream among them, or choose another output. Nothing was changed.',
+    hint: 'Stop the programs that have it open, including Litestream, or choose another output. Nothing was changed.',
+  });
+}
+
+function refused(path: string, message: string): LitestreamError {
+  return new LitestreamError(`cannot checkpoint the database to be replaced: ${message}`, {
+    code: 'SCHEMA_TOO_LARGE',
+    operation: 'restore',
+    object: path,
+    hint: 'Choose another output, or move the database and its -wal and -shm files away first. Nothing was changed.',
   });
 }
 
 function failureOf(path: string, resultCode: number): LitestreamError {
   if (resultCode === SQLITE_BUSY) return inUse(path);
   const isFull = resultCode === SQLITE_FULL;
-  const why = isFull ? 'no space left to write its log to' : `SQLite error ${resultCode}`;
-  return new LitestreamError(`the database that is to be replaced cannot be made one file (${why}): ${path}`, {
+  const why = isFull ? 'no space left to write its WAL to' : `SQLite error ${resultCode}`;
+  return new LitestreamError(`cannot checkpoint the database to be replaced (${why}): ${path}`, {
     code: isFull ? 'DISK_FULL' : 'UNAVAILABLE',
     operation: 'restore',
     object: path,

@@ -1,8 +1,10 @@
 /** Makes one database one file, and keeps others out of it until it is told that the file has been replaced. */
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
+import { requireSmallSchema } from '../db/schema-limit.ts';
 import { sqliteResultCode } from '../driver/busy.ts';
 import { DISTRUST } from '../driver/sqlite-driver.ts';
+import { hasCode } from '../error.ts';
 import type { ReplacedReply } from './replaced-database.ts';
 
 /** Milliseconds. A worker may wait inside SQLite. */
@@ -24,12 +26,17 @@ function hold(): ReplacedReply {
   try {
     database = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS, defensive: true });
     database.exec(DISTRUST);
-    // Recovers what a killed writer left.
-    database.prepare('SELECT count(*) FROM sqlite_schema').get();
+    // Recovers what a killed writer left, and reads nothing of the schema.
+    database.exec('BEGIN');
+    database.prepare('PRAGMA schema_version').get();
+    database.exec('ROLLBACK');
+    // A thread in a call of SQLite that takes hours cannot be ended.
+    requireSmallSchema(workerData as string);
     database.prepare('PRAGMA journal_mode = delete').get();
     database.exec('BEGIN EXCLUSIVE');
     return { state: 'held' };
   } catch (error) {
+    if (hasCode(error, 'SCHEMA_TOO_LARGE')) return { state: 'refused', message: error.message };
     const resultCode = sqliteResultCode(error);
     if (resultCode === undefined) throw error;
     return { state: 'failed', resultCode };

@@ -114,7 +114,7 @@ function onlyV3(): LitestreamError {
   return new LitestreamError('the newest backup on the replica is one of v0.3, which cannot be followed', {
     code: 'REPLICA_EMPTY',
     operation: 'restore',
-    hint: 'Restore it without -f, and replicate the database anew: then there is something to follow.',
+    hint: 'Restore it without -f, and start replication of the database from scratch: then there is something to follow.',
   });
 }
 

@@ -46,7 +46,7 @@ export class Schedule {
     await this.#running;
   }
 
-  /** Asked anew after an await, which the compiler does not see as a chance for the state to change. */
+  /** Asked again after an await, which the compiler does not see as a chance for the state to change. */
   #isStopped(): boolean {
     return this.#state === 'stopped';
   }

@@ -42,7 +42,7 @@ const SNAPSHOT_RETRY_MS = 60_000;
 /** One kind of work on every replica, at its own interval. */
 interface Task {
   readonly failure: string;
-  /** Of the log line that tells of a failure. */
+  /** Of the log line that reports a failure. */
   readonly fields: (replica: StoredReplica) => LogFields;
   readonly isPending: (replica: StoredReplica) => boolean;
   readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
@@ -58,7 +58,7 @@ interface Task {
 interface Care {
   /** One thing at a time is done to it; who waits for that takes no slot. */
   readonly turns: Mutex;
-  /** Ends the work on it when it is let go. */
+  /** Ends the work on it when it is removed. */
   readonly abort: AbortController;
 }
 
@@ -116,7 +116,7 @@ export class Store {
 
   /** Lets a replica go; work on it that is under way is aborted and waited for. */
   async remove(replica: StoredReplica): Promise<void> {
-    this.#replicas.get(replica)?.abort.abort(new Error('the replica was let go'));
+    this.#replicas.get(replica)?.abort.abort(new Error('the replica was removed'));
     this.#replicas.delete(replica);
     replica.onPending = undefined;
     await replica.idle();
@@ -176,7 +176,7 @@ export class Store {
     const { turns } = care;
     const { signal } = care.abort;
     const work = async (): Promise<void> => {
-      // It may have been let go, or served, while it waited.
+      // It may have been removed, or served, while it waited.
       if (this.#replicas.has(replica) && task.isPending(replica)) await task.run(replica, { signal });
     };
     const inTurn = (): Promise<void> => turns.run(() => this.#slots.run(work, signal), signal);

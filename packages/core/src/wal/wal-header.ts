@@ -24,7 +24,7 @@ export interface WalHeader {
   readonly checkpointSequence: number;
   /** Grows by one with each restart. */
   readonly salt1: number;
-  /** Random anew with each restart. */
+  /** A new random number with each restart. */
   readonly salt2: number;
   /** Seed of the first frame's cumulative checksum. */
   readonly s0: number;

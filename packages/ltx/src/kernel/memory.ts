@@ -6,7 +6,7 @@ const SLACK = 64;
 const WASM_PAGE = 65536;
 
 /**
- * Lays out one call's areas in the kernel's memory, from its base up: each call starts anew, so results live until the
+ * Lays out one call's areas in the kernel's memory, from its base up: each call starts again, so results live until the
  * next. Growing detaches all views, so an area's place is found first and looked at afterwards.
  */
 export class KernelMemory {

@@ -35,7 +35,7 @@ export class Stage {
     return true;
   }
 
-  /** What was gathered, and starts anew. The frames are the receiver's; the rest is a view valid until the next `add`. */
+  /** What was gathered, and starts from scratch. The frames are the receiver's; the rest is a view valid until the next `add`. */
   take(): FrameBatch {
     const count = this.#count;
     const batch = {

@@ -6,7 +6,7 @@ import { fileOf, namesOf } from '../case.ts';
 
 const timestamp = new Date(1_700_000_000_000);
 
-/** A body from a generator that is started anew for each attempt. */
+/** A body from a generator that is restarted for each attempt. */
 function bodyOf(open: () => AsyncIterable<Uint8Array>, size?: number): Body {
   return { size, open };
 }

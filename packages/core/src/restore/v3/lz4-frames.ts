@@ -23,7 +23,7 @@ export async function* decodeLz4Frames(
 async function* decodeFrame(input: Input): AsyncGenerator<Uint8Array, void, undefined> {
   const start = await input.take(7);
   const view = viewOf(start);
-  if (view.getUint32(0, true) !== MAGIC) throw input.bad('is no LZ4 frame');
+  if (view.getUint32(0, true) !== MAGIC) throw input.bad('is not an LZ4 frame');
   const flags = start[4] ?? 0;
   const code = (start[5] ?? 0) >> 4;
   // Version 01, reserved bits zero, no dictionary.
