@@ -56,7 +56,7 @@ export const REASONS: readonly Reason[] = [
   },
   {
     id: 'more flags',
-    why: 'Ours has more flags: `-plugin`, and `-max-lag` and `-socket` of `status`.',
+    why: 'Ours has more flags: `-plugin`, `-lease` of `replicate`, and `-max-lag` and `-socket` of `status`.',
     explains: ({ go, ts }) => {
       const [theirs, ours] = [go.stdout.split('\n'), ts.stdout.split('\n')];
       const isHelp = theirs.includes('usage') && !go.stdout.includes(' ') && go.code === ts.code;

@@ -22,6 +22,19 @@ export const GO_ALONE: Readonly<Record<string, string>> = {
 /** Lines of ours that Go has not. */
 export const OURS_ALONE: Readonly<Record<string, string>> = {
   'another litestream replicates this database, standing by': 'Go does not detect another process.',
+  'a file of an earlier holder of the lease arrived late, going on behind it': 'Go’s replicate takes no lease.',
+  'cannot ask for the lease, trying again': 'Go’s replicate takes no lease.',
+  'cannot release the lease, the next process waits until it expires': 'Go’s replicate takes no lease.',
+  'cannot renew the lease, trying again': 'Go’s replicate takes no lease.',
+  'claimed the next transaction of the earlier holder of the lease': 'Go’s replicate takes no lease.',
+  'lease acquired': 'Go’s replicate takes no lease.',
+  'lease lost, commits of this database are no longer replicated': 'Go’s replicate takes no lease.',
+  'lease lost, stopping the exec process: what it writes is not replicated': 'Go’s replicate takes no lease.',
+  'lease not renewed in time, nothing is written to the replica until it is': 'Go’s replicate takes no lease.',
+  'lease released': 'Go’s replicate takes no lease.',
+  'lease renewed again': 'Go’s replicate takes no lease.',
+  'taking over an expired lease': 'Go’s replicate takes no lease.',
+  'waiting for the lease': 'Go’s replicate takes no lease.',
   'another process writes to this replica, commits of this database are no longer replicated':
     'Go does not detect another process.',
   'cannot record that the whole database is to be replicated, a restart would not know it': 'Go keeps no such record.',

@@ -35,6 +35,7 @@ export function replicaFromUrl(url: string): ReplicaConfig {
     syncIntervalMs: DEFAULT_SYNC_INTERVAL_MS,
     maxSyncLtxFiles: undefined,
     autoRecover: undefined,
+    lease: undefined,
     settings: {},
   };
 }

@@ -45,6 +45,7 @@ describe('the schema for editors', () => {
     ['YAML 1.1', 'verify-compaction: yes\nsocket: {permissions: 0600}\n'],
     ['variables', 'dbs: [{path: $DB, replica: {url: $URL, sync-interval: $INTERVAL, concurrency: $N}}]\n'],
     ['keys of a plugin', 'plugins: [./redis.js]\ndbs: [{path: a, replica: {type: redis, shard: 4}}]\n'],
+    ['a lease', 'lease: on\ndbs: [{path: a, replica: {path: /x, lease: {ttl: 10s, owner: web}}}]\n'],
     ['several replicas', 'dbs: [{path: a, replicas: [{path: /x}, {url: "gs://b/p"}]}]\n'],
   ])('takes %s, as the program does', (_, yaml) => {
     expect(problems(yaml)).toEqual([]);
@@ -60,6 +61,7 @@ describe('the schema for editors', () => {
     ['a key in the wrong place', 'dbs: [{path: a, bucket: b}]\n', '/dbs/0/bucket'],
     ['a duration without sense', 'sync-interval: soon\n', '/sync-interval'],
     ['a word where true or false is meant', 'verify-compaction: maybe\n', '/verify-compaction'],
+    ['a lease of a kind that there is not', 'lease: {term: 3s}\n', '/lease/term'],
     ['a log level', 'logging: {level: loud}\n', '/logging/level'],
     ['a list that is none', 'dbs: 5\n', '/dbs'],
   ])('marks %s', (_, yaml, place) => {

@@ -186,6 +186,27 @@ dbs:
     });
   });
 
+  test('a lease is asked for with true or with details, by a replica or for all of them', () => {
+    const leases = (yaml: string): unknown[] =>
+      parse(yaml).databases.flatMap(({ replicas }) => replicas.map(({ lease, settings }) => ({ lease, settings })));
+    const plain = { lease: { ttlMs: undefined, owner: undefined }, settings: {} };
+    const none = { lease: undefined, settings: {} };
+    expect(leases('dbs: [{path: /a.db, replica: {path: /r}}]')).toEqual([none]);
+    expect(leases('dbs: [{path: /a.db, replica: {path: /r, lease: yes}}]')).toEqual([plain]);
+    expect(
+      leases(`
+lease: true
+dbs:
+  - path: /a.db
+    replicas: [{path: /r}, {path: /s, lease: false}, {path: /t, lease: {ttl: 10s, owner: web-1}}]
+`),
+    ).toEqual([plain, none, { lease: { ttlMs: 10_000, owner: 'web-1' }, settings: {} }]);
+    expect(() => parse('dbs: [{path: /a.db, replica: {path: /r, lease: {ttl: 500ms}}}]')).toThrow(
+      /dbs\[0\]\.replica\.lease\.ttl: the ttl of a lease must be at least 1s \(got 500ms\)/,
+    );
+    expect(() => parse('dbs: [{path: /a.db, replica: {path: /r, lease: 30s}}]')).toThrow(/lease/);
+  });
+
   test('settings at the top level are defaults of every replica, and those of a replica win', () => {
     const [a, b] = parse(`
 access-key-id: 0123

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from './client/contract.ts';
@@ -7,9 +8,14 @@ import { realDatabasePath } from './db/real-path.ts';
 import type { Checkpoint } from './db/db-status.ts';
 import type { DbOptions } from './db/options.ts';
 import type { SqliteDriver } from './driver/sqlite-driver.ts';
-import { LitestreamError } from './error.ts';
+import { hasCode, LitestreamError } from './error.ts';
 import { Follower } from './follow/follower.ts';
 import type { FollowOptions } from './follow/follower.ts';
+import { fencedClient } from './lease/fenced-client.ts';
+import { LeaseHolder } from './lease/holder.ts';
+import type { LeaseOptions } from './lease/holder.ts';
+import type { LeaseStatus } from './lease/status.ts';
+import { takeOver } from './lease/take-over.ts';
 import { Emitter } from './litestream/emitter.ts';
 import { ReplicatedDatabase } from './litestream/replicated-database.ts';
 import { silentLogger } from './logger.ts';
@@ -40,6 +46,8 @@ export interface LitestreamEvents {
   readonly compaction: { readonly path: string; readonly file: LtxFileInfo };
   /** The whole database is on the replica as one file. */
   readonly snapshot: { readonly path: string; readonly txid: TXID; readonly file: LtxFileInfo };
+  /** The lease of a replica was acquired, lapsed (it could not be renewed in time), was renewed again, lost or released. */
+  readonly lease: { readonly path: string } & LeaseStatus;
   /** Something failed that is tried again by itself. */
   readonly error: { readonly path: string | undefined; readonly error: unknown };
 }
@@ -64,7 +72,15 @@ export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'lo
   readonly verifyCompaction?: boolean | undefined;
 }
 
-export interface ReplicateOptions extends Omit<DbOptions, 'driver' | 'logger' | 'clock'>, Op {}
+export interface ReplicateOptions extends Omit<DbOptions, 'driver' | 'logger' | 'clock'>, Op {
+  /**
+   * Wait for the lease on the replica before anything else, and write there only while it is held. Needs a backend with
+   * conditional writes. Default false.
+   */
+  readonly lease?: boolean | LeaseOptions | undefined;
+  /** Restore the database before it is replicated, if there is no file yet and the replica holds a backup. Default false. */
+  readonly restoreIfMissing?: boolean | undefined;
+}
 
 /** A URL or a path, either with settings beside it, or a client, which stays the caller's to dispose of. */
 export type ReplicaTarget = string | ReplicaSpec | ReplicaClient;
@@ -234,23 +250,41 @@ export class Litestream implements AsyncDisposable {
   }
 
   async #open(path: string, target: ReplicaTarget, options: ReplicateOptions): Promise<ReplicatedDatabase> {
-    const { signal, ...dbOptions } = options;
+    const { signal, lease, restoreIfMissing = false, ...dbOptions } = options;
     const { driver } = this.#options;
     const logger = this.#logger;
-    const { client, release } = await this.#client(target, { databasePath: path, stagingPath: options.stagingPath });
+    const { client: bare, release } = await this.#client(target, {
+      databasePath: path,
+      stagingPath: options.stagingPath,
+    });
     const db = new DB(path, { ...dbOptions, driver, logger });
     const onError = (error: unknown): void => this.#events.emit('error', { path, error });
+    const holder = lease === undefined || lease === false ? undefined : this.#holder(bare, lease, path);
+    const client = holder === undefined ? bare : fencedClient(bare, holder);
     const replica = new Replica(client, db, {
       syncIntervalMs: options.syncIntervalMs,
       logger,
+      fence: holder,
       onError,
       onSnapshot: (file) => this.#events.emit('snapshot', { path, txid: file.maxTxid, file }),
     });
     try {
       await client.init({ signal });
+      const restore = restoreIfMissing
+        ? (op: Op): Promise<boolean> => this.#restoreMissing(client, path, op)
+        : undefined;
+      if (holder !== undefined) {
+        holder.acknowledged = () => replica.position.txid;
+        await holder.acquire({ signal });
+        const localTxid = (): TXID => db.localLtx(0).last()?.maxTxid ?? 0n;
+        const database = { path, exists: () => existsSync(path), localTxid, restore };
+        await takeOver({ holder, client, logger, database }, { signal });
+      } else if (!existsSync(path)) await restore?.({ signal });
       await db.open({ history: replica, signal });
+      if (holder !== undefined) await replica.meet({ signal });
     } catch (error) {
       await db.close();
+      await holder?.release();
       await release();
       throw error;
     }
@@ -273,6 +307,7 @@ export class Litestream implements AsyncDisposable {
     return new ReplicatedDatabase({
       db,
       replica,
+      holder,
       leaveStore: async () => {
         // The next process uploads the rest.
         isCaredFor = true;
@@ -283,6 +318,23 @@ export class Litestream implements AsyncDisposable {
         await release();
       },
     });
+  }
+
+  #holder(client: ReplicaClient, lease: true | LeaseOptions, path: string): LeaseHolder {
+    const logger = this.#logger;
+    const onChange = (status: LeaseStatus): void => this.#events.emit('lease', { path, ...status });
+    return new LeaseHolder(client, { ...(lease === true ? {} : lease), logger, onChange });
+  }
+
+  /** A replica without a backup is no error: that is a first start. */
+  async #restoreMissing(client: ReplicaClient, path: string, { signal }: Op): Promise<boolean> {
+    try {
+      await restore(client, { output: realDatabasePath(path), logger: this.#logger, signal });
+      return true;
+    } catch (error) {
+      if (!hasCode(error, 'REPLICA_EMPTY')) throw error;
+      return false;
+    }
   }
 
   #stored(replica: Replica, local: LocalFiles, path: string): StoredReplica | undefined {

@@ -9,7 +9,7 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { resolveCapabilities } from '../src/client/capabilities.ts';
-import { Leaser } from '../src/client/leaser.ts';
+import { Leaser } from '../src/lease/leaser.ts';
 import { conformance } from '../src/conformance/index.ts';
 import { Litestream } from '../src/litestream.ts';
 import type { LitestreamPlugin } from '../src/plugin/plugin.ts';

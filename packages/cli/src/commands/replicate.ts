@@ -25,6 +25,10 @@ const flags = {
     kind: flag(),
     help: 'Removes snapshots that are older than the retention of the config, and what only they need. Needs -once.',
   },
+  lease: {
+    kind: flag(),
+    help: 'Waits for the lease on each replica, and writes there only while it is held, as lease: true in the config does.',
+  },
   'log-level': {
     kind: oneOf('LEVEL', [...LOG_LEVELS, 'TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'warning', 'WARNING'], undefined),
     help: 'Logs from this level up: trace, debug, info, warn, error.\nWins over LOG_LEVEL and the config.',
@@ -124,10 +128,17 @@ async function configOf(path: string, urls: readonly string[], plugins: readonly
 /** Flags win over the config. */
 function override(config: Config, { values }: Parsed): Config {
   const restore = values['restore-if-db-not-exists'];
+  const lease = { ttlMs: undefined, owner: undefined };
   return {
     ...config,
     exec: values.exec || config.exec,
-    databases: config.databases.map((database) => (restore ? { ...database, restoreIfDbNotExists: true } : database)),
+    databases: config.databases.map((database) => ({
+      ...database,
+      restoreIfDbNotExists: restore || database.restoreIfDbNotExists,
+      replicas: values.lease
+        ? database.replicas.map((replica) => ({ ...replica, lease: replica.lease ?? lease }))
+        : database.replicas,
+    })),
   };
 }
 

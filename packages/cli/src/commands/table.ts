@@ -8,6 +8,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('copy', 'copy a replica to another place or backend', () => import('./copy.ts')),
   entry('databases', 'list databases specified in config file', () => import('./databases.ts')),
   entry('info', 'show daemon information', () => import('./info.ts')),
+  entry('lease', 'show the lease on a replica, or break it', () => import('./lease.ts')),
   entry('list', 'list all managed databases', () => import('./list.ts')),
   entry('ltx', 'list available LTX files for a database', () => import('./ltx.ts')),
   entry('mcp', 'serve the Model Context Protocol on standard input and output', () => import('./mcp.ts')),

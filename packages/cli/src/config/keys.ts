@@ -10,6 +10,7 @@ export const BOOLEAN_KEYS: ReadonlySet<string> = new Set([
   'stderr',
   'source',
   'auto-recover',
+  'lease',
   'force-path-style',
   'sign-payload',
   'sign-accept-encoding',

@@ -9,7 +9,7 @@ import { replicaType } from './replica-type.ts';
 import { replicaSettings } from './schema.ts';
 import type { RawConfig, RawDatabase, RawReplica } from './schema.ts';
 import { shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT_MS } from './notices.ts';
-import type { Config, DatabaseConfig, LoggingConfig, ReplicaConfig } from './types.ts';
+import type { Config, DatabaseConfig, LeaseConfig, LoggingConfig, ReplicaConfig } from './types.ts';
 import { isRecord } from './unknown-keys.ts';
 import { invalid, replicasOf } from './validate.ts';
 import type { Where } from './validate.ts';
@@ -135,6 +135,7 @@ const OWN_KEYS = new Set([
   'validation-interval',
   'max-sync-ltx-files',
   'auto-recover',
+  'lease',
   'age',
 ]);
 
@@ -158,8 +159,15 @@ function normaliseReplica(raw: RawReplica, config: RawConfig, plain: unknown, pl
     syncIntervalMs: raw['sync-interval'] ?? config['sync-interval'] ?? DEFAULT_SYNC_INTERVAL_MS,
     maxSyncLtxFiles: raw['max-sync-ltx-files'] ?? config['max-sync-ltx-files'],
     autoRecover: raw['auto-recover'] ?? config['auto-recover'],
+    lease: leaseOf(raw.lease ?? config.lease),
     settings,
   };
+}
+
+function leaseOf(lease: RawReplica['lease']): LeaseConfig | undefined {
+  if (lease === undefined || lease === false) return undefined;
+  if (lease === true) return { ttlMs: undefined, owner: undefined };
+  return { ttlMs: lease.ttl, owner: nonEmpty(lease.owner) };
 }
 
 /** Settings at the top level are defaults; with a URL, `bucket` and `host` come from it. */

@@ -69,6 +69,7 @@ function kindOf(schema: z.ZodType, inner: z.ZodType): string {
   const kind = meta[EDITOR_TYPE];
   if (kind === 'boolean') return 'true, false';
   if (kind === 'octal') return 'octal number';
+  if (kind === 'switch') return 'true, false, section';
   if (typeof kind === 'string') return kind;
   return inner instanceof z.ZodNumber ? 'number' : 'text';
 }

@@ -28,6 +28,17 @@ export function boolean(about: string): z.ZodOptional<z.ZodBoolean> {
     .optional();
 }
 
+/** True, or a section with details. */
+export function switchable<T extends z.ZodObject>(
+  section: T,
+  about: string,
+): z.ZodOptional<z.ZodUnion<readonly [z.ZodBoolean, T]>> {
+  return z
+    .union([z.boolean().meta({ [EDITOR_TYPE]: 'boolean' }), section])
+    .meta({ description: about, [EDITOR_TYPE]: 'switch' })
+    .optional();
+}
+
 /** A whole number; bounds and `optional()` follow. */
 export function count(about: string): z.ZodInt {
   return z.int().describe(about);

@@ -1,10 +1,26 @@
 /** What a config file may hold. The JSON Schema for editors and the reference in `docs/` are made from this. */
 import { z } from 'zod';
-import { EDITOR_TYPE, boolean, choice, count, duration, lenientDuration, size, text, texts } from './scalars.ts';
+import {
+  EDITOR_TYPE,
+  boolean,
+  choice,
+  count,
+  duration,
+  lenientDuration,
+  size,
+  switchable,
+  text,
+  texts,
+} from './scalars.ts';
 
 const age = z.looseObject({
   identities: texts('Keys to decrypt with.'),
   recipients: texts('Keys to encrypt for.'),
+});
+
+const lease = z.looseObject({
+  ttl: duration('How long the lease is valid after each renewal, 1s at least. Default 30s.'),
+  owner: text('How other processes see this one. Default: host and process id.'),
 });
 
 /** Keys of a replica that are legal at the top level of a config too, as defaults of all replicas. */
@@ -16,6 +32,10 @@ export const replicaSettings = {
     .optional(),
   'auto-recover': boolean(
     'Go on with a snapshot where a local file was lost or damaged before it was sent; false: stop this replica with an error until `litestream reset`. Default true.',
+  ),
+  lease: switchable(
+    lease,
+    'Wait for the lease on the replica, and write there only while it is held ([rolling deploys](deploy.md#rolling-deploys-with-a-lease)). `true`, or a section with `ttl` and `owner`. Needs a backend with conditional writes: s3, gs, abs, file. Default false.',
   ),
   'access-key-id': text('S3, OSS: the key. Environment: `AWS_ACCESS_KEY_ID`, `LITESTREAM_ACCESS_KEY_ID`.'),
   'secret-access-key': text(
@@ -195,4 +215,4 @@ export const configSchema = z.looseObject({
 export type RawConfig = z.output<typeof configSchema>;
 export type RawDatabase = z.output<typeof database>;
 export type RawReplica = z.output<typeof replica>;
-export { database as databaseSchema, replica as replicaSchema, snapshot as snapshotSchema };
+export { lease as leaseSchema, database as databaseSchema, replica as replicaSchema, snapshot as snapshotSchema };

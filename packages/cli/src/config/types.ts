@@ -80,6 +80,12 @@ export interface DirectoryConfig {
   readonly metaDir: string | undefined;
 }
 
+export interface LeaseConfig {
+  /** Undefined: the default of core. */
+  readonly ttlMs: number | undefined;
+  readonly owner: string | undefined;
+}
+
 export interface ReplicaConfig {
   /** As written, or the scheme of the URL, or `file`. */
   readonly type: string;
@@ -89,6 +95,8 @@ export interface ReplicaConfig {
   readonly maxSyncLtxFiles: number | undefined;
   /** Undefined: as `true`. */
   readonly autoRecover: boolean | undefined;
+  /** Undefined: replicated without one. */
+  readonly lease: LeaseConfig | undefined;
   /** Every other key as the config has it, defaults from its top level included: what the backend's plugin reads. */
   readonly settings: Readonly<Record<string, unknown>>;
 }

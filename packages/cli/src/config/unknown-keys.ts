@@ -1,6 +1,6 @@
 /** Warnings about keys that nothing reads: most are typing errors, some are left over from older versions. */
 import { nearest } from '@litestream/core/nearest';
-import { configSchema, databaseSchema, replicaSchema, snapshotSchema } from './schema.ts';
+import { configSchema, databaseSchema, leaseSchema, replicaSchema, snapshotSchema } from './schema.ts';
 
 export interface UnknownKey {
   readonly path: readonly PropertyKey[];
@@ -24,6 +24,7 @@ const SECTIONS: Readonly<Record<string, Keys>> = {
   retention: ['enabled'],
   logging: ['level', 'type', 'stderr', 'source'],
   age: ['identities', 'recipients'],
+  lease: Object.keys(leaseSchema.shape),
 };
 
 /** Keys of Litestream 0.3 that 0.5 has no use for. */
@@ -42,7 +43,7 @@ export function unknownKeys(config: unknown, isBuiltIn: (replica: Record<string,
   const found: UnknownKey[] = [];
   section(config, [], ROOT);
   if (!isRecord(config)) return found;
-  for (const name of ['socket', 'snapshot', 'validation', 'retention', 'logging', 'age']) section(config[name], [name]);
+  for (const name of Object.keys(SECTIONS)) section(config[name], [name]);
   each(config['levels'], ['levels'], (level, path) => section(level, path, ['interval']));
   each(config['dbs'], ['dbs'], (database, path) => {
     section(database, path, DATABASE);
@@ -55,7 +56,7 @@ export function unknownKeys(config: unknown, isBuiltIn: (replica: Record<string,
   function replica(value: unknown, path: readonly PropertyKey[]): void {
     if (!isRecord(value) || !isBuiltIn(value)) return;
     section(value, path, REPLICA);
-    section(value['age'], [...path, 'age']);
+    for (const name of ['age', 'lease']) section(value[name], [...path, name]);
   }
 
   function section(value: unknown, path: readonly PropertyKey[], keys = SECTIONS[String(path.at(-1))] ?? []): void {

@@ -33,6 +33,7 @@ export function validateConfig(config: RawConfig, where: Where): void {
   }
   positive(config['shutdown-sync-interval'], ['shutdown-sync-interval'], 'shutdown sync interval');
   positive(config['sync-interval'], ['sync-interval'], 'sync interval');
+  validateLease(config.lease, ['lease'], where);
   for (const [index, level] of (config.levels ?? []).entries()) {
     positive(level.interval, ['levels', index, 'interval'], 'compaction interval');
   }
@@ -138,6 +139,7 @@ function validateReplica(replica: RawReplica, path: readonly PropertyKey[], wher
     );
   }
   validatePlace(replica, path, where);
+  validateLease(replica.lease, [...path, 'lease'], where);
   if ((replica.age?.identities?.length ?? 0) > 0 || (replica.age?.recipients?.length ?? 0) > 0) {
     throw invalid(
       'age encryption is not currently supported: files would reach the replica unencrypted',
@@ -146,6 +148,15 @@ function validateReplica(replica: RawReplica, path: readonly PropertyKey[], wher
       'Remove the age section and encrypt on the server side, or stay on Litestream 0.3.',
     );
   }
+}
+
+const LEASE_TTL_MS_MIN = 1000;
+
+function validateLease(lease: RawReplica['lease'], path: readonly PropertyKey[], where: Where): void {
+  const ttlMs = typeof lease === 'object' ? lease.ttl : undefined;
+  if (ttlMs === undefined || ttlMs >= LEASE_TTL_MS_MIN) return;
+  const at = [...path, 'ttl'];
+  throw invalid(`${formatPath(at)}: the ttl of a lease must be at least 1s (got ${formatDuration(ttlMs)})`, at, where);
 }
 
 /** Beside a URL, what it tells cannot be told a second time; by type. */

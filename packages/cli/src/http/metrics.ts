@@ -5,6 +5,7 @@ import { hasCode } from '@litestream/core';
 import type { OperationEvent } from '@litestream/core';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatabaseReport } from '../replicate/report.ts';
+import { collectLeases } from './lease-metrics.ts';
 import { collectValidation } from './validation-metrics.ts';
 
 const OPERATION = ['replica_type', 'operation'] as const;
@@ -141,6 +142,7 @@ export class Metrics {
     perDatabaseTotal('compaction_verify_error_count', 'Faults found after compactions.', ({ replicas }) =>
       replicas.reduce((total, { counts }) => total + counts.verifyErrors, 0),
     );
+    collectLeases(this.#registry, report);
     this.#collectCheckpoints(report);
     this.#collectLevel0(report);
     collectValidation(this.#registry, report);

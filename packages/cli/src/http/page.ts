@@ -50,6 +50,12 @@ function health(db) {
   return db.lag_seconds > 60 ? ['bad', 'behind'] : ['ok', 'replicated ' + ago(db.lag_seconds)];
 }
 
+function lease(lease) {
+  if (lease === null) return '–';
+  if (lease.state === 'waiting') return 'held by ' + (lease.holder ?? 'another process');
+  return lease.state + (lease.generation === null ? '' : ', generation ' + lease.generation + ', until ' + new Date(lease.expires_at).toLocaleTimeString());
+}
+
 function card(db) {
   let entry = opened.get(db.path);
   if (entry === undefined) {
@@ -74,9 +80,10 @@ function card(db) {
   const rows = db.replicas.map((replica) => $('tr', {},
     $('td', {}, replica.type), $('td', {}, $('code', {}, replica.url)), $('td', { class: 'n' }, short(replica.txid)),
     $('td', {}, /^0+$/.test(replica.txid) ? 'nothing yet' : replica.behind > 0 ? replica.behind + ' behind' : 'up to date'),
+    $('td', { class: replica.lease !== null && ['lapsed', 'lost'].includes(replica.lease.state) ? 'opt error' : 'opt' }, lease(replica.lease)),
     $('td', { class: 'opt' }, String(replica.compactions)), $('td', { class: 'opt' }, String(replica.snapshots)),
     $('td', { class: 'error' }, replica.error ?? '')));
-  const head = $('tr', {}, $('th', {}, 'replica'), $('th', {}, 'where'), $('th', {}, 'TXID'), $('th', {}, 'position'), $('th', { class: 'opt' }, 'compactions'), $('th', { class: 'opt' }, 'snapshots'), $('th', {}, ''));
+  const head = $('tr', {}, $('th', {}, 'replica'), $('th', {}, 'where'), $('th', {}, 'TXID'), $('th', {}, 'position'), $('th', { class: 'opt' }, 'lease'), $('th', { class: 'opt' }, 'compactions'), $('th', { class: 'opt' }, 'snapshots'), $('th', {}, ''));
   entry.facts.replaceChildren(
     $('p', { class: 'dim' }, 'page size ' + (db.page_size ?? '–') + ', log ' + (db.wal_size === null ? '–' : size(db.wal_size)) + (db.last_sync_at === null ? '' : ', everything replicated at ' + new Date(db.last_sync_at).toLocaleString())
       + (db.proven_at === null ? '' : ', proven up to TXID ' + short(db.proven_txid) + ' at ' + new Date(db.proven_at).toLocaleString())),

@@ -1,5 +1,6 @@
 /** What each path of the status server answers. */
 import type { Daemon } from '../replicate/daemon.ts';
+import { isWaitingForLease } from '../replicate/report.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
 import { redact } from '../secrets.ts';
 import { parseDuration } from '../units/duration.ts';
@@ -57,7 +58,9 @@ export function reasonNotReady(
 ): string | undefined {
   if (report.state === 'stopped') return undefined;
   // It is replicated, by another Litestream that may be waiting for this one to be ready before it ends.
-  if (report.db?.state === 'standby') return undefined;
+  if (report.db?.state === 'standby' || isWaitingForLease(report)) return undefined;
+  const unheld = report.replicas.find(({ lease }) => lease?.state === 'lost' || lease?.state === 'lapsed');
+  if (unheld !== undefined) return unheld.lease?.state === 'lost' ? 'the lease is lost' : 'the lease is not renewed';
   if (report.db?.state === 'waiting') {
     const { waitingFor } = report.db;
     return waitingFor === undefined

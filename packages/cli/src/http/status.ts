@@ -1,8 +1,9 @@
 /** What the status page shows, as JSON: nothing in it is a secret. */
-import type { LtxFileInfo } from '@litestream/core';
+import type { LeaseStatus, LtxFileInfo } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { describeError } from '../describe-error.ts';
 import type { Daemon } from '../replicate/daemon.ts';
+import { isWaitingForLease } from '../replicate/report.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
 import { redact } from '../secrets.ts';
 import { version } from '../version.ts';
@@ -13,10 +14,10 @@ export function processStatus({ startedAt }: Daemon): object {
 }
 
 export function databaseStatus(report: DatabaseReport): object {
-  const { path, state, txid, db, replicas, lastSyncAt, lastError } = report;
+  const { path, txid, db, replicas, lastSyncAt, lastError } = report;
   return {
     path,
-    state: state === 'stopped' ? 'stopped' : (db?.state ?? 'closed'),
+    state: stateOf(report),
     waiting_for: db?.waitingFor ?? null,
     txid: formatTxid(txid),
     page_size: db?.pageSize ?? null,
@@ -35,7 +36,27 @@ export function databaseStatus(report: DatabaseReport): object {
       error: textOf(replica.lastError),
       compactions: replica.counts.compactions,
       snapshots: replica.counts.snapshots,
+      lease: leaseStatus(replica.lease),
     })),
+  };
+}
+
+/** `standby`: another process replicates it, here or, under the lease of a replica, anywhere. */
+function stateOf(report: DatabaseReport): string {
+  if (report.state === 'stopped') return 'stopped';
+  return isWaitingForLease(report) ? 'standby' : (report.db?.state ?? 'closed');
+}
+
+function leaseStatus(status: LeaseStatus | undefined): object | null {
+  if (status === undefined) return null;
+  const { state, owner, lease } = status;
+  return {
+    state,
+    holder: state === 'waiting' ? (lease?.owner ?? null) : owner,
+    generation: lease?.generation ?? null,
+    since: lease?.acquiredAt?.toISOString() ?? null,
+    expires_at: lease?.expiresAt.toISOString() ?? null,
+    acknowledged_txid: lease?.acknowledgedTxid === undefined ? null : formatTxid(lease.acknowledgedTxid),
   };
 }
 

@@ -15,6 +15,7 @@ const DURATION_KEYS: ReadonlySet<string> = new Set([
   'remaining',
   'retention',
   'sync-interval',
+  'ttl',
   'timeout',
 ]);
 

@@ -42,6 +42,7 @@ export class Daemon {
   readonly #unsent = new Map<string, unknown>();
   readonly #stores: Stores | undefined;
   readonly #patience: Patience | undefined;
+  readonly #lost = Promise.withResolvers<{ readonly error: unknown }>();
 
   constructor(options: DaemonOptions) {
     this.#options = options;
@@ -71,6 +72,16 @@ export class Daemon {
 
   find(path: string): ManagedDatabase | undefined {
     return this.#databases.get(path);
+  }
+
+  /** Resolves once all databases that it knows now were opened under their leases. Rejects if one of them cannot be. */
+  async promoted(): Promise<void> {
+    await Promise.all(this.databases.map(({ running }) => running?.promoted));
+  }
+
+  /** Resolves when a lease is lost, if that happens. */
+  get lost(): Promise<{ readonly error: unknown }> {
+    return this.#lost.promise;
   }
 
   report(): readonly DatabaseReport[] {
@@ -188,6 +199,7 @@ export class Daemon {
       onOperation: this.#options.onOperation,
       stores: this.#stores,
       patience: this.#patience,
+      onLeaseLost: (error) => this.#lost.resolve({ error }),
     });
     this.#databases.set(config.path, database);
     this.#unsent.delete(config.path);

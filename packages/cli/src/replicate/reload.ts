@@ -12,7 +12,7 @@ import { allDatabasesOf } from './directory.ts';
 import { planReload } from './reload-plan.ts';
 import type { ReloadPlan, Wanted } from './reload-plan.ts';
 import { restartSettings } from './restart-settings.ts';
-import { restoreIfMissing } from './restore-missing.ts';
+import { isRestoredFirst, restoreIfMissing } from './restore-missing.ts';
 import { settleBounded } from './turns.ts';
 import type { Watchers } from './watchers.ts';
 
@@ -171,7 +171,7 @@ export class Reload {
     const { daemon, logger, terminal } = this.#options;
     const { path } = config;
     try {
-      if (config.restoreIfDbNotExists && !isStopped) {
+      if (isRestoredFirst(config) && !isStopped) {
         const { signal } = this.#lifetime;
         await restoreIfMissing(config, { registry: daemon.registry, logger, terminal, signal });
       }

@@ -10,7 +10,7 @@ import { Daemon } from './daemon.ts';
 import { allDatabasesOf } from './directory.ts';
 import type { SingleDatabase } from './directory.ts';
 import type { DatabaseReport } from './report.ts';
-import { restoreIfMissing } from './restore-missing.ts';
+import { isRestoredFirst, restoreIfMissing } from './restore-missing.ts';
 import { runOnce } from './run-once.ts';
 import type { OnceOptions } from './run-once.ts';
 import { serve } from './serve.ts';
@@ -50,7 +50,7 @@ async function live(options: ReplicateOptions, { signals, shutdown }: Ends): Pro
   logger.info('litestream', { version: version(), level: config.logging.levelText });
   const registry = await openRegistry(config);
   const databases = findDatabases(config, logger);
-  const missing = databases.filter(({ restoreIfDbNotExists }) => restoreIfDbNotExists);
+  const missing = databases.filter(isRestoredFirst);
   const restored = await settleBounded(missing, RESTORING_MAX, (database) =>
     restoreIfMissing(database, { registry, logger, terminal, signal: signals.stopping }),
   );

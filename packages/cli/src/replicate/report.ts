@@ -1,5 +1,5 @@
 /** What is known of the databases of a daemon at one moment: for the control socket, metrics and status pages. */
-import type { DbStatus, StoredReplicaCounts, TXID } from '@litestream/core';
+import type { DbStatus, LeaseStatus, StoredReplicaCounts, TXID } from '@litestream/core';
 
 export type DatabaseState = 'replicating' | 'stopped';
 
@@ -16,6 +16,13 @@ export interface ReplicaReport {
   readonly lastError: unknown;
   /** What the store did for it. */
   readonly counts: StoredReplicaCounts;
+  /** Undefined if it is replicated without one. */
+  readonly lease: LeaseStatus | undefined;
+}
+
+/** Another process holds a lease that this database waits for. */
+export function isWaitingForLease({ replicas }: Pick<DatabaseReport, 'replicas'>): boolean {
+  return replicas.some(({ lease }) => lease?.state === 'waiting');
 }
 
 export interface DatabaseReport {

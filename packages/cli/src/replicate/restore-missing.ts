@@ -15,6 +15,11 @@ export interface RestoreMissingOptions {
   readonly signal: AbortSignal;
 }
 
+/** Is it to be restored before it is opened? With a lease it is restored once that is held. */
+export function isRestoredFirst({ replicas, restoreIfDbNotExists }: SingleDatabase): boolean {
+  return restoreIfDbNotExists && replicas.every(({ lease }) => lease === undefined);
+}
+
 /** Restores the database if it does not exist. A replica without a backup is no error: that is a first start. */
 export async function restoreIfMissing(database: SingleDatabase, options: RestoreMissingOptions): Promise<void> {
   const { registry, logger } = options;

@@ -10,6 +10,7 @@ import { checkReplicaFolder } from './check-folder.ts';
 import type { SingleDatabase } from './directory.ts';
 import { JointHistory } from './history.ts';
 import { isTooFarBehind } from './lagging.ts';
+import { Leases } from './leases.ts';
 import { RunningReplica } from './running-replica.ts';
 import { sayIfMissing } from './missing-database.ts';
 import type { Services } from './services.ts';
@@ -37,6 +38,7 @@ export class RunningDatabase {
   readonly db: DB;
   readonly replicas: readonly RunningReplica[];
   readonly #clients: OpenReplicas;
+  readonly #leases: Leases;
   readonly #services: Services;
   readonly #logger: Logger;
   readonly #lifetime = new AbortController();
@@ -67,11 +69,15 @@ export class RunningDatabase {
     });
     this.#services = services;
     this.replicas = clients.all.map((open) => {
-      const replica: RunningReplica = new RunningReplica(open, this.db, services, (error) => {
-        this.#replicaFailed(replica, error);
+      const replica: RunningReplica = new RunningReplica(open, this.db, services, {
+        onError: (error) => this.#replicaFailed(replica, error),
+        onLease: ({ state, error }) => {
+          if (state === 'lost') services.onLeaseLost(error);
+        },
       });
       return replica;
     });
+    this.#leases = new Leases(database, this.replicas, { services, logger: this.#logger });
     if (this.replicas.length > 1) this.db.onChange(() => this.#lookBack());
   }
 
@@ -90,8 +96,13 @@ export class RunningDatabase {
    */
   async open({ once }: { readonly once: boolean }): Promise<void> {
     this.#checkFolders();
+    this.#leases.requireSupport();
+    if (this.#leases.isAny && !once) {
+      this.#opening = this.#openUnderLeases();
+      return;
+    }
     try {
-      await this.#open();
+      await this.#open({ once });
     } catch (error) {
       if (once || FATAL.some((code) => hasCode(error, code))) throw error;
       this.#opening = this.#openLater(error);
@@ -110,7 +121,7 @@ export class RunningDatabase {
    */
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#rejoining;
-    if (this.#opening !== undefined) throw this.#openError;
+    if (this.#opening !== undefined) throw this.#openError ?? this.#leases.waitError;
     if (upload) throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
     else await this.db.sync({ signal });
     const { waitingFor } = this.db.status();
@@ -146,26 +157,35 @@ export class RunningDatabase {
     return positions.reduce((lowest, txid) => (txid < lowest ? txid : lowest));
   }
 
+  /** Resolves once it was opened under its leases, at once if it has none. Rejects if it cannot be. */
+  get promoted(): Promise<void> {
+    return this.#leases.opened;
+  }
+
   /** Why it cannot be opened, the database cannot be read, or a replica does not take its files. */
   get lastError(): unknown {
-    if (this.#opening !== undefined) return this.#openError;
+    if (this.#opening !== undefined) return this.#leases.isWaiting ? undefined : this.#openError;
     return this.db.status().lastError ?? this.replicas.map((each) => each.report().lastError).find(Boolean);
   }
 
   /** Last sync, then everything is closed. Rejects if that failed, or if the database could not be opened for it. */
   async stop(options: StopOptions): Promise<void> {
+    // While another process has the lease there is nothing of ours to send.
+    const isWaiting = this.#opening !== undefined && this.#leases.isWaiting;
     this.#lifetime.abort();
     await this.#rejoining;
     await this.#opening;
+    let isSent = false;
     try {
       await this.db.stop();
       // While another Litestream replicates the database there is nothing of ours to send.
       const stopOptions = (await this.#isStandby()) ? { ...options, finalSync: false } : options;
       throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(stopOptions))));
       // It could never be opened, so there was no last sync.
-      if (this.#opening !== undefined) throw this.#openError;
+      if (this.#opening !== undefined && !isWaiting) throw this.#openError;
+      isSent = true;
     } finally {
-      await this.close();
+      await this.close({ keepLeases: !isSent && this.#opening === undefined });
     }
   }
 
@@ -177,9 +197,11 @@ export class RunningDatabase {
     return isStandby();
   }
 
-  async close(): Promise<void> {
+  /** `keepLeases`: not all was sent, and the next process on this database has their term to do so. */
+  async close({ keepLeases }: { readonly keepLeases: boolean } = { keepLeases: false }): Promise<void> {
     this.#missing?.[Symbol.dispose]();
     await this.db.close();
+    await this.#leases.end({ keep: keepLeases });
     await this.#clients[Symbol.asyncDispose]();
   }
 
@@ -202,12 +224,39 @@ export class RunningDatabase {
     if (failures.length === this.replicas.length) throw failures[0];
   }
 
-  async #open(): Promise<void> {
+  async #open({ once }: { readonly once: boolean } = { once: false }): Promise<void> {
+    const { signal } = this.#lifetime;
+    await this.#leases.take({ once, signal });
     const parts = this.replicas.map(({ replica, open }) => ({
       history: replica,
       backend: open.config.type === 'file' ? undefined : backendOf(open.config),
     }));
-    await this.db.open({ history: new JointHistory(parts, this.#services.patience), signal: this.#lifetime.signal });
+    await this.db.open({ history: new JointHistory(parts, this.#services.patience), signal });
+    try {
+      await this.#leases.meet(signal);
+    } catch (error) {
+      await this.db.close();
+      throw error;
+    }
+  }
+
+  async #openUnderLeases(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (error) {
+      if (!this.#lifetime.signal.aborted) await this.#openLater(error);
+      return;
+    }
+    this.#opening = undefined;
+    if (this.#started) this.#start();
+  }
+
+  #openFailed(error: unknown): void {
+    this.#openError = error;
+    this.#leases.failed(
+      error,
+      FATAL.some((code) => hasCode(error, code)),
+    );
   }
 
   /** An upload failed; it is tried again by itself. */
@@ -254,7 +303,7 @@ export class RunningDatabase {
   async #openLater(first: unknown): Promise<void> {
     const { signal } = this.#lifetime;
     let loggedAtMs = Number.NEGATIVE_INFINITY;
-    this.#openError = first;
+    this.#openFailed(first);
     if (hasCode(first, 'DATABASE_BUSY')) this.#logger.info('database is locked, waiting', { error: first });
     const patientUntilMs = performance.now() + LOCK_PATIENCE_MS;
     for (let errors = 1; ; errors += 1) {
@@ -271,7 +320,7 @@ export class RunningDatabase {
       try {
         await this.#open();
       } catch (error) {
-        this.#openError = error;
+        this.#openFailed(error);
         continue;
       }
       this.#opening = undefined;

@@ -1,7 +1,7 @@
 /** One replica of a database that is being replicated: its client, its uploads and its place in the store. */
 import { basename } from 'node:path';
-import { Replica, StoredReplica } from '@litestream/core';
-import type { DB, LocalFiles, Logger, StopOptions, TXID } from '@litestream/core';
+import { fencedClient, LeaseHolder, Replica, StoredReplica } from '@litestream/core';
+import type { DB, LeaseStatus, LocalFiles, Logger, StopOptions, TXID } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import type { OpenReplica } from '../replicas.ts';
 import { showUploads } from '../terminal/metered-uploads.ts';
@@ -14,6 +14,8 @@ export class RunningReplica {
   readonly open: OpenReplica;
   readonly replica: Replica;
   readonly stored: StoredReplica;
+  /** Undefined if it is replicated without a lease. */
+  readonly holder: LeaseHolder | undefined;
   readonly #local: LocalFiles;
   readonly #services: Services;
   readonly #db: DB;
@@ -23,16 +25,25 @@ export class RunningReplica {
   #forgoneAt: TXID | undefined;
   #care: 'none yet' | 'given' | 'over' = 'none yet';
 
-  constructor(open: OpenReplica, db: DB, services: Services, onError: (error: unknown) => void) {
+  constructor(
+    open: OpenReplica,
+    db: DB,
+    services: Services,
+    { onError, onLease }: { onError: (error: unknown) => void; onLease: (status: LeaseStatus) => void },
+  ) {
     const { config } = services;
     const { syncIntervalMs, autoRecover } = open.config;
     const logger = services.logger.child({ system: 'store', db: basename(db.path) });
-    const client = showUploads(open.client, { terminal: services.terminal, logger });
+    const { lease } = open.config;
+    this.holder = lease && new LeaseHolder(open.client, { ...lease, logger, onChange: onLease });
+    const fenced = this.holder === undefined ? open.client : fencedClient(open.client, this.holder);
+    const client = showUploads(fenced, { terminal: services.terminal, logger });
     this.open = open;
     this.#logger = logger;
     this.#db = db;
     this.#services = services;
-    this.replica = new Replica(client, db, { logger, syncIntervalMs, autoRecover, onError });
+    this.replica = new Replica(client, db, { logger, syncIntervalMs, autoRecover, onError, fence: this.holder });
+    if (this.holder !== undefined) this.holder.acknowledged = () => this.replica.position.txid;
     this.#local = localFilesOf(db);
     this.stored = new StoredReplica(this.replica, {
       levels: levelsOf(config),
@@ -94,6 +105,7 @@ export class RunningReplica {
       lastSyncAt: db.lastLookAt === undefined ? undefined : latestIf(hasAll, lastSyncAt, db.lastLookAt),
       lastError,
       counts: this.stored.counts,
+      lease: this.holder?.status,
     };
   }
 }

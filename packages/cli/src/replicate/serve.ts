@@ -8,12 +8,13 @@ import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import type { Daemon } from './daemon.ts';
 import { startExec } from './exec.ts';
+import type { ExecProcess } from './exec.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Reload } from './reload.ts';
 import type { ReplicateOptions } from './replicate.ts';
 import type { Shutdown } from './shutdown.ts';
 import { forwardSignals, loggedSignal } from './signals.ts';
-import type { Signals } from './signals.ts';
+import type { Signals, StopSignal } from './signals.ts';
 import { stopOptionsOf } from './stopping.ts';
 import { Watchers } from './watchers.ts';
 
@@ -59,7 +60,7 @@ export async function serve(daemon: Daemon, { signals, shutdown }: Ends, options
   const reload = reread && new Reload({ config, reread, daemon, watchers, logger, terminal, stop, onReload });
   if (reload !== undefined) signals.onReload(() => reload.request());
   try {
-    return await waitForEnd({ signals, shutdown }, options);
+    return await waitForEnd(daemon, { signals, shutdown }, options);
   } finally {
     await reload?.stop();
     await heartbeat?.stop();
@@ -97,20 +98,37 @@ async function serveMcp(
   });
 }
 
-async function waitForEnd({ signals, shutdown }: Ends, { config, logger }: ReplicateOptions): Promise<number> {
-  const child =
-    config.exec === undefined
-      ? undefined
-      : await startExec(config.exec, { logger, passCredentials: config.execCredentials });
+async function waitForEnd(
+  daemon: Daemon,
+  { signals, shutdown }: Ends,
+  { config, logger }: ReplicateOptions,
+): Promise<number> {
+  const { exec, execCredentials: passCredentials } = config;
+  // The program must not find an older state, or write while another process does.
+  const isStopped = exec !== undefined && (await Promise.race([daemon.promoted(), signals.first()])) !== undefined;
+  const child = exec === undefined || isStopped ? undefined : await startExec(exec, { logger, passCredentials });
   if (child !== undefined) void child.exited.then(forwardSignals((signal) => child.kill(signal)));
-  const first = await Promise.race([signals.first(), ...(child === undefined ? [] : [child.exited])]);
+  const ends = child === undefined ? [] : [child.exited, daemon.lost];
+  const first = await Promise.race([signals.first(), ...ends]);
   shutdown.begin();
-  if (typeof first !== 'string') {
+  if (typeof first === 'object' && 'exitCode' in first) {
     logger.info('subprocess exited, litestream shutting down');
     return first.exitCode;
   }
+  if (typeof first === 'object') {
+    logger.error('lease lost, stopping the exec process: what it writes is not replicated', { error: first.error });
+    if (child !== undefined) await stopChild(child, 'SIGTERM', { shutdown, logger });
+    return 1;
+  }
   logger.info('signal received, litestream shutting down', { signal: loggedSignal(first) });
-  if (child === undefined) return 0;
+  return child === undefined ? 0 : await stopChild(child, first, { shutdown, logger });
+}
+
+async function stopChild(
+  child: ExecProcess,
+  first: StopSignal,
+  { shutdown, logger }: { readonly shutdown: Shutdown; readonly logger: Logger },
+): Promise<number> {
   // No shutdown leaves the program running.
   shutdown.over.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   if (shutdown.over.aborted) child.kill('SIGKILL');

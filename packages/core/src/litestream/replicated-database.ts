@@ -4,6 +4,8 @@ import { notReadyError } from '../db/db-errors.ts';
 import type { DbStatus } from '../db/db-status.ts';
 import type { Position } from '../db/options.ts';
 import { LitestreamError } from '../error.ts';
+import type { LeaseHolder } from '../lease/holder.ts';
+import type { LeaseStatus } from '../lease/status.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaStatus, StopOptions } from '../replica/replica-options.ts';
 import { verifyLive } from '../verify/verify-live.ts';
@@ -14,6 +16,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
   readonly path: string;
   readonly #db: DB;
   readonly #replica: Replica;
+  readonly #holder: LeaseHolder | undefined;
   readonly #leaveStore: () => Promise<void>;
   readonly #release: () => Promise<void>;
   #stopped: Promise<void> | undefined;
@@ -22,10 +25,17 @@ export class ReplicatedDatabase implements AsyncDisposable {
    * Made by `Litestream.replicate`. `leaveStore` ends compaction and retention, and resolves once none is under way; `release`
    * frees resources of this database alone.
    */
-  constructor(parts: { db: DB; replica: Replica; leaveStore: () => Promise<void>; release: () => Promise<void> }) {
+  constructor(parts: {
+    db: DB;
+    replica: Replica;
+    holder?: LeaseHolder | undefined;
+    leaveStore: () => Promise<void>;
+    release: () => Promise<void>;
+  }) {
     this.path = parts.db.path;
     this.#db = parts.db;
     this.#replica = parts.replica;
+    this.#holder = parts.holder;
     this.#leaveStore = parts.leaveStore;
     this.#release = parts.release;
   }
@@ -35,9 +45,14 @@ export class ReplicatedDatabase implements AsyncDisposable {
     return this.#replica.position;
   }
 
+  /** The lease on the replica; undefined if it is replicated without one. */
+  get lease(): LeaseStatus | undefined {
+    return this.#holder?.status;
+  }
+
   /**
    * Resolves once every commit made before the call is on the replica: then it is safe to acknowledge them. Rejects if
-   * the upload fails, with `DATABASE_IN_USE` while another Litestream replicates the database, with `DATABASE_MISSING` as
+   * the upload fails, with `LEASE_LOST` while the lease is not held, with `DATABASE_IN_USE` while another Litestream replicates the database, with `DATABASE_MISSING` as
    * long as there is no database file, or with `DATABASE_NOT_READY` while there is one that is not ready; replication goes on
    * trying, and so may you.
    */
@@ -82,6 +97,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
   }
 
   async #stop(options: StopOptions): Promise<void> {
+    let isSent = false;
     try {
       await this.#db.stop();
       // Compaction reads and deletes local files, which may belong to another process once the database is closed.
@@ -89,8 +105,12 @@ export class ReplicatedDatabase implements AsyncDisposable {
       // While another Litestream replicates the database there is nothing of ours to send.
       const isStandby = this.#db.status().state === 'standby';
       await this.#replica.stop(isStandby ? { ...options, finalSync: false } : options);
+      isSent = true;
     } finally {
       await this.#db.close();
+      // What was not sent is in the database file: the next process on it has a term to come back.
+      if (isSent) await this.#holder?.release();
+      this.#holder?.end();
       await this.#release();
     }
   }

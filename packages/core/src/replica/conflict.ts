@@ -7,6 +7,7 @@ import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
 import type { LitestreamError } from '../error.ts';
+import type { ReplicaFence } from '../lease/fence.ts';
 import type { Logger } from '../logger.ts';
 import type { ReplicaDb } from './replica-db.ts';
 import type { ReplicaEnds } from './remote-position.ts';
@@ -19,6 +20,8 @@ export interface ConflictParts {
   readonly mayRecover: boolean;
   /** How long the other process must not have written before this one goes on behind its files. Default 60 s. */
   readonly quietMs?: number | undefined;
+  /** The lease of this process: what another one wrote there came late, and need not be waited for. */
+  readonly fence?: ReplicaFence | undefined;
 }
 
 const QUIET_MS = 60_000;
@@ -40,20 +43,21 @@ export class Conflict {
 
   constructor(parts: ConflictParts) {
     this.#parts = parts;
-    this.#quietMs = parts.quietMs ?? QUIET_MS;
+    this.#quietMs = parts.fence === undefined ? (parts.quietMs ?? QUIET_MS) : 0;
   }
 
   /** Why nothing is written at the moment; undefined while there is no conflict. */
   get error(): LitestreamError | undefined {
-    return this.#error;
+    return this.#parts.fence?.error ?? this.#error;
   }
 
   get #isFinal(): boolean {
-    return !this.#parts.mayRecover || this.#hasRecovered;
+    return !this.#parts.mayRecover || (this.#hasRecovered && this.#parts.fence === undefined);
   }
 
-  /** Said once, however often it is met. */
+  /** Said once, however often it is met. Rejects with `LEASE_LOST` if the other process has the lease now. */
   async found(error: LitestreamError, db: Pick<ReplicaDb, 'position' | 'inode'>, options: Op): Promise<void> {
+    await this.#parts.fence?.verify(options);
     if (this.#error !== undefined) return;
     this.#error = error;
     this.#inode = db.inode;
@@ -63,7 +67,11 @@ export class Conflict {
     } catch {
       this.#theirs = undefined; // the next look tells
     }
-    const { logger } = this.#parts;
+    const { logger, fence } = this.#parts;
+    if (fence !== undefined && !this.#isFinal) {
+      logger.warn('a file of an earlier holder of the lease arrived late, going on behind it', { error });
+      return;
+    }
     const next = this.#isFinal
       ? 'Replication of this database stays stopped until its process is started again.'
       : `It continues with a snapshot after the other's files once nothing was written there for ${this.#quietMs / 1000} s.`;
@@ -84,10 +92,11 @@ export class Conflict {
   }
 
   /**
-   * Rejects while the conflict lasts. Resolves to the last TXID of the other process if the conflict has just ended, and to
+   * Rejects while the conflict lasts, or the lease is not held. Resolves to the last TXID of the other process if the conflict has just ended, and to
    * undefined if there is none.
    */
   async endOfOther(options: Op): Promise<TXID | undefined> {
+    await this.#parts.fence?.requireHeld(options);
     if (this.#error === undefined) return undefined;
     const nowMs = this.#parts.clock.monotonic();
     if (this.#isFinal || nowMs - this.#lookedAtMs < this.#quietMs / LOOKS) throw this.#error;

@@ -4,6 +4,7 @@ import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
+import type { ReplicaFence } from '../lease/fence.ts';
 import type { Logger } from '../logger.ts';
 import { claimBehind } from './claim.ts';
 import { openLocalFile } from './local-file.ts';
@@ -31,6 +32,8 @@ export interface FirstContactParts {
   readonly snapshot: (after: TXID, options: Op) => Promise<unknown>;
   /** From this transaction on level 0 has a hole, of which a warning has told. */
   readonly onHole: (txid: TXID) => void;
+  /** The lease, which may forbid that the replica gets another history. */
+  readonly fence?: ReplicaFence | undefined;
 }
 
 /** What is under way where the replica gets another history. */
@@ -81,6 +84,12 @@ export class FirstContact {
    * call continues with the same whole transaction.
    */
   async meet(options: Op): Promise<Met> {
+    const met = await this.#meet(options);
+    this.#parts.fence?.promoted();
+    return met;
+  }
+
+  async #meet(options: Op): Promise<Met> {
     const { ask, clock, db } = this.#parts;
     const learnt = this.#ends;
     this.#ends = undefined;
@@ -138,6 +147,7 @@ export class FirstContact {
   async #goOnUncompared(ends: AskedEnds, options: Op): Promise<Met> {
     const { db } = this.#parts;
     const next = ends.level0 + 1n;
+    this.#requirePromotable(ends);
     this.#warn('replica and database have no file in common to compare, taking a snapshot', ends.level0);
     const isWhole = ends.level0 === ends.max && (await isWholeTransaction(db.localLtx(0).path(next, next), next));
     if (!isWhole) return await this.#startFromSnapshot(ends, options);
@@ -155,7 +165,9 @@ export class FirstContact {
    * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
    * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
    */
-  async #startFromSnapshot({ max, newest }: AskedEnds, options: Op): Promise<Met> {
+  async #startFromSnapshot(ends: AskedEnds, options: Op): Promise<Met> {
+    this.#requirePromotable(ends);
+    const { max, newest } = ends;
     const { db, client, onHole } = this.#parts;
     const { txid } = await db.syncWhole('replica holds another timeline', { ...options, above: max });
     const leavesGap = newest !== undefined && txid > max + 1n;
@@ -165,6 +177,11 @@ export class FirstContact {
     onHole((claim?.txid ?? max) + 1n);
     this.#begun = { end: max, claim, whole: txid, reached: undefined };
     return await this.#goOn(this.#begun, options);
+  }
+
+  /** Behind the files of another process, which has ended, this one was promoted already. */
+  #requirePromotable({ max }: AskedEnds): void {
+    if (this.#theirs === undefined) this.#parts.fence?.requirePromotable(max);
   }
 
   /** Time of a local transaction, in ms since 1970. */

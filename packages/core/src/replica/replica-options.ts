@@ -1,6 +1,7 @@
 import type { LtxFileInfo } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
 import type { Position } from '../db/options.ts';
+import type { ReplicaFence } from '../lease/fence.ts';
 import type { Logger } from '../logger.ts';
 import type { ShutdownSyncOptions } from './shutdown-sync.ts';
 
@@ -15,6 +16,8 @@ export interface ReplicaOptions {
    * until this one is started again, in place of going on behind the other's files once it is quiet. Default true.
    */
   readonly autoRecover?: boolean | undefined;
+  /** The lease that is needed to write there. The client given with it writes only while it is held. Default: none is needed. */
+  readonly fence?: ReplicaFence | undefined;
   /** How long another process that wrote to the replica must be quiet before this one goes on. Default 60 s. */
   readonly conflictQuietMs?: number | undefined;
   /** Called for each failure of an upload that will be tried again by itself. Must not throw. */

@@ -88,7 +88,7 @@ export class Replica implements History, AsyncDisposable {
     this.#unverified = db.position.txid;
     this.#tops = new RecentTops(this.#clock);
     const ask = (op: Op): Promise<AskedEnds> => this.#ask(op);
-    const parts = { client, db, clock: this.#clock, logger: this.#logger, ask };
+    const parts = { client, db, clock: this.#clock, logger: this.#logger, ask, fence: options.fence };
     this.#cut = new Cut(this.#logger);
     this.#evidence = new Evidence({ ...parts, onCut: () => this.#cut.confirm() });
     this.#conflict = new Conflict({ ...parts, mayRecover: this.#autoRecover, quietMs: options.conflictQuietMs });
@@ -206,6 +206,11 @@ export class Replica implements History, AsyncDisposable {
     const target = this.#db.position.txid;
     if (this.isKnown && target > 0n) this.#remote ??= await this.#evidence.askPosition(target, options);
     await this.#evidence.requireAlone(options);
+  }
+
+  /** Compares database and replica, if there is a transaction to compare. Rejects with `PROMOTION_REFUSED` under a lease. */
+  async meet(options: Op = {}): Promise<void> {
+    await this.#exclusively(() => this.#meet(options), options);
   }
 
   /** Last transaction that another program wrote, while a snapshot of ours is owed for it. */

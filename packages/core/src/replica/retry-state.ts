@@ -21,8 +21,9 @@ export class RetryState {
   failed(error: unknown, nowMs: number): number {
     this.#count++;
     this.#delayMs = this.#delayMs === 0 ? this.#firstDelayMs : Math.min(this.#delayMs * 2, BACKOFF_MAX_MS);
-    // A conflict is reported once, when it is found: it lasts.
-    if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS && !hasCode(error, 'REPLICA_CONFLICT')) {
+    // A conflict is reported once, when it is found: it lasts. So is a lease that is lost.
+    const isReported = hasCode(error, 'REPLICA_CONFLICT') || hasCode(error, 'LEASE_LOST');
+    if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS && !isReported) {
       this.#loggedAtMs = nowMs;
       this.#logger.error('monitor error', { error, consecutive_errors: this.#count, backoff: this.#delayMs });
     }

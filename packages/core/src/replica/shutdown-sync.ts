@@ -15,7 +15,8 @@ export interface ShutdownSyncOptions {
 
 /**
  * Tries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, with `ABORTED` once the
- * signal is aborted, or at once with `REPLICA_CONFLICT`. Messages are upstream's.
+ * signal is aborted, or at once with `REPLICA_CONFLICT`, or with `LEASE_LOST` if
+ * another process has the lease. Messages are upstream's.
  */
 export async function syncForShutdown(
   sync: (signal: AbortSignal) => Promise<void>,
@@ -47,7 +48,8 @@ export async function syncForShutdown(
         throw interrupted(attempts, error);
       }
       // Told of when it was found; the other process does not end sooner for being waited for.
-      if (timeoutMs === 0 || hasCode(error, 'REPLICA_CONFLICT')) throw error;
+      const isLost = hasCode(error, 'LEASE_LOST') && !error.retryable;
+      if (timeoutMs === 0 || isLost || hasCode(error, 'REPLICA_CONFLICT')) throw error;
       if (elapsed() + intervalMs >= timeoutMs) {
         logger.error('shutdown sync failed after timeout', { attempts, duration: elapsed(), error, ...facts });
         throw new LitestreamError(`shutdown sync timeout after ${attempts} attempts`, {

@@ -184,7 +184,7 @@ export class Store {
       await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
     } catch (error) {
       // Told of by the replica, once; what a second writer keeps from being done is no failure of its own.
-      if (signal.aborted || hasCode(error, 'REPLICA_CONFLICT')) return;
+      if (signal.aborted || hasCode(error, 'REPLICA_CONFLICT') || hasCode(error, 'LEASE_LOST')) return;
       if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.monotonic());
       replica.logger.error(task.failure, { ...task.fields(replica), error });
       this.#onError(error);
@@ -215,7 +215,7 @@ function snapshotTask(): Task {
       try {
         await replica.enforceSnapshotRetention(op);
       } catch (error) {
-        if (op.signal.aborted) throw error;
+        if (op.signal.aborted || hasCode(error, 'LEASE_LOST')) throw error;
         replica.logger.error('retention enforcement failed', { error });
       }
     },

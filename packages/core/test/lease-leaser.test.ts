@@ -7,20 +7,32 @@ import { describe, expect, it } from 'vitest';
 
 import { FileClient } from '../src/client/file-client.ts';
 import { guardClient } from '../src/client/guard-client.ts';
-import { LEASE_KEY, Leaser } from '../src/client/leaser.ts';
+import { LitestreamError } from '../src/error.ts';
+import { Leaser } from '../src/lease/leaser.ts';
+import { LEASE_KEY } from '../src/lease/record.ts';
 import { FaultClient, MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';
 import { caught } from './client-guard-support.ts';
 
 describe('Leaser', () => {
-  it('writes what upstream reads: generation, expires_at, owner', async () => {
+  it('writes what Litestream (Go) reads, and what its parser ignores', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lease-'));
     const nowMs = Date.UTC(2026, 10, 1, 12);
     const leaser = new Leaser(new FileClient({ path: folder }), { owner: 'host:1', now: () => nowMs });
-    await leaser.acquire();
-    expect(JSON.parse(readFileSync(join(folder, LEASE_KEY), 'utf8'))).toEqual({
+    const lease = await leaser.acquire();
+    const content = (): unknown => JSON.parse(readFileSync(join(folder, LEASE_KEY), 'utf8'));
+    const first = { generation: 1, expires_at: '2026-11-01T12:00:30.000Z', owner: 'host:1', ttl_ms: 30_000 };
+    expect(content()).toEqual({
+      ...first,
+      session: expect.any(String) as string,
+      acquired_at: '2026-11-01T12:00:00.000Z',
+    });
+    await leaser.release(await leaser.renew(lease, { acknowledgedTxid: 0x1an }));
+    expect(content()).toMatchObject({
       generation: 1,
-      expires_at: '2026-11-01T12:00:30.000Z',
+      expires_at: '1970-01-01T00:00:00.000Z',
       owner: 'host:1',
+      acknowledged_txid: '000000000000001a',
+      released_at: '2026-11-01T12:00:00.000Z',
     });
     rmSync(folder, { recursive: true });
   });
@@ -50,6 +62,57 @@ describe('Leaser', () => {
       expect(Buffer.from(client.store.entries.get(LEASE_KEY)?.bytes ?? []).toString()).toBe(text);
     },
   );
+
+  it('carries what was acknowledged from holder to holder, until the lease is broken', async () => {
+    const store = new MemoryStore();
+    const [a, b, c] = ['a', 'b', 'c'].map((owner) => new Leaser(new MemoryClient({ store }), { owner }));
+    await a!.release(await a!.acquire(), { acknowledgedTxid: 7n });
+    const taken = await b!.acquire();
+    expect(taken).toMatchObject({ generation: 2, acknowledgedTxid: 7n });
+    expect(await c!.break()).toMatchObject({ generation: 2, owner: 'b' });
+    expect(await caught(async () => await b!.renew(taken))).toMatchObject({ code: 'LEASE_HELD' });
+    const next = await c!.acquire();
+    expect(next.generation).toBe(3);
+    expect(next.acknowledgedTxid).toBeUndefined();
+    expect(await new Leaser(new MemoryClient()).break()).toBeUndefined();
+  });
+
+  it('renews over a renewal of its own whose answer was lost', async () => {
+    const store = new MemoryStore();
+    const leaser = new Leaser(new MemoryClient({ store }), { owner: 'me' });
+    const lease = await leaser.acquire();
+    await leaser.renew(lease, { acknowledgedTxid: 1n });
+    expect(await leaser.renew(lease, { acknowledgedTxid: 2n })).toMatchObject({ generation: 1, acknowledgedTxid: 2n });
+    await leaser.release(lease, { acknowledgedTxid: 3n });
+    await leaser.release(lease);
+    expect(await leaser.read()).toMatchObject({ acknowledgedTxid: 3n, releasedAt: expect.any(Date) as Date });
+  });
+
+  it.each(['ignores', 'refuses'])('finds out that a server %s conditions', async (how) => {
+    const inner = new MemoryClient();
+    const { objects } = inner;
+    const client = Object.assign(Object.create(inner) as MemoryClient, {
+      type: inner.type,
+      capabilities: inner.capabilities,
+      init: async () => await Promise.resolve(),
+      objects: {
+        ...objects,
+        put: async (key: string, body: Uint8Array, conditions: Parameters<typeof objects.put>[2]) => {
+          if (how === 'ignores' || conditions?.ifMatch === undefined) return await objects.put(key, body);
+          throw new LitestreamError('what is If-Match?', { code: 'UNSUPPORTED' });
+        },
+      },
+    });
+    const leaser = new Leaser(client);
+    const lease = await leaser.acquire();
+    expect(await caught(async () => await leaser.probe(lease))).toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('memory: this server does not keep') as string,
+    });
+    expect(await leaser.read()).toBeUndefined();
+    const honest = new Leaser(new MemoryClient());
+    await honest.probe(await honest.acquire());
+  });
 
   it('rejects as UNSUPPORTED where there are no conditions', async () => {
     const client = Object.assign(new MemoryClient(), { capabilities: { objects: true } });

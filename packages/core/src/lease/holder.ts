@@ -1,0 +1,414 @@
+/**
+ * The lease of one replica, as the process that writes there holds it: waits for it, renews it, stops writing before it
+ * ends, and gives it back.
+ */
+import type { TXID } from '@litestream/ltx';
+import { formatTxid } from '@litestream/ltx';
+import { resolveCapabilities } from '../client/capabilities.ts';
+import type { Op, ReplicaClient } from '../client/contract.ts';
+import { guardClient, unretried } from '../client/guard-client.ts';
+import { sleep, systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { hasCode, isLitestreamError, LitestreamError } from '../error.ts';
+import { silentLogger } from '../logger.ts';
+import type { LogFields, Logger } from '../logger.ts';
+import { momentOf } from '../replica/moment.ts';
+import type { Moment } from '../replica/moment.ts';
+import { BREAK_HINT, heldError, lapsedError, lostError, refusedError } from './errors.ts';
+import type { ReplicaFence } from './fence.ts';
+import type { WriteLimit } from './fenced-client.ts';
+import { Leaser } from './leaser.ts';
+import { LeaseObserver } from './observer.ts';
+import { LEASE_TTL_MS } from './record.ts';
+import type { Lease } from './record.ts';
+import { nextLeaseState } from './state.ts';
+import type { LeaseEvent, LeaseState } from './state.ts';
+import { leaseStatus } from './status.ts';
+import type { LeaseStatus } from './status.ts';
+
+export interface LeaseOptions {
+  /** How long the lease is valid after each renewal, 1 s at least. Default 30 s. */
+  readonly ttlMs?: number | undefined;
+  /** How others see this process. Default `<host>:<pid>`. */
+  readonly owner?: string | undefined;
+}
+
+export interface LeaseHolderOptions extends LeaseOptions {
+  readonly clock?: Clock | undefined;
+  readonly logger?: Logger | undefined;
+  /** Called when the state changes; a renewal is no change. Must not throw. */
+  readonly onChange?: ((status: LeaseStatus) => void) | undefined;
+}
+
+export interface AcquireOptions extends Op {
+  /** Rejects with `LEASE_HELD` after this time. Default: waits for as long as it takes. */
+  readonly waitMs?: number | undefined;
+}
+
+/** What the lease said when this process took it. */
+export interface Inherited {
+  /** Undefined if no earlier holder acknowledged anything, as far as is known. */
+  readonly acknowledgedTxid: TXID | undefined;
+  /** Its holder did not give it back: a request of it may still arrive. */
+  readonly isUnclean: boolean;
+}
+
+const TTL_MS_MIN = 1000;
+/** Part of the term at whose end nothing is written: requests under way are aborted, and clocks may run at different speeds. */
+const MARGIN = 1 / 5;
+const RENEW_AFTER = 1 / 3;
+const RETRY_AFTER = 1 / 10;
+/** Between two looks at the lease of another process. */
+const POLL_MS_MIN = 200;
+const POLL_MS_MAX = 450;
+const LOG_INTERVAL_MS = 30_000;
+/** The first request may load an SDK, and sign in. */
+const ACQUIRE_MS_MIN = 10_000;
+
+export class LeaseHolder implements ReplicaFence, WriteLimit {
+  /** The last transaction that is on the replica, and was or may be acknowledged. */
+  acknowledged: () => TXID = () => 0n;
+  readonly #type: string;
+  readonly #leaser: Leaser;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #onChange: (status: LeaseStatus) => void;
+  readonly #mustProbe: boolean;
+  #isProbed = false;
+  #state: LeaseState = { kind: 'idle' };
+  #limit = new AbortController();
+  #lifetime: AbortController | undefined;
+  #cancelRenewal: (() => void) | undefined;
+  #cancelEnd: (() => void) | undefined;
+  #renewal: Promise<void> | undefined;
+  #releasing: Promise<void> | undefined;
+  /** Why the last renewals failed; undefined once one succeeded. */
+  #failure: unknown;
+  #inherited: Inherited = { acknowledgedTxid: undefined, isUnclean: false };
+  #isPromoted = false;
+  /** Why this process gave the lease up, until it is asked for again. */
+  #refusal: LitestreamError | undefined;
+  readonly #observer: LeaseObserver;
+
+  constructor(client: ReplicaClient, options: LeaseHolderOptions = {}) {
+    const { ttlMs = LEASE_TTL_MS, owner } = options;
+    if (!(ttlMs >= TTL_MS_MIN && ttlMs < 2 ** 31)) {
+      const message = `the term of a lease is ${TTL_MS_MIN} ms at least: ${ttlMs}`;
+      throw new LitestreamError(message, { code: 'INVALID_ARGUMENT', operation: 'acquire' });
+    }
+    this.#type = client.type;
+    this.#clock = options.clock ?? systemClock;
+    // Retries are made here: each has an end of its own.
+    const once = unretried(guardClient(client));
+    this.#leaser = new Leaser(once, { owner, ttlMs, now: () => this.#clock.now() });
+    this.#observer = new LeaseObserver(this.#clock, ttlMs);
+    this.#logger = (options.logger ?? silentLogger).child({ replica: client.type });
+    this.#onChange = options.onChange ?? (() => undefined);
+    this.#mustProbe = resolveCapabilities(client.capabilities).conditionalCreate === 'probe';
+  }
+
+  get status(): LeaseStatus {
+    return leaseStatus(this.#state, this.#leaser.owner);
+  }
+
+  /** What the lease said when it was taken. */
+  get inherited(): Inherited {
+    return this.#inherited;
+  }
+
+  get error(): LitestreamError | undefined {
+    return this.#state.kind === 'lost' ? this.#state.error : this.#refusal;
+  }
+
+  get signal(): AbortSignal {
+    return this.#limit.signal;
+  }
+
+  get overdue(): LitestreamError | undefined {
+    if (this.#state.kind === 'held' && this.#elapsedMs(this.#state.sentAt).monotonic < this.#usableMs) return undefined;
+    return this.error ?? this.#lapsedError();
+  }
+
+  /** Throws `UNSUPPORTED` where the backend has no conditions. */
+  requireSupport(): void {
+    this.#leaser.requireSupport('acquire');
+  }
+
+  /**
+   * Resolves once this process holds the lease. Waits for its holder; network failures are tried again. Rejects with what
+   * waiting does not mend (`UNSUPPORTED`, `UNAUTHORIZED`, `BUCKET_MISSING`, …), and with the signal's reason.
+   */
+  async acquire({ signal, waitMs = Infinity }: AcquireOptions = {}): Promise<void> {
+    this.requireSupport();
+    await this.#releasing;
+    if (this.#state.kind === 'held' || this.#state.kind === 'lapsed') return await this.requireHeld({ signal });
+    this.#refusal = undefined;
+    const untilMs = this.#clock.monotonic() + waitMs;
+    let loggedAtMs = Number.NEGATIVE_INFINITY;
+    for (;;) {
+      signal?.throwIfAborted();
+      if (this.error !== undefined) throw this.error;
+      let problem: unknown;
+      try {
+        if (await this.#within(signal, (bounded) => this.#try(bounded), ACQUIRE_MS_MIN)) return;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!isLitestreamError(error) || !(error.retryable || error.code === 'LEASE_HELD')) throw error;
+        problem = error;
+        if (!hasCode(error, 'LEASE_HELD') && this.#clock.monotonic() - loggedAtMs >= LOG_INTERVAL_MS) {
+          loggedAtMs = this.#clock.monotonic();
+          this.#logger.warn('cannot ask for the lease, trying again', { error });
+        }
+      }
+      if (this.#clock.monotonic() >= untilMs) throw problem ?? this.#waitError();
+      await sleep(this.#clock, POLL_MS_MIN + Math.random() * (POLL_MS_MAX - POLL_MS_MIN), signal);
+    }
+  }
+
+  async requireHeld({ signal }: Op = {}): Promise<void> {
+    if (this.#isCertain) return;
+    await this.#renewNow(signal);
+    if (!this.#isCertain) throw this.error ?? this.#lapsedError();
+  }
+
+  async verify({ signal }: Op = {}): Promise<void> {
+    const before = this.#state;
+    await this.#renewNow(signal);
+    // One that was under way may have been sent before.
+    if (this.#state === before) await this.#renewNow(signal);
+    if (this.#state === before || !this.#isCertain) throw this.error ?? this.#lapsedError();
+  }
+
+  requirePromotable(end: TXID): void {
+    if (this.#isPromoted || this.#inherited.acknowledgedTxid === undefined) return;
+    const message = `the database is not what the replica holds up to TXID ${formatTxid(end)}, and an earlier holder of the lease acknowledged TXID ${formatTxid(this.#inherited.acknowledgedTxid)}`;
+    const hint = `Move the database away, and start with restore-if-db-not-exists: it is restored once the lease is held. ${BREAK_HINT}`;
+    throw this.giveUp(refusedError(message, undefined, hint));
+  }
+
+  promoted(): void {
+    this.#isPromoted = true;
+  }
+
+  /** Another process may be fit to write where this one is not. Returns the error. */
+  giveUp(error: LitestreamError): LitestreamError {
+    this.#refusal = error;
+    void this.release();
+    return error;
+  }
+
+  /** Gives the lease back, with what was acknowledged. A failure is logged: then the next process waits until it expires. */
+  async release(): Promise<void> {
+    this.#releasing ??= this.#release().finally(() => (this.#releasing = undefined));
+    await this.#releasing;
+  }
+
+  async #release(): Promise<void> {
+    const state = this.#state;
+    this.end();
+    if (state.kind !== 'held' && state.kind !== 'lapsed') return;
+    await this.#renewal;
+    // A renewal that was under way may have written a newer version, or found another holder.
+    const current: LeaseState = this.#state;
+    if (current.kind !== 'held' && current.kind !== 'lapsed') return;
+    const acknowledgedTxid = this.#acknowledgedTxid(current.lease);
+    try {
+      await this.#within(undefined, (signal) => this.#leaser.release(current.lease, { acknowledgedTxid, signal }));
+      this.#dispatch({ kind: 'released' });
+      this.#logger.info('lease released', { ...factsOf(current.lease), ...acknowledgedFacts(acknowledgedTxid) });
+    } catch (error) {
+      this.#dispatch(hasCode(error, 'LEASE_HELD') ? this.#taken(error) : { kind: 'released' });
+      this.#logger.warn('cannot release the lease, the next process waits until it expires', { error });
+    }
+  }
+
+  /** Renews no more, and lets nothing more be written; the lease expires by itself. */
+  end(): void {
+    this.#cancelRenewal?.();
+    this.#cancelEnd?.();
+    this.#lifetime?.abort(this.#lapsedError());
+    this.#lifetime = undefined;
+    this.#limit.abort(this.#lapsedError());
+  }
+
+  /** True if the lease was had. */
+  async #try(signal: AbortSignal): Promise<boolean> {
+    const seen = await this.#leaser.read({ signal });
+    const isOwn = seen !== undefined && this.#leaser.owns(seen) && seen.releasedAt === undefined;
+    const verdict = isOwn ? 'free' : this.#observer.judge(seen);
+    if (verdict === 'held') {
+      this.#refused(seen);
+      return false;
+    }
+    if (verdict === 'expired' && seen !== undefined) {
+      this.#logger.warn('taking over an expired lease', { ...factsOf(seen), owner: seen.owner });
+    }
+    const sentAt = momentOf(this.#clock);
+    const lease = isOwn ? await this.#leaser.renew(seen, { signal }) : await this.#leaser.take(seen, { signal });
+    if (this.#mustProbe && !this.#isProbed) await this.#leaser.probe(lease, { signal });
+    this.#isProbed = true;
+    if (!isOwn) {
+      this.#inherited = { acknowledgedTxid: seen?.acknowledgedTxid, isUnclean: verdict === 'expired' };
+      this.#isPromoted = false;
+    }
+    this.#failure = undefined;
+    this.#lifetime = new AbortController();
+    this.#written(lease, sentAt);
+    this.#logger.info('lease acquired', { ...factsOf(lease), owner: lease.owner, ttl: this.#leaser.ttlMs });
+    return true;
+  }
+
+  #refused(holder: Lease | undefined): void {
+    const before = this.#state;
+    const isNews = before.kind !== 'waiting' || before.holder?.session !== holder?.session;
+    this.#dispatch({ kind: 'refused', holder }, isNews);
+    if (!isNews || holder === undefined) return;
+    this.#logger.info('waiting for the lease', { ...factsOf(holder), owner: holder.owner });
+  }
+
+  get #isCertain(): boolean {
+    if (this.#state.kind !== 'held') return false;
+    const { monotonic, now } = this.#elapsedMs(this.#state.sentAt);
+    // The monotonic clock may have stood still, as while a machine is suspended.
+    return monotonic < this.#usableMs && now < this.#usableMs;
+  }
+
+  #elapsedMs(since: Moment): Moment {
+    const { monotonic, now } = momentOf(this.#clock);
+    return { monotonic: monotonic - since.monotonic, now: now - since.now };
+  }
+
+  /** How long after a renewal was sent something may be written. */
+  get #usableMs(): number {
+    return this.#leaser.ttlMs * (1 - MARGIN);
+  }
+
+  /** One renewal at a time; callers share it. Never rejects but for the caller's signal. */
+  async #renewNow(signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#lifetime === undefined) return;
+    this.#renewal ??= this.#renew(this.#lifetime.signal).finally(() => (this.#renewal = undefined));
+    if (signal === undefined) return await this.#renewal;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    try {
+      await Promise.race([this.#renewal, promise]);
+    } finally {
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  async #renew(lifetime: AbortSignal): Promise<void> {
+    const state = this.#state;
+    if (state.kind !== 'held' && state.kind !== 'lapsed') return;
+    this.#cancelRenewal?.();
+    const sentAt = momentOf(this.#clock);
+    try {
+      const acknowledgedTxid = this.#acknowledgedTxid(state.lease);
+      const lease = await this.#within(lifetime, (signal) =>
+        this.#leaser.renew(state.lease, { signal, acknowledgedTxid }),
+      );
+      if (this.#failure !== undefined) this.#logger.info('lease renewed again', factsOf(lease));
+      this.#failure = undefined;
+      this.#written(lease, sentAt);
+    } catch (error) {
+      if (hasCode(error, 'LEASE_HELD')) return this.#lose(error);
+      if (lifetime.aborted) return;
+      const { monotonic } = this.#elapsedMs(state.kind === 'held' ? state.sentAt : sentAt);
+      if (this.#failure === undefined) {
+        const left = Math.max(0, Math.round(this.#usableMs - monotonic));
+        this.#logger.warn('cannot renew the lease, trying again', { error, remaining: left });
+      }
+      this.#failure = error;
+      this.#renewAfter(this.#leaser.ttlMs * RETRY_AFTER);
+    }
+  }
+
+  #lose(cause: LitestreamError): void {
+    const event = this.#taken(cause);
+    this.#dispatch(event);
+    this.#limit.abort(event.error);
+    this.end();
+    this.#logger.error('lease lost, commits of this database are no longer replicated', {
+      error: event.error,
+      hint: event.error.hint,
+    });
+  }
+
+  #taken(cause: LitestreamError): LeaseEvent & { readonly kind: 'taken' } {
+    return { kind: 'taken', error: lostError(this.#type, cause) };
+  }
+
+  /** The lease is this process's from the time that the request was sent. */
+  #written(lease: Lease, sentAt: Moment): void {
+    const isNews = this.#state.kind !== 'held';
+    this.#dispatch({ kind: 'written', lease, sentAt }, isNews);
+    if (this.#lifetime === undefined) return; // released meanwhile
+    if (this.#limit.signal.aborted) this.#limit = new AbortController();
+    const { monotonic } = this.#elapsedMs(sentAt);
+    this.#cancelEnd?.();
+    this.#cancelEnd = this.#clock.schedule(Math.max(0, this.#usableMs - monotonic), () => this.#ended());
+    this.#renewAfter(Math.max(0, this.#leaser.ttlMs * RENEW_AFTER - monotonic));
+  }
+
+  #renewAfter(delayMs: number): void {
+    this.#cancelRenewal?.();
+    this.#cancelRenewal = this.#clock.schedule(delayMs, () => void this.#renewNow(undefined));
+  }
+
+  #ended(): void {
+    if (this.#state.kind !== 'held') return;
+    this.#dispatch({ kind: 'ended' });
+    this.#limit.abort(this.#lapsedError());
+    this.#logger.error('lease not renewed in time, nothing is written to the replica until it is', {
+      error: this.#failure,
+    });
+  }
+
+  /** Never goes back: a database that is opened again acknowledges nothing at first. */
+  #acknowledgedTxid({ acknowledgedTxid: before }: Lease): TXID | undefined {
+    const own = this.acknowledged();
+    if (own === 0n || (before !== undefined && before > own)) return before;
+    return own;
+  }
+
+  /** A request that takes longer than this would leave no time for another. */
+  async #within<T>(
+    signal: AbortSignal | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+    limitMsMin = 0,
+  ): Promise<T> {
+    const limit = new AbortController();
+    const cancel = this.#clock.schedule(Math.max(this.#leaser.ttlMs * RENEW_AFTER, limitMsMin), () => {
+      limit.abort(new LitestreamError('no answer about the lease in time', { code: 'TIMEOUT', retryable: true }));
+    });
+    try {
+      return await work(signal === undefined ? limit.signal : AbortSignal.any([signal, limit.signal]));
+    } finally {
+      cancel();
+    }
+  }
+
+  #waitError(): LitestreamError {
+    const holder = this.#state.kind === 'waiting' ? this.#state.holder : undefined;
+    return heldError(this.#type, 'acquire', holder);
+  }
+
+  #lapsedError(): LitestreamError {
+    return lapsedError(this.#type, this.#failure);
+  }
+
+  #dispatch(event: LeaseEvent, isNews = true): void {
+    this.#state = nextLeaseState(this.#state, event);
+    if (isNews) this.#onChange(this.status);
+  }
+}
+
+function factsOf({ generation, acquiredAt, expiresAt }: Lease): LogFields {
+  return { generation, ...(acquiredAt === undefined ? {} : { since: acquiredAt }), expires: expiresAt };
+}
+
+function acknowledgedFacts(txid: TXID | undefined): LogFields {
+  return txid === undefined ? {} : { txid: formatTxid(txid) };
+}

@@ -1,0 +1,88 @@
+/** The content of `lock.json`: the fields of Litestream (Go), and some more, which its parser ignores. */
+import { formatTxid, parseTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+
+/** Key of the lease, relative to the replica's path. */
+export const LEASE_KEY = 'lock.json';
+export const LEASE_TTL_MS = 30_000;
+
+export interface LeaseRecord {
+  /** 1 for the first holder; one more for each that follows. Renewing keeps it. */
+  readonly generation: number;
+  /** By the holder's wall clock. Of a released lease: long ago, by any clock. */
+  readonly expiresAt: Date;
+  /** `<host>:<pid>` by default. */
+  readonly owner: string;
+  /** Tells holders of one name apart. Like all that follow, missing in a record of Litestream (Go). */
+  readonly session?: string | undefined;
+  readonly acquiredAt?: Date | undefined;
+  /** How long the lease is valid after each renewal. */
+  readonly ttlMs?: number | undefined;
+  /** A holder acknowledged everything up to here, so the replica has it. */
+  readonly acknowledgedTxid?: TXID | undefined;
+  /** When it was given back: the next process need not wait. */
+  readonly releasedAt?: Date | undefined;
+}
+
+/** A lease as it stands on the replica. */
+export interface Lease extends LeaseRecord {
+  /** Version of the object, as conditions take it. */
+  readonly version: string;
+}
+
+/** A released lease says that it expired then, so that Litestream (Go) takes it at once, whatever its clock says. */
+export const RELEASED_EXPIRY: Date = new Date(0);
+
+export function encodeLease(record: LeaseRecord): Uint8Array {
+  const { generation, expiresAt, owner, session, acquiredAt, ttlMs, acknowledgedTxid, releasedAt } = record;
+  const text = JSON.stringify({
+    generation,
+    expires_at: expiresAt.toISOString(),
+    owner,
+    session,
+    acquired_at: acquiredAt?.toISOString(),
+    ttl_ms: ttlMs,
+    acknowledged_txid: acknowledgedTxid === undefined ? undefined : formatTxid(acknowledgedTxid),
+    released_at: releasedAt?.toISOString(),
+  });
+  return Buffer.from(text);
+}
+
+/** Undefined if the text is no lease. Fields that Litestream (Go) does not have are left out where they make no sense. */
+export function decodeLease(text: string, version: string): Lease | undefined {
+  const fields = parseObject(text);
+  const generation = fields?.['generation'];
+  const expiresAt = dateOf(fields?.['expires_at']);
+  if (fields === undefined || typeof generation !== 'number' || !Number.isSafeInteger(generation)) return undefined;
+  if (expiresAt === undefined) return undefined;
+  const { owner, session, ttl_ms: ttlMs } = fields;
+  return {
+    generation,
+    expiresAt,
+    owner: typeof owner === 'string' ? owner : '',
+    session: typeof session === 'string' ? session : undefined,
+    acquiredAt: dateOf(fields['acquired_at']),
+    ttlMs: typeof ttlMs === 'number' && Number.isFinite(ttlMs) && ttlMs > 0 ? ttlMs : undefined,
+    acknowledgedTxid: txidOf(fields['acknowledged_txid']),
+    releasedAt: dateOf(fields['released_at']),
+    version,
+  };
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function dateOf(value: unknown): Date | undefined {
+  const date = new Date(typeof value === 'string' ? value : Number.NaN);
+  return Number.isNaN(date.getTime()) ? undefined : date;
+}
+
+function txidOf(value: unknown): TXID | undefined {
+  return typeof value === 'string' && /^[0-9a-f]{16}$/.test(value) ? parseTxid(value) : undefined;
+}

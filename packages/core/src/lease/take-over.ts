@@ -1,0 +1,90 @@
+/** From a lease that was acquired to a database that may be replicated under it. */
+import { formatTxid } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import type { Op, ReplicaClient } from '../client/contract.ts';
+import { hasCode } from '../error.ts';
+import type { LitestreamError } from '../error.ts';
+import type { Logger } from '../logger.ts';
+import { claimBehind } from '../replica/claim.ts';
+import { conflictError, Level0Writer } from '../replica/level0-writer.ts';
+import { maxTxidsOfReplica } from '../replica/remote-position.ts';
+import { BREAK_HINT, missingError, refusedError } from './errors.ts';
+import type { LeaseHolder } from './holder.ts';
+
+export interface TakeOverParts {
+  readonly holder: LeaseHolder;
+  /** Writes only while the lease is held. */
+  readonly client: ReplicaClient;
+  readonly logger: Logger;
+  readonly database: {
+    readonly path: string;
+    /** Is there a file? */
+    readonly exists: () => boolean;
+    /** The last transaction in its local files; 0 for none. */
+    readonly localTxid: () => TXID;
+    /** Restores it from the replica. Resolves to whether there is a file then. Undefined: it is not to be restored. */
+    readonly restore: ((op: Op) => Promise<boolean>) | undefined;
+  };
+}
+
+/** Requests of an earlier holder that arrive while its next name is claimed: each has one under way at most. */
+const CLAIMS_MAX = 5;
+
+/**
+ * Resolves once the database holds everything that an earlier holder acknowledged, after a restore if it is missing. Rejects
+ * with `PROMOTION_REFUSED` if that cannot be: the lease is given back then, for a process that is fit for it.
+ */
+export async function takeOver(parts: TakeOverParts, op: Op = {}): Promise<void> {
+  const { holder, client, database, logger } = parts;
+  const { acknowledgedTxid, isUnclean } = holder.inherited;
+  const { max: end } = await maxTxidsOfReplica(client, op);
+  if (acknowledgedTxid !== undefined && end < acknowledgedTxid) {
+    return await refuse(holder, missingError(client.type, end, acknowledgedTxid));
+  }
+  const { restore } = database;
+  if (!database.exists() && restore !== undefined) {
+    // A restore has to see the last file of the earlier holder, so no other may come after it.
+    if (isUnclean) await claimEnd(client, logger, op);
+    if (await restore(op)) holder.promoted();
+    return;
+  }
+  if (acknowledgedTxid === undefined || database.localTxid() >= end) return;
+  return await refuse(holder, behindError(database, end));
+}
+
+async function refuse(holder: LeaseHolder, error: LitestreamError): Promise<never> {
+  holder.giveUp(error);
+  await holder.release();
+  throw error;
+}
+
+/** Takes the next name at level 0, so that a request of the earlier holder that is still under way cannot. */
+async function claimEnd(client: ReplicaClient, logger: Logger, op: Op): Promise<void> {
+  const writer = new Level0Writer(client, logger);
+  for (let claims = 0; ; claims++) {
+    const { max, newest } = await maxTxidsOfReplica(client, op);
+    if (newest === undefined) return;
+    const claim = await claimBehind(client, newest, { ...op, beforeMs: Date.now() });
+    try {
+      await writer.create(claim, op);
+      logger.info('claimed the next transaction of the earlier holder of the lease', { txid: formatTxid(claim.txid) });
+      return;
+    } catch (error) {
+      if (!hasCode(error, 'REPLICA_CONFLICT')) throw error;
+      if (claims === CLAIMS_MAX) throw conflictError(max);
+    }
+  }
+}
+
+function behindError({ path, exists, localTxid }: TakeOverParts['database'], end: TXID): LitestreamError {
+  const local = localTxid();
+  const state = !exists()
+    ? 'there is no database'
+    : local === 0n
+      ? 'nothing tells which state the database is in'
+      : `the database is at TXID ${formatTxid(local)}`;
+  const message = `${state}, and the replica holds what an earlier holder of the lease acknowledged, up to TXID ${formatTxid(end)}: ${path}`;
+  const first = exists() ? 'Move the database and its metadata folder away, and start' : 'Start';
+  const hint = `${first} with restore-if-db-not-exists: it is restored once the lease is held. ${BREAK_HINT}`;
+  return refusedError(message, path, hint);
+}

@@ -1,0 +1,320 @@
+/** One process and its lease, on clocks that the test owns. */
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { ReplicaClient } from '../src/client/contract.ts';
+import { guardClient } from '../src/client/guard-client.ts';
+import { fencedClient } from '../src/lease/fenced-client.ts';
+import { LeaseHolder } from '../src/lease/holder.ts';
+import type { LeaseHolderOptions } from '../src/lease/holder.ts';
+import { LEASE_KEY } from '../src/lease/record.ts';
+import type { LeaseStatus } from '../src/lease/status.ts';
+import { MemoryStore, Seeded } from '../src/testing/index.ts';
+import { caught } from './client-guard-support.ts';
+import { Machine, Network, networkClient, World } from './support/lease-world.ts';
+import type { Clock } from '../src/clock.ts';
+
+const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date(0) };
+
+class Process {
+  readonly machine: Machine;
+  readonly network: Network;
+  readonly client: ReplicaClient;
+  readonly holder: LeaseHolder;
+  readonly fenced: ReplicaClient;
+  readonly changes: string[] = [];
+
+  constructor(world: World, store: MemoryStore, name: string, options: LeaseHolderOptions = {}) {
+    this.machine = new Machine(world);
+    this.network = new Network(this.machine, new Seeded(1));
+    this.network.delayMsMax = 1;
+    this.client = guardClient(networkClient(store, this.network), { retry: { attemptCountMax: 1 } });
+    const onChange = ({ state }: LeaseStatus): void => void this.changes.push(state);
+    this.holder = new LeaseHolder(this.client, {
+      owner: name,
+      clock: options.clock ?? this.machine,
+      onChange,
+      ...options,
+    });
+    this.fenced = fencedClient(this.client, this.holder);
+    onTestFinished(() => this.holder.end());
+  }
+
+  write(txid = 1n): Promise<unknown> {
+    const body = { open: () => bytes() };
+    return this.fenced.writeLtxFile({ ...file, minTxid: txid, maxTxid: txid }, body, { ifNoneMatch: '*' });
+  }
+}
+
+async function* bytes(): AsyncGenerator<Uint8Array> {
+  await Promise.resolve();
+  yield Buffer.from('x');
+}
+
+function lab(): { world: World; store: MemoryStore; content: () => Record<string, unknown> } {
+  const store = new MemoryStore();
+  const content = (): Record<string, unknown> =>
+    JSON.parse(Buffer.from(store.entries.get(LEASE_KEY)?.bytes ?? []).toString()) as Record<string, unknown>;
+  return { world: new World(), store, content };
+}
+
+/** How a promise ended; undefined while it is pending. */
+function begin<T>(promise: Promise<T>): { outcome?: PromiseSettledResult<T> } {
+  const begun: { outcome?: PromiseSettledResult<T> } = {};
+  promise.then(
+    (value) => (begun.outcome = { status: 'fulfilled', value }),
+    (reason: unknown) => (begun.outcome = { status: 'rejected', reason }),
+  );
+  return begun;
+}
+
+/** How it has ended after this time. */
+async function settled<T>(world: World, promise: Promise<T>, forMs = 1000): Promise<PromiseSettledResult<T>> {
+  const begun = begin(promise);
+  await world.run(forMs);
+  if (begun.outcome === undefined) throw new Error(`still pending after ${forMs} ms`);
+  return begun.outcome;
+}
+
+async function held(world: World, store: MemoryStore, name: string, options?: LeaseHolderOptions): Promise<Process> {
+  const process = new Process(world, store, name, options);
+  expect(await settled(world, process.holder.acquire())).toMatchObject({ status: 'fulfilled' });
+  return process;
+}
+
+describe('the holder', () => {
+  test('renews after a third of the term, with what was acknowledged', async () => {
+    const { world, store, content } = lab();
+    const { holder } = await held(world, store, 'a');
+    holder.acknowledged = () => 0x12n;
+    const first = content();
+    expect(first).toMatchObject({ generation: 1, owner: 'a', ttl_ms: 30_000 });
+    await world.run(8900);
+    expect(content()).toEqual(first);
+    await world.run(200);
+    expect(content()).toMatchObject({
+      generation: 1,
+      session: first['session'],
+      acknowledged_txid: '0000000000000012',
+    });
+    expect(content()['expires_at']).not.toBe(first['expires_at']);
+    await world.run(600_000);
+    expect(holder.status).toMatchObject({ state: 'held', lease: { acknowledgedTxid: 0x12n } });
+    // The database was opened again, and nothing is known of it yet.
+    holder.acknowledged = () => 0n;
+    await world.run(60_000);
+    expect(content()).toMatchObject({ acknowledged_txid: '0000000000000012' });
+    await settled(world, holder.release());
+    expect(content()).toMatchObject({
+      acknowledged_txid: '0000000000000012',
+      released_at: expect.any(String) as string,
+    });
+  });
+
+  test('stops writing before the lease ends, and writes again once it is renewed', async () => {
+    const { world, store } = lab();
+    const process = await held(world, store, 'a');
+    const { network } = process;
+    network.isCut = true;
+    // Valid from the request at the beginning on: 24 s of 30.
+    await world.run(22_900);
+    expect(process.holder.status.state).toBe('held');
+    await world.run(200);
+    expect(process.holder.status.state).toBe('lapsed');
+    expect(await settled(world, process.write(), 11_000)).toMatchObject({
+      reason: { code: 'LEASE_LOST', retryable: true },
+    });
+    expect(store.keys('ltx/')).toEqual([]);
+    network.isCut = false;
+    await world.run(4000);
+    expect(await settled(world, process.write())).toMatchObject({ status: 'fulfilled' });
+    expect(process.changes).toEqual(['held', 'lapsed', 'held']);
+    expect(process.holder.status.lease?.generation).toBe(1);
+  });
+
+  test('aborts requests that are under way when the lease is nearly over', async () => {
+    const { world, store } = lab();
+    const process = await held(world, store, 'a');
+    await world.run(20_000);
+    process.network.delayMsMax = 0;
+    process.network.lateRate = 1;
+    process.network.lateMs = 60_000;
+    expect(await settled(world, process.write(), 25_000)).toMatchObject({
+      reason: { code: 'LEASE_LOST', retryable: true },
+    });
+  });
+
+  test('sends nothing after it stood still past its term, and finds out whose the lease is', async () => {
+    const { world, store } = lab();
+    const a = await held(world, store, 'a');
+    const b = new Process(world, store, 'b');
+    begin(b.holder.acquire());
+    await world.run(1000);
+    a.machine.freeze(60_000);
+    await world.run(45_000);
+    expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 2 } });
+    expect(b.holder.inherited.isUnclean).toBe(true);
+    await world.run(17_000);
+    expect(a.holder.status.state).toBe('lost');
+    expect(await settled(world, a.write())).toMatchObject({ reason: { code: 'LEASE_LOST', retryable: false } });
+    expect(a.holder.error?.message).toContain('held by b until');
+    expect(await settled(world, b.write())).toMatchObject({ status: 'fulfilled' });
+    // It stays so, even after the other one has released the lease.
+    await settled(world, b.holder.release());
+    expect(await settled(world, a.holder.acquire())).toMatchObject({ reason: { code: 'LEASE_LOST' } });
+  });
+
+  test('succeeds with a write only if the lease is still its own afterwards', async () => {
+    const { world, store } = lab();
+    const a = await held(world, store, 'a');
+    const written = begin(a.write());
+    await world.run(0);
+    // The file arrives; the answer comes after the term of the lease.
+    a.machine.freeze(90_000);
+    const b = new Process(world, store, 'b');
+    begin(b.holder.acquire());
+    await world.run(95_000);
+    expect(store.keys('ltx/')).toHaveLength(1);
+    expect(written.outcome).toMatchObject({ reason: { code: 'LEASE_LOST' } });
+  });
+
+  test.each([3_600_000, -3_600_000])('is not disturbed when its wall clock is set by %i ms', async (stepMs) => {
+    const { world, store } = lab();
+    const a = await held(world, store, 'a');
+    const b = new Process(world, store, 'b');
+    begin(b.holder.acquire());
+    for (let step = 0; step < 10; step++) {
+      a.machine.wallOffsetMs += stepMs;
+      expect(await settled(world, a.write(BigInt(step + 1)))).toMatchObject({ status: 'fulfilled' });
+      await world.run(30_000);
+    }
+    expect(a.changes).toEqual(['held']);
+    expect(b.holder.status.state).toBe('waiting');
+    b.holder.end();
+  });
+
+  test('asks the store after its machine was suspended, in which the monotonic clock stood still', async () => {
+    const { world, store } = lab();
+    const machine = new Machine(world);
+    let suspendedMs = 0;
+    const clock: Clock = {
+      now: () => machine.now(),
+      monotonic: () => machine.monotonic() - suspendedMs,
+      schedule: (delayMs, task) => machine.schedule(delayMs, task),
+    };
+    const a = await held(world, store, 'a', { clock });
+    const b = new Process(world, store, 'b');
+    begin(b.holder.acquire());
+    await world.run(1000);
+    a.network.isCut = true; // no timer of it renews meanwhile
+    await world.run(60_000);
+    suspendedMs = machine.monotonic();
+    a.network.isCut = false;
+    expect(await settled(world, a.write())).toMatchObject({ reason: { code: 'LEASE_LOST' } });
+    expect(b.holder.status.state).toBe('held');
+  });
+});
+
+describe('a successor', () => {
+  test('takes over within half a second of a release, at any wall clock', async () => {
+    const { world, store, content } = lab();
+    const a = await held(world, store, 'a');
+    a.holder.acknowledged = () => 7n;
+    const b = new Process(world, store, 'b');
+    b.machine.wallOffsetMs = -86_400_000;
+    begin(b.holder.acquire());
+    await world.run(5000);
+    expect(b.holder.status).toMatchObject({ state: 'waiting', lease: { owner: 'a', generation: 1 } });
+    await settled(world, a.holder.release(), 30);
+    expect(content()).toMatchObject({ owner: 'a', acknowledged_txid: '0000000000000007' });
+    await world.run(500);
+    expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 2, acknowledgedTxid: 7n } });
+    expect(b.holder.inherited).toEqual({ acknowledgedTxid: 7n, isUnclean: false });
+    expect(a.changes).toEqual(['held', 'released']);
+  });
+
+  test.each([7_200_000, 0, -7_200_000])(
+    'waits a whole term from when it first saw the lease, with a wall clock that differs by %i ms',
+    async (offsetMs) => {
+      const { world, store } = lab();
+      const a = await held(world, store, 'a');
+      await world.run(100);
+      a.holder.end();
+      await world.run(600_000);
+      const b = new Process(world, store, 'b');
+      b.machine.wallOffsetMs = offsetMs;
+      begin(b.holder.acquire());
+      await world.run(29_000);
+      expect(b.holder.status.state).toBe('waiting');
+      await world.run(2000);
+      if (offsetMs < 0) {
+        // By its clock the lease is valid for hours. Twice the term is enough to know better.
+        expect(b.holder.status.state).toBe('waiting');
+        await world.run(30_000);
+      }
+      expect(b.holder.status.state).toBe('held');
+    },
+  );
+
+  test('leaves a lease of Litestream (Go) alone until it has expired by the wall clock, too', async () => {
+    const { world, store, content } = lab();
+    const b = new Process(world, store, 'b');
+    const expiresAt = new Date(b.machine.now() + 300_000).toISOString();
+    store.put(
+      LEASE_KEY,
+      Buffer.from(JSON.stringify({ generation: 4, expires_at: expiresAt, owner: 'go:1' })),
+      new Date(0),
+    );
+    begin(b.holder.acquire());
+    await world.run(299_000);
+    expect(b.holder.status).toMatchObject({ state: 'waiting', lease: { owner: 'go:1' } });
+    await world.run(2000);
+    expect(content()).toMatchObject({ generation: 5, owner: 'b' });
+  });
+
+  test('rejects after the time that it may wait, naming the holder', async () => {
+    const { world, store } = lab();
+    await held(world, store, 'a');
+    const b = new Process(world, store, 'b');
+    expect(await settled(world, b.holder.acquire({ waitMs: 5000 }), 6000)).toMatchObject({
+      reason: { code: 'LEASE_HELD', message: expect.stringContaining('held by a until') as string },
+    });
+  });
+
+  test('waits while the store cannot be reached, and stops waiting when it is told to', async () => {
+    const { world, store } = lab();
+    const a = new Process(world, store, 'a');
+    a.network.isCut = true;
+    begin(a.holder.acquire());
+    await world.run(30_000);
+    a.network.isCut = false;
+    await world.run(2000);
+    expect(a.holder.status.state).toBe('held');
+    const stop = new AbortController();
+    const b = new Process(world, store, 'b');
+    const waiting = begin(b.holder.acquire({ signal: stop.signal }));
+    await world.run(2000);
+    stop.abort(new Error('told to'));
+    await world.run(100);
+    expect(waiting.outcome).toMatchObject({ reason: new Error('told to') });
+  });
+
+  test('is refused where the backend has no conditions, and for a term that is too short', async () => {
+    const { world, store } = lab();
+    const { client, network } = new Process(world, store, 'a');
+    const bare = { ...networkClient(store, network), type: 'sftp', capabilities: { conditionalCreate: true } };
+    expect(await caught(async () => await new LeaseHolder(bare).acquire())).toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('sftp') as string,
+    });
+    expect(() => new LeaseHolder(client, { ttlMs: 999 })).toThrow('1000 ms at least');
+  });
+});
+
+test('a lease that was given up can be asked for again', async () => {
+  const { world, store, content } = lab();
+  const a = await held(world, store, 'a');
+  await settled(world, a.holder.release());
+  expect(content()).toMatchObject({ generation: 1, released_at: expect.any(String) as string });
+  expect(await settled(world, a.holder.acquire())).toMatchObject({ status: 'fulfilled' });
+  expect(content()).toMatchObject({ generation: 2 });
+  expect(await settled(world, a.write())).toMatchObject({ status: 'fulfilled' });
+});

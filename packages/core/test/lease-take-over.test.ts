@@ -1,0 +1,268 @@
+/** From a lease to a database: what a successor checks, and what a former holder may still send. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { TXID } from '@litestream/ltx';
+import type { ReplicaClient } from '../src/client/contract.ts';
+import { hasCode } from '../src/error.ts';
+import { fencedClient } from '../src/lease/fenced-client.ts';
+import { LeaseHolder } from '../src/lease/holder.ts';
+import { Leaser } from '../src/lease/leaser.ts';
+import { takeOver } from '../src/lease/take-over.ts';
+import { Litestream } from '../src/litestream.ts';
+import { silentLogger } from '../src/logger.ts';
+import { Replica } from '../src/replica/replica.ts';
+import { MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';
+import { FakeClock } from './support/fake-clock.ts';
+import { FakeDb } from './support/fake-db.ts';
+import { encodeLtx, once } from './support/ltx-history.ts';
+
+function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'lease-take-over-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+function fileOf(txid: TXID, fill: number): Buffer {
+  const header = { pageSize: 512, commit: 1, minTxid: txid, maxTxid: txid, timestampMs: Number(txid) };
+  return Buffer.from(encodeLtx(header, new Map([[1, Buffer.alloc(512, fill)]])));
+}
+
+function create(client: ReplicaClient, txid: TXID, fill: number): Promise<unknown> {
+  const bytes = fileOf(txid, fill);
+  const file = { level: 0, minTxid: txid, maxTxid: txid, timestamp: new Date(0) };
+  return client.writeLtxFile(file, { size: bytes.length, open: () => once(bytes) }, { ifNoneMatch: '*' });
+}
+
+/** A replica that ends at this TXID, under a lease that a holder left behind. */
+async function left(
+  store: MemoryStore,
+  end: TXID,
+  how: { readonly acknowledgedTxid?: TXID; readonly released: boolean },
+): Promise<void> {
+  const client = new MemoryClient({ store });
+  for (let txid = 1n; txid <= end; txid++) await create(client, txid, Number(txid));
+  const leaser = new Leaser(client, { owner: 'former', ttlMs: 1000, now: () => 0 });
+  const lease = await leaser.renew(await leaser.acquire(), { acknowledgedTxid: how.acknowledgedTxid });
+  if (how.released) await leaser.release(lease);
+}
+
+interface Taken {
+  readonly holder: LeaseHolder;
+  /** Where the restore began; undefined if there was none. */
+  restoredTo: TXID | undefined;
+}
+
+async function take(
+  client: ReplicaClient,
+  database: { readonly localTxid?: TXID; readonly exists: boolean; readonly restores?: boolean },
+): Promise<Taken> {
+  const clock = new FakeClock();
+  const holder = new LeaseHolder(client, { owner: 'successor', clock });
+  onTestFinished(() => holder.end());
+  const acquiring = holder.acquire();
+  for (let look = 0; look < 10 && holder.status.state !== 'held'; look++) await clock.advance(500);
+  await acquiring;
+  const fenced = fencedClient(client, holder);
+  const taken: Taken = { holder, restoredTo: undefined };
+  const restore = async (): Promise<boolean> => {
+    const files = await Array.fromAsync(fenced.ltxFiles(0));
+    taken.restoredTo = files.at(-1)?.maxTxid ?? 0n;
+    return true;
+  };
+  await takeOver({
+    holder,
+    client: fenced,
+    logger: silentLogger,
+    database: {
+      path: 'app.db',
+      exists: () => database.exists,
+      localTxid: () => database.localTxid ?? 0n,
+      restore: database.restores === true ? restore : undefined,
+    },
+  });
+  return taken;
+}
+
+describe('a file of the former holder that arrives late is restored, or refused', () => {
+  /** At each request of the take-over in turn, until there are no more. */
+  test('whenever it arrives', async () => {
+    const outcomes: string[] = [];
+    for (let at = 0; ; at++) {
+      const store = new MemoryStore();
+      await left(store, 3n, { acknowledgedTxid: 3n, released: false });
+      let requests = 0;
+      let late: Promise<unknown> | undefined;
+      const before = async (operation: string): Promise<void> => {
+        // How often the lease is looked at is a matter of chance.
+        if (operation.startsWith('objects.') || operation === 'init' || requests++ !== at) return;
+        late = create(new MemoryClient({ store }), 4n, 99).then(
+          () => 'there',
+          (error: unknown) => (hasCode(error, 'PRECONDITION_FAILED') ? 'refused' : error),
+        );
+        await late;
+      };
+      const { restoredTo, holder } = await take(new MemoryClient({ store, before }), { exists: false, restores: true });
+      if (late === undefined) break;
+      expect(holder.inherited).toEqual({ acknowledgedTxid: 3n, isUnclean: true });
+      const outcome = await late;
+      const isThere = Buffer.from(store.entries.get('ltx/0/0000000000000004-0000000000000004.ltx')?.bytes ?? []);
+      expect(isThere.equals(fileOf(4n, 99)), `request ${at}`).toBe(outcome === 'there');
+      // The next name is the successor's own in either case.
+      expect(restoredTo).toBe(outcome === 'there' ? 5n : 4n);
+      outcomes.push(String(outcome));
+    }
+    expect(new Set(outcomes)).toEqual(new Set(['there', 'refused']));
+  });
+
+  test('nothing is claimed behind a lease that was released', async () => {
+    const store = new MemoryStore();
+    await left(store, 3n, { acknowledgedTxid: 3n, released: true });
+    const { restoredTo } = await take(new MemoryClient({ store }), { exists: false, restores: true });
+    expect(restoredTo).toBe(3n);
+    expect(store.keys('ltx/')).toHaveLength(3);
+  });
+});
+
+describe('a successor', () => {
+  const refused = async (
+    end: TXID,
+    acknowledgedTxid: TXID | undefined,
+    database: Parameters<typeof take>[1],
+  ): Promise<{ readonly error: unknown; readonly store: MemoryStore }> => {
+    const store = new MemoryStore();
+    await left(store, end, { ...(acknowledgedTxid === undefined ? {} : { acknowledgedTxid }), released: true });
+    const client = new MemoryClient({ store });
+    const error: unknown = await take(client, database).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    return { error, store };
+  };
+
+  test.each([
+    ['the replica lacks what was acknowledged', 3n, 4n, { exists: false, restores: true }],
+    ['its database is behind the replica', 3n, 2n, { exists: true, localTxid: 2n }],
+    ['nothing is known of its database', 3n, 2n, { exists: true }],
+    ['its database is missing, and is not to be restored', 3n, 2n, { exists: false }],
+  ] as const)('is refused, and gives the lease back, if %s', async (_, end, acknowledged, database) => {
+    const { error, store } = await refused(end, acknowledged, database);
+    expect(error).toMatchObject({ code: 'PROMOTION_REFUSED' });
+    const lease = await new Leaser(new MemoryClient({ store })).read();
+    expect(lease).toMatchObject({ owner: 'successor', acknowledgedTxid: acknowledged });
+    expect(lease?.releasedAt).toBeDefined();
+    expect(store.keys('ltx/')).toHaveLength(Number(end));
+  });
+
+  test.each([
+    ['its database reaches as far as the replica', 3n, 2n, { exists: true, localTxid: 3n }],
+    ['its database holds commits that were not sent yet', 3n, 3n, { exists: true, localTxid: 5n }],
+    ['no holder ever acknowledged anything', 3n, undefined, { exists: true }],
+  ] as const)('is promoted if %s', async (_, end, acknowledged, database) => {
+    expect((await refused(end, acknowledged, database)).error).toBeUndefined();
+  });
+});
+
+describe('a holder that meets a file of another process', () => {
+  const meeting = async (): Promise<{ store: MemoryStore; clock: FakeClock; replica: Replica; db: FakeDb }> => {
+    const store = new MemoryStore();
+    const clock = new FakeClock();
+    const client = new MemoryClient({ store });
+    const holder = new LeaseHolder(client, { owner: 'holder', clock });
+    onTestFinished(() => holder.end());
+    await holder.acquire();
+    const db = new FakeDb(scratch(), 20, new Seeded(5));
+    const replica = new Replica(fencedClient(client, holder), db, { clock, fence: holder });
+    holder.acknowledged = () => replica.position.txid;
+    db.pending = 2;
+    await replica.replicated();
+    await create(new MemoryClient({ store }), 3n, 99);
+    db.pending = 1;
+    return { store, clock, replica, db };
+  };
+
+  test('goes on behind it at once, if the lease is still its own', async () => {
+    const { replica } = await meeting();
+    await expect(replica.replicated()).rejects.toMatchObject({ code: 'REPLICA_CONFLICT' });
+    await replica.replicated();
+    expect(replica.position.txid).toBe(4n);
+  });
+
+  test('stops for good, if the store says that the lease is not', async () => {
+    const { store, clock, replica } = await meeting();
+    const before = store.keys('ltx/');
+    await new Leaser(new MemoryClient({ store }), { owner: 'thief' }).break();
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(replica.replicated()).rejects.toMatchObject({ code: 'LEASE_LOST', retryable: false });
+      await clock.advance(120_000);
+    }
+    expect(replica.isDown).toBe(true);
+    expect(store.keys('ltx/')).toEqual(before);
+  });
+
+  test('is refused if the replica holds another timeline up to where an earlier holder acknowledged', async () => {
+    const store = new MemoryStore();
+    await left(store, 3n, { acknowledgedTxid: 2n, released: true });
+    const clock = new FakeClock();
+    const client = new MemoryClient({ store });
+    const holder = new LeaseHolder(client, { owner: 'holder', clock });
+    onTestFinished(() => holder.end());
+    await holder.acquire();
+    const db = new FakeDb(scratch(), 20, new Seeded(5));
+    const replica = new Replica(fencedClient(client, holder), db, { clock, fence: holder });
+    for (let txid = 0; txid < 5; txid++) db.commit();
+    await expect(replica.meet()).rejects.toMatchObject({ code: 'PROMOTION_REFUSED' });
+    await expect(replica.replicated()).rejects.toMatchObject({
+      code: expect.stringMatching(/LEASE|PROMOTION/) as string,
+    });
+    expect(store.keys('ltx/')).toHaveLength(3);
+  });
+});
+
+test('in an application: the successor waits, restores, and goes on; its events tell of the lease', async () => {
+  const folder = scratch();
+  const store = new MemoryStore();
+  const [one, two] = [join(folder, 'one.db'), join(folder, 'two.db')];
+  const app = new DatabaseSync(one);
+  app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)');
+  const lease = { ttlMs: 5000 };
+  const former = new Litestream();
+  const first = await former.replicate(one, new MemoryClient({ store }), { lease: { ...lease, owner: 'one' } });
+  await first.replicated();
+  expect(first.lease).toMatchObject({ state: 'held', owner: 'one', lease: { generation: 1 } });
+
+  const successor = new Litestream();
+  const states: string[] = [];
+  successor.on('lease', ({ path, state }) => states.push(`${path === two ? 'two' : path} ${state}`));
+  const options = { lease: { ...lease, owner: 'two' }, restoreIfMissing: true };
+  const waiting = successor.replicate(two, new MemoryClient({ store }), options);
+  app.exec('INSERT INTO t VALUES (2)');
+  await first.replicated();
+  expect(existsSync(two)).toBe(false);
+  app.close();
+  await former.stop();
+  expect(first.lease).toMatchObject({ state: 'released' });
+  const second = await waiting;
+  const next = new DatabaseSync(two);
+  next.exec('INSERT INTO t VALUES (3)');
+  await second.replicated();
+  expect(states.slice(-1)).toEqual(['two held']);
+  const leaser = new Leaser(new MemoryClient({ store }));
+  expect(await leaser.read()).toMatchObject({ generation: 2, owner: 'two' });
+
+  // The operator takes it away.
+  await leaser.break();
+  next.exec('INSERT INTO t VALUES (4)');
+  const lost = Promise.withResolvers<void>();
+  successor.on('lease', ({ state }) => state === 'lost' && lost.resolve());
+  await lost.promise;
+  await expect(second.replicated()).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  next.close();
+  await expect(successor.stop()).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  const output = join(folder, 'out.db');
+  await new Litestream().restore(new MemoryClient({ store }), { output });
+  const rows = new DatabaseSync(output, { readOnly: true }).prepare('SELECT x FROM t').all();
+  expect(rows.map(({ x }) => x)).toEqual([1, 2, 3]);
+});

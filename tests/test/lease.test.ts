@@ -1,0 +1,351 @@
+/** Two daemons, one replica with a lease: deploys, stopped processes and broken leases, through the real command. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run, scratchFolder, start } from '../../packages/cli/test/support/cli.ts';
+import type { Cli } from '../../packages/cli/test/support/cli.ts';
+import { S3TestServer } from '../../packages/client-s3/test/s3-server.ts';
+import { until } from '../support/wait.ts';
+
+/** Where a process is to lose its lease by waiting. A busy machine must not starve the others for as long. */
+const SHORT = '6s';
+
+/** A program of -exec. It does not hold our pipes: it outlives a daemon that is killed. */
+const PROGRAM = `sh -c 'exec sleep 100 > /dev/null 2>&1'`;
+
+interface Backend {
+  /** The replica of a config, without its lease. */
+  readonly replica: Readonly<Record<string, unknown>>;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+let server: S3TestServer;
+beforeAll(async () => {
+  server = await S3TestServer.start();
+});
+afterAll(async () => await server[Symbol.asyncDispose]());
+
+let places = 0;
+const BACKENDS: readonly (readonly [string, (folder: string) => Backend])[] = [
+  ['file', (folder) => ({ replica: { path: join(folder, 'replica') }, env: {} })],
+  [
+    's3',
+    () => ({
+      // Another server may be named, to run this on a real one: it has a bucket `litestream`.
+      replica: {
+        type: 's3',
+        bucket: 'litestream',
+        path: `lease-${process.pid}-${places++}`,
+        endpoint: process.env['LEASE_S3_ENDPOINT'] ?? server.endpoint,
+        region: 'us-east-1',
+        'access-key-id': server.accessKeyId,
+        'secret-access-key': server.secretAccessKey,
+        'force-path-style': true,
+      },
+      env: { AWS_EC2_METADATA_DISABLED: 'true' },
+    }),
+  ],
+];
+
+/** One of the processes, with a folder of its own, as on a machine of its own. */
+class Instance {
+  readonly path: string;
+  readonly config: string;
+  readonly #name: string;
+  readonly #socket: string;
+  readonly #env: Readonly<Record<string, string>>;
+  #count = 0;
+  /** What `sync -wait` said is on the replica. */
+  readonly acknowledged: string[] = [];
+  daemon!: Cli;
+
+  constructor(
+    folder: string,
+    name: string,
+    backend: Backend,
+    { ttl = '60s', ...more }: { readonly ttl?: string; readonly exec?: string; readonly addr?: string } = {},
+  ) {
+    mkdirSync(join(folder, name));
+    this.#name = name;
+    this.#env = backend.env;
+    this.path = join(folder, name, 'app.db');
+    this.config = join(folder, `${name}.yml`);
+    this.#socket = join(folder, `${name}.sock`);
+    const replica = { ...backend.replica, 'sync-interval': '50ms', lease: { ttl, owner: name } };
+    const database = { path: this.path, 'restore-if-db-not-exists': true, replica };
+    const config = { socket: { enabled: true, path: this.#socket }, dbs: [database], ...more };
+    writeFileSync(this.config, JSON.stringify(config));
+  }
+
+  async start(): Promise<Cli> {
+    this.daemon = start(['replicate', '-config', this.config], { env: this.#env });
+    await this.daemon.said('control socket listening');
+    return this.daemon;
+  }
+
+  create(): void {
+    const db = new DatabaseSync(this.path);
+    db.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x)');
+    db.close();
+  }
+
+  /** Commits a row. True if it is acknowledged: then it must never be lost. */
+  async commit(): Promise<boolean> {
+    const row = `${this.#name} ${this.#count++}`;
+    const db = new DatabaseSync(this.path);
+    db.exec('PRAGMA busy_timeout = 5000');
+    db.prepare('INSERT INTO t VALUES (?)').run(row);
+    db.close();
+    const isAcknowledged = await this.#sync();
+    if (isAcknowledged) this.acknowledged.push(row);
+    return isAcknowledged;
+  }
+
+  async #sync(): Promise<boolean> {
+    const { exitCode } = await run(['sync', '-wait', '-timeout', '20', '-socket', this.#socket, this.path]);
+    return exitCode === 0;
+  }
+
+  /** Resolves once it has the lease, and a commit of it is acknowledged. */
+  async replicates(): Promise<void> {
+    await until(`${this.#name} to replicate`, async () => existsSync(this.path) && (await this.#sync()));
+    if (!(await this.commit())) throw new Error(`${this.#name} does not replicate`);
+  }
+
+  async restored(folder: string): Promise<readonly unknown[]> {
+    const output = join(folder, `restored-${places++}.db`);
+    const { stderr, exitCode } = await run(['restore', '-config', this.config, '-o', output, this.path], {
+      env: this.#env,
+    });
+    if (exitCode !== 0) throw new Error(stderr);
+    return rowsOf(output);
+  }
+
+  async lease(...flags: readonly string[]): Promise<Record<string, unknown>> {
+    const { stdout } = await run(['lease', '-json', '-config', this.config, ...flags, this.path], { env: this.#env });
+    return JSON.parse(stdout) as Record<string, unknown>;
+  }
+}
+
+function rowsOf(path: string): readonly unknown[] {
+  const db = new DatabaseSync(path, { readOnly: true });
+  try {
+    const rows = db.prepare('SELECT x FROM t ORDER BY rowid').all();
+    return rows.map(({ x }) => x);
+  } finally {
+    db.close();
+  }
+}
+
+describe.each(BACKENDS)('on %s', (_, place) => {
+  test('a deploy hands over: the successor waits, restores, and starts its program then', async () => {
+    const folder = scratchFolder();
+    const backend = place(folder);
+    const old = new Instance(folder, 'old', backend);
+    old.create();
+    await old.start();
+    await old.replicates();
+    expect(await old.lease()).toMatchObject({ held: true, generation: 1, owner: 'old' });
+
+    const seen = join(folder, 'seen');
+    const fresh = new Instance(folder, 'fresh', backend);
+    const program = join(folder, 'program.mjs');
+    writeFileSync(
+      program,
+      `import { writeFileSync } from 'node:fs';
+       import { DatabaseSync } from 'node:sqlite';
+       const rows = new DatabaseSync(${JSON.stringify(fresh.path)}).prepare('SELECT x FROM t').all().map(({ x }) => x);
+       writeFileSync(${JSON.stringify(seen)}, JSON.stringify(rows));
+       setInterval(() => undefined, 1000);`,
+    );
+    writeFileSync(
+      fresh.config,
+      JSON.stringify({
+        ...(JSON.parse(readFileSync(fresh.config, 'utf8')) as object),
+        exec: `${process.execPath} ${program}`,
+      }),
+    );
+    const daemon = await fresh.start();
+    await daemon.said('msg="waiting for the lease"');
+    expect(daemon.stdout).toMatch(/msg="waiting for the lease".* generation=1 since=\S+ expires=\S+ owner=old/);
+    // Acknowledged while the successor waits.
+    expect(await old.commit()).toBe(true);
+    expect(existsSync(fresh.path)).toBe(false);
+    expect((await old.daemon.stop()).exitCode).toBe(0);
+    const rows = await until('the program of the successor', () => {
+      if (!existsSync(seen)) return undefined;
+      const text = readFileSync(seen, 'utf8');
+      return text.endsWith(']') ? (JSON.parse(text) as string[]) : undefined;
+    });
+    expect(rows).toEqual(old.acknowledged);
+    await fresh.replicates();
+    expect(await fresh.lease()).toMatchObject({ held: true, generation: 2, owner: 'fresh' });
+    expect(await fresh.restored(folder)).toEqual([...old.acknowledged, ...fresh.acknowledged]);
+    expect((await daemon.stop()).exitCode).toBe(0);
+    expect(await fresh.lease()).toMatchObject({ held: false, generation: 2 });
+    expect(old.daemon.stdout + daemon.stdout).not.toMatch(/level=(ERROR|WARN)/);
+  }, 120_000);
+
+  test('a process that stood still past its lease acknowledges nothing any more, and nothing acknowledged is lost', async () => {
+    const folder = scratchFolder();
+    const backend = place(folder);
+    const old = new Instance(folder, 'old', backend, { ttl: SHORT });
+    old.create();
+    await old.start();
+    await old.replicates();
+    const fresh = new Instance(folder, 'fresh', backend, { ttl: SHORT });
+    const daemon = await fresh.start();
+    await daemon.said('waiting for the lease');
+    expect(await old.commit()).toBe(true);
+    // In the middle of its work, maybe of an upload.
+    const underWay = old.commit();
+    old.daemon.child.kill('SIGSTOP');
+    await daemon.said('taking over an expired lease');
+    await fresh.replicates();
+    old.daemon.child.kill('SIGCONT');
+    await Promise.all([underWay, old.commit(), fresh.commit()]);
+    await old.daemon.said('lease lost, commits of this database are no longer replicated');
+    expect(await old.commit()).toBe(false);
+    expect(await fresh.commit()).toBe(true);
+    const rows = await fresh.restored(folder);
+    expect(rows).toEqual(expect.arrayContaining([...old.acknowledged, ...fresh.acknowledged]));
+    // One line: what the successor has.
+    expect(rows).toEqual(rowsOf(fresh.path));
+    const { stdout } = await old.daemon.stop();
+    expect(stdout.match(/level=ERROR msg="lease lost, commits/g)).toHaveLength(1);
+    expect(await fresh.commit()).toBe(true);
+    const told = await daemon.stop();
+    expect(told.exitCode).toBe(0);
+    expect(told.stdout).not.toContain('level=ERROR');
+  }, 120_000);
+});
+
+test('a process is not promoted with a database that is behind what was acknowledged', async () => {
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  const old = new Instance(folder, 'old', backend);
+  old.create();
+  await old.start();
+  await old.replicates();
+  // As an entry point does that restores before it starts litestream.
+  const early = new Instance(folder, 'early', backend, { exec: PROGRAM });
+  expect((await run(['restore', '-config', old.config, '-o', early.path, old.path])).exitCode).toBe(0);
+  expect(await old.commit()).toBe(true);
+  await early.start();
+  await early.daemon.said('waiting for the lease');
+  expect((await old.daemon.stop()).exitCode).toBe(0);
+  const { exitCode, stdout, stderr } = await early.daemon.ended;
+  expect(exitCode).toBe(1);
+  expect(stderr + stdout).toMatch(/nothing tells which state the database is in/);
+  expect(stderr).toContain('restore-if-db-not-exists');
+  // It gave the lease back, with what was acknowledged.
+  expect(await old.lease()).toMatchObject({
+    held: false,
+    acknowledged_txid: expect.stringMatching(/^0{14}/) as string,
+  });
+  expect(await old.restored(folder)).toEqual(old.acknowledged);
+
+  // The operator says that it may go on.
+  await old.lease('-break');
+  await early.start();
+  await early.daemon.said('lease acquired');
+  await early.replicates();
+  expect((await early.daemon.stop()).exitCode).toBe(0);
+}, 120_000);
+
+test('files that are missing from the replica are found before anything is written to it', async () => {
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  const old = new Instance(folder, 'old', backend);
+  old.create();
+  await old.start();
+  await old.replicates();
+  expect((await old.daemon.stop()).exitCode).toBe(0);
+  const content = readFileSync(join(folder, 'replica', 'lock.json'), 'utf8');
+  writeFileSync(
+    join(folder, 'replica', 'lock.json'),
+    content.replace(/"acknowledged_txid":"0{15}./, '"acknowledged_txid":"00000000000000ff'),
+  );
+  const fresh = new Instance(folder, 'fresh', backend, { exec: PROGRAM });
+  await fresh.start();
+  const { exitCode, stderr } = await fresh.daemon.ended;
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/the replica ends at TXID 0{15}\d, but TXID 00000000000000ff was acknowledged/);
+  expect(existsSync(fresh.path)).toBe(false);
+}, 120_000);
+
+test('a lease that is broken ends the program of -exec, and litestream with it', async () => {
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  const old = new Instance(folder, 'old', backend, { exec: PROGRAM, ttl: SHORT });
+  old.create();
+  await old.start();
+  await old.replicates();
+  expect(await old.lease('-break')).toMatchObject({ owner: 'old', generation: 1 });
+  const { exitCode, stdout } = await old.daemon.ended;
+  expect(exitCode).toBe(1);
+  expect(stdout).toContain('lease lost, stopping the exec process');
+}, 120_000);
+
+test('status, readiness and metrics say how it stands', async () => {
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  const addr = '127.0.0.1:0';
+  const old = new Instance(folder, 'old', backend, { addr, ttl: SHORT });
+  old.create();
+  await old.start();
+  await old.replicates();
+  const fresh = new Instance(folder, 'fresh', backend, { addr, ttl: SHORT });
+  await fresh.start();
+  await fresh.daemon.said('waiting for the lease');
+  const [of, at] = [await shown(old), await shown(fresh)];
+  expect(of).toMatchObject({ ready: 200, state: 'open', lease: { state: 'held', holder: 'old', generation: 1 } });
+  expect(of.metrics).toMatch(/litestream_lease_held\{db="\S+",replica="\S+"\} 1\n/);
+  // A standby, so that a rolling deploy goes on.
+  expect(at).toMatchObject({ ready: 200, state: 'standby', lease: { state: 'waiting', holder: 'old' } });
+  expect(at.metrics).toMatch(/litestream_lease_held\{db="\S+",replica="\S+"\} 0\n/);
+
+  await old.lease('-break');
+  await old.daemon.said('lease lost');
+  expect(await shown(old)).toMatchObject({ ready: 503, lease: { state: 'lost' } });
+  await fresh.replicates();
+  expect(await shown(fresh)).toMatchObject({ ready: 200, lease: { state: 'held', generation: 2 } });
+}, 120_000);
+
+async function shown({ daemon }: Instance): Promise<Record<string, unknown> & { readonly metrics: string }> {
+  await daemon.said(/serving metrics on" url=\S+/);
+  const url = /serving metrics on" url=(\S+)\/metrics/.exec(daemon.stdout)?.[1] ?? '';
+  const ready = await fetch(`${url}/readyz`);
+  const status = (await (await fetch(`${url}/api/status`)).json()) as {
+    databases: { state: string; replicas: { lease: unknown }[] }[];
+  };
+  const metrics = await (await fetch(`${url}/metrics`)).text();
+  const [database] = status.databases;
+  return { ready: ready.status, state: database?.state, lease: database?.replicas[0]?.lease, metrics };
+}
+
+test('a backend without conditions is refused by its name', async () => {
+  const folder = scratchFolder();
+  const replica = { type: 'sftp', host: '127.0.0.1:1', user: 'u', password: 'p', path: '/app' };
+  const daemon = new Instance(folder, 'only', { replica, env: {} });
+  const { exitCode, stderr } = await run(['replicate', '-config', daemon.config]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/sftp: this backend has no conditional writes, so no leases/);
+}, 60_000);
+
+test('-once waits for a lease no longer than its holder may be dead, and gives it back', async () => {
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  const old = new Instance(folder, 'old', backend, { ttl: SHORT });
+  old.create();
+  const once = ['replicate', '-once', '-config', old.config];
+  expect((await run(once)).exitCode).toBe(0);
+  expect(await old.lease()).toMatchObject({ held: false, generation: 1 });
+  await old.start();
+  await old.replicates();
+  const fresh = new Instance(folder, 'fresh', backend, { ttl: SHORT });
+  const { exitCode, stderr } = await run(['replicate', '-once', '-config', fresh.config]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('the lease is held by old until');
+}, 120_000);
