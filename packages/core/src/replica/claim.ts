@@ -4,9 +4,10 @@
  * never be restored. This file takes that name. To its TXID a restore gives what the file before it does.
  */
 import { isLtxError, LtxEncoder, newHeader } from '@litestream/ltx';
-import type { LtxHeader, TXID } from '@litestream/ltx';
+import type { LtxExtension, LtxHeader, TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
+import { WAL_HEADER_SIZE } from '../wal/wal-header.ts';
 import type { Level0File } from './level0-writer.ts';
 
 /**
@@ -18,14 +19,24 @@ export async function claimBehind(
   last: LtxFileInfo,
   options: Op & { readonly beforeMs: number },
 ): Promise<Level0File> {
-  const { pageSize, commit, timestampMs } = await shapeOf(client, last, options);
+  const { pageSize, commit, timestampMs, extension } = await shapeOf(client, last, options);
   const txid = last.maxTxid + 1n;
-  return emptyFile(txid, { pageSize, commit, timestampMs: Math.max(timestampMs, options.beforeMs - 1) });
+  return emptyFile(txid, { pageSize, commit, timestampMs: Math.max(timestampMs, options.beforeMs - 1), extension });
 }
 
-function emptyFile(txid: TXID, shape: Pick<LtxHeader, 'pageSize' | 'commit' | 'timestampMs'>): Level0File {
+type Shape = Pick<LtxHeader, 'pageSize' | 'commit' | 'timestampMs'> & { readonly extension: LtxExtension | undefined };
+
+function emptyFile(txid: TXID, { extension: before, ...shape }: Shape): Level0File {
+  // The database stays what it was.
+  const databaseChecksum = before?.databaseChecksum ?? 0n;
+  const extension = {
+    walEndOffset: WAL_HEADER_SIZE,
+    databaseChecksum,
+    previousChecksumHigh: Number(databaseChecksum >> 32n),
+  };
   // Offset and salts are those of a file that was not cut from the WAL.
-  const encoder = new LtxEncoder(newHeader({ ...shape, minTxid: txid, maxTxid: txid, walOffset: 32 }));
+  const fields = { ...shape, minTxid: txid, maxTxid: txid, walOffset: WAL_HEADER_SIZE };
+  const encoder = new LtxEncoder(newHeader(before === undefined ? fields : { ...fields, extension }));
   const bytes = Buffer.concat([encoder.begin().slice(), encoder.finish().slice()]);
   const open = async function* (): AsyncGenerator<Uint8Array> {
     yield bytes;
@@ -34,15 +45,12 @@ function emptyFile(txid: TXID, shape: Pick<LtxHeader, 'pageSize' | 'commit' | 't
 }
 
 /** Of a damaged file, behind which nothing can be restored, the size does not matter. */
-async function shapeOf(
-  client: ReplicaClient,
-  last: LtxFileInfo,
-  options: Op,
-): Promise<Pick<LtxHeader, 'pageSize' | 'commit' | 'timestampMs'>> {
+async function shapeOf(client: ReplicaClient, last: LtxFileInfo, options: Op): Promise<Shape> {
   try {
-    return await readLtxHeader(client, last, options);
+    const { pageSize, commit, timestampMs, extension } = await readLtxHeader(client, last, options);
+    return { pageSize, commit, timestampMs, extension };
   } catch (error) {
     if (!isLtxError(error)) throw error;
-    return { pageSize: 4096, commit: 1, timestampMs: 0 };
+    return { pageSize: 4096, commit: 1, timestampMs: 0, extension: undefined };
   }
 }
