@@ -32,8 +32,13 @@ const DELETES_IN_FLIGHT = 8;
  */
 export class WebdavReplicaClient implements ReplicaClient {
   readonly type = 'webdav';
-  /** There are servers that rename over a file although they are told not to. */
-  readonly capabilities: Capabilities = { timestamps: 'none', conditionalCreate: 'probe' };
+  readonly capabilities: Capabilities = {
+    timestamps: 'none',
+    // Servers look whether there is a file, and then rename. Some rename over it although they are told not to.
+    conditionalCreate: 'unlocked',
+    // To MOVE over a file is to DELETE it first (RFC 4918, section 9.9.3), which Apache does.
+    atomicReplace: false,
+  };
 
   readonly #options: WebdavOptions;
   readonly #root: string;

@@ -27,6 +27,10 @@ export async function start(): Promise<RunningService> {
   return {
     config,
     broken: brokenPlaces,
+    deviations: {
+      'of two that create an object of several parts at once exactly one wins':
+        'it looks at the condition, then puts the parts together, and another may be between',
+    },
     answersDiffer: {
       ...unchecked('an unknown key', 'a wrong secret', 'another region', 'a clock an hour late'),
       'no signature': 'it refuses, but names no code',
