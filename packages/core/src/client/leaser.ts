@@ -98,8 +98,11 @@ export class Leaser {
     try {
       const { info, body } = await this.#objects('acquire').open(LEASE_KEY, { signal: op.signal });
       const parts: Uint8Array[] = [];
-      if (info.size > LEASE_SIZE_MAX) throw this.#unreadable();
-      for await (const chunk of body) parts.push(chunk.slice());
+      for await (const chunk of body) {
+        // Only leaving an iteration frees the connection: a body that nobody iterates keeps it.
+        if (info.size > LEASE_SIZE_MAX) throw this.#unreadable();
+        parts.push(chunk.slice());
+      }
       return this.#parse(Buffer.concat(parts).toString(), info.version ?? '');
     } catch (error) {
       if (hasCode(error, 'NOT_FOUND')) return undefined;
