@@ -136,42 +136,45 @@ describe.each(Object.keys(BACKEND_SERVERS).filter((name) => name !== 'sftp'))('%
   });
   afterAll(async () => await backend.server[Symbol.asyncDispose]());
 
-  test.each(Object.entries(DEEDS))('%s', async (_what, { needs, slow, prepare, act, proof }) => {
-    await using direct = guardClient(backend.through(backend.port));
-    if (needs !== undefined && direct.capabilities[needs] !== true) return;
-    await using portal = await LoginPage.before(backend.port);
+  test.each(Object.entries(DEEDS))(
+    'a login page is not believed where %s',
+    async (_what, { needs, slow, prepare, act, proof }) => {
+      await using direct = guardClient(backend.through(backend.port));
+      if (needs !== undefined && direct.capabilities[needs] !== true) return;
+      await using portal = await LoginPage.before(backend.port);
 
-    /** @returns how many requests it took */
-    const attempt = async (kind: number, isMine: (index: number) => boolean, what: string): Promise<number> => {
-      await prepare?.(direct);
-      portal.disarm();
-      await using client = guardClient(backend.through(portal.port), guard);
-      await client.init();
-      portal.arm(kind, isMine);
-      let given: unknown;
-      try {
-        given = await act(client);
-      } catch (error) {
-        // A page in the place of a file has another size.
-        const codes = slow === true ? ['UNAVAILABLE', 'OBJECT_CHANGED'] : ['UNAVAILABLE'];
-        expect(codes, `${what}: ${String(error)}`).toContain(isLitestreamError(error) ? error.code : error);
+      /** @returns how many requests it took */
+      const attempt = async (kind: number, isMine: (index: number) => boolean, what: string): Promise<number> => {
+        await prepare?.(direct);
+        portal.disarm();
+        await using client = guardClient(backend.through(portal.port), guard);
+        await client.init();
+        portal.arm(kind, isMine);
+        let given: unknown;
+        try {
+          given = await act(client);
+        } catch (error) {
+          // A page in the place of a file has another size.
+          const codes = slow === true ? ['UNAVAILABLE', 'OBJECT_CHANGED'] : ['UNAVAILABLE'];
+          expect(codes, `${what}: ${String(error)}`).toContain(isLitestreamError(error) ? error.code : error);
+          return portal.count;
+        }
+        try {
+          await proof?.(direct, given);
+        } catch (error) {
+          throw new Error(`${what}: it was believed`, { cause: error });
+        }
         return portal.count;
-      }
-      try {
-        await proof?.(direct, given);
-      } catch (error) {
-        throw new Error(`${what}: it was believed`, { cause: error });
-      }
-      return portal.count;
-    };
+      };
 
-    const count = await attempt(0, () => false, 'no page');
-    expect(count).toBeGreaterThan(0);
-    for (let kind = 0; kind < (slow === true ? 2 : LOGIN_PAGE_KINDS); kind++) {
-      for (let first = 0; first < count; first++) {
-        await attempt(kind, (index) => index >= first, `page ${kind} from request ${first} of ${count} on`);
-        await attempt(kind, (index) => index === first, `page ${kind} to request ${first} of ${count}`);
+      const count = await attempt(0, () => false, 'no page');
+      expect(count).toBeGreaterThan(0);
+      for (let kind = 0; kind < (slow === true ? 2 : LOGIN_PAGE_KINDS); kind++) {
+        for (let first = 0; first < count; first++) {
+          await attempt(kind, (index) => index >= first, `page ${kind} from request ${first} of ${count} on`);
+          await attempt(kind, (index) => index === first, `page ${kind} to request ${first} of ${count}`);
+        }
       }
-    }
-  });
+    },
+  );
 });
