@@ -29,6 +29,8 @@ export interface RunningService {
    * run nevertheless; one that passes after all is a failure, so that the list cannot rot.
    */
   readonly deviations?: Readonly<Record<string, string>>;
+  /** Those of them that need two requests at one moment: they may also pass. */
+  readonly races?: readonly string[];
   /** Questions of `fidelity/` that it answers otherwise than the test server of `npm test`, each with the reason. */
   readonly answersDiffer?: Readonly<Record<string, string>>;
   /** What to change about the config, or the environment, for a client that the server must refuse. */

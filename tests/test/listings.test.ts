@@ -25,6 +25,9 @@ const server = createServer((request, response) => {
   const body = isProbe ? '<multistatus/>' : (answers[Math.min(count++, answers.length - 1)] ?? '');
   response.writeHead(isProbe ? 207 : status, {
     'content-type': body.startsWith('{') ? 'application/json' : 'application/xml',
+    // OSS and Azure number their answers.
+    'x-oss-request-id': '1',
+    'x-ms-request-id': '1',
   });
   response.end(body);
 });

@@ -14,6 +14,7 @@ const names: Readonly<Record<string, readonly string[]>> = {
   'client-sftp': ['config'],
   'client-webdav': ['config'],
   core: [
+    'body-reader',
     'client-broken',
     'client-file-lock',
     'client-guard',

@@ -6,6 +6,7 @@ import { loadSdk } from '@litestream/core';
 
 import { absError } from './errors.ts';
 import { lengthFromRange } from './answer-length.ts';
+import { requireProof } from './proof.ts';
 import { type AbsSettings, type Login, secretsOf } from './settings.ts';
 
 /** A connected SDK and what every operation needs of it. */
@@ -45,7 +46,7 @@ export async function connect(settings: AbsSettings): Promise<AbsSession> {
   };
   const { credential, url } = await createService(sdk, settings, options, agent);
   const pipeline = sdk.newPipeline(credential, options);
-  pipeline.factories.unshift(lengthFromRange);
+  pipeline.factories.unshift(requireProof, lengthFromRange);
   if (agent !== undefined) pipeline.factories.push(trusting(agent));
   return new AbsSession(new sdk.BlobServiceClient(url, pipeline).getContainerClient(bucket), settings);
 }

@@ -4,6 +4,7 @@ import { forEachConcurrent, parseLtxObjectName, raceAbort } from '@litestream/co
 import { gcsError, statusOf } from './errors.ts';
 import { ltxPrefix } from './keys.ts';
 import { listFiles } from './listing.ts';
+import { provenDeletion } from './proof.ts';
 import { objectUrl, request } from './request.ts';
 
 /** Deletes objects by key, `concurrency` at a time. One that is gone already is no error. */
@@ -35,7 +36,8 @@ async function deleteKey(bucket: Bucket, key: string, signal: AbortSignal | unde
   try {
     signal?.throwIfAborted();
     const url = objectUrl(bucket, key);
-    await raceAbort(request(bucket, { method: 'DELETE', url, signal, repeatable: true }), signal);
+    const deletion = request(bucket, { method: 'DELETE', url, signal, repeatable: true });
+    provenDeletion(await raceAbort(deletion, signal));
   } catch (error) {
     const kind = gcsError(error, key, signal);
     if (statusOf(error) === 404 && (kind as { code?: unknown }).code === 'NOT_FOUND') return;

@@ -1,15 +1,16 @@
 import type { Bucket } from '@google-cloud/storage';
-import { raceAbort, readStream } from '@litestream/core';
+import { malformedAnswer, raceAbort, readStream } from '@litestream/core';
 import type { Readable } from 'node:stream';
 
 import { gcsError, statusOf } from './errors.ts';
-import { mediaUrl, request } from './request.ts';
+import { storedObject } from './proof.ts';
+import { mediaUrl, objectUrl, request } from './request.ts';
 
 /** What was found of an object, and its bytes. */
 export interface Download {
   /** Undefined if the answer did not say it. */
   readonly size: number | undefined;
-  readonly generation: string | undefined;
+  readonly generation: string;
   readonly updated: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
 }
@@ -30,12 +31,17 @@ export async function download(
       responseType: 'stream',
       signal,
     });
+    const generation = headers.get('x-goog-generation');
+    if (generation === null) {
+      data.destroy();
+      throw malformedAnswer('gs', 'it does not describe the object');
+    }
     const length = headers.has('content-length') ? Number(headers.get('content-length')) : undefined;
     const total = /\/(\d+)$/.exec(headers.get('content-range') ?? '')?.[1];
     const body = readStream(data, { signal, size: length, wrapError: (error) => gcsError(error, key) });
     return {
       size: total === undefined ? length : Number(total),
-      generation: headers.get('x-goog-generation') ?? undefined,
+      generation,
       updated: dateOf(headers.get('last-modified') ?? undefined),
       body,
     };
@@ -52,13 +58,8 @@ function rangeHeader(offset: number, size: number | undefined): Record<string, s
 
 async function head(bucket: Bucket, key: string, signal: AbortSignal | undefined): Promise<Download> {
   try {
-    const [metadata] = await raceAbort(bucket.file(key).getMetadata(), signal);
-    return {
-      size: Number(metadata.size ?? 0),
-      generation: metadata.generation === undefined ? undefined : String(metadata.generation),
-      updated: dateOf(metadata.updated),
-      body: nothing(),
-    };
+    const { data } = await raceAbort(request<unknown>(bucket, { url: objectUrl(bucket, key), signal }), signal);
+    return { ...storedObject(data, key), body: nothing() };
   } catch (error) {
     throw gcsError(error, key, signal);
   }

@@ -5,6 +5,7 @@ import { download } from './download.ts';
 import { gcsError, statusOf } from './errors.ts';
 import { objectKey } from './keys.ts';
 import { listFiles } from './listing.ts';
+import { provenDeletion } from './proof.ts';
 import { objectUrl, request } from './request.ts';
 import type { GcsSettings } from './session.ts';
 import { upload } from './upload.ts';
@@ -67,7 +68,8 @@ export class GcsObjects implements ObjectOperations {
     try {
       signal?.throwIfAborted();
       const url = objectUrl(bucket, full, ifMatch === undefined ? {} : { ifGenerationMatch: ifMatch });
-      await raceAbort(request(bucket, { method: 'DELETE', url, signal, repeatable: ifMatch === undefined }), signal);
+      const deletion = request(bucket, { method: 'DELETE', url, signal, repeatable: ifMatch === undefined });
+      provenDeletion(await raceAbort(deletion, signal));
     } catch (error) {
       const kind = gcsError(error, full, signal);
       const missing = statusOf(error) === 404 && (kind as { code?: unknown }).code === 'NOT_FOUND';

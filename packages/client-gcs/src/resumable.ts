@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { classifyGcsError } from './errors.ts';
 import { type GcsResponse, request, uploadUrl } from './request.ts';
-import { type StoredObject, type UploadTarget, describeUpload } from './upload.ts';
+import { type UploadTarget, describeUpload } from './upload.ts';
 
 const TRY_COUNT_MAX = 4;
 const DELAY_MS = 200;
@@ -16,13 +16,17 @@ interface Session {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Uploads in a session, `partSize` bytes a request; one part and the next one's beginning are in memory. */
+/**
+ * Uploads in a session, `partSize` bytes a request; one part and the next one's beginning are in memory.
+ *
+ * @returns what the server says of the object
+ */
 export async function uploadResumable(
   bucket: Bucket,
   target: UploadTarget,
   chunks: AsyncIterable<Buffer>,
   options: { partSize: number; signal: AbortSignal | undefined },
-): Promise<StoredObject> {
+): Promise<unknown> {
   const session = { bucket, url: await openSession(bucket, target), signal: options.signal };
   try {
     let offset = 0;
@@ -58,12 +62,7 @@ async function openSession(bucket: Bucket, target: UploadTarget): Promise<string
 }
 
 /** Sends a part, again from where the server stands if it breaks. The object after the last part, else `undefined`. */
-async function sendPart(
-  session: Session,
-  bytes: Buffer,
-  offset: number,
-  total: number | undefined,
-): Promise<StoredObject | undefined> {
+async function sendPart(session: Session, bytes: Buffer, offset: number, total: number | undefined): Promise<unknown> {
   let sent = 0;
   for (let attempt = 1; ; attempt++) {
     try {
@@ -85,14 +84,9 @@ async function sendPart(
   }
 }
 
-function put(
-  session: Session,
-  body: Buffer,
-  offset: number,
-  total: number | undefined,
-): Promise<GcsResponse<StoredObject>> {
+function put(session: Session, body: Buffer, offset: number, total: number | undefined): Promise<GcsResponse<unknown>> {
   const span = body.byteLength === 0 ? '*' : `${offset}-${offset + body.byteLength - 1}`;
-  return request<StoredObject>(session.bucket, {
+  return request<unknown>(session.bucket, {
     method: 'PUT',
     url: session.url,
     headers: { 'content-range': `bytes ${span}/${total ?? '*'}` },
@@ -104,8 +98,8 @@ function put(
 }
 
 /** Asks how much has arrived. */
-function query(session: Session, total: number | undefined): Promise<GcsResponse<StoredObject>> {
-  return request<StoredObject>(session.bucket, {
+function query(session: Session, total: number | undefined): Promise<GcsResponse<unknown>> {
+  return request<unknown>(session.bucket, {
     method: 'PUT',
     url: session.url,
     headers: { 'content-range': `bytes */${total ?? '*'}`, 'content-length': '0' },

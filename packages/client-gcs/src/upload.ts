@@ -1,8 +1,9 @@
 import type { Bucket } from '@google-cloud/storage';
 import { type Body, BodyReader } from '@litestream/core';
-import { randomUUID } from 'node:crypto';
+import { type Hash, createHash, randomUUID } from 'node:crypto';
 
 import { gcsBucketError } from './errors.ts';
+import { type StoredObject, storedUpload } from './proof.ts';
 import { request, uploadUrl } from './request.ts';
 import { uploadResumable } from './resumable.ts';
 
@@ -15,13 +16,6 @@ export interface UploadTarget {
   readonly ifGenerationMatch?: number | string | undefined;
 }
 
-/** What the server says of a stored object; numbers come as texts. */
-export interface StoredObject {
-  readonly size?: string;
-  readonly generation?: string | number;
-  readonly updated?: string;
-}
-
 /**
  * Stores a body: in one request up to the part size, above in a resumable session, a part per request. Only the last
  * byte makes the object visible; after a failure or an abort the session is closed.
@@ -31,21 +25,25 @@ export async function upload(
   target: UploadTarget,
   body: Body,
   options: { partSize: number; signal: AbortSignal | undefined },
-): Promise<{ size: number; generation: string | undefined; updated: Date | undefined }> {
+): Promise<StoredObject> {
   const { signal, partSize } = options;
   const reader = new BodyReader(body, signal);
   const small = body.size !== undefined && body.size <= partSize;
+  const hash = createHash('md5');
   try {
-    const stored = await (small
-      ? uploadWhole(bucket, target, await reader.collect(), signal)
-      : uploadResumable(bucket, target, reader.chunks(), { partSize, signal }));
-    return {
-      size: reader.size,
-      generation: stored.generation === undefined ? undefined : String(stored.generation),
-      updated: stored.updated === undefined ? undefined : new Date(stored.updated),
-    };
+    const data = await (small
+      ? uploadWhole(bucket, target, Buffer.concat(await Array.fromAsync(hashed(reader.chunks(), hash))), signal)
+      : uploadResumable(bucket, target, hashed(reader.chunks(), hash), { partSize, signal }));
+    return storedUpload(data, target.key, { size: reader.size, md5: hash.digest('base64') });
   } catch (error) {
     throw reader.errorOr(gcsBucketError(error, target.key, signal));
+  }
+}
+
+async function* hashed(chunks: AsyncIterable<Buffer>, hash: Hash): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
   }
 }
 
@@ -63,12 +61,12 @@ async function uploadWhole(
   target: UploadTarget,
   bytes: Buffer,
   signal: AbortSignal | undefined,
-): Promise<StoredObject> {
+): Promise<unknown> {
   const { query, resource } = describeUpload(target);
   const boundary = randomUUID();
   const head = `--${boundary}\r\ncontent-type: application/json\r\n\r\n${resource}\r\n`;
   const middle = `--${boundary}\r\ncontent-type: ${target.contentType}\r\n\r\n`;
-  const response = await request<StoredObject>(bucket, {
+  const response = await request<unknown>(bucket, {
     method: 'POST',
     url: uploadUrl(bucket, { uploadType: 'multipart', ...query }),
     headers: { 'content-type': `multipart/related; boundary=${boundary}` },

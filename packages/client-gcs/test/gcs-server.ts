@@ -3,7 +3,7 @@
  * generations, conditions of uploads and deletes, resumable sessions, and failures on demand. It asks for no token, as
  * emulators do. `npm run test:services` proves it faithful by running the same suite on fake-gcs-server.
  */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 
 import {
@@ -190,6 +190,7 @@ function resourceOf(name: string, object: StoredObject): object {
     name,
     size,
     generation: String(generation),
+    md5Hash: createHash('md5').update(body).digest('base64'),
     contentType,
     metadata,
     updated,

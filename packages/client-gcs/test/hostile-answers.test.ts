@@ -1,11 +1,15 @@
 /** A malformed listing fails one call, with a code, and not the process. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { guardClient, isLitestreamError } from '@litestream/core';
+import { type ReplicaClient, guardClient, isLitestreamError } from '@litestream/core';
 import { expect, it } from 'vitest';
 import { GcsReplicaClient } from '../src/gcs-client.ts';
 
 async function listed(body: string): Promise<unknown> {
+  return await answered(body, async (client) => await Array.fromAsync(client.ltxFiles(0, {})));
+}
+
+async function answered(body: string, ask: (client: ReplicaClient) => Promise<unknown>): Promise<unknown> {
   const server = createServer((request, response) => {
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json' }).end(body);
@@ -19,7 +23,7 @@ async function listed(body: string): Promise<unknown> {
     timeoutsMs: { ltxFiles: 5000 },
   });
   try {
-    return await Array.fromAsync(client.ltxFiles(0, {}));
+    return await ask(client);
   } catch (error) {
     return error;
   } finally {
@@ -48,3 +52,11 @@ it.each([
   expect(isLitestreamError(found), JSON.stringify(found)).toBe(true);
   expect(found).toMatchObject({ code: 'UNAVAILABLE', backend: 'gs' });
 });
+
+it.each(['', 'null', 'null\n'])(
+  'a deletion that is confirmed with 200 and %j, as emulators do, is believed',
+  async (body) => {
+    const file = { level: 0, minTxid: 1n, maxTxid: 1n };
+    expect(await answered(body, async (client) => await client.deleteLtxFiles([file]))).toBe(undefined);
+  },
+);

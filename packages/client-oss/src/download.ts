@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 
-import { readStream } from '@litestream/core';
+import { isLitestreamError, readStream } from '@litestream/core';
 import type { LtxFileBody, Op } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
@@ -46,6 +46,7 @@ async function open(client: OssSdk, key: string, headers: object): Promise<Answe
     const { stream, res } = await client.getStream(key, { headers });
     return { stream: stream as Readable, headers: (res as unknown as Answer).headers };
   } catch (error) {
+    if (isLitestreamError(error)) throw error;
     const { status } = error as { status?: unknown };
     if (status === 416) return undefined;
     // The SDK throws the body of a refused GET away, and the reason with it. A listing is refused for the same.

@@ -6,6 +6,7 @@ import { keepDots } from './dots.ts';
 import { ossError } from './errors.ts';
 import { CONCURRENCY, DEFAULT_REGION, METADATA_CONCURRENCY, PART_SIZE, PART_SIZE_MIN } from './options.ts';
 import type { OssOptions } from './options.ts';
+import { requireProof } from './proof.ts';
 
 /** A request, sending a part over a slow line included. Core bounds calls more tightly where it can. */
 const REQUEST_TIMEOUT_MS = 300_000;
@@ -78,7 +79,7 @@ export class OssSession {
       // Without this the SDK prints a warning to the console.
       ...(stsToken === undefined ? {} : { refreshSTSToken: () => Promise.resolve(refreshed) }),
     };
-    return new OssSession(keepDots(new Sdk(options)), settings, agents);
+    return new OssSession(requireProof(keepDots(new Sdk(options))), settings, agents);
   }
 
   private constructor(client: OssSdk, settings: OssSettings, agents: AbortableAgents) {

@@ -1,4 +1,4 @@
-import { BodyReader, untilAborted } from '@litestream/core';
+import { BodyReader, malformedAnswer, untilAborted } from '@litestream/core';
 import type { Body } from '@litestream/core';
 
 import { PART_COUNT_MAX } from './options.ts';
@@ -28,7 +28,7 @@ export async function upload(
   object: ObjectMeta,
   body: Body,
   signal?: AbortSignal,
-): Promise<{ size: number; etag: string | undefined }> {
+): Promise<{ size: number; etag: string }> {
   const reader = new BodyReader({ size: body.size, open: () => untilAborted(body.open(), signal) }, signal);
   const parts = inParts(reader.chunks(), partSizes(session.settings.partSize, body.size ?? body.sizeMax));
   try {
@@ -53,7 +53,7 @@ async function put(
   object: ObjectMeta,
   content: Buffer,
   signal: AbortSignal | undefined,
-): Promise<string | undefined> {
+): Promise<string> {
   const options = { meta: object.meta as never, mime: object.mime, ...headersOf(object) };
   const { res } = await session.call(key, signal, (client) => client.put(key, content, options));
   return etagOf(res);
@@ -66,7 +66,7 @@ async function multipart(
   first: Buffer,
   rest: AsyncIterable<Part>,
   signal: AbortSignal | undefined,
-): Promise<string | undefined> {
+): Promise<string> {
   const options = { meta: object.meta as never, mime: object.mime, ...headersOf(object) };
   const { uploadId } = await session.call(key, signal, (client) => client.initMultipartUpload(key, options));
   const inFlight = new Set<Promise<void>>();
@@ -127,7 +127,7 @@ async function uploadPart(
       successStatuses: [200],
     });
   });
-  return etagOf(res) ?? '';
+  return etagOf(res);
 }
 
 /** What the SDK's own methods are made of: its types leave it out. */
@@ -180,7 +180,9 @@ function nextSize(sizes: Iterator<number>): number {
   return Number(sizes.next().value);
 }
 
-function etagOf(res: unknown): string | undefined {
+/** What the service says of each thing it stored. */
+function etagOf(res: unknown): string {
   const { headers } = res as { headers?: { etag?: unknown } };
-  return typeof headers?.etag === 'string' ? headers.etag : undefined;
+  if (typeof headers?.etag !== 'string') throw malformedAnswer('oss', 'it names no ETag');
+  return headers.etag;
 }

@@ -90,6 +90,11 @@ export class OssTestServer extends ProtocolServer {
   }
 
   protected answer(call: Call): Answer {
+    const done = this.#answer(call);
+    return { ...done, headers: { 'x-oss-request-id': newRequestId(), ...done.headers } };
+  }
+
+  #answer(call: Call): Answer {
     const bucket = this.buckets.get(call.bucket);
     if (bucket === undefined) throw new Refusal(404, 'NoSuchBucket', 'The specified bucket does not exist.');
     if (/^[/\\]/.test(call.key)) {
@@ -116,7 +121,7 @@ export class OssTestServer extends ProtocolServer {
 
   protected refuse(call: Call | undefined, refusal: Refusal): Answer {
     const { status, code, message, headers } = refusal;
-    const requestId = randomUUID().replaceAll('-', '').slice(0, 24).toUpperCase();
+    const requestId = newRequestId();
     const body = `<?xml version="1.0" encoding="UTF-8"?><Error><Code>${code}</Code><Message>${escapeXml(message)}</Message><RequestId>${requestId}</RequestId><HostId>${call?.bucket ?? ''}.oss-${this.region}.aliyuncs.com</HostId></Error>`;
     // An answer to HEAD has no body: the reason stands in a header.
     const reason = call?.method === 'HEAD' ? { 'x-oss-err': Buffer.from(body).toString('base64') } : {};
@@ -273,4 +278,9 @@ function namedParts(call: Call, upload: Upload): Buffer[] {
 
 function etagOf(body: Buffer, suffix = ''): string {
   return `"${createHash('md5').update(body).digest('hex').toUpperCase()}${suffix}"`;
+}
+
+/** The service numbers its answers. */
+function newRequestId(): string {
+  return randomUUID().replaceAll('-', '').slice(0, 24).toUpperCase();
 }

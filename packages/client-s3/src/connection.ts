@@ -6,6 +6,7 @@ import type * as Sdk from '@aws-sdk/client-s3';
 import { type Logger, LitestreamError, httpStatus } from '@litestream/core';
 
 import { addDebugLog } from './debug.ts';
+import { requireProof } from './proof.ts';
 import type { S3Settings } from './settings.ts';
 
 /** The part of a request that middleware touches. */
@@ -81,6 +82,7 @@ function createClient(sdk: typeof Sdk, settings: S3Settings, region: string, log
   };
   const client = new sdk.S3Client(config);
   addMiddleware(client, settings);
+  requireProof(client);
   addDebugLog(client, settings.debug, logger);
   return client;
 }

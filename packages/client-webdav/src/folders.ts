@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { malformedAnswer } from '@litestream/core';
+
 import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
 
@@ -36,11 +38,17 @@ export class WebdavFolders {
     for (let attempt = 1; ; attempt++) {
       const status = await this.#connection.call('MKCOL', `${path}/`, {}, [403, 404, 405, 409, 423, 500]);
       // 405 is the protocol's word for "exists" (RFC 4918, section 9.3.1).
-      if (status < 300 || status === 405) return;
+      if (status === 201 || status === 405) return;
       const parent = path.slice(0, path.lastIndexOf('/'));
-      if ((status === 409 || status === 404) && parent !== '') await this.ensure(parent);
-      // Apache answers 403, others 423 or 500, if another client makes the same collection at this moment.
+      if ((status === 409 || status === 404) && parent !== '') {
+        // It was made once, and removed since.
+        this.#made.delete(parent);
+        await this.ensure(parent);
+      }
+      // Apache answers 403, others 423 or 500, if another client makes the same collection at this moment. Some servers answer
+      // 200 to a collection they made, and so does every login page.
       else if (await this.#exists(path)) return;
+      else if (status < 300) throw malformedAnswer('webdav', 'nothing is made');
       if (attempt === ATTEMPTS) throw new WebdavStatusError('MKCOL', status);
       await sleep(20 * 2 ** attempt);
     }

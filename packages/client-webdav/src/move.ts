@@ -1,10 +1,14 @@
-import { malformedAnswer } from '@litestream/core';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
+import { expectGone } from './proof.ts';
 
 /** Servers refuse a URL of another server with these. Behind a proxy that ends TLS, or renames the host, ours looks like one. */
 const ELSEWHERE: ReadonlySet<number> = new Set([400, 403, 502]);
+
+/** How often a file is moved again. Of several writers that replace a file, each deletes it first, and some find nothing to delete. */
+const ATTEMPTS = 5;
 
 /**
  * Moves a file. Sends the destination as a URL, which servers before RFC 4918 need, and as a path if the server refuses that.
@@ -15,25 +19,28 @@ export async function move(connection: WebdavConnection, from: string, to: strin
   const address = connection.urlOf(to);
   const attempt = async (destination: string): Promise<number> => {
     const headers = { Destination: destination, Overwrite: isNew ? 'F' : 'T' };
-    return await connection.call('MOVE', from, { headers }, [...ELSEWHERE, 405, 501]);
+    return await connection.call('MOVE', from, { headers }, [...ELSEWHERE, 404, 405, 501]);
   };
-  let status = connection.movesToPath ? 0 : await attempt(address);
-  if (status === 0 || ELSEWHERE.has(status)) {
-    const known = connection.movesToPath;
-    status = await attempt(new URL(address).pathname);
-    if (!known && status < 300) connection.movesToPath = true;
+  const attemptEither = async (): Promise<number> => {
+    let status = connection.movesToPath ? 0 : await attempt(address);
+    if (status === 0 || ELSEWHERE.has(status)) {
+      const known = connection.movesToPath;
+      status = await attempt(new URL(address).pathname);
+      if (!known && status < 300) connection.movesToPath = true;
+    }
+    return status;
+  };
+  let status = await attemptEither();
+  for (let left = isNew ? 0 : ATTEMPTS; status === 404 && left > 0 && (await connection.exists(from)); left--) {
+    await sleep(40 * (1 + ATTEMPTS - left));
+    status = await attemptEither();
   }
   if (status === 405 || status === 501) {
     connection.canMove = false;
     return false;
   }
   // Some servers answer 200, and so does every login page. 207 means that the move failed (RFC 4918, section 9.9.4).
-  if (status === 200) await expectListed(connection, to);
+  if (status === 200) await expectGone(connection, from);
   else if (status !== 201 && status !== 204) throw new WebdavStatusError('MOVE', status);
   return true;
-}
-
-async function expectListed(connection: WebdavConnection, path: string): Promise<void> {
-  const status = await connection.call('PROPFIND', path, { headers: { Depth: '0' } });
-  if (status !== 207) throw malformedAnswer('webdav', 'it is not a WebDAV answer');
 }

@@ -8,6 +8,7 @@ import type { Body } from '@litestream/core';
 import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
 import { move } from './move.ts';
+import { expectListed } from './proof.ts';
 import type { WebdavFolders } from './folders.ts';
 import { stage } from './stage.ts';
 import type { SizedBody } from './stage.ts';
@@ -111,6 +112,7 @@ async function put(
     const headers = { 'Content-Length': String(body.size), 'Content-Type': 'application/octet-stream', ...conditions };
     const status = await connection.call('PUT', path, { headers, body: source, signal });
     if (status >= 300) throw new WebdavStatusError('PUT', status);
+    if (status === 200) await expectListed(connection, path, signal);
   } catch (error) {
     throw reader.errorOr(error);
   } finally {

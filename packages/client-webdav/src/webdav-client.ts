@@ -19,6 +19,7 @@ import { classifyWebdavError, webdavError } from './errors.ts';
 import { WebdavFolders } from './folders.ts';
 import type { DavEntry } from './multistatus.ts';
 import type { WebdavOptions } from './options.ts';
+import { expectGone } from './proof.ts';
 import { TEMPORARY, upload } from './upload.ts';
 
 /** An aborted upload gets this long to remove its temporary file. */
@@ -31,8 +32,13 @@ const DELETES_IN_FLIGHT = 8;
  */
 export class WebdavReplicaClient implements ReplicaClient {
   readonly type = 'webdav';
-  /** There are servers that rename over a file although they are told not to. */
-  readonly capabilities: Capabilities = { timestamps: 'none', conditionalCreate: 'probe' };
+  readonly capabilities: Capabilities = {
+    timestamps: 'none',
+    // Servers look whether there is a file, and then rename. Some rename over it although they are told not to.
+    conditionalCreate: 'unlocked',
+    // To MOVE over a file is to DELETE it first (RFC 4918, section 9.9.3), which Apache does.
+    atomicReplace: false,
+  };
 
   readonly #options: WebdavOptions;
   readonly #root: string;
@@ -203,6 +209,7 @@ async function remove(connection: WebdavConnection, path: string, signal?: Abort
   const status = await connection.call('DELETE', path, { signal }, [404]);
   // 207 says that parts of a folder could not be removed (RFC 4918, section 9.6.1).
   if (status === 207) throw Object.assign(new Error('not everything could be deleted'), { status });
+  if (status === 200) await expectGone(connection, path, signal);
 }
 
 function ascending(a: LtxFileInfo, b: LtxFileInfo): number {

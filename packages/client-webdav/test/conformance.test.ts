@@ -10,7 +10,7 @@ const { url, username, password } = server;
 
 conformance({
   name: 'webdav',
-  runCount: 220,
+  runCount: 212,
   // On a busy machine, too; less than vitest gives a test.
   timeoutMs: 150_000,
   describe,

@@ -95,6 +95,35 @@ describe('collections', () => {
   });
 });
 
+describe('a file that is replaced by several writers at once', () => {
+  const older = bodyOf(Buffer.from('older'));
+  const newer = bodyOf(Buffer.from('newer'));
+
+  test('is moved again where the server found nothing to delete', async () => {
+    await using client = clientFor();
+    await client.writeLtxFile(file(1n), older);
+    let refused = 0;
+    server.fault = (method) => (method === 'MOVE' && refused++ < 2 ? 404 : undefined);
+    await client.writeLtxFile(file(1n), newer);
+    expect(Buffer.concat(await Array.fromAsync(await client.openLtxFile(file(1n)))).toString()).toBe('newer');
+    expect(storedFiles()).toHaveLength(1);
+  });
+
+  test('is not moved again once its temporary file is gone', async () => {
+    await using client = clientFor();
+    await client.writeLtxFile(file(1n), older);
+    let moves = 0;
+    server.fault = (method, path) => {
+      if (method !== 'MOVE') return undefined;
+      moves++;
+      server.entries.delete(path);
+      return 404;
+    };
+    await expect(client.writeLtxFile(file(1n), newer)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(moves).toBe(1);
+  });
+});
+
 describe('the connection', () => {
   test.each(['PUT', 'MOVE', 'GET', 'PROPFIND'])('that breaks at a %s is made again by a retry', async (method) => {
     await using client = guardClient(clientFor(), { retry: { attemptCountMax: 3, delayMsMin: 1, delayMsMax: 4 } });

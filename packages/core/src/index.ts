@@ -25,6 +25,7 @@ export * from './client/object-names.ts';
 export * from './client/redact.ts';
 export * from './client/redact-error.ts';
 export * from './client/resumable-reader.ts';
+export * from './client/malformed-answer.ts';
 export * from './client/page-tokens.ts';
 export * from './client/sdk-abort.ts';
 export * from './client/sdk-errors.ts';

@@ -408,11 +408,14 @@ describe('a storage that may not keep conditions', () => {
     },
   );
 
-  test('keeps them: asked once, at the cost of two requests, and no word of it', async () => {
+  test.each([
+    ['probe', 'no word of it', []],
+    ['unlocked', 'a word on two writers at one moment', ['warn']],
+  ] as const)('keeps them: asked once, at the cost of two requests: %s: %s', async (conditionalCreate, _, told) => {
     const client = new MemoryClient();
     const requests: string[] = [];
     const probed = Object.assign(bare(client), {
-      capabilities: { ...client.capabilities, conditionalCreate: 'probe' as const },
+      capabilities: { ...client.capabilities, conditionalCreate },
       openLtxFile: async (...args: Parameters<MemoryClient['openLtxFile']>) => {
         requests.push('open');
         return await client.openLtxFile(...args);
@@ -425,7 +428,8 @@ describe('a storage that may not keep conditions', () => {
     const instance = new Instance(guardClient(probed), seed);
     for (let txid = 0; txid < 4; txid++) await instance.commit();
     expect(requests).toEqual(['open', 'create', 'create', 'create', 'create', 'create']);
-    expect(instance.logger.lines).toEqual([]);
+    expect(warnings(instance)).toEqual(told);
+    expect(instance.logger.lines).toHaveLength(told.length);
   });
 });
 

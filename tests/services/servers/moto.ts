@@ -8,6 +8,7 @@ const moto: Service = { backend: 's3', name: 'moto', start };
 
 export default moto;
 
+const RACE = 'of two that create an object of several parts at once exactly one wins';
 const BREAKS = 'it breaks down with status 500';
 
 function unchecked(...names: readonly string[]): Record<string, string> {
@@ -27,6 +28,8 @@ export async function start(): Promise<RunningService> {
   return {
     config,
     broken: brokenPlaces,
+    deviations: { [RACE]: 'it looks at the condition, then puts the parts together, and another may be between' },
+    races: [RACE],
     answersDiffer: {
       ...unchecked('an unknown key', 'a wrong secret', 'another region', 'a clock an hour late'),
       'no signature': 'it refuses, but names no code',

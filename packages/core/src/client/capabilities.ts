@@ -16,6 +16,7 @@ export function resolveCapabilities(declared: Capabilities): ResolvedCapabilitie
     batchDelete: declared.batchDelete ?? false,
     seekListing: declared.seekListing ?? false,
     conditionalCreate: declared.conditionalCreate ?? false,
+    atomicReplace: declared.atomicReplace ?? true,
     ranges: declared.ranges ?? true,
   };
 }

@@ -81,9 +81,15 @@ export interface Capabilities {
   readonly conditionalDelete?: boolean | undefined;
   /**
    * `writeLtxFile` honours `ifNoneMatch`, atomically. `probe`: the client asks the server for it, and servers differ: some
-   * refuse the condition, some ignore it. Core then finds out once. Default false.
+   * refuse the condition, some ignore it. Core then finds out once. `unlocked`: servers look, and then write, so of several
+   * callers at one moment more than one may succeed. Default false.
    */
-  readonly conditionalCreate?: boolean | 'probe' | undefined;
+  readonly conditionalCreate?: boolean | 'probe' | 'unlocked' | undefined;
+  /**
+   * While `writeLtxFile` replaces a file, that name is there all the time. False: listings and reads may miss it for a moment, and
+   * a server that dies in that moment leaves no file. Default true.
+   */
+  readonly atomicReplace?: boolean | undefined;
   /** Reads start at an offset. False: a range with one rejects with `UNSUPPORTED`, core reads and skips. Default true. */
   readonly ranges?: boolean | undefined;
 }

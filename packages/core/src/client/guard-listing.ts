@@ -1,6 +1,6 @@
 import { LitestreamError } from '../error.ts';
 import type { Attempt, Call, GuardCalls } from './guard-call.ts';
-import { malformedAnswer } from './page-tokens.ts';
+import { malformedAnswer } from './malformed-answer.ts';
 
 export interface GuardedListing<T> {
   readonly calls: GuardCalls;

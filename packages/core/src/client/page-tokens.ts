@@ -1,5 +1,5 @@
-import { LitestreamError } from '../error.ts';
-import type { ErrorClass } from './sdk-errors.ts';
+import type { LitestreamError } from '../error.ts';
+import { malformedAnswer } from './malformed-answer.ts';
 
 /** Empty pages in a row; a service may send some while it skips deleted objects. */
 const EMPTY_PAGES_MAX = 1000;
@@ -39,24 +39,4 @@ export class PageTokens {
   #malformed(what: string): LitestreamError {
     return malformedAnswer(this.#backend, `the listing ${what}`);
   }
-}
-
-/** Code and hint for an answer of the server that a library cannot read. */
-export const MALFORMED_ANSWER: ErrorClass = {
-  code: 'UNAVAILABLE',
-  retryable: true,
-  hint: 'Check that the endpoint is the server itself, and not a proxy or a login page before it.',
-};
-
-/** The error for such an answer. The library's own message may quote the answer, so it is left out. */
-export function unreadableAnswer(backend: string): LitestreamError {
-  return malformedAnswer(backend, 'it is damaged, or not in the expected format');
-}
-
-/** No server of this kind gives such an answer: it comes from a proxy, a captive portal, or an attacker. */
-export function malformedAnswer(backend: string, what: string): LitestreamError {
-  return new LitestreamError(`the server sent an invalid answer: ${what}`, {
-    ...MALFORMED_ANSWER,
-    backend,
-  });
 }

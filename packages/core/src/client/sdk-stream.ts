@@ -68,16 +68,21 @@ export class BodyReader {
   }
 
   async *chunks(): AsyncGenerator<Buffer> {
+    let isLent = false;
     try {
       this.#signal?.throwIfAborted();
       for await (const chunk of this.#body.open()) {
         this.#signal?.throwIfAborted();
         this.size += chunk.byteLength;
-        if (chunk.byteLength > 0) yield Buffer.from(chunk);
+        if (chunk.byteLength === 0) continue;
+        isLent = true;
+        yield Buffer.from(chunk);
+        isLent = false;
       }
       this.#checkSize();
     } catch (error) {
-      this.#failure = { error };
+      // A stream over this generator that is destroyed throws an error of its own into it.
+      if (!isLent) this.#failure = { error };
       throw error;
     }
   }

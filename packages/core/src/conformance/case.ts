@@ -10,6 +10,7 @@ export type Requirement =
   | 'conditions'
   | 'conditionalDelete'
   | 'conditionalCreate'
+  | 'locked conditionalCreate'
   | 'ranges'
   | 'timestamps'
   | 'no objects'

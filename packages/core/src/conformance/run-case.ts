@@ -180,6 +180,7 @@ function meets(need: Requirement, capabilities: ResolvedCapabilities, options: C
     conditions,
     conditionalDelete,
     conditionalCreate: conditionalCreate !== false,
+    'locked conditionalCreate': conditionalCreate !== false && conditionalCreate !== 'unlocked',
     ranges,
     timestamps: timestamps !== 'none',
     'no objects': !objects,

@@ -29,6 +29,8 @@ export interface Level0File {
 export class Level0Writer {
   readonly #client: ReplicaClient;
   readonly #logger: Logger;
+  /** The server looks and then writes, and another process may be between. */
+  readonly #isUnlocked: boolean;
   #protection: Protection;
   #isTold = false;
 
@@ -36,7 +38,8 @@ export class Level0Writer {
     this.#client = client;
     this.#logger = logger;
     const { conditionalCreate } = resolveCapabilities(client.capabilities);
-    this.#protection = conditionalCreate === true ? 'condition' : conditionalCreate === 'probe' ? 'unknown' : 'look';
+    this.#isUnlocked = conditionalCreate === 'unlocked';
+    this.#protection = conditionalCreate === true ? 'condition' : conditionalCreate === false ? 'look' : 'unknown';
   }
 
   /**
@@ -44,6 +47,7 @@ export class Level0Writer {
    * name, which is left as it is.
    */
   async create(file: Level0File, op: Op): Promise<void> {
+    if (this.#isUnlocked) this.#tell();
     if (this.#protection === 'condition') return await this.#createConditionally(file, op);
     const found = await compareFile(this.#client, file, op);
     if (found === 'other') throw conflictError(file.txid);
@@ -94,6 +98,10 @@ export class Level0Writer {
 
   #lookFromNowOn(): void {
     this.#protection = 'look';
+    this.#tell();
+  }
+
+  #tell(): void {
     if (this.#isTold) return;
     this.#isTold = true;
     this.#logger.warn(

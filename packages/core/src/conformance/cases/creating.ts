@@ -103,7 +103,7 @@ export const creatingCases: readonly ConformanceCase[] = [
   },
   {
     name: 'of several that create a file at once exactly one wins',
-    requires: ['conditionalCreate'],
+    requires: ['locked conditionalCreate'],
     faults,
     run: async (context) => {
       const { client, open } = context;
@@ -122,7 +122,7 @@ export const creatingCases: readonly ConformanceCase[] = [
   },
   {
     name: 'of two that create an object of several parts at once exactly one wins',
-    requires: ['conditionalCreate'],
+    requires: ['locked conditionalCreate'],
     faults,
     run: async (context) => {
       const other = await context.open('');

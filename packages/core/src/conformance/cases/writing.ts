@@ -158,7 +158,7 @@ export const writingCases: readonly ConformanceCase[] = [
   },
   {
     name: 'a reader sees the old file or the new one, never a mixture',
-    run: async ({ write, list, read, variation }) => {
+    run: async ({ write, list, read, variation, capabilities }) => {
       const size = 200_000;
       await write(fileOf(1, Buffer.alloc(size, 1)));
       const progress = { done: false };
@@ -167,6 +167,7 @@ export const writingCases: readonly ConformanceCase[] = [
       };
       const look = async (mayBreak: boolean): Promise<void> => {
         const [info, ...more] = await list();
+        if (info === undefined && mayBreak && !capabilities.atomicReplace) return;
         assert.ok(info !== undefined && more.length === 0, 'the file vanished while it was replaced');
         assert.equal(info.size, size, 'a part of the file is listed');
         let found: Buffer;

@@ -22,12 +22,14 @@ export async function* readObject(
     try {
       const opened = await objects.open(info.key, { offset: position, signal });
       const { version } = opened.info;
-      if (version !== undefined && info.version !== undefined && version !== info.version) throw changed(info.key);
+      const isOther = version !== undefined && info.version !== undefined && version !== info.version;
       for await (const chunk of opened.body) {
         position += chunk.length;
-        if (position > info.size) throw changed(info.key);
+        // Only leaving an iteration frees the connection: a body that nobody iterates keeps it.
+        if (isOther || position > info.size) throw changed(info.key);
         yield chunk;
       }
+      if (isOther) throw changed(info.key);
       failure = new LitestreamError(`${info.key} ended after ${position} of ${info.size} bytes`, {
         code: 'NETWORK',
         retryable: true,

@@ -1,0 +1,81 @@
+/**
+ * A proxy or a login page may answer any request with status 200, and the SDK takes nearly every answer for success. So each
+ * answer must hold what S3 and all servers of its protocol give, and no web page does.
+ */
+import type * as Sdk from '@aws-sdk/client-s3';
+import { isWebPage, malformedAnswer } from '@litestream/core';
+
+/** Answers that say what became of the object in a header. */
+const WITH_ETAG: ReadonlySet<string> = new Set(['PutObject', 'UploadPart', 'GetObject', 'HeadObject']);
+
+/** Answers that say it in a document, and its root. */
+const ROOTS: Readonly<Record<string, RegExp>> = {
+  CreateMultipartUpload: /<(\w+:)?InitiateMultipartUploadResult[\s>]/,
+  // The service may begin with status 200 and fail later; the SDK reads that error.
+  CompleteMultipartUpload: /<(\w+:)?(CompleteMultipartUploadResult|Error)[\s>]/,
+  // Without a failure it has no content.
+  DeleteObjects: /<(\w+:)?DeleteResult[\s/>]/,
+};
+
+const CHECKSUM = /^x-amz-checksum-(?!algorithm$|type$)/;
+
+interface Answer {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  body?: AsyncIterable<Uint8Array> | Uint8Array;
+}
+
+/** Makes the client reject with `UNAVAILABLE` for an answer that no server of S3 gives. */
+export function requireProof(client: Sdk.S3Client): void {
+  client.middlewareStack.add(
+    (next, context) => async (args) => {
+      const result = await next(args);
+      const answer = result.response as Answer;
+      if (answer.statusCode < 200 || answer.statusCode > 299) return result;
+      const operation = (context.commandName ?? '').replace(/Command$/, '');
+      const { headers } = args.request as { headers: Readonly<Record<string, string>> };
+      const doubt = doubtOf(operation, headers, answer) ?? (await doubtOfDocument(operation, answer));
+      if (doubt === undefined) return result;
+      destroy(answer.body);
+      throw malformedAnswer('s3', doubt);
+    },
+    // Before the SDK reads the answer.
+    { step: 'deserialize', name: 'litestreamProof', priority: 'low' },
+  );
+}
+
+function doubtOf(
+  operation: string,
+  sent: Readonly<Record<string, string>>,
+  { statusCode, headers }: Answer,
+): string | undefined {
+  // AWS numbers its answers, not every server does.
+  const isServed = headers['x-amz-request-id'] !== undefined;
+  if (WITH_ETAG.has(operation)) {
+    if (!headers['etag']) return 'it names no ETag';
+    // A page from a file has one, too. moto calls every answer a page, also one without a byte.
+    if (isWebPage(headers['content-type']) && headers['content-length'] !== '0' && !isServed) return 'it is a web page';
+  }
+  // S3 says 204. A server that says 200 has nothing to add.
+  if (operation === 'DeleteObject' && statusCode !== 204 && headers['content-length'] !== '0' && !isServed) {
+    return `it confirms a deletion with status ${statusCode} and a text`;
+  }
+  if (operation !== 'PutObject' && operation !== 'UploadPart') return undefined;
+  const other = Object.keys(headers).find(
+    (name) => CHECKSUM.test(name) && sent[name] !== undefined && sent[name] !== headers[name],
+  );
+  return other === undefined ? undefined : `its ${other} is not that of the bytes that were sent`;
+}
+
+async function doubtOfDocument(operation: string, answer: Answer): Promise<string | undefined> {
+  const root = ROOTS[operation];
+  if (root === undefined) return undefined;
+  const { body = new Uint8Array(0) } = answer;
+  const bytes = body instanceof Uint8Array ? body : Buffer.concat(await Array.fromAsync(body));
+  answer.body = bytes;
+  return root.test(Buffer.from(bytes).toString('utf8')) ? undefined : 'it is damaged, or not in the expected format';
+}
+
+function destroy(body: unknown): void {
+  (body as { destroy?: () => void } | undefined)?.destroy?.();
+}
