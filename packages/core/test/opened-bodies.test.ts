@@ -2,7 +2,8 @@
 import { expect, test } from 'vitest';
 
 import type { LtxFileBody, Op } from '../src/client/contract.ts';
-import { LEASE_KEY, Leaser } from '../src/lease/leaser.ts';
+import { Leaser } from '../src/lease/leaser.ts';
+import { LEASE_KEY } from '../src/lease/record.ts';
 import { runConformance } from '../src/conformance/index.ts';
 import { readObject } from '../src/restore/v3/read-object.ts';
 import { MemoryClient } from '../src/testing/index.ts';
