@@ -94,7 +94,8 @@ describe.skipIf(process.platform === 'win32').each(drivers)('with $name', (drive
     const others = new DatabaseSync(join(theirs, 'app.db'));
     others.exec(`INSERT INTO t VALUES ('not in the database file')`);
     const [there, back] = swaps['a link in the place of the folder'] ?? [];
-    const refresh = WalFile.prototype.refresh;
+    // oxlint-disable-next-line typescript/unbound-method -- called with the `this` of each call
+    const { refresh } = WalFile.prototype;
     vi.spyOn(WalFile.prototype, 'refresh').mockImplementation(function swapped(this: WalFile) {
       there?.();
       try {

@@ -76,7 +76,7 @@ export class Daemon {
 
   /** Resolves once all databases that it knows now were opened under their leases. Rejects if one of them cannot be. */
   async promoted(): Promise<void> {
-    await Promise.all(this.databases.map(({ running }) => running?.promoted));
+    await Promise.all(this.databases.map(async ({ running }) => await running?.promoted));
   }
 
   /** Resolves when a lease is lost, if that happens. */

@@ -121,7 +121,10 @@ export class RunningDatabase {
    */
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#rejoining;
-    if (this.#opening !== undefined) throw this.#openError ?? this.#leases.waitError;
+    if (this.#opening !== undefined) {
+      if (this.#openError !== undefined) throw this.#openError;
+      throw this.#leases.waitError;
+    }
     if (upload) throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
     else await this.db.sync({ signal });
     const { waitingFor } = this.db.status();

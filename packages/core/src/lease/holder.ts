@@ -148,7 +148,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     for (;;) {
       signal?.throwIfAborted();
       if (this.error !== undefined) throw this.error;
-      let problem: unknown;
+      let problem: Error | undefined;
       try {
         if (await this.#within(signal, (bounded) => this.#try(bounded), ACQUIRE_MS_MIN)) return;
       } catch (error) {

@@ -44,8 +44,9 @@ export function nextLeaseState(state: LeaseState, event: LeaseEvent): LeaseState
       if (state.kind === 'held' || state.kind === 'lapsed') return { kind: 'lost', error: event.error };
       throw impossible(state, event);
     case 'released':
-      return { kind: 'released' };
+      break;
   }
+  return { kind: 'released' };
 }
 
 function impossible(state: LeaseState, event: LeaseEvent): Error {

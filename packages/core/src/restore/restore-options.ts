@@ -97,7 +97,7 @@ export function checkOptions(options: RestoreOptions): void {
   if (integrityCheck !== undefined && !['none', 'quick', 'full'].includes(integrityCheck)) {
     throw invalid(`unsupported integrity check mode: ${integrityCheck}`);
   }
-  if (proof !== undefined && !PROOF_MODES.includes(proof)) throw invalid(`unsupported proof mode: ${String(proof)}`);
+  if (proof !== undefined && !PROOF_MODES.includes(proof)) throw invalid(`unsupported proof mode: ${proof}`);
 }
 
 function invalid(message: string): LitestreamError {
