@@ -122,8 +122,8 @@ export class RunningDatabase {
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#rejoining;
     if (this.#opening !== undefined) {
-      if (this.#openError !== undefined) throw this.#openError;
-      throw this.#leases.waitError;
+      const error: unknown = this.#openError ?? this.#leases.waitError;
+      throw error;
     }
     if (upload) throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
     else await this.db.sync({ signal });
