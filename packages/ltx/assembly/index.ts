@@ -1,7 +1,7 @@
 // The kernel: every export works on a batch, so that JavaScript and WASM meet once per batch and never per page.
 // Memory after `heapBase()` is the caller's to lay out; 64 bytes of slack follow each area it names.
 
-import { combine as crcCombine, multiply, overBlock, overFrame, pageChecksum, setPowers, update } from './crc64';
+import { combine as crcCombine, pageChecksum, pastFrame, setPowers, update, updateAndSum } from './crc64';
 import { FLAG_SIZE, headers } from './frame';
 import { decodeBlock, initPatterns } from './lz4-decode';
 import { encodeBlock, resetTable } from './lz4-encode';
@@ -47,6 +47,7 @@ export function encodeFrames(
 ): usize {
   const start = out;
   let state = ~load<u64>(RESULT);
+  if (sums) setPowers(pageSize);
   resetTable();
   for (let i = 0; i < count; i++) {
     const pgno = load<u32>(pgnos + (<usize>i << 2));
@@ -55,8 +56,8 @@ export function encodeFrames(
     store<u16>(out, 0x0100, 4);
     store<u32>(out, bswap(size), 6);
     state = headers(state, pgno, FLAG_SIZE, size);
-    state = update(state, pages, pageSize);
-    if (sums) store<u64>(sums + (<usize>i << 3), pageChecksum(pgno, pages, pageSize));
+    if (sums) state = updateAndSum(state, pgno, pages, pageSize, sums + (<usize>i << 3));
+    else state = update(state, pages, pageSize);
     store<u32>(sizes + (<usize>i << 2), size + 10);
     out += size + 10;
     pages += pageSize;
@@ -70,6 +71,8 @@ export function encodeFrames(
  * Returns how many. RESULT: running checksum +0 (before and after), bytes consumed +8, state +12, bytes that the checksum
  * covers +16. States: 0 more may follow, 1 end of pages, then errors: 2 page number, 3 flags, 4 size, 5 block, 6 LZ4
  * frame, 7 its checksum.
+ *
+ * With `sums`, the page checksums go there.
  *
  * With `crcs`, no page is kept: each is decoded to `out` and forgotten; the CRC of each frame, as the file checksum sees
  * it, goes to `crcs`, its flags to `kinds`, and with `sum` the xor of the pages' own checksums to RESULT +24.
@@ -86,9 +89,10 @@ export function decodeFrames(
   crcs: usize,
   kinds: usize,
   sum: bool,
+  sums: usize,
 ): i32 {
   const start = src;
-  if (crcs) setPowers(pageSize);
+  if (crcs || sums) setPowers(pageSize);
   let all: u64 = 0;
   const end = src + length;
   let crc = ~load<u64>(RESULT);
@@ -131,13 +135,14 @@ export function decodeFrames(
     }
     if (crcs) {
       const own = ~update(headers(~0, pgno, flags, size), out, pageSize);
-      crc = ~(multiply(~crc, flags ? overBlock : overFrame) ^ own);
+      crc = ~(pastFrame(~crc, flags != 0) ^ own);
       if (sum) all ^= pageChecksum(pgno, out, pageSize);
       store<u64>(crcs + (<usize>count << 3), own);
       store<u8>(kinds + count, <u8>flags);
     } else {
       crc = headers(crc, pgno, flags, size);
-      crc = update(crc, out, pageSize);
+      if (sums) crc = updateAndSum(crc, pgno, out, pageSize, sums + (<usize>count << 3));
+      else crc = update(crc, out, pageSize);
     }
     covered += <u32>pageSize + (flags ? 10 : 6);
     store<u32>(pgnos + (<usize>count << 2), pgno);
@@ -159,7 +164,7 @@ export function appendChecked(crcs: usize, kinds: usize, count: i32, pageSize: u
   setPowers(pageSize);
   let crc = load<u64>(RESULT);
   for (let i = 0; i < count; i++) {
-    crc = multiply(crc, load<u8>(kinds + i) ? overBlock : overFrame) ^ load<u64>(crcs + (<usize>i << 3));
+    crc = pastFrame(crc, load<u8>(kinds + i) != 0) ^ load<u64>(crcs + (<usize>i << 3));
   }
   store<u64>(RESULT, crc);
 }

@@ -1,6 +1,6 @@
 // The inner loop of a merge: each frame is verified, and copied if it stays.
 
-import { multiply, overBlock, overFrame, pageChecksum, setPowers, update } from './crc64';
+import { pageChecksum, pastFrame, setPowers, update } from './crc64';
 import { FLAG_SIZE, headers } from './frame';
 import { decodeBlock } from './lz4-decode';
 import { FRAME_CUT, FRAME_SUM, decodeFrame } from './lz4-frame';
@@ -80,7 +80,7 @@ export function mergeFrames(
       crc = ~update(headers(~crc, pgno, flags, size), page, pageSize);
     } else {
       const own = ~update(headers(~0, pgno, flags, size), page, pageSize);
-      crc = multiply(crc, flags ? overBlock : overFrame) ^ own;
+      crc = pastFrame(crc, flags != 0) ^ own;
       store<u64>(crcs + (<usize>place << 3), own);
       store<u8>(kinds + place, <u8>flags);
       memory.copy(out + load<u32>(offsets + (<usize>place << 2)), src, total);

@@ -216,5 +216,13 @@ test('an extension that is known only at the end gives the file that it would ha
     expect(Buffer.compare(concat(chunks), early)).toBe(0);
     expect(sums).toEqual([...kernel().pageChecksums(pgnos, pages, pageSize)]);
     await verifyLtx(chunked(concat(chunks), 1000));
+
+    const frames = early.subarray(100);
+    const plain = kernel().decodeFrames(frames, pageSize, 0n);
+    const { crc, crcLength } = plain;
+    const summed = kernel().decodeFrames(frames, pageSize, 0n, undefined, { withPageChecksums: true });
+    expect([...summed.pageChecksums]).toEqual(sums);
+    expect(Buffer.compare(summed.pages, pages)).toBe(0);
+    expect(summed).toMatchObject({ count: 9, crc, crcLength });
   }
 });

@@ -28,6 +28,7 @@ export interface KernelExports {
     crcs: number,
     kinds: number,
     sum: number,
+    sums: number,
   ): number;
   appendChecked(crcs: number, kinds: number, count: number, pageSize: number): void;
   checksumFrames(frames: number, sizes: number, pgnos: number, count: number, pages: number, pageSize: number): number;

@@ -27,6 +27,8 @@ export interface DecodedFrames {
   readonly endOfPages: boolean;
   /** Bytes that the file checksum covers for these frames, as `crc64Combine` wants to know. */
   readonly crcLength: number;
+  /** As `Kernel.pageChecksums` gives them, but also of the lock page, if asked for; else empty. */
+  readonly pageChecksums: BigUint64Array;
 }
 
 /** Result of checking frames: pages are decoded and forgotten, the rest is the caller's to keep. */
@@ -94,7 +96,13 @@ export interface Kernel {
    * next call; `frameSizeMax` bounds how long one can be. Throws `LtxError` (`BAD_PAGE`, its `offset` in `src`) for a
    * malformed frame. Order and range of page numbers are the caller's to check.
    */
-  decodeFrames(src: Uint8Array, pageSize: number, crc: bigint, pageCountMax?: number): DecodedFrames;
+  decodeFrames(
+    src: Uint8Array,
+    pageSize: number,
+    crc: bigint,
+    pageCountMax?: number,
+    options?: { readonly withPageChecksums?: boolean },
+  ): DecodedFrames;
   /**
    * Decodes one LZ4 block, whose matches may reach back into `history`, the bytes before it. Undefined if it is malformed
    * or longer than `sizeMax`. A view valid until the next kernel call on this thread.

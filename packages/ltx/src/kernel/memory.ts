@@ -80,6 +80,10 @@ export class KernelMemory {
     return new Uint32Array(this.#exports.memory.buffer, at, length);
   }
 
+  checksums(at: number, count: number): BigUint64Array {
+    return new BigUint64Array(this.#exports.memory.buffer, at, count);
+  }
+
   view(at: number, length: number): DataView {
     return new DataView(this.#exports.memory.buffer, at, length);
   }

@@ -71,14 +71,18 @@ export class WasmKernel implements Kernel {
       frames: memory.bytes(outAt, length),
       sizes: memory.numbers(sizesAt, count),
       crc: this.#crc(),
-      pageChecksums: withPageChecksums
-        ? new BigUint64Array(memory.bytes(sumsAt, 8 * count).slice().buffer)
-        : new BigUint64Array(0),
+      pageChecksums: memory.checksums(sumsAt, withPageChecksums ? count : 0).slice(),
     };
   }
 
-  decodeFrames(src: Uint8Array, pageSize: number, crc: bigint, pageCountMax?: number): DecodedFrames {
-    return this.decodeFramesOf(src, pageSize, crc, pageCountMax, { offset: 0 });
+  decodeFrames(
+    src: Uint8Array,
+    pageSize: number,
+    crc: bigint,
+    pageCountMax?: number,
+    { withPageChecksums = false }: { readonly withPageChecksums?: boolean } = {},
+  ): DecodedFrames {
+    return this.decodeFramesOf(src, pageSize, crc, pageCountMax, { offset: 0 }, withPageChecksums);
   }
 
   /** `decodeFrames` for a piece of a named file: `place` says where `src` stands in which file, for errors. */
@@ -88,6 +92,7 @@ export class WasmKernel implements Kernel {
     crc: bigint,
     pageCountMax: number | undefined,
     place: Place,
+    withPageChecksums = false,
   ): DecodedFrames {
     checkPageSize(pageSize);
     const memory = this.#memory;
@@ -101,6 +106,7 @@ export class WasmKernel implements Kernel {
     const dataAt = memory.begin(src.subarray(0, length));
     const pgnosAt = memory.reserve(4 * countMax);
     const sizesAt = memory.reserve(4 * countMax);
+    const sumsAt = withPageChecksums ? memory.reserve(8 * countMax) : 0;
     const outAt = memory.reserve(countMax * pageSize);
     this.#setCrc(crc);
     const count = this.#wasm.decodeFrames(
@@ -115,6 +121,7 @@ export class WasmKernel implements Kernel {
       0,
       0,
       0,
+      sumsAt,
     );
     const result = memory.view(this.#result, 20);
     const { consumed, endOfPages } = this.#consumed(count, { length, countMax, pageSize }, place);
@@ -127,6 +134,7 @@ export class WasmKernel implements Kernel {
       crc: this.#crc(),
       endOfPages,
       crcLength: result.getUint32(16, true),
+      pageChecksums: memory.checksums(sumsAt, withPageChecksums ? count : 0),
     };
   }
 
@@ -195,13 +203,13 @@ export class WasmKernel implements Kernel {
       checksumsAt,
       kindsAt,
       withPageChecksums ? 1 : 0,
+      0,
     );
-    const checksums = memory.bytes(checksumsAt, 8 * count);
     return {
       count,
       pgnos: memory.numbers(pgnosAt, count),
       sizes: memory.numbers(sizesAt, count),
-      checksums: new BigUint64Array(checksums.buffer, checksums.byteOffset, count),
+      checksums: memory.checksums(checksumsAt, count),
       kinds: memory.bytes(kindsAt, count),
       pageChecksums: memory.view(this.#result, 32).getBigUint64(24, true),
     };
