@@ -51,7 +51,7 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   'locks-lost': {
     code: 'LOCKS_LOST',
     what: "this process lost SQLite's locks on the database",
-    hint: 'Do not open the database, or its -shm, in this process but with the SQLite library that Litestream uses: set the option `driver`. Closing such a descriptor drops the locks. The pages that differ are replicated again.',
+    hint: 'In this process, open the database and its -shm only with the SQLite library that Litestream uses: set the option `driver`. Closing such a descriptor drops the locks. The pages that differ are replicated again.',
   },
   'database-changed': {
     code: 'DATABASE_CHANGED',

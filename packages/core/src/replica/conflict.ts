@@ -20,7 +20,7 @@ export interface ConflictParts {
   readonly mayRecover: boolean;
   /** How long the other process must not have written before this one goes on behind its files. Default 60 s. */
   readonly quietMs?: number | undefined;
-  /** The lease of this process: what another one wrote there came late, and need not be waited for. */
+  /** The lease of this process. With a lease, a file of another process arrived late, and this process need not wait. */
   readonly fence?: ReplicaFence | undefined;
 }
 
@@ -55,7 +55,7 @@ export class Conflict {
     return !this.#parts.mayRecover || (this.#hasRecovered && this.#parts.fence === undefined);
   }
 
-  /** Said once, however often it is met. Rejects with `LEASE_LOST` if the other process has the lease now. */
+  /** Logged once, however often the file is found. Rejects with `LEASE_LOST` if the other process now has the lease. */
   async found(error: LitestreamError, db: Pick<ReplicaDb, 'position' | 'inode'>, options: Op): Promise<void> {
     await this.#parts.fence?.verify(options);
     if (this.#error !== undefined) return;
