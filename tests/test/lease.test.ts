@@ -221,7 +221,7 @@ describe.each(BACKENDS)('on %s', (_, place) => {
   }, 120_000);
 });
 
-test('a process is not promoted with a database that is behind what was acknowledged', async () => {
+test('a process is not promoted if its database lacks acknowledged commits', async () => {
   const folder = scratchFolder();
   const backend = BACKENDS[0]![1](folder);
   const old = new Instance(folder, 'old', backend);
@@ -302,7 +302,7 @@ test('status, readiness and metrics show the state of the lease', async () => {
   const [of, at] = [await shown(old), await shown(fresh)];
   expect(of).toMatchObject({ ready: 200, state: 'open', lease: { state: 'held', holder: 'old', generation: 1 } });
   expect(of.metrics).toMatch(/litestream_lease_held\{db="\S+",replica="\S+"\} 1\n/);
-  // A standby, so that a rolling deploy goes on.
+  // A standby is ready, so that a rolling deploy continues.
   expect(at).toMatchObject({ ready: 200, state: 'standby', lease: { state: 'waiting', holder: 'old' } });
   expect(at.metrics).toMatch(/litestream_lease_held\{db="\S+",replica="\S+"\} 0\n/);
 

@@ -39,7 +39,7 @@ function restate(path: string, change: (header: DataView) => void): void {
   writeFileSync(path, bytes);
 }
 
-/** What the file checksum covers behind the header: page bytes uncompressed. */
+/** Bytes after the header that the file checksum covers: pages, uncompressed. */
 function coveredBytes(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer);
   const pageSize = view.getUint32(8);

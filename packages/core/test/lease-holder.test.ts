@@ -292,9 +292,9 @@ describe('a successor', () => {
     const b = new Process(world, store, 'b');
     const waiting = begin(b.holder.acquire({ signal: stop.signal }));
     await world.run(2000);
-    stop.abort(new Error('told to'));
+    stop.abort(new Error('stopped'));
     await world.run(100);
-    expect(waiting.outcome).toMatchObject({ reason: new Error('told to') });
+    expect(waiting.outcome).toMatchObject({ reason: new Error('stopped') });
   });
 
   test('is refused where the backend has no conditions, and for a term that is too short', async () => {

@@ -62,7 +62,7 @@ function lineOf({ files, store }: Shared): { readonly end: TXID; readonly ids: R
     expect(key).toContain(end.toString(16).padStart(16, '0'));
     const entry = files.get(keyOf(store.entries.get(key)?.bytes ?? Buffer.alloc(0)));
     if (entry === undefined) continue;
-    expect(entry.parent, `TXID ${end} goes on from another one`).toBe(parent);
+    expect(entry.parent, `TXID ${end} follows another transaction`).toBe(parent);
     parent = entry.id;
     ids.set(end, entry.id);
   }
@@ -100,7 +100,7 @@ async function live(name: string, shared: Shared, machine: Machine, network: Net
   const database = { path: name, exists: () => isThere, localTxid: () => position, restore };
   await takeOver({ holder, client: fenced, logger: silentLogger, database });
   const inherited = holder.inherited.acknowledgedTxid ?? 0n;
-  expect(position, `${name} starts behind what was acknowledged`).toBeGreaterThanOrEqual(inherited);
+  expect(position, `${name} starts without acknowledged transactions`).toBeGreaterThanOrEqual(inherited);
   for (let commit = 1; ; commit++) {
     await sleep(machine, random.next() * 1500);
     const txid = position + 1n;
@@ -115,7 +115,7 @@ async function live(name: string, shared: Shared, machine: Machine, network: Net
       } catch (error) {
         if (hasCode(error, 'REPLICA_CONFLICT')) await holder.verify();
         if (hasCode(error, 'REPLICA_CONFLICT'))
-          throw new Error(`${name} holds the lease, and meets another writer`, { cause: error });
+          throw new Error(`${name} holds the lease, but found another writer`, { cause: error });
         if (hasCode(error, 'LEASE_LOST') && !error.retryable) throw error;
         await sleep(machine, 100);
       }

@@ -165,7 +165,7 @@ describe('a successor', () => {
   });
 });
 
-describe('a holder that meets a file of another process', () => {
+describe('a holder that finds a file of another process', () => {
   const meeting = async (): Promise<{ store: MemoryStore; clock: FakeClock; replica: Replica; db: FakeDb }> => {
     const store = new MemoryStore();
     const clock = new FakeClock();

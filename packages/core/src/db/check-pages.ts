@@ -28,7 +28,7 @@ export async function checkPages(
     if (ledger.loadedFor(now) !== undefined) return;
     if (await ledger.adopt(last, pages, now, session.ownership)) {
       ledger.noteProof(last.txid);
-      logger.debug('page ledger made of a snapshot', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
+      logger.debug('page ledger built from a snapshot', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
     }
     return;
   }
@@ -37,7 +37,7 @@ export async function checkPages(
     ledger.noteProof(last.txid);
     return;
   }
-  logger.error('pages of the database are not as they were replicated', {
+  logger.error('pages of the database differ from what was replicated', {
     txid: formatTxid(last.txid),
     expected: last.databaseChecksum.toString(16),
     found: found.toString(16),

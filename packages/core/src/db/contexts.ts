@@ -73,7 +73,7 @@ export class Contexts {
     );
   }
 
-  /** For work that reads all pages while writers go on. */
+  /** For work that reads all pages while writers continue. */
   state(operation: string, op: Op): StateContext {
     const { options, logger, mutex, current, require, sync } = this.#parts;
     return {

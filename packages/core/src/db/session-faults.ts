@@ -60,7 +60,7 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   },
   'pages-differ': {
     code: 'DATABASE_CHANGED',
-    what: 'pages of the database are not as they were replicated',
+    what: 'pages of the database differ from what was replicated',
     hint: 'Check the disk, and whether a program other than SQLite writes to the database. The pages that differ are replicated next.',
   },
 };

@@ -367,7 +367,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     if (this.#state.kind !== 'held') return;
     this.#dispatch({ kind: 'ended' });
     this.#limit.abort(this.#lapsedError());
-    this.#logger.error('lease not renewed in time, nothing is written to the replica until it is', {
+    this.#logger.error('lease not renewed in time, no writes to the replica until it is renewed', {
       error: this.#failure,
     });
   }

@@ -67,7 +67,7 @@ async function claimEnd(client: ReplicaClient, logger: Logger, op: Op): Promise<
     const claim = await claimBehind(client, newest, { ...op, beforeMs: Date.now() });
     try {
       await writer.create(claim, op);
-      logger.info('claimed the next transaction of the earlier holder of the lease', { txid: formatTxid(claim.txid) });
+      logger.info('claimed the next TXID of the earlier holder of the lease', { txid: formatTxid(claim.txid) });
       return;
     } catch (error) {
       if (!hasCode(error, 'REPLICA_CONFLICT')) throw error;

@@ -65,11 +65,11 @@ export class Conflict {
     try {
       this.#theirs = (await this.#parts.ask(options)).max;
     } catch {
-      this.#theirs = undefined; // the next look tells
+      this.#theirs = undefined; // the next look finds out
     }
     const { logger, fence } = this.#parts;
     if (fence !== undefined && !this.#isFinal) {
-      logger.warn('a file of an earlier holder of the lease arrived late, going on behind it', { error });
+      logger.warn('a file of an earlier holder of the lease arrived late, continuing after it', { error });
       return;
     }
     const next = this.#isFinal
@@ -84,16 +84,16 @@ export class Conflict {
   }
 
   /**
-   * The database was opened once more. Another file than the one that met the other writer is compared with the replica from
-   * the beginning; the same one is no reason to go on behind a writer that is still there.
+   * The database was reopened. If it is another file than the one that had the conflict, it is compared with the replica from
+   * the beginning. If it is the same file, the conflict stays.
    */
   reopened(inode: bigint | undefined): void {
     if (inode === undefined || inode !== this.#inode) this.#error = undefined;
   }
 
   /**
-   * Rejects while the conflict lasts, or the lease is not held. Resolves to the last TXID of the other process if the conflict has just ended, and to
-   * undefined if there is none.
+   * Rejects while the conflict lasts, or while this process does not hold the lease. Resolves to the last TXID of the other
+   * process if the conflict has just ended, and to undefined if there is none.
    */
   async endOfOther(options: Op): Promise<TXID | undefined> {
     await this.#parts.fence?.requireHeld(options);
@@ -107,7 +107,7 @@ export class Conflict {
     if (nowMs - this.#quietSinceMs < this.#quietMs) throw this.#error;
     this.#error = undefined;
     this.#hasRecovered = true;
-    this.#parts.logger.warn('the other process writes no more to this replica, going on behind its files', {
+    this.#parts.logger.warn('the other process writes no more to this replica, continuing after its files', {
       'txid.replica': formatTxid(theirs),
     });
     return theirs;
