@@ -111,7 +111,7 @@ function* ledgerFor({ session, ledger }: SyncContext): Steps<PageLedger | undefi
   return (yield { now: () => ledger.loadedFor(last), gently: () => ledger.at(last) }) as PageLedger | undefined;
 }
 
-/** If TXIDs were skipped, or a file was left out, the state before the next file is not known here. */
+/** False if TXIDs were skipped, or a file was left out: then the state before the next file is not known. */
 export function isLastBefore({ last, txid, isLastLeftOut }: Session): boolean {
   return last?.txid === txid && !isLastLeftOut;
 }
