@@ -13,7 +13,7 @@ export const CONDITIONS = {
   throttled: 'too many requests',
   redirect: 'a redirect',
   proxy: 'a proxy that wants a login',
-  impostor: 'a server nobody vouches for',
+  impostor: 'a server that is not trusted',
   unreachable: 'no server',
 } as const;
 

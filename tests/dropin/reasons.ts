@@ -56,7 +56,7 @@ export const REASONS: readonly Reason[] = [
   },
   {
     id: 'more flags',
-    why: 'Ours has more flags: `-plugin`, `-lease` of `replicate`, and `-max-lag` and `-socket` of `status`.',
+    why: 'Ours has more flags: `-plugin`, `-lease` of `replicate`, `-proof` of `restore`, and `-max-lag` and `-socket` of `status`.',
     explains: ({ go, ts }) => {
       const [theirs, ours] = [go.stdout.split('\n'), ts.stdout.split('\n')];
       const isHelp = theirs.includes('usage') && !go.stdout.includes(' ') && go.code === ts.code;
@@ -177,7 +177,7 @@ export const REASONS: readonly Reason[] = [
   },
   {
     id: 'proof of a restore',
-    why: 'The summary of ours has one more field, `proven`: does the database have the checksum that its last file states?',
+    why: 'The summary of ours has one more field, `proven`: whether the database has the checksum that its last file states.',
     explains: ({ go, ts }) =>
       ts.stdout.replace(/,\n {2}"proven": (true|false)\n/, '\n') === go.stdout ? ['stdout'] : [],
   },

@@ -112,7 +112,7 @@ describe.skipIf('missing' in found)('nats-server', () => {
     );
   });
 
-  test('a connection that was given up is made again by the next call', async () => {
+  test('the next call connects again after the connection was abandoned', async () => {
     const options = { url: login.servers, bucket: 'app', maxReconnects: 1, reconnectWaitMs: 20 };
     await using client = guardClient(new NatsReplicaClient(options));
     await client.init();

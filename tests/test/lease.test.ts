@@ -1,4 +1,4 @@
-/** Two daemons, one replica with a lease: deploys, stopped processes and broken leases, through the real command. */
+/** Two daemons and one replica with a lease: deploys, stopped processes and broken leases, with the real command. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -8,10 +8,10 @@ import type { Cli } from '../../packages/cli/test/support/cli.ts';
 import { S3TestServer } from '../../packages/client-s3/test/s3-server.ts';
 import { until } from '../support/wait.ts';
 
-/** Where a process is to lose its lease by waiting. A busy machine must not starve the others for as long. */
+/** Term of a lease that is to expire in a test. Longer than a busy machine may stop the other processes. */
 const SHORT = '6s';
 
-/** A program of -exec. It does not hold our pipes: it outlives a daemon that is killed. */
+/** A program for -exec. It does not inherit the pipes of the test, because it outlives a killed daemon. */
 const PROGRAM = `sh -c 'exec sleep 100 > /dev/null 2>&1'`;
 
 interface Backend {
@@ -48,7 +48,7 @@ const BACKENDS: readonly (readonly [string, (folder: string) => Backend])[] = [
   ],
 ];
 
-/** One of the processes, with a folder of its own, as on a machine of its own. */
+/** One of the processes, with its own folder, as if on its own machine. */
 class Instance {
   readonly path: string;
   readonly config: string;
@@ -56,7 +56,7 @@ class Instance {
   readonly #socket: string;
   readonly #env: Readonly<Record<string, string>>;
   #count = 0;
-  /** What `sync -wait` said is on the replica. */
+  /** The rows that are on the replica, by `sync -wait`. */
   readonly acknowledged: string[] = [];
   daemon!: Cli;
 
@@ -107,7 +107,7 @@ class Instance {
     return exitCode === 0;
   }
 
-  /** Resolves once it has the lease, and a commit of it is acknowledged. */
+  /** Resolves once it has the lease, and one of its commits is acknowledged. */
   async replicates(): Promise<void> {
     await until(`${this.#name} to replicate`, async () => existsSync(this.path) && (await this.#sync()));
     if (!(await this.commit())) throw new Error(`${this.#name} does not replicate`);
@@ -187,7 +187,7 @@ describe.each(BACKENDS)('on %s', (_, place) => {
     expect(old.daemon.stdout + daemon.stdout).not.toMatch(/level=(ERROR|WARN)/);
   }, 120_000);
 
-  test('a process that stood still past its lease acknowledges nothing any more, and nothing acknowledged is lost', async () => {
+  test('a process that was stopped until its lease expired acknowledges nothing more, and nothing acknowledged is lost', async () => {
     const folder = scratchFolder();
     const backend = place(folder);
     const old = new Instance(folder, 'old', backend, { ttl: SHORT });
@@ -221,14 +221,14 @@ describe.each(BACKENDS)('on %s', (_, place) => {
   }, 120_000);
 });
 
-test('a process is not promoted with a database that is behind what was acknowledged', async () => {
+test('a process is not promoted if its database lacks acknowledged commits', async () => {
   const folder = scratchFolder();
   const backend = BACKENDS[0]![1](folder);
   const old = new Instance(folder, 'old', backend);
   old.create();
   await old.start();
   await old.replicates();
-  // As an entry point does that restores before it starts litestream.
+  // Like an entry point that restores before it starts litestream.
   const early = new Instance(folder, 'early', backend, { exec: PROGRAM });
   expect((await run(['restore', '-config', old.config, '-o', early.path, old.path])).exitCode).toBe(0);
   expect(await old.commit()).toBe(true);
@@ -237,16 +237,16 @@ test('a process is not promoted with a database that is behind what was acknowle
   expect((await old.daemon.stop()).exitCode).toBe(0);
   const { exitCode, stdout, stderr } = await early.daemon.ended;
   expect(exitCode).toBe(1);
-  expect(stderr + stdout).toMatch(/nothing tells which state the database is in/);
+  expect(stderr + stdout).toMatch(/the state of the database is not known/);
   expect(stderr).toContain('restore-if-db-not-exists');
-  // It gave the lease back, with what was acknowledged.
+  // It released the lease, and kept the acknowledged TXID.
   expect(await old.lease()).toMatchObject({
     held: false,
     acknowledged_txid: expect.stringMatching(/^0{14}/) as string,
   });
   expect(await old.restored(folder)).toEqual(old.acknowledged);
 
-  // The operator says that it may go on.
+  // The operator breaks the lease, so that it may continue.
   await old.lease('-break');
   await early.start();
   await early.daemon.said('lease acquired');
@@ -254,7 +254,7 @@ test('a process is not promoted with a database that is behind what was acknowle
   expect((await early.daemon.stop()).exitCode).toBe(0);
 }, 120_000);
 
-test('files that are missing from the replica are found before anything is written to it', async () => {
+test('files that are missing from the replica are detected before a process writes to it', async () => {
   const folder = scratchFolder();
   const backend = BACKENDS[0]![1](folder);
   const old = new Instance(folder, 'old', backend);
@@ -288,7 +288,7 @@ test('a lease that is broken ends the program of -exec, and litestream with it',
   expect(stdout).toContain('lease lost, stopping the exec process');
 }, 120_000);
 
-test('status, readiness and metrics say how it stands', async () => {
+test('status, readiness and metrics show the state of the lease', async () => {
   const folder = scratchFolder();
   const backend = BACKENDS[0]![1](folder);
   const addr = '127.0.0.1:0';
@@ -302,7 +302,7 @@ test('status, readiness and metrics say how it stands', async () => {
   const [of, at] = [await shown(old), await shown(fresh)];
   expect(of).toMatchObject({ ready: 200, state: 'open', lease: { state: 'held', holder: 'old', generation: 1 } });
   expect(of.metrics).toMatch(/litestream_lease_held\{db="\S+",replica="\S+"\} 1\n/);
-  // A standby, so that a rolling deploy goes on.
+  // A standby is ready, so that a rolling deploy continues.
   expect(at).toMatchObject({ ready: 200, state: 'standby', lease: { state: 'waiting', holder: 'old' } });
   expect(at.metrics).toMatch(/litestream_lease_held\{db="\S+",replica="\S+"\} 0\n/);
 
@@ -325,16 +325,16 @@ async function shown({ daemon }: Instance): Promise<Record<string, unknown> & { 
   return { ready: ready.status, state: database?.state, lease: database?.replicas[0]?.lease, metrics };
 }
 
-test('a backend without conditions is refused by its name', async () => {
+test('a backend without conditions is refused with an error that names it', async () => {
   const folder = scratchFolder();
   const replica = { type: 'sftp', host: '127.0.0.1:1', user: 'u', password: 'p', path: '/app' };
   const daemon = new Instance(folder, 'only', { replica, env: {} });
   const { exitCode, stderr } = await run(['replicate', '-config', daemon.config]);
   expect(exitCode).toBe(1);
-  expect(stderr).toMatch(/sftp: this backend has no conditional writes, so no leases/);
+  expect(stderr).toMatch(/sftp: this backend has no conditional writes, so leases are not possible/);
 }, 60_000);
 
-test('-once waits for a lease no longer than its holder may be dead, and gives it back', async () => {
+test('-once waits for a lease at most until it would expire, and releases it', async () => {
   const folder = scratchFolder();
   const backend = BACKENDS[0]![1](folder);
   const old = new Instance(folder, 'old', backend, { ttl: SHORT });

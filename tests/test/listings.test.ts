@@ -220,5 +220,5 @@ test('restore -if-replica-exists fails where a login page answers', async () => 
   const url = `s3://bucket/app?endpoint=${endpoint}&region=us-east-1`;
   const child = tsProgram(env).start('restore', '-if-replica-exists', '-o', join(folder.path, 'app.db'), url);
   expect(await child.exited).toMatchObject({ code: 1 });
-  expect(child.stderr).toContain('it is not a listing');
+  expect(child.stderr).toContain('it is not a valid listing');
 });

@@ -61,7 +61,7 @@ describe('the schema for editors', () => {
     ['a key in the wrong place', 'dbs: [{path: a, bucket: b}]\n', '/dbs/0/bucket'],
     ['a duration without sense', 'sync-interval: soon\n', '/sync-interval'],
     ['a word where true or false is meant', 'verify-compaction: maybe\n', '/verify-compaction'],
-    ['a lease of a kind that there is not', 'lease: {term: 3s}\n', '/lease/term'],
+    ['a lease with an unknown key', 'lease: {term: 3s}\n', '/lease/term'],
     ['a log level', 'logging: {level: loud}\n', '/logging/level'],
     ['a list that is none', 'dbs: 5\n', '/dbs'],
   ])('marks %s', (_, yaml, place) => {

@@ -111,18 +111,14 @@ test.each([
   expect(config.databases.map(({ path }) => path)).toEqual(['/a']);
   expect(config.exec).toBeUndefined();
   expect(warnings).toEqual(
-    places.map(
-      (place) => `${place}: only the first YAML document is read: the second one and all that follows are ignored`,
-    ),
+    places.map((place) => `${place}: only the first YAML document is read; all others are ignored`),
   );
 });
 
 test('the first document counts also where it is empty', () => {
   const { config, warnings } = load(`---\n# nothing\n---\n${DATABASE}`);
   expect(config.databases).toEqual([]);
-  expect(warnings).toEqual([
-    'c.yml:4:1: only the first YAML document is read: the second one and all that follows are ignored',
-  ]);
+  expect(warnings).toEqual(['c.yml:4:1: only the first YAML document is read; all others are ignored']);
 });
 
 test('a document may begin with a line ---', () => {

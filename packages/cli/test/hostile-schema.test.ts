@@ -1,4 +1,4 @@
-/** A database whose schema SQLite would need minutes to read stops no other database. */
+/** A database whose schema SQLite would need minutes to read does not stop other databases. */
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -9,7 +9,7 @@ import { hasFiles } from './support/replica.ts';
 
 const TABLE_COUNT = 100_000;
 
-/** The tables share one root page, and their rows are written as they are: `CREATE TABLE` would take minutes for them. */
+/** The tables share one root page, and their rows are inserted directly: `CREATE TABLE` would take minutes. */
 function addTables(path: string): void {
   const db = new DatabaseSync(path, { defensive: false });
   db.exec('PRAGMA busy_timeout = 60000; PRAGMA writable_schema = ON; BEGIN IMMEDIATE');
@@ -22,7 +22,7 @@ function addTables(path: string): void {
   db.close();
 }
 
-test('a database with 100,000 tables, before the start and while it runs, stops no other one', async () => {
+test('a database with 100,000 tables, before the start or while the daemon runs, does not stop others', async () => {
   const folder = scratchFolder();
   const paths = ['early', 'late', 'good'].map((name) => join(folder, `${name}.db`));
   const [early = '', late = '', good = ''] = paths;
@@ -44,7 +44,7 @@ test('a database with 100,000 tables, before the start and while it runs, stops 
   }
   daemon.child.kill('SIGTERM');
   await daemon.said('signal received');
-  // The second signal ends the attempts to sync what cannot be synced.
+  // The second signal ends the attempts to sync the database that cannot be synced.
   const { exitCode } = await daemon.stop();
   expect(exitCode).toBe(1);
 });

@@ -126,7 +126,7 @@ test('a log file that is full costs no replication, and goes on when it has room
   expect(await ended).toBe(0);
   const lines = readFileSync(log, 'utf8').split('\n');
   expect(lines[0]).toMatch(
-    / level=WARN msg="log lines were dropped here, the log output accepted none" lines=[1-9]\d* error=EFBIG$/,
+    / level=WARN msg="log lines were dropped here, the log output did not accept them" lines=[1-9]\d* error=EFBIG$/,
   );
   expect(lines[1]).toContain('msg="signal received, litestream shutting down"');
 });
@@ -194,7 +194,7 @@ describe.runIf(process.platform === 'linux')('a pipe', () => {
     expect(await ended).toBe(0);
     const log = drain(reader);
     expect(log).toMatch(
-      /msg="log lines were dropped here, the log output accepted none" lines=[1-9]\d* error=EAGAIN\n/,
+      /msg="log lines were dropped here, the log output did not accept them" lines=[1-9]\d* error=EAGAIN\n/,
     );
     expect(log).toContain('msg="signal received, litestream shutting down"');
     const isNonBlocking = Number.parseInt(readFileSync(flags, 'utf8').replace('flags:', ''), 8) & constants.O_NONBLOCK;

@@ -9,7 +9,9 @@ import { createDatabase, insertRows } from './support/database.ts';
 const DATABASE_COUNT = 100;
 /** All levels at once, and what the first look at retention asks. */
 const LISTS_MAX = 2;
-/** What was listed longer ago than this is asked again: when database and replica meet, and after the first file. */
+/**
+ * An older listing is not used: the replica is listed again when it is compared with the database, and after the first file.
+ */
 const TRUSTED_MS = 5000;
 const REPEATED_LISTS_MAX = 2;
 /**

@@ -116,14 +116,14 @@ test('connections that say nothing are bounded in number, and end', async () => 
 });
 
 const held: Readonly<Record<string, string>> = {
-  'that say nothing': '',
+  'that send nothing': '',
   'with half a request': 'GET / HTTP/1.1\r\nHost: localhost\r\n',
   'that stay after an answer': 'GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n',
   'that send no body': 'POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n',
   'that send many requests at once': 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100),
 };
 
-test.each(Object.entries(held))('probes are answered while a client holds all connections, %s', async (_, request) => {
+test.each(Object.entries(held))('probes are answered while a client has all connections, %s', async (_, request) => {
   const { url } = await served();
   const { port } = new URL(url);
   const answers = async (path: string): Promise<boolean> =>
@@ -140,7 +140,7 @@ test.each(Object.entries(held))('probes are answered while a client holds all co
   }
   for (const path of ['/healthz', '/readyz', '/metrics']) {
     expect(await get(url + path, {})).toMatchObject({ status: 200 });
-    // The client that holds the connections makes a new one for each that it loses.
+    // The client opens a new connection for each that it loses.
     const socket = connect(Number(port), '127.0.0.1').on('error', () => undefined);
     sockets.push(socket);
     await once(socket, 'connect');
@@ -149,7 +149,7 @@ test.each(Object.entries(held))('probes are answered while a client holds all co
   }
 });
 
-test('answers that take longer than a second keep no other client out, where the server has no such answers', async () => {
+test('a server without long answers does not let answers longer than a second block other clients', async () => {
   for (const endsSlowAnswers of [true, false]) {
     const server = boundedServer(
       (asked, response) => {

@@ -32,14 +32,14 @@ function restate(path: string, change: (header: DataView) => void): void {
   const before = kernel().crc64(bytes.subarray(0, HEADER_SIZE));
   change(view);
   const after = kernel().crc64(bytes.subarray(0, HEADER_SIZE));
-  // Written by this project's own tests: the rest of the file stays as it is, and so does its share of the checksum.
+  // The bytes that are not changed keep their share of the checksum.
   const end = new DataView(bytes.buffer, bytes.length - 8);
   const covered = coveredBytes(bytes);
   end.setBigUint64(0, kernel().crc64Combine(before ^ after, end.getBigUint64(0) & ~(1n << 63n), covered) | (1n << 63n));
   writeFileSync(path, bytes);
 }
 
-/** What the file checksum covers behind the header: page bytes uncompressed. */
+/** Bytes after the header that the file checksum covers: pages, uncompressed. */
 function coveredBytes(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer);
   const pageSize = view.getUint32(8);
@@ -77,7 +77,7 @@ test('a whole replica is proven', async () => {
 
 test.each([
   ['a damaged file', (path: string) => writeFileSync(path, readFileSync(path).fill(0x5a, 200, 220)), 'corrupt'],
-  ['a file that is gone', (path: string) => rmSync(path), 'gap'],
+  ['a missing file', (path: string) => rmSync(path), 'gap'],
   [
     'a file that starts from another database',
     (path: string) => restate(path, (header) => header.setUint32(96, header.getUint32(96) ^ 1)),
@@ -85,7 +85,7 @@ test.each([
   ],
 ] as const)('%s is a fault, and exits with 1', async (_, change, kind) => {
   const { folder, url } = await replica();
-  // What a snapshot holds as well is no gap.
+  // A missing file is no gap if a snapshot contains its pages.
   rmSync(join(folder, 'replica', 'ltx', '9'), { recursive: true });
   change(level0(folder)[1] ?? '');
   const { exitCode, stdout } = await run(['verify', '-json', url]);
@@ -96,7 +96,7 @@ test.each([
   expect((await run(['verify', url])).stdout).toContain(`${kind}: `);
 });
 
-test('a state that is not the one its file states is a fault, and a restore refuses it', async () => {
+test('a state with another checksum than its file states is a fault, and a restore refuses it', async () => {
   const { folder, url } = await replica();
   restate(level0(folder)[2] ?? '', (header) => header.setBigUint64(88, header.getBigUint64(88) ^ 1n));
   const { exitCode, stdout } = await run(['verify', '-json', url]);

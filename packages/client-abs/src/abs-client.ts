@@ -104,7 +104,7 @@ export class AbsReplicaClient implements ReplicaClient {
     await Promise.resolve();
   }
 
-  /** The SDK, loaded on first use; tried again after it failed. */
+  /** The SDK, loaded on first use. After a failure, the next use loads it again. */
   #open(): Promise<AbsSession> {
     this.#session ??= connect(this.#settings).catch((error: unknown) => {
       this.#session = undefined;

@@ -35,7 +35,7 @@ export async function* listBlobs(session: AbsSession, prefix: string, options: O
 
 /** The SDK takes every document for a listing, and looks for its parts. */
 function unread(error: unknown): never {
-  throw error instanceof TypeError ? malformedAnswer('abs', 'it is not a listing') : error;
+  throw error instanceof TypeError ? malformedAnswer('abs', 'it is not a valid listing') : error;
 }
 
 /** Files of a level. Their times stand in the listing itself; the service cannot start one at a name. */

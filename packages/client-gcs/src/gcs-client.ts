@@ -105,7 +105,7 @@ export class GcsReplicaClient implements ReplicaClient {
     await Promise.resolve();
   }
 
-  /** The SDK, loaded on first use; tried again after it failed. */
+  /** The SDK, loaded on first use. After a failure, the next use loads it again. */
   #open(): Promise<Bucket> {
     this.#bucket ??= openBucket(this.#settings).catch((error: unknown) => {
       this.#bucket = undefined;

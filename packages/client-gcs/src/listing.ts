@@ -63,10 +63,11 @@ async function list(
   try {
     signal?.throwIfAborted();
     const { data } = await raceAbort(request<unknown>(bucket, { url: listUrl(bucket, query), signal }), signal);
-    if (!isRecord(data)) throw malformedAnswer('gs', 'it is not a listing');
+    if (!isRecord(data)) throw malformedAnswer('gs', 'it is not a valid listing');
     const { kind, items = [], nextPageToken } = data;
     // Without objects it holds nothing but its kind.
-    if (kind !== 'storage#objects' && data['items'] === undefined) throw malformedAnswer('gs', 'it is not a listing');
+    if (kind !== 'storage#objects' && data['items'] === undefined)
+      throw malformedAnswer('gs', 'it is not a valid listing');
     if (!Array.isArray(items)) throw malformedAnswer('gs', 'the listing has no list of objects');
     return { objects: items.map(toObject), token: nextPageToken };
   } catch (error) {

@@ -163,7 +163,7 @@ export class NatsReplicaClient implements ReplicaClient {
     }
   }
 
-  /** Connected on first use; tried again after it failed, or after the connection was given up. */
+  /** Connected on first use. After a failure, or after the connection was abandoned, the next use connects again. */
   async #open(): Promise<NatsStore> {
     const current = this.#opened;
     if (current !== undefined) {

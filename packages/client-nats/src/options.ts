@@ -24,7 +24,9 @@ export interface NatsOptions {
   /** PEM files of this client's certificate and key; both or neither. */
   readonly clientCert?: string | undefined;
   readonly clientKey?: string | undefined;
-  /** Reconnections in a row before the connection is given up, and made again by the next call. Default -1: never. */
+  /**
+   * Failed reconnections in a row before the connection is abandoned. The next call then connects again. Default -1: no limit.
+   */
   readonly maxReconnects?: number | undefined;
   /** Milliseconds between two of them. Default 2,000. */
   readonly reconnectWaitMs?: number | undefined;

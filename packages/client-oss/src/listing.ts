@@ -97,7 +97,7 @@ async function listPage(
     })
     .catch(unread);
   const { IsTruncated: truncated, Contents: contents = [], NextContinuationToken: next } = data ?? {};
-  if (truncated !== 'true' && truncated !== 'false') throw malformedAnswer('oss', 'it is not a listing');
+  if (truncated !== 'true' && truncated !== 'false') throw malformedAnswer('oss', 'it is not a valid listing');
   if (truncated === 'true' && !next)
     throw malformedAnswer('oss', 'the listing is truncated, without a token for the next page');
   const objects = (Array.isArray(contents) ? contents : [contents]).map(toObject);
@@ -114,7 +114,7 @@ function toObject({ Key: key, Size: size, LastModified: modified = '', ETag: eta
 /** The XML parser says where it stopped, and the SDK adds nothing to it. */
 function unread(error: unknown): never {
   const isParser = error instanceof Error && !('status' in error) && /\nLine: \d+\nColumn: \d+/.test(error.message);
-  throw isParser ? malformedAnswer('oss', 'it is not a listing') : error;
+  throw isParser ? malformedAnswer('oss', 'it is not a valid listing') : error;
 }
 
 interface Row {

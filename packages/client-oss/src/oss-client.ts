@@ -102,7 +102,7 @@ export class OssReplicaClient implements ReplicaClient {
     session?.close();
   }
 
-  /** The SDK, loaded on first use; tried again after it failed. */
+  /** The SDK, loaded on first use. After a failure, the next use loads it again. */
   #open(): Promise<OssSession> {
     this.#opened ??= OssSession.open(this.#settings).catch((error: unknown) => {
       this.#opened = undefined;

@@ -32,7 +32,7 @@ export async function* listPages(
     });
     const page = await session.run(prefix, options.signal, () => client.send(command, sendOptions(options.signal)));
     // Each page of S3 has it. The SDK accepts every well-formed document.
-    if (page.IsTruncated === undefined) throw malformedAnswer('s3', 'it is not a listing');
+    if (page.IsTruncated === undefined) throw malformedAnswer('s3', 'it is not a valid listing');
     yield (page.Contents ?? []).map(checked);
     token = page.IsTruncated ? tokens.next(page.NextContinuationToken, page.Contents?.length ?? 0) : undefined;
     if (page.IsTruncated && token === undefined)

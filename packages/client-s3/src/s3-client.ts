@@ -127,7 +127,7 @@ export class S3ReplicaClient implements ReplicaClient {
     );
   }
 
-  /** The SDK, loaded and connected on first use; tried again after it failed. */
+  /** The SDK, loaded and connected on first use. After a failure, the next use tries again. */
   #open(): Promise<S3Session> {
     this.#session ??= this.#connect().catch((error: unknown) => {
       this.#session = undefined;

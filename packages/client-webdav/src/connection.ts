@@ -152,7 +152,7 @@ export class WebdavConnection {
     const response = await this.request('PROPFIND', `${path}/`, { headers, signal }, [404]);
     const text = await textOf(response.body);
     if (response.status === 404) return undefined;
-    if (response.status !== 207) throw malformedAnswer('webdav', 'it is not a listing');
+    if (response.status !== 207) throw malformedAnswer('webdav', 'it is not a valid listing');
     return this.#facts.parse(text);
   }
 

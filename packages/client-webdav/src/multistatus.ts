@@ -31,13 +31,14 @@ export async function multistatusReader(): Promise<ReadMultistatus> {
   });
   return (text) => {
     if (/<!DOCTYPE|<!ENTITY/i.test(text)) throw malformed('it declares entities of its own');
-    if (XMLValidator.validate(text, { allowBooleanAttributes: true }) !== true) throw malformed('it is not a listing');
+    if (XMLValidator.validate(text, { allowBooleanAttributes: true }) !== true)
+      throw malformed('it is not a valid listing');
     return entriesOf(parser.parse(text) as unknown);
   };
 }
 
 function entriesOf(document: unknown): DavEntry[] {
-  if (!isRecord(document) || !('multistatus' in document)) throw malformed('it is not a listing');
+  if (!isRecord(document) || !('multistatus' in document)) throw malformed('it is not a valid listing');
   const { multistatus } = document;
   const { response = [] } = isRecord(multistatus) ? multistatus : {};
   // The folder itself is a part of it.

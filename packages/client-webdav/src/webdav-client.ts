@@ -153,7 +153,7 @@ export class WebdavReplicaClient implements ReplicaClient {
     }
   }
 
-  /** Connected on first use; tried again after it failed. */
+  /** Connected on first use. After a failure, the next use tries again. */
   #open(): Promise<{ connection: WebdavConnection; folders: WebdavFolders }> {
     this.#opened ??= WebdavConnection.open(this.#options).then(
       (connection) => ({ connection, folders: new WebdavFolders(connection) }),

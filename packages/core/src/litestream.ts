@@ -74,8 +74,8 @@ export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'lo
 
 export interface ReplicateOptions extends Omit<DbOptions, 'driver' | 'logger' | 'clock'>, Op {
   /**
-   * Wait for the lease on the replica before anything else, and write there only while it is held. Needs a backend with
-   * conditional writes. Default false.
+   * Wait for the lease on the replica before anything else, and write there only while this process holds it. Needs a backend
+   * with conditional writes. Default false.
    */
   readonly lease?: boolean | LeaseOptions | undefined;
   /** Restore the database before it is replicated, if there is no file yet and the replica holds a backup. Default false. */
@@ -326,7 +326,7 @@ export class Litestream implements AsyncDisposable {
     return new LeaseHolder(client, { ...(lease === true ? {} : lease), logger, onChange });
   }
 
-  /** A replica without a backup is no error: that is a first start. */
+  /** A replica without a backup is not an error: it is the first start. */
   async #restoreMissing(client: ReplicaClient, path: string, { signal }: Op): Promise<boolean> {
     try {
       await restore(client, { output: realDatabasePath(path), logger: this.#logger, signal });

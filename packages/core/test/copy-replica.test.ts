@@ -95,7 +95,7 @@ describe(`copy, SEED=${seed}`, () => {
     expect(await everything(target)).toEqual(await everything(source));
   });
 
-  it('never stores a damaged file, names it, and goes on from there once it is repaired', async () => {
+  it('never stores a damaged file, names it, and continues from there once it is repaired', async () => {
     const [source, target] = [guardClient(new MemoryClient()), guardClient(new MemoryClient())];
     const history = makeHistory();
     await fill(source, history);

@@ -106,7 +106,7 @@ describe.each(drivers)('checkpoint with $name', (driver) => {
     await lab.verify();
   });
 
-  it('finds the moment between two transactions of a writer that hardly ever releases the lock', async () => {
+  it('finds the gap between two transactions of a writer that almost never releases the lock', async () => {
     let refusals = 0;
     const busyDriver: SqliteDriver = {
       name: driver.name,

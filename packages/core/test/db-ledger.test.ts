@@ -1,4 +1,4 @@
-/** Each level-0 file says what the database is after it, and what differs after downtime is found by comparison. */
+/** Each level-0 file states the checksum of the database after it. A comparison finds the pages that differ after downtime. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -47,7 +47,7 @@ function randomChange(app: SqliteConnection, random: () => number): void {
 }
 
 describe.each(drivers)('with $name', (driver) => {
-  it('states the database after each file, and before it, through growth, VACUUM, checkpoints and restarts', async () => {
+  it('states the checksums of the database before and after each file, through growth, VACUUM, checkpoints and restarts', async () => {
     const random = randomFrom(seed);
     await using lab = new Lab(driver);
     const app = lab.app([`PRAGMA auto_vacuum = ${Math.floor(random() * 3)}`, TABLE, FILL]);
@@ -90,14 +90,14 @@ describe.each(drivers)('with $name', (driver) => {
     expect(pagesOfLast(again)).toBeLessThan(10);
     expect(whole).toBeGreaterThan(300);
     await lab.verify();
-    // It goes on from there.
+    // The next transactions continue from there.
     app.exec('UPDATE t SET v = randomblob(900) WHERE id = 3');
     await again.sync();
     await lab.verify();
     expect(statedBy(await lastHeader(lab))).not.toBe(0n);
   });
 
-  it('takes only the pages that differ where an older copy was put back', async () => {
+  it('takes only the pages that differ when an older copy was put back', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE, FILL]);
     const db = await start(lab);
@@ -116,7 +116,7 @@ describe.each(drivers)('with $name', (driver) => {
     await lab.verify();
   });
 
-  it('takes only the pages that differ of a restored database, and where the metadata folder is lost', async () => {
+  it('takes only the pages that differ when the database was restored, or the metadata folder is lost', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE, FILL]);
     const client = new FileClient({ path: join(lab.folder, 'replica') });
@@ -171,7 +171,7 @@ describe.each(drivers)('with $name', (driver) => {
     await lab.verify();
   });
 
-  it('makes a lost ledger again while it follows', async () => {
+  it('rebuilds a lost ledger while it monitors the database', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE, FILL]);
     const db = await start(lab);
@@ -215,7 +215,7 @@ describe.each(drivers)('with $name', (driver) => {
     await db.checkpoint('TRUNCATE');
     await db.close();
     const second = await start(lab);
-    // In a process of its own, and with the time of the file as it was.
+    // In a separate process, which restores the modification time of the file.
     const script = `const fs = require('node:fs'); const fd = fs.openSync(process.argv[1], 'r+'); const { atime, mtime } = fs.fstatSync(fd);
       fs.writeSync(fd, Buffer.alloc(50, 0x5a), 0, 50, 200 * 4096 + 3000); fs.futimesSync(fd, atime, mtime); fs.closeSync(fd);`;
     expect(spawnSync(process.execPath, ['-e', script, lab.path]).status).toBe(0);

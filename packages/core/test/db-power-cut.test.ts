@@ -105,7 +105,7 @@ describe.each(drivers)('with $name', (driver) => {
 
     const again = await start(cut);
     const warning = cut.logger.lines.find(({ message }) =>
-      message.startsWith('the database is not where replication stopped'),
+      message.startsWith('the database has changed since replication stopped'),
     );
     expect(warning).toMatchObject({ level: 'warn', fields: { txid: lost.toString(16).padStart(16, '0') } });
     expect(again.position.txid).toBe(lost + 1n);

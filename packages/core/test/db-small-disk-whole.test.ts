@@ -35,7 +35,7 @@ describe.skipIf(!canMount).each(drivers)(
       if (status !== 0) throw new Error(String(stderr));
     }
 
-    /** Then the database changes behind SQLite, and nothing is left that says where. */
+    /** Then another program changes the database, and no ledger shows which pages. */
     async function replicateOnce(disk: SmallDisk): Promise<void> {
       const { db, replica } = await replicate(disk);
       await replica.replicated();

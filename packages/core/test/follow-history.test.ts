@@ -380,7 +380,7 @@ describe('the files beside a copy', () => {
   });
 });
 
-/** The same file, which states that it starts from another database. */
+/** The same file, but it states that it starts from another database. */
 async function fromElsewhere(bytes: Uint8Array): Promise<Buffer> {
   const source = async function* (): AsyncGenerator<Uint8Array> {
     yield bytes;
@@ -398,7 +398,7 @@ async function fromElsewhere(bytes: Uint8Array): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-test('a file that starts from another database than the copy holds is not applied to it', async () => {
+test('a file that starts from another database than the copy is not applied', async () => {
   const client = new MemoryClient();
   const source = await sourceIn('source', client);
   await source.commit(fill(100, 'a'));
@@ -412,7 +412,7 @@ test('a file that starts from another database than the copy holds is not applie
   client.store.put(key, await fromElsewhere(right), new Date());
   await expect(follower.poll()).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
   expect(copied()).not.toBe(rowsOf(source.app));
-  // With the right one in its place the whole database is compared.
+  // With the correct file, the whole database is compared.
   client.store.put(key, right, new Date());
   await follower.poll();
   expect(copied()).toBe(rowsOf(source.app));

@@ -1,4 +1,4 @@
-/** One process and its lease, on clocks that the test owns. */
+/** One process and its lease, with clocks that the test controls. */
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ReplicaClient } from '../src/client/contract.ts';
 import { guardClient } from '../src/client/guard-client.ts';
@@ -66,7 +66,7 @@ function begin<T>(promise: Promise<T>): { outcome?: PromiseSettledResult<T> } {
   return begun;
 }
 
-/** How it has ended after this time. */
+/** The outcome after this time. */
 async function settled<T>(world: World, promise: Promise<T>, forMs = 1000): Promise<PromiseSettledResult<T>> {
   const begun = begin(promise);
   await world.run(forMs);
@@ -114,7 +114,7 @@ describe('the holder', () => {
     const process = await held(world, store, 'a');
     const { network } = process;
     network.isCut = true;
-    // Valid from the request at the beginning on: 24 s of 30.
+    // The lease counts from the first request: 24 s of 30 may be used.
     await world.run(22_900);
     expect(process.holder.status.state).toBe('held');
     await world.run(200);
@@ -142,7 +142,7 @@ describe('the holder', () => {
     });
   });
 
-  test('sends nothing after it stood still past its term, and finds out whose the lease is', async () => {
+  test('sends nothing after it was stopped past its term, and asks the store which process has the lease', async () => {
     const { world, store } = lab();
     const a = await held(world, store, 'a');
     const b = new Process(world, store, 'b');
@@ -157,12 +157,12 @@ describe('the holder', () => {
     expect(await settled(world, a.write())).toMatchObject({ reason: { code: 'LEASE_LOST', retryable: false } });
     expect(a.holder.error?.message).toContain('held by b until');
     expect(await settled(world, b.write())).toMatchObject({ status: 'fulfilled' });
-    // It stays so, even after the other one has released the lease.
+    // It stays lost, even after the other process has released the lease.
     await settled(world, b.holder.release());
     expect(await settled(world, a.holder.acquire())).toMatchObject({ reason: { code: 'LEASE_LOST' } });
   });
 
-  test('succeeds with a write only if the lease is still its own afterwards', async () => {
+  test('a write succeeds only if the process still holds the lease afterwards', async () => {
     const { world, store } = lab();
     const a = await held(world, store, 'a');
     const written = begin(a.write());
@@ -191,7 +191,7 @@ describe('the holder', () => {
     b.holder.end();
   });
 
-  test('asks the store after its machine was suspended, in which the monotonic clock stood still', async () => {
+  test('asks the store after its machine was suspended and its monotonic clock stopped', async () => {
     const { world, store } = lab();
     const machine = new Machine(world);
     let suspendedMs = 0;
@@ -214,7 +214,7 @@ describe('the holder', () => {
 });
 
 describe('a successor', () => {
-  test('takes over within half a second of a release, at any wall clock', async () => {
+  test('takes over within half a second of a release, whatever the wall clock', async () => {
     const { world, store, content } = lab();
     const a = await held(world, store, 'a');
     a.holder.acknowledged = () => 7n;
@@ -246,7 +246,7 @@ describe('a successor', () => {
       expect(b.holder.status.state).toBe('waiting');
       await world.run(2000);
       if (offsetMs < 0) {
-        // By its clock the lease is valid for hours. Twice the term is enough to know better.
+        // By its clock the lease is valid for hours. After twice the term it takes over in any case.
         expect(b.holder.status.state).toBe('waiting');
         await world.run(30_000);
       }
@@ -270,7 +270,7 @@ describe('a successor', () => {
     expect(content()).toMatchObject({ generation: 5, owner: 'b' });
   });
 
-  test('rejects after the time that it may wait, naming the holder', async () => {
+  test('rejects after its maximum wait, and names the holder', async () => {
     const { world, store } = lab();
     await held(world, store, 'a');
     const b = new Process(world, store, 'b');
@@ -279,7 +279,7 @@ describe('a successor', () => {
     });
   });
 
-  test('waits while the store cannot be reached, and stops waiting when it is told to', async () => {
+  test('waits while the store cannot be reached, and stops waiting when its signal is aborted', async () => {
     const { world, store } = lab();
     const a = new Process(world, store, 'a');
     a.network.isCut = true;
@@ -292,9 +292,9 @@ describe('a successor', () => {
     const b = new Process(world, store, 'b');
     const waiting = begin(b.holder.acquire({ signal: stop.signal }));
     await world.run(2000);
-    stop.abort(new Error('told to'));
+    stop.abort(new Error('stopped'));
     await world.run(100);
-    expect(waiting.outcome).toMatchObject({ reason: new Error('told to') });
+    expect(waiting.outcome).toMatchObject({ reason: new Error('stopped') });
   });
 
   test('is refused where the backend has no conditions, and for a term that is too short', async () => {
@@ -305,7 +305,7 @@ describe('a successor', () => {
       code: 'UNSUPPORTED',
       message: expect.stringContaining('sftp') as string,
     });
-    expect(() => new LeaseHolder(client, { ttlMs: 999 })).toThrow('1000 ms at least');
+    expect(() => new LeaseHolder(client, { ttlMs: 999 })).toThrow('at least 1000 ms');
   });
 });
 

@@ -14,7 +14,7 @@ import { FaultClient, MemoryClient, MemoryStore, Seeded } from '../src/testing/i
 import { caught } from './client-guard-support.ts';
 
 describe('Leaser', () => {
-  it('writes what Litestream (Go) reads, and what its parser ignores', async () => {
+  it('writes the fields of Litestream (Go), and others that its parser ignores', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'lease-'));
     const nowMs = Date.UTC(2026, 10, 1, 12);
     const leaser = new Leaser(new FileClient({ path: folder }), { owner: 'host:1', now: () => nowMs });
@@ -63,7 +63,7 @@ describe('Leaser', () => {
     },
   );
 
-  it('carries what was acknowledged from holder to holder, until the lease is broken', async () => {
+  it('keeps the acknowledged TXID from holder to holder, until the lease is broken', async () => {
     const store = new MemoryStore();
     const [a, b, c] = ['a', 'b', 'c'].map((owner) => new Leaser(new MemoryClient({ store }), { owner }));
     await a!.release(await a!.acquire(), { acknowledgedTxid: 7n });
@@ -77,7 +77,7 @@ describe('Leaser', () => {
     expect(await new Leaser(new MemoryClient()).break()).toBeUndefined();
   });
 
-  it('renews over a renewal of its own whose answer was lost', async () => {
+  it('renews after its own renewal whose answer was lost', async () => {
     const store = new MemoryStore();
     const leaser = new Leaser(new MemoryClient({ store }), { owner: 'me' });
     const lease = await leaser.acquire();
@@ -88,7 +88,7 @@ describe('Leaser', () => {
     expect(await leaser.read()).toMatchObject({ acknowledgedTxid: 3n, releasedAt: expect.any(Date) as Date });
   });
 
-  it.each(['ignores', 'refuses'])('finds out that a server %s conditions', async (how) => {
+  it.each(['ignores', 'refuses'])('detects that a server %s conditions', async (how) => {
     const inner = new MemoryClient();
     const { objects } = inner;
     const client = Object.assign(Object.create(inner) as MemoryClient, {
@@ -107,7 +107,7 @@ describe('Leaser', () => {
     const lease = await leaser.acquire();
     expect(await caught(async () => await leaser.probe(lease))).toMatchObject({
       code: 'UNSUPPORTED',
-      message: expect.stringContaining('memory: this server does not keep') as string,
+      message: expect.stringContaining('memory: this server ignores the conditions') as string,
     });
     expect(await leaser.read()).toBeUndefined();
     const honest = new Leaser(new MemoryClient());

@@ -1,4 +1,6 @@
-/** Several processes, one lease: whatever clocks, networks and schedulers do, what is acknowledged is on one line. */
+/**
+ * Several processes, one lease: whatever clocks, networks and schedulers do, all acknowledged transactions are on one timeline.
+ */
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { TXID } from '@litestream/ltx';
@@ -19,7 +21,7 @@ const TTL_MS = 6000;
 const ROUNDS = 12;
 const PAGE = 512;
 
-/** A transaction: who made it, and on top of which one. */
+/** A transaction: which process made it, and after which transaction. */
 interface Entry {
   readonly id: string;
   readonly parent: string;
@@ -47,7 +49,10 @@ function fileOf(txid: TXID, entry: Entry, timestampMs: number): Buffer {
   return Buffer.from(encodeLtx(header, new Map([[1, page]])));
 }
 
-/** The ids of the line that the replica holds; throws if it is not one. Files that only claim a name are passed over. */
+/**
+ * The ids of the transactions on the replica, in order; throws if they are not one timeline. Files that only claim a name are
+ * skipped.
+ */
 function lineOf({ files, store }: Shared): { readonly end: TXID; readonly ids: ReadonlyMap<TXID, string> } {
   const ids = new Map<TXID, string>();
   let end = 0n;
@@ -57,14 +62,14 @@ function lineOf({ files, store }: Shared): { readonly end: TXID; readonly ids: R
     expect(key).toContain(end.toString(16).padStart(16, '0'));
     const entry = files.get(keyOf(store.entries.get(key)?.bytes ?? Buffer.alloc(0)));
     if (entry === undefined) continue;
-    expect(entry.parent, `TXID ${end} goes on from another one`).toBe(parent);
+    expect(entry.parent, `TXID ${end} follows another transaction`).toBe(parent);
     parent = entry.id;
     ids.set(end, entry.id);
   }
   return { end, ids };
 }
 
-/** A process that starts without a database, waits for the lease, restores, commits, and ends one way or the other. */
+/** A process that starts without a database, waits for the lease, restores, commits, and ends in one of several ways. */
 async function live(name: string, shared: Shared, machine: Machine, network: Network): Promise<void> {
   const { random, store, acknowledged } = shared;
   const client: ReplicaClient = guardClient(networkClient(store, network), {
@@ -95,7 +100,7 @@ async function live(name: string, shared: Shared, machine: Machine, network: Net
   const database = { path: name, exists: () => isThere, localTxid: () => position, restore };
   await takeOver({ holder, client: fenced, logger: silentLogger, database });
   const inherited = holder.inherited.acknowledgedTxid ?? 0n;
-  expect(position, `${name} starts behind what was acknowledged`).toBeGreaterThanOrEqual(inherited);
+  expect(position, `${name} starts without acknowledged transactions`).toBeGreaterThanOrEqual(inherited);
   for (let commit = 1; ; commit++) {
     await sleep(machine, random.next() * 1500);
     const txid = position + 1n;
@@ -110,7 +115,7 @@ async function live(name: string, shared: Shared, machine: Machine, network: Net
       } catch (error) {
         if (hasCode(error, 'REPLICA_CONFLICT')) await holder.verify();
         if (hasCode(error, 'REPLICA_CONFLICT'))
-          throw new Error(`${name} holds the lease, and meets another writer`, { cause: error });
+          throw new Error(`${name} holds the lease, but found another writer`, { cause: error });
         if (hasCode(error, 'LEASE_LOST') && !error.retryable) throw error;
         await sleep(machine, 100);
       }
@@ -132,7 +137,7 @@ function bodyOf(bytes: Buffer): { readonly size: number; open: () => AsyncGenera
   };
 }
 
-/** Starts processes again as they end, each under a new name. */
+/** Starts a new process, with a new name, when one ends. */
 async function run(machine: Machine, network: Network, name: string, shared: Shared): Promise<void> {
   for (let life = 1; ; life++) {
     try {
@@ -145,7 +150,7 @@ async function run(machine: Machine, network: Network, name: string, shared: Sha
   }
 }
 
-/** At any moment one process at most may write. */
+/** At any time, at most one process may write. */
 function certain({ holders }: Shared): string[] {
   return [...holders].flatMap(([name, { machine, holder }]) =>
     holder.overdue === undefined && !holder.signal.aborted && !machine.isFrozen ? [name] : [],
@@ -155,7 +160,7 @@ function certain({ holders }: Shared): string[] {
 describe('leases', () => {
   const seeds = new Seeded(Number(process.env['LEASE_SEED'] ?? Math.floor(Math.random() * 2 ** 32)));
   const rounds = Array.from({ length: ROUNDS }, () => seeds.below(2 ** 32));
-  test.each(rounds)('keep one line under pauses, partitions, lost answers and clock steps: seed %i', async (seed) => {
+  test.each(rounds)('keep one timeline under pauses, partitions, lost answers, clock steps: seed %i', async (seed) => {
     const random = new Seeded(seed);
     const world = new World();
     const shared: Shared = {
@@ -189,7 +194,7 @@ describe('leases', () => {
       else if (what < 0.36) machine.wallOffsetMs += (random.next() - 0.5) * 7_200_000;
       else if (what < 0.42) network.delayMsMax = random.next() * TTL_MS * 3;
       else if (what < 0.6) network.delayMsMax = 20;
-      // In small steps: at none of them may two be certain.
+      // In small steps: at each step, at most one process may believe that it holds the lease.
       for (let part = 0; part < 10; part++) {
         await world.run(random.next() * 400);
         expect(certain(shared).length, certain(shared).join()).toBeLessThanOrEqual(1);

@@ -1,4 +1,4 @@
-/** The table state × event of `docs/architecture/lease.md`. */
+/** The table of states and events in `docs/architecture/lease.md`. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { LitestreamError } from '../src/error.ts';
@@ -63,7 +63,7 @@ describe('the table', () => {
 });
 
 describe('invariants', () => {
-  it('nothing brings back a lease that was lost', () => {
+  it('no event leaves the state lost', () => {
     const lost: LeaseState = { kind: 'lost', error };
     for (const event of events) expect(nextLeaseState(lost, event)).toBe(lost);
   });

@@ -1,4 +1,4 @@
-/** From a lease to a database: what a successor checks, and what a former holder may still send. */
+/** What a successor checks after it acquired the lease, and what a former holder may still upload. */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ function create(client: ReplicaClient, txid: TXID, fill: number): Promise<unknow
   return client.writeLtxFile(file, { size: bytes.length, open: () => once(bytes) }, { ifNoneMatch: '*' });
 }
 
-/** A replica that ends at this TXID, under a lease that a holder left behind. */
+/** A replica that ends at this TXID, with the lease of an earlier holder. */
 async function left(
   store: MemoryStore,
   end: TXID,
@@ -87,7 +87,7 @@ async function take(
 }
 
 describe('a file of the former holder that arrives late is restored, or refused', () => {
-  /** At each request of the take-over in turn, until there are no more. */
+  /** The file arrives at the first request of the take-over, then at the second, and so on to the last. */
   test('whenever it arrives', async () => {
     const outcomes: string[] = [];
     for (let at = 0; ; at++) {
@@ -96,7 +96,7 @@ describe('a file of the former holder that arrives late is restored, or refused'
       let requests = 0;
       let late: Promise<unknown> | undefined;
       const before = async (operation: string): Promise<void> => {
-        // How often the lease is looked at is a matter of chance.
+        // How often the lease is read is random.
         if (operation.startsWith('objects.') || operation === 'init' || requests++ !== at) return;
         late = create(new MemoryClient({ store }), 4n, 99).then(
           () => 'there',
@@ -110,14 +110,14 @@ describe('a file of the former holder that arrives late is restored, or refused'
       const outcome = await late;
       const isThere = Buffer.from(store.entries.get('ltx/0/0000000000000004-0000000000000004.ltx')?.bytes ?? []);
       expect(isThere.equals(fileOf(4n, 99)), `request ${at}`).toBe(outcome === 'there');
-      // The next name is the successor's own in either case.
+      // In both cases the successor has created the next name.
       expect(restoredTo).toBe(outcome === 'there' ? 5n : 4n);
       outcomes.push(String(outcome));
     }
     expect(new Set(outcomes)).toEqual(new Set(['there', 'refused']));
   });
 
-  test('nothing is claimed behind a lease that was released', async () => {
+  test('no name is claimed after a released lease', async () => {
     const store = new MemoryStore();
     await left(store, 3n, { acknowledgedTxid: 3n, released: true });
     const { restoredTo } = await take(new MemoryClient({ store }), { exists: false, restores: true });
@@ -147,7 +147,7 @@ describe('a successor', () => {
     ['its database is behind the replica', 3n, 2n, { exists: true, localTxid: 2n }],
     ['nothing is known of its database', 3n, 2n, { exists: true }],
     ['its database is missing, and is not to be restored', 3n, 2n, { exists: false }],
-  ] as const)('is refused, and gives the lease back, if %s', async (_, end, acknowledged, database) => {
+  ] as const)('is refused, and releases the lease, if %s', async (_, end, acknowledged, database) => {
     const { error, store } = await refused(end, acknowledged, database);
     expect(error).toMatchObject({ code: 'PROMOTION_REFUSED' });
     const lease = await new Leaser(new MemoryClient({ store })).read();
@@ -165,7 +165,7 @@ describe('a successor', () => {
   });
 });
 
-describe('a holder that meets a file of another process', () => {
+describe('a holder that finds a file of another process', () => {
   const meeting = async (): Promise<{ store: MemoryStore; clock: FakeClock; replica: Replica; db: FakeDb }> => {
     const store = new MemoryStore();
     const clock = new FakeClock();
@@ -183,14 +183,14 @@ describe('a holder that meets a file of another process', () => {
     return { store, clock, replica, db };
   };
 
-  test('goes on behind it at once, if the lease is still its own', async () => {
+  test('continues after the file at once, if it still holds the lease', async () => {
     const { replica } = await meeting();
     await expect(replica.replicated()).rejects.toMatchObject({ code: 'REPLICA_CONFLICT' });
     await replica.replicated();
     expect(replica.position.txid).toBe(4n);
   });
 
-  test('stops for good, if the store says that the lease is not', async () => {
+  test('stops permanently, if another process has the lease', async () => {
     const { store, clock, replica } = await meeting();
     const before = store.keys('ltx/');
     await new Leaser(new MemoryClient({ store }), { owner: 'thief' }).break();
@@ -202,7 +202,7 @@ describe('a holder that meets a file of another process', () => {
     expect(store.keys('ltx/')).toEqual(before);
   });
 
-  test('is refused if the replica holds another timeline up to where an earlier holder acknowledged', async () => {
+  test('is refused if the replica has another timeline with acknowledged commits of an earlier holder', async () => {
     const store = new MemoryStore();
     await left(store, 3n, { acknowledgedTxid: 2n, released: true });
     const clock = new FakeClock();
@@ -221,7 +221,7 @@ describe('a holder that meets a file of another process', () => {
   });
 });
 
-test('in an application: the successor waits, restores, and goes on; its events tell of the lease', async () => {
+test('in an application: the successor waits, restores, and continues; its events report the lease', async () => {
   const folder = scratch();
   const store = new MemoryStore();
   const [one, two] = [join(folder, 'one.db'), join(folder, 'two.db')];
@@ -252,7 +252,7 @@ test('in an application: the successor waits, restores, and goes on; its events 
   const leaser = new Leaser(new MemoryClient({ store }));
   expect(await leaser.read()).toMatchObject({ generation: 2, owner: 'two' });
 
-  // The operator takes it away.
+  // The operator breaks the lease.
   await leaser.break();
   next.exec('INSERT INTO t VALUES (4)');
   const lost = Promise.withResolvers<void>();

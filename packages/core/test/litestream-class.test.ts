@@ -55,7 +55,7 @@ describe('replicate and restore', () => {
     app.close();
   });
 
-  test('the live database is proven against what its replica states', async () => {
+  test('the live database is compared with the checksum that its replica states', async () => {
     const app = application();
     const replica = join(folder, 'replica');
     await using litestream = new Litestream();
@@ -65,7 +65,7 @@ describe('replicate and restore', () => {
     expect(proof).toEqual({ txid: db.position.txid, pageCount: expect.any(Number) as number });
     expect(proof.pageCount).toBeGreaterThan(100);
 
-    // The replica states another database: a header is changed, as no program of ours does.
+    // The replica states another checksum: the test changes a header, which no program of ours does.
     const files = join(replica, 'ltx', '0');
     const last = join(files, readdirSync(files).sort().at(-1) ?? '');
     const bytes = readFileSync(last);

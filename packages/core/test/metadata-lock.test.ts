@@ -356,7 +356,7 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
     await expect(lab.db({ metaPath }).open()).rejects.toMatchObject(refusal);
   });
 
-  it('opens no database in the place of the lock', async () => {
+  it('opens no database in place of the lock file', async () => {
     await using lab = new Lab(driver);
     lab.app([TABLE]);
     const metaPath = join(lab.folder, 'meta');

@@ -1,4 +1,4 @@
-/** The owner of a folder replaces a file in the moment in which SQLite opens it: another database is never read or written. */
+/** The owner of a folder replaces a file while SQLite opens it: another database is never read or written. */
 import { spawn } from 'node:child_process';
 import { linkSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
@@ -115,7 +115,7 @@ describe.skipIf(process.platform === 'win32').each(drivers)('with $name', (drive
     await db.close();
   });
 
-  it('opens again what SQLite has a descriptor of already', () => {
+  it('opens a database again of which SQLite already has a descriptor', () => {
     const file = prepare();
     const open = (): ReturnType<SqliteDriver['open']> => openSame(file, path, () => driver.open(path));
     const first = open();

@@ -1,4 +1,4 @@
-/** The checksums of pages against plain arithmetic on all of them. */
+/** Compares the page ledger with plain arithmetic on all pages. */
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -51,7 +51,7 @@ function applyToModel(model: bigint[], { pageCount, pgnos, checksums }: Change):
   model.length = pageCount;
 }
 
-test('is what all pages give, after any transactions, in memory and on the disk', () => {
+test('has the checksum of all pages after any transactions, in memory and on the disk', () => {
   fc.assert(
     fc.property(transactions, fc.nat(), (history, flushes) => {
       const first = changeOf(0, { pageCount: 5, pages: [] }, 0);
@@ -82,7 +82,7 @@ test('is what all pages give, after any transactions, in memory and on the disk'
   );
 });
 
-test('a file that is cut, damaged in its header, too long for the database or a folder is none', () => {
+test('a file that is truncated, has a damaged header, or is too long is not read, nor is a folder', () => {
   const checksums = BigUint64Array.from({ length: 700 }, (_, at) => FLAG | BigInt(at));
   const path = join(root, 'ledger');
   const write = (): void => writeLedger(root, new PageLedger(1024, 9n, checksums.slice()), ownership, true);

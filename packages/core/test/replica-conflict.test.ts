@@ -470,7 +470,7 @@ test('a file of ours whose answer was lost, and that is listed before it can be 
   expect(ours.conflicts).toEqual([]);
 });
 
-/** Loses the answer to the second file, and after that gives it once as missing. */
+/** Loses the answer to the second file. After that, reports the file once as missing. */
 function unsettled(inner: MemoryClient): ReplicaClient {
   let isLost = false;
   let isMissing = false;

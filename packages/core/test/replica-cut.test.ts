@@ -150,7 +150,7 @@ test('once it is noticed nothing is acknowledged until a snapshot is there', asy
   await daemon.store.close();
 });
 
-test('what another process has put behind our files is reported by the compaction that merges it', async () => {
+test('a compaction reports a file that another process wrote after ours when it merges that file', async () => {
   const daemon = new Daemon();
   await daemon.work(25);
   const txid = daemon.db.position.txid + 1n;

@@ -107,7 +107,7 @@ test.each([5, 4, 3])(
   },
 );
 
-test('one that is shorter than its replica is reported, and goes on above it once it is reopened', async () => {
+test('one that is shorter than its replica is reported, and continues above it once it is reopened', async () => {
   const lab = await replacedLab(2);
   lab.isDown = false;
   await expect(lab.replica.replicated()).rejects.toMatchObject({ code: 'REPLICA_AHEAD' });

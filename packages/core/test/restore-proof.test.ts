@@ -13,7 +13,7 @@ const folder = temporaryFolder('proof');
 const PAGE_SIZE = 512;
 const random = new Seeded();
 const state = random.bytes(40 * PAGE_SIZE);
-// The page size, where a database header has it.
+// The page size, at its offset in a database header.
 new DataView(state.buffer, state.byteOffset).setUint16(16, PAGE_SIZE);
 const right = checksumOf(Buffer.from(state));
 let count = 0;
@@ -68,7 +68,7 @@ test.each([1, 2])('the database that was replicated is proven, with parallelism 
   expect((await restore(client, { ...options(), proof: 'required' })).proven).toBe(true);
 });
 
-test('another one is refused, names the file, and leaves nothing, unless it is wanted', async () => {
+test('another database is refused with an error that names the file, and leaves no output, unless proof is ignored', async () => {
   const client = await replicaThatStates(right ^ 1n);
   for (const proof of [undefined, 'checked', 'required'] as const) {
     const wanted = { ...options(), proof };
@@ -89,7 +89,7 @@ test('another one is refused, names the file, and leaves nothing, unless it is w
   );
 });
 
-test('a state of which no file says anything is unproven, and refused where a proof is required', async () => {
+test('a state without a stated checksum is unproven, and refused if a proof is required', async () => {
   const client = await replicaThatStates(0n);
   expect((await restore(client, options())).proven).toBe(false);
   const wanted = { ...options(), proof: 'required' } as const;

@@ -1,4 +1,4 @@
-/** A schema that SQLite would need seconds, or for ever, to read: it is never read, and the database gets an error. */
+/** A schema that SQLite would need seconds or hours to read: SQLite never reads it, and the database gets an error. */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -95,7 +95,7 @@ describe.each(drivers)('with $name', (driver: SqliteDriver) => {
     },
   );
 
-  it('refuses a schema that grows while the database is replicated, and goes on once it is small again', async () => {
+  it('refuses a schema that grows while the database is replicated, and continues once it is small again', async () => {
     await using lab = new Lab(driver);
     const app = lab.app(['CREATE TABLE t (a)']);
     const db = lab.db();
@@ -114,7 +114,7 @@ describe.each(drivers)('with $name', (driver: SqliteDriver) => {
     await lab.verify();
   });
 
-  it('replicates a database in rollback mode with the -shm of an earlier time beside it', async () => {
+  it('replicates a database in rollback mode with a stale -shm beside it', async () => {
     await using lab = new Lab(driver);
     using app = fillSchema(lab.path, views(100, 0), { isCheckpointed: false });
     expect(app.isOpen).toBe(true);
@@ -142,7 +142,7 @@ describe.each(drivers)('with $name', (driver: SqliteDriver) => {
   it.each(['sqlite_stat1', 'sqlite_stat4'])('evaluates no expression of a table %s', async (name) => {
     await using lab = new Lab(driver);
     statisticsTable(lab.path, name);
-    // In a process of its own, which can be killed if the expression is evaluated.
+    // In a separate process, which can be killed if SQLite evaluates the expression.
     const script = `
       const { drivers } = await import(${JSON.stringify(new URL('./helpers/db-lab.ts', import.meta.url).href)});
       const { DB } = await import(${JSON.stringify(new URL('../src/index.ts', import.meta.url).href)});

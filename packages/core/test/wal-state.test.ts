@@ -136,7 +136,7 @@ describe('invariants', () => {
     }
   });
 
-  it('what needs every page needs it until it is published, whatever is disproven meanwhile', () => {
+  it('a file that needs every page still needs it until it is published, whatever is disproven meanwhile', () => {
     for (const [, state] of states) {
       const whole = transition(state, { kind: 'disproven', reason: 'first', isWhole: true });
       expect(transition(whole, { kind: 'disproven', reason: 'second' })).toMatchObject({ isWhole: true });

@@ -80,14 +80,14 @@ export class LtxEncoder {
     return encoded;
   }
 
-  /** Bytes of a page in an LZ4 block, and of its headers, as the checksum covers them. */
+  /** Bytes of a page in an LZ4 block and of its headers, as the checksum covers them. */
   get #coveredByBlock(): number {
     return this.#header.pageSize + PAGE_HEADER_SIZE + BLOCK_SIZE_SIZE;
   }
 
   /**
-   * Gives the header another extension, which may be known only now. Returns the new header: it takes the place of the one
-   * that `begin` returned, at the start of the file. Not after `appendFrames` or `passFrames`.
+   * Replaces the extension of the header, which may be known only now. Returns the new header: write it over the one that
+   * `begin` returned, at the start of the file. Must not be called after `appendFrames` or `passFrames`.
    */
   replaceExtension(extension: LtxExtension): Uint8Array {
     this.#expect('pages');

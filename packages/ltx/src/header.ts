@@ -45,8 +45,8 @@ export function hasChecksums(header: Pick<LtxHeader, 'flags'>): boolean {
 }
 
 /**
- * False if `next` states that it starts from another database than `before` leaves. True also where one of them states nothing, or
- * `next` does not begin with the next transaction.
+ * False if `next` states that it starts from another database than `before` leaves. True also if one of them states no
+ * checksum, or `next` does not begin with the next transaction.
  */
 export function isChained(
   before: Pick<LtxHeader, 'maxTxid' | 'extension'>,

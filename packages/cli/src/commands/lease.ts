@@ -13,7 +13,7 @@ const flags = {
   ...configFlags,
   break: {
     kind: flag(),
-    help: 'Takes the lease away from its holder, and forgets what was acknowledged under it. The holder stops replicating when it next renews.',
+    help: 'Takes the lease away from its holder, and deletes its record of acknowledged commits. The holder stops replicating when it next renews.',
   },
   json: { kind: flag(), help: 'Prints JSON in place of text.' },
 };
@@ -24,10 +24,10 @@ export const command: Command = defineCommand({
     about: 'Shows which process holds the lease on a replica, since when and until when.',
     usage: ['lease [arguments] DB_PATH', 'lease [arguments] REPLICA_URL'],
     notes:
-      'For a database of the config, it is the lease of its first replica. A lease needs no breaking when its holder was killed: the next process takes it over when it has expired. Break it if the next process is refused, because it lacks what was acknowledged, and you accept that this is lost.',
+      'For a database of the config, the command shows the lease of its first replica. You need not break a lease whose holder was killed: the next process takes it over when it has expired. Break it if the next process is refused because it lacks acknowledged commits, and you accept that they are lost.',
     examples: [
-      { about: 'Which process replicates to this place?', line: 'lease s3://mybucket/app' },
-      { about: 'Let the next process begin without what is missing.', line: 'lease -break s3://mybucket/app' },
+      { about: 'Which process replicates to this URL?', line: 'lease s3://mybucket/app' },
+      { about: 'Let the next process start without the missing commits.', line: 'lease -break s3://mybucket/app' },
     ],
   },
   flags,

@@ -27,7 +27,7 @@ const flags = {
   },
   lease: {
     kind: flag(),
-    help: 'Waits for the lease on each replica, and writes there only while it is held, as lease: true in the config does.',
+    help: 'Waits for the lease on each replica, and writes there only while this process holds it. Like lease: true in the config.',
   },
   'log-level': {
     kind: oneOf('LEVEL', [...LOG_LEVELS, 'TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'warning', 'WARNING'], undefined),

@@ -56,7 +56,7 @@ const flags = {
   },
   proof: {
     kind: oneOf('MODE', ['checked', 'required', 'ignored'], 'checked'),
-    help: 'What becomes of a database without the checksum that its last file states. checked: it is refused. required: so is one whose last file states none. ignored: it is restored, with a warning.\nDefaults to checked.',
+    help: 'How to check the database checksum that the last file states. checked: refuse a database with another checksum. required: also refuse a database whose last file states no checksum. ignored: warn about another checksum, and restore.\nDefaults to checked.',
   },
 };
 type Values = FlagValues<typeof flags>;

@@ -22,10 +22,10 @@ export const command: Command = defineCommand({
   name: 'verify',
   help: {
     about:
-      'Proves a replica: reads every file, compares what each states of the database before and after it, and puts the newest state together. Writes nothing, and may run beside a daemon. Exits with 1 if something is wrong, or there is nothing to restore.',
+      'Proves a replica: reads every file, compares the database checksums that the files state with each other, and computes the checksum of the newest state. Writes nothing, and may run while a daemon runs. Exits with 1 if it finds a fault, or if there is nothing to restore.',
     usage: ['verify [arguments] DB_PATH', 'verify [arguments] REPLICA_URL'],
     notes:
-      'A state is proven if it has the database checksum that its last file states. Files of Litestream (Go) state none: what ends with one is unproven, which is no fault.',
+      'A state is proven if it has the database checksum that its last file states. Files of Litestream (Go) state no checksum. A state that ends with such a file is unproven, which is not a fault.',
     examples: [
       { about: 'The replica of a database of the config.', line: 'verify /path/to/db' },
       { about: 'A replica URL, for a script.', line: 'verify -json s3://mybkt/db' },
@@ -50,7 +50,7 @@ export const command: Command = defineCommand({
   },
 });
 
-/** A replica from which nothing can be restored is none. */
+/** A replica from which nothing can be restored is not proven. */
 function isWhole({ faults, newest }: Pick<VerifyReport, 'faults' | 'newest'>): boolean {
   return faults.length === 0 && newest !== undefined;
 }
@@ -75,6 +75,10 @@ function textOf({ levels, faults, newest, proven }: VerifyReport): string {
   if (newest === undefined) return `${table}${lines}`;
   const state = `transaction ${formatTxid(newest.txid)} of ${formatSeconds(newest.timestamp)}`;
   const verdict =
-    faults.length > 0 ? 'Faults were found.' : proven ? `Proven up to ${state}.` : `Unproven, but whole: ${state}.`;
+    faults.length > 0
+      ? 'Faults were found.'
+      : proven
+        ? `Proven up to ${state}.`
+        : `Unproven, without faults: ${state}.`;
   return `${table}${lines}${verdict}\n`;
 }

@@ -95,7 +95,7 @@ export interface ReplicaConfig {
   readonly maxSyncLtxFiles: number | undefined;
   /** Undefined: as `true`. */
   readonly autoRecover: boolean | undefined;
-  /** Undefined: replicated without one. */
+  /** Undefined: the replica is written without a lease. */
   readonly lease: LeaseConfig | undefined;
   /** Every other key as the config has it, defaults from its top level included: what the backend's plugin reads. */
   readonly settings: Readonly<Record<string, unknown>>;

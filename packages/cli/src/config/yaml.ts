@@ -72,7 +72,7 @@ export function parseYaml(text: string, file: string): YamlConfig {
 function ignoredText(documents: readonly Document[], place: (offset: number) => string): string | undefined {
   const node = documents.map(({ contents }) => contents).find((contents) => !isEmptyNode(contents)) as Node | undefined;
   if (!node?.range) return undefined;
-  return `${place(node.range[0])}: only the first YAML document is read: the second one and all that follows are ignored`;
+  return `${place(node.range[0])}: only the first YAML document is read; all others are ignored`;
 }
 
 function isEmptyNode(node: unknown): boolean {

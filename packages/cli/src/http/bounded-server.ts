@@ -9,7 +9,7 @@ const CONNECTIONS_MAX = 64;
 export interface ServerBounds {
   /** How long a connection may be idle in both directions while a request is answered. 0, the default: no limit. */
   readonly idleTimeoutMs?: number | undefined;
-  /** With all connections in use, one whose answer is not read within a second gives its place to a new one. */
+  /** If all connections are open, a new one replaces a connection whose client has not read the answer for a second. */
   readonly endsSlowAnswers?: boolean | undefined;
 }
 
@@ -32,7 +32,7 @@ export function boundedServer(
     },
   );
   server.on('connection', (socket) => limit.add(socket));
-  // Those that are being closed count here, too.
+  // Connections that are being closed count here, too.
   server.maxConnections = 2 * CONNECTIONS_MAX;
   server.timeout = idleTimeoutMs;
   return server;

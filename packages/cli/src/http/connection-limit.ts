@@ -1,28 +1,31 @@
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** A connection whose answer is not read for this long counts as idle, where answers are short. */
+/** If answers are short, a connection counts as idle when its client has not read the answer for this long. */
 const UNREAD_MS_MAX = 1000;
-/** Requests that a client sends without waiting for an answer: each is computed, whether or not the client reads it. */
+/**
+ * Requests that a client sends without waiting for an answer. The server computes each answer, whether or not the client reads
+ * it.
+ */
 const REQUESTS_AT_ONCE_MAX = 4;
 
 interface Connection {
   /** Requests whose answers are not complete. */
   answering: number;
-  /** When that was last 0, or a request began: of `performance.now()`. */
+  /** When the last request began or the last answer ended, by `performance.now()`. */
   sinceMs: number;
 }
 
 /**
- * Keeps the connections of a server to a number. A new one takes the place of the one that has been idle for longest: a client that
- * holds all connections would otherwise keep every other client out.
+ * Limits the connections of a server. At the limit, a new connection replaces the one that has been idle for longest. Otherwise
+ * a client that opens all connections would block every other client.
  */
 export class ConnectionLimit {
   readonly #connections = new Map<Socket, Connection>();
   readonly #countMax: number;
   readonly #endsSlowAnswers: boolean;
 
-  /** @param endsSlowAnswers May a new connection take the place of one whose answer takes longer than a second? */
+  /** @param endsSlowAnswers May a new connection replace one whose answer takes longer than a second? */
   constructor(countMax: number, endsSlowAnswers: boolean) {
     this.#countMax = countMax;
     this.#endsSlowAnswers = endsSlowAnswers;
@@ -37,7 +40,7 @@ export class ConnectionLimit {
     socket.once('close', () => this.#connections.delete(socket));
   }
 
-  /** A request begins. False: its connection is closed, and nothing answers. */
+  /** To be called when a request begins. False: its connection was closed, so do not answer. */
   admits(socket: Socket, response: ServerResponse): boolean {
     const connection = this.#connections.get(socket);
     if (connection === undefined || connection.answering >= REQUESTS_AT_ONCE_MAX) {

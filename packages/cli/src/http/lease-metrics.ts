@@ -4,7 +4,7 @@ import type { Registry } from 'prom-client';
 import { redact } from '../secrets.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
 
-/** Of replicas that are written under a lease. */
+/** Metrics of replicas that are written under a lease. */
 const VALUES: readonly (readonly [string, string, (status: LeaseStatus) => number | undefined])[] = [
   ['lease_held', '1 while this process holds the lease of the replica.', ({ state }) => (state === 'held' ? 1 : 0)],
   ['lease_lost', '1 once another process has taken the lease.', ({ state }) => (state === 'lost' ? 1 : 0)],

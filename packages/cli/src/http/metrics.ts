@@ -128,8 +128,10 @@ export class Metrics {
       'Transaction at which all pages were last compared with what was replicated.',
       ({ db }) => (db?.proof === undefined ? undefined : Number(db.proof.txid)),
     );
-    perDatabase('proven_timestamp_seconds', 'When that was, in Unix time.', ({ db }) =>
-      db?.proof === undefined ? undefined : db.proof.at.getTime() / 1000,
+    perDatabase(
+      'proven_timestamp_seconds',
+      'When all pages were last compared with what was replicated, in seconds since 1970.',
+      ({ db }) => (db?.proof === undefined ? undefined : db.proof.at.getTime() / 1000),
     );
     perDatabaseTotal(
       'total_wal_bytes',

@@ -60,7 +60,7 @@ export function reasonNotReady(
   // It is replicated, by another Litestream that may be waiting for this one to be ready before it ends.
   if (report.db?.state === 'standby' || isWaitingForLease(report)) return undefined;
   const unheld = report.replicas.find(({ lease }) => lease?.state === 'lost' || lease?.state === 'lapsed');
-  if (unheld !== undefined) return unheld.lease?.state === 'lost' ? 'the lease is lost' : 'the lease is not renewed';
+  if (unheld !== undefined) return unheld.lease?.state === 'lost' ? 'the lease is lost' : 'the lease was not renewed';
   if (report.db?.state === 'waiting') {
     const { waitingFor } = report.db;
     return waitingFor === undefined

@@ -41,7 +41,10 @@ export function databaseStatus(report: DatabaseReport): object {
   };
 }
 
-/** `standby`: another process replicates it, here or, under the lease of a replica, anywhere. */
+/**
+ * `standby`: another process replicates the database: one on this machine, or one on any machine that holds the lease of a
+ * replica.
+ */
 function stateOf(report: DatabaseReport): string {
   if (report.state === 'stopped') return 'stopped';
   return isWaitingForLease(report) ? 'standby' : (report.db?.state ?? 'closed');

@@ -33,7 +33,7 @@ function loggerOn(terminal: Terminal, stderr: boolean, options: LineStyle & Omit
     format({
       time: new Date(),
       level: 'warn',
-      message: 'log lines were dropped here, the log output accepted none',
+      message: 'log lines were dropped here, the log output did not accept them',
       fields: { lines, error: reason },
     }),
   );

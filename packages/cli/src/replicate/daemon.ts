@@ -74,7 +74,9 @@ export class Daemon {
     return this.#databases.get(path);
   }
 
-  /** Resolves once all databases that it knows now were opened under their leases. Rejects if one of them cannot be. */
+  /**
+   * Resolves once all databases that the daemon knows now are open under their leases. Rejects if one of them cannot be opened.
+   */
   async promoted(): Promise<void> {
     await Promise.all(this.databases.map(async ({ running }) => await running?.promoted));
   }

@@ -1,5 +1,5 @@
 /**
- * Follows a folder of databases: new ones are replicated within a second or two, those that are gone are removed.
+ * Watches a folder of databases. New ones are replicated within a second or two; deleted ones are removed.
  *
  * A look at a folder costs one `stat` while no name in it comes or goes, so nothing is subscribed to: an inotify watch on
  * the folder would report every write to every file in it, and cost each writer for it.
@@ -51,7 +51,8 @@ export class DirectoryWatcher {
     this.#logger = options.logger.child({ dir: directory.path });
     this.#isWanted = nameFilter(directory);
     this.#addFolder(directory.path);
-    // Those that were found when the daemon opened, and one that is configured by itself and not ours to remove.
+    // Databases that were found when the daemon opened, and a database that the config names itself: the watcher must not
+    // remove that one.
     for (const { path, origin } of options.daemon.databases) {
       if (origin === 'directory' && path.startsWith(`${directory.path}/`)) this.#databases.set(path, dirname(path));
     }
@@ -184,7 +185,7 @@ export class DirectoryWatcher {
     this.#logger.debug('watching directory', { path });
   }
 
-  /** The folder of the config is waited for; one below it is watched again should it come back. */
+  /** If the folder of the config is missing, the watcher waits for it. A folder below it is watched again if it reappears. */
   #forgetFolder(folder: FolderState, gone: string[]): void {
     if (folder.path !== this.#options.directory.directory.path) this.#folders.delete(folder.path);
     for (const [path, parent] of this.#databases) if (parent === folder.path) gone.push(path);

@@ -1,4 +1,4 @@
-/** The leases that a database is opened under: one for each of its replicas that has one. */
+/** The leases under which a database is opened: one for each replica with a lease. */
 import { existsSync } from 'node:fs';
 import { LEASE_TTL_MS, LitestreamError, hasCode, takeOver } from '@litestream/core';
 import type { LeaseHolder, LitestreamErrorCode, Logger } from '@litestream/core';
@@ -13,7 +13,7 @@ interface Leased {
   readonly holder: LeaseHolder;
 }
 
-/** `-once` waits for the term of a holder that was killed, and not for one that renews. */
+/** `-once` waits for the lease of a killed holder to expire. It does not wait for a holder that renews. */
 const ONCE_TERMS = 2.2;
 
 export class Leases {
@@ -21,7 +21,7 @@ export class Leases {
   readonly #services: Services;
   readonly #logger: Logger;
   readonly #leased: readonly Leased[];
-  /** Those under which the database may be opened. */
+  /** The leases under which the database may be opened. */
   readonly #taken = new Set<LeaseHolder>();
   readonly #opened = Promise.withResolvers<void>();
 
@@ -37,7 +37,7 @@ export class Leases {
       running.holder === undefined ? [] : [{ running, holder: running.holder }],
     );
     if (this.#leased.length === 0) this.#opened.resolve();
-    // Nobody may wait for it.
+    // It is possible that no caller waits for it.
     this.#opened.promise.catch(() => undefined);
   }
 
@@ -45,12 +45,12 @@ export class Leases {
     return this.#leased.length > 0;
   }
 
-  /** One of them is another process's, as far as is known. */
+  /** Whether another process holds one of them, as far as is known. */
   get isWaiting(): boolean {
     return this.#leased.some(({ holder }) => ['idle', 'waiting'].includes(holder.status.state));
   }
 
-  /** Resolves once the database was restored, or opened, under its leases. Rejects if that cannot be. */
+  /** Resolves once the database is restored, or open, under its leases. Rejects if that is not possible. */
   get opened(): Promise<void> {
     return this.#opened.promise;
   }
@@ -88,7 +88,7 @@ export class Leases {
       await takeOver({ holder, client, logger: this.#logger, database }, { signal });
       this.#taken.add(holder);
     }
-    // What was restored under the leases needs no comparison; the program of -exec may have it at once.
+    // A database that was restored under the leases needs no comparison. The program of -exec may open it at once.
     if (isRestored && existsSync(path)) this.#opened.resolve();
   }
 
@@ -105,13 +105,13 @@ export class Leases {
     this.#opened.resolve();
   }
 
-  /** The database could not be opened; `isHopeless`: nor can it be later. */
+  /** The database could not be opened. `isHopeless`: waiting does not help. */
   failed(error: unknown, isHopeless: boolean): void {
     if (hasCode(error, 'PROMOTION_REFUSED')) this.#taken.clear();
     if (isHopeless || HOPELESS.some((code) => hasCode(error, code))) this.#opened.reject(error);
   }
 
-  /** What is waited for, as an error. */
+  /** The lease that this process waits for, as an error. */
   get waitError(): LitestreamError {
     const waiting = this.#leased.find(({ holder }) => holder.status.state === 'waiting');
     const { owner = '', expiresAt } = waiting?.holder.status.lease ?? {};
@@ -124,7 +124,7 @@ export class Leases {
     });
   }
 
-  /** `keep`: the next process waits until they expire. */
+  /** `keep`: the leases are not released, so the next process waits until they expire. */
   async end({ keep }: { readonly keep: boolean }): Promise<void> {
     for (const { holder } of this.#leased) {
       if (keep) holder.end();

@@ -1,4 +1,7 @@
-/** The local level-0 files of each database, shared by its replicas: one still needs what another has released. */
+/**
+ * The local level-0 files of each database, shared by its replicas: one replica may still need a file that another has
+ * released.
+ */
 import { LocalLevel0 } from '@litestream/core';
 import type { DB, LocalFiles } from '@litestream/core';
 

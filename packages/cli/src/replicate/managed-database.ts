@@ -83,7 +83,7 @@ export class ManagedDatabase {
     });
   }
 
-  /** Last sync, then it is removed. False if there was nothing to stop. Rejects if the last sync failed. */
+  /** Makes a last sync, then removes the database. False if there was nothing to stop. Rejects if the last sync failed. */
   async stop(options: StopOptions): Promise<boolean> {
     return await this.#turns.run(async () => {
       const running = this.#running;

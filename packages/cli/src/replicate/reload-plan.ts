@@ -39,7 +39,7 @@ export function planReload(running: readonly ManagedDatabase[], wanted: readonly
   };
 }
 
-/** What decides at the start only is no reason to restart. */
+/** Settings that matter only at the start are no reason to restart. */
 function material(config: SingleDatabase): SingleDatabase {
   return { ...config, restoreIfDbNotExists: false };
 }

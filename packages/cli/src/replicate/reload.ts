@@ -1,6 +1,6 @@
 /**
- * SIGHUP: the config is read again, and the databases that it adds, removes or changes are started, removed or
- * restarted; all others go on undisturbed. A config that cannot be used changes nothing.
+ * SIGHUP: reads the config again, and starts, removes or restarts the databases that it adds, removes or changes. All others
+ * continue without interruption. A config that cannot be used changes nothing.
  */
 import type { Logger, StopOptions } from '@litestream/core';
 import type { Config } from '../config/types.ts';

@@ -16,11 +16,11 @@ export interface ReplicaReport {
   readonly lastError: unknown;
   /** What the store did for it. */
   readonly counts: StoredReplicaCounts;
-  /** Undefined if it is replicated without one. */
+  /** Undefined if the replica has no lease. */
   readonly lease: LeaseStatus | undefined;
 }
 
-/** Another process holds a lease that this database waits for. */
+/** Whether another process holds a lease that this database waits for. */
 export function isWaitingForLease({ replicas }: Pick<DatabaseReport, 'replicas'>): boolean {
   return replicas.some(({ lease }) => lease?.state === 'waiting');
 }

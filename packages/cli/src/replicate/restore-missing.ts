@@ -15,7 +15,7 @@ export interface RestoreMissingOptions {
   readonly signal: AbortSignal;
 }
 
-/** Is it to be restored before it is opened? With a lease it is restored once that is held. */
+/** Whether to restore the database before it is opened. With a lease, it is restored once this process holds the lease. */
 export function isRestoredFirst({ replicas, restoreIfDbNotExists }: SingleDatabase): boolean {
   return restoreIfDbNotExists && replicas.every(({ lease }) => lease === undefined);
 }

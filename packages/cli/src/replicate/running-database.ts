@@ -16,7 +16,7 @@ import { sayIfMissing } from './missing-database.ts';
 import type { Services } from './services.ts';
 import { backendOf } from './stores.ts';
 
-/** What waiting does not repair: replication of this database cannot start. */
+/** An error that waiting does not repair: replication of this database cannot start. */
 const FATAL: readonly LitestreamErrorCode[] = [
   'CONFIG_INVALID',
   'DATABASE_INVALID',
@@ -160,7 +160,7 @@ export class RunningDatabase {
     return positions.reduce((lowest, txid) => (txid < lowest ? txid : lowest));
   }
 
-  /** Resolves once it was opened under its leases, at once if it has none. Rejects if it cannot be. */
+  /** Resolves once the database is open under its leases; at once if it has none. Rejects if it cannot be opened. */
   get promoted(): Promise<void> {
     return this.#leases.opened;
   }
@@ -173,7 +173,7 @@ export class RunningDatabase {
 
   /** Last sync, then everything is closed. Rejects if that failed, or if the database could not be opened for it. */
   async stop(options: StopOptions): Promise<void> {
-    // While another process has the lease there is nothing of ours to send.
+    // While another process has the lease, this process has nothing to upload.
     const isWaiting = this.#opening !== undefined && this.#leases.isWaiting;
     this.#lifetime.abort();
     await this.#rejoining;
@@ -200,7 +200,9 @@ export class RunningDatabase {
     return isStandby();
   }
 
-  /** `keepLeases`: not all was sent, and the next process on this database has their term to do so. */
+  /**
+   * `keepLeases`: some commits were not uploaded. The next process on this database has the term of the leases to upload them.
+   */
   async close({ keepLeases }: { readonly keepLeases: boolean } = { keepLeases: false }): Promise<void> {
     this.#missing?.[Symbol.dispose]();
     await this.db.close();

@@ -14,14 +14,14 @@ export class RunningReplica {
   readonly open: OpenReplica;
   readonly replica: Replica;
   readonly stored: StoredReplica;
-  /** Undefined if it is replicated without a lease. */
+  /** Undefined if the replica has no lease. */
   readonly holder: LeaseHolder | undefined;
   readonly #local: LocalFiles;
   readonly #services: Services;
   readonly #db: DB;
   readonly #logger: Logger;
   #started = false;
-  /** Its position when files that it has not got were last released. */
+  /** Position of the replica when files that it does not have were last released. */
   #forgoneAt: TXID | undefined;
   #care: 'none yet' | 'given' | 'over' = 'none yet';
 

@@ -116,7 +116,7 @@ async function waitForEnd(
     return first.exitCode;
   }
   if (typeof first === 'object') {
-    logger.error('lease lost, stopping the exec process: what it writes is not replicated', { error: first.error });
+    logger.error('lease lost, stopping the exec process: its writes are not replicated', { error: first.error });
     if (child !== undefined) await stopChild(child, 'SIGTERM', { shutdown, logger });
     return 1;
   }

@@ -16,6 +16,6 @@ export interface Services {
   /** Told of each call of a backend; undefined where nobody counts them. */
   readonly onOperation: ((event: OperationEvent) => void) | undefined;
   readonly terminal: Terminal;
-  /** Another process has the lease of a replica: the database is not replicated there any more. */
+  /** Another process has the lease of a replica: the database is no longer replicated there. */
   readonly onLeaseLost: (error: unknown) => void;
 }

@@ -88,8 +88,8 @@ function isFinal(error: unknown): boolean {
 }
 
 /**
- * Refuses to put bytes of a second connection behind those of the first if the object is another one now. What is listed
- * after the object was opened tells: a listing before that may precede the replacement, and the opening follow it.
+ * Refuses to append bytes of a second connection to those of the first if the object has been replaced. Only a listing after
+ * the object was opened shows this: an earlier listing may come before the replacement, and the opening after it.
  */
 async function refuseReplaced(
   client: ReplicaClient,
@@ -103,7 +103,7 @@ async function refuseReplaced(
     refuseOther(info, file);
     return;
   }
-  throw new LitestreamError(`${nameOf(info)} is not listed any more`, {
+  throw new LitestreamError(`${nameOf(info)} is no longer listed`, {
     code: 'UNAVAILABLE',
     retryable: true,
     object: nameOf(info),

@@ -230,8 +230,8 @@ export class ArrivalWatch {
   }
 
   /**
-   * Which commits the wal-index counts; undefined unless it is whole and of this log. It moves where
-   * SQLite writes, which shows an application whose locks cannot be seen from here.
+   * Which commits are visible in the wal-index; undefined unless it is whole and belongs to this WAL. It changes when SQLite
+   * writes. That shows an application whose locks this process cannot see.
    */
   #countedInLog(pageSize: number): string | undefined {
     this.#shm = keepDescriptor(`${this.#file}-shm`);

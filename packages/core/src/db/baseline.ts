@@ -106,7 +106,7 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
     const sums = endSumsOf(header);
     const state = await findWalState({ databaseFd, wal, visible, last, sums, record });
     if (state.kind === 'snapshot-required' && sums !== undefined && sameSalts(last, visible)) {
-      logger.warn('the database is not where replication stopped, comparing all pages', {
+      logger.warn('the database has changed since replication stopped, comparing all pages', {
         txid: formatTxid(last.txid),
         reason: state.reason,
       });
@@ -119,12 +119,12 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
   }
 }
 
-/** In bytes. To verify a longer file would keep the start waiting for seconds. */
+/** In bytes. Verifying a longer file would delay the start by seconds. */
 const VERIFIED_SIZE_MAX = 64 * 1024 * 1024;
 
 /**
- * The header of a local file that is whole, as far as its start depends on it: of a long one, header, index and trailer. Its
- * pages are verified before they are sent, merged, or taken into a page ledger. Throws `LtxError`.
+ * The header of a local file, after a check of what the start depends on: for a long file, only header, index and trailer. The
+ * pages are verified before they are uploaded, merged, or added to a page ledger. Throws `LtxError`.
  */
 async function readHeader(path: string): Promise<LtxHeader> {
   await using handle = await open(path, OPEN_EXISTING.read);

@@ -1,7 +1,7 @@
 import type { SqliteConnection } from '../driver/sqlite-driver.ts';
 import { requireSmallSchema } from './schema-limit.ts';
 
-/** Begins a read transaction. SQLite reads the first page, and nothing of the schema. */
+/** Begins a read transaction. SQLite reads the first page, but not the schema. */
 export function beginRead(connection: SqliteConnection): void {
   connection.exec('BEGIN');
   try {
@@ -13,8 +13,8 @@ export function beginRead(connection: SqliteConnection): void {
 }
 
 /**
- * Throws `SCHEMA_TOO_LARGE`, before SQLite has read the schema. The read transaction makes SQLite recover the wal-index, or the
- * database file, where a writer was killed.
+ * Throws `SCHEMA_TOO_LARGE` before SQLite reads the schema. If a writer was killed, the read transaction makes SQLite recover
+ * the wal-index or the database file.
  */
 export function requireSmallSchemaOn(connection: SqliteConnection, path: string, indexFlags: 'r' | 'r+' = 'r'): void {
   beginRead(connection);

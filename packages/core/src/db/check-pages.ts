@@ -1,4 +1,6 @@
-/** Is the live database what its level-0 files make? Known whenever all of its pages were read, as for a snapshot. */
+/**
+ * Compares the live database with what its level-0 files make, whenever all of its pages were read, for example for a snapshot.
+ */
 import { CHECKSUM_FLAG, formatTxid } from '@litestream/ltx';
 import { xorOf } from '../ledger/page-ledger.ts';
 import type { SummedPages } from '../ledger/ledger.ts';
@@ -7,8 +9,9 @@ import type { SyncSessionContext } from './sync-session.ts';
 import { loseSight } from './sync-session.ts';
 
 /**
- * Inside the mutex. `pages`: all that the database had after the transaction of `last`. If that one did not say what it leaves,
- * a ledger is made of them. Rejects with `DATABASE_CHANGED` if they are other pages: then the next sync takes what differs.
+ * Call inside the mutex. `pages`: all pages of the database after the transaction of `last`. If `last` states no database
+ * checksum, builds a ledger from `pages`. Rejects with `DATABASE_CHANGED` if the checksums differ: then the next sync takes the
+ * pages that differ.
  */
 export async function checkPages(
   context: SyncSessionContext,
@@ -17,7 +20,7 @@ export async function checkPages(
   pages: SummedPages,
 ): Promise<void> {
   const { session, ledger, logger } = context;
-  // Another file has taken the place of this one, and begins with a comparison of its own.
+  // Another database file has replaced this one. Its replication begins with its own comparison.
   if (session !== current) return;
   const now = session.last;
   if (last.databaseChecksum === 0n) {
@@ -25,7 +28,7 @@ export async function checkPages(
     if (ledger.loadedFor(now) !== undefined) return;
     if (await ledger.adopt(last, pages, now, session.ownership)) {
       ledger.noteProof(last.txid);
-      logger.debug('page ledger made of a snapshot', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
+      logger.debug('page ledger built from a snapshot', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
     }
     return;
   }
@@ -34,7 +37,7 @@ export async function checkPages(
     ledger.noteProof(last.txid);
     return;
   }
-  logger.error('pages of the database are not as they were replicated', {
+  logger.error('pages of the database differ from what was replicated', {
     txid: formatTxid(last.txid),
     expected: last.databaseChecksum.toString(16),
     found: found.toString(16),

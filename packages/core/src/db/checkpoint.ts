@@ -163,7 +163,7 @@ async function attemptCheckpoint(context: CheckpointContext, mode: CheckpointMod
   const deadlineMs = performance.now() + options.busyTimeoutMs;
   for (let delayMs = 1; ; delayMs *= 2) {
     const busyTimeoutMs = Math.max(0, deadlineMs - performance.now());
-    // Behind the barrier it cannot be loaded, and a commit may have slipped in.
+    // The ledger cannot be loaded behind the barrier, and a commit may have been made just before the barrier.
     if (session.last !== undefined) await context.syncContext.ledger.at(session.last);
     const passive = await session.connections.barrier({ busyTimeoutMs, signal }, () => passiveBehindBarrier(context));
     report(context, 'PASSIVE', passive);

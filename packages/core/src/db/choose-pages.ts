@@ -18,7 +18,7 @@ import { databaseChecksumOf, sumsOf } from './write-ltx.ts';
 
 /** What was found in the WAL for the next level-0 file. */
 export interface SyncPlan {
-  /** Of the frames: the WAL header, or for a tail that of the generation before it. */
+  /** WAL header of the frames; for a tail, that of the generation before. */
   readonly generation: WalHeader;
   readonly isTail: boolean;
   readonly saltsOffset: number;
@@ -33,11 +33,13 @@ export interface SyncPlan {
 export interface ChosenPages {
   readonly list: PageList;
   readonly sums: PageSums | undefined;
-  /** That of the file before, which the pages that are not in the list are taken from; undefined in a file of every page. */
+  /**
+   * Ledger of the previous file, from which the checksums of all other pages are taken; undefined for a file with every page.
+   */
   readonly ledger: PageLedger | undefined;
-  /** The list lacks pages that are as the file before left them. */
+  /** The list lacks pages that are unchanged since the previous file. */
   readonly isDelta: boolean;
-  /** All pages were read for it. */
+  /** All pages were read to make the list. */
   readonly isProof: boolean;
 }
 
@@ -84,8 +86,8 @@ function* chooseDiffering(context: SyncContext, { plan, commit, source }: Choice
 }
 
 /**
- * The database file alone, whatever its WAL holds, may be the database after the last file: it was restored from the replica, or
- * the metadata folder was lost behind a clean stop. Its checksum tells.
+ * The database file alone, without its WAL, may be the database after the last file: it was restored from the replica, or the
+ * metadata folder was lost after a clean stop. Its checksum shows that.
  */
 function* proveFile(context: SyncContext, last: LastFile, source: PageSource): Steps<PageLedger | undefined> {
   const { session, ledger, logger } = context;
@@ -102,14 +104,14 @@ function sizeOfFile({ descriptor }: Session): number {
   return fstatSync(descriptor.fd).size;
 }
 
-/** The ledger of the last file. Behind the write barrier only one that is in memory, as after each sync. */
+/** The ledger of the last file. Behind the write barrier, only a ledger in memory is used; after each sync it is in memory. */
 function* ledgerFor({ session, ledger }: SyncContext): Steps<PageLedger | undefined> {
   const { last } = session;
   if (last === undefined || !isLastBefore(session)) return undefined;
   return (yield { now: () => ledger.loadedFor(last), gently: () => ledger.at(last) }) as PageLedger | undefined;
 }
 
-/** Where TXIDs were skipped, or a file was left out, what the next one follows is not known here. */
+/** False if TXIDs were skipped, or a file was left out: then the state before the next file is not known. */
 export function isLastBefore({ last, txid, isLastLeftOut }: Session): boolean {
   return last?.txid === txid && !isLastLeftOut;
 }
@@ -127,7 +129,7 @@ export function noteInLedger({ session, ledger }: SyncContext, last: LastFile, c
   else ledger.advance(content.ledger, last, summed, session.ownership);
 }
 
-/** The pages of the frames, and those that the database gained without a frame. */
+/** The pages of the frames, and the pages by which the database grew without a frame. */
 function* listIncrement(context: SyncContext, plan: SyncPlan, commit: number): Steps<PageList> {
   const { session, logger } = context;
   const { generation, scan } = plan;
@@ -140,11 +142,11 @@ function* listIncrement(context: SyncContext, plan: SyncPlan, commit: number): S
     prev_commit: before,
     commit,
   });
-  // Free pages, whose content means nothing; still they are taken as SQLite would read them: from an older frame of this
-  // log, written before the database once shrank, or else from the database file.
+  // Free pages, whose content has no meaning. Still they are taken as SQLite would read them: from an older frame of this WAL,
+  // written before the database shrank, or else from the database file.
   const frames = new Map(scan.pages);
   for (const pgno of missing) frames.set(pgno, 0);
-  // Of a generation that is being overwritten, everything is in the database file.
+  // All frames of a generation that is being overwritten are in the database file.
   if (plan.isTail) return listPages(frames);
   const start = { offset: WAL_HEADER_SIZE, sums: { s0: generation.s0, s1: generation.s1 } };
   const whole = yield* scanWal(session.wal, generation, start, { endOffsetMax: scan.endOffset });

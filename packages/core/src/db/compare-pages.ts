@@ -1,4 +1,4 @@
-/** Compares all pages of a live database with what was replicated, while writers go on. */
+/** Compares all pages of a live database with what was replicated. Writers continue meanwhile. */
 import { CHECKSUM_FLAG } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import { xorOf } from '../ledger/page-ledger.ts';
@@ -14,7 +14,7 @@ export interface ComparedPages {
   readonly databaseChecksum: bigint;
 }
 
-/** Rejects with `DATABASE_CHANGED` if they differ; the next sync takes what does. */
+/** Rejects with `DATABASE_CHANGED` if they differ; the next sync takes the pages that differ. */
 export async function comparePages(context: StateContext): Promise<ComparedPages> {
   const state = await fixState(context);
   try {

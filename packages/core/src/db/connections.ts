@@ -65,8 +65,8 @@ export class Connections {
   }
 
   /**
-   * Opens the database, sets WAL mode and makes the two tables of Litestream (Go) where that is to be done, and takes the pin.
-   * Rejects with `DATABASE_CHANGED` if the path leads to another file than this one.
+   * Opens the database, sets WAL mode and creates the two tables of Litestream (Go) if needed, and begins the read transaction
+   * that is the pin. Rejects with `DATABASE_CHANGED` if the path leads to another file than this one.
    */
   static async open(
     database: { readonly path: string; readonly file: OpenedFile },
@@ -184,7 +184,7 @@ export class Connections {
       retryBusy(
         () =>
           inTransaction(this.#writer(), (connection) => {
-            // The connection may have seen another schema than there is now.
+            // The schema may have changed since the connection read it.
             requireSmallSchema(this.#path);
             return areForeign(connection) ? rewriteVersion(connection) : BUMP;
           }),
@@ -392,7 +392,7 @@ function inTransaction(connection: SqliteConnection, sqlOf: (connection: SqliteC
 
 type Retry = <T>(operation: string, attempt: () => T) => Promise<T>;
 
-/** Is the database in WAL mode, with our tables in it? What keeps a reader from an answer, a writer has to repair. */
+/** Is the database in WAL mode, with our tables in it? If a reader cannot find out, a writer has to repair the database. */
 function isPrepared(reader: SqliteConnection, path: string): boolean {
   try {
     requireSmallSchemaOn(reader, path);

@@ -1,4 +1,4 @@
-/** What the work on an open database is given, for each kind of work. */
+/** What each kind of work on an open database gets. */
 import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import type { Ledger } from '../ledger/ledger.ts';
@@ -25,7 +25,7 @@ export interface ContextParts {
   readonly times: CommitTimes;
   readonly ledger: Ledger;
   readonly totals: TotalsCounter;
-  /** Held by all work that moves the position. */
+  /** The mutex of all work that changes the position. */
   readonly mutex: Mutex;
   readonly logger: Logger;
   /** See `SyncContext`; undefined while there is no replica. */
@@ -73,7 +73,7 @@ export class Contexts {
     );
   }
 
-  /** For work that reads all pages while writers go on. */
+  /** For work that reads all pages while writers continue. */
   state(operation: string, op: Op): StateContext {
     const { options, logger, mutex, current, require, sync } = this.#parts;
     return {

@@ -42,9 +42,9 @@ import { LibraryWatch } from '../driver/library-watch.ts';
 import { traced } from '../tracing.ts';
 
 /**
- * One SQLite database that is followed: each batch of commits in its write-ahead log becomes one immutable level-0 file
- * in its local folder. Knows nothing of replicas beyond `History`, which it asks whenever it opens a file at the path. All
- * work that moves the position runs one at a time, in the order of the calls.
+ * One SQLite database that is monitored: each batch of commits in its WAL becomes one immutable level-0 file in its local
+ * folder. Knows nothing of replicas except `History`, which it asks whenever it opens a file at the path. All work that changes
+ * the position runs one at a time, in the order of the calls.
  */
 export class DB implements AsyncDisposable {
   readonly path: string;
@@ -108,7 +108,7 @@ export class DB implements AsyncDisposable {
       totals: this.#totals,
       mutex: this.#mutex,
       logger: this.#logger,
-      // Without a replica, only the database itself would hold the state.
+      // Without a replica, only the database itself has the state.
       onLeftOut: () => this.#history && ((leftOut) => void (this.#leftOut = leftOut)),
       onCheckpoint: (checkpoint) => this.#checkpointListeners.tell(checkpoint),
       publish: (txid) => this.#publish(txid),

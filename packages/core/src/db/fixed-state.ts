@@ -1,4 +1,7 @@
-/** One transaction of a live database, readable while writers go on: for a snapshot, or a comparison of all pages. */
+/**
+ * One transaction of a live database, which stays readable while writers continue: for a snapshot, or a comparison of all
+ * pages.
+ */
 import { newHeader } from '@litestream/ltx';
 import { LitestreamError } from '../error.ts';
 import type { SummedPages } from '../ledger/ledger.ts';
@@ -18,8 +21,8 @@ export interface StateContext {
   readonly prepare: () => Promise<Session>;
   readonly sync: (session: Session) => Promise<SyncOutcome>;
   /**
-   * All pages of the state after `last` were read. Rejects with `DATABASE_CHANGED` if they are not what was replicated. A ledger
-   * that is not known is made of them.
+   * To be called when all pages of the state after `last` were read. Rejects with `DATABASE_CHANGED` if they are not what was
+   * replicated. If there is no ledger, builds one from them.
    */
   readonly checkPages: (seen: { session: Session; last: LastFile }, pages: SummedPages) => Promise<void>;
   readonly busyTimeoutMs: number;
@@ -29,7 +32,7 @@ export interface StateContext {
 
 export type FixedState = StartedRead & { readonly last: LastFile };
 
-/** Fixes the transaction that the database ends with: reads the WAL up to it, under a read transaction of its own. */
+/** Fixes the last transaction of the database: reads the WAL up to it, under its own read transaction. */
 export async function fixState(context: StateContext): Promise<FixedState> {
   const { busyTimeoutMs, signal } = context;
   return await context.lock(async () => {
@@ -47,10 +50,10 @@ export async function fixState(context: StateContext): Promise<FixedState> {
   });
 }
 
-/** A transaction that stays readable until the end of this, which may come from here or from closing the database. */
+/** A transaction that stays readable until this object ends: the caller ends it, or the database is closed. */
 class StartedRead {
   readonly session: Session;
-  /** What reads the state; it is waited for, since descriptors are closed then. */
+  /** Work that reads the state. The end waits for it, because it closes the descriptors. */
   readonly #readers = new Set<Promise<void>>();
   readonly #aborted = new AbortController();
   readonly #done = Promise.withResolvers<void>();
@@ -70,14 +73,17 @@ class StartedRead {
     return this.#aborted.signal;
   }
 
-  /** Released before what was given earlier. Throws, after releasing it, if this has ended. */
+  /** Resources are released in reverse order. If this has ended, releases the resource and throws. */
   onEnd(release: () => void): void {
     if (this.signal.aborted) release();
     this.signal.throwIfAborted();
     this.#releases.unshift(release);
   }
 
-  /** Work that reads the state; it must heed the signal. Rejects with the signal's reason once this has ended. */
+  /**
+   * Runs work that reads the state; it must stop when the signal is aborted. Rejects with the signal's reason once this has
+   * ended.
+   */
   async reading<T>(start: () => Promise<T>): Promise<T> {
     this.signal.throwIfAborted();
     const work = start();
@@ -108,13 +114,13 @@ class StartedRead {
   }
 }
 
-/** Finds where the pages of the state are. */
+/** Finds the offset of each page of the state. */
 export async function describeState(state: FixedState, signal: AbortSignal): Promise<LtxContent> {
   const { session, last } = state;
   const wal = new WalFile(session.wal.path);
   state.onEnd(() => wal.close());
   wal.refresh();
-  // Another file at that path would look like a log that restarted, and its database like one that holds everything.
+  // Another file at that path would look like a WAL that restarted, and its database file like one that contains everything.
   if (session.wal.isOpen && !wal.isSameFile(session.wal)) throw goneError(session);
   const frames = await state.reading(() => framesUpTo(wal, last, signal));
   const frameSize = WAL_FRAME_HEADER_SIZE + last.pageSize;
@@ -146,7 +152,10 @@ export async function describeState(state: FixedState, signal: AbortSignal): Pro
   };
 }
 
-/** Frames of the log that make the state; none if it restarted meanwhile, for then all is in the database file. */
+/**
+ * Frames of the WAL that belong to the state; none if the WAL restarted meanwhile, because then every page is in the database
+ * file.
+ */
 async function framesUpTo(wal: WalFile, last: LastFile, signal: AbortSignal): Promise<ReadonlyMap<number, number>> {
   const header = wal.header();
   if (header === undefined || !sameSalts(header, last)) return new Map();
@@ -155,13 +164,13 @@ async function framesUpTo(wal: WalFile, last: LastFile, signal: AbortSignal): Pr
   const after = wal.header();
   if (after === undefined || !sameSalts(after, last)) return new Map();
   if (scan.endOffset !== last.endOffset) {
-    throw new Error(`the log ends at ${scan.endOffset}, not at ${last.endOffset} where it was read to`);
+    throw new Error(`the WAL ends at ${scan.endOffset}, but was read up to ${last.endOffset}`);
   }
   return scan.pages;
 }
 
 function goneError(session: Session): LitestreamError {
-  return new LitestreamError(`the log was removed or replaced while all pages were read: ${session.wal.path}`, {
+  return new LitestreamError(`the WAL was removed or replaced while all pages were read: ${session.wal.path}`, {
     code: 'UNAVAILABLE',
     retryable: true,
     operation: 'snapshot',

@@ -43,7 +43,7 @@ export class FollowLoop {
   #errorCount = 0;
   #lockedSinceMs: number | undefined;
   #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
-  /** One of the errors in a row was logged: two processes on one database fail every other time, and are reported seldom. */
+  /** One of the errors in a row was logged: two processes on one database fail every other time, and are not reported each time. */
   #isErrorTold = false;
 
   constructor(followed: Followed) {

@@ -169,7 +169,7 @@ function lockFile(path: string, driver: SqliteDriver): SqliteConnection {
   }
 }
 
-/** SQLite would read the schema of a database in its place, on the thread of all databases. */
+/** If a database were at this path, SQLite would read its schema, on the thread that serves all databases. */
 function requireEmpty(path: string): void {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0) {
     throw Object.assign(new Error(`the lock is not an empty file: ${path}`), { code: 'EACCES' });

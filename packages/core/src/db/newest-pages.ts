@@ -6,7 +6,7 @@ import type { VisibleWal } from '../wal/wal-index.ts';
 import { DATABASE_HEADER_SIZE, parseDatabaseHeader } from './database-header.ts';
 import type { PageReader } from './table-tree.ts';
 
-/** The pages of a database as the next transaction sees them: from the WAL where it holds them, else from the database file. */
+/** The pages of a database as the next transaction sees them: from the WAL if a page is there, else from the database file. */
 export class NewestPages implements PageReader, Disposable {
   /** Bytes; 0: the database is empty. */
   readonly pageSize: number;
@@ -16,7 +16,7 @@ export class NewestPages implements PageReader, Disposable {
 
   /**
    * @param databaseFd Must not be closed while this process has the database open.
-   * @param index What is visible by the `-shm` with this descriptor; undefined where the database has none.
+   * @param index Descriptor of the `-shm`, which shows what is visible in the WAL; undefined if the database has no `-shm`.
    */
   constructor(
     path: string,
@@ -24,7 +24,7 @@ export class NewestPages implements PageReader, Disposable {
     index: { readonly fd: number; readonly visible: VisibleWal } | undefined,
   ) {
     this.#databaseFd = databaseFd;
-    // A -shm without a -wal is of an earlier time.
+    // A -shm without a -wal is stale.
     const walFd = index === undefined || index.visible.frameCount === 0 ? undefined : openWal(path);
     if (index === undefined || walFd === undefined) {
       const start = Buffer.alloc(DATABASE_HEADER_SIZE);

@@ -1,7 +1,7 @@
 /**
  * SQLite opens a database by its path, and neither library can open a descriptor. The owner of a folder can put a link there
- * between our look at the file and SQLite's: so what SQLite opened is compared with the file that was meant, before SQLite reads
- * or writes a page of it.
+ * after our check and before SQLite opens the path. So the file that SQLite opened is compared with the file that was checked,
+ * before SQLite reads or writes a page of it.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { SqliteConnection } from '../driver/sqlite-driver.ts';
@@ -18,8 +18,8 @@ const ATTEMPTS_MAX = 5;
 export type OpenedFile = Pick<DatabaseDescriptor, 'device' | 'inode'>;
 
 /**
- * The connection that `open` makes to the database at this path. Throws `DATABASE_CHANGED` if SQLite opened another file.
- * Windows gives no descriptors: there nothing is compared.
+ * Returns the connection that `open` makes to the database at this path. Throws `DATABASE_CHANGED` if SQLite opened another
+ * file. Windows has no descriptors, so nothing is compared there.
  */
 export function openSame(file: OpenedFile, path: string, open: () => SqliteConnection): SqliteConnection {
   if (process.platform === 'win32') return open();
@@ -37,14 +37,14 @@ export function openSame(file: OpenedFile, path: string, open: () => SqliteConne
   }
 }
 
-/** The number that the next file gets that is opened: the lowest that is free. */
+/** The descriptor that the next opened file gets: the lowest free number. */
 function nextDescriptor(): number {
   const fd = openSync('/dev/null', OPEN_EXISTING.read);
   closeSync(fd);
   return fd;
 }
 
-/** Nothing is open under this number where SQLite uses a descriptor again that it has of the file. */
+/** If SQLite reuses a descriptor that it already has of the file, this number is not open. */
 function isSame(fd: number, file: OpenedFile): boolean {
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });
@@ -55,7 +55,7 @@ function isSame(fd: number, file: OpenedFile): boolean {
   }
 }
 
-/** Is this the path that SQLite found after it had followed all links? The statement reads nothing of the database. */
+/** Whether SQLite found this path after it had followed all links. The statement reads nothing from the database. */
 function isNamed(connection: SqliteConnection, path: string): boolean {
   const name = connection.get('PRAGMA database_list')?.['file'];
   return name === path || name === realDatabasePath(path);

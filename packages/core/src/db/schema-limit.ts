@@ -1,7 +1,7 @@
 /**
- * How large the schema of a database may be. Each connection of SQLite reads the whole schema, on the thread that serves all
- * databases, and nothing can interrupt it: so the size is read from the pages first. The limits, with what they cost, are
- * explained in docs/decisions/schema-limit.md.
+ * Limits of the schema of a database. Each connection of SQLite reads the whole schema, on the thread that serves all
+ * databases, and cannot be interrupted. So the size is read from the pages first. docs/decisions/schema-limit.md explains the
+ * limits and what they cost.
  */
 import { LitestreamError } from '../error.ts';
 import { readVisibleWal } from '../wal/wal-index.ts';
@@ -14,15 +14,23 @@ import { TreeLimitError, readVarint, tableRows } from './table-tree.ts';
 /** Tables, indexes, views and triggers. The time that SQLite takes grows with the square of their number. */
 const OBJECT_COUNT_MAX = 20_000;
 const BYTES_MAX = 4 * 2 ** 20;
-/** `UNIQUE` and `PRIMARY KEY` in one statement: each is an index, which SQLite compares with each other one of the table. */
+/**
+ * `UNIQUE` and `PRIMARY KEY` in one statement: each is an index, and SQLite compares it with every other index of the table.
+ */
 const KEY_COUNT_MAX = 500;
-/** In all statements. */
+/** The same, in all statements together. */
 const KEY_COUNT_IN_ALL_MAX = OBJECT_COUNT_MAX;
-/** Columns of a table times all that its statement lists, of all tables: SQLite looks each column of a key up in all columns. */
+/**
+ * Columns of a table × items that its statement lists, summed over all tables: SQLite searches all columns for each column of a
+ * key.
+ */
 const LOOKUP_COUNT_MAX = 200_000_000;
 const COLUMN_COUNT_MAX = 2000;
 
-/** The tables of ANALYZE, which SQLite reads with the schema. Of other columns, it would evaluate the expressions. */
+/**
+ * The tables of ANALYZE, which SQLite reads with the schema. If they had other columns, SQLite would evaluate their
+ * expressions.
+ */
 const STATISTICS: ReadonlySet<string> = new Set([
   'create table sqlite_stat1(tbl,idx,stat)',
   'create table sqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)',
@@ -30,14 +38,15 @@ const STATISTICS: ReadonlySet<string> = new Set([
 /** 24 samples for each of 4,000 indexes. */
 const STATISTICS_LIMITS: TreeLimits = { rows: 100_000, bytes: 16 * 2 ** 20 };
 
-/** Reads of a schema that a writer changes meanwhile; the last one counts. */
+/** Attempts to read a schema that a writer changes meanwhile; the result of the last one is used. */
 const ATTEMPTS_MAX = 5;
 
 /**
  * Throws `SCHEMA_TOO_LARGE` if SQLite would need too long to read the schema as it is now. Call before each statement that
- * makes SQLite read it: the first one on a connection that is no `BEGIN`, nor `PRAGMA schema_version` or `page_size`.
+ * makes SQLite read it: the first one on a connection, except `BEGIN`, `PRAGMA schema_version` and `PRAGMA page_size`.
  *
- * In WAL mode only after a connection of this process has begun to read: before, the wal-index may be missing or stale.
+ * In WAL mode, call it only after a connection of this process has begun to read: before that, the wal-index may be missing or
+ * stale.
  *
  * @param path Of the database file itself, not of a link to it.
  * @param indexFlags How the `-shm` is opened if it is not open yet: its one descriptor is kept for as long as the process runs.
@@ -51,7 +60,7 @@ export function requireSmallSchema(path: string, indexFlags: 'r' | 'r+' = 'r'): 
     const index = shm && visible && { fd: shm.fd, visible };
     const excess = excessAt(path, database.fd, index);
     if (excess === undefined) return;
-    // A page that was overwritten while it was read says nothing.
+    // A page that was overwritten while it was read proves nothing.
     const isSame = shm === undefined || isUnchanged(visible, readVisibleWal(shm.fd));
     if (isSame || attempt === ATTEMPTS_MAX) throw tooLarge(path, excess);
   }
@@ -99,14 +108,14 @@ export function schemaExcess(pages: PageReader): string | undefined {
   }
 }
 
-/** Of a row of the schema; at most what SQLite does. */
+/** Cost of a row of the schema: an upper bound of the work of SQLite. */
 function lookupsOf(sql: string): number {
   if (/^create (view|trigger) /.test(sql)) return 0;
   const listed = sql.split(',').length;
   return listed * Math.min(listed, COLUMN_COUNT_MAX);
 }
 
-/** A row whose statement names a table of ANALYZE: is it the table itself, how large is that? */
+/** Checks a row whose statement names a table of ANALYZE: whether it is the table itself, and how large that table is. */
 function statisticsExcess(pages: PageReader, record: Buffer): string | undefined {
   const { sql, rootPage } = columnsOf(record);
   // No such statement creates a table.
@@ -152,7 +161,7 @@ function sizeOf(type: number): number {
   return [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0][type] ?? 0;
 }
 
-/** A page number; undefined for what is none. */
+/** A page number; undefined if the value is not one. */
 function integerOf(type: number, bytes: Buffer): number | undefined {
   if (type === 9) return 1;
   if (type < 1 || type > 5 || bytes.length === 0) return undefined;
@@ -164,6 +173,6 @@ function tooLarge(path: string, excess: string): LitestreamError {
     code: 'SCHEMA_TOO_LARGE',
     operation: 'open',
     object: path,
-    hint: `Drop tables, indexes, views and triggers that the application does not need, or split the database. The limits are ${BYTES_MAX / 2 ** 20} MB, ${OBJECT_COUNT_MAX} objects, and ${KEY_COUNT_MAX} keys in a table; the tables of ANALYZE must be as SQLite makes them.`,
+    hint: `Drop tables, indexes, views and triggers that the application does not need, or split the database. The limits are ${BYTES_MAX / 2 ** 20} MB, ${OBJECT_COUNT_MAX} objects, and ${KEY_COUNT_MAX} keys in a table; the tables of ANALYZE must have the columns that SQLite gives them.`,
   });
 }

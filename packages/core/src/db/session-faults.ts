@@ -51,7 +51,7 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   'locks-lost': {
     code: 'LOCKS_LOST',
     what: "this process lost SQLite's locks on the database",
-    hint: 'Do not open the database, or its -shm, in this process but with the SQLite library that Litestream uses: set the option `driver`. Closing such a descriptor drops the locks. The pages that differ are replicated again.',
+    hint: 'In this process, open the database and its -shm only with the SQLite library that Litestream uses: set the option `driver`. Closing such a descriptor drops the locks. The pages that differ are replicated again.',
   },
   'database-changed': {
     code: 'DATABASE_CHANGED',
@@ -60,7 +60,7 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   },
   'pages-differ': {
     code: 'DATABASE_CHANGED',
-    what: 'pages of the database are not as they were replicated',
+    what: 'pages of the database differ from what was replicated',
     hint: 'Check the disk, and whether a program other than SQLite writes to the database. The pages that differ are replicated next.',
   },
 };

@@ -23,7 +23,7 @@ export interface LastFile {
   readonly salt2: number;
   /** Offset in the WAL after its last frame. */
   readonly endOffset: number;
-  /** Of the database after it; 0 if the file does not say. */
+  /** Checksum of the database after the file; 0 if the file states none. */
   readonly databaseChecksum: bigint;
 }
 
@@ -134,7 +134,7 @@ export class Session {
     return this.#txid;
   }
 
-  /** The last level-0 file does not state what the database is after it. */
+  /** The last level-0 file does not state the checksum of the database after it. */
   get lacksProof(): boolean {
     return this.last?.databaseChecksum === 0n && !this.isLastLeftOut;
   }

@@ -112,7 +112,7 @@ async function stage(
   }
 }
 
-/** The file as it is read from the database, each time from its start, under the one read transaction. */
+/** The snapshot file, created from the database. Each read starts at the first byte, under the same read transaction. */
 async function stream(
   context: SnapshotContext,
   state: FixedState,

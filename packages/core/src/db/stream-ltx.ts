@@ -26,7 +26,7 @@ export type StreamMessage =
   | { readonly size: number }
   | { readonly error: unknown; readonly restarted: boolean };
 
-/** Exact bytes of the file, for the price of reading and compressing all pages. Fills in `sums` on the way. */
+/** Exact size of the file in bytes. Reads and compresses all pages to find it, and fills in `sums`. */
 export function* measureLtx(content: LtxContent, sums?: PageSums): Steps<number> {
   return (yield {
     now: () => {

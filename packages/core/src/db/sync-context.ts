@@ -19,14 +19,14 @@ export interface SyncContext {
   readonly times: CommitTimes;
   readonly ledger: Ledger;
   readonly logger: Logger;
-  /** WAL bytes a file may hold, cut at a commit; 0: no limit. */
+  /** WAL bytes that a file may contain, cut at a commit; 0: no limit. */
   readonly sizeMax: number;
-  /** Bytes of the log that went into a file. */
+  /** Bytes of the WAL that were written to a file. */
   readonly onWalBytes?: (bytes: number) => void;
   readonly onProgress?: OnWriteProgress | undefined;
   readonly metaPath: string;
   /** Called if replicas must take a snapshot since the disk has no room for the whole database. Undefined: the sync fails. */
   readonly onLeftOut?: ((leftOut: LeftOut) => void) | undefined;
-  /** Behind a checkpoint's barrier; only for the log. */
+  /** Whether the sync runs behind the barrier of a checkpoint; only for log lines. */
   readonly checkpointing?: boolean;
 }

@@ -195,7 +195,7 @@ function* writeFile(context: SyncContext, plan: SyncPlan, whole: boolean): Steps
       startOffset: plan.start,
       endOffset: scan.endOffset,
       sums: scan.sums,
-      // A file of every page follows on anything.
+      // A file with every page does not depend on the file before it.
       databaseChecksumBefore: content.isDelta && isLastBefore(session) ? (session.last?.databaseChecksum ?? 0n) : 0n,
     }),
     salt1: generation.salt1,

@@ -1,6 +1,6 @@
 /**
- * The rows of a table, read from its pages without SQLite (SQLite's file format document, section 1.6). The pages may be
- * anything: every loop has a bound, and where SQLite would report a damaged database, the rows end.
+ * The rows of a table, read from its pages without SQLite (SQLite's file format document, section 1.6). The pages may have any
+ * content: every loop has a bound, and where SQLite would report a damaged database, the rows end.
  */
 
 export interface PageReader {
@@ -12,7 +12,7 @@ export interface PageReader {
 
 export interface TreeLimits {
   readonly rows: number;
-  /** Of all rows. */
+  /** Limits on all rows together. */
   readonly bytes: number;
 }
 
@@ -30,7 +30,7 @@ const INTERIOR = 5;
 const LEAF = 13;
 /** SQLite's `BTCURSOR_MAX_DEPTH`. */
 const DEPTH_MAX = 20;
-/** Pages with nothing in them take time, too: this many, with each page counted each time that it is visited. */
+/** Maximum page visits, because empty pages take time, too. A page counts each time that it is visited. */
 const PAGE_VISITS_MAX = 100_000;
 
 /** The content of each row: a record. Throws `TreeLimitError` before a row that exceeds a limit is read. */
@@ -82,7 +82,7 @@ export function* tableRows(pages: PageReader, root: number, limits: TreeLimits):
   }
 }
 
-/** How much of a row is on its page (section 1.6: X, M and K). */
+/** Bytes of a row that are on its page (section 1.6: X, M and K). */
 function localSize(size: number, usable: number): number {
   const max = usable - 35;
   if (size <= max) return size;
@@ -91,7 +91,7 @@ function localSize(size: number, usable: number): number {
   return most <= max ? most : min;
 }
 
-/** A large number loses its last digits, which nothing here needs. Bytes after the end read as 0. */
+/** A large number loses its last digits, which are not needed here. Bytes after the end read as 0. */
 export function readVarint(bytes: Uint8Array, at: number): { readonly value: number; readonly end: number } {
   let value = 0;
   for (let index = 0; index < 8; index += 1) {

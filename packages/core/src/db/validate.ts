@@ -43,7 +43,7 @@ export function keepDatabaseFile(path: string, given: string = path): DatabaseDe
     if (!stat.isFile()) throw notAFile(path, stat.isDirectory() ? 'a directory' : 'not a regular file');
     refuseForeignLink(given);
     const descriptor = keepDescriptor(path);
-    // A link may have taken its place before it was opened.
+    // A link may have replaced the file before it was opened.
     if (descriptor !== undefined && isAtPath(descriptor, path)) refuseForeignLink(given);
     return descriptor;
   } catch (error) {

@@ -12,7 +12,7 @@ export interface WalRange {
   readonly endOffset: number;
   /** Running checksum after the last frame; that of the WAL header where there is no frame. */
   readonly sums: WalSums;
-  /** Checksum of the database that these frames change; 0 if it is not known. */
+  /** Checksum of the database before these frames; 0 if it is not known. */
   readonly databaseChecksumBefore: bigint;
 }
 

@@ -2,9 +2,8 @@
  * Where replication stands in the WAL, and why that is certain. `docs/architecture/wal-state.md` has the table state ×
  * event, the invariants, and the test of each.
  *
- * Every state but `snapshot-required` carries its proof. What is not known leads to `snapshot-required`: the next
- * level-0 file then holds every page that differs, by the page ledger, from what the files before it make; or all pages, where
- * there is no such ledger.
+ * Every state but `snapshot-required` carries its proof. What is not known leads to `snapshot-required`: the next level-0 file
+ * then contains every page that differs from the page ledger of the files before it; or all pages, if there is no such ledger.
  */
 import type { WalSums } from '../wal/wal-header.ts';
 import type { LastFile } from './session.ts';
@@ -19,8 +18,8 @@ export interface Successor {
 
 export type WalState =
   /**
-   * Nothing is proven. `last` is the last file, if there is one: the next one follows it. `isWhole`: it holds every page,
-   * also if it is known which pages differ from what the files up to `last` make.
+   * Nothing is proven. `last` is the last file, if there is one: the next one follows it. `isWhole`: it contains every page,
+   * even if it is known which pages differ from what the files up to `last` make.
    */
   | {
       readonly kind: 'snapshot-required';
@@ -78,7 +77,7 @@ export type WalEvent =
    * and the pin was taken before the barrier was released.
    */
   | { readonly kind: 'checkpointed'; readonly isComplete: boolean }
-  /** What was known does not hold. `isWhole`: nor do the files up to the last one count. */
+  /** What was known is not true any more. `isWhole`: the next file must not depend on the files up to the last one. */
   | { readonly kind: 'disproven'; readonly reason: string; readonly isWhole?: boolean };
 
 /** The next state. Pure. Throws where an event cannot happen in a state: that is a fault of this program. */

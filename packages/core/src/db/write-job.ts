@@ -101,7 +101,7 @@ export async function sumInWorkers({ scan, checksums }: SumTask, signal: AbortSi
   await runInWorkers(tasks, signal);
 }
 
-/** Resolves when all have ended well; rejects with the first failure once all have ended. */
+/** Resolves when all workers have succeeded; rejects with the first failure once all have ended. */
 async function runInWorkers(tasks: readonly WorkerTask[], signal: AbortSignal | undefined): Promise<readonly number[]> {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const script = new URL(`./write-worker${extension}`, import.meta.url);

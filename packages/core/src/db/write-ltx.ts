@@ -20,17 +20,17 @@ export interface LtxContent {
   readonly list: PageList;
 }
 
-/** What the database checksum of a file is made of. */
+/** The parts from which the database checksum of a file is computed. */
 export interface PageSums {
   /** Xor of the checksums of all pages of the database that are not in the file. */
   readonly others: bigint;
-  /** Of the pages in the file, in order: filled in while it is made. */
+  /** Checksums of the pages in the file, in order: filled in while the file is written. */
   readonly checksums: BigUint64Array;
 }
 
 /** One LTX file to be made from a live database. */
 export interface LtxJob extends LtxContent {
-  /** Undefined: the file does not say what the database is after it. */
+  /** Undefined: the file states no checksum of the database after it. */
   readonly sums?: PageSums | undefined;
   /** Written, made durable, and left under this name. */
   readonly temporaryPath: string;

@@ -18,7 +18,7 @@ export interface ApplyOptions {
   /** The files make up the whole database: what the copy held before does not matter. */
   readonly isWhole: boolean;
   readonly signal?: AbortSignal | undefined;
-  /** Called with the headers of the newest and the oldest file when all files proved right. False: nothing is to be changed. */
+  /** Called with the headers of the newest and the oldest file when all files passed the checks. False: change nothing. */
   readonly beforeCommit: (newest: LtxHeader, oldest: LtxHeader) => Promise<boolean>;
 }
 
@@ -70,7 +70,7 @@ class ApplyRun {
   readonly #options: ApplyOptions;
   readonly #present: Uint8Array;
   #target: Target | undefined;
-  /** Of the file that was added last: the oldest so far. */
+  /** Header of the file that was added last: the oldest so far. */
   #oldest: { readonly name: string; readonly header: LtxHeader } | undefined;
   #databaseChecksum = 0n;
   #firstPage: Uint8Array | undefined;

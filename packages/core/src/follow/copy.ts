@@ -162,7 +162,10 @@ export class Copy {
     return this.index.readHeader().frameCount === 0;
   }
 
-  /** Closes everything. The last connection of all processes takes log and index away, with everything in the database file. */
+  /**
+   * Closes everything. The last connection of all processes moves everything into the database file, and deletes the WAL and
+   * its index.
+   */
   close(): void {
     this.#keeper.close();
     closeSync(this.#log);

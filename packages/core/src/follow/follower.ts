@@ -339,7 +339,7 @@ export class Follower implements AsyncDisposable {
       const isContinued = this.#target.txid !== this.#position || isChained(this.#target.header, oldest);
       this.#needsRebase = isContinued
         ? await otherHistory(context, this.#target)
-        : 'the next file starts from another database than the copy holds';
+        : 'the next file starts from another database than the copy';
       if (this.#needsRebase !== undefined) return false;
     }
     const last = step.chain.at(-1);

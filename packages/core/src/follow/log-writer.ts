@@ -57,7 +57,7 @@ export class LogWriter {
       this.#s0 = before.s0;
       this.#s1 = before.s1;
     } else {
-      // What the file still holds is in the database file: the log restarts, as `walRestartHdr` in `wal.c` left it.
+      // All frames in the file are in the database file already: the WAL restarts, as `walRestartHdr` in `wal.c` does it.
       this.#bigEndian = endianness() === 'BE';
       this.#salts = before.salts.some((byte) => byte !== 0) ? before.salts : randomBytes(8);
       const { bytes, s0, s1 } = encodeWalHeader({

@@ -9,7 +9,7 @@ export function unsupportedError(
   operation: string,
   why = 'this backend has no conditional writes',
 ): LitestreamError {
-  return new LitestreamError(`${backend}: ${why}, so no leases`, {
+  return new LitestreamError(`${backend}: ${why}, so leases are not possible`, {
     code: 'UNSUPPORTED',
     operation,
     backend,
@@ -50,7 +50,7 @@ export function lostError(backend: string, cause: LitestreamError): LitestreamEr
     operation: 'renew',
     backend,
     object: LEASE_KEY,
-    hint: 'Restart the process: it then waits for the lease. What it has not acknowledged is only in its database file.',
+    hint: 'Restart the process: it then waits for the lease. Commits that it has not acknowledged are only in its database file.',
     cause,
   });
 }
@@ -75,11 +75,11 @@ export function refusedError(message: string, object: string | undefined, hint: 
   return new LitestreamError(message, { code: 'PROMOTION_REFUSED', operation: 'acquire', object, hint });
 }
 
-export const BREAK_HINT = 'If what is missing may be lost, run litestream lease -break.';
+export const BREAK_HINT = 'If you accept that the missing commits are lost, run litestream lease -break.';
 
-/** For people: who holds a lease, and until when. */
+/** Text that names the holder of a lease, and when the lease expires. */
 export function describeHolder(lease: LeaseRecord | undefined): string {
-  if (lease === undefined || lease.releasedAt !== undefined) return 'nobody any more';
+  if (lease === undefined || lease.releasedAt !== undefined) return 'no process any more';
   return `${lease.owner || 'another process'} until ${lease.expiresAt.toISOString()}`;
 }
 
@@ -87,6 +87,6 @@ export function missingError(backend: string, end: TXID, acknowledged: TXID): Li
   return refusedError(
     `${backend}: the replica ends at TXID ${formatTxid(end)}, but TXID ${formatTxid(acknowledged)} was acknowledged`,
     LEASE_KEY,
-    `Files of the replica were deleted, or it was replaced by an older copy. Bring them back. ${BREAK_HINT}`,
+    `Files of the replica were deleted, or the replica was replaced by an older copy. Put the files back. ${BREAK_HINT}`,
   );
 }

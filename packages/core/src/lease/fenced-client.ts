@@ -6,13 +6,13 @@ export interface WriteLimit {
   requireHeld(op?: Op): Promise<void>;
   /** Aborted, with `LEASE_LOST`, before the lease ends. */
   readonly signal: AbortSignal;
-  /** The error to fail with if the lease is over by the monotonic clock, though its timer did not fire yet. */
+  /** The error to fail with if the lease has ended by the monotonic clock but its timer has not fired yet. */
   readonly overdue: LitestreamError | undefined;
 }
 
 /**
- * The same client. It writes and deletes LTX files only while the lease is held: each call begins with a valid lease, is
- * aborted before that ends, and succeeds only if the lease is still this process's afterwards.
+ * The same client, which writes and deletes LTX files only while the lease is held. Each call begins with a valid lease, is
+ * aborted before the lease ends, and succeeds only if this process still holds the lease afterwards.
  */
 export function fencedClient(client: ReplicaClient, limit: WriteLimit): ReplicaClient {
   const fenced = async <T>(op: Op | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> => {
@@ -32,14 +32,14 @@ export function fencedClient(client: ReplicaClient, limit: WriteLimit): ReplicaC
   return new Proxy(client, {
     get(target, name) {
       if (Object.hasOwn(methods, name)) return methods[name as keyof typeof methods];
-      // The client's own private fields are reached through itself only.
+      // Private fields of the client work only if `this` is the client itself.
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },
   });
 }
 
-/** A process that stood still sends no further chunk, even if the timer of its lease fires late. */
+/** A process that was stopped sends no further chunk, even if the timer of its lease fires late. */
 function watched(body: Body, limit: WriteLimit): Body {
   return {
     ...body,

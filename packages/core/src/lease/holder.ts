@@ -1,6 +1,6 @@
 /**
- * The lease of one replica, as the process that writes there holds it: waits for it, renews it, stops writing before it
- * ends, and gives it back.
+ * Holds the lease of one replica for the process that writes there: waits for the lease, renews it, stops writing before it
+ * ends, and releases it.
  */
 import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
@@ -29,40 +29,43 @@ import type { LeaseStatus } from './status.ts';
 export interface LeaseOptions {
   /** How long the lease is valid after each renewal, 1 s at least. Default 30 s. */
   readonly ttlMs?: number | undefined;
-  /** How others see this process. Default `<host>:<pid>`. */
+  /** The name of this process in the lease. Default `<host>:<pid>`. */
   readonly owner?: string | undefined;
 }
 
 export interface LeaseHolderOptions extends LeaseOptions {
   readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
-  /** Called when the state changes; a renewal is no change. Must not throw. */
+  /** Called when the state changes; a renewal is not a change. Must not throw. */
   readonly onChange?: ((status: LeaseStatus) => void) | undefined;
 }
 
 export interface AcquireOptions extends Op {
-  /** Rejects with `LEASE_HELD` after this time. Default: waits for as long as it takes. */
+  /** Rejects with `LEASE_HELD` after this time. Default: no limit. */
   readonly waitMs?: number | undefined;
 }
 
-/** What the lease said when this process took it. */
+/** The content of the lease when this process acquired it. */
 export interface Inherited {
   /** Undefined if no earlier holder acknowledged anything, as far as is known. */
   readonly acknowledgedTxid: TXID | undefined;
-  /** Its holder did not give it back: a request of it may still arrive. */
+  /** The earlier holder did not release the lease: one of its requests may still arrive. */
   readonly isUnclean: boolean;
 }
 
 const TTL_MS_MIN = 1000;
-/** Part of the term at whose end nothing is written: requests under way are aborted, and clocks may run at different speeds. */
+/**
+ * Part of the term, at its end, in which nothing is written. It gives time to abort requests, and allows for clocks with
+ * different speeds.
+ */
 const MARGIN = 1 / 5;
 const RENEW_AFTER = 1 / 3;
 const RETRY_AFTER = 1 / 10;
-/** Between two looks at the lease of another process. */
+/** Time between two reads of the lease of another process. */
 const POLL_MS_MIN = 200;
 const POLL_MS_MAX = 450;
 const LOG_INTERVAL_MS = 30_000;
-/** The first request may load an SDK, and sign in. */
+/** The first request may load an SDK and authenticate. */
 const ACQUIRE_MS_MIN = 10_000;
 
 export class LeaseHolder implements ReplicaFence, WriteLimit {
@@ -86,19 +89,19 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   #failure: unknown;
   #inherited: Inherited = { acknowledgedTxid: undefined, isUnclean: false };
   #isPromoted = false;
-  /** Why this process gave the lease up, until it is asked for again. */
+  /** Why this process released the lease; undefined once it requests the lease again. */
   #refusal: LitestreamError | undefined;
   readonly #observer: LeaseObserver;
 
   constructor(client: ReplicaClient, options: LeaseHolderOptions = {}) {
     const { ttlMs = LEASE_TTL_MS, owner } = options;
     if (!(ttlMs >= TTL_MS_MIN && ttlMs < 2 ** 31)) {
-      const message = `the term of a lease is ${TTL_MS_MIN} ms at least: ${ttlMs}`;
+      const message = `the term of a lease must be at least ${TTL_MS_MIN} ms: ${ttlMs}`;
       throw new LitestreamError(message, { code: 'INVALID_ARGUMENT', operation: 'acquire' });
     }
     this.#type = client.type;
     this.#clock = options.clock ?? systemClock;
-    // Retries are made here: each has an end of its own.
+    // This class makes the retries: each attempt has its own time limit.
     const once = unretried(guardClient(client));
     this.#leaser = new Leaser(once, { owner, ttlMs, now: () => this.#clock.now() });
     this.#observer = new LeaseObserver(this.#clock, ttlMs);
@@ -111,7 +114,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     return leaseStatus(this.#state, this.#leaser.owner);
   }
 
-  /** What the lease said when it was taken. */
+  /** The content of the lease when it was acquired. */
   get inherited(): Inherited {
     return this.#inherited;
   }
@@ -135,8 +138,8 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   }
 
   /**
-   * Resolves once this process holds the lease. Waits for its holder; network failures are tried again. Rejects with what
-   * waiting does not mend (`UNSUPPORTED`, `UNAUTHORIZED`, `BUCKET_MISSING`, …), and with the signal's reason.
+   * Resolves once this process holds the lease. Waits for its holder, and tries again after network failures. Rejects with
+   * errors that waiting does not repair (`UNSUPPORTED`, `UNAUTHORIZED`, `BUCKET_MISSING`, …), and with the signal's reason.
    */
   async acquire({ signal, waitMs = Infinity }: AcquireOptions = {}): Promise<void> {
     this.requireSupport();
@@ -174,14 +177,14 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   async verify({ signal }: Op = {}): Promise<void> {
     const before = this.#state;
     await this.#renewNow(signal);
-    // One that was under way may have been sent before.
+    // A renewal that was already in progress may have been sent earlier.
     if (this.#state === before) await this.#renewNow(signal);
     if (this.#state === before || !this.#isCertain) throw this.error ?? this.#lapsedError();
   }
 
   requirePromotable(end: TXID): void {
     if (this.#isPromoted || this.#inherited.acknowledgedTxid === undefined) return;
-    const message = `the database is not what the replica holds up to TXID ${formatTxid(end)}, and an earlier holder of the lease acknowledged TXID ${formatTxid(this.#inherited.acknowledgedTxid)}`;
+    const message = `the database differs from the replica, which ends at TXID ${formatTxid(end)}, and an earlier holder of the lease acknowledged TXID ${formatTxid(this.#inherited.acknowledgedTxid)}`;
     const hint = `Move the database away, and start with restore-if-db-not-exists: it is restored once the lease is held. ${BREAK_HINT}`;
     throw this.giveUp(refusedError(message, undefined, hint));
   }
@@ -190,14 +193,17 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     this.#isPromoted = true;
   }
 
-  /** Another process may be fit to write where this one is not. Returns the error. */
+  /** Releases the lease, because another process may have what this one lacks. Returns the error. */
   giveUp(error: LitestreamError): LitestreamError {
     this.#refusal = error;
     void this.release();
     return error;
   }
 
-  /** Gives the lease back, with what was acknowledged. A failure is logged: then the next process waits until it expires. */
+  /**
+   * Releases the lease, and records the last acknowledged TXID. A failure is logged: then the next process waits until the
+   * lease expires.
+   */
   async release(): Promise<void> {
     this.#releasing ??= this.#release().finally(() => (this.#releasing = undefined));
     await this.#releasing;
@@ -208,7 +214,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     this.end();
     if (state.kind !== 'held' && state.kind !== 'lapsed') return;
     await this.#renewal;
-    // A renewal that was under way may have written a newer version, or found another holder.
+    // A renewal that was in progress may have written a newer version, or found another holder.
     const current: LeaseState = this.#state;
     if (current.kind !== 'held' && current.kind !== 'lapsed') return;
     const acknowledgedTxid = this.#acknowledgedTxid(current.lease);
@@ -222,7 +228,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     }
   }
 
-  /** Renews no more, and lets nothing more be written; the lease expires by itself. */
+  /** Stops renewing and allows no further writes; the lease expires by itself. */
   end(): void {
     this.#cancelRenewal?.();
     this.#cancelEnd?.();
@@ -231,7 +237,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     this.#limit.abort(this.#lapsedError());
   }
 
-  /** True if the lease was had. */
+  /** True if this process acquired the lease. */
   async #try(signal: AbortSignal): Promise<boolean> {
     const seen = await this.#leaser.read({ signal });
     const isOwn = seen !== undefined && this.#leaser.owns(seen) && seen.releasedAt === undefined;
@@ -269,7 +275,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   get #isCertain(): boolean {
     if (this.#state.kind !== 'held') return false;
     const { monotonic, now } = this.#elapsedMs(this.#state.sentAt);
-    // The monotonic clock may have stood still, as while a machine is suspended.
+    // The monotonic clock may have stopped, for example while the machine was suspended.
     return monotonic < this.#usableMs && now < this.#usableMs;
   }
 
@@ -278,12 +284,12 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     return { monotonic: monotonic - since.monotonic, now: now - since.now };
   }
 
-  /** How long after a renewal was sent something may be written. */
+  /** How long this process may write after it sent a renewal. */
   get #usableMs(): number {
     return this.#leaser.ttlMs * (1 - MARGIN);
   }
 
-  /** One renewal at a time; callers share it. Never rejects but for the caller's signal. */
+  /** One renewal at a time; callers share it. Rejects only if the signal of the caller is aborted. */
   async #renewNow(signal: AbortSignal | undefined): Promise<void> {
     signal?.throwIfAborted();
     if (this.#lifetime === undefined) return;
@@ -340,7 +346,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     return { kind: 'taken', error: lostError(this.#type, cause) };
   }
 
-  /** The lease is this process's from the time that the request was sent. */
+  /** This process holds the lease from the time that it sent the request. */
   #written(lease: Lease, sentAt: Moment): void {
     const isNews = this.#state.kind !== 'held';
     this.#dispatch({ kind: 'written', lease, sentAt }, isNews);
@@ -361,12 +367,12 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     if (this.#state.kind !== 'held') return;
     this.#dispatch({ kind: 'ended' });
     this.#limit.abort(this.#lapsedError());
-    this.#logger.error('lease not renewed in time, nothing is written to the replica until it is', {
+    this.#logger.error('lease not renewed in time, no writes to the replica until it is renewed', {
       error: this.#failure,
     });
   }
 
-  /** Never goes back: a database that is opened again acknowledges nothing at first. */
+  /** Never decreases: a database that is reopened acknowledges nothing at first. */
   #acknowledgedTxid({ acknowledgedTxid: before }: Lease): TXID | undefined {
     const own = this.acknowledged();
     if (own === 0n || (before !== undefined && before > own)) return before;

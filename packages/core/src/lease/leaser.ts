@@ -1,6 +1,6 @@
 /**
- * A lease on a replica, so that one process at a time writes to it: an object `lock.json` beside the LTX files, changed
- * only under conditions that the store enforces. Layout and rules are upstream's, so both respect each other's leases.
+ * A lease on a replica, so that one process at a time writes to it: an object `lock.json` beside the LTX files, changed only
+ * under conditions that the store enforces. Layout and rules are those of Litestream (Go), so both respect leases of the other.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -14,9 +14,9 @@ import { heldError, unreadableError, unsupportedError } from './errors.ts';
 import { decodeLease, encodeLease, LEASE_KEY, LEASE_TTL_MS, RELEASED_EXPIRY } from './record.ts';
 import type { Lease, LeaseRecord } from './record.ts';
 
-/** Far more than a lease needs: what is larger is not ours. */
+/** Far more than a lease needs: a larger object is not a lease. */
 const LEASE_SIZE_MAX = 65_536;
-/** Writes of ours whose answers were lost, one after the other, before a renewal gives up. */
+/** How many own writes with lost answers a renewal accepts, one after the other, before it fails. */
 const ADOPTIONS_MAX = 3;
 /** No object has this version. */
 const NO_VERSION = '"00000000000000000000000000000000"';
@@ -31,7 +31,7 @@ export interface LeaserOptions {
 }
 
 export interface LeaseWriteOptions extends Op {
-  /** Everything up to here was acknowledged. Default: what the lease says already. */
+  /** Everything up to this TXID was acknowledged. Default: the value that the lease has. */
   readonly acknowledgedTxid?: TXID | undefined;
 }
 
@@ -68,7 +68,7 @@ export class Leaser {
     return await this.take(held, op);
   }
 
-  /** Takes the lease that was read, or creates the first. Rejects with `LEASE_HELD` if another process was faster. */
+  /** Takes the lease that was read, or creates the first one. Rejects with `LEASE_HELD` if another process was faster. */
   async take(seen: Lease | undefined, { signal }: Op = {}): Promise<Lease> {
     const record = {
       ...this.#term(),
@@ -90,8 +90,8 @@ export class Leaser {
   }
 
   /**
-   * Gives a lease back: it stays as the record of what was acknowledged, and the next process takes it at once. One that is
-   * gone already is no error; one that another process holds is `LEASE_HELD`.
+   * Releases a lease: it stays as the record of what was acknowledged, and the next process can take it at once. A lease that
+   * does not exist is no error; if another process holds it, rejects with `LEASE_HELD`.
    */
   async release(
     lease: Lease,
@@ -110,8 +110,8 @@ export class Leaser {
   }
 
   /**
-   * Takes the lease away from whoever holds it, with what it says of acknowledged transactions. Resolves to what stood there;
-   * undefined if nothing did.
+   * Takes the lease away from its holder, and deletes its record of acknowledged transactions. Resolves to the lease before;
+   * undefined if there was none.
    */
   async break(op: Op = {}): Promise<Lease | undefined> {
     const seen = await this.read(op);
@@ -123,8 +123,8 @@ export class Leaser {
   }
 
   /**
-   * Rejects with `UNSUPPORTED` if the server ignores conditions, as some that speak S3 do. The lease is this process's:
-   * a write that should be refused puts the same bytes there once more.
+   * Rejects with `UNSUPPORTED` if the server ignores conditions, as some that speak S3 do. Call it only while this process
+   * holds the lease: a write that is not refused only writes the same bytes again.
    */
   async probe(lease: Lease, { signal }: Op = {}): Promise<void> {
     const objects = this.#objects('acquire');
@@ -137,11 +137,11 @@ export class Leaser {
         if (!hasCode(error, 'UNSUPPORTED') && !hasCode(error, 'INVALID_ARGUMENT')) throw error;
       }
       await objects.delete(LEASE_KEY, { signal });
-      throw unsupportedError(this.#client.type, 'acquire', 'this server does not keep the conditions of a write');
+      throw unsupportedError(this.#client.type, 'acquire', 'this server ignores the conditions of a write');
     }
   }
 
-  /** Undefined if there is none. Rejects with `LEASE_HELD` if what is there is no lease. */
+  /** Undefined if there is none. Rejects with `LEASE_HELD` if the object is not a lease. */
   async read(op: Op = {}): Promise<Lease | undefined> {
     try {
       const { info, body } = await this.#objects('acquire').open(LEASE_KEY, { signal: op.signal });
@@ -185,12 +185,12 @@ export class Leaser {
       } catch (error) {
         op.signal?.throwIfAborted();
         if (hasCode(error, 'UNSUPPORTED')) throw error;
-        // A write whose answer was lost may have been made: what is there now decides.
+        // A write whose answer was lost may have succeeded: the object that is there now decides.
         const now = await this.read(op);
         const isOwn = now !== undefined && this.#isOwn(now, record.generation);
         if (isOwn && isSameTerm(now, record)) return now;
         if (!hasCode(error, 'PRECONDITION_FAILED') && !hasCode(error, 'NOT_FOUND')) throw error;
-        // An earlier renewal of ours was made, and its answer lost.
+        // An earlier renewal of ours succeeded, and its answer was lost.
         const isAdoptable = isOwn && now.releasedAt === undefined && now.version !== expected;
         if (!isAdoptable || adoptions === ADOPTIONS_MAX) throw heldError(this.#client.type, operation, now, error);
         expected = now.version;

@@ -1,4 +1,4 @@
-/** May the lease of another process be taken over? Judged by how long it stayed unchanged, since clocks differ. */
+/** Decides whether the lease of another process may be taken over, by how long it did not change, because clocks differ. */
 import type { Clock } from '../clock.ts';
 import { LEASE_TTL_MS } from './record.ts';
 import type { Lease } from './record.ts';
@@ -16,15 +16,15 @@ export class LeaseObserver {
   /** By the monotonic clock. */
   #sinceMs = 0;
 
-  /** `ttlMs`: the term of a lease that does not say what its own is, 30 s at least. */
+  /** `ttlMs`: the term of a lease that does not state its own, at least 30 s. */
   constructor(clock: Clock, ttlMs: number) {
     this.#clock = clock;
     this.#ttlMs = Math.max(ttlMs, LEASE_TTL_MS);
   }
 
   /**
-   * Judges what was just read. A lease counts as unchanged from the first time that it was seen, so a holder that renews
-   * is never taken for one that does not, whatever the wall clocks say.
+   * Judges the lease that was just read. A lease counts as unchanged from the first time that it was read, so a lease that its
+   * holder renews is never judged as expired, whatever the wall clocks show.
    */
   judge(seen: Lease | undefined): Verdict {
     if (seen === undefined || seen.releasedAt !== undefined) return 'free';

@@ -13,24 +13,24 @@ export interface LeaseRecord {
   readonly expiresAt: Date;
   /** `<host>:<pid>` by default. */
   readonly owner: string;
-  /** Tells holders of one name apart. Like all that follow, missing in a record of Litestream (Go). */
+  /** Distinguishes holders with the same name. A record of Litestream (Go) has neither this field nor those below. */
   readonly session?: string | undefined;
   readonly acquiredAt?: Date | undefined;
   /** How long the lease is valid after each renewal. */
   readonly ttlMs?: number | undefined;
-  /** A holder acknowledged everything up to here, so the replica has it. */
+  /** A holder acknowledged everything up to this TXID, so the replica has it. */
   readonly acknowledgedTxid?: TXID | undefined;
-  /** When it was given back: the next process need not wait. */
+  /** When it was released: the next process need not wait. */
   readonly releasedAt?: Date | undefined;
 }
 
-/** A lease as it stands on the replica. */
+/** A lease as it is stored on the replica. */
 export interface Lease extends LeaseRecord {
-  /** Version of the object, as conditions take it. */
+  /** Version of the object, for conditions. */
   readonly version: string;
 }
 
-/** A released lease says that it expired then, so that Litestream (Go) takes it at once, whatever its clock says. */
+/** Expiry of a released lease, so that Litestream (Go) takes it at once, whatever its clock shows. */
 export const RELEASED_EXPIRY: Date = new Date(0);
 
 export function encodeLease(record: LeaseRecord): Uint8Array {
@@ -48,7 +48,7 @@ export function encodeLease(record: LeaseRecord): Uint8Array {
   return Buffer.from(text);
 }
 
-/** Undefined if the text is no lease. Fields that Litestream (Go) does not have are left out where they make no sense. */
+/** Undefined if the text is not a lease. Invalid fields that Litestream (Go) does not have are ignored. */
 export function decodeLease(text: string, version: string): Lease | undefined {
   const fields = parseObject(text);
   const generation = fields?.['generation'];

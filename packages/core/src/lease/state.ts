@@ -4,31 +4,31 @@ import type { Moment } from '../replica/moment.ts';
 import type { Lease } from './record.ts';
 
 export type LeaseState =
-  /** Not asked for. */
+  /** This process has not requested the lease. */
   | { readonly kind: 'idle' }
   /** Another process holds it. */
   | { readonly kind: 'waiting'; readonly holder: Lease | undefined }
-  /** This process holds it, counted from `sentAt`, before the request that wrote it. */
+  /** This process holds it. Its term begins at `sentAt`, before the request that wrote it. */
   | { readonly kind: 'held'; readonly lease: Lease; readonly sentAt: Moment }
   /** It was not renewed in time. No other process is known to have it. */
   | { readonly kind: 'lapsed'; readonly lease: Lease }
-  /** Another process has it, or this one gave it up for good. */
+  /** Another process has it, or this one released it permanently. */
   | { readonly kind: 'lost'; readonly error: LitestreamError }
   | { readonly kind: 'released' };
 
 export type LeaseEvent =
-  /** It was asked for, and is another's. */
+  /** This process requested it, and another process holds it. */
   | { readonly kind: 'refused'; readonly holder: Lease | undefined }
-  /** It was written, by a request that was sent at this time or later. */
+  /** This process wrote it, with a request that was sent at `sentAt` or later. */
   | { readonly kind: 'written'; readonly lease: Lease; readonly sentAt: Moment }
-  /** The time that it is valid for is nearly over. */
+  /** Its term has nearly ended. */
   | { readonly kind: 'ended' }
   | { readonly kind: 'taken'; readonly error: LitestreamError }
   | { readonly kind: 'released' };
 
 /** Throws for an event that cannot happen in this state. */
 export function nextLeaseState(state: LeaseState, event: LeaseEvent): LeaseState {
-  // Whatever arrives late does not bring back what was lost.
+  // An event that arrives late does not restore a lost lease.
   if (state.kind === 'lost') return state;
   switch (event.kind) {
     case 'refused':

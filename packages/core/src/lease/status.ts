@@ -1,14 +1,14 @@
 import type { Lease, LeaseRecord } from './record.ts';
 import type { LeaseState } from './state.ts';
 
-/** What a status page or a metric may want to know of a lease. */
+/** The state of a lease, for status pages and metrics. */
 export interface LeaseStatus {
   /**
-   * `waiting`: another process holds it. `held`. `lapsed`: not renewed in time, nothing is written. `lost`: another process
-   * has it, or this one gave it up; ends with the process. `idle`: not asked for yet. `released`.
+   * `waiting`: another process holds it. `held`. `lapsed`: not renewed in time, nothing is written. `lost`: another process has
+   * it, or this one gave it up; ends with the process. `idle`: not requested yet. `released`.
    */
   readonly state: LeaseState['kind'];
-  /** How others see this process. */
+  /** The name of this process in the lease. */
   readonly owner: string;
   /** The lease of this process, or of the one that it waits for. */
   readonly lease: Omit<LeaseRecord, 'session'> | undefined;

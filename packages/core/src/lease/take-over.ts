@@ -1,4 +1,4 @@
-/** From a lease that was acquired to a database that may be replicated under it. */
+/** The steps from an acquired lease to a database that may be replicated under it. */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
@@ -18,21 +18,21 @@ export interface TakeOverParts {
   readonly logger: Logger;
   readonly database: {
     readonly path: string;
-    /** Is there a file? */
+    /** Whether the database file exists. */
     readonly exists: () => boolean;
     /** The last transaction in its local files; 0 for none. */
     readonly localTxid: () => TXID;
-    /** Restores it from the replica. Resolves to whether there is a file then. Undefined: it is not to be restored. */
+    /** Restores the database from the replica. Resolves to whether the file then exists. Undefined: do not restore it. */
     readonly restore: ((op: Op) => Promise<boolean>) | undefined;
   };
 }
 
-/** Requests of an earlier holder that arrive while its next name is claimed: each has one under way at most. */
+/** Files of earlier holders that may arrive while the next name is claimed: each holder uploads at most one at a time. */
 const CLAIMS_MAX = 5;
 
 /**
  * Resolves once the database holds everything that an earlier holder acknowledged, after a restore if it is missing. Rejects
- * with `PROMOTION_REFUSED` if that cannot be: the lease is given back then, for a process that is fit for it.
+ * with `PROMOTION_REFUSED` if that is not possible, and releases the lease for a process that has what this one lacks.
  */
 export async function takeOver(parts: TakeOverParts, op: Op = {}): Promise<void> {
   const { holder, client, database, logger } = parts;
@@ -43,7 +43,7 @@ export async function takeOver(parts: TakeOverParts, op: Op = {}): Promise<void>
   }
   const { restore } = database;
   if (!database.exists() && restore !== undefined) {
-    // A restore has to see the last file of the earlier holder, so no other may come after it.
+    // A restore must see the last file of the earlier holder, so no further file may arrive after it.
     if (isUnclean) await claimEnd(client, logger, op);
     if (await restore(op)) holder.promoted();
     return;
@@ -58,7 +58,7 @@ async function refuse(holder: LeaseHolder, error: LitestreamError): Promise<neve
   throw error;
 }
 
-/** Takes the next name at level 0, so that a request of the earlier holder that is still under way cannot. */
+/** Creates a file with the next name at level 0, so that an unfinished upload of the earlier holder cannot create it. */
 async function claimEnd(client: ReplicaClient, logger: Logger, op: Op): Promise<void> {
   const writer = new Level0Writer(client, logger);
   for (let claims = 0; ; claims++) {
@@ -67,7 +67,7 @@ async function claimEnd(client: ReplicaClient, logger: Logger, op: Op): Promise<
     const claim = await claimBehind(client, newest, { ...op, beforeMs: Date.now() });
     try {
       await writer.create(claim, op);
-      logger.info('claimed the next transaction of the earlier holder of the lease', { txid: formatTxid(claim.txid) });
+      logger.info('claimed the next TXID of the earlier holder of the lease', { txid: formatTxid(claim.txid) });
       return;
     } catch (error) {
       if (!hasCode(error, 'REPLICA_CONFLICT')) throw error;
@@ -81,9 +81,9 @@ function behindError({ path, exists, localTxid }: TakeOverParts['database'], end
   const state = !exists()
     ? 'there is no database'
     : local === 0n
-      ? 'nothing tells which state the database is in'
+      ? 'the state of the database is not known'
       : `the database is at TXID ${formatTxid(local)}`;
-  const message = `${state}, and the replica holds what an earlier holder of the lease acknowledged, up to TXID ${formatTxid(end)}: ${path}`;
+  const message = `${state}, but the replica has acknowledged commits of an earlier holder of the lease, up to TXID ${formatTxid(end)}: ${path}`;
   const first = exists() ? 'Move the database and its metadata folder away, and start' : 'Start';
   const hint = `${first} with restore-if-db-not-exists: it is restored once the lease is held. ${BREAK_HINT}`;
   return refusedError(message, path, hint);

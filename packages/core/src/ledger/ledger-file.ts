@@ -4,9 +4,9 @@
  *     0  magic "LSLEDGER"      8  version u32     12  page size u32   16  pages u32   20  0
  *    24  TXID u64             32  database checksum u64               40  CRC-64 of the 40 bytes before it
  *
- * Changed blocks are written in place, and nothing is made durable. After a crash the blocks may be those of any later
- * transaction: a reader replays the level-0 files behind the TXID of the header, and accepts the result only if its xor is the
- * database checksum that the last of these files states.
+ * Changed blocks are written in place, without fsync. After a crash, the blocks may be those of any later transaction. A reader
+ * replays the level-0 files after the TXID of the header, and accepts the result only if its xor is the database checksum that
+ * the last of these files states.
  */
 import { closeSync, fstatSync, ftruncateSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -46,7 +46,7 @@ export function readLedger(metaPath: string, pageCountMax: number): PageLedger |
   }
 }
 
-/** Writes what changed since it was last read or written. Throws what the file system does. */
+/** Writes the blocks that changed since it was last read or written. Throws errors of the file system. */
 export function writeLedger(metaPath: string, ledger: PageLedger, ownership: Ownership, isNew: boolean): void {
   const path = join(metaPath, NAME);
   const existing = isNew ? undefined : openIfThere(path);
@@ -64,7 +64,7 @@ export function writeLedger(metaPath: string, ledger: PageLedger, ownership: Own
   }
 }
 
-/** Removes it: it belongs to no transaction any more. */
+/** Deletes the file: it no longer matches any transaction. */
 export function removeLedger(metaPath: string): void {
   rmSync(join(metaPath, NAME), { force: true });
 }
@@ -111,7 +111,7 @@ function openIfThere(path: string): number | undefined {
     return openFile(path);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // A link, or a folder, is not ours.
+    // A link or a folder is not a ledger of ours.
     if (code === 'ENOENT' || code === 'ELOOP' || code === 'EISDIR') return undefined;
     throw error;
   }

@@ -1,5 +1,5 @@
 /**
- * The page ledger of one database: loaded when a transaction needs it, and let go when the database rests. It is used only
+ * The page ledger of one database: loaded when a transaction needs it, and released when the database is idle. It is used only
  * for the level-0 file whose database checksum it proves.
  */
 import { isLtxError, kernel, LtxDecoder } from '@litestream/ltx';
@@ -18,15 +18,17 @@ export interface SummedPages {
   readonly checksums: BigUint64Array;
 }
 
-/** A database that changes all the time is written to the disk this often: what is replayed after a crash is as old. */
+/**
+ * How often the ledger of a busy database is written to the disk. After a crash, the transactions of this time are replayed.
+ */
 const FLUSH_INTERVAL_MS = 30_000;
 const REST_AFTER_MS = 10_000;
-/** Level-0 files that are replayed. Behind more than these, one scan of the database is faster. */
+/** Maximum level-0 files to replay. If there are more, one scan of the database is faster. */
 const REPLAY_COUNT_MAX = 1000;
 /** A ledger with many more pages than the database is not that of the database. */
 const EXTRA_PAGES_MAX = 1 << 20;
 
-/** All pages of the live database were read, and were what was replicated, or became that with the next file. */
+/** All pages of the live database were read, and were what was replicated, or became so with the next file. */
 export interface PageProof {
   /** After this transaction. */
   readonly txid: TXID;
@@ -35,9 +37,9 @@ export interface PageProof {
 
 interface Loaded {
   readonly pages: PageLedger;
-  /** The transaction that it is of. */
+  /** The transaction that the ledger belongs to. */
   readonly last: LastFile;
-  /** The file on the disk is another ledger's. */
+  /** The file on the disk belongs to another ledger. */
   readonly isNew: boolean;
 }
 
@@ -46,7 +48,7 @@ export class Ledger {
   readonly #level0: LocalLtx;
   readonly #logger: Logger;
   #loaded: Loaded | undefined;
-  /** For this file none was found. */
+  /** The level-0 file for which no ledger was found. */
   #lostFor: LastFile | undefined;
   /** Of the file that it is written to. */
   #ownership: Ownership | undefined;
@@ -61,7 +63,7 @@ export class Ledger {
     this.#logger = logger;
   }
 
-  /** The last one of this process; undefined if there was none yet. */
+  /** The last proof of this process; undefined if there was none yet. */
   get proof(): PageProof | undefined {
     return this.#proof;
   }
@@ -70,7 +72,7 @@ export class Ledger {
     this.#proof = { txid, at: new Date() };
   }
 
-  /** In memory at the moment, for this level-0 file. */
+  /** Whether the ledger for this level-0 file is in memory. */
   loadedFor(last: LastFile): PageLedger | undefined {
     const loaded = this.#loaded;
     return loaded !== undefined && isSameFile(loaded.last, last) ? loaded.pages : undefined;
@@ -95,7 +97,7 @@ export class Ledger {
     return pages.databaseChecksum === last.databaseChecksum ? pages : undefined;
   }
 
-  /** False if it is not certain that this leads from the ledger to the transaction of `last`. */
+  /** False if these files may not lead from the ledger to the transaction of `last`. */
   async #replay(pages: PageLedger, last: LastFile): Promise<boolean> {
     const from = pages.txid + 1n;
     if (pages.txid > last.txid || last.txid - from > REPLAY_COUNT_MAX || pages.pageSize !== last.pageSize) return false;
@@ -125,7 +127,7 @@ export class Ledger {
 
   /** The next level-0 file was published, with these pages. `pages`: the ledger of the file before it, as `at` gave it. */
   advance(pages: PageLedger, last: LastFile, { pgnos, checksums }: SummedPages, ownership: Ownership): void {
-    // The database may have come to rest since, as far as this was asked.
+    // The ledger may have been released as idle meanwhile.
     const isNew = this.#loaded?.pages === pages ? this.#loaded.isNew : true;
     pages.apply(last.txid, last.commit, pgnos, checksums);
     this.#loaded = { pages, last, isNew };
@@ -147,8 +149,8 @@ export class Ledger {
   }
 
   /**
-   * All pages were read as they were after `then`, while nothing was known of them; level 0 ends with `last` by now. False if
-   * what lies between is not known.
+   * All pages were read as they were after `then`, while there was no ledger. Level 0 now ends with `last`. False if the
+   * transactions between the two are not known.
    */
   async adopt(then: LastFile, summed: SummedPages, last: LastFile, ownership: Ownership): Promise<boolean> {
     const pages = ledgerOf(then, summed);
@@ -160,21 +162,24 @@ export class Ledger {
     return true;
   }
 
-  /** The next level-0 file says nothing of its database: what follows can be proven only after all pages were read again. */
+  /** The next level-0 file states no database checksum: later files can be proven only after all pages were read again. */
   forget(): void {
     this.#loaded = undefined;
     this.#isChanged = false;
     removeLedger(this.#metaPath);
   }
 
-  /** Nothing stays in memory of a database that is not written to. Asked now and then. */
+  /** Releases the memory of an idle database. Called from time to time. */
   rest(afterMs: number = REST_AFTER_MS): void {
     if (this.#loaded === undefined || performance.now() - this.#usedAtMs < afterMs) return;
     this.#flush();
     this.#loaded = undefined;
   }
 
-  /** Writes it to the disk, where a crash of this process does not lose it. What fails is repeated, or replayed. */
+  /**
+   * Writes the ledger to the disk, so that a crash of this process does not lose it. After a failure it is written again, or
+   * replayed.
+   */
   #flush(): void {
     const loaded = this.#loaded;
     if (loaded === undefined || !this.#isChanged || this.#ownership === undefined) return;
@@ -183,7 +188,7 @@ export class Ledger {
       this.#loaded = { ...loaded, isNew: false };
       this.#isChanged = false;
     } catch (error) {
-      // Blocks that were not written are not known any more.
+      // It is no longer known which blocks were not written.
       this.#loaded = { ...loaded, isNew: true };
       this.#logger.debug('page ledger could not be written', { error });
     }
@@ -199,7 +204,7 @@ export class Ledger {
   }
 }
 
-/** Of a list of all pages. */
+/** Ledger from a list of all pages. */
 function ledgerOf({ pageSize, txid, commit }: LastFile, { pgnos, checksums }: SummedPages): PageLedger {
   const all = new BigUint64Array(commit);
   if (pgnos.length === commit) all.set(checksums);
@@ -209,7 +214,7 @@ function ledgerOf({ pageSize, txid, commit }: LastFile, { pgnos, checksums }: Su
   return new PageLedger(pageSize, txid, all);
 }
 
-/** The same level-0 file: another timeline has another one of the same TXID. */
+/** Whether both are the same level-0 file: another timeline has another file with the same TXID. */
 function isSameFile(a: LastFile, b: LastFile): boolean {
   return (
     a.txid === b.txid &&

@@ -10,7 +10,7 @@ export const ENTRY_SIZE = 8;
 /** Checksums that reach the disk together: 4 KiB. */
 export const BLOCK_ENTRIES = 512;
 
-/** Memory: 8 bytes a page, and up to a quarter more while the database grows. */
+/** Memory: 8 bytes for each page, and up to a quarter more while the database grows. */
 export class PageLedger {
   readonly pageSize: number;
   /** Blocks that differ from what `takeChangedBlocks` gave last. */
@@ -22,7 +22,7 @@ export class PageLedger {
   /** Xor of all, without the flag. */
   #xor: bigint;
 
-  /** `checksums`: of all pages, in order, 0 for the lock page; they are the ledger's from now on. */
+  /** `checksums`: of all pages, in order, 0 for the lock page. The ledger owns the array from now on. */
   constructor(pageSize: number, txid: TXID, checksums: BigUint64Array<ArrayBuffer>) {
     this.pageSize = pageSize;
     this.#txid = txid;
@@ -68,7 +68,7 @@ export class PageLedger {
     return this.#xor ^ toBigint(low, high) ^ cut;
   }
 
-  /** Goes on to the next transaction: its pages, ascending, and their checksums. */
+  /** Applies the next transaction: its pages, ascending, and their checksums. */
   apply(txid: TXID, pageCount: number, pgnos: Uint32Array, checksums: BigUint64Array): void {
     const xor = this.xorOfOthers(pgnos, pageCount) ^ xorOf(checksums);
     this.#resize(pageCount);
@@ -81,7 +81,7 @@ export class PageLedger {
     this.#txid = txid;
   }
 
-  /** Indexes in `pgnos` of the pages that are not as the ledger has them. */
+  /** Indexes in `pgnos` of the pages that differ from the ledger. */
   differing(pgnos: Uint32Array, checksums: BigUint64Array): Uint32Array {
     const found = new Uint32Array(pgnos.length);
     const theirs = wordsOf(checksums);
@@ -112,7 +112,7 @@ export class PageLedger {
       grown.set(this.checksums);
       this.#checksums = grown;
     }
-    // A database that grows has every new page in the transaction; what lies beyond its end counts for nothing.
+    // If the database grows, the transaction contains every new page. Pages after the end of the database do not count.
     if (pageCount < before) this.#checksums.fill(0n, pageCount, before);
     this.#pageCount = pageCount;
   }
@@ -130,7 +130,7 @@ export function xorOf(checksums: BigUint64Array): bigint {
   return toBigint(low, high);
 }
 
-/** Arithmetic on 32 bits is many times as fast as on a bigint. The low half comes first: WASM, too, is little-endian. */
+/** 32-bit arithmetic is many times faster than bigint. The low half comes first, because WASM is little-endian, too. */
 function wordsOf({ buffer, byteOffset, length }: BigUint64Array): Uint32Array {
   return new Uint32Array(buffer, byteOffset, 2 * length);
 }

@@ -1,12 +1,12 @@
-/** A page ledger that was lost is made again, in the background, by reading all pages once. */
+/** Rebuilds a lost page ledger in the background, by reading all pages once. */
 import type { Logger } from '../logger.ts';
 
-/** After a failure, say of a database that was closed meanwhile. */
+/** Delay after a failure, for example of a database that was closed meanwhile. */
 const RETRY_AFTER_MS = 60_000;
 
 export class LedgerRebuild {
   readonly #logger: Logger;
-  /** Reads all pages, and makes the ledger of them. */
+  /** Reads all pages, and builds the ledger from them. */
   readonly #compare: () => Promise<unknown>;
   #isRunning = false;
   #notBeforeMs = 0;
@@ -16,7 +16,7 @@ export class LedgerRebuild {
     this.#compare = compare;
   }
 
-  /** Begins, unless that is under way, or failed a moment ago. */
+  /** Begins, unless a rebuild is in progress or has just failed. */
   request(): void {
     if (this.#isRunning || performance.now() < this.#notBeforeMs) return;
     this.#isRunning = true;

@@ -1,4 +1,4 @@
-/** Reads all pages of a state of the database, to find those that differ from what the ledger says of them. */
+/** Reads all pages of a state of the database, to find those that differ from the ledger. */
 import { kernel } from '@litestream/ltx';
 import type { PageList, PageSource } from '../db/page-source.ts';
 import { PageReader } from '../db/page-source.ts';
@@ -7,7 +7,7 @@ import { sumInWorkers } from '../db/write-job.ts';
 import type { PageLedger } from './page-ledger.ts';
 
 const BATCH_SIZE = 1 << 20;
-/** From this many bytes of pages on, a worker reads them: less is done before a worker has started. */
+/** Bytes of pages from which on a worker reads them. Reading fewer is faster than starting a worker. */
 const WORKER_SIZE_MIN = 8 << 20;
 
 /** Pages of one state of the database. Plain data: it can be sent to a worker. */
@@ -16,7 +16,7 @@ export interface PageScan {
   readonly list: PageList;
 }
 
-/** The pages of the list that are not as the ledger has them, and page 1, since every file needs a page. */
+/** The pages of the list that differ from the ledger, and page 1, because every file needs a page. */
 export function* listDiffering(ledger: PageLedger, scan: PageScan): Steps<PageList> {
   const { pgnos, walOffsets } = scan.list;
   const checksums = new BigUint64Array(new SharedArrayBuffer(8 * pgnos.length));

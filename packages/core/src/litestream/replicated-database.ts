@@ -45,7 +45,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
     return this.#replica.position;
   }
 
-  /** The lease on the replica; undefined if it is replicated without one. */
+  /** The lease on the replica; undefined if the replica has no lease. */
   get lease(): LeaseStatus | undefined {
     return this.#holder?.status;
   }
@@ -70,7 +70,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
   }
 
   /**
-   * Compares all pages with what the replica states of them, while writers go on. Rejects with `DATABASE_CHANGED`,
+   * Compares all pages with the checksum that the replica states. Writers continue meanwhile. Rejects with `DATABASE_CHANGED`,
    * `CHECKSUM_MISMATCH` or `UNPROVEN`, and as `replicated` does.
    */
   async verify(options: Op = {}): Promise<LiveProof> {
@@ -86,7 +86,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
     return { db: this.#db.status(), replica: this.#replica.status() };
   }
 
-  /** Sends what is committed, for up to 30 s, then stops. Rejects if that failed; everything is released all the same. */
+  /** Uploads the commits, for up to 30 s, then stops. Rejects if the upload failed; everything is released even then. */
   async stop(options: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop(options);
     await this.#stopped;
@@ -108,7 +108,8 @@ export class ReplicatedDatabase implements AsyncDisposable {
       isSent = true;
     } finally {
       await this.#db.close();
-      // What was not sent is in the database file: the next process on it has a term to come back.
+      // The commits that were not uploaded are in the database file. The next process on it has one term of the lease to upload
+      // them.
       if (isSent) await this.#holder?.release();
       this.#holder?.end();
       await this.#release();

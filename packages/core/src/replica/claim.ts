@@ -27,7 +27,7 @@ export async function claimBehind(
 type Shape = Pick<LtxHeader, 'pageSize' | 'commit' | 'timestampMs'> & { readonly extension: LtxExtension | undefined };
 
 function emptyFile(txid: TXID, { extension: before, ...shape }: Shape): Level0File {
-  // The database stays what it was.
+  // The database does not change.
   const databaseChecksum = before?.databaseChecksum ?? 0n;
   const extension = {
     walEndOffset: WAL_HEADER_SIZE,

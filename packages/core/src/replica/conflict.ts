@@ -20,7 +20,7 @@ export interface ConflictParts {
   readonly mayRecover: boolean;
   /** How long the other process must not have written before this one goes on behind its files. Default 60 s. */
   readonly quietMs?: number | undefined;
-  /** The lease of this process: what another one wrote there came late, and need not be waited for. */
+  /** The lease of this process. With a lease, a file of another process arrived late, and this process need not wait. */
   readonly fence?: ReplicaFence | undefined;
 }
 
@@ -55,7 +55,7 @@ export class Conflict {
     return !this.#parts.mayRecover || (this.#hasRecovered && this.#parts.fence === undefined);
   }
 
-  /** Said once, however often it is met. Rejects with `LEASE_LOST` if the other process has the lease now. */
+  /** Logged once, however often the file is found. Rejects with `LEASE_LOST` if the other process now has the lease. */
   async found(error: LitestreamError, db: Pick<ReplicaDb, 'position' | 'inode'>, options: Op): Promise<void> {
     await this.#parts.fence?.verify(options);
     if (this.#error !== undefined) return;
@@ -65,11 +65,11 @@ export class Conflict {
     try {
       this.#theirs = (await this.#parts.ask(options)).max;
     } catch {
-      this.#theirs = undefined; // the next look tells
+      this.#theirs = undefined; // the next look finds out
     }
     const { logger, fence } = this.#parts;
     if (fence !== undefined && !this.#isFinal) {
-      logger.warn('a file of an earlier holder of the lease arrived late, going on behind it', { error });
+      logger.warn('a file of an earlier holder of the lease arrived late, continuing after it', { error });
       return;
     }
     const next = this.#isFinal
@@ -84,16 +84,16 @@ export class Conflict {
   }
 
   /**
-   * The database was opened once more. Another file than the one that met the other writer is compared with the replica from
-   * the beginning; the same one is no reason to go on behind a writer that is still there.
+   * The database was reopened. If it is another file than the one that had the conflict, it is compared with the replica from
+   * the beginning. If it is the same file, the conflict stays.
    */
   reopened(inode: bigint | undefined): void {
     if (inode === undefined || inode !== this.#inode) this.#error = undefined;
   }
 
   /**
-   * Rejects while the conflict lasts, or the lease is not held. Resolves to the last TXID of the other process if the conflict has just ended, and to
-   * undefined if there is none.
+   * Rejects while the conflict lasts, or while this process does not hold the lease. Resolves to the last TXID of the other
+   * process if the conflict has just ended, and to undefined if there is none.
    */
   async endOfOther(options: Op): Promise<TXID | undefined> {
     await this.#parts.fence?.requireHeld(options);
@@ -107,7 +107,7 @@ export class Conflict {
     if (nowMs - this.#quietSinceMs < this.#quietMs) throw this.#error;
     this.#error = undefined;
     this.#hasRecovered = true;
-    this.#parts.logger.warn('the other process writes no more to this replica, going on behind its files', {
+    this.#parts.logger.warn('the other process writes no more to this replica, continuing after its files', {
       'txid.replica': formatTxid(theirs),
     });
     return theirs;

@@ -89,7 +89,7 @@ export class Evidence {
     const compared = await this.#compare(found, options);
     // A file that cannot be compared does not count as ours.
     if (compared === 'other' || compared === 'unknown') throw conflictError(found);
-    // It was listed a moment ago. That says nothing about whose it is.
+    // It was just listed. That does not show which process wrote it.
     if (compared === 'absent') throw vanished(found);
     if (compared === 'same') {
       this.prove(found);

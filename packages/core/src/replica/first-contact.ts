@@ -32,7 +32,7 @@ export interface FirstContactParts {
   readonly snapshot: (after: TXID, options: Op) => Promise<unknown>;
   /** From this transaction on level 0 has a hole, of which a warning has told. */
   readonly onHole: (txid: TXID) => void;
-  /** The lease, which may forbid that the replica gets another history. */
+  /** The lease, which may forbid that the replica gets another timeline. */
   readonly fence?: ReplicaFence | undefined;
 }
 
@@ -179,7 +179,7 @@ export class FirstContact {
     return await this.#goOn(this.#begun, options);
   }
 
-  /** Behind the files of another process, which has ended, this one was promoted already. */
+  /** This process was already promoted after the files of another process, which has ended. */
   #requirePromotable({ max }: AskedEnds): void {
     if (this.#theirs === undefined) this.#parts.fence?.requirePromotable(max);
   }

@@ -1,7 +1,7 @@
 import type { Op } from '../client/contract.ts';
 import type { ReplicaDb } from './replica-db.ts';
 
-/** Starts again if the database is reopened on the way: what went wrong then says nothing about the new one. */
+/** Starts again if the database is reopened meanwhile: an error from before says nothing about the new one. */
 export async function asOneDatabase<T>(db: ReplicaDb, work: () => Promise<T>, { signal }: Op): Promise<T> {
   for (;;) {
     const { generation } = db;

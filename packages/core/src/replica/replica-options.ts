@@ -16,7 +16,9 @@ export interface ReplicaOptions {
    * until this one is started again, in place of going on behind the other's files once it is quiet. Default true.
    */
   readonly autoRecover?: boolean | undefined;
-  /** The lease that is needed to write there. The client given with it writes only while it is held. Default: none is needed. */
+  /**
+   * The lease that is needed to write to the replica. `client` must write only while it is held. Default: no lease is needed.
+   */
   readonly fence?: ReplicaFence | undefined;
   /** How long another process that wrote to the replica must be quiet before this one goes on. Default 60 s. */
   readonly conflictQuietMs?: number | undefined;

@@ -60,7 +60,7 @@ export class Replica implements History, AsyncDisposable {
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID;
   #unsubscribe: (() => void) | undefined;
-  /** First transactions of what level 0 lacks for good, and a warning reported: a few, each is a disaster. */
+  /** First transactions of permanent gaps in level 0 that a warning has reported. There are few: each one is a disaster. */
   readonly #holesTold = new Set<TXID>();
   #nextAcknowledgement: Promise<void> | undefined;
   /** Why the last local file that was lost could not be read. */
@@ -405,7 +405,7 @@ export class Replica implements History, AsyncDisposable {
   #prove(txid: TXID): void {
     this.#remote = txid;
     this.#evidence.prove(txid);
-    // Until the two have met, what they restart is not complete.
+    // Until database and replica have been compared, the restart is not complete.
     if (this.#known) this.#confirm(txid);
   }
 

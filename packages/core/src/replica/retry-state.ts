@@ -21,7 +21,7 @@ export class RetryState {
   failed(error: unknown, nowMs: number): number {
     this.#count++;
     this.#delayMs = this.#delayMs === 0 ? this.#firstDelayMs : Math.min(this.#delayMs * 2, BACKOFF_MAX_MS);
-    // A conflict is reported once, when it is found: it lasts. So is a lease that is lost.
+    // A conflict is reported once, when it is found, because it lasts. The same is true of a lost lease.
     const isReported = hasCode(error, 'REPLICA_CONFLICT') || hasCode(error, 'LEASE_LOST');
     if (nowMs - this.#loggedAtMs >= LOG_INTERVAL_MS && !isReported) {
       this.#loggedAtMs = nowMs;

@@ -8,9 +8,9 @@ import { hasCode } from '../error.ts';
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 
 /**
- * `other` if the file of `txid` on the replica and the local one are not the same. Headers alone tell: they hold the time
- * in milliseconds and the salts of the WAL. `unknown` where the local file is missing or damaged, `absent` where the
- * replica gives none, though it may list it.
+ * `other` if the file of `txid` on the replica and the local one are not the same. The headers show this: they contain the time
+ * in milliseconds and the salts of the WAL. `unknown` if the local file is missing or damaged, `absent` if the replica returns
+ * no file, though it may list it.
  */
 export async function compareHistory(
   client: ReplicaClient,
@@ -47,7 +47,7 @@ async function localHeader(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** The header of a level-0 file on a replica, as it stands there; undefined if there is none. */
+/** The header of a level-0 file on a replica, unchanged; undefined if there is none. */
 export async function remoteHeader(client: ReplicaClient, txid: TXID, { signal }: Op): Promise<Buffer | undefined> {
   const file = { level: 0, minTxid: txid, maxTxid: txid };
   try {

@@ -14,9 +14,9 @@ export interface ShutdownSyncOptions {
 }
 
 /**
- * Tries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, with `ABORTED` once the
- * signal is aborted, or at once with `REPLICA_CONFLICT`, or with `LEASE_LOST` if
- * another process has the lease. Messages are upstream's.
+ * Tries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, with `ABORTED` once the signal
+ * is aborted, or at once with `REPLICA_CONFLICT`, or with `LEASE_LOST` if another process has the lease. The log messages are
+ * those of Litestream (Go).
  */
 export async function syncForShutdown(
   sync: (signal: AbortSignal) => Promise<void>,

@@ -30,7 +30,7 @@ export function checksumMismatch(name: string, what: string): LitestreamError {
   });
 }
 
-/** All pages are whole, and together they are another database than the one that was replicated. */
+/** All pages are valid, but together they are another database than the one that was replicated. */
 export function otherDatabase(name: string): LitestreamError {
   return new LitestreamError(
     `${name}: the restored database does not have the database checksum that this file states`,
@@ -38,18 +38,18 @@ export function otherDatabase(name: string): LitestreamError {
       code: 'CHECKSUM_MISMATCH',
       operation: 'restore',
       object: name,
-      hint: 'Restore to an earlier TXID or timestamp. To look at this state nevertheless, restore it to another place with -proof ignored.',
+      hint: 'Restore to an earlier TXID or timestamp. To examine this state, restore it to another path with -proof ignored.',
     },
   );
 }
 
-/** The last file states no checksum, and only a proven database is wanted. */
+/** The last file states no checksum, but a proof is required. */
 export function unproven(name: string): LitestreamError {
-  return new LitestreamError(`${name}: it states no checksum of the database, so nothing proves this state`, {
+  return new LitestreamError(`${name}: the file states no checksum of the database, so this state is unproven`, {
     code: 'UNPROVEN',
     operation: 'restore',
     object: name,
-    hint: 'Restore without -proof required, or to a TXID whose file states one. The next snapshot of a running Litestream does.',
+    hint: 'Restore without -proof required, or to a TXID whose file states a checksum. The next snapshot of a running Litestream states one.',
   });
 }
 

@@ -10,7 +10,10 @@ import { openElsewhere } from '../driver/open-elsewhere.ts';
 import { LitestreamError } from '../error.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
 
-/** What the worker reports: it holds the database as one file, or SQLite's primary result code, or what keeps SQLite from it. */
+/**
+ * What the worker reports: the database is one file and locked, or the primary result code of SQLite, or why SQLite must not
+ * read it.
+ */
 export type ReplacedReply =
   | { readonly state: 'held' }
   | { readonly state: 'failed'; readonly resultCode: number }
@@ -25,9 +28,9 @@ const SQLITE_NOTADB = 26;
  * Calls `replace`, which gives another file the name, when no side file of the old database is left. Killed at any moment,
  * it leaves the old database with all its commits, or the new one.
  *
- * Rejects with `DATABASE_BUSY` where another program has the old one open, with `DISK_FULL` where its log has no room in
- * it, with `SCHEMA_TOO_LARGE`, and with `UNAVAILABLE` for what else keeps SQLite from it. A damaged one, which SQLite cannot
- * read, has nothing that could be kept.
+ * Rejects with `DATABASE_BUSY` where another program has the old one open, with `DISK_FULL` if the disk has no room for its
+ * WAL, with `SCHEMA_TOO_LARGE`, and with `UNAVAILABLE` for other errors of SQLite. A damaged database, which SQLite cannot
+ * read, contains nothing to keep.
  */
 export async function replaceDatabase(path: string, replace: () => Promise<void>): Promise<void> {
   if ((await sizeOf(path)) === 0) {

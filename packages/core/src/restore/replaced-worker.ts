@@ -26,11 +26,11 @@ function hold(): ReplacedReply {
   try {
     database = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS, defensive: true });
     database.exec(DISTRUST);
-    // Recovers what a killed writer left, and reads nothing of the schema.
+    // Recovers the database after a killed writer, and does not read the schema.
     database.exec('BEGIN');
     database.prepare('PRAGMA schema_version').get();
     database.exec('ROLLBACK');
-    // A thread in a call of SQLite that takes hours cannot be ended.
+    // A thread cannot be ended while a call of SQLite runs, and that can take hours.
     requireSmallSchema(workerData as string);
     database.prepare('PRAGMA journal_mode = delete').get();
     database.exec('BEGIN EXCLUSIVE');

@@ -7,8 +7,9 @@ import type { IntegrityCheck } from './integrity.ts';
 import type { TimeDoubts } from './time-doubts.ts';
 
 /**
- * What becomes of a database that is not the one that was replicated, by the database checksum that its last file states.
- * `checked`: it is refused. `required`: so is one whose last file states none. `ignored`: it is restored, with a warning.
+ * How a restore checks the database checksum that the last file states. `checked`: a database with another checksum is refused.
+ * `required`: a database whose last file states no checksum is refused, too. `ignored`: a database with another checksum is
+ * restored, with a warning.
  */
 export type ProofMode = (typeof PROOF_MODES)[number];
 export const PROOF_MODES = ['checked', 'required', 'ignored'] as const;
@@ -55,8 +56,8 @@ export interface RestoreResult {
   /** Bytes of those files. */
   readonly inputSize: number;
   /**
-   * All pages together have the checksum of the database that was replicated, as the last file states it. False where it states
-   * none: files of Litestream (Go), and those that were written before a snapshot made the page ledger.
+   * The database has the checksum that the last file states. False if the file states none, like files of Litestream (Go), and
+   * files that were written before a snapshot built the page ledger.
    */
   readonly proven: boolean;
   /**

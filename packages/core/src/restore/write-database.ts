@@ -30,7 +30,7 @@ export interface WriteOptions {
   readonly spool: Spool;
   readonly signal: AbortSignal;
   readonly proof: ProofMode;
-  /** Called for a database that is not the one that was replicated, and is wanted nevertheless. */
+  /** Called with `ignored`, if the database is not the one that was replicated. */
   readonly onMismatch: (error: LitestreamError) => void;
   /** Called with the bytes of input and the pages of output that one more range has settled. */
   readonly onRange: (inputSize: number, pagesWritten: number) => void;
@@ -42,7 +42,7 @@ export interface WrittenDatabase {
   readonly pagesWritten: number;
   /** Of the newest file. */
   readonly header: LtxHeader;
-  /** It has the database checksum that the newest file states. Where that file states none, nothing proves it. */
+  /** The database has the checksum that the newest file states. False if that file states none. */
   readonly isProven: boolean;
 }
 

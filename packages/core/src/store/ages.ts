@@ -46,7 +46,7 @@ export class Ages {
 
   #see(txid: TXID, nowMs: number): TXID {
     const last = this.#marks.at(-1);
-    // Restarted: other files have, or will have, the same numbers.
+    // The timeline was restarted: other files have, or will have, the same TXIDs.
     if (last !== undefined && txid < last.txid) this.#marks = [];
     const spacingMs = this.#retentionMs / MARKS_MAX;
     if (this.#marks.length === 0 || nowMs - (this.#marks.at(-1)?.atMs ?? 0) >= spacingMs) {

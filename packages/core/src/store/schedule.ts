@@ -46,7 +46,7 @@ export class Schedule {
     await this.#running;
   }
 
-  /** Asked again after an await, which the compiler does not see as a chance for the state to change. */
+  /** Checked again after an await: the state may have changed, which the compiler does not know. */
   #isStopped(): boolean {
     return this.#state === 'stopped';
   }

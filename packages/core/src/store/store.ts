@@ -58,7 +58,7 @@ interface Task {
 interface Care {
   /** One thing at a time is done to it; who waits for that takes no slot. */
   readonly turns: Mutex;
-  /** Ends the work on it when it is removed. */
+  /** Aborts the work on the replica when it is removed. */
   readonly abort: AbortController;
 }
 
@@ -176,7 +176,7 @@ export class Store {
     const { turns } = care;
     const { signal } = care.abort;
     const work = async (): Promise<void> => {
-      // It may have been removed, or served, while it waited.
+      // The replica may have been removed, or processed, while it waited.
       if (this.#replicas.has(replica) && task.isPending(replica)) await task.run(replica, { signal });
     };
     const inTurn = (): Promise<void> => turns.run(() => this.#slots.run(work, signal), signal);

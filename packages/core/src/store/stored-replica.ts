@@ -49,7 +49,7 @@ export interface ReplicaUnderStore {
    * so once this resolves: to that snapshot, unless another call took it.
    */
   recoverCut?(op?: Op): Promise<LtxFileInfo | undefined>;
-  /** Rejects with `REPLICA_CONFLICT` if the backend holds what another process wrote, which is then reported. */
+  /** Rejects with `REPLICA_CONFLICT` if the backend has a file that another process wrote, and reports it. */
   requireAlone?(op?: Op): Promise<void>;
   /** Has it warned by itself that level 0 lacks this transaction, and some that follow it? */
   isHoleTold?(txid: TXID): boolean;
@@ -57,7 +57,7 @@ export interface ReplicaUnderStore {
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }
 
-/** With more gaps than this in a replica, some of them are reported again. */
+/** If a replica has more gaps than this, some of them are reported again. */
 const HOLES_TOLD_MAX = 1000;
 
 export interface StoredReplicaOptions {
@@ -107,11 +107,11 @@ export class StoredReplica {
   readonly #writtenAtMs = new Map<number, number>();
   /** What of the level below a listing did not show, by level: it is looked for once more. */
   readonly #missed = new Map<number, TXID>();
-  /** First transactions of the gaps that were reported: one shows at every level, and again where work is repeated. */
+  /** First transactions of the gaps that were reported: a gap appears at every level, and again when work is repeated. */
   readonly #holesTold = new Set<TXID>();
   /** What files lack up to here was deleted, of which a warning has told. */
   #cutTo: TXID = 0n;
-  /** A warning has just reported what the compaction under way finds. */
+  /** A warning has just reported the gap that the running compaction finds. */
   #isHealing = false;
 
   readonly #validation: ValidationOutcomes;
@@ -249,7 +249,7 @@ export class StoredReplica {
       written = isCut ? await this.#compactHealed(level, op) : await this.#compactor.compact(level, op);
     } catch (error) {
       if (!hasCode(error, 'REPLICA_GAP') && !hasCode(error, 'LTX_CORRUPT')) throw error;
-      // What level 0 lacks was acknowledged; the replica reports it.
+      // The transactions that level 0 lacks were acknowledged; the replica reports them.
       const isCut = level === 1 && hasCode(error, 'REPLICA_GAP') && this.#replica.recoverCut !== undefined;
       if (!isCut) this.#logHealing(level, error);
       await (isCut ? this.#recover(op) : this.#snapshotNow(op));

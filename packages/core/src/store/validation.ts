@@ -37,7 +37,7 @@ export interface ValidationOptions extends Op {
   /** Draws the sample: a number in [0, 1). */
   readonly random?: (() => number) | undefined;
   readonly clock?: Clock | undefined;
-  /** Called for each file that was read whole; without a header where that is damaged, or the file is gone. */
+  /** Called for each file that was read to its end; without a header if it is damaged or the file no longer exists. */
   readonly onFile?: ((file: LtxFileInfo, header: LtxHeader | undefined) => void) | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** Do the files of a replica agree on what the database is before and after each of them? */
+/** Whether the files of a replica agree on the checksums of the database before and after each file. */
 import { formatTxid } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
@@ -20,10 +20,10 @@ export interface ChainFault {
   readonly message: string;
 }
 
-/** Files that state nothing contradict nothing. */
+/** Files that state no checksum contradict no other file. */
 export function chainFaults(files: readonly StatedFile[]): ChainFault[] {
   const faults: ChainFault[] = [];
-  /** By TXID: the first file that states what the database is after it. */
+  /** By TXID: the first file that states the checksum of the database after it. */
   const known = new Map<bigint, StatedFile>();
   const ascending = [...files].sort((a, b) => a.file.level - b.file.level);
   for (const each of ascending) {

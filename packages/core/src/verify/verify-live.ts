@@ -1,4 +1,4 @@
-/** Compares a live database, page by page, with what its replica says that it holds. */
+/** Compares all pages of a live database with the checksum that its replica states. */
 import { decodeHeader, formatTxid } from '@litestream/ltx';
 import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { LtxFileRef, Op, ReplicaClient } from '../client/contract.ts';
@@ -24,11 +24,11 @@ export interface LiveParts {
   readonly replicated: (options: Op) => Promise<void>;
 }
 
-/** A compaction may take the file of the transaction away in between. */
+/** A compaction may delete the file of the transaction meanwhile. */
 const ATTEMPTS_MAX = 3;
 
 /**
- * Rejects with `DATABASE_CHANGED` if the pages are not as they were replicated, and the next sync takes those that differ; with
+ * Rejects with `DATABASE_CHANGED` if the pages are not as they were replicated (the next sync takes those that differ); with
  * `CHECKSUM_MISMATCH` if the replica states another database; with `UNPROVEN` if it states none.
  */
 export async function verifyLive(parts: LiveParts, options: Op = {}): Promise<LiveProof> {
@@ -48,7 +48,7 @@ interface Statement {
   readonly checksum: bigint;
 }
 
-/** What the replica states of the database after a transaction; undefined if no file ends there any more. */
+/** The checksum that the replica states for the database after a transaction; undefined if no file ends there any more. */
 async function statedAt(client: ReplicaClient, txid: TXID, options: Op): Promise<Statement | undefined> {
   const level0 = { level: 0, minTxid: txid, maxTxid: txid };
   const header = await remoteHeader(client, txid, options);
@@ -76,9 +76,9 @@ function otherDatabase(name: string, txid: TXID): LitestreamError {
 }
 
 function unproven(txid: TXID): LitestreamError {
-  return new LitestreamError(`no file of the replica states what the database is at TXID ${formatTxid(txid)}`, {
+  return new LitestreamError(`no file of the replica states the checksum of the database at TXID ${formatTxid(txid)}`, {
     code: 'UNPROVEN',
     operation: 'verify',
-    hint: 'Write to the database, and verify it again: the files that follow a comparison of all pages state it.',
+    hint: 'Write to the database, and verify it again: files that are written after a comparison of all pages state a checksum.',
   });
 }

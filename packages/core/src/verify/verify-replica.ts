@@ -34,12 +34,12 @@ export interface VerifyFault {
 }
 
 export interface VerifyReport {
-  /** Those that have files, ascending. */
+  /** The levels that have files, ascending. */
   readonly levels: readonly VerifiedLevel[];
   readonly faults: readonly VerifyFault[];
   /** The newest state that can be restored; undefined if there is none. */
   readonly newest: { readonly txid: TXID; readonly timestamp: Date } | undefined;
-  /** The newest state was put together, and has the database checksum that its last file states. */
+  /** The newest state has the database checksum that its last file states. */
   readonly proven: boolean;
 }
 
@@ -47,7 +47,7 @@ const CHECKSUM_FLAG = 1n << 63n;
 
 /**
  * Reads every file of a replica once, and those that the newest state needs twice. Writes nothing, and may run beside a live
- * `litestream`. What is wrong is in the report; rejects only if the replica cannot be read.
+ * `litestream`. The report lists all faults; rejects only if the replica cannot be read.
  */
 export async function verifyReplica(client: ReplicaClient, options: VerifyOptions = {}): Promise<VerifyReport> {
   const { signal, onProgress } = options;
@@ -97,13 +97,13 @@ interface NewestState {
   readonly fault?: VerifyFault;
 }
 
-/** Puts the newest state together, and keeps none of it. Undefined if there is none. */
+/** Computes the checksum of the newest state, without storing its pages. Undefined if there is no such state. */
 async function proveNewest(client: ReplicaClient, op: Op): Promise<NewestState | undefined> {
   let plan: readonly LtxFileInfo[];
   try {
     plan = await planRestore(client, op);
   } catch (error) {
-    // The listings' faults say why.
+    // The faults of the listings explain why.
     if (hasCode(error, 'REPLICA_EMPTY') || hasCode(error, 'REPLICA_GAP')) return undefined;
     throw error;
   }
@@ -125,8 +125,7 @@ async function proveNewest(client: ReplicaClient, op: Op): Promise<NewestState |
       pageCount += pgnos.length;
     }
     await decoder.finish();
-    if (pageCount < pagesOf(header))
-      return fault(`${fileName(last)}: no file of the plan holds all pages of its state`);
+    if (pageCount < pagesOf(header)) return fault(`${fileName(last)}: the files of the plan lack pages of its state`);
     const expected = databaseChecksumOf(header, 0n);
     if (expected === undefined) return { ...state, isProven: false };
     if ((xor | CHECKSUM_FLAG) === expected) return { ...state, isProven: true };
@@ -136,13 +135,13 @@ async function proveNewest(client: ReplicaClient, op: Op): Promise<NewestState |
   } catch (error) {
     op.signal?.throwIfAborted();
     if (hasCode(error, 'NETWORK') || hasCode(error, 'UNAVAILABLE')) throw error;
-    return fault(`${fileName(last)}: its state cannot be put together: ${(error as Error).message}`);
+    return fault(`${fileName(last)}: its state cannot be computed: ${(error as Error).message}`);
   } finally {
     await decoder?.close();
   }
 }
 
-/** A change of the page size rewrites every page: what is older adds nothing, and cannot be merged with what follows. */
+/** A change of the page size rewrites every page: older files are not needed, and cannot be merged with later ones. */
 async function ofOnePageSize(
   client: ReplicaClient,
   plan: readonly LtxFileInfo[],
@@ -152,7 +151,7 @@ async function ofOnePageSize(
   return plan.slice(sizes.findLastIndex((size) => size !== sizes.at(-1)) + 1);
 }
 
-/** Without the lock page, which no file holds. */
+/** Without the lock page, which no file contains. */
 function pagesOf({ commit, pageSize }: LtxHeader): number {
   return commit >= lockPageNumber(pageSize) ? commit - 1 : commit;
 }

@@ -2,13 +2,19 @@ import { readSync } from 'node:fs';
 import { SEGMENT_SIZE, SLOTS_OFFSET, SLOT_COUNT, firstFrameOf, firstSlotOf, segmentOf } from './index-segment.ts';
 import { WAL_INDEX_PREFIX_SIZE } from './wal-index.ts';
 
-/** Finds the newest frame of a page in the wal-index, as SQLite's `walFindFrame` does, and in bounded time whatever is there. */
+/**
+ * Finds the newest frame of a page in the wal-index, as `walFindFrame` of SQLite does. The time is bounded, whatever the
+ * content.
+ */
 export class FrameLookup {
   readonly #fd: number;
   readonly #frameCount: number;
   readonly #segments = new Map<number, { readonly pgnos: Uint32Array; readonly slots: Uint16Array }>();
 
-  /** @param fd Of the `-shm`: must not be closed while this process has the database open. @param frameCount Visible frames. */
+  /**
+   * @param fd Descriptor of the `-shm`: must not be closed while this process has the database open.
+   * @param frameCount Visible frames.
+   */
   constructor(fd: number, frameCount: number) {
     this.#fd = fd;
     this.#frameCount = frameCount;

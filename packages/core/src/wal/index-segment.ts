@@ -6,7 +6,7 @@ import { WAL_INDEX_PREFIX_SIZE as PREFIX_SIZE } from './wal-index.ts';
 
 export const SEGMENT_SIZE = 32_768;
 const SEGMENT_FRAME_COUNT = 4096;
-/** The header of the wal-index takes the place of the first page numbers. */
+/** The header of the wal-index takes the space of the first page numbers. */
 const FIRST_SEGMENT_FRAME_COUNT: number = SEGMENT_FRAME_COUNT - PREFIX_SIZE / 4;
 export const SLOT_COUNT = 8192;
 /** Where the hash table starts in a segment. */

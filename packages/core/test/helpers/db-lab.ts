@@ -163,7 +163,9 @@ export class Lab implements AsyncDisposable {
     return readFileSync(copy);
   }
 
-  /** Throws unless the level-0 files make exactly the database that SQLite has, and the last one says so. */
+  /**
+   * Throws unless the level-0 files make exactly the database that SQLite has, and the last file states its checksum or none.
+   */
   async verify(): Promise<void> {
     const source = this.source();
     compare(await this.rebuild(), source);

@@ -1,4 +1,4 @@
-/** Databases whose schema is hostile. Rows go into `sqlite_schema` as they are: `CREATE` would take minutes for them. */
+/** Databases with a hostile schema. Rows are inserted into `sqlite_schema` directly: `CREATE` would take minutes. */
 import { DatabaseSync } from 'node:sqlite';
 
 export interface Entry {
@@ -11,7 +11,9 @@ export function many<T>(count: number, make: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(index));
 }
 
-/** A database in WAL mode with a table `x` and these entries. Unless checkpointed, the connection that made it stays open. */
+/**
+ * A database in WAL mode with a table `x` and these entries. Unless checkpointed, the connection that created it stays open.
+ */
 export function fillSchema(
   path: string,
   entries: readonly Entry[],

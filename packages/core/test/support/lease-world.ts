@@ -11,7 +11,7 @@ interface Timer {
   readonly task: () => void;
 }
 
-/** The one true time. */
+/** The true time of the simulation. */
 export class World {
   nowMs = 0;
   #order = 0;
@@ -42,12 +42,12 @@ export class World {
   }
 }
 
-/** Resolves when everything that follows from what happened has happened. */
+/** Resolves when all pending promise callbacks have run. */
 export async function quiet(): Promise<void> {
   for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => void setImmediate(resolve));
 }
 
-/** Its monotonic clock has a speed of its own; its wall clock is set by whoever likes to. */
+/** Its monotonic clock has its own speed; the test may set its wall clock. */
 export class Machine implements Clock {
   readonly world: World;
   readonly #rate: number;
@@ -96,20 +96,20 @@ export class Machine implements Clock {
 }
 
 /**
- * The way of one machine to the store. A request that was sent takes effect even if the machine stops, or does not wait for it
- * any more: also long after.
+ * The network between one machine and the store. A request that was sent takes effect even if the machine stops or no longer
+ * waits for it, possibly much later.
  */
 export class Network {
   readonly machine: Machine;
   readonly #random: Seeded;
-  /** No request leaves, and no answer arrives. What was sent before is still on its way. */
+  /** No request leaves, and no answer arrives. Requests that were sent before still arrive. */
   isCut = false;
   /** Chance that a request is on its way for about this long. */
   lateRate = 0;
   lateMs = 0;
-  /** Chance that a request takes effect, and its answer is lost. */
+  /** Probability that a request takes effect and its answer is lost. */
   lossRate = 0;
-  /** Longest time that a request is on its way. */
+  /** Maximum delay of a request. */
   delayMsMax = 20;
 
   constructor(machine: Machine, random: Seeded) {
@@ -139,7 +139,7 @@ export class Network {
   }
 }
 
-/** A client on this machine of the store that all share. */
+/** A client on this machine for the store that all machines share. */
 export function networkClient(store: MemoryStore, network: Network): ReplicaClient {
   const inner = new MemoryClient({ store });
   const { objects } = inner;

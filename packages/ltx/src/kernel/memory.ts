@@ -6,8 +6,8 @@ const SLACK = 64;
 const WASM_PAGE = 65536;
 
 /**
- * Lays out one call's areas in the kernel's memory, from its base up: each call starts again, so results live until the
- * next. Growing detaches all views, so an area's place is found first and looked at afterwards.
+ * Allocates the areas of one call in the memory of the kernel, from its base up. Each call starts at the base, so results are
+ * valid until the next. Growing detaches all views, so an area's place is found first and looked at afterwards.
  */
 export class KernelMemory {
   readonly #exports: KernelExports;

@@ -6,9 +6,9 @@ import type { LtxHeader } from '../header.ts';
 import { formatTxid } from '../txid.ts';
 
 /**
- * The header of a merge of files with these headers, in order. Throws `LtxError` (`NOT_CONTIGUOUS`) where page sizes
- * differ or transactions are missing, and (`CHECKSUM_MISMATCH`) where a file says that it starts from another database than
- * the one before it leaves; overlap is fine, as long as each file goes further than the one before it.
+ * The header of a merge of files with these headers, in order. Throws `LtxError` (`NOT_CONTIGUOUS`) where page sizes differ or
+ * transactions are missing, and (`CHECKSUM_MISMATCH`) where a file states that it starts from another database than the one
+ * before it leaves. Files may overlap if each ends at a higher TXID than the one before it.
  */
 export function mergedHeader(
   headers: readonly LtxHeader[],

@@ -35,7 +35,10 @@ export class Stage {
     return true;
   }
 
-  /** What was gathered, and starts from scratch. The frames are the receiver's; the rest is a view valid until the next `add`. */
+  /**
+   * Returns what was gathered, and empties the stage. The caller owns the frames; the rest is a view, valid until the next
+   * `add`.
+   */
   take(): FrameBatch {
     const count = this.#count;
     const batch = {

@@ -159,7 +159,7 @@ export const conditionCases: readonly ConformanceCase[] = [
       assert.equal(await codeOf(async () => await mine.release(renewed)), 'LEASE_HELD');
       await theirs.release(taken);
       await theirs.release(taken);
-      // A released lease stays as a record: generations only rise.
+      // A released lease stays as a record, so generations only increase.
       assert.equal((await mine.acquire()).generation, 3);
       await other[Symbol.asyncDispose]();
     },
