@@ -117,6 +117,17 @@ export function pageChecksum(pgno: u32, page: usize, pageSize: usize): u64 {
   return (1 << 63) | ~update(step32(~0, bswap(pgno)), page, pageSize);
 }
 
+/**
+ * Another checksum of a page. A CRC is linear: the xor of many does not show that the same bytes changed in two pages, or that two
+ * pages were swapped. This one is not linear: the CRC goes through the finalizer of MurmurHash3, a bijection.
+ */
+export function pageHash(pgno: u32, page: usize, pageSize: usize): u64 {
+  let hash = ~update(step32(~0, bswap(pgno)), page, pageSize);
+  hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccd;
+  hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53;
+  return (1 << 63) | (hash ^ (hash >> 33));
+}
+
 /** a · b mod P, reflected. */
 export function multiply(a: u64, b: u64): u64 {
   let product: u64 = 0;

@@ -1,7 +1,7 @@
 // The kernel: every export works on a batch, so that JavaScript and WASM meet once per batch and never per page.
 // Memory after `heapBase()` is the caller's to lay out; 64 bytes of slack follow each area it names.
 
-import { combine as crcCombine, multiply, overBlock, overFrame, pageChecksum, setPowers, update } from './crc64';
+import { combine as crcCombine, multiply, overBlock, overFrame, pageChecksum, pageHash, setPowers, update } from './crc64';
 import { FLAG_SIZE, headers } from './frame';
 import { decodeBlock, initPatterns } from './lz4-decode';
 import { encodeBlock, resetTable } from './lz4-encode';
@@ -34,7 +34,7 @@ export function crc64Combine(a: u64, b: u64, length: u64): u64 {
 
 /**
  * Compresses `count` pages to `out`; returns the bytes written. The running checksum is at RESULT, before and after. With
- * `sums`, the page checksums go there.
+ * `sums`, the page hashes go there.
  */
 export function encodeFrames(
   pgnos: usize,
@@ -56,7 +56,7 @@ export function encodeFrames(
     store<u32>(out, bswap(size), 6);
     state = headers(state, pgno, FLAG_SIZE, size);
     state = update(state, pages, pageSize);
-    if (sums) store<u64>(sums + (<usize>i << 3), pageChecksum(pgno, pages, pageSize));
+    if (sums) store<u64>(sums + (<usize>i << 3), pageHash(pgno, pages, pageSize));
     store<u32>(sizes + (<usize>i << 2), size + 10);
     out += size + 10;
     pages += pageSize;
@@ -204,4 +204,13 @@ export function pageChecksums(pgnos: usize, count: i32, pages: usize, pageSize: 
     pages += pageSize;
   }
   return all;
+}
+
+/** Hash of each page to `out`. The page `skip` counts as zero. */
+export function pageHashes(pgnos: usize, count: i32, pages: usize, pageSize: usize, skip: u32, out: usize): void {
+  for (let i = 0; i < count; i++) {
+    const pgno = load<u32>(pgnos + (<usize>i << 2));
+    store<u64>(out + (<usize>i << 3), pgno == skip ? 0 : pageHash(pgno, pages, pageSize));
+    pages += pageSize;
+  }
 }

@@ -110,7 +110,7 @@ export class Ledger {
       if (pageSize !== pages.pageSize) return false;
       for await (const batch of decoder.batches()) {
         const pgnos = batch.pgnos.slice();
-        pages.apply(txid, commit, pgnos, kernel().pageChecksums(pgnos, batch.pages, pageSize));
+        pages.apply(txid, commit, pgnos, kernel().pageHashes(pgnos, batch.pages, pageSize));
       }
       await decoder.finish();
       pages.apply(txid, commit, new Uint32Array(0), new BigUint64Array(0));

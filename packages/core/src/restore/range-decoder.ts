@@ -45,7 +45,7 @@ export class RangeDecoder {
       const write = (): void => void (pagesWritten += writeOwned(task, done, batch.count, pages));
       if (this.#lock === undefined) write();
       else this.#lock.hold(write);
-      if (task.withDatabaseChecksum) databaseChecksum ^= checksumOwned(task, done, batch.count, batch.pages);
+      if (task.summed !== undefined) databaseChecksum ^= checksumOwned(task, done, batch.count, batch.pages);
       at += batch.consumed;
       done += batch.count;
     }
@@ -138,10 +138,10 @@ function checksumOwned(task: RangeTask, first: number, count: number, pages: Uin
   for (let index = 0; index < count; index++) if (owned[first + index] === 1) kept.push(index);
   const copy = new Uint8Array(kept.length * pageSize);
   kept.forEach((index, at) => copy.set(pages.subarray(index * pageSize, (index + 1) * pageSize), at * pageSize));
-  const checksums = kernel().pageChecksums(
-    kept.map((index) => pgnos[first + index] ?? 0),
-    copy,
-    pageSize,
-  );
+  const keptPgnos = kept.map((index) => pgnos[first + index] ?? 0);
+  const checksums =
+    task.summed === 'hashes'
+      ? kernel().pageHashes(keptPgnos, copy, pageSize)
+      : kernel().pageChecksums(keptPgnos, copy, pageSize);
   return checksums.reduce((sum, checksum) => sum ^ (checksum & CHECKSUM_MASK), 0n);
 }

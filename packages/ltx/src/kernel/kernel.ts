@@ -6,8 +6,8 @@ export interface EncodedFrames {
   readonly sizes: Uint32Array;
   /** The running file checksum after these pages. */
   readonly crc: bigint;
-  /** As `Kernel.pageChecksums` gives them, if asked for; else empty. A copy. */
-  readonly pageChecksums: BigUint64Array;
+  /** As `Kernel.pageHashes` gives them, if asked for; else empty. A copy. */
+  readonly pageHashes: BigUint64Array;
 }
 
 /** Result of decoding frames: views valid until the next kernel call on this thread. */
@@ -86,7 +86,7 @@ export interface Kernel {
     pages: Uint8Array,
     pageSize: number,
     crc: bigint,
-    options?: { readonly withPageChecksums?: boolean },
+    options?: { readonly withPageHashes?: boolean },
   ): EncodedFrames;
   /**
    * Decodes as many whole frames as `src` holds, at most `pageCountMax` (by default what makes 16 MiB of pages: loop
@@ -114,4 +114,10 @@ export interface Kernel {
   ): WalFrames;
   /** 1<<63 | CRC(page number ‖ page) of each page; 0 for the lock page. A copy, the caller's to keep. */
   pageChecksums(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array;
+  /**
+   * 1<<63 | f(CRC(page number ‖ page)) of each page, where f is the finalizer of MurmurHash3; 0 for the lock page. A CRC is
+   * linear: the xor of page checksums is the same after two pages were swapped, or changed in the same bytes. The xor of
+   * these is not. A copy, the caller's to keep.
+   */
+  pageHashes(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array;
 }
