@@ -7,6 +7,7 @@ import type { LtxHeader } from '@litestream/ltx';
 import { until } from '../../../tests/support/wait.ts';
 import type { DB, SqliteConnection } from '../src/index.ts';
 import { FileClient, guardClient, Replica, restore } from '../src/index.ts';
+import { readLedger } from '../src/ledger/ledger-file.ts';
 import { checksumOf, compare, drivers, Lab, randomFrom, seedOf } from './helpers/db-lab.ts';
 
 const seed = seedOf('page ledger');
@@ -200,6 +201,13 @@ describe.each(drivers)('with $name', (driver) => {
     await second.sync();
     expect(statedBy(await lastHeader(lab))).not.toBe(0n);
     await lab.verify();
+  });
+
+  it('has the ledger on the disk as soon as there is one, also in a process that has just started', async () => {
+    await using lab = new Lab(driver);
+    lab.app([TABLE, FILL]);
+    const { metaPath } = await start(lab);
+    expect(readLedger(metaPath, 10_000)?.databaseChecksum).toBe(statedBy(await lastHeader(lab)));
   });
 
   it('makes a lost ledger again while it follows', async () => {
