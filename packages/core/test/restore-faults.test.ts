@@ -144,7 +144,7 @@ describe('a file that does not belong', () => {
     const header = { pageSize: 512, commit: state.length / 512, minTxid: 4n, maxTxid: 4n, timestampMs: 0, extension };
     expect(await failure(await replicaWith(4, encodeLtx(header, pages)))).toMatchObject({
       code: 'CHECKSUM_MISMATCH',
-      message: expect.stringMatching(/restored database does not match/),
+      message: expect.stringMatching(/does not have the database checksum/),
     });
   });
 });
