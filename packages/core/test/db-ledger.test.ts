@@ -7,6 +7,7 @@ import type { LtxHeader } from '@litestream/ltx';
 import { until } from '../../../tests/support/wait.ts';
 import type { DB, SqliteConnection } from '../src/index.ts';
 import { FileClient, guardClient, Replica, restore } from '../src/index.ts';
+import { readLedger } from '../src/ledger/ledger-file.ts';
 import { checksumOf, compare, drivers, Lab, randomFrom, seedOf } from './helpers/db-lab.ts';
 
 const seed = seedOf('page ledger');
@@ -150,6 +151,37 @@ describe.each(drivers)('with $name', (driver) => {
     compare(readFileSync(output), elsewhere.source());
   });
 
+  it('does not take an older copy for the newest state where the same bytes differ in two pages', async () => {
+    await using lab = new Lab(driver);
+    const client = new FileClient({ path: join(lab.folder, 'replica') });
+    const replicate = async (db: DB): Promise<void> => {
+      const replica = new Replica(guardClient(client), db);
+      await db.open({ history: replica });
+      await replica.replicated();
+      await db.close();
+    };
+    // Two pages of four rows each: the update changes one byte of each row.
+    const app = lab.app([
+      'CREATE TABLE t (id INTEGER PRIMARY KEY, done INT, v TEXT)',
+      'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 8) INSERT INTO t SELECT i, 0, hex(zeroblob(500)) FROM n',
+    ]);
+    await replicate(lab.db());
+    const older = readFileSync(lab.path);
+    const db = lab.db();
+    await db.open();
+    app.exec('UPDATE t SET done = 1');
+    await db.close();
+    await replicate(lab.db());
+    lab.closeApp(app);
+    rmSync(db.metaPath, { recursive: true });
+    for (const suffix of ['-wal', '-shm']) rmSync(lab.path + suffix, { force: true });
+    writeFileSync(lab.path, older);
+    await replicate(lab.db());
+    const output = join(lab.folder, 'restored.db');
+    expect((await restore(client, { output })).proven).toBe(true);
+    compare(readFileSync(output), lab.source());
+  });
+
   it('takes every page where the ledger is lost, and is not certain of the next file without reading all of them', async () => {
     await using lab = new Lab(driver);
     const app = lab.app([TABLE, FILL]);
@@ -169,6 +201,13 @@ describe.each(drivers)('with $name', (driver) => {
     await second.sync();
     expect(statedBy(await lastHeader(lab))).not.toBe(0n);
     await lab.verify();
+  });
+
+  it('has the ledger on the disk as soon as there is one, also in a process that has just started', async () => {
+    await using lab = new Lab(driver);
+    lab.app([TABLE, FILL]);
+    const { metaPath } = await start(lab);
+    expect(readLedger(metaPath, 10_000)?.databaseChecksum).toBe(statedBy(await lastHeader(lab)));
   });
 
   it('rebuilds a lost ledger while it monitors the database', async () => {

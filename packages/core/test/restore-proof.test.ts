@@ -1,6 +1,7 @@
 /** A restore compares what it writes with the database checksum that the last file states. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { kernel, LtxEncoder, newHeader } from '@litestream/ltx';
 import { expect, test } from 'vitest';
 import type { LtxFileInfo, RestoreOptions } from '../src/index.ts';
 import { restore } from '../src/index.ts';
@@ -95,6 +96,27 @@ test('a state without a stated checksum is unproven, and refused if a proof is r
   const wanted = { ...options(), proof: 'required' } as const;
   await expect(restore(client, wanted)).rejects.toMatchObject({ code: 'UNPROVEN' });
   expect(existsSync(wanted.output)).toBe(false);
+});
+
+test('a file of another program with the checksum of LTX itself is compared with that', async () => {
+  const pgnos = Array.from({ length: 40 }, (_, index) => index + 1);
+  const sums = kernel().pageChecksums(pgnos, state, PAGE_SIZE);
+  const fields = { pageSize: PAGE_SIZE, commit: 40, minTxid: 1n, maxTxid: 1n, timestampMs: 1 };
+  const encoder = new LtxEncoder({ ...newHeader(fields), flags: 0 });
+  const ltxChecksum = sums.reduce((sum, each) => sum ^ each, 0n) | (1n << 63n);
+  const parts = [
+    encoder.begin().slice(),
+    encoder.encodePages(pgnos, state).slice(),
+    encoder.finish(ltxChecksum).slice(),
+  ];
+  const bytes = Buffer.concat(parts);
+  const client = new MemoryClient();
+  const open = async function* (): AsyncGenerator<Uint8Array> {
+    yield bytes;
+  };
+  const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date(1) };
+  await client.writeLtxFile(file, { size: bytes.length, open });
+  expect((await restore(client, options())).proven).toBe(true);
 });
 
 test('a mode that does not exist is refused', async () => {

@@ -117,10 +117,26 @@ export function pageChecksum(pgno: u32, page: usize, pageSize: usize): u64 {
   return (1 << 63) | ~update(step32(~0, bswap(pgno)), page, pageSize);
 }
 
-/** Raw state after a page, which is read once; what it adds to the database checksum goes to `sum`. After `setPowers`. */
-export function updateAndSum(state: u64, pgno: u32, page: usize, pageSize: usize, sum: usize): u64 {
+/**
+ * Another checksum of a page. A CRC is linear: the xor of many does not show that the same bytes changed in two pages, or that two
+ * pages were swapped. This one is not linear: the CRC goes through the finalizer of MurmurHash3, a bijection.
+ */
+export function pageHash(pgno: u32, page: usize, pageSize: usize): u64 {
+  return finalize(~update(step32(~0, bswap(pgno)), page, pageSize));
+}
+
+// @ts-ignore: decorator
+@inline
+function finalize(crc: u64): u64 {
+  let hash = (crc ^ (crc >> 33)) * 0xff51afd7ed558ccd;
+  hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53;
+  return (1 << 63) | (hash ^ (hash >> 33));
+}
+
+/** Raw state after a page, which is read once; its hash, as `pageHash` gives it, goes to `sum`. After `setPowers`. */
+export function updateAndHash(state: u64, pgno: u32, page: usize, pageSize: usize, sum: usize): u64 {
   const own = update(0, page, pageSize);
-  store<u64>(sum, (1 << 63) | ~(times(OVER_PAGE, step32(~0, bswap(pgno))) ^ own));
+  store<u64>(sum, finalize(~(times(OVER_PAGE, step32(~0, bswap(pgno))) ^ own)));
   return times(OVER_PAGE, state) ^ own;
 }
 

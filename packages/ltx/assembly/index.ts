@@ -1,7 +1,7 @@
 // The kernel: every export works on a batch, so that JavaScript and WASM meet once per batch and never per page.
 // Memory after `heapBase()` is the caller's to lay out; 64 bytes of slack follow each area it names.
 
-import { combine as crcCombine, pageChecksum, pastFrame, setPowers, update, updateAndSum } from './crc64';
+import { combine as crcCombine, pageChecksum, pageHash, pastFrame, setPowers, update, updateAndHash } from './crc64';
 import { FLAG_SIZE, headers } from './frame';
 import { decodeBlock, initPatterns } from './lz4-decode';
 import { encodeBlock, resetTable } from './lz4-encode';
@@ -34,7 +34,7 @@ export function crc64Combine(a: u64, b: u64, length: u64): u64 {
 
 /**
  * Compresses `count` pages to `out`; returns the bytes written. The running checksum is at RESULT, before and after. With
- * `sums`, the page checksums go there.
+ * `sums`, the page hashes go there.
  */
 export function encodeFrames(
   pgnos: usize,
@@ -56,7 +56,7 @@ export function encodeFrames(
     store<u16>(out, 0x0100, 4);
     store<u32>(out, bswap(size), 6);
     state = headers(state, pgno, FLAG_SIZE, size);
-    if (sums) state = updateAndSum(state, pgno, pages, pageSize, sums + (<usize>i << 3));
+    if (sums) state = updateAndHash(state, pgno, pages, pageSize, sums + (<usize>i << 3));
     else state = update(state, pages, pageSize);
     store<u32>(sizes + (<usize>i << 2), size + 10);
     out += size + 10;
@@ -72,7 +72,7 @@ export function encodeFrames(
  * covers +16. States: 0 more may follow, 1 end of pages, then errors: 2 page number, 3 flags, 4 size, 5 block, 6 LZ4
  * frame, 7 its checksum.
  *
- * With `sums`, the page checksums go there.
+ * With `sums`, the page hashes go there.
  *
  * With `crcs`, no page is kept: each is decoded to `out` and forgotten; the CRC of each frame, as the file checksum sees
  * it, goes to `crcs`, its flags to `kinds`, and with `sum` the xor of the pages' own checksums to RESULT +24.
@@ -141,7 +141,7 @@ export function decodeFrames(
       store<u8>(kinds + count, <u8>flags);
     } else {
       crc = headers(crc, pgno, flags, size);
-      if (sums) crc = updateAndSum(crc, pgno, out, pageSize, sums + (<usize>count << 3));
+      if (sums) crc = updateAndHash(crc, pgno, out, pageSize, sums + (<usize>count << 3));
       else crc = update(crc, out, pageSize);
     }
     covered += <u32>pageSize + (flags ? 10 : 6);
@@ -209,4 +209,13 @@ export function pageChecksums(pgnos: usize, count: i32, pages: usize, pageSize: 
     pages += pageSize;
   }
   return all;
+}
+
+/** Hash of each page to `out`. The page `skip` counts as zero. */
+export function pageHashes(pgnos: usize, count: i32, pages: usize, pageSize: usize, skip: u32, out: usize): void {
+  for (let i = 0; i < count; i++) {
+    const pgno = load<u32>(pgnos + (<usize>i << 2));
+    store<u64>(out + (<usize>i << 3), pgno == skip ? 0 : pageHash(pgno, pages, pageSize));
+    pages += pageSize;
+  }
 }

@@ -63,16 +63,16 @@ export class LtxEncoder {
     return this.#encode(pgnos, pages, false).frames;
   }
 
-  /** As `encodePages`, and the checksum of each page: see `Kernel.pageChecksums`. */
-  encodeAndSum(pgnos: ArrayLike<number>, pages: Uint8Array): Pick<EncodedFrames, 'frames' | 'pageChecksums'> {
+  /** As `encodePages`, and the hash of each page: see `Kernel.pageHashes`. */
+  encodeAndSum(pgnos: ArrayLike<number>, pages: Uint8Array): Pick<EncodedFrames, 'frames' | 'pageHashes'> {
     return this.#encode(pgnos, pages, true);
   }
 
-  #encode(pgnos: ArrayLike<number>, pages: Uint8Array, withPageChecksums: boolean): EncodedFrames {
+  #encode(pgnos: ArrayLike<number>, pages: Uint8Array, withPageHashes: boolean): EncodedFrames {
     this.#expect('pages');
     this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
     const { pageSize } = this.#header;
-    const encoded = wasmKernel().encodeFrames(pgnos, pages, pageSize, this.#crc, { withPageChecksums });
+    const encoded = wasmKernel().encodeFrames(pgnos, pages, pageSize, this.#crc, { withPageHashes });
     this.#index.add(pgnos, encoded.sizes);
     this.#crc = encoded.crc;
     this.#size += encoded.frames.length;

@@ -59,6 +59,39 @@ test('page checksums: flag and CRC of number and page, zero for the lock page', 
   expect([...sums]).toEqual([expected(7, 0), 0n, expected(0xfffffffe, 2)]);
 });
 
+test('page hashes: the page checksum through the finalizer of MurmurHash3', () => {
+  const pages = makePages(3, 512, randomOf(seed));
+  const lock = 0x40000000 / 512 + 1;
+  const mask = (1n << 64n) - 1n;
+  const expected = (pgno: number, i: number): bigint => {
+    const bytes = new Uint8Array(516);
+    new DataView(bytes.buffer).setUint32(0, pgno);
+    bytes.set(pages.subarray(512 * i, 512 * (i + 1)), 4);
+    let hash = crc64Reference(bytes);
+    hash = ((hash ^ (hash >> 33n)) * 0xff51afd7ed558ccdn) & mask;
+    hash = ((hash ^ (hash >> 33n)) * 0xc4ceb9fe1a85ec53n) & mask;
+    return (1n << 63n) | (hash ^ (hash >> 33n));
+  };
+  expect([...kernel().pageHashes([7, lock, 0xfffffffe], pages, 512)]).toEqual([
+    expected(7, 0),
+    0n,
+    expected(0xfffffffe, 2),
+  ]);
+});
+
+test('the xor of page hashes shows what that of page checksums hides: pages swapped, or changed alike', () => {
+  const k = kernel();
+  const before = makePages(2, 512, randomOf(seed));
+  const swapped = new Uint8Array([...before.subarray(512), ...before.subarray(0, 512)]);
+  const alike = before.slice();
+  for (const at of [70, 512 + 70]) alike[at] = (alike[at] ?? 0) ^ 1;
+  const xor = (of: BigUint64Array): bigint => of.reduce((sum, each) => sum ^ each, 0n);
+  for (const after of [swapped, alike]) {
+    expect(xor(k.pageChecksums([3, 4], after, 512))).toBe(xor(k.pageChecksums([3, 4], before, 512)));
+    expect(xor(k.pageHashes([3, 4], after, 512))).not.toBe(xor(k.pageHashes([3, 4], before, 512)));
+  }
+});
+
 test('results that come back as arguments are read before they are overwritten', () => {
   const k = kernel();
   const pages = makePages(8, 1024, randomOf(seed));

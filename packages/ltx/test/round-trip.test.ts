@@ -207,21 +207,21 @@ test('an extension that is known only at the end gives the file that it would ha
       [4, 9],
     ] as const) {
       const part = pages.subarray(from * pageSize, to * pageSize);
-      const { frames, pageChecksums } = encoder.encodeAndSum(pgnos.slice(from, to), part);
+      const { frames, pageHashes } = encoder.encodeAndSum(pgnos.slice(from, to), part);
       chunks.push(frames.slice());
-      sums.push(...pageChecksums);
+      sums.push(...pageHashes);
     }
     chunks[0] = encoder.replaceExtension(extension).slice();
     chunks.push(encoder.finish().slice());
     expect(Buffer.compare(concat(chunks), early)).toBe(0);
-    expect(sums).toEqual([...kernel().pageChecksums(pgnos, pages, pageSize)]);
+    expect(sums).toEqual([...kernel().pageHashes(pgnos, pages, pageSize)]);
     await verifyLtx(chunked(concat(chunks), 1000));
 
     const frames = early.subarray(100);
     const plain = kernel().decodeFrames(frames, pageSize, 0n);
     const { crc, crcLength } = plain;
-    const summed = kernel().decodeFrames(frames, pageSize, 0n, undefined, { withPageChecksums: true });
-    expect([...summed.pageChecksums]).toEqual(sums);
+    const summed = kernel().decodeFrames(frames, pageSize, 0n, undefined, { withPageHashes: true });
+    expect([...summed.pageHashes]).toEqual(sums);
     expect(Buffer.compare(summed.pages, pages)).toBe(0);
     expect(summed).toMatchObject({ count: 9, crc, crcLength });
   }

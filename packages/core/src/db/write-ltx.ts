@@ -77,8 +77,8 @@ export function* encodeLtx(
       yield encoder.encodePages(batch, pages);
       continue;
     }
-    const { frames, pageChecksums } = encoder.encodeAndSum(batch, pages);
-    sums.checksums.set(pageChecksums, start);
+    const { frames, pageHashes } = encoder.encodeAndSum(batch, pages);
+    sums.checksums.set(pageHashes, start);
     yield frames;
   }
   const { extension } = provenHeader(header, sums);

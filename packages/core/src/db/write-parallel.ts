@@ -102,11 +102,11 @@ function writeBatches(fd: number, job: LtxJob, progress: SharedProgress): void {
     const end = Math.min(start + batchPages, pgnos.length);
     const pages = kernel().input((end - start) * pageSize);
     reader.read(job.list, start, end, pages);
-    const withPageChecksums = job.sums !== undefined;
+    const withPageHashes = job.sums !== undefined;
     const batchPgnos = pgnos.subarray(start, end);
-    const encoded = kernel().encodeFrames(batchPgnos, pages, pageSize, 0n, { withPageChecksums });
+    const encoded = kernel().encodeFrames(batchPgnos, pages, pageSize, 0n, { withPageHashes });
     const { frames, sizes, crc } = encoded;
-    job.sums?.checksums.set(encoded.pageChecksums, start);
+    job.sums?.checksums.set(encoded.pageHashes, start);
     progress.sizes.set(sizes, start);
     progress.crcs[batch] = crc;
     waitFor(progress, At.placed, batch);

@@ -6,7 +6,7 @@ import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import { checksumMismatch, corrupt, fault, ltxName } from '../restore/ltx-fault.ts';
 import { PageClaims } from '../restore/page-claims.ts';
-import { databaseChecksumOf } from '../restore/database-checksum.ts';
+import { statedChecksum } from '../restore/database-checksum.ts';
 import type { Copy } from './copy.ts';
 import type { LogWriter } from './log-writer.ts';
 import type { WalIndexHeader } from './wal-index.ts';
@@ -131,7 +131,7 @@ class ApplyRun {
       writer,
       isWhole,
       isComparable: isWhole && isBackfilled && !isOtherSize,
-      expectedChecksum: isWhole ? databaseChecksumOf(header, 0n) : undefined,
+      expectedChecksum: isWhole ? statedChecksum(header) : undefined,
     };
   }
 
@@ -142,7 +142,7 @@ class ApplyRun {
       if (!claims.claim(pgno)) continue;
       let page = pages.subarray(index * pageSize, (index + 1) * pageSize);
       if (expectedChecksum !== undefined) {
-        this.#databaseChecksum ^= (kernel().pageChecksums([pgno], page, pageSize)[0] ?? 0n) & CHECKSUM_MASK;
+        this.#databaseChecksum ^= (kernel().pageHashes([pgno], page, pageSize)[0] ?? 0n) & CHECKSUM_MASK;
       }
       if (pgno === 1) page = this.#firstPage = asWalDatabase(page);
       if (!this.#isPresent(target, pgno, page)) writer.add(pgno, page);

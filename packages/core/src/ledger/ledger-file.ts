@@ -17,7 +17,7 @@ import { BLOCK_ENTRIES, ENTRY_SIZE, PageLedger } from './page-ledger.ts';
 
 const NAME = 'ledger';
 const MAGIC = 0x4c_53_4c_45_44_47_45_52n;
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_SIZE = 48;
 const CRC_OFFSET = 40;
 

@@ -55,7 +55,8 @@ export class Ledger {
   #proof: PageProof | undefined;
   #isChanged = false;
   #usedAtMs = 0;
-  #flushedAtMs = 0;
+  /** Of a new ledger: due at once. 0 is not long ago in a process that has just started. */
+  #flushedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(metaPath: string, level0: LocalLtx, logger: Logger) {
     this.#metaPath = metaPath;
@@ -112,7 +113,7 @@ export class Ledger {
       if (pageSize !== pages.pageSize) return false;
       for await (const batch of decoder.batches()) {
         const pgnos = batch.pgnos.slice();
-        pages.apply(txid, commit, pgnos, kernel().pageChecksums(pgnos, batch.pages, pageSize));
+        pages.apply(txid, commit, pgnos, kernel().pageHashes(pgnos, batch.pages, pageSize));
       }
       await decoder.finish();
       pages.apply(txid, commit, new Uint32Array(0), new BigUint64Array(0));
@@ -143,7 +144,7 @@ export class Ledger {
   prove(last: LastFile, summed: SummedPages, ownership: Ownership): PageLedger {
     const pages = ledgerOf(last, summed);
     this.#loaded = { pages, last, isNew: true };
-    this.#flushedAtMs = 0;
+    this.#flushedAtMs = Number.NEGATIVE_INFINITY;
     this.#changed(ownership);
     return pages;
   }
@@ -157,7 +158,7 @@ export class Ledger {
     if (!(await this.#replay(pages, last))) return false;
     if (last.databaseChecksum !== 0n && last.databaseChecksum !== pages.databaseChecksum) return false;
     this.#loaded = { pages, last, isNew: true };
-    this.#flushedAtMs = 0;
+    this.#flushedAtMs = Number.NEGATIVE_INFINITY;
     this.#changed(ownership);
     return true;
   }

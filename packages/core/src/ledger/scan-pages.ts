@@ -52,6 +52,6 @@ export function sumPagesNow({ source, list }: PageScan, checksums: BigUint64Arra
     const end = Math.min(start + batchPages, pgnos.length);
     const pages = buffer.subarray(0, (end - start) * pageSize);
     reader.read(list, start, end, pages);
-    checksums.set(kernel().pageChecksums(pgnos.subarray(start, end), pages, pageSize), start);
+    checksums.set(kernel().pageHashes(pgnos.subarray(start, end), pages, pageSize), start);
   }
 }

@@ -2,6 +2,7 @@
 import { openSync, closeSync, readSync, writeSync } from 'node:fs';
 import { OPEN_EXISTING } from '../files/safe-files.ts';
 import { kernel, LtxError } from '@litestream/ltx';
+import type { DecodedFrames } from '@litestream/ltx';
 import type { WriteLock } from './write-lock.ts';
 import type { RangeResult, RangeTask } from './range-task.ts';
 
@@ -32,7 +33,7 @@ export class RangeDecoder {
     let done = 0;
     for (let at = 0; done < pgnos.length;) {
       const size = sumOf(sizes, done, done + batchPageCount);
-      const options = { withPageChecksums: task.withDatabaseChecksum };
+      const options = { withPageHashes: task.summed === 'hashes' };
       const batch = kernel().decodeFrames(this.#frames(task, at, size), pageSize, crc, batchPageCount, options);
       if (batch.count === 0) throw new LtxError('BAD_INDEX', 'the page index names more pages than there are');
       crc = batch.crc;
@@ -46,7 +47,7 @@ export class RangeDecoder {
       const write = (): void => void (pagesWritten += writeOwned(task, done, batch.count, pages));
       if (this.#lock === undefined) write();
       else this.#lock.hold(write);
-      databaseChecksum ^= xorOfOwned(task, done, batch.pageChecksums);
+      databaseChecksum ^= xorOfOwned(task, done, checksumsOf(task, done, batch));
       at += batch.consumed;
       done += batch.count;
     }
@@ -132,7 +133,12 @@ function writeFully(descriptor: number, bytes: Uint8Array, position: number): vo
   }
 }
 
-/** Copies the owned pages together first: the kernel's own results do not outlive its next call. */
+/** Of each page of a batch, what the database checksum is made of; nothing if there is none to compare. */
+function checksumsOf({ summed, pgnos, pageSize }: RangeTask, first: number, batch: DecodedFrames): BigUint64Array {
+  if (summed !== 'checksums') return batch.pageHashes;
+  return kernel().pageChecksums(pgnos.subarray(first, first + batch.count), batch.pages, pageSize);
+}
+
 /** Xor of the checksums of the pages that the range owns, without the flag. */
 function xorOfOwned({ owned }: RangeTask, first: number, checksums: BigUint64Array): bigint {
   // On 32 bits at a time: arithmetic on a bigint is many times as slow.

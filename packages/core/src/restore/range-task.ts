@@ -1,4 +1,5 @@
 /** What passes between the restore and its workers. Everything here survives a structured clone. */
+import type { DatabaseChecksum } from './database-checksum.ts';
 
 /** Frames to decode, and what to do with their pages. */
 export interface RangeTask {
@@ -14,8 +15,8 @@ export interface RangeTask {
   readonly owned: Uint8Array;
   /** Descriptor of the output, shared by the whole process. */
   readonly output: number;
-  /** Also combine the checksums of the written pages into one, for the database's. */
-  readonly withDatabaseChecksum: boolean;
+  /** Also combine these of the written pages into one, for the database's. */
+  readonly summed: DatabaseChecksum['of'] | undefined;
 }
 
 export interface RangeResult {
@@ -25,7 +26,7 @@ export interface RangeResult {
   readonly crcLength: number;
   readonly pageCount: number;
   readonly pagesWritten: number;
-  /** xor of the checksums of the written pages; 0 if not asked for. */
+  /** xor of what was asked for of the written pages; 0 if nothing was. */
   readonly databaseChecksum: bigint;
 }
 

@@ -3,6 +3,7 @@ import { lockPageNumber } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import type { LitestreamError } from '../error.ts';
+import type { DatabaseChecksum } from './database-checksum.ts';
 import { databaseChecksumOf } from './database-checksum.ts';
 import { FileChecksum } from './file-checksum.ts';
 import type { FrameRange, RangeLimits } from './index-reader.ts';
@@ -75,7 +76,7 @@ class WriteRun {
   readonly #rangeSizeMax: number;
   #newest: LtxOutline | undefined;
   #claims = new PageClaims(0, 1);
-  #expectedChecksum: bigint | undefined;
+  #expectedChecksum: DatabaseChecksum | undefined;
   #databaseChecksum = 0n;
   #pagesWritten = 0;
 
@@ -247,7 +248,7 @@ class WriteRun {
         sizes,
         owned,
         output,
-        withDatabaseChecksum: this.#expectedChecksum !== undefined,
+        summed: this.#expectedChecksum?.of,
       });
       checksum.set(range.index, result);
       this.#pagesWritten += result.pagesWritten;
@@ -266,7 +267,7 @@ class WriteRun {
       if (proof === 'required') throw unproven(name);
       return false;
     }
-    if ((this.#databaseChecksum | CHECKSUM_FLAG) === expected) return true;
+    if ((this.#databaseChecksum | CHECKSUM_FLAG) === expected.value) return true;
     const error = otherDatabase(name);
     if (proof !== 'ignored') throw error;
     onMismatch(error);

@@ -5,7 +5,7 @@ import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
 import { hasCode } from '../error.ts';
 import { planRestore } from '../restore/plan.ts';
-import { databaseChecksumOf } from '../restore/database-checksum.ts';
+import { statedChecksum } from '../restore/database-checksum.ts';
 import { fileName } from '../store/contiguity.ts';
 import { mergeInputs } from '../store/merge-inputs.ts';
 import { validateReplica } from '../store/validation.ts';
@@ -121,12 +121,12 @@ async function proveNewest(client: ReplicaClient, op: Op): Promise<NewestState |
     let xor = 0n;
     let pageCount = 0;
     for await (const { pgnos, pages } of decoder.batches()) {
-      for (const each of kernel().pageChecksums(pgnos, pages, header.pageSize)) xor ^= each;
+      for (const each of kernel().pageHashes(pgnos, pages, header.pageSize)) xor ^= each;
       pageCount += pgnos.length;
     }
     await decoder.finish();
     if (pageCount < pagesOf(header)) return fault(`${fileName(last)}: the files of the plan lack pages of its state`);
-    const expected = databaseChecksumOf(header, 0n);
+    const expected = statedChecksum(header);
     if (expected === undefined) return { ...state, isProven: false };
     if ((xor | CHECKSUM_FLAG) === expected) return { ...state, isProven: true };
     return fault(

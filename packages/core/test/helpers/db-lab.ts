@@ -197,12 +197,12 @@ export async function applyLtx(base: Buffer, file: AsyncIterable<Uint8Array>): P
   return database;
 }
 
-/** The database checksum as LTX defines it. */
+/** The database checksum as our header extension states it. */
 export function checksumOf(database: Buffer): bigint {
   const stored = database.readUInt16BE(16);
   const pageSize = stored === 1 ? 65536 : stored;
   const pgnos = Uint32Array.from({ length: database.length / pageSize }, (_, index) => index + 1);
-  const checksums = kernel().pageChecksums(pgnos, database, pageSize);
+  const checksums = kernel().pageHashes(pgnos, database, pageSize);
   return checksums.reduce((sum, each) => sum ^ each, 0n) | (1n << 63n);
 }
 

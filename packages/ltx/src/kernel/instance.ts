@@ -33,6 +33,7 @@ export interface KernelExports {
   appendChecked(crcs: number, kinds: number, count: number, pageSize: number): void;
   checksumFrames(frames: number, sizes: number, pgnos: number, count: number, pages: number, pageSize: number): number;
   pageChecksums(pgnos: number, count: number, pages: number, pageSize: number, skip: number, out: number): bigint;
+  pageHashes(pgnos: number, count: number, pages: number, pageSize: number, skip: number, out: number): void;
   decodeBlock(src: number, length: number, out: number, outEnd: number, base: number): number;
   walChecksum(at: number, length: number, big: number, s0: number, s1: number): void;
   walFrames(

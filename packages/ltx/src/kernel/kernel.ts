@@ -6,8 +6,8 @@ export interface EncodedFrames {
   readonly sizes: Uint32Array;
   /** The running file checksum after these pages. */
   readonly crc: bigint;
-  /** As `Kernel.pageChecksums` gives them, if asked for; else empty. A copy. */
-  readonly pageChecksums: BigUint64Array;
+  /** As `Kernel.pageHashes` gives them, if asked for; else empty. A copy. */
+  readonly pageHashes: BigUint64Array;
 }
 
 /** Result of decoding frames: views valid until the next kernel call on this thread. */
@@ -27,8 +27,8 @@ export interface DecodedFrames {
   readonly endOfPages: boolean;
   /** Bytes that the file checksum covers for these frames, as `crc64Combine` wants to know. */
   readonly crcLength: number;
-  /** As `Kernel.pageChecksums` gives them, but also of the lock page, if asked for; else empty. */
-  readonly pageChecksums: BigUint64Array;
+  /** As `Kernel.pageHashes` gives them, but also of the lock page, if asked for; else empty. */
+  readonly pageHashes: BigUint64Array;
 }
 
 /** Result of checking frames: pages are decoded and forgotten, the rest is the caller's to keep. */
@@ -88,7 +88,7 @@ export interface Kernel {
     pages: Uint8Array,
     pageSize: number,
     crc: bigint,
-    options?: { readonly withPageChecksums?: boolean },
+    options?: { readonly withPageHashes?: boolean },
   ): EncodedFrames;
   /**
    * Decodes as many whole frames as `src` holds, at most `pageCountMax` (by default what makes 16 MiB of pages: loop
@@ -101,7 +101,7 @@ export interface Kernel {
     pageSize: number,
     crc: bigint,
     pageCountMax?: number,
-    options?: { readonly withPageChecksums?: boolean },
+    options?: { readonly withPageHashes?: boolean },
   ): DecodedFrames;
   /**
    * Decodes one LZ4 block, whose matches may reach back into `history`, the bytes before it. Undefined if it is malformed
@@ -122,4 +122,10 @@ export interface Kernel {
   ): WalFrames;
   /** 1<<63 | CRC(page number ‖ page) of each page; 0 for the lock page. A copy, the caller's to keep. */
   pageChecksums(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array;
+  /**
+   * 1<<63 | f(CRC(page number ‖ page)) of each page, where f is the finalizer of MurmurHash3; 0 for the lock page. A CRC is
+   * linear: the xor of page checksums is the same after two pages were swapped, or changed in the same bytes. The xor of
+   * these is not. A copy, the caller's to keep.
+   */
+  pageHashes(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array;
 }

@@ -55,7 +55,7 @@ export class WasmKernel implements Kernel {
     pages: Uint8Array,
     pageSize: number,
     crc: bigint,
-    { withPageChecksums = false }: { readonly withPageChecksums?: boolean } = {},
+    { withPageHashes = false }: { readonly withPageHashes?: boolean } = {},
   ): EncodedFrames {
     const memory = this.#memory;
     const count = checkPages(pgnos, pages, pageSize);
@@ -63,7 +63,7 @@ export class WasmKernel implements Kernel {
     const dataAt = memory.begin(pages);
     const numbersAt = memory.putNumbers(numbers);
     const sizesAt = memory.reserve(4 * count);
-    const sumsAt = withPageChecksums ? memory.reserve(8 * count) : 0;
+    const sumsAt = withPageHashes ? memory.reserve(8 * count) : 0;
     const outAt = memory.reserve(count * (blockSizeMax(pageSize) + 10));
     this.#setCrc(crc);
     const length = this.#wasm.encodeFrames(numbersAt, count, dataAt, pageSize, outAt, sizesAt, sumsAt);
@@ -71,7 +71,7 @@ export class WasmKernel implements Kernel {
       frames: memory.bytes(outAt, length),
       sizes: memory.numbers(sizesAt, count),
       crc: this.#crc(),
-      pageChecksums: memory.checksums(sumsAt, withPageChecksums ? count : 0).slice(),
+      pageHashes: memory.checksums(sumsAt, withPageHashes ? count : 0).slice(),
     };
   }
 
@@ -80,9 +80,9 @@ export class WasmKernel implements Kernel {
     pageSize: number,
     crc: bigint,
     pageCountMax?: number,
-    { withPageChecksums = false }: { readonly withPageChecksums?: boolean } = {},
+    { withPageHashes = false }: { readonly withPageHashes?: boolean } = {},
   ): DecodedFrames {
-    return this.decodeFramesOf(src, pageSize, crc, pageCountMax, { offset: 0 }, withPageChecksums);
+    return this.decodeFramesOf(src, pageSize, crc, pageCountMax, { offset: 0 }, withPageHashes);
   }
 
   /** `decodeFrames` for a piece of a named file: `place` says where `src` stands in which file, for errors. */
@@ -92,7 +92,7 @@ export class WasmKernel implements Kernel {
     crc: bigint,
     pageCountMax: number | undefined,
     place: Place,
-    withPageChecksums = false,
+    withPageHashes = false,
   ): DecodedFrames {
     checkPageSize(pageSize);
     const memory = this.#memory;
@@ -106,7 +106,7 @@ export class WasmKernel implements Kernel {
     const dataAt = memory.begin(src.subarray(0, length));
     const pgnosAt = memory.reserve(4 * countMax);
     const sizesAt = memory.reserve(4 * countMax);
-    const sumsAt = withPageChecksums ? memory.reserve(8 * countMax) : 0;
+    const sumsAt = withPageHashes ? memory.reserve(8 * countMax) : 0;
     const outAt = memory.reserve(countMax * pageSize);
     this.#setCrc(crc);
     const count = this.#wasm.decodeFrames(
@@ -134,7 +134,7 @@ export class WasmKernel implements Kernel {
       crc: this.#crc(),
       endOfPages,
       crcLength: result.getUint32(16, true),
-      pageChecksums: memory.checksums(sumsAt, withPageChecksums ? count : 0),
+      pageHashes: memory.checksums(sumsAt, withPageHashes ? count : 0),
     };
   }
 
@@ -350,20 +350,29 @@ export class WasmKernel implements Kernel {
   }
 
   pageChecksums(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array {
-    const { at, count } = this.#checksumPages(pgnos, pages, pageSize);
-    return new BigUint64Array(this.#memory.bytes(at, 8 * count).slice().buffer);
+    const { numbersAt, count, dataAt, lockPage, at } = this.#placePages(pgnos, pages, pageSize);
+    this.#wasm.pageChecksums(numbersAt, count, dataAt, pageSize, lockPage, at);
+    return this.#copyOf(at, count);
   }
 
   /** Xor of the pages' checksums: what they contribute to the database checksum, flag aside. */
   pageChecksumsXor(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): bigint {
-    return this.#checksumPages(pgnos, pages, pageSize).xor;
+    const { numbersAt, count, dataAt, lockPage, at } = this.#placePages(pgnos, pages, pageSize);
+    return BigInt.asUintN(64, this.#wasm.pageChecksums(numbersAt, count, dataAt, pageSize, lockPage, at));
   }
 
-  #checksumPages(
+  pageHashes(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array {
+    const { numbersAt, count, dataAt, lockPage, at } = this.#placePages(pgnos, pages, pageSize);
+    this.#wasm.pageHashes(numbersAt, count, dataAt, pageSize, lockPage, at);
+    return this.#copyOf(at, count);
+  }
+
+  /** `at`: room for 8 bytes a page. */
+  #placePages(
     pgnos: ArrayLike<number>,
     pages: Uint8Array,
     pageSize: number,
-  ): { at: number; count: number; xor: bigint } {
+  ): { numbersAt: number; count: number; dataAt: number; lockPage: number; at: number } {
     const memory = this.#memory;
     const count = checkPages(pgnos, pages, pageSize);
     const numbers = memory.outsideNumbers(pgnos);
@@ -371,9 +380,11 @@ export class WasmKernel implements Kernel {
     memory.reset();
     const numbersAt = memory.putNumbers(numbers);
     const dataAt = memory.put(data);
-    const at = memory.reserve(8 * count);
-    const xor = this.#wasm.pageChecksums(numbersAt, count, dataAt, pageSize, lockPageNumber(pageSize), at);
-    return { at, count, xor: BigInt.asUintN(64, xor) };
+    return { numbersAt, count, dataAt, lockPage: lockPageNumber(pageSize), at: memory.reserve(8 * count) };
+  }
+
+  #copyOf(at: number, count: number): BigUint64Array {
+    return new BigUint64Array(this.#memory.bytes(at, 8 * count).slice().buffer);
   }
 
   #setCrc(crc: bigint): void {
