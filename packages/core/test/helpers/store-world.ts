@@ -332,8 +332,10 @@ export class World implements AsyncDisposable {
   async #check(target: { txid?: bigint; timestamp?: Date }, txid: bigint, isSpoilt: boolean): Promise<void> {
     const output = join(this.folder, 'restored.db');
     this.restoreCount += 1;
+    // To replace a database takes a worker thread, which examines it.
+    rmSync(output, { force: true });
     try {
-      await restore(this.clean, { ...target, output, overwrite: true });
+      await restore(this.clean, { ...target, output });
     } catch (error) {
       if (isSpoilt && isLitestreamError(error)) return;
       throw error;
