@@ -32,7 +32,7 @@ test('keys of a config that hold secrets are known as such', () => {
       'token',
     ].sort(),
   );
-  expect(Object.keys(replicaSettings)).toHaveLength(48);
+  expect(Object.keys(replicaSettings)).toHaveLength(49);
   for (const key of ['session-token', 'connection-string', 'key-passphrase', 'api-key-secret']) {
     expect(isSecretKey(key), key).toBe(true);
   }

@@ -33,7 +33,7 @@ describe.each(drivers)('snapshot with $name', (driver) => {
       for await (const chunk of snapshot.body) size += chunk.length;
       expect(size).toBe(snapshot.size);
       await snapshot[Symbol.asyncDispose]();
-      expect(readdirSync(db.metaPath)).toEqual(['lock', 'lock-holder.json', 'ltx', 'rest.json']);
+      expect(readdirSync(db.metaPath)).toEqual(['ledger', 'lock', 'lock-holder.json', 'ltx', 'rest.json']);
     }
   });
 
