@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
-import { refusePipes } from './refuse-pipes.ts';
+import { PipeGuard } from './refuse-pipes.ts';
 import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
@@ -24,23 +24,25 @@ export type BetterSqlite3 = new (
 
 class BetterConnection implements SqliteConnection {
   readonly #db: BetterDatabase;
+  readonly #guard: PipeGuard;
 
-  constructor(db: BetterDatabase) {
+  constructor(db: BetterDatabase, guard: PipeGuard) {
     this.#db = db;
+    this.#guard = guard;
     // better-sqlite3 is defensive by default, and has no way to set limits.
     db.exec(DISTRUST);
   }
 
   exec(sql: string): void {
-    this.#db.exec(sql);
+    this.#guard.run(sql, () => this.#db.exec(sql));
   }
 
   get(sql: string): SqliteRow | undefined {
-    return this.#db.prepare(sql).get() as SqliteRow | undefined;
+    return this.#guard.run(sql, () => this.#db.prepare(sql).get() as SqliteRow | undefined);
   }
 
   all(sql: string): SqliteRow[] {
-    return this.#db.prepare(sql).all() as SqliteRow[];
+    return this.#guard.run(sql, () => this.#db.prepare(sql).all() as SqliteRow[]);
   }
 
   close(): void {
@@ -64,11 +66,11 @@ export function betterSqlite3(library: BetterSqlite3): SqliteDriver {
       return version;
     },
     open(path, options) {
-      refusePipes(path);
+      const guard = new PipeGuard(path);
       const db = new library(path, { readonly: options?.readOnly ?? false, fileMustExist: true, timeout: 0 });
       // The first connection loads the native code.
       loaded ??= { origin: originOf(library) };
-      return new BetterConnection(db);
+      return new BetterConnection(db, guard);
     },
     inWorker() {
       const origin = loaded?.origin;

@@ -1,6 +1,6 @@
 import type * as NodeSqlite from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
-import { refusePipes } from './refuse-pipes.ts';
+import { PipeGuard } from './refuse-pipes.ts';
 import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
 
@@ -21,9 +21,10 @@ export function loadNodeSqlite(): typeof NodeSqlite {
 
 class NodeSqliteConnection implements SqliteConnection {
   readonly #db: NodeSqlite.DatabaseSync;
+  readonly #guard: PipeGuard;
 
   constructor(path: string, readOnly: boolean) {
-    refusePipes(path);
+    this.#guard = new PipeGuard(path);
     this.#db = new (loadNodeSqlite().DatabaseSync)(readOnly ? path : existing(path), {
       readOnly,
       timeout: 0,
@@ -36,15 +37,15 @@ class NodeSqliteConnection implements SqliteConnection {
   }
 
   exec(sql: string): void {
-    this.#db.exec(sql);
+    this.#guard.run(sql, () => this.#db.exec(sql));
   }
 
   get(sql: string): SqliteRow | undefined {
-    return this.#db.prepare(sql).get();
+    return this.#guard.run(sql, () => this.#db.prepare(sql).get());
   }
 
   all(sql: string): SqliteRow[] {
-    return this.#db.prepare(sql).all();
+    return this.#guard.run(sql, () => this.#db.prepare(sql).all());
   }
 
   close(): void {
