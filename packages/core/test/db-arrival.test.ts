@@ -325,16 +325,24 @@ test('locks are read from the list of Linux: their kinds, waiting ones and lease
 3: FLOCK  ADVISORY  WRITE 8 fe:00:11 0 EOF
 4: OFDLCK ADVISORY  WRITE -1 103:02:12 1073741826 1073742335
 5: LEASE  ACTIVE    READ 9 fe:00:13 0 EOF
+6: POSIX  ADVISORY  READ 24910 fe:00:10092931 127 128
+7: POSIX  ADVISORY  WRITE 8 fe:00:10092932 0 EOF
 `;
   const locks = parseLocks(text);
-  expect(locks.map(({ kind, device, inode, start }) => [kind, device, inode, start])).toEqual([
-    ['WRITE', 'fe:00', 10_092_940n, 1_073_741_825],
-    ['READ', 'fe:00', 10_092_929n, 128],
-    ['WRITE', '103:02', 12n, 1_073_741_826],
+  expect(locks.map(({ kind, device, inode, start, end }) => [kind, device, inode, start, end])).toEqual([
+    ['WRITE', 'fe:00', 10_092_940n, 1_073_741_825, 1_073_741_825],
+    ['READ', 'fe:00', 10_092_929n, 128, 128],
+    ['WRITE', '103:02', 12n, 1_073_741_826, 1_073_742_335],
+    ['READ', 'fe:00', 10_092_931n, 127, 128],
+    ['WRITE', 'fe:00', 10_092_932n, 0, Number.POSITIVE_INFINITY],
   ]);
   expect(isBeingWritten(locks, { dev: 0xfe00n, ino: 10_092_940n })).toBe(true);
   expect(isBeingWritten(locks, { dev: 0xfe00n, ino: 10_092_929n })).toBe(false);
   expect(isOpenInSqlite(locks, { dev: 0xfe00n, ino: 10_092_929n })).toBe(true);
+  // The kernel has merged the lock of read mark 4 with the dead-man switch.
+  expect(isOpenInSqlite(locks, { dev: 0xfe00n, ino: 10_092_931n })).toBe(true);
+  // Some libraries lock the whole file.
+  expect(isBeingWritten(locks, { dev: 0xfe00n, ino: 10_092_932n })).toBe(true);
   // The same number on another file system.
   expect(isOpenInSqlite(locks, { dev: 0xfd00n, ino: 10_092_929n })).toBe(false);
 });

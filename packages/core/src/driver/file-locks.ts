@@ -17,7 +17,10 @@ export interface FileLock {
   /** `major:minor`, hexadecimal. */
   readonly device: string;
   readonly inode: bigint;
+  /** First byte. */
   readonly start: number;
+  /** Last byte; infinite for a lock up to the end of the file. */
+  readonly end: number;
 }
 
 /** A file as `stat` with `bigint` gives it. */
@@ -57,8 +60,8 @@ export function parseLocks(text: string): FileLock[] {
 
 /** A line of `/proc/locks`; undefined for what is not a POSIX lock that is held. */
 export function parseLock(line: string): FileLock | undefined {
-  const [, kind, pid, device, inode, start] =
-    /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) /.exec(line) ?? [];
+  const [, kind, pid, device, inode, start, end] =
+    /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) (\d+|EOF)$/.exec(line) ?? [];
   if (device === undefined) return undefined;
   return {
     kind: kind as FileLock['kind'],
@@ -66,7 +69,16 @@ export function parseLock(line: string): FileLock | undefined {
     device,
     inode: BigInt(inode ?? 0),
     start: Number(start),
+    end: end === 'EOF' ? Number.POSITIVE_INFINITY : Number(end),
   };
+}
+
+/**
+ * Does the lock include this byte? Linux merges adjacent locks of the same kind that a process holds, so a lock may begin before
+ * the byte that it was taken for: read mark 4 of a `-shm` is the byte before the dead-man switch.
+ */
+export function includesByte({ start, end }: FileLock, byte: number): boolean {
+  return start <= byte && byte <= end;
 }
 
 /**
@@ -75,15 +87,17 @@ export function parseLock(line: string): FileLock | undefined {
  */
 export function isBeingWritten(locks: readonly FileLock[], database: FileKey): boolean {
   return locks.some(
-    ({ kind, inode, start }) =>
-      kind === 'WRITE' && inode === database.ino && start >= PENDING_BYTE && start < SHARED_END,
+    ({ kind, inode, start, end }) =>
+      kind === 'WRITE' && inode === database.ino && start < SHARED_END && end >= PENDING_BYTE,
   );
 }
 
 /** Has SQLite this `-shm` open? False says nothing: the process may be one that cannot be seen from here. */
 export function isOpenInSqlite(locks: readonly FileLock[], shm: FileKey): boolean {
   const device = deviceText(shm.dev);
-  return locks.some((lock) => lock.start === DEAD_MAN_SWITCH && lock.inode === shm.ino && lock.device === device);
+  return locks.some(
+    (lock) => lock.inode === shm.ino && lock.device === device && includesByte(lock, DEAD_MAN_SWITCH),
+  );
 }
 
 /** Does another process hold a lock on the file? False where the system does not tell. */

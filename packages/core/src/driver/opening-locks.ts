@@ -7,7 +7,7 @@
  * for every processor, 10 to 20 ms (`percpu_down_write` in the kernel's `fs/locks.c`).
  */
 import { fstatSync, readFileSync, readdirSync } from 'node:fs';
-import { DEAD_MAN_SWITCH, SHARED_START, parseLock } from './file-locks.ts';
+import { DEAD_MAN_SWITCH, SHARED_START, includesByte, parseLock } from './file-locks.ts';
 
 export class OpeningLocks {
   readonly #database: OwnLock;
@@ -33,14 +33,14 @@ export class OpeningLocks {
 /** One lock of this process. */
 class OwnLock {
   readonly #inode: bigint;
-  /** Offset of its first byte in the file. */
-  readonly #start: number;
+  /** Offset in the file of a byte that it includes. */
+  readonly #byte: number;
   /** The descriptor that it was taken with, when it was last looked for. */
   #fd: number | undefined;
 
-  constructor(inode: bigint, start: number) {
+  constructor(inode: bigint, byte: number) {
     this.#inode = inode;
-    this.#start = start;
+    this.#byte = byte;
   }
 
   isHeld(): boolean {
@@ -58,7 +58,7 @@ class OwnLock {
     }
     return text.split('\n').some((line) => {
       const lock = line.startsWith('lock:') ? parseLock(line.slice('lock:'.length).trim()) : undefined;
-      return lock !== undefined && lock.inode === this.#inode && lock.start === this.#start;
+      return lock !== undefined && lock.inode === this.#inode && includesByte(lock, this.#byte);
     });
   }
 }
