@@ -24,7 +24,7 @@ test.each(generatedFiles(new URL('../', import.meta.url)))('$url.pathname is up 
 
 test('every key says what it means', () => {
   const shapes = [configSchema.shape, databaseSchema.shape, replicaSchema.shape];
-  const sections = new Set(['socket', 'snapshot', 'validation', 'retention', 'logging', 'replica']);
+  const sections = new Set(['socket', 'snapshot', 'validation', 'drill', 'retention', 'logging', 'replica']);
   const silent = shapes.flatMap((shape) =>
     Object.entries(shape)
       .filter(

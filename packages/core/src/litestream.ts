@@ -7,11 +7,14 @@ import { DB } from './db/db.ts';
 import { realDatabasePath } from './db/real-path.ts';
 import type { Checkpoint } from './db/db-status.ts';
 import type { DbOptions } from './db/options.ts';
+import type { StagingPlace } from './db/staging.ts';
+import type { DrillResult } from './drill/drill.ts';
 import type { SqliteDriver } from './driver/sqlite-driver.ts';
 import { hasCode, LitestreamError } from './error.ts';
 import { Follower } from './follow/follower.ts';
 import type { FollowOptions } from './follow/follower.ts';
 import { fencedClient } from './lease/fenced-client.ts';
+import type { PageProof } from './ledger/ledger.ts';
 import { LeaseHolder } from './lease/holder.ts';
 import type { LeaseOptions } from './lease/holder.ts';
 import type { LeaseStatus } from './lease/status.ts';
@@ -33,6 +36,8 @@ import { Store } from './store/store.ts';
 import type { StoreOptions } from './store/store.ts';
 import { DEFAULT_LEVELS } from './store/levels.ts';
 import { StoredReplica } from './store/stored-replica.ts';
+import { verifyReplica } from './verify/verify-replica.ts';
+import type { VerifyOptions, VerifyReport } from './verify/verify-replica.ts';
 
 /** What happens to the databases of one `Litestream`. */
 export interface LitestreamEvents {
@@ -46,6 +51,10 @@ export interface LitestreamEvents {
   readonly compaction: { readonly path: string; readonly file: LtxFileInfo };
   /** The whole database is on the replica as one file. */
   readonly snapshot: { readonly path: string; readonly txid: TXID; readonly file: LtxFileInfo };
+  /** All pages of the database were compared with what was replicated up to this transaction, and were the same. */
+  readonly proven: { readonly path: string } & PageProof;
+  /** A restore drill succeeded. One that failed is an `error`. */
+  readonly drill: { readonly path: string } & DrillResult;
   /** The lease of a replica was acquired, lapsed (it could not be renewed in time), was renewed again, lost or released. */
   readonly lease: { readonly path: string } & LeaseStatus;
   /** Something failed that is tried again by itself. */
@@ -68,6 +77,11 @@ export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'lo
   readonly snapshotRetentionMs?: number | undefined;
   /** How long level-0 files are kept once they are compacted. Default 5 min; 0 keeps them on the replica for good. */
   readonly level0RetentionMs?: number | undefined;
+  /**
+   * How often the newest state of each replica is restored to a temporary file, proven, and removed. The file is made in
+   * `stagingPath`, or in `metaPath` if there is ample room on its disk. Default 0: never.
+   */
+  readonly drillIntervalMs?: number | undefined;
   /** List a level again after each compaction, read back what was written, and check both. Default false. */
   readonly verifyCompaction?: boolean | undefined;
 }
@@ -187,6 +201,16 @@ export class Litestream implements AsyncDisposable {
     return await this.#whileRunning(options.signal, (opening) => this.#openFollower(source, options, opening));
   }
 
+  /** Reads every file of a replica, and proves the newest state; see `verifyReplica`. Writes nothing. */
+  async verify(source: ReplicaTarget, options: VerifyOptions = {}): Promise<VerifyReport> {
+    const { client, release } = await this.#client(source);
+    try {
+      return await verifyReplica(client, options);
+    } finally {
+      await release();
+    }
+  }
+
   async #openFollower(source: ReplicaTarget, options: FollowOptions, opening: AbortSignal): Promise<Follower> {
     const { client, release } = await this.#client(source);
     try {
@@ -289,9 +313,10 @@ export class Litestream implements AsyncDisposable {
       throw error;
     }
     const local = new LocalLevel0(db.localLtx(0)).forReplica();
-    const stored = this.#stored(replica, local, path);
+    const stored = this.#stored(replica, local, path, { metaPath: db.metaPath, stagingPath: options.stagingPath });
     if (stored === undefined) replica.onUpload(releaseOnUpload(local, LEVEL0_RETENTION_MS));
     db.onCheckpoint((checkpoint) => this.#events.emit('checkpoint', { path, ...checkpoint }));
+    db.onProof((proof) => this.#events.emit('proven', { path, ...proof }));
     db.onChange(({ txid }) => this.#events.emit('sync', { path, txid }));
     let isCaredFor = false;
     replica.onUpload(({ txid }) => {
@@ -337,7 +362,7 @@ export class Litestream implements AsyncDisposable {
     }
   }
 
-  #stored(replica: Replica, local: LocalFiles, path: string): StoredReplica | undefined {
+  #stored(replica: Replica, local: LocalFiles, path: string, place: StagingPlace): StoredReplica | undefined {
     const { store } = this.#options;
     if (store === false) return undefined;
     return new StoredReplica(replica, {
@@ -351,6 +376,7 @@ export class Litestream implements AsyncDisposable {
       logger: this.#logger,
       path,
       onCompaction: (file) => this.#events.emit('compaction', { path, file }),
+      drills: { place, onDrill: (result) => this.#events.emit('drill', { path, ...result }) },
     });
   }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { FileClient, Replica, guardClient, restore } from '../src/index.ts';
 import type { DB } from '../src/index.ts';
+import { until } from '../../../tests/support/wait.ts';
 import { Lab, compare, drivers } from './helpers/db-lab.ts';
 
 /** In a process of its own, which ends without closing: the WAL stays. */
@@ -161,6 +162,33 @@ describe.each(drivers)('a database file put under a WAL that stayed, with $name'
     await again.open();
     await again.sync();
     expect(lab.snapshots().length).toBe(2);
+    await lab.verify();
+  });
+
+  it('is found by a comparison of all pages, if what the WAL moved equals the older copy', async () => {
+    await using lab = new Lab(driver);
+    const monday = join(lab.folder, 'monday.db');
+    lab.closeApp(lab.app(TABLES));
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    await db.checkpoint('PASSIVE');
+    copy(lab.path, monday);
+    write(lab, [TUESDAY]);
+    await db.sync();
+    await db.checkpoint('PASSIVE');
+    // The page is written again as it was.
+    write(lab, ["BEGIN; UPDATE w SET v = '2'; UPDATE w SET v = '1'; COMMIT"]);
+    await db.sync();
+    await db.checkpoint('PASSIVE');
+    await closeBesideWriter(lab, db);
+
+    spawnSync('cp', [monday, lab.path]);
+    const again = lab.db({ monitorIntervalMs: 20, syncIntervalMs: 20 });
+    await again.open();
+    again.start();
+    await until('the older copy in the level-0 files', async () => (await lab.rebuild()).equals(lab.source()));
+    await again.stop();
     await lab.verify();
   });
 

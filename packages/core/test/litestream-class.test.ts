@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -23,6 +24,13 @@ function application(name = 'app.db', pageSize = 4096): DatabaseSync {
   database.exec(`PRAGMA page_size = ${pageSize}; PRAGMA journal_mode = wal`);
   database.exec('CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, x BLOB)');
   return database;
+}
+
+function overwrite(path: string, offset: number, text: string): void {
+  const script = 'printf %s "$TEXT" | dd of="$FILE" bs=1 seek="$OFFSET" conv=notrunc status=none';
+  const environment = { ...process.env, FILE: path, OFFSET: String(offset), TEXT: text };
+  const { status, stderr } = spawnSync('sh', ['-c', script], { env: environment, encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
 }
 
 const countOf = (path: string): unknown => {
@@ -62,7 +70,7 @@ describe('replicate and restore', () => {
     const db = await litestream.replicate(join(folder, 'app.db'), replica);
     app.exec('INSERT INTO t (x) VALUES (randomblob(500000))');
     const proof = await db.verify();
-    expect(proof).toEqual({ txid: db.position.txid, pageCount: expect.any(Number) as number });
+    expect(proof).toEqual({ txid: db.position.txid, repairs: [], pageCount: expect.any(Number) as number });
     expect(proof.pageCount).toBeGreaterThan(100);
 
     // The replica states another checksum: the test changes a header, which no program of ours does.
@@ -75,6 +83,90 @@ describe('replicate and restore', () => {
     bytes[90] = (bytes[90] ?? 0) ^ 1;
     writeFileSync(last, bytes);
     await db.verify();
+    app.close();
+  });
+
+  test('a verification repairs a replica that states another database', async () => {
+    const app = application();
+    const replica = join(folder, 'replica');
+    await using litestream = new Litestream();
+    const proofs: LitestreamEvents['proven'][] = [];
+    litestream.on('proven', (event) => proofs.push(event));
+    const db = await litestream.replicate(join(folder, 'app.db'), replica);
+    for (let size = 1000; size < 4000; size += 1000) {
+      app.exec(`INSERT INTO t (x) VALUES (randomblob(${size}))`);
+      await db.replicated();
+    }
+    const files = join(replica, 'ltx', '0');
+    const last = join(files, readdirSync(files).sort().at(-1) ?? '');
+    const bytes = readFileSync(last);
+    bytes[90] = (bytes[90] ?? 0) ^ 1;
+    writeFileSync(last, bytes);
+    await expect(db.verify()).rejects.toMatchObject({ code: 'CHECKSUM_MISMATCH' });
+    await expect(db.verify({ repair: true })).resolves.toMatchObject({
+      txid: db.position.txid,
+      repairs: ['snapshot'],
+    });
+    expect(proofs.at(-1)).toMatchObject({ path: join(folder, 'app.db'), txid: db.position.txid });
+    const restored = await litestream.restore(replica, { output: join(folder, 'out.db'), proof: 'required' });
+    expect(countOf(restored.output)).toEqual(countOf(join(folder, 'app.db')));
+    await expect(litestream.verify(replica)).resolves.toMatchObject({
+      proven: true,
+      newest: { txid: db.position.txid },
+    });
+    app.close();
+  });
+
+  test('a verification repairs pages that another program has changed', async () => {
+    const path = join(folder, 'app.db');
+    const writer = application();
+    writer.exec('INSERT INTO t (x) VALUES (zeroblob(100000))');
+    // Moves all pages to the database file: the WAL would hide a change of the file.
+    writer.close();
+    const app = application();
+    await using litestream = new Litestream();
+    const db = await litestream.replicate(path, join(folder, 'replica'));
+    await db.verify();
+    const text = 'changed by a program other than SQLite';
+    // Another process writes: closing a descriptor in this one would drop the locks of SQLite.
+    overwrite(path, 50_000, text);
+    await expect(db.verify({ repair: true })).resolves.toMatchObject({ repairs: ['pages'] });
+    const { output } = await litestream.restore(join(folder, 'replica'), { output: join(folder, 'out.db') });
+    expect(readFileSync(output).includes(text)).toBe(true);
+    app.close();
+  });
+
+  test('restore drills prove the replica, tell what they find, and leave no file', async () => {
+    const app = application();
+    const path = join(folder, 'app.db');
+    const replica = join(folder, 'replica');
+    await using litestream = new Litestream({ store: { drillIntervalMs: 200, snapshotIntervalMs: 3_600_000 } });
+    const drills: LitestreamEvents['drill'][] = [];
+    const errors: unknown[] = [];
+    litestream.on('drill', (event) => drills.push(event));
+    litestream.on('error', ({ error }) => errors.push(error));
+    const db = await litestream.replicate(path, replica);
+    app.exec('INSERT INTO t (x) VALUES (randomblob(5000))');
+    await db.replicated();
+    const { txid } = db.position;
+    await vi.waitFor(() => expect(drills.some((drill) => drill.txid === txid && drill.isProven)).toBe(true), {
+      timeout: 30_000,
+    });
+    expect(drills.at(-1)).toMatchObject({ path, isRestored: true });
+    expect(errors).toEqual([]);
+
+    // Every file is damaged, so there is nothing left to restore.
+    for (const level of readdirSync(join(replica, 'ltx'))) {
+      for (const name of readdirSync(join(replica, 'ltx', level))) {
+        const file = join(replica, 'ltx', level, name);
+        const bytes = readFileSync(file);
+        bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+        writeFileSync(file, bytes);
+      }
+    }
+    await vi.waitFor(() => expect(errors.length).toBeGreaterThan(0), { timeout: 30_000 });
+    await litestream.stop();
+    expect(readdirSync(join(folder, '.app.db-litestream')).filter((name) => name.includes('drill'))).toEqual([]);
     app.close();
   });
 

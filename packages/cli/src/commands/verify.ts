@@ -2,6 +2,7 @@ import { verifyReplica } from '@litestream/core';
 import type { VerifyReport } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { goJsonIndented } from '../control/go-json.ts';
+import { UsageError } from '../errors.ts';
 import { flag } from '../flags/kinds.ts';
 import { plainLogger } from '../log/setup.ts';
 import { Progress } from '../terminal/progress.ts';
@@ -11,11 +12,22 @@ import { formatSize } from '../units/size.ts';
 import { defineCommand } from './command.ts';
 import type { Command } from './command.ts';
 import { configFlags, oneArgument } from './config-flags.ts';
+import { databaseArgument, socketFlags } from './socket-flags.ts';
 import { openTarget } from './target.ts';
+import { verifyLiveDatabase } from './verify-live.ts';
 
 const flags = {
   ...configFlags,
   json: { kind: flag(), help: 'Prints JSON in place of text.' },
+  live: {
+    kind: flag(),
+    help: 'Lets the running daemon compare all pages of the live database with its replicas, in place of reading the files of one replica.',
+  },
+  repair: {
+    kind: flag(),
+    help: 'With -live: replicates pages that differ, checks every file of the replicas, and takes a snapshot if a fault stands in the way of a restore.',
+  },
+  socket: socketFlags(0).socket,
 };
 
 export const command: Command = defineCommand({
@@ -23,16 +35,27 @@ export const command: Command = defineCommand({
   help: {
     about:
       'Proves a replica: reads every file, compares the database checksums that the files state with each other, and computes the checksum of the newest state. Writes nothing, and may run while a daemon runs. Exits with 1 if it finds a fault, or if there is nothing to restore.',
-    usage: ['verify [arguments] DB_PATH', 'verify [arguments] REPLICA_URL'],
+    usage: [
+      'verify [arguments] DB_PATH',
+      'verify [arguments] REPLICA_URL',
+      'verify -live [-repair] [arguments] DB_PATH',
+    ],
     notes:
       'A state is proven if it has the database checksum that its last file states. Files of Litestream (Go) state no checksum. A state that ends with such a file is unproven, which is not a fault.',
     examples: [
       { about: 'The replica of a database of the config.', line: 'verify /path/to/db' },
       { about: 'A replica URL, for a script.', line: 'verify -json s3://mybkt/db' },
+      { about: 'The live database against its replicas.', line: 'verify -live /path/to/db' },
     ],
   },
   flags,
   async run({ values, args }, { terminal }) {
+    const { json, live, repair, socket } = values;
+    if (live) {
+      const path = databaseArgument(args, 'litestream verify -live /path/to/db');
+      return await verifyLiveDatabase({ path, socket, repair, json }, terminal);
+    }
+    if (repair) throw new UsageError('-repair needs -live: only a daemon that replicates the database can repair');
     const target = oneArgument(args, 'database path or replica URL required', 'litestream verify s3://bucket/prefix');
     await using opened = await openTarget(target, values, terminal);
     const logger = plainLogger(terminal, values.json);

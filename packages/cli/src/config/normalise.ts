@@ -63,6 +63,7 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
       retentionMs: raw.snapshot?.retention ?? databaseSnapshot('retention') ?? 24 * HOUR_MS,
     },
     validationIntervalMs: raw.validation?.interval,
+    drillIntervalMs: raw.drill?.interval,
     l0RetentionMs: raw['l0-retention'] ?? 300_000,
     l0RetentionCheckIntervalMs: raw['l0-retention-check-interval'] ?? 15_000,
     verifyCompaction: raw['verify-compaction'] ?? false,

@@ -174,6 +174,13 @@ export const configSchema = z.looseObject({
   validation: z
     .looseObject({ interval: duration('Time between two checks of the replicas. Default: none.') })
     .optional(),
+  drill: z
+    .looseObject({
+      interval: duration(
+        'Time between two restore drills: the newest state of each replica is restored to a temporary file, proven, and removed. Default: none.',
+      ),
+    })
+    .optional(),
   'l0-retention': duration('How long files of level 0 are kept once they are in level 1. Default 5m.'),
   'l0-retention-check-interval': duration('How often to look for them. Default 15s.'),
   'verify-compaction': boolean('List a level again after each compaction and check it. Default false.'),

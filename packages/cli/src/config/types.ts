@@ -25,6 +25,8 @@ export interface Config {
   readonly levels: readonly { readonly intervalMs: number }[];
   readonly snapshot: { readonly intervalMs: number; readonly retentionMs: number };
   readonly validationIntervalMs: number | undefined;
+  /** Undefined: no restore drills. */
+  readonly drillIntervalMs: number | undefined;
   readonly l0RetentionMs: number;
   readonly l0RetentionCheckIntervalMs: number;
   readonly verifyCompaction: boolean;

@@ -21,6 +21,7 @@ const SECTIONS: Readonly<Record<string, Keys>> = {
   socket: ['enabled', 'path', 'permissions', 'endpoints', 'heap-snapshots'],
   snapshot: SNAPSHOT,
   validation: ['interval'],
+  drill: ['interval'],
   retention: ['enabled'],
   logging: ['level', 'type', 'stderr', 'source'],
   age: ['identities', 'recipients'],

@@ -31,6 +31,23 @@ export interface SyncResponse extends StateResponse {
   readonly replicated_txid: TXID;
 }
 
+export interface VerifyResponse {
+  readonly path: string;
+  readonly replicas: readonly VerifiedReplica[];
+}
+
+export interface VerifiedReplica {
+  readonly replica: string;
+  /** The live database equals the replica. */
+  readonly ok: boolean;
+  readonly error?: string;
+  readonly txid?: TXID;
+  readonly page_count?: number;
+  readonly repairs?: readonly ('pages' | 'snapshot')[];
+  /** Faults of files that only restores to earlier states need. */
+  readonly faults?: readonly string[];
+}
+
 export interface RegisterResponse {
   readonly status: string;
   readonly path: string;

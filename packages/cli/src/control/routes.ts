@@ -5,14 +5,14 @@ import { expandPath, isReplicaUrl } from '../config/paths.ts';
 import { describeError } from '../describe-error.ts';
 import { openReplicas } from '../replicas.ts';
 import type { Daemon } from '../replicate/daemon.ts';
-import type { ManagedDatabase } from '../replicate/managed-database.ts';
+import type { ManagedDatabase, ReplicaOutcome } from '../replicate/managed-database.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
 import { redact } from '../secrets.ts';
 import { version } from '../version.ts';
 import { decodeBody } from './decode.ts';
 import type { BodyType, FieldType } from './decode.ts';
 import { checkEndpoint } from './endpoints.ts';
-import type { SyncDiagnostic } from './protocol.ts';
+import type { SyncDiagnostic, VerifiedReplica } from './protocol.ts';
 
 export interface RouteRequest {
   readonly query: URLSearchParams;
@@ -44,6 +44,7 @@ const bodies = {
   start: { name: 'StartRequest', fields: { path: 'string', timeout: 'int' } },
   stop: { name: 'StopRequest', fields: { path: 'string', timeout: 'int' } },
   sync: { name: 'SyncRequest', fields: { path: 'string', wait: 'bool', timeout: 'int' } },
+  verify: { name: 'VerifyRequest', fields: { path: 'string', repair: 'bool', timeout: 'int' } },
   register: { name: 'RegisterDatabaseRequest', fields: { path: 'string', replica_url: 'string' } },
   unregister: { name: 'UnregisterDatabaseRequest', fields: { path: 'string', timeout: 'int' } },
 } as const satisfies Record<string, BodyType<Record<string, FieldType>>>;
@@ -54,6 +55,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
   '/register': { method: 'POST', handle: register },
   '/unregister': { method: 'POST', handle: unregister },
   '/sync': { method: 'POST', handle: sync },
+  '/verify': { method: 'POST', handle: verify },
   '/txid': { method: 'GET', handle: txid },
   '/list': { method: 'GET', handle: list },
   '/info': { method: 'GET', handle: info },
@@ -147,6 +149,29 @@ async function sync({ daemon }: RouteContext, { body }: RouteRequest): Promise<R
   } catch (error) {
     return failure(500, `sync database: ${describeError(error)}`);
   }
+}
+
+/** Not in Litestream (Go). Without a timeout, it ends when all pages are read. */
+async function verify({ daemon }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+  const { path: given, repair, timeout } = decodeBody(body, bodies.verify);
+  if (given === '') return failure(400, 'path required');
+  const path = expandPath(given);
+  const database = daemon.find(path);
+  if (database === undefined) return failure(404, `database not found: ${path}`);
+  const abort = new AbortController();
+  try {
+    const outcomes = await within(timeout, database.verify({ repair, signal: abort.signal }), 'verify', abort);
+    if (outcomes === undefined) return failure(409, `database not open: ${path}`);
+    return ok({ path, replicas: [...outcomes].map(([replica, outcome]) => verified(replica, outcome)) });
+  } catch (error) {
+    return failure(500, `verify database: ${describeError(error)}`);
+  }
+}
+
+function verified(replica: string, outcome: ReplicaOutcome): VerifiedReplica {
+  if ('error' in outcome) return { replica: redact(replica), ok: false, error: describeError(outcome.error) };
+  const { txid, pageCount, repairs, faults } = outcome.proof;
+  return { replica: redact(replica), ok: true, txid, page_count: pageCount, repairs, faults: faults.map(redact) };
 }
 
 function txid({ daemon }: RouteContext, { query }: RouteRequest): RouteResponse {

@@ -5,6 +5,7 @@ import { hasCode } from '@litestream/core';
 import type { OperationEvent } from '@litestream/core';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { DatabaseReport } from '../replicate/report.ts';
+import { collectDrills } from './drill-metrics.ts';
 import { collectLeases } from './lease-metrics.ts';
 import { collectValidation } from './validation-metrics.ts';
 
@@ -145,6 +146,7 @@ export class Metrics {
       replicas.reduce((total, { counts }) => total + counts.verifyErrors, 0),
     );
     collectLeases(this.#registry, report);
+    collectDrills(this.#registry, report);
     this.#collectCheckpoints(report);
     this.#collectLevel0(report);
     collectValidation(this.#registry, report);

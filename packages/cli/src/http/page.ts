@@ -56,6 +56,11 @@ function lease(lease) {
   return lease.state + (lease.generation === null ? '' : ', generation ' + lease.generation + ', until ' + new Date(lease.expires_at).toLocaleTimeString());
 }
 
+function drill(drill) {
+  if (drill === null) return '–';
+  return drill.ok ? (drill.proven ? 'proven' : 'restored') + ' up to TXID ' + short(drill.txid) + ' at ' + new Date(drill.succeeded_at).toLocaleString() : 'failed: ' + drill.error;
+}
+
 function card(db) {
   let entry = opened.get(db.path);
   if (entry === undefined) {
@@ -81,9 +86,10 @@ function card(db) {
     $('td', {}, replica.type), $('td', {}, $('code', {}, replica.url)), $('td', { class: 'n' }, short(replica.txid)),
     $('td', {}, /^0+$/.test(replica.txid) ? 'nothing yet' : replica.behind > 0 ? replica.behind + ' behind' : 'up to date'),
     $('td', { class: replica.lease !== null && ['lapsed', 'lost'].includes(replica.lease.state) ? 'opt error' : 'opt' }, lease(replica.lease)),
+    $('td', { class: replica.drill !== null && !replica.drill.ok ? 'opt error' : 'opt' }, drill(replica.drill)),
     $('td', { class: 'opt' }, String(replica.compactions)), $('td', { class: 'opt' }, String(replica.snapshots)),
     $('td', { class: 'error' }, replica.error ?? '')));
-  const head = $('tr', {}, $('th', {}, 'replica'), $('th', {}, 'where'), $('th', {}, 'TXID'), $('th', {}, 'position'), $('th', { class: 'opt' }, 'lease'), $('th', { class: 'opt' }, 'compactions'), $('th', { class: 'opt' }, 'snapshots'), $('th', {}, ''));
+  const head = $('tr', {}, $('th', {}, 'replica'), $('th', {}, 'where'), $('th', {}, 'TXID'), $('th', {}, 'position'), $('th', { class: 'opt' }, 'lease'), $('th', { class: 'opt' }, 'drill'), $('th', { class: 'opt' }, 'compactions'), $('th', { class: 'opt' }, 'snapshots'), $('th', {}, ''));
   entry.facts.replaceChildren(
     $('p', { class: 'dim' }, 'page size ' + (db.page_size ?? '–') + ', log ' + (db.wal_size === null ? '–' : size(db.wal_size)) + (db.last_sync_at === null ? '' : ', everything replicated at ' + new Date(db.last_sync_at).toLocaleString())
       + (db.proven_at === null ? '' : ', proven up to TXID ' + short(db.proven_txid) + ' at ' + new Date(db.proven_at).toLocaleString())),

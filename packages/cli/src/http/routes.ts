@@ -1,4 +1,5 @@
 /** What each path of the status server answers. */
+import { formatTxid } from '@litestream/ltx';
 import type { Daemon } from '../replicate/daemon.ts';
 import { isWaitingForLease } from '../replicate/report.ts';
 import type { DatabaseReport } from '../replicate/report.ts';
@@ -46,8 +47,18 @@ function ready({ daemon, isTrusted }: PageContext, query: URLSearchParams): Page
     const reason = reasonNotReady(report, maxLagMs);
     return reason === undefined ? [] : [`${report.path}: ${reason}`];
   });
-  const body = behind.length === 0 ? 'ok' : isTrusted ? behind.join('\n') : 'not ready';
+  const body = behind.length > 0 ? (isTrusted ? behind.join('\n') : 'not ready') : isTrusted ? okText(daemon) : 'ok';
   return { status: behind.length === 0 ? 200 : 503, type: 'text/plain; charset=utf-8', body: `${body}\n` };
+}
+
+function okText(daemon: Daemon): string {
+  const proofs = daemon.report().flatMap(({ path, db }) => {
+    const proof = db?.proof;
+    return proof === undefined
+      ? []
+      : [`${path}: proven up to TXID ${formatTxid(proof.txid)} at ${proof.at.toISOString()}`];
+  });
+  return ['ok', ...proofs].join('\n');
 }
 
 /** Undefined for a database whose replicas are up to date. One that was stopped by request is nobody's lag. */
@@ -67,6 +78,7 @@ export function reasonNotReady(
       ? 'there is no database file yet'
       : `the database is not ready: ${redact(waitingFor)}`;
   }
+  if (report.replicas.some(({ counts }) => counts.drill?.error !== undefined)) return 'the last restore drill failed';
   const lag = lagSeconds(report, nowMs);
   if (lag === undefined) return 'not replicated yet';
   return lag * 1000 > maxLagMs ? `last replicated ${Math.round(lag)} s ago` : undefined;

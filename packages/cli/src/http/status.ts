@@ -1,5 +1,5 @@
 /** What the status page shows, as JSON: nothing in it is a secret. */
-import type { LeaseStatus, LtxFileInfo } from '@litestream/core';
+import type { DrillStatus, LeaseStatus, LtxFileInfo } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { describeError } from '../describe-error.ts';
 import type { Daemon } from '../replicate/daemon.ts';
@@ -37,6 +37,7 @@ export function databaseStatus(report: DatabaseReport): object {
       compactions: replica.counts.compactions,
       snapshots: replica.counts.snapshots,
       lease: leaseStatus(replica.lease),
+      drill: drillStatus(replica.counts.drill),
     })),
   };
 }
@@ -60,6 +61,19 @@ function leaseStatus(status: LeaseStatus | undefined): object | null {
     since: lease?.acquiredAt?.toISOString() ?? null,
     expires_at: lease?.expiresAt.toISOString() ?? null,
     acknowledged_txid: lease?.acknowledgedTxid === undefined ? null : formatTxid(lease.acknowledgedTxid),
+  };
+}
+
+function drillStatus(status: DrillStatus | undefined): object | null {
+  if (status === undefined) return null;
+  const { result, succeededAt, error } = status;
+  return {
+    ok: error === undefined,
+    succeeded_at: succeededAt?.toISOString() ?? null,
+    txid: result === undefined ? null : formatTxid(result.txid),
+    proven: result?.isProven ?? null,
+    duration_seconds: result === undefined ? null : result.durationMs / 1000,
+    error: textOf(error),
   };
 }
 

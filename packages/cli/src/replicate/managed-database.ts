@@ -1,9 +1,10 @@
 /** One database that a daemon knows, whether it is replicated at the moment or not. */
-import type { StopOptions, TXID } from '@litestream/core';
+import type { StopOptions, TXID, VerifyLiveOptions } from '@litestream/core';
 import { defaultMetaPath, localTxid } from '../local-state.ts';
 import type { SingleDatabase } from './directory.ts';
 import type { DatabaseReport } from './report.ts';
 import { RunningDatabase } from './running-database.ts';
+import type { ReplicaVerification } from './running-replica.ts';
 import type { Services } from './services.ts';
 import { Turns } from './turns.ts';
 
@@ -17,6 +18,9 @@ export interface SyncResult {
   /** What every replica has. */
   readonly replicatedTxid: TXID;
 }
+
+/** What a verification of one replica ended with. */
+export type ReplicaOutcome = { readonly proof: ReplicaVerification } | { readonly error: unknown };
 
 export class ManagedDatabase {
   readonly path: string;
@@ -110,6 +114,23 @@ export class ManagedDatabase {
     await running.sync(options);
     const { txid } = running.db.position;
     return { changed: txid > before, txid, replicatedTxid: running.replicatedTxid };
+  }
+
+  /** Of each replica, by its name. Undefined if it is stopped. */
+  async verify(options: VerifyLiveOptions): Promise<ReadonlyMap<string, ReplicaOutcome> | undefined> {
+    const running = this.#running;
+    if (running === undefined) return undefined;
+    const outcomes = new Map<string, ReplicaOutcome>();
+    // One at a time: each reads all pages.
+    for (const replica of running.replicas) {
+      const { text } = replica.open;
+      try {
+        outcomes.set(text, { proof: await replica.verify(options) });
+      } catch (error) {
+        outcomes.set(text, { error });
+      }
+    }
+    return outcomes;
   }
 
   report(): DatabaseReport {

@@ -17,6 +17,7 @@ const SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
   ['logging', ({ logging }) => logging],
   ['levels', ({ levels }) => levels],
   ['snapshot', ({ snapshot }) => snapshot],
+  ['drill.interval', ({ drillIntervalMs }) => drillIntervalMs],
   ['validation.interval', ({ validationIntervalMs }) => validationIntervalMs],
   ['l0-retention', ({ l0RetentionMs }) => l0RetentionMs],
   ['l0-retention-check-interval', ({ l0RetentionCheckIntervalMs }) => l0RetentionCheckIntervalMs],

@@ -70,6 +70,7 @@ export class RunningDatabase {
     this.#services = services;
     this.replicas = clients.all.map((open) => {
       const replica: RunningReplica = new RunningReplica(open, this.db, services, {
+        stagingPath: database.stagingPath,
         onError: (error) => this.#replicaFailed(replica, error),
         onLease: ({ state, error }) => {
           if (state === 'lost') services.onLeaseLost(error);
@@ -142,7 +143,19 @@ export class RunningDatabase {
         hint: 'Check the path.',
       });
     }
+    if (this.db.status().isComparisonDue) await this.#comparePages();
     throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.sync())));
+  }
+
+  /** A daemon does this in the background. */
+  async #comparePages(): Promise<void> {
+    try {
+      await this.db.comparePages();
+    } catch (error) {
+      if (!hasCode(error, 'DATABASE_CHANGED')) throw error;
+      this.#logger.warn('the next file has the pages that differ', { error });
+    }
+    await this.db.sync();
   }
 
   async snapshot(): Promise<void> {

@@ -1,7 +1,17 @@
 /** One replica of a database that is being replicated: its client, its uploads and its place in the store. */
 import { basename } from 'node:path';
-import { fencedClient, LeaseHolder, Replica, StoredReplica } from '@litestream/core';
-import type { DB, LeaseStatus, LocalFiles, Logger, StopOptions, TXID } from '@litestream/core';
+import { fencedClient, LeaseHolder, Replica, StoredReplica, verifyLive } from '@litestream/core';
+import type {
+  DB,
+  LeaseStatus,
+  LiveProof,
+  LocalFiles,
+  Logger,
+  Op,
+  StopOptions,
+  TXID,
+  VerifyLiveOptions,
+} from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import type { OpenReplica } from '../replicas.ts';
 import { showUploads } from '../terminal/metered-uploads.ts';
@@ -9,6 +19,19 @@ import { localFilesOf } from './local-files.ts';
 import type { ReplicaReport } from './report.ts';
 import type { Services } from './services.ts';
 import { levelsOf } from './store.ts';
+
+/** A replica equals the database. */
+export interface ReplicaVerification extends LiveProof {
+  /** Of files that restores to earlier states need. */
+  readonly faults: readonly string[];
+}
+
+export interface RunningReplicaOptions {
+  /** Where large temporary files of the database are made. Undefined: in its metadata folder. */
+  readonly stagingPath: string | undefined;
+  readonly onError: (error: unknown) => void;
+  readonly onLease: (status: LeaseStatus) => void;
+}
 
 export class RunningReplica {
   readonly open: OpenReplica;
@@ -25,12 +48,7 @@ export class RunningReplica {
   #forgoneAt: TXID | undefined;
   #care: 'none yet' | 'given' | 'over' = 'none yet';
 
-  constructor(
-    open: OpenReplica,
-    db: DB,
-    services: Services,
-    { onError, onLease }: { onError: (error: unknown) => void; onLease: (status: LeaseStatus) => void },
-  ) {
+  constructor(open: OpenReplica, db: DB, services: Services, { stagingPath, onError, onLease }: RunningReplicaOptions) {
     const { config } = services;
     const { syncIntervalMs, autoRecover } = open.config;
     const logger = services.logger.child({ system: 'store', db: basename(db.path) });
@@ -52,6 +70,7 @@ export class RunningReplica {
       level0RetentionMs: config.l0RetentionMs,
       retentionEnabled: config.retentionEnabled,
       verifyCompaction: config.verifyCompaction,
+      drills: { place: { metaPath: db.metaPath, stagingPath } },
       local: this.#local,
       logger,
       path: db.path,
@@ -92,6 +111,23 @@ export class RunningReplica {
       });
     }
     this.#local.release?.({ txid: this.#db.position.txid, before });
+  }
+
+  /** Compares the database with the replica; see `verifyLive`. `repair` also checks every file of the replica, as validation does. */
+  async verify(options: VerifyLiveOptions): Promise<ReplicaVerification> {
+    const { replica, stored } = this;
+    const parts = {
+      client: replica.client,
+      comparePages: (op: Op) => this.#db.comparePages(op),
+      replicated: (op: Op) => replica.replicated(op),
+      snapshot: (op: Op) => stored.snapshot(op),
+    };
+    const proof = await verifyLive(parts, options);
+    if (options.repair !== true) return { ...proof, faults: [] };
+    // A fault that stands in the way of restores gets a snapshot.
+    const { faults, snapshotNeeded } = await stored.validate({ sample: 'all', signal: options.signal });
+    const repairs = snapshotNeeded ? [...proof.repairs, 'snapshot' as const] : proof.repairs;
+    return { ...proof, repairs, faults: faults.map(({ message }) => message) };
   }
 
   report(): ReplicaReport {

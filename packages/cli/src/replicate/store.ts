@@ -14,6 +14,7 @@ export function openStore(config: Config, logger: Logger): Store {
     snapshotIntervalMs: config.snapshot.intervalMs,
     level0CheckIntervalMs: config.l0RetentionCheckIntervalMs,
     validationIntervalMs: config.validationIntervalMs,
+    drillIntervalMs: config.drillIntervalMs,
     logger: logger.child({ system: 'store' }),
   });
 }
@@ -33,4 +34,5 @@ export function announceStores(config: Config, logger: Logger): void {
   const { l0RetentionCheckIntervalMs: interval, l0RetentionMs: retention, validationIntervalMs } = config;
   if (retention > 0) store.info('starting L0 retention monitor', { interval, retention });
   if ((validationIntervalMs ?? 0) > 0) store.info('starting validation monitor', { interval: validationIntervalMs });
+  if ((config.drillIntervalMs ?? 0) > 0) store.info('starting restore drills', { interval: config.drillIntervalMs });
 }

@@ -9,6 +9,7 @@ import { sameSalts } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
 import { createFile, OPEN_EXISTING, readFileChunks, temporaryName } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
+import { isUnchangedFile } from './file-proof.ts';
 import type { LocalLtx } from './local-ltx.ts';
 import type { History } from './options.ts';
 import type { RestRecord } from './rest-record.ts';
@@ -26,11 +27,14 @@ export interface Baseline {
   readonly state: WalState;
   /** The last file was written by another program. */
   readonly otherProgram: boolean;
+  /** The start goes on from the WAL although the database file was written to since it was recorded. */
+  readonly isPartlyCompared: boolean;
 }
 
 /** Nothing is known beyond the highest TXID in use. */
 function unknown(txid: TXID, reason: string): Baseline {
-  return { txid, state: { kind: 'snapshot-required', reason, last: undefined, isWhole: true }, otherProgram: false };
+  const state: WalState = { kind: 'snapshot-required', reason, last: undefined, isWhole: true };
+  return { txid, state, otherProgram: false, isPartlyCompared: false };
 }
 
 export interface BaselineContext {
@@ -111,7 +115,9 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
         reason: state.reason,
       });
     }
-    return { txid: file.maxTxid, state, otherProgram: !isOurs(header) };
+    const isFromWal = state.kind !== 'snapshot-required' && state.kind !== 'at-rest';
+    const isPartlyCompared = isFromWal && !isUnchangedFile({ databaseFd, record });
+    return { txid: file.maxTxid, state, otherProgram: !isOurs(header), isPartlyCompared };
   } catch (error) {
     if (!isLtxError(error)) throw error;
     logger.warn('last local ltx file is damaged, snapshotting', { path: file.path, error });

@@ -26,6 +26,11 @@ export class ChangeMarker {
     this.#uncertain = Date.now() - modifiedMs < CLOCK_GRAIN_MS;
   }
 
+  /** The next look is needed, whatever the files look like. */
+  forget(): void {
+    this.#uncertain = true;
+  }
+
   mayHaveChanged(): boolean {
     return this.#uncertain || this.#look().mark !== this.#mark;
   }

@@ -9,6 +9,18 @@ import type { SyncSessionContext } from './sync-session.ts';
 import { loseSight } from './sync-session.ts';
 
 /**
+ * The file of this commit states the checksum. Otherwise the proof would wait for the next commit of an application, and a restart
+ * before it would lose the ledger again.
+ */
+async function commitForStatement({ session, busy, logger }: SyncSessionContext): Promise<void> {
+  try {
+    await session.connections.bumpSequence(busy);
+  } catch (error) {
+    logger.debug('no commit after the page ledger was built', { error });
+  }
+}
+
+/**
  * Call inside the mutex. `pages`: all pages of the database after the transaction of `last`. If `last` states no database
  * checksum, builds a ledger from `pages`. Rejects with `DATABASE_CHANGED` if the checksums differ: then the next sync takes the
  * pages that differ.
@@ -28,12 +40,14 @@ export async function checkPages(
     if (ledger.loadedFor(now) !== undefined) return;
     if (await ledger.adopt(last, pages, now, session.ownership)) {
       ledger.noteProof(last.txid);
-      logger.debug('page ledger built from a snapshot', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
+      logger.debug('page ledger built from all pages', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
+      await commitForStatement(context);
     }
     return;
   }
   const found = CHECKSUM_FLAG | xorOf(pages.checksums);
   if (found === last.databaseChecksum) {
+    session.isPartlyCompared = false;
     ledger.noteProof(last.txid);
     return;
   }

@@ -3,9 +3,8 @@ import type { TXID } from '@litestream/ltx';
 import type { Op } from '../client/contract.ts';
 import { hasCode } from '../error.ts';
 import type { Logger } from '../logger.ts';
-import { ActivityLog } from './activity.ts';
 import { ArrivalWatch } from './arrival.ts';
-import { TotalsCounter } from './totals.ts';
+import { BackgroundComparison } from './background-comparison.ts';
 import type { CheckpointMode } from './checkpoint-call.ts';
 import { missingError, notOpenError } from './db-errors.ts';
 import { stateOf, type Checkpoint, type DbStatus } from './db-status.ts';
@@ -15,7 +14,7 @@ import { Contexts } from './contexts.ts';
 import { ChangeMarker } from './change-marker.ts';
 import { checkpointIfDue, checkpointIsDue, checkpointNow, quietInMs } from './checkpoint.ts';
 import type { LeftOut } from './sync-context.ts';
-import { LocalLtx } from './local-ltx.ts';
+import { LocalLevels, type LocalLtx } from './local-ltx.ts';
 import { MetadataLock } from './metadata-lock.ts';
 import { isInUse, type DatabaseInUseError } from './metadata-lock-errors.ts';
 import { MovedFile } from './moved-file.ts';
@@ -24,8 +23,7 @@ import { closeSession, openSession } from './open-session.ts';
 import { isAtPath } from './descriptor.ts';
 import { Listeners } from './listeners.ts';
 import { localFault } from './local-fault.ts';
-import { Ledger } from '../ledger/ledger.ts';
-import { LedgerRebuild } from '../ledger/rebuild.ts';
+import { Ledger, type PageProof } from '../ledger/ledger.ts';
 import { resolveDbOptions } from './options.ts';
 import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions, SyncOptions } from './options.ts';
 import { bringToRestOrLeave } from './rest.ts';
@@ -35,6 +33,7 @@ import { movePinAfterSync, tend } from './pin.ts';
 import { realDatabasePath } from './real-path.ts';
 import { readToEnd } from './read-to-end.ts';
 import { syncVisible, type SyncOutcome } from './sync.ts';
+import { SyncRecord } from './sync-record.ts';
 import { recordFile, syncSession, withSight } from './sync-session.ts';
 import { FollowLoop } from './follow.ts';
 import { TakenOver } from './taken-over.ts';
@@ -55,16 +54,16 @@ export class DB implements AsyncDisposable {
   readonly #mutex = new Mutex();
   readonly #listeners = new Listeners<Position>();
   readonly #checkpointListeners = new Listeners<Checkpoint>();
+  readonly #proofListeners = new Listeners<PageProof>();
   readonly #arrival: ArrivalWatch;
   readonly #marker: ChangeMarker;
-  readonly #activity: ActivityLog;
-  readonly #totals = new TotalsCounter();
+  readonly #record: SyncRecord;
   readonly #times: CommitTimes;
   readonly #ledger: Ledger;
-  readonly #rebuild: LedgerRebuild;
+  readonly #comparison: BackgroundComparison;
   readonly #follow: FollowLoop;
   readonly #contexts: Contexts;
-  readonly #levels = new Map<number, LocalLtx>();
+  readonly #levels: LocalLevels;
   readonly #takenOver: TakenOver;
   readonly #lock: MetadataLock;
   #history: History | undefined;
@@ -74,9 +73,6 @@ export class DB implements AsyncDisposable {
   #baseline: TXID = 0n;
   #generation = 0;
   #leftOut: LeftOut | undefined;
-  #lastSyncAt: Date | undefined;
-  #lastLookAt: Date | undefined;
-  #lastError: unknown;
   /** Another Litestream replicates the database, and this one stands by. */
   #inUse: DatabaseInUseError | undefined;
   readonly #libraries: LibraryWatch;
@@ -85,6 +81,7 @@ export class DB implements AsyncDisposable {
   constructor(path: string, options: DbOptions = {}) {
     this.path = path;
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
+    this.#levels = new LocalLevels(this.metaPath);
     this.#takenOver = new TakenOver(this.metaPath);
     this.#moved = new MovedFile(path);
     this.#stagingPath = options.stagingPath;
@@ -92,20 +89,21 @@ export class DB implements AsyncDisposable {
     this.#lock = new MetadataLock(this.metaPath, this.#options.driver);
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
-    this.#ledger = new Ledger(this.metaPath, this.localLtx(0), this.#logger);
+    const onProof = (proof: PageProof): void => this.#proofListeners.tell(proof);
+    this.#ledger = new Ledger({ metaPath: this.metaPath, level0: this.localLtx(0), logger: this.#logger, onProof });
     this.#arrival = new ArrivalWatch(path, this.#logger);
     this.#marker = new ChangeMarker(path);
     const pathOf = (): string => this.#session?.path ?? realDatabasePath(path);
     this.#libraries = new LibraryWatch(pathOf, this.#options.driver);
-    this.#activity = new ActivityLog(() => this.#options.clock.now());
-    this.#rebuild = new LedgerRebuild(this.#logger, () => this.comparePages());
+    this.#record = new SyncRecord(this.#options.clock);
+    this.#comparison = new BackgroundComparison(this.#logger, () => this.comparePages());
     this.#contexts = new Contexts({
       options: this.#options,
       metaPath: this.metaPath,
       level0: this.localLtx(0),
       times: this.#times,
       ledger: this.#ledger,
-      totals: this.#totals,
+      totals: this.#record.totals,
       mutex: this.#mutex,
       logger: this.#logger,
       // Without a replica, only the database itself has the state.
@@ -266,11 +264,14 @@ export class DB implements AsyncDisposable {
     return this.#checkpointListeners.add(listener);
   }
 
+  /** Called whenever all pages were compared with what was replicated, and were the same. Returns what ends it. */
+  onProof(listener: (proof: PageProof) => void): () => void {
+    return this.#proofListeners.add(listener);
+  }
+
   /** The local files of a level. */
   localLtx(level: number): LocalLtx {
-    let local = this.#levels.get(level);
-    if (local === undefined) this.#levels.set(level, (local = new LocalLtx(this.metaPath, level)));
-    return local;
+    return this.#levels.at(level);
   }
 
   /**
@@ -280,12 +281,8 @@ export class DB implements AsyncDisposable {
    */
   async snapshot(options: Op = {}): Promise<SnapshotStream> {
     this.#requireOpen('snapshot');
-    return takeSnapshot({
-      ...this.#contexts.state('snapshot', options),
-      metaPath: this.metaPath,
-      stagingPath: this.#stagingPath,
-      options: this.#options,
-    });
+    const place = { metaPath: this.metaPath, stagingPath: this.#stagingPath, options: this.#options };
+    return takeSnapshot({ ...this.#contexts.state('snapshot', options), ...place });
   }
 
   /** Compares all pages with what was replicated. Rejects with `DATABASE_CHANGED` if they differ: the next sync takes those. */
@@ -302,12 +299,13 @@ export class DB implements AsyncDisposable {
       position: this.#position,
       pageSize: this.pageSize,
       walSize: this.#session?.last?.endOffset ?? 0,
-      lastSyncAt: this.#lastSyncAt,
-      lastLookAt: this.#lastLookAt,
-      lastError: this.#lastError,
+      lastSyncAt: this.#record.lastSyncAt,
+      lastLookAt: this.#record.lastLookAt,
+      lastError: this.#record.lastError,
       proof: this.#ledger.proof,
-      activity: this.#activity.last,
-      totals: this.#totals.totals,
+      isComparisonDue: this.#session?.isComparisonDue ?? false,
+      activity: this.#record.activity.last,
+      totals: this.#record.totals.totals,
     };
   }
 
@@ -349,7 +347,7 @@ export class DB implements AsyncDisposable {
     if (this.#arrival.mayHaveSettled() || this.#marker.mayHaveChanged()) return true;
     this.#session?.connections.rest();
     this.#ledger.rest();
-    if (this.#lastError === undefined) this.#lastLookAt = new Date(this.#options.clock.now());
+    this.#record.looked();
     return this.#session !== undefined && checkpointIsDue(this.#session, this.#options);
   }
 
@@ -401,7 +399,7 @@ export class DB implements AsyncDisposable {
       this.#baseline = 0n;
     }
     this.#inUse = error;
-    this.#lastError = error;
+    this.#record.lastError = error;
   }
 
   /** Inside the mutex. */
@@ -428,50 +426,52 @@ export class DB implements AsyncDisposable {
     let isOurs = true;
     try {
       this.#requireOpen('sync');
-      this.#activity.begin('sync');
+      this.#record.activity.begin('sync');
       this.#marker.mark();
       const session = await this.#openSession(options);
       if (session === undefined) {
         if (this.#arrival.reason === undefined) this.#logger.debug('sync: no database found');
-        this.#activity.end();
+        this.#record.activity.end();
         return { kind: 'nothing' };
       }
-      this.#activity.enter('verify_and_sync');
+      this.#record.activity.enter('verify_and_sync');
       const outcome = await this.#syncChecked(session, options);
-      this.#activity.enter('checkpoint_if_needed');
+      this.#record.activity.enter('checkpoint_if_needed');
       const context = this.#contexts.checkpoint(session, options);
       await withSight(context.syncContext, () => checkpointIfDue(context, outcome));
       recordFile(context.syncContext);
       if (outcome.kind === 'written') movePinAfterSync(session);
-      if (session.lacksProof && this.#follow.isRunning) this.#rebuild.request();
-      this.#activity.enter('update_metrics');
-      this.#activity.end();
-      this.#lastError = undefined;
+      if (session.isComparisonDue && this.#follow.isRunning) this.#comparison.request();
+      this.#record.activity.enter('update_metrics');
+      this.#record.activity.end();
+      this.#record.lastError = undefined;
       return outcome;
     } catch (caught) {
       if (this.#session !== undefined && !isAtPath(this.#session.descriptor, this.path)) {
         // Deleted under our hands: the next look sees that it is gone.
         this.#logger.debug('sync: database was removed', { error: caught });
-        this.#activity.end();
+        this.#record.activity.end();
         return { kind: 'nothing' };
       }
       // Another process wrote the next file: the next sync begins with what is there then.
       if (hasCode(caught, 'ALREADY_EXISTS') && this.#session !== undefined) await this.#closeSession(this.#session);
       isOurs = !isInUse(caught);
       const error = localFault(caught, this.metaPath);
-      this.#activity.end(error);
-      this.#lastError = error;
+      this.#record.activity.end(error);
+      this.#record.lastError = error;
       failed = true;
       throw error;
     } finally {
-      if (isOurs) this.#totals.addSync(performance.now() - startedAtMs, failed);
+      if (isOurs) this.#record.totals.addSync(performance.now() - startedAtMs, failed);
     }
   }
 
-  /** What is in the WAL stays there. */
+  /** What is in the WAL stays there. The next look opens the database again, whether or not it changes. */
   async #closeSession(session: Session): Promise<void> {
     if (this.#session === session) this.#session = undefined;
     await closeSession(session, { keepsWal: true });
+    this.#marker.forget();
+    this.#follow.wake();
   }
 
   /** Another copy of SQLite that is found late ends all work on the database: the two do not see each other's locks. */
@@ -486,8 +486,7 @@ export class DB implements AsyncDisposable {
 
   async #syncSession(session: Session, options: Op): Promise<SyncOutcome> {
     const outcome = await syncSession(this.#contexts.sync(session, options));
-    this.#lastSyncAt = new Date(this.#options.clock.now());
-    this.#lastLookAt = this.#lastSyncAt;
+    this.#record.synced();
     return outcome;
   }
 

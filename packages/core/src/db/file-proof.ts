@@ -27,18 +27,25 @@ export function isRecordedFile({ databaseFd, record }: Pick<FileProofContext, 'd
   return fileStateOf(databaseFd).inode === record.file.inode;
 }
 
+/** Is it that file, and did nothing write to it since it was recorded? */
+export function isUnchangedFile(place: Pick<FileProofContext, 'databaseFd' | 'record'>): boolean {
+  if (!isRecordedFile(place) || place.record?.kind !== 'in-use') return false;
+  const file = fileStateOf(place.databaseFd);
+  return isSameFileState(file, place.record.file) && hasFineTime(file);
+}
+
 /**
  * True if nothing wrote to the file since it was recorded, or if each page that was moved to it, and is not in a later frame,
- * is there as the WAL has it. False where neither is the case, or no page can be compared.
+ * is there as the WAL has it. False where neither is the case, or no page can be compared. Pages that the WAL does not hold are
+ * compared later, in the background.
  *
  * Meanwhile, others may checkpoint: what is compared stays as it is, since a later frame of such a page is behind the read
  * transaction, where no checkpoint goes.
  */
 export async function isFileProven(context: FileProofContext): Promise<boolean> {
-  const { databaseFd, wal, visible, record } = context;
+  const { wal, visible, record } = context;
+  if (isUnchangedFile(context)) return true;
   if (!isRecordedFile(context) || record?.kind !== 'in-use') return false;
-  const file = fileStateOf(databaseFd);
-  if (isSameFileState(file, record.file) && hasFineTime(file)) return true;
   const header = wal.header();
   if (header === undefined || !sameSalts(record, visible) || !sameSalts(header, visible)) return false;
   const start = { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };

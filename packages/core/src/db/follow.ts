@@ -60,6 +60,11 @@ export class FollowLoop {
     this.#running = { stop, done: this.#run(stop.signal) };
   }
 
+  /** Looks at once, if it waits for a change. */
+  wake(): void {
+    this.#wake();
+  }
+
   /** Resolves when the sync that is under way is finished. */
   async stop(): Promise<void> {
     const running = this.#running;

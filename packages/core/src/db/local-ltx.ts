@@ -87,3 +87,19 @@ export class LocalLtx {
     rmSync(this.folder, { recursive: true, force: true });
   }
 }
+
+/** The local files of all levels of one database. */
+export class LocalLevels {
+  readonly #metaPath: string;
+  readonly #levels = new Map<number, LocalLtx>();
+
+  constructor(metaPath: string) {
+    this.#metaPath = metaPath;
+  }
+
+  at(level: number): LocalLtx {
+    let local = this.#levels.get(level);
+    if (local === undefined) this.#levels.set(level, (local = new LocalLtx(this.#metaPath, level)));
+    return local;
+  }
+}

@@ -77,7 +77,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     const index = keepIndex(path);
     const visible = readVisibleWal(index.fd) ?? recoverIndex(connections, index);
     const place = { databaseFd: descriptor.fd, level0, wal, visible, ownership, record: readRestRecord(metaPath) };
-    const { state, txid, otherProgram } = await findBaseline(
+    const { state, txid, otherProgram, isPartlyCompared } = await findBaseline(
       { ...place, logger, history: context.history },
       { signal },
     );
@@ -85,7 +85,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));
     const openingLocks = OpeningLocks.find(descriptor.inode, index.inode);
     const parts = { path, descriptor, index, connections, wal, ownership, otherProgram, openingLocks };
-    return new Session(parts, { state, txid, nowMs: options.clock.monotonic() });
+    return new Session(parts, { state, txid, nowMs: options.clock.monotonic(), isPartlyCompared });
   } catch (error) {
     wal.close();
     connections.close();

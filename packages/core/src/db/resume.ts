@@ -7,7 +7,7 @@ import type { WalHeader, WalSums } from '../wal/wal-header.ts';
 import { FRAME_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts } from '../wal/wal-header.ts';
 import type { VisibleWal } from '../wal/wal-index.ts';
 import { visibleEndOf } from './decide.ts';
-import { isFileProven, isRecordedFile } from './file-proof.ts';
+import { isFileProven, isRecordedFile, isUnchangedFile } from './file-proof.ts';
 import type { RestRecord } from './rest-record.ts';
 import { fileStateOf, isRecordOf, isSameFileState } from './rest-record.ts';
 import type { LastFile } from './session.ts';
@@ -43,7 +43,7 @@ export async function findWalState(place: ResumePlace): Promise<WalState> {
   if (sameSalts(last, visible)) {
     if (visibleEndOf(visible) < last.endOffset) return required('wal truncated by another process');
     if (hasEnd(wal, last, sums)) {
-      if (await isFileProven(place)) return { kind: 'resuming', last, sums };
+      if (canBeCompared(place) && (await isFileProven(place))) return { kind: 'resuming', last, sums };
       return required('nothing proves that the database file is the one that was replicated, snapshotting');
     }
     return required('last page does not exist in last ltx file, wal overwritten by another process');
@@ -55,9 +55,17 @@ export async function findWalState(place: ResumePlace): Promise<WalState> {
   if (header === undefined || !sameSalts(header, visible) || header.pageSize !== last.pageSize) {
     return required('wal header salt reset, snapshotting');
   }
-  if (header.salt1 !== (last.salt1 + 1) >>> 0 || !isRecordedFile(place))
+  if (header.salt1 !== (last.salt1 + 1) >>> 0 || !isRecordedFile(place) || !canBeCompared(place))
     return required('wal header salt reset, snapshotting');
   return (await findSuccessor(place, header, sums)) ?? required('wal header salt reset, snapshotting');
+}
+
+/**
+ * If the database file was written to since it was recorded, the start compares only pages that the WAL holds. The others are
+ * compared in the background, with the checksum that the last file must state.
+ */
+function canBeCompared(place: ResumePlace): boolean {
+  return place.last.databaseChecksum !== 0n || isUnchangedFile(place);
 }
 
 /** Does the WAL have this running checksum at the end of the last file? */

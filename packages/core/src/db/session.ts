@@ -67,6 +67,15 @@ export interface SessionParts {
   readonly openingLocks: OpeningLocks | undefined;
 }
 
+/** Where a session begins. */
+export interface SessionStart {
+  readonly state: WalState;
+  readonly txid: TXID;
+  /** Of a monotonic clock, in ms. */
+  readonly nowMs: number;
+  readonly isPartlyCompared: boolean;
+}
+
 /** One database file while it is open. A new session begins when the file is replaced. */
 export class Session {
   readonly path: string;
@@ -89,11 +98,13 @@ export class Session {
   recorded: DatabaseMark | undefined;
   /** The last transaction has no local file (`leave-out.ts`): a start cannot go on from it. */
   isLastLeftOut = false;
+  /** The database file was written to before this session began, and only pages that its WAL holds were compared since. */
+  isPartlyCompared: boolean;
   #state: WalState;
   #txid: TXID;
   #lastInode: bigint | undefined;
 
-  constructor(parts: SessionParts, start: { readonly state: WalState; readonly txid: TXID; readonly nowMs: number }) {
+  constructor(parts: SessionParts, start: SessionStart) {
     this.path = parts.path;
     this.descriptor = parts.descriptor;
     this.index = parts.index;
@@ -111,6 +122,7 @@ export class Session {
       bytesPerMs: USUAL_BYTES_PER_MS,
       hasPassiveFailed: false,
     };
+    this.isPartlyCompared = start.isPartlyCompared;
     this.#state = start.state;
     this.#txid = start.txid;
   }
@@ -134,9 +146,12 @@ export class Session {
     return this.#txid;
   }
 
-  /** The last level-0 file does not state the checksum of the database after it. */
-  get lacksProof(): boolean {
-    return this.last?.databaseChecksum === 0n && !this.isLastLeftOut;
+  /**
+   * All pages are to be compared with what was replicated: the last level-0 file does not state the checksum of the database
+   * after it, or the start compared only some of the pages.
+   */
+  get isComparisonDue(): boolean {
+    return this.isPartlyCompared || (this.last?.databaseChecksum === 0n && !this.isLastLeftOut);
   }
 
   /** Everything visible was read, and the WAL cannot restart but where we stopped. */

@@ -87,7 +87,7 @@ async function stage(
   signal: AbortSignal,
 ): Promise<SnapshotStream | undefined> {
   const { txid } = state.last;
-  const path = stagedPath(context, txid);
+  const path = stagedPath(context, `snapshot-${formatTxid(txid)}.ltx`);
   const { ownership } = state.session;
   try {
     if (context.stagingPath !== undefined) mkdirSync(context.stagingPath, { recursive: true, mode: 0o700 });

@@ -1,17 +1,22 @@
-/** Where the files of snapshots lie until they are sent. */
+/** Where large temporary files of a database lie: snapshots until they are sent, restored copies until they are proven. */
 import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import type { TXID } from '@litestream/ltx';
-import { formatTxid } from '@litestream/ltx';
 import { namesIn, temporaryName } from '../files/safe-files.ts';
 
-/** A new name. In the metadata folder opening a database removes what a crash left; a folder of many is tidied here. */
-export function stagedPath(
-  { metaPath, stagingPath }: { readonly metaPath: string; readonly stagingPath: string | undefined },
-  txid: TXID,
-): string {
-  const name = temporaryName(`snapshot-${formatTxid(txid)}.ltx`);
+/** The folders of one database. */
+export interface StagingPlace {
+  readonly metaPath: string;
+  /** Undefined: the metadata folder. */
+  readonly stagingPath: string | undefined;
+}
+
+/**
+ * A new path for a temporary file. In the metadata folder, opening the database removes what a crash left; a staging folder, which
+ * several databases may share, is tidied here.
+ */
+export function stagedPath({ metaPath, stagingPath }: StagingPlace, fileName: string): string {
+  const name = temporaryName(fileName);
   if (stagingPath === undefined) return join(metaPath, name);
   const mine = `litestream-${createHash('sha256').update(resolve(metaPath)).digest('hex').slice(0, 16)}-`;
   removeLeftovers(stagingPath, mine);

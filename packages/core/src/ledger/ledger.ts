@@ -35,6 +35,13 @@ export interface PageProof {
   readonly at: Date;
 }
 
+export interface LedgerParts {
+  readonly metaPath: string;
+  readonly level0: LocalLtx;
+  readonly logger: Logger;
+  readonly onProof?: ((proof: PageProof) => void) | undefined;
+}
+
 interface Loaded {
   readonly pages: PageLedger;
   /** The transaction that the ledger belongs to. */
@@ -47,6 +54,7 @@ export class Ledger {
   readonly #metaPath: string;
   readonly #level0: LocalLtx;
   readonly #logger: Logger;
+  readonly #onProof: (proof: PageProof) => void;
   #loaded: Loaded | undefined;
   /** The level-0 file for which no ledger was found. */
   #lostFor: LastFile | undefined;
@@ -58,10 +66,11 @@ export class Ledger {
   /** Of a new ledger: due at once. 0 is not long ago in a process that has just started. */
   #flushedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(metaPath: string, level0: LocalLtx, logger: Logger) {
-    this.#metaPath = metaPath;
-    this.#level0 = level0;
-    this.#logger = logger;
+  constructor(parts: LedgerParts) {
+    this.#metaPath = parts.metaPath;
+    this.#level0 = parts.level0;
+    this.#logger = parts.logger;
+    this.#onProof = parts.onProof ?? (() => undefined);
   }
 
   /** The last proof of this process; undefined if there was none yet. */
@@ -71,6 +80,7 @@ export class Ledger {
 
   noteProof(txid: TXID): void {
     this.#proof = { txid, at: new Date() };
+    this.#onProof(this.#proof);
   }
 
   /** Whether the ledger for this level-0 file is in memory. */

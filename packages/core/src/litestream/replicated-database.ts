@@ -9,7 +9,7 @@ import type { LeaseStatus } from '../lease/status.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { ReplicaStatus, StopOptions } from '../replica/replica-options.ts';
 import { verifyLive } from '../verify/verify-live.ts';
-import type { LiveProof } from '../verify/verify-live.ts';
+import type { LiveProof, VerifyLiveOptions } from '../verify/verify-live.ts';
 
 /** A database that is being replicated. Disposing of it, or of its `Litestream`, sends what is left and lets it go. */
 export class ReplicatedDatabase implements AsyncDisposable {
@@ -71,13 +71,14 @@ export class ReplicatedDatabase implements AsyncDisposable {
 
   /**
    * Compares all pages with the checksum that the replica states. Writers continue meanwhile. Rejects with `DATABASE_CHANGED`,
-   * `CHECKSUM_MISMATCH` or `UNPROVEN`, and as `replicated` does.
+   * `CHECKSUM_MISMATCH` or `UNPROVEN`, unless `repair` mends that, and as `replicated` does.
    */
-  async verify(options: Op = {}): Promise<LiveProof> {
+  async verify(options: VerifyLiveOptions = {}): Promise<LiveProof> {
     const parts = {
       client: this.#replica.client,
       comparePages: (op: Op) => this.#db.comparePages(op),
       replicated: (op: Op) => this.replicated(op),
+      snapshot: (op: Op) => this.snapshot(op),
     };
     return await verifyLive(parts, options);
   }

@@ -27,6 +27,8 @@ export interface StoreOptions {
   readonly level0CheckIntervalMs?: number | undefined;
   /** Default 0: no periodic validation. */
   readonly validationIntervalMs?: number | undefined;
+  /** Default 0: no restore drills. */
+  readonly drillIntervalMs?: number | undefined;
   readonly retentionEnabled?: boolean | undefined;
   /** Replicas worked on at the same time. Default 4, of which snapshots and validation take at most half. */
   readonly concurrency?: number | undefined;
@@ -48,6 +50,8 @@ interface Task {
   readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
   /** It may take long: others must not wait for it. */
   readonly isLong: boolean;
+  /** It only reads, and other work on the same replica continues meanwhile. */
+  readonly isAside: boolean;
   /** Is a replica that is new to the store served at once, not at the next boundary? */
   readonly atOnce: (replica: StoredReplica) => boolean;
   /** Replicas on which it runs, or waits for its turn. */
@@ -60,6 +64,8 @@ interface Care {
   readonly turns: Mutex;
   /** Aborts the work on the replica when it is removed. */
   readonly abort: AbortController;
+  /** Work that is under way, or waits for its turn. */
+  readonly work: Set<Promise<void>>;
 }
 
 interface Job {
@@ -78,7 +84,6 @@ export class Store {
   readonly #longSlots: Semaphore;
   readonly #onError: (error: unknown) => void;
   #stopped = false;
-  readonly #underWay = new Set<Promise<void>>();
 
   constructor(options: StoreOptions = {}) {
     const levels = options.levels ?? DEFAULT_LEVELS;
@@ -92,12 +97,13 @@ export class Store {
     this.#onError = options.onError ?? (() => undefined);
     const job = (intervalMs: number, task: Task): Job => ({ task, schedule: this.#schedule(clock, intervalMs, task) });
     this.#snapshots = job(options.snapshotIntervalMs ?? DAY_MS, snapshotTask());
-    const { validationIntervalMs = 0 } = options;
+    const { validationIntervalMs = 0, drillIntervalMs = 0 } = options;
     this.#jobs = [
       ...levels.map((level) => job(level.intervalMs, compactionTask(level))),
       this.#snapshots,
       job(options.level0CheckIntervalMs ?? 15_000, level0Task()),
       ...(validationIntervalMs > 0 ? [job(validationIntervalMs, validationTask())] : []),
+      ...(drillIntervalMs > 0 ? [job(drillIntervalMs, drillTask())] : []),
     ];
     if (options.retentionEnabled === false) {
       this.#logger.warn('retention disabled; cloud provider lifecycle policies must handle retention');
@@ -107,7 +113,7 @@ export class Store {
   /** Takes a replica into its care, unless it was closed. What it lacks is looked up once, at once. */
   add(replica: StoredReplica): void {
     if (this.#stopped) return;
-    this.#replicas.set(replica, { turns: new Mutex(), abort: new AbortController() });
+    this.#replicas.set(replica, { turns: new Mutex(), abort: new AbortController(), work: new Set() });
     replica.begin();
     replica.onPending = () => this.#wake(replica);
     this.#wake(replica);
@@ -116,9 +122,11 @@ export class Store {
 
   /** Lets a replica go; work on it that is under way is aborted and waited for. */
   async remove(replica: StoredReplica): Promise<void> {
-    this.#replicas.get(replica)?.abort.abort(new Error('the replica was removed'));
+    const care = this.#replicas.get(replica);
+    care?.abort.abort(new Error('the replica was removed'));
     this.#replicas.delete(replica);
     replica.onPending = undefined;
+    await Promise.all(care?.work ?? []);
     await replica.idle();
   }
 
@@ -127,7 +135,7 @@ export class Store {
     this.#stopped = true;
     for (const { abort } of this.#replicas.values()) abort.abort(new Error('the store was closed'));
     await Promise.all(this.#jobs.map(({ schedule }) => schedule.stop()));
-    await Promise.all(this.#underWay);
+    await Promise.all([...this.#replicas.values()].flatMap(({ work }) => [...work]));
     this.#replicas.clear();
   }
 
@@ -160,26 +168,25 @@ export class Store {
 
   /** Starts the task on one replica, unless it is there already. One that takes long keeps no other replica waiting. */
   #begin(task: Task, replica: StoredReplica): void {
-    if (this.#stopped || task.under.has(replica) || !task.isPending(replica)) return;
+    const care = this.#replicas.get(replica);
+    if (this.#stopped || care === undefined || task.under.has(replica) || !task.isPending(replica)) return;
     task.under.add(replica);
-    const run = this.#run(task, replica).finally(() => {
+    const run = this.#run(task, replica, care).finally(() => {
       task.under.delete(replica);
-      this.#underWay.delete(run);
+      care.work.delete(run);
     });
-    this.#underWay.add(run);
+    care.work.add(run);
   }
 
   /** One replica's failure is logged, counted and kept from the others. */
-  async #run(task: Task, replica: StoredReplica): Promise<void> {
-    const care = this.#replicas.get(replica);
-    if (care === undefined) return;
-    const { turns } = care;
-    const { signal } = care.abort;
+  async #run(task: Task, replica: StoredReplica, { turns, abort }: Care): Promise<void> {
+    const { signal } = abort;
     const work = async (): Promise<void> => {
       // The replica may have been removed, or processed, while it waited.
       if (this.#replicas.has(replica) && task.isPending(replica)) await task.run(replica, { signal });
     };
-    const inTurn = (): Promise<void> => turns.run(() => this.#slots.run(work, signal), signal);
+    const inSlot = (): Promise<void> => this.#slots.run(work, signal);
+    const inTurn = (): Promise<void> => (task.isAside ? inSlot() : turns.run(inSlot, signal));
     try {
       await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
     } catch (error) {
@@ -199,6 +206,7 @@ function compactionTask(level: CompactionLevel): Task {
     isPending: (replica) => replica.isPending(level.level),
     run: (replica, op) => replica.compact(level, op),
     isLong: false,
+    isAside: false,
     atOnce: (replica) => replica.isOverdue(level),
     under: new Set(),
   };
@@ -220,6 +228,7 @@ function snapshotTask(): Task {
       }
     },
     isLong: true,
+    isAside: false,
     atOnce: () => true,
     under: new Set(),
   };
@@ -232,6 +241,7 @@ function level0Task(): Task {
     isPending: (replica) => replica.isLevel0Pending,
     run: (replica, op) => replica.enforceLevel0Retention(op),
     isLong: false,
+    isAside: false,
     atOnce: () => false,
     under: new Set(),
   };
@@ -244,6 +254,20 @@ function validationTask(): Task {
     isPending: () => true,
     run: (replica, op) => replica.validate(op),
     isLong: true,
+    isAside: false,
+    atOnce: () => false,
+    under: new Set(),
+  };
+}
+
+function drillTask(): Task {
+  return {
+    failure: 'restore drill failed',
+    fields: () => ({}),
+    isPending: (replica) => replica.isDrillPending,
+    run: (replica, op) => replica.drill(op),
+    isLong: true,
+    isAside: true,
     atOnce: () => false,
     under: new Set(),
   };

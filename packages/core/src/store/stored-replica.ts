@@ -5,90 +5,32 @@
  */
 import { formatTxid, HEADER_SIZE, isLtxError } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import type { LtxFileInfo, Op } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
+import type { DrillResult } from '../drill/drill.ts';
+import { Drills } from '../drill/drills.ts';
 import { hasCode } from '../error.ts';
 import type { LitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { Logger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 import { Compactor } from './compactor.ts';
-import type { Hole, LocalFiles } from './compactor.ts';
+import type { Hole } from './compactor.ts';
 import { LevelTops } from './level-tops.ts';
 import { boundaryBefore } from './levels.ts';
 import type { CompactionLevel } from './levels.ts';
 import { Retention } from './retention-pass.ts';
-import type { Level0Counts } from './retention-pass.ts';
+import type { ReplicaUnderStore, StoredReplicaCounts, StoredReplicaOptions } from './stored-replica-options.ts';
 import { validateReplica, verifyLevel } from './validation.ts';
 import { ValidationOutcomes } from './validation-outcomes.ts';
-import type { ValidationOutcome } from './validation-outcomes.ts';
 import type { ValidationOptions, ValidationReport } from './validation.ts';
 import { isSnapshotFile, SNAPSHOT_LEVEL } from '../levels.ts';
 
-/** What the store needs of a replica, and nothing about databases. */
-export interface ReplicaUnderStore {
-  readonly client: ReplicaClient;
-  /** Last TXID that is wholly on the backend. */
-  readonly position: { readonly txid: TXID };
-  /** Nothing reaches the backend at the moment: until something does, there is no use in looking after it. */
-  readonly isDown?: boolean | undefined;
-  /** False until it is certain that the replica's files are those of the database: local files are not read till then. */
-  readonly isKnown?: boolean | undefined;
-  /** Last transaction of another program, which may have torn the history, while no snapshot makes up for that. */
-  readonly snapshotOwedFor?: TXID | undefined;
-  /**
-   * The newest file of each level, as listed a moment ago, before anything but level 0 was written; gives it once.
-   * Undefined if that is not known: then the levels are listed.
-   */
-  takeTops?(): ReadonlyMap<number, LtxFileInfo> | undefined;
-  /**
-   * Files that were on the backend are gone: from now on nothing counts as safe there until a snapshot is on it, which is
-   * so once this resolves: to that snapshot, unless another call took it.
-   */
-  recoverCut?(op?: Op): Promise<LtxFileInfo | undefined>;
-  /** Rejects with `REPLICA_CONFLICT` if the backend has a file that another process wrote, and reports it. */
-  requireAlone?(op?: Op): Promise<void>;
-  /** Has it warned by itself that level 0 lacks this transaction, and some that follow it? */
-  isHoleTold?(txid: TXID): boolean;
-  /** Writes the database's present state to the snapshot level. Undefined if the database is not there yet. */
-  snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
-}
-
 /** If a replica has more gaps than this, some of them are reported again. */
 const HOLES_TOLD_MAX = 1000;
-
-export interface StoredReplicaOptions {
-  readonly levels: readonly CompactionLevel[];
-  readonly snapshotIntervalMs: number;
-  readonly snapshotRetentionMs: number;
-  /** 0 keeps level 0 for good. */
-  readonly level0RetentionMs: number;
-  readonly retentionEnabled: boolean;
-  readonly verifyCompaction: boolean;
-  readonly local?: LocalFiles | undefined;
-  readonly clock?: Clock | undefined;
-  readonly logger?: Logger | undefined;
-  /** Of the database: named in log lines. */
-  readonly path?: string | undefined;
-  /** Called for each file that a compaction has written. Must not throw. */
-  readonly onCompaction?: ((file: LtxFileInfo) => void) | undefined;
-  /** Called for each problem found by `verify-compaction`. */
-  readonly onVerifyError?: ((message: string) => void) | undefined;
-}
-
-/** Counted since the replica was given to the store. */
-export interface StoredReplicaCounts {
-  readonly compactions: number;
-  readonly snapshots: number;
-  readonly verifyErrors: number;
-  readonly validationErrors: number;
-  readonly level0: Level0Counts;
-  /** By level; empty before the first validation. */
-  readonly validation: ReadonlyMap<number, ValidationOutcome>;
-}
 
 export class StoredReplica {
   readonly #replica: ReplicaUnderStore;
@@ -115,6 +57,7 @@ export class StoredReplica {
   #isHealing = false;
 
   readonly #validation: ValidationOutcomes;
+  readonly #drills: Drills | undefined;
   readonly #counts = { compactions: 0, snapshots: 0, verifyErrors: 0, validationErrors: 0 };
   /** Newest files of the levels when the store began to take care of it; undefined if they are not known. */
   #before: ReadonlyMap<number, LtxFileInfo> | undefined;
@@ -140,6 +83,7 @@ export class StoredReplica {
     });
     this.#retention = new Retention({ ...options, client, logger, tops: this.#tops, clock: this.#clock });
     this.#validation = new ValidationOutcomes(options.levels, this.#clock);
+    this.#drills = options.drills && new Drills(client, { ...options.drills, clock: this.#clock, logger });
     this.#pending = new Set(options.levels.map(({ level }) => level));
   }
 
@@ -163,7 +107,8 @@ export class StoredReplica {
   }
 
   get counts(): StoredReplicaCounts {
-    return { ...this.#counts, level0: this.#retention.level0Counts, validation: this.#validation.byLevel };
+    const { level0Counts: level0 } = this.#retention;
+    return { ...this.#counts, level0, validation: this.#validation.byLevel, drill: this.#drills?.status };
   }
 
   /** A snapshot is due at once, not at the next boundary: none is known, or restores behind a break need one. */
@@ -484,7 +429,16 @@ export class StoredReplica {
     }, op.signal);
   }
 
-  /** Resolves when whatever is under way has ended. */
+  get isDrillPending(): boolean {
+    return this.#drills !== undefined && this.#replica.isDown !== true && this.#replica.position.txid > 0n;
+  }
+
+  /** Restores the newest state into a temporary file and proves it, while other work continues. Rejects as `restore`. */
+  async drill(op: Op = {}): Promise<DrillResult | undefined> {
+    return await this.#drills?.run(op);
+  }
+
+  /** Resolves when whatever is under way has ended, but for a restore drill. */
   async idle(): Promise<void> {
     await this.#queue.run(async () => undefined);
   }

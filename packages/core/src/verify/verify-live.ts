@@ -1,19 +1,30 @@
 /** Compares all pages of a live database with the checksum that its replica states. */
-import { decodeHeader, formatTxid } from '@litestream/ltx';
-import type { LtxHeader, TXID } from '@litestream/ltx';
-import type { LtxFileRef, Op, ReplicaClient } from '../client/contract.ts';
+import type { TXID } from '@litestream/ltx';
+import { formatTxid } from '@litestream/ltx';
+import type { Op, ReplicaClient } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
 import type { ComparedPages } from '../db/compare-pages.ts';
 import { hasCode, LitestreamError } from '../error.ts';
-import { remoteHeader } from '../replica/same-history.ts';
 import { planRestore } from '../restore/plan.ts';
 import { fileName } from '../store/contiguity.ts';
 
-/** The database and its replica were the same. */
+/** What a verification repaired: pages of the database that were not as they were replicated, or files of the replica. */
+export type LiveRepair = 'pages' | 'snapshot';
+
+/** The database and its replica are the same. */
 export interface LiveProof {
   /** After this transaction. */
   readonly txid: TXID;
   readonly pageCount: number;
+  /** In the order in which they were made. Empty without the option `repair`. */
+  readonly repairs: readonly LiveRepair[];
+}
+
+export interface VerifyLiveOptions extends Op {
+  /**
+   * Replicate the pages that differ, and take a snapshot if the replica states another database, or none. Default false.
+   */
+  readonly repair?: boolean | undefined;
 }
 
 export interface LiveParts {
@@ -22,20 +33,38 @@ export interface LiveParts {
   readonly comparePages: (options: Op) => Promise<ComparedPages>;
   /** Resolves once everything committed is on the replica. */
   readonly replicated: (options: Op) => Promise<void>;
+  /** Resolves once a snapshot is on the replica. */
+  readonly snapshot: (options: Op) => Promise<unknown>;
 }
 
 /** A compaction may delete the file of the transaction meanwhile. */
 const ATTEMPTS_MAX = 3;
+/** One for the pages, one for the replica, and one for what changed meanwhile. */
+const REPAIRS_MAX = 3;
 
 /**
- * Rejects with `DATABASE_CHANGED` if the pages are not as they were replicated (the next sync takes those that differ); with
- * `CHECKSUM_MISMATCH` if the replica states another database; with `UNPROVEN` if it states none.
+ * Compares all pages with the checksum of the state that a restore would make. Rejects with `DATABASE_CHANGED` if the pages are not
+ * as they were replicated (the next sync takes those that differ); with `CHECKSUM_MISMATCH` if the replica states another database;
+ * with `UNPROVEN` if it states none.
  */
-export async function verifyLive(parts: LiveParts, options: Op = {}): Promise<LiveProof> {
+export async function verifyLive(parts: LiveParts, { repair, ...op }: VerifyLiveOptions = {}): Promise<LiveProof> {
+  const repairs: LiveRepair[] = [];
+  for (;;) {
+    try {
+      return { ...(await compare(parts, op)), repairs };
+    } catch (error) {
+      const made = repair === true && repairs.length < REPAIRS_MAX ? await repairFor(error, parts, op) : undefined;
+      if (made === undefined) throw error;
+      repairs.push(made);
+    }
+  }
+}
+
+async function compare(parts: LiveParts, op: Op): Promise<Omit<LiveProof, 'repairs'>> {
   for (let attempt = 1; ; attempt++) {
-    const { txid, pageCount, databaseChecksum } = await parts.comparePages(options);
-    await parts.replicated(options);
-    const stated = await statedAt(parts.client, txid, options);
+    const { txid, pageCount, databaseChecksum } = await parts.comparePages(op);
+    await parts.replicated(op);
+    const stated = await statedAt(parts.client, txid, op);
     if (stated === undefined && attempt < ATTEMPTS_MAX) continue;
     if (stated === undefined || stated.checksum === 0n) throw unproven(txid);
     if (stated.checksum !== databaseChecksum) throw otherDatabase(stated.name, txid);
@@ -43,27 +72,34 @@ export async function verifyLive(parts: LiveParts, options: Op = {}): Promise<Li
   }
 }
 
+/** Undefined if the error names nothing that can be repaired. */
+async function repairFor(error: unknown, parts: LiveParts, op: Op): Promise<LiveRepair | undefined> {
+  if (hasCode(error, 'DATABASE_CHANGED')) {
+    await parts.replicated(op);
+    return 'pages';
+  }
+  if (!hasCode(error, 'CHECKSUM_MISMATCH') && !hasCode(error, 'UNPROVEN') && !hasCode(error, 'REPLICA_GAP'))
+    return undefined;
+  await parts.snapshot(op);
+  return 'snapshot';
+}
+
 interface Statement {
   readonly name: string;
   readonly checksum: bigint;
 }
 
-/** The checksum that the replica states for the database after a transaction; undefined if no file ends there any more. */
-async function statedAt(client: ReplicaClient, txid: TXID, options: Op): Promise<Statement | undefined> {
-  const level0 = { level: 0, minTxid: txid, maxTxid: txid };
-  const header = await remoteHeader(client, txid, options);
-  if (header !== undefined) return statementOf(level0, decodeHeader(header, { file: fileName(level0) }));
+/** The checksum of the state that a restore to this transaction would make; undefined if no file ends there any more. */
+async function statedAt(client: ReplicaClient, txid: TXID, op: Op): Promise<Statement | undefined> {
   try {
-    const last = (await planRestore(client, { txid, ...options })).at(-1);
-    return last === undefined ? undefined : statementOf(last, await readLtxHeader(client, last, options));
+    const last = (await planRestore(client, { txid, ...op })).at(-1);
+    if (last === undefined) return undefined;
+    const { extension } = await readLtxHeader(client, last, op);
+    return { name: fileName(last), checksum: extension?.databaseChecksum ?? 0n };
   } catch (error) {
     if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'TXID_OUT_OF_RANGE')) return undefined;
     throw error;
   }
-}
-
-function statementOf(file: LtxFileRef, { extension }: LtxHeader): Statement {
-  return { name: fileName(file), checksum: extension?.databaseChecksum ?? 0n };
 }
 
 function otherDatabase(name: string, txid: TXID): LitestreamError {

@@ -1,17 +1,11 @@
 /** Proves a replica without a database: every file, the chain that they make, and the newest state that can be restored. */
-import { kernel, lockPageNumber, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
-import { readLtxHeader } from '../client/read-header.ts';
-import { hasCode } from '../error.ts';
-import { planRestore } from '../restore/plan.ts';
-import { statedChecksum } from '../restore/database-checksum.ts';
-import { fileName } from '../store/contiguity.ts';
-import { mergeInputs } from '../store/merge-inputs.ts';
 import { validateReplica } from '../store/validation.ts';
 import type { ValidationFault } from '../store/validation.ts';
 import { chainFaults } from './chain-faults.ts';
 import type { StatedFile } from './chain-faults.ts';
+import { proveNewest } from './prove-newest.ts';
 
 export interface VerifyOptions extends Op {
   readonly onProgress?: ((progress: { readonly bytesDone: number; readonly bytesTotal: number }) => void) | undefined;
@@ -42,8 +36,6 @@ export interface VerifyReport {
   /** The newest state has the database checksum that its last file states. */
   readonly proven: boolean;
 }
-
-const CHECKSUM_FLAG = 1n << 63n;
 
 /**
  * Reads every file of a replica once, and those that the newest state needs twice. Writes nothing, and may run beside a live
@@ -88,70 +80,4 @@ function levelsOf(files: readonly LtxFileInfo[]): VerifiedLevel[] {
 
 function statementOf({ extension }: LtxHeader): Omit<StatedFile, 'file'> {
   return { leaves: extension?.databaseChecksum ?? 0n, startsHigh: extension?.previousChecksumHigh ?? 0 };
-}
-
-interface NewestState {
-  readonly txid: TXID;
-  readonly timestamp: Date;
-  readonly isProven: boolean;
-  readonly fault?: VerifyFault;
-}
-
-/** Computes the checksum of the newest state, without storing its pages. Undefined if there is no such state. */
-async function proveNewest(client: ReplicaClient, op: Op): Promise<NewestState | undefined> {
-  let plan: readonly LtxFileInfo[];
-  try {
-    plan = await planRestore(client, op);
-  } catch (error) {
-    // The faults of the listings explain why.
-    if (hasCode(error, 'REPLICA_EMPTY') || hasCode(error, 'REPLICA_GAP')) return undefined;
-    throw error;
-  }
-  const last = plan.at(-1);
-  if (last === undefined) return undefined;
-  const state = { txid: last.maxTxid, timestamp: last.timestamp };
-  const fault = (message: string): NewestState => {
-    const where = { level: last.level, file: fileName(last) };
-    return { ...state, isProven: false, fault: { kind: 'proof', ...where, message } };
-  };
-  let decoder: LtxDecoder | undefined;
-  try {
-    decoder = new LtxDecoder(mergeInputs(client, await ofOnePageSize(client, plan, op), op));
-    const header = await decoder.header();
-    let xor = 0n;
-    let pageCount = 0;
-    for await (const { pgnos, pages } of decoder.batches()) {
-      for (const each of kernel().pageHashes(pgnos, pages, header.pageSize)) xor ^= each;
-      pageCount += pgnos.length;
-    }
-    await decoder.finish();
-    if (pageCount < pagesOf(header)) return fault(`${fileName(last)}: the files of the plan lack pages of its state`);
-    const expected = statedChecksum(header);
-    if (expected === undefined) return { ...state, isProven: false };
-    if ((xor | CHECKSUM_FLAG) === expected) return { ...state, isProven: true };
-    return fault(
-      `${fileName(last)}: its state, ${pageCount} pages, does not have the database checksum that it states`,
-    );
-  } catch (error) {
-    op.signal?.throwIfAborted();
-    if (hasCode(error, 'NETWORK') || hasCode(error, 'UNAVAILABLE')) throw error;
-    return fault(`${fileName(last)}: its state cannot be computed: ${(error as Error).message}`);
-  } finally {
-    await decoder?.close();
-  }
-}
-
-/** A change of the page size rewrites every page: older files are not needed, and cannot be merged with later ones. */
-async function ofOnePageSize(
-  client: ReplicaClient,
-  plan: readonly LtxFileInfo[],
-  op: Op,
-): Promise<readonly LtxFileInfo[]> {
-  const sizes = await Promise.all(plan.map(async (file) => (await readLtxHeader(client, file, op)).pageSize));
-  return plan.slice(sizes.findLastIndex((size) => size !== sizes.at(-1)) + 1);
-}
-
-/** Without the lock page, which no file contains. */
-function pagesOf({ commit, pageSize }: LtxHeader): number {
-  return commit >= lockPageNumber(pageSize) ? commit - 1 : commit;
 }

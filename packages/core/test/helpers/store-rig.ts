@@ -5,7 +5,7 @@ import { planRestore } from '../../src/restore/plan.ts';
 import { Store } from '../../src/store/store.ts';
 import type { StoreOptions } from '../../src/store/store.ts';
 import { StoredReplica } from '../../src/store/stored-replica.ts';
-import type { StoredReplicaOptions } from '../../src/store/stored-replica.ts';
+import type { StoredReplicaOptions } from '../../src/store/stored-replica-options.ts';
 import { MemoryClient } from '../../src/testing/memory-client.ts';
 import { FakeClock, pagesOf, settle, store as storeFile } from '../store-support.ts';
 

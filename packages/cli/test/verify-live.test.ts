@@ -1,0 +1,154 @@
+/** `verify -live`, restore drills and the proof of a lost ledger, with real daemons. */
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { run, scratchFolder, start, until } from './support/cli.ts';
+import { createDatabase, insertRows } from './support/database.ts';
+
+interface Live {
+  readonly folder: string;
+  readonly database: string;
+  readonly replica: string;
+  readonly url: string;
+  /** Arguments of `verify` that name the daemon and the database. */
+  readonly args: readonly string[];
+  readonly daemon: ReturnType<typeof start>;
+}
+
+/** A daemon with a control socket and a status server, and an application that has the database open. */
+async function live(extra = ''): Promise<Live> {
+  const folder = scratchFolder();
+  const database = join(folder, 'app.db');
+  const replica = join(folder, 'replica');
+  createDatabase(database, 50);
+  const app = new DatabaseSync(database);
+  onTestFinished(() => app.close());
+  app.prepare('SELECT count(*) FROM sqlite_schema').get();
+  const config = join(folder, 'litestream.yml');
+  const socket = join(folder, 'socket');
+  writeFileSync(
+    config,
+    `addr: 127.0.0.1:0\nsocket: {enabled: true, path: ${socket}}\n${extra}dbs:
+  - {path: ${database}, replica: {path: ${replica}, sync-interval: 10ms}}\n`,
+  );
+  const daemon = start(['replicate', '-config', config], { cwd: folder });
+  await daemon.said(/serving metrics on" url=\S+/);
+  const url = /serving metrics on" url=(\S+)\/metrics/.exec(daemon.stdout)?.[1] ?? '';
+  await run(['sync', '-wait', '-socket', socket, database]);
+  return { folder, database, replica, url, args: ['-socket', socket, database], daemon };
+}
+
+/** Level-0 files, oldest first. */
+function level0({ replica }: Live): string[] {
+  const folder = join(replica, 'ltx', '0');
+  return readdirSync(folder)
+    .sort()
+    .map((name) => join(folder, name));
+}
+
+function damage(path: string, offset: number): void {
+  const bytes = readFileSync(path);
+  bytes[offset] = (bytes[offset] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+const text = async (url: string): Promise<string> => await (await fetch(url)).text();
+
+describe('verify -live', () => {
+  test('compares the live database with its replica', async () => {
+    const place = await live();
+    insertRows(place.database, 5);
+    const result = await run(['verify', '-live', ...place.args]);
+    expect(result).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(result.stdout).toMatch(
+      /^\S+replica\n {2}The live database, \d+ pages, equals the replica\. Proven up to transaction 0{15}\d\.\n$/,
+    );
+    const { stdout } = await run(['verify', '-live', '-json', ...place.args]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      db_path: place.database,
+      ok: true,
+      replicas: [{ ok: true, faults: [] }],
+    });
+    await place.daemon.stop();
+  });
+
+  test('finds a replica that states another database, and repairs it', async () => {
+    const place = await live();
+    insertRows(place.database, 5);
+    await run(['sync', '-wait', ...place.args]);
+    damage(level0(place).at(-1) ?? '', 90);
+    const found = await run(['verify', '-live', ...place.args]);
+    expect(found).toMatchObject({ exitCode: 1 });
+    expect(found.stdout).toMatch(/not verified: .* states another database at TXID/);
+    const repaired = await run(['verify', '-live', '-repair', ...place.args]);
+    expect(repaired).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(repaired.stdout).toContain('repaired: took a snapshot');
+    expect(await run(['verify', '-live', ...place.args])).toMatchObject({ exitCode: 0 });
+    const output = join(place.folder, 'out.db');
+    const url = `file://${place.replica}`;
+    expect(await run(['restore', '-proof', 'required', '-o', output, url])).toMatchObject({ exitCode: 0 });
+    await place.daemon.stop();
+  });
+
+  test('names what it needs', async () => {
+    const place = await live();
+    expect((await run(['verify', '-repair', ...place.args])).stderr).toContain('-repair needs -live');
+    expect((await run(['verify', '-live', '-socket', join(place.folder, 'none'), place.database])).stderr).toContain(
+      'failed to connect to control socket',
+    );
+    const other = join(place.folder, 'other.db');
+    expect((await run(['verify', '-live', ...place.args.slice(0, -1), other])).stderr).toContain(
+      `database not found: ${other}`,
+    );
+    await place.daemon.stop();
+  });
+});
+
+test('a restore drill is in metrics, status and readiness', async () => {
+  const place = await live('drill: {interval: 300ms}\nlevels: [{interval: 24h}]\n');
+  const { database, url, daemon } = place;
+  const labels = `{db="${database}",replica="${place.replica}"}`;
+  await until(
+    async () => (await text(`${url}/metrics`)).includes(`litestream_last_drill_success${labels} 1`),
+    'a drill that succeeded',
+  );
+  const { databases } = JSON.parse(await text(`${url}/api/status`)) as {
+    databases: { replicas: { drill: object }[] }[];
+  };
+  expect(databases[0]?.replicas[0]?.drill).toMatchObject({ ok: true, proven: true, error: null });
+  expect(await text(`${url}/readyz`)).toMatch(/^ok\n\S+app\.db: proven up to TXID 0{15}\d at \S+Z\n$/);
+
+  for (const level of readdirSync(join(place.replica, 'ltx'))) {
+    const folder = join(place.replica, 'ltx', level);
+    for (const name of readdirSync(folder)) damage(join(folder, name), 150);
+  }
+  await until(
+    async () => (await text(`${url}/readyz`)).includes('the last restore drill failed'),
+    'a drill that failed',
+  );
+  expect(daemon.stdout).toMatch(/level=ERROR msg="restore drill failed"/);
+  await daemon.stop();
+});
+
+test('replicate -once builds a lost ledger again', async () => {
+  const folder = scratchFolder();
+  const database = join(folder, 'app.db');
+  const url = `file://${folder}/replica`;
+  createDatabase(database, 50);
+  // The WAL stays, so the next start goes on from it.
+  const app = new DatabaseSync(database);
+  onTestFinished(() => app.close());
+  app.prepare('SELECT count(*) FROM sqlite_schema').get();
+  const once = async (): Promise<void> =>
+    expect(await run(['replicate', '-once', database, url])).toMatchObject({ exitCode: 0 });
+  await once();
+  rmSync(join(folder, '.app.db-litestream', 'ledger'));
+  insertRows(database, 5);
+  await once();
+  insertRows(database, 5);
+  await once();
+  const { exitCode, stdout } = await run(['verify', url]);
+  expect(exitCode).toBe(0);
+  expect(stdout).toContain('Proven up to transaction');
+});
