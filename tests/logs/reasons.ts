@@ -85,6 +85,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'pages could not be compared': 'Go does not compare pages.',
   'no commit after the page ledger was built': 'Go keeps no page checksums.',
   'the next file has the pages that differ': 'Go does not compare pages.',
+  'restoring from an older snapshot': 'Go fails.',
   'starting restore drills': 'Go has no restore drills.',
   'restore drill succeeded': 'Go has no restore drills.',
   'restore drill failed': 'Go has no restore drills.',

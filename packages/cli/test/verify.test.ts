@@ -1,9 +1,9 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HEADER_SIZE, kernel } from '@litestream/ltx';
 import { expect, test } from 'vitest';
 import { run, scratchFolder } from './support/cli.ts';
-import { createDatabase, insertRows } from './support/database.ts';
+import { countRows, createDatabase, insertRows } from './support/database.ts';
 
 /** A replica with three level-0 files and a snapshot. */
 async function replica(): Promise<{ folder: string; url: string }> {
@@ -109,6 +109,48 @@ test('a state with another checksum than its file states is a fault, and a resto
   const wanted = await run(['restore', '-json', '-proof', 'ignored', '-o', output, url]);
   expect(wanted.exitCode).toBe(0);
   expect(JSON.parse(wanted.stdout)).toMatchObject({ proven: false });
+});
+
+test('a copy names files that start from another database, and exits with 1', async () => {
+  const { folder, url } = await replica();
+  restate(level0(folder)[1] ?? '', (header) => header.setUint32(96, header.getUint32(96) ^ 1));
+  const { exitCode, stdout, stderr } = await run(['copy', '-json', url, `file://${folder}/copy`]);
+  expect(exitCode).toBe(1);
+  expect(stderr).toMatch(/^Error: \S+ starts from another database than \S+ leaves$/m);
+  expect(JSON.parse(stdout)).toMatchObject({ files: { length: 4 }, contradictions: { length: 1 } });
+});
+
+test.each([
+  ['is damaged', (path: string) => writeFileSync(path, readFileSync(path).fill(0x5a, 200, 220))],
+  [
+    'is another database',
+    (path: string) => restate(path, (header) => header.setBigUint64(88, header.getBigUint64(88) ^ 1n)),
+  ],
+] as const)('-older-base makes the same state if the newest snapshot %s', async (_, change) => {
+  const { folder, url } = await replica();
+  insertRows(join(folder, 'app.db'), 2);
+  const once = await run(['replicate', '-once', '-force-snapshot', join(folder, 'app.db'), url]);
+  expect(once).toMatchObject({ exitCode: 0 });
+  const snapshots = readdirSync(join(folder, 'replica', 'ltx', '9')).sort();
+  expect(snapshots.length).toBe(2);
+  change(join(folder, 'replica', 'ltx', '9', snapshots[1] ?? ''));
+  const output = join(folder, 'out.db');
+  const refused = await run(['restore', '-o', output, url]);
+  expect(refused.exitCode).toBe(1);
+  expect(existsSync(output)).toBe(false);
+  const restored = await run(['restore', '-older-base', '-proof', 'required', '-o', output, url]);
+  expect(restored).toMatchObject({ exitCode: 0 });
+  expect(restored.stdout + restored.stderr).toContain('restoring from an older snapshot');
+  expect(countRows(output)).toBe(countRows(join(folder, 'app.db')));
+
+  // With no other snapshot left, the error is that of the newest one.
+  rmSync(join(folder, 'replica', 'ltx', '9', snapshots[0] ?? ''));
+  rmSync(level0(folder)[0] ?? '');
+  const other = join(folder, 'other.db');
+  const failed = await run(['restore', '-older-base', '-o', other, url]);
+  expect(failed.exitCode).toBe(1);
+  expect(failed.stderr).toContain(snapshots[1]);
+  expect(existsSync(other)).toBe(false);
 });
 
 test('a replica from which nothing can be restored is a failure', async () => {

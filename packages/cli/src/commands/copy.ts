@@ -60,7 +60,14 @@ export const command: Command = defineCommand({
     }
     const files = result.copied.map(fileRow);
     if (values.json) {
-      const summary = { source: source.text, target: target.text, size: result.size, present: result.present, files };
+      const summary = {
+        source: source.text,
+        target: target.text,
+        size: result.size,
+        present: result.present,
+        files,
+        contradictions: result.contradictions,
+      };
       terminal.out(goJsonIndented(summary));
     } else if (values['dry-run']) {
       const rows = files.map((file) => [file.level, file.name, file.size, file.timestamp]);
@@ -72,6 +79,7 @@ export const command: Command = defineCommand({
         `Copied ${files.length} ${files.length === 1 ? 'file' : 'files'}, ${formatSize(result.size)}, to ${target.text}${there}\n`,
       );
     }
-    return 0;
+    for (const contradiction of result.contradictions) terminal.err(`Error: ${contradiction}`);
+    return result.contradictions.length === 0 ? 0 : 1;
   },
 });

@@ -54,6 +54,10 @@ const flags = {
     kind: oneOf('MODE', ['none', 'quick', 'full'], 'none'),
     help: 'Lets SQLite check the result before it is put in its place: none, quick, full.\nDefaults to none.',
   },
+  'older-base': {
+    kind: flag(),
+    help: 'If a file is damaged, or the result is not the database that was replicated, makes the same state from an older snapshot and the files after it.',
+  },
   proof: {
     kind: oneOf('MODE', ['checked', 'required', 'ignored'], 'checked'),
     help: 'How to check the database checksum that the last file states. checked: refuse a database with another checksum. required: also refuse a database whose last file states no checksum. ignored: warn about another checksum, and restore.\nDefaults to checked.',
@@ -209,6 +213,7 @@ async function restoreTo(
       timestamp: values.timestamp,
       integrityCheck: values['integrity-check'],
       proof: values.proof,
+      olderBase: values['older-base'],
       logger,
       onProgress: ({ phase, bytesDone, bytesTotal }) => progress.update(phase, bytesDone, bytesTotal),
     });

@@ -1,5 +1,6 @@
 /** Copies a replica with its whole history to another backend or place. */
 import { HEADER_SIZE, TRAILER_SIZE, decodeHeader } from '@litestream/ltx';
+import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { resolveCapabilities } from '../client/capabilities.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
@@ -9,6 +10,8 @@ import type { Logger } from '../logger.ts';
 import { silentLogger } from '../logger.ts';
 import { ltxName } from '../restore/ltx-fault.ts';
 import { forEachBounded } from '../store/bounded.ts';
+import { chainFaults, statedBy } from '../verify/chain-faults.ts';
+import type { StatedFile } from '../verify/chain-faults.ts';
 import { verifiedSource } from './verified-source.ts';
 
 export interface CopyOptions extends Op {
@@ -35,6 +38,8 @@ export interface CopyResult {
   readonly present: number;
   /** Bytes of the files that were copied. */
   readonly size: number;
+  /** Files of which one states another database than the other, among those that were copied. */
+  readonly contradictions: readonly string[];
 }
 
 const LEVELS = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
@@ -45,6 +50,8 @@ const ROUNDS_MAX = 5;
  * Copies every file of `source` that `target` lacks, snapshots first and level 0 in order, so that a copy that ends early
  * can be restored from and is taken up again by another call. Each file is verified on its way: what arrives has the
  * checksum that it states. Nothing is deleted.
+ *
+ * The checksums of the database that the copied files state are compared with each other. The result has what contradicts.
  *
  * A source in use may gain and lose files meanwhile; the copy looks again until it has everything.
  *
@@ -58,16 +65,18 @@ export async function copyReplica(
 ): Promise<CopyResult> {
   const { logger = silentLogger, signal } = options;
   const copied: LtxFileInfo[] = [];
+  const stated: StatedFile[] = [];
   let present = 0;
   for (let round = 1; round <= ROUNDS_MAX; round++) {
     const { missing, shared } = await compare(source, target, { signal });
     if (round === 1) present = shared;
-    if (options.dryRun === true) return { copied: missing, present, size: sizeOf(missing) };
+    if (options.dryRun === true) return { copied: missing, present, size: sizeOf(missing), contradictions: [] };
     if (missing.length === 0) break;
     logger.debug('copy', { round, files: missing.length, size: sizeOf(missing) });
-    copied.push(...(await copyFiles(source, target, missing, options)));
+    copied.push(...(await copyFiles(source, target, missing, { ...options, onStated: (each) => stated.push(each) })));
   }
-  return { copied, present, size: sizeOf(copied) };
+  const contradictions = chainFaults(stated).map(({ message }) => message);
+  return { copied, present, size: sizeOf(copied), contradictions };
 }
 
 /** What the target lacks. Refuses one whose files are not the source's. */
@@ -149,7 +158,7 @@ async function copyFiles(
   source: ReplicaClient,
   target: ReplicaClient,
   files: readonly LtxFileInfo[],
-  options: CopyOptions,
+  options: CopyOptions & { readonly onStated: (stated: StatedFile) => void },
 ): Promise<LtxFileInfo[]> {
   const { signal, parallelism = 8, logger = silentLogger, onProgress } = options;
   const copied: LtxFileInfo[] = [];
@@ -163,10 +172,12 @@ async function copyFiles(
     await forEachBounded(ofLevel, level === 0 ? 1 : parallelism, async (file) => {
       signal?.throwIfAborted();
       try {
-        await copyFile(source, target, file, { signal }, (bytes) => {
+        const onBytes = (bytes: number): void => {
           bytesDone += bytes;
           report();
-        });
+        };
+        const header = await copyFile(source, target, file, { signal }, onBytes);
+        if (header !== undefined) options.onStated(statedBy(file, header));
         copied.push(file);
       } catch (error) {
         // Retention, or a compaction: the next round sees what took its place.
@@ -186,12 +197,13 @@ async function copyFile(
   file: LtxFileInfo,
   op: Op,
   onBytes: (bytes: number) => void,
-): Promise<void> {
+): Promise<LtxHeader | undefined> {
+  let header: LtxHeader | undefined;
   const timestamp = await commitTime(source, file, op);
   const open = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
     let sent = 0;
     try {
-      for await (const chunk of verifiedSource(resumableSource(source, file, op), file)) {
+      for await (const chunk of verifiedSource(resumableSource(source, file, op), file, (found) => (header = found))) {
         sent += chunk.byteLength;
         onBytes(chunk.byteLength);
         yield chunk;
@@ -203,6 +215,7 @@ async function copyFile(
     }
   };
   await target.writeLtxFile({ ...file, timestamp }, { size: file.size, open }, op);
+  return header;
 }
 
 /** Of the last commit in the file, to the millisecond: what the backend has beside it, or else what stands in it. */

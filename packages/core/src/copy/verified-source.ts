@@ -1,10 +1,11 @@
 /** A file on its way, verified as it passes. */
 import { verifyLtx } from '@litestream/ltx';
+import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileRef } from '../client/contract.ts';
 import { corrupt, fault, ltxName } from '../restore/ltx-fault.ts';
 
 /**
- * The chunks of `source`, unchanged. The last one is held back until all of them are known to be one whole LTX file of
+ * The chunks of `source`, unchanged; `onHeader` is called before the last one. The last one is held back until all of them are known to be one whole LTX file of
  * these transactions: a server that was told the size stores an object as soon as it has its last byte.
  *
  * @throws LitestreamError `LTX_CORRUPT` or `CHECKSUM_MISMATCH`, with the file's name.
@@ -12,6 +13,7 @@ import { corrupt, fault, ltxName } from '../restore/ltx-fault.ts';
 export async function* verifiedSource(
   source: AsyncIterable<Uint8Array>,
   file: LtxFileRef,
+  onHeader: (header: LtxHeader) => void = () => undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const name = ltxName(file);
   // Has no room of its own: a write resolves once the verifier took the chunk.
@@ -30,6 +32,7 @@ export async function* verifiedSource(
     if (header.minTxid !== file.minTxid || header.maxTxid !== file.maxTxid) {
       throw corrupt(name, 'it holds other transactions than its name says');
     }
+    onHeader(header);
     if (held !== undefined) yield held;
   } catch (error) {
     throw fault(name, error);

@@ -12,6 +12,8 @@ export interface RestoreTarget {
   readonly txid?: TXID | undefined;
   /** State after the last transaction not later than this, as far as file boundaries of the replica allow. */
   readonly timestamp?: Date | undefined;
+  /** Begin with a snapshot that ends before this transaction. Default: with the newest one that leads to the state. */
+  readonly baseBefore?: TXID | undefined;
 }
 
 /** May the file be part of a restore to this target: does it hold nothing past it? */
@@ -33,6 +35,7 @@ export function newestSnapshot(files: readonly LtxFileInfo[], target: RestoreTar
   let newest: LtxFileInfo | undefined;
   for (const file of files) {
     if (file.level !== SNAPSHOT_LEVEL || file.minTxid !== 1n || !isEligible(file, target)) continue;
+    if (target.baseBefore !== undefined && file.maxTxid >= target.baseBefore) continue;
     if (newest === undefined || file.maxTxid >= newest.maxTxid) newest = file;
   }
   return newest;

@@ -82,7 +82,7 @@ export async function planWithDoubts(client: ReplicaClient, options: PlanOptions
   }
   // Exact times may cost a client one request per file; only a restore to a time needs them.
   const listing: Listing = { client, useMetadata: timestamp !== undefined, signal };
-  const target: RestoreTarget = { txid, timestamp };
+  const target: RestoreTarget = { txid, timestamp, baseBefore: options.baseBefore };
   for (let attempt = 0; ; attempt++) {
     const files = attempt === 0 ? await listFast(listing, target) : await listInOrder(listing);
     try {

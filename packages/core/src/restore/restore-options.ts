@@ -25,6 +25,11 @@ export interface RestoreOptions extends RestoreTarget, Op {
   readonly integrityCheck?: IntegrityCheck | undefined;
   /** Default `checked`. */
   readonly proof?: ProofMode | undefined;
+  /**
+   * If a file is damaged, or the result is not the database that was replicated, make the same state from an older snapshot and the
+   * files after it. Default false.
+   */
+  readonly olderBase?: boolean | undefined;
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
   readonly logger?: Logger | undefined;
 }

@@ -4,11 +4,12 @@ import { formatTxid } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { LitestreamError, hasCode } from '../error.ts';
 import { removeSidecars } from '../follow/target-record.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 import { silentLogger } from '../logger.ts';
 import { traced } from '../tracing.ts';
 import { finishOutput } from './finish-output.ts';
 import { checkOutput, Output } from './output.ts';
-import { planWithDoubts } from './plan.ts';
+import { planRestore, planWithDoubts } from './plan.ts';
 import type { RestorePlan } from './plan.ts';
 import { InlinePool, WorkerPool } from './range-pool.ts';
 import type { RangePool } from './range-pool.ts';
@@ -65,8 +66,10 @@ async function restoreUntraced(
     return await restoreV3(client, planned.plan, { ...options, output: path });
   }
   let { plan } = planned;
+  let goneCount = 0;
+  let wrong: unknown;
   await using output = await Output.create(path, options.overwrite ?? false);
-  for (let attempt = 1; ; attempt++) {
+  for (;;) {
     const { files, doubts } = plan;
     const last = files.at(-1);
     if (last === undefined) throw new Error('a restore plan holds at least one file');
@@ -100,13 +103,42 @@ async function restoreUntraced(
       };
     } catch (error) {
       // Retention or compaction removed a file after it was listed: another chain of files leads there now.
-      const isGone = hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED');
-      if (!isGone || attempt === PLAN_COUNT_MAX) throw error;
-      logger.debug('planned file is gone, planning again', { attempt, error: error.message });
+      if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED')) {
+        goneCount += 1;
+        if (goneCount === PLAN_COUNT_MAX) throw error;
+        logger.debug('planned file is gone, planning again', { attempt: goneCount, error: error.message });
+        startMs = performance.now();
+        plan = await planWithDoubts(client, options);
+      } else {
+        const older = options.olderBase === true ? await planFromOlderBase(client, plan, error, options) : undefined;
+        // What the newest snapshot led to names the file that is at fault.
+        wrong ??= error;
+        if (older === undefined) throw wrong;
+        logger.warn('restoring from an older snapshot', { error });
+        startMs = performance.now();
+        plan = older;
+      }
       await output.truncate(0);
-      startMs = performance.now();
-      plan = await planWithDoubts(client, options);
     }
+  }
+}
+
+/** The same state from the next older snapshot; undefined if the error is of another kind, or no such snapshot leads there. */
+async function planFromOlderBase(
+  client: ReplicaClient,
+  { files, doubts }: RestorePlan,
+  error: unknown,
+  { signal }: RestoreOptions,
+): Promise<RestorePlan | undefined> {
+  if (!hasCode(error, 'LTX_CORRUPT') && !hasCode(error, 'CHECKSUM_MISMATCH')) return undefined;
+  const [base] = files;
+  const txid = files.at(-1)?.maxTxid;
+  if (base?.level !== SNAPSHOT_LEVEL || txid === undefined) return undefined;
+  try {
+    return { files: await planRestore(client, { txid, baseBefore: base.maxTxid, signal }), doubts };
+  } catch (failure) {
+    if (hasCode(failure, 'REPLICA_GAP') || hasCode(failure, 'TXID_OUT_OF_RANGE')) return undefined;
+    throw failure;
   }
 }
 

@@ -126,7 +126,7 @@ export class Store {
     care?.abort.abort(new Error('the replica was removed'));
     this.#replicas.delete(replica);
     replica.onPending = undefined;
-    await Promise.all(care?.work ?? []);
+    if (care !== undefined) await Promise.all(care.work);
     await replica.idle();
   }
 
@@ -135,7 +135,7 @@ export class Store {
     this.#stopped = true;
     for (const { abort } of this.#replicas.values()) abort.abort(new Error('the store was closed'));
     await Promise.all(this.#jobs.map(({ schedule }) => schedule.stop()));
-    await Promise.all([...this.#replicas.values()].flatMap(({ work }) => [...work]));
+    await Promise.all(Array.from(this.#replicas.values(), ({ work }) => Promise.all(work)));
     this.#replicas.clear();
   }
 

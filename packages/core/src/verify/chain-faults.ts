@@ -1,5 +1,6 @@
 /** Whether the files of a replica agree on the checksums of the database before and after each file. */
 import { formatTxid } from '@litestream/ltx';
+import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo } from '../client/contract.ts';
 import { SNAPSHOT_LEVEL } from '../levels.ts';
 import { fileName } from '../store/contiguity.ts';
@@ -11,6 +12,11 @@ export interface StatedFile {
   readonly leaves: bigint;
   /** High 32 bits of the checksum of the database before it; 0 if it states none. */
   readonly startsHigh: number;
+}
+
+/** What the header of a file states. */
+export function statedBy(file: LtxFileInfo, { extension }: LtxHeader): StatedFile {
+  return { file, leaves: extension?.databaseChecksum ?? 0n, startsHigh: extension?.previousChecksumHigh ?? 0 };
 }
 
 export interface ChainFault {

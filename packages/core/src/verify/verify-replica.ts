@@ -1,9 +1,9 @@
 /** Proves a replica without a database: every file, the chain that they make, and the newest state that can be restored. */
-import type { LtxHeader, TXID } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import { validateReplica } from '../store/validation.ts';
 import type { ValidationFault } from '../store/validation.ts';
-import { chainFaults } from './chain-faults.ts';
+import { chainFaults, statedBy } from './chain-faults.ts';
 import type { StatedFile } from './chain-faults.ts';
 import { proveNewest } from './prove-newest.ts';
 
@@ -53,7 +53,7 @@ export async function verifyReplica(client: ReplicaClient, options: VerifyOption
     onFile: (file, header) => {
       bytesDone += file.size;
       onProgress?.({ bytesDone: Math.min(bytesDone, bytesTotal), bytesTotal });
-      if (header !== undefined) stated.push({ file, ...statementOf(header) });
+      if (header !== undefined) stated.push(statedBy(file, header));
     },
   });
   const newest = await proveNewest(client, { signal });
@@ -76,8 +76,4 @@ function levelsOf(files: readonly LtxFileInfo[]): VerifiedLevel[] {
   return [...byLevel]
     .sort(([a], [b]) => a - b)
     .map(([level, of]) => ({ level, files: of.length, size: of.reduce((sum, { size }) => sum + size, 0) }));
-}
-
-function statementOf({ extension }: LtxHeader): Omit<StatedFile, 'file'> {
-  return { leaves: extension?.databaseChecksum ?? 0n, startsHigh: extension?.previousChecksumHigh ?? 0 };
 }
