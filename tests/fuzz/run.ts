@@ -1,6 +1,7 @@
 /**
  * Hostile answers to the clients: each call must end with a result or a `LitestreamError`, and no error may reach the
- * process. `npm run fuzz`, `npm run fuzz -- --seconds 600 --seed 7 gs s3`.
+ * process. Between them, damaged local files (`local-files.ts`). `npm run fuzz`, `npm run fuzz -- --seconds 600 --seed 7 gs s3`,
+ * `npm run fuzz -- local`.
  */
 import { parseArgs } from 'node:util';
 import { PluginRegistry, isLitestreamError } from '@litestream/core';
@@ -9,6 +10,7 @@ import { HTTP_TARGETS, SOCKET_TARGETS } from './backends.ts';
 import type { Target } from './backends.ts';
 import { HostileServer } from './hostile-server.ts';
 import { HostileSocket } from './hostile-socket.ts';
+import { damageLocalFiles } from './local-files.ts';
 import { Random } from './random.ts';
 
 const { values, positionals } = parseArgs({
@@ -20,7 +22,9 @@ const untilMs = Date.now() + Number(values.seconds) * 1000;
 const targets = Object.entries({ ...HTTP_TARGETS, ...SOCKET_TARGETS }).filter(
   ([name]) => positionals.length === 0 || positionals.includes(name),
 );
-console.log(`fuzz: seed ${seed}, ${values.seconds} s, ${targets.map(([name]) => name).join(' ')}`);
+const isLocal = positionals.length === 0 || positionals.includes('local');
+const names = [...targets.map(([name]) => name), ...(isLocal ? ['local'] : [])];
+console.log(`fuzz: seed ${seed}, ${values.seconds} s, ${names.join(' ')}`);
 
 let now = '';
 const failures: string[] = [];
@@ -85,16 +89,29 @@ const LIMITS = Object.fromEntries(
     .map((name) => [name, 400]),
 );
 
+async function attackLocalFiles(ownSeed: number): Promise<void> {
+  now = `local files, seed ${ownSeed}`;
+  rounds += 1;
+  try {
+    const { result } = await damageLocalFiles(new Random(ownSeed));
+    damaged[result] += 1;
+  } catch (error) {
+    fail('damaged local files', error);
+  }
+}
+
 let calls = 0;
 let rounds = 0;
+const damaged = { replicated: 0, refused: 0 };
 /** A call that ignores its limit would block the run for ever. */
 const watchdog = setInterval(() => {
-  if (Date.now() < untilMs + 10_000) return;
+  if (Date.now() < untilMs + 60_000) return;
   console.error(`fuzz: seed ${seed}: a call does not end: ${now}`);
   process.exit(1);
 }, 1000);
 const rssBefore = process.memoryUsage().rss;
 while (Date.now() < untilMs && failures.length === 0) {
+  if (isLocal) await attackLocalFiles(seed + rounds);
   for (const [name, target] of targets) {
     const random = new Random(seed + rounds);
     rounds += 1;
@@ -107,7 +124,11 @@ while (Date.now() < untilMs && failures.length === 0) {
 }
 clearInterval(watchdog);
 const grownMb = Math.round((process.memoryUsage().rss - rssBefore) / 2 ** 20);
-console.log(`fuzz: ${calls} calls against ${rounds} servers, ${failures.length} failures, memory +${grownMb} MB`);
+const local = damaged.replicated + damaged.refused;
+console.log(
+  `fuzz: ${calls} calls against ${rounds - local} servers, ${local} damaged local files (${damaged.refused} refused), ${failures.length} failures, memory +${grownMb} MB`,
+);
 for (const failure of failures) console.error(failure);
-if (calls === 0) console.error('fuzz: no call was made');
-process.exit(failures.length === 0 && calls > 0 ? 0 : 1);
+const isIdle = (targets.length > 0 && calls === 0) || (isLocal && local === 0);
+if (isIdle) console.error('fuzz: nothing was done');
+process.exit(failures.length === 0 && !isIdle ? 0 : 1);
