@@ -11,6 +11,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { behind } from './behind.ts';
 import type { InteropCase } from './case.ts';
 import { metrics } from './metrics.ts';
+import { proofAcrossPrograms } from './proof.ts';
 import { replicaUrls } from './replica-urls.ts';
 import { replicates } from './replicates.ts';
 import { socket } from './socket.ts';
@@ -27,6 +28,7 @@ const cases: readonly InteropCase[] = [
   takeOverWhileWriting,
   takeOverWithoutSnapshot,
   metrics,
+  proofAcrossPrograms,
   replicaUrls,
   socket,
   unseenRestart('ts', 'go', 'killed'),
