@@ -65,7 +65,7 @@ export async function copyReplica(
     if (options.dryRun === true) return { copied: missing, present, size: sizeOf(missing) };
     if (missing.length === 0) break;
     logger.debug('copy', { round, files: missing.length, size: sizeOf(missing) });
-    copied.push(...(await copyFiles(source, target, missing, options)));
+    for (const file of await copyFiles(source, target, missing, options)) copied.push(file);
   }
   return { copied, present, size: sizeOf(copied) };
 }
