@@ -63,6 +63,14 @@ describe('register', () => {
       `s3://bucket.${host}/app`,
       `s3://bucket/app?endpoint=https://${host}&region=r&accessKeyId=own`,
       `abs://account@container/app?endpoint=http://${host}`,
+      // Clients look up keys without regard to case, hyphens and underscores.
+      `s3://bucket/app?Endpoint=https://${host}&region=r`,
+      `abs://account@container/app?end-point=https://${host}`,
+      `gs://bucket/app?END_POINT=https://${host}`,
+      // Credentials of another backend, and those that give way to the environment.
+      `s3://bucket/app?endpoint=https://${host}&region=r&sas-token=own`,
+      `gs://bucket/app?endpoint=https://${host}&access-key-id=own&secret-access-key=own`,
+      `abs://account@container/app?endpoint=https://${host}&account-key=b3du`,
     ].entries()) {
       const path = join(at.folder, `new-${index}.db`);
       createDatabase(path);
@@ -77,6 +85,20 @@ describe('register', () => {
     });
     await until(() => asked.length > 0, 'a request with credentials of its own');
     expect(asked.join('\n')).not.toMatch(/AKIAEXAMPLE|canary/);
+  });
+
+  test.each([
+    'abs://evil.example%2F@container/app',
+    'abs://container/app?account-name=evil.example/',
+    'abs://container/app?account-name=evil.example:443%23',
+    's3://bucket.evil\\.digitaloceanspaces.com/app',
+    's3://bucket.br-a.storage.evil\\.region.c.neon.tech/app',
+  ])('takes no name for that of a provider which leads to another server: %s', async (url) => {
+    const at = await daemon();
+    const path = join(at.folder, 'new.db');
+    createDatabase(path);
+    const answer = await ask(at.socket, '/register', JSON.stringify({ path, replica_url: url }));
+    expect(answer).toMatchObject({ status: 400, body: expect.stringMatching(/invalid replica url/) });
   });
 
   test('an endpoint that the config names needs no more', async () => {

@@ -22,6 +22,8 @@ export type Login =
   | { readonly kind: 'connectionString'; readonly connectionString: string }
   | { readonly kind: 'default' };
 
+/** It becomes part of a host name: anything else could lead to another server. A secondary ends with `-secondary`. */
+const ACCOUNT_NAME = /^[a-z0-9][a-z0-9-]*$/i;
 const PART_SIZE = 4 * 1024 * 1024;
 
 export function resolveSettings(options: AbsOptions, env: Readonly<Record<string, string | undefined>>): AbsSettings {
@@ -56,6 +58,9 @@ function resolveLogin(
   const connectionString = options.connectionString || implied;
   if (connectionString) return { endpoint: '', login: { kind: 'connectionString', connectionString } };
   if (!options.endpoint && !accountName) throw invalid('account-name is required when endpoint is not specified');
+  if (!options.endpoint && accountName && !ACCOUNT_NAME.test(accountName)) {
+    throw invalid('account-name of the abs replica may hold only letters, digits and hyphens');
+  }
   const endpoint = (options.endpoint || `https://${accountName}.blob.core.windows.net`).replace(/\/+$/, '');
   const token = options.sasToken || env['LITESTREAM_AZURE_SAS_TOKEN'];
   if (token) return { endpoint, login: { kind: 'sas', token: token.replace(/^\?/, '') } };

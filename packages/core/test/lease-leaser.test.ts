@@ -63,6 +63,28 @@ describe('Leaser', () => {
     },
   );
 
+  it('reads no more than a lease may have, whatever size is announced', async () => {
+    const client = new MemoryClient();
+    let chunkCount = 0;
+    const body = async function* (): AsyncGenerator<Uint8Array> {
+      for (; ; chunkCount++) yield await Promise.resolve(new Uint8Array(1024));
+    };
+    const info = { key: LEASE_KEY, size: 100, lastModified: new Date() };
+    Object.assign(client.objects, { open: () => Promise.resolve({ info, body: body() }) });
+    expect(await caught(async () => await new Leaser(client).read())).toMatchObject({ code: 'LEASE_HELD' });
+    expect(chunkCount).toBeLessThan(100);
+  });
+
+  it('reads the name of an owner as a short text without control characters', async () => {
+    const client = new MemoryClient();
+    const owner = `\u001B]0;title\u0007\n\u202Ehost:1${'x'.repeat(1000)}`;
+    const text = JSON.stringify({ generation: 1, expires_at: '2026-11-01T12:00:00Z', owner });
+    await client.objects.put(LEASE_KEY, Buffer.from(text));
+    const lease = await new Leaser(client).read();
+    expect(lease?.owner).toMatch(/^\?\]0;title\?\?\?host:1x+$/);
+    expect(lease?.owner.length).toBeLessThan(400);
+  });
+
   it('keeps the acknowledged TXID from holder to holder, until the lease is broken', async () => {
     const store = new MemoryStore();
     const [a, b, c] = ['a', 'b', 'c'].map((owner) => new Leaser(new MemoryClient({ store }), { owner }));

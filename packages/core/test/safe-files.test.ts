@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -20,6 +21,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileClient } from '../src/client/file-client.ts';
 import { removeStaleTemps } from '../src/client/file-temp.ts';
+import { removeFiles, removeTemporaryFiles } from '../src/files/safe-files.ts';
 import { restore } from '../src/restore/restore.ts';
 import { Replica } from '../src/replica/replica.ts';
 import type { SqliteConnection } from '../src/index.ts';
@@ -189,6 +191,89 @@ describe.each(drivers)('beside a database of another user ($name)', (driver) => 
     expect((await again.sync()).txid).toBeGreaterThan(1n);
     await again.close();
     await lab.verify();
+  });
+
+  it('changes no file that got the name of the ledger while it runs', async () => {
+    await using one = await tenant();
+    const { lab, app } = one;
+    const victim = precious();
+    const db = lab.db();
+    await db.open();
+    await db.sync();
+    const ledger = join(db.metaPath, 'ledger');
+    expect(statSync(ledger).isFile()).toBe(true);
+    rmSync(ledger);
+    // As with `fs.protected_hardlinks = 0`, or if a folder above became a link.
+    linkSync(victim.path, ledger);
+    app.exec('INSERT INTO t VALUES (2)');
+    await db.sync();
+    // Writes the ledger.
+    await db.close();
+    victim.check();
+    expect(statSync(victim.path).nlink).toBe(1);
+    await lab.verify();
+  });
+
+  it.each(['mkfifo "$0"', 'mkdir "$0"', 'ln -s /dev/zero "$0"', ': > "$0"', 'printf null > "$0"', 'printf "{}" > "$0"'])(
+    'opens and replicates with this in the place of its ledger or record: %s',
+    async (command) => {
+      await using one = await tenant();
+      const { lab, app } = one;
+      const first = lab.db();
+      await first.open();
+      await first.sync();
+      await first.close();
+      for (const name of ['ledger', 'rest.json']) {
+        const path = join(first.metaPath, name);
+        rmSync(path, { force: true });
+        execFileSync('sh', ['-c', command, path]);
+        const again = lab.db();
+        await again.open();
+        app.exec('INSERT INTO t VALUES (2)');
+        await again.sync();
+        app.exec('INSERT INTO t VALUES (3)');
+        await again.sync();
+        await again.close();
+        rmSync(path, { recursive: true, force: true });
+      }
+      await lab.verify();
+    },
+  );
+
+  it('removes local files neither through a link nor of another user, even if the folder changes while it opens', async () => {
+    await using one = await tenant();
+    const { lab } = one;
+    const first = lab.db();
+    await first.open();
+    await first.sync();
+    await first.close();
+    mkdirSync(join(elsewhere, '0'));
+    const names = ['0000000000000001-0000000000000001.ltx', 'precious', 'precious.tmp'];
+    for (const name of names) writeFileSync(join(elsewhere, '0', name), '');
+    const db = lab.db();
+    const levels = join(db.metaPath, 'ltx');
+    const history = {
+      maxTxid: (): Promise<bigint> => {
+        renameSync(levels, `${levels}-moved`);
+        symlinkSync(elsewhere, levels);
+        return Promise.resolve(99n);
+      },
+      openLevel0: (): Promise<undefined> => Promise.resolve(undefined),
+    };
+    await expect(db.open({ history })).rejects.toMatchObject({ code: 'FOLDER_UNSAFE' });
+    expect(readdirSync(join(elsewhere, '0')).sort()).toEqual([...names].sort());
+    removeTemporaryFiles(levels, { uid: OWNER });
+    removeFiles([db.metaPath, 'ltx', '0'], { uid: OWNER }, () => true);
+    expect(readdirSync(join(elsewhere, '0')).sort()).toEqual([...names].sort());
+    if (isRoot) {
+      chownSync(join(elsewhere, '0'), STRANGER, STRANGER);
+      removeTemporaryFiles(elsewhere, { uid: OWNER });
+      expect(readdirSync(join(elsewhere, '0')).sort()).toEqual([...names].sort());
+      chownSync(join(elsewhere, '0'), OWNER, OWNER);
+    }
+    removeTemporaryFiles(elsewhere, { uid: OWNER });
+    removeFiles([elsewhere, '0'], { uid: OWNER }, (name) => name.endsWith('.ltx'));
+    expect(readdirSync(join(elsewhere, '0'))).toEqual(['precious']);
   });
 
   it('takes no link for the lock', async () => {

@@ -6,13 +6,15 @@ import { LitestreamError, parseReplicaUrl, redact } from '@litestream/core';
 import type { PluginRegistry } from '@litestream/core';
 import type { ReplicaConfig } from '../config/types.ts';
 
-/** Settings that are credentials of the URL's own. Paths of files are not: those files belong to this machine. */
-const OWN_CREDENTIALS: readonly (readonly string[])[] = [
-  ['access-key-id', 'secret-access-key'],
-  ['account-name', 'account-key'],
-  ['sas-token'],
-  ['connection-string'],
-];
+/**
+ * Settings that are credentials of the URL's own, by the type of the replica: each set of them keeps those of the environment from
+ * being used. Paths of files are not: those files belong to this machine. Of other types, no setting is known to.
+ */
+const OWN_CREDENTIALS: Readonly<Record<string, readonly (readonly string[])[]>> = {
+  s3: [['accesskeyid', 'secretaccesskey']],
+  oss: [['accesskeyid', 'secretaccesskey']],
+  abs: [['sastoken'], ['connectionstring'], ['accountname', 'accountkey']],
+};
 
 /**
  * Refuses a replica of a request if neither the config nor `allowed` names its endpoint, unless the replica has its own
@@ -31,8 +33,9 @@ export async function checkEndpoint(
   const endpoint = endpointOf(settings);
   if (endpoint === undefined) return;
   // An endpoint that a client derives from the URL's host belongs to a known provider, and is encrypted.
-  const isChosen = endpoint.startsWith('http:') || parseReplicaUrl(replica.url ?? '').query.has('endpoint');
-  if (!isChosen || OWN_CREDENTIALS.some((keys) => keys.every((key) => isSet(settings[key])))) return;
+  const derived = endpointOf(await settingsOf(replica, registry, { withQuery: false }));
+  if (endpoint === derived && endpoint.startsWith('https:')) return;
+  if (hasOwnCredentials(replica.type, settings)) return;
   if (allowed.some((each) => originOf(each) === endpoint)) return;
   for (const each of known) if (endpointOf(await settingsOf(each, registry)) === endpoint) return;
   throw new LitestreamError(`the endpoint ${redact(endpoint)} is not one of the config, so it gets no credentials`, {
@@ -41,14 +44,30 @@ export async function checkEndpoint(
   });
 }
 
-/** Settings from the replica's URL and keys, under their YAML names. */
-async function settingsOf({ url, type, settings }: ReplicaConfig, registry: PluginRegistry): Promise<Settings> {
-  if (url === undefined || type === 'file') return settings;
-  const parsed = parseReplicaUrl(url);
-  const plugin = await registry.plugin(parsed.scheme);
-  const implied = plugin.configFromUrl?.(parsed) ?? Object.fromEntries(parsed.query);
+function hasOwnCredentials(type: string, settings: Settings): boolean {
+  return (OWN_CREDENTIALS[type] ?? []).some((keys) => {
+    // The client prefers a token of the environment to an account key.
+    if (keys.includes('accountkey') && isSet(process.env['LITESTREAM_AZURE_SAS_TOKEN'])) return false;
+    return keys.every((key) => isSet(settings[key]));
+  });
+}
+
+/** Settings from the replica's URL and keys, under the names that `ConfigReader` looks them up by. */
+async function settingsOf(
+  { url, type, settings }: ReplicaConfig,
+  registry: PluginRegistry,
+  { withQuery = true }: { readonly withQuery?: boolean } = {},
+): Promise<Settings> {
+  const implied = url === undefined || type === 'file' ? {} : await impliedBy(url, registry, withQuery);
   const all = Object.entries({ ...implied, ...settings });
-  return Object.fromEntries(all.map(([name, value]) => [kebab(name), value]));
+  return Object.fromEntries(all.map(([name, value]) => [normalized(name), value]));
+}
+
+async function impliedBy(url: string, registry: PluginRegistry, withQuery: boolean): Promise<Settings> {
+  const parsed = parseReplicaUrl(url);
+  const { scheme, query } = withQuery ? parsed : { ...parsed, query: new Map<string, string>() };
+  const plugin = await registry.plugin(scheme);
+  return plugin.configFromUrl?.({ ...parsed, query }) ?? Object.fromEntries(query);
 }
 
 type Settings = Readonly<Record<string, unknown>>;
@@ -67,9 +86,7 @@ function isSet(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
 }
 
-function kebab(name: string): string {
-  return name
-    .replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2')
-    .replaceAll('_', '-')
-    .toLowerCase();
+/** As `ConfigReader` does: `end_point` and `Endpoint` are one key. */
+function normalized(name: string): string {
+  return name.replaceAll(/[-_]/g, '').toLowerCase();
 }

@@ -22,8 +22,9 @@ export interface CommandResult {
 }
 
 export class CommandRunner {
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  #free = RUNNING_MAX;
+  /** Each hands a slot over; in order. */
+  readonly #waiting = new Set<() => void>();
   readonly #lifetime = new AbortController();
 
   /** Ends what runs. */
@@ -34,16 +35,41 @@ export class CommandRunner {
   /** Runs `litestream ARGS…`. Rejects with the reason of an aborted signal; the process is ended then. */
   async run(args: readonly string[], request: AbortSignal): Promise<CommandResult> {
     const signal = AbortSignal.any([request, this.#lifetime.signal]);
-    if (this.#waiting.length >= WAITING_MAX) throw new Error('too many requests are waiting');
-    while (this.#running >= RUNNING_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    signal.throwIfAborted();
-    this.#running += 1;
+    await this.#takeSlot(signal);
     try {
       return await execute(args, signal);
     } finally {
-      this.#running -= 1;
-      this.#waiting.shift()?.();
+      this.#releaseSlot();
     }
+  }
+
+  /** A request whose client went away leaves the queue at once: it must not keep others out. */
+  async #takeSlot(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#free > 0) {
+      this.#free -= 1;
+      return;
+    }
+    if (this.#waiting.size >= WAITING_MAX) throw new Error('too many requests are waiting');
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const leave = (): void => {
+      this.#waiting.delete(resolve);
+      reject(signal.reason);
+    };
+    this.#waiting.add(resolve);
+    signal.addEventListener('abort', leave, { once: true });
+    await promise;
+    signal.removeEventListener('abort', leave);
+  }
+
+  #releaseSlot(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#free += 1;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
   }
 }
 

@@ -6,7 +6,9 @@ import type { LostLine } from './log-output.ts';
 import { outputFault, writeAll } from './write-all.ts';
 
 export interface Terminal {
-  /** Prints a result as it is. Throws if it cannot be printed: a lost result is a failure of the command. */
+  /**
+   * Prints a result: as it is, except on a terminal. Throws if it cannot be printed: a lost result is a failure of the command.
+   */
   out(text: string): void;
   /** Prints a line on standard error, redacted, if that is possible. */
   err(line: string): void;
@@ -31,7 +33,7 @@ export const processTerminal: Terminal = {
   out: (text) => {
     clearStatus();
     try {
-      writeAll(STDOUT, text);
+      writeAll(STDOUT, isatty(STDOUT) ? withoutControls(text) : text);
     } catch (error) {
       throw outputFault(error);
     }
@@ -39,7 +41,7 @@ export const processTerminal: Terminal = {
   err: (line) => {
     clearStatus();
     try {
-      writeAll(STDERR, `${redact(line)}\n`);
+      writeAll(STDERR, `${withoutControls(redact(line))}\n`);
     } catch {
       // No output is left: only the exit code reports it.
     }
@@ -70,6 +72,14 @@ export const processTerminal: Terminal = {
 };
 
 let statusShown = false;
+
+/**
+ * A name of a file, of the holder of a lease, or a text of a backend can hold sequences that a terminal obeys: they change its
+ * title, hide lines or enter text.
+ */
+export function withoutControls(text: string): string {
+  return text.replaceAll(/(?![\t\n])[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu, '?');
+}
 
 function clearStatus(): void {
   if (statusShown) logOutput(STDERR).put('\r\u001B[K');

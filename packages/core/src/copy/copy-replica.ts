@@ -73,7 +73,8 @@ export async function copyReplica(
     if (options.dryRun === true) return { copied: missing, present, size: sizeOf(missing), contradictions: [] };
     if (missing.length === 0) break;
     logger.debug('copy', { round, files: missing.length, size: sizeOf(missing) });
-    copied.push(...(await copyFiles(source, target, missing, { ...options, onStated: (each) => stated.push(each) })));
+    const onStated = (each: StatedFile): void => void stated.push(each);
+    for (const file of await copyFiles(source, target, missing, { ...options, onStated })) copied.push(file);
   }
   const contradictions = chainFaults(stated).map(({ message }) => message);
   return { copied, present, size: sizeOf(copied), contradictions };

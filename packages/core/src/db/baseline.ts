@@ -62,7 +62,7 @@ export async function findBaseline(context: BaselineContext, op: Op = {}): Promi
       db_txid: formatTxid(localTxid),
       replica_txid: formatTxid(remoteTxid),
     });
-    level0.clear();
+    level0.clear(context.ownership);
     const fetched = await fetchLevel0(context, history, remoteTxid, op);
     if (!fetched) return unknown(remoteTxid, 'database behind replica');
   }

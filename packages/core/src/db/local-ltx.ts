@@ -1,8 +1,8 @@
 import { rmSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatLtxFilename, parseLtxFilename } from '@litestream/ltx';
-import { makeFolder, namesIn, readFileChunks, requireSafeFolder } from '../files/safe-files.ts';
+import { makeFolder, namesIn, readFileChunks, removeFiles, requireSafeFolder } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 
 /** One local LTX file. */
@@ -82,9 +82,12 @@ export class LocalLtx {
     rmSync(this.path(minTxid, maxTxid), { force: true });
   }
 
-  /** Deletes every file of the level. */
-  clear(): void {
-    rmSync(this.folder, { recursive: true, force: true });
+  /** Deletes every file of the level. Throws `FOLDER_UNSAFE` as `makeFolder` does. */
+  clear(ownership: Ownership): void {
+    this.requireSafe(ownership);
+    const parent = dirname(this.folder);
+    const folder = [dirname(parent), basename(parent), basename(this.folder)] as const;
+    removeFiles(folder, ownership, (name) => parseLtxFilename(name) !== undefined);
   }
 }
 

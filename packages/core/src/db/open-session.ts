@@ -73,7 +73,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     connections.rest(0);
     const level0 = new LocalLtx(metaPath, 0);
     level0.requireSafe(ownership);
-    removeTemporaryFiles(metaPath);
+    removeTemporaryFiles(metaPath, ownership);
     const index = keepIndex(path);
     const visible = readVisibleWal(index.fd) ?? recoverIndex(connections, index);
     const place = { databaseFd: descriptor.fd, level0, wal, visible, ownership, record: readRestRecord(metaPath) };

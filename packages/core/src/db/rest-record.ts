@@ -80,8 +80,8 @@ export function isSameFileState(a: FileState, b: FileState): boolean {
 /** Undefined where there is none, or it was not written by this version: then nothing is known. */
 export function readRestRecord(metaPath: string): RestRecord | undefined {
   try {
-    const value = JSON.parse(readSmallFile(join(metaPath, NAME))) as Record<string, unknown>;
-    if (value['version'] !== VERSION) return undefined;
+    const value = JSON.parse(readSmallFile(join(metaPath, NAME))) as Record<string, unknown> | null;
+    if (value?.['version'] !== VERSION) return undefined;
     if (value['kind'] === 'resync') return { kind: 'resync', reason: String(value['reason']) };
     const { txid, inode, size, mtimeNs, bootId } = value;
     const common = {
@@ -92,7 +92,9 @@ export function readRestRecord(metaPath: string): RestRecord | undefined {
       const { salt1, salt2, backfilled } = value;
       return { kind: 'in-use', ...common, salt1: Number(salt1), salt2: Number(salt2), backfilled: Number(backfilled) };
     }
-    return { kind: 'at-rest', ...common, last: value['last'] as FileOfRecord, txid: BigInt(`0x${String(txid)}`) };
+    const last = value['last'] as FileOfRecord | null | undefined;
+    if (last === null || last === undefined) return undefined;
+    return { kind: 'at-rest', ...common, last, txid: BigInt(`0x${String(txid)}`) };
   } catch (error) {
     if (isNoSmallFile(error) || error instanceof SyntaxError) return undefined;
     throw error;

@@ -94,20 +94,26 @@ function writers(path: string, { mode, uid, gid }: Stats, isAbove: boolean): str
   return undefined;
 }
 
+/** What the system lists of its users and groups, in the format of `/etc/passwd` and `/etc/group`. */
+export interface UserLists {
+  readonly users: readonly (readonly string[])[];
+  readonly groups: readonly (readonly string[])[];
+}
+
 /**
  * Has the group no members but its user and root? Many systems give each user such a group, and let it write to the user's files.
- * The group of root counts as well. Where the system does not list the group, one with the number of its user is the user's own.
+ * Where the system does not list the group, root's is private, and one with the number of its user is the user's own.
  */
-function isPrivate(gid: number, uid: number): boolean {
-  if (gid === 0) return true;
-  if (process.platform === 'darwin') return gid === MACOS_ADMIN;
-  const group = rowsOf('/etc/group').find((row) => row[2] === String(gid));
-  if (group === undefined) return gid === uid;
-  const users = rowsOf('/etc/passwd');
+export function isPrivate(gid: number, uid: number, lists?: UserLists): boolean {
+  if (lists === undefined && process.platform === 'darwin') return gid === 0 || gid === MACOS_ADMIN;
+  const { users, groups } = lists ?? { users: rowsOf('/etc/passwd'), groups: rowsOf('/etc/group') };
+  const group = groups.find((row) => row[2] === String(gid));
+  if (group === undefined) return gid === 0 || gid === uid;
   const trusted = new Set(['root', ...users.filter((row) => row[2] === String(uid)).map((row) => row[0])]);
   const members = [
     ...(group[3] ?? '').split(',').filter((name) => name !== ''),
-    ...users.filter((row) => row[3] === String(gid)).map((row) => row[0]),
+    // Some systems give users of services, that nobody can log in as, the group of root.
+    ...(gid === 0 ? [] : users.filter((row) => row[3] === String(gid)).map((row) => row[0])),
   ];
   return members.every((name) => trusted.has(name));
 }

@@ -10,6 +10,7 @@ import {
   closeSync,
   constants,
   createReadStream,
+  existsSync,
   fchmodSync,
   fchownSync,
   fstatSync,
@@ -85,6 +86,16 @@ export async function openReplacing(path: string, mode = 0o600): Promise<FileHan
 /** The descriptor of a file that we made, for reading and writing. */
 export function openFile(path: string): number {
   return openSync(path, OPEN_EXISTING.readWrite);
+}
+
+/**
+ * May the opened file be changed where it is? It must be one that `createFile` made: it has no other name, under which it may
+ * belong to another folder, and the owner that it was given.
+ */
+export function isOwnFile(fd: number, { uid }: Pick<Ownership, 'uid'>): boolean {
+  const stats = fstatSync(fd);
+  const own = process.geteuid?.();
+  return stats.isFile() && stats.nlink === 1 && (own === undefined || stats.uid === (own === 0 ? uid : own));
 }
 
 /** The bytes of a file, from its start. Iterating rejects with `ENOENT` if it is gone, with `ELOOP` if it is a link. */
@@ -194,12 +205,64 @@ export function requireSafeFolder(path: string, { uid }: Pick<Ownership, 'uid'>)
   }
 }
 
+/** Our folders are not nested more deeply. */
+const DEPTH_MAX = 4;
+
 /** Removes the leftovers of a crash: every file below the folder whose name ends in `.tmp`. Follows no link. */
-export function removeTemporaryFiles(folder: string): void {
-  for (const entry of entriesOf(folder)) {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory()) removeTemporaryFiles(path);
-    else if (entry.name.endsWith('.tmp')) rmSync(path, { force: true });
+export function removeTemporaryFiles(folder: string, ownership: Pick<Ownership, 'uid'>): void {
+  const sweep = (at: string, depth: number): void => {
+    for (const entry of entriesOf(at)) {
+      const path = join(at, entry.name);
+      if (!entry.isDirectory()) {
+        if (entry.name.endsWith('.tmp')) rmSync(path, { force: true });
+      } else if (depth < DEPTH_MAX) inFolder([path], ownership, (below) => sweep(below, depth + 1));
+    }
+  };
+  inFolder([folder], ownership, (at) => sweep(at, 1));
+}
+
+/** Removes files with these names from a folder, given as the path of one and names of those below it. Follows no link. */
+export function removeFiles(
+  folder: readonly [string, ...string[]],
+  ownership: Pick<Ownership, 'uid'>,
+  isRemoved: (name: string) => boolean,
+): void {
+  inFolder(folder, ownership, (at) => {
+    for (const name of namesIn(at)) if (isRemoved(name)) rmSync(join(at, name), { force: true });
+  });
+}
+
+/**
+ * Calls `work` with a path of the folder. On Linux, the path leads to the folder that was checked even if its name becomes that
+ * of a link meanwhile. Does nothing if the folder is missing, is a link, or belongs to an unrelated user.
+ */
+function inFolder(
+  [path, ...below]: readonly string[],
+  { uid }: Pick<Ownership, 'uid'>,
+  work: (at: string) => void,
+): void {
+  if (path === undefined) return;
+  const fd = openFolder(path);
+  if (fd === undefined) return;
+  try {
+    const owner = fstatSync(fd).uid;
+    if (process.geteuid !== undefined && ![0, process.geteuid(), uid].includes(owner)) return;
+    const pinned = `/proc/self/fd/${fd}`;
+    const at = process.platform === 'linux' && existsSync(pinned) ? pinned : path;
+    const [next, ...rest] = below;
+    if (next === undefined) work(at);
+    else inFolder([join(at, next), ...rest], { uid }, work);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openFolder(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | DIRECTORY | NOFOLLOW);
+  } catch (error) {
+    if (['ENOENT', 'ELOOP', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
   }
 }
 

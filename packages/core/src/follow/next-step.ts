@@ -88,7 +88,9 @@ export async function wholeStep(context: StepContext, reason: string, otherwise:
 /** All files, lowest level first: files only ever move upwards, so none is missed. */
 export async function listAll(context: StepContext): Promise<LtxFileInfo[]> {
   const files: LtxFileInfo[] = [];
-  for (let level = 0; level <= SNAPSHOT_LEVEL; level++) files.push(...(await listLevel(context, level)));
+  for (let level = 0; level <= SNAPSHOT_LEVEL; level++) {
+    for (const file of await listLevel(context, level)) files.push(file);
+  }
   return files;
 }
 

@@ -146,9 +146,11 @@ export class Leaser {
     try {
       const { info, body } = await this.#objects('acquire').open(LEASE_KEY, { signal: op.signal });
       const parts: Uint8Array[] = [];
+      let size = 0;
       for await (const chunk of body) {
-        // Only leaving an iteration frees the connection: a body that nothing iterates keeps it.
-        if (info.size > LEASE_SIZE_MAX) throw unreadableError(this.#client.type);
+        // Only leaving an iteration frees the connection: a body that nothing iterates keeps it. It may be longer than announced.
+        size += chunk.length;
+        if (Math.max(size, info.size) > LEASE_SIZE_MAX) throw unreadableError(this.#client.type);
         parts.push(chunk.slice());
       }
       const lease = decodeLease(Buffer.concat(parts).toString(), info.version ?? '');

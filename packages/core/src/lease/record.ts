@@ -30,6 +30,9 @@ export interface Lease extends LeaseRecord {
   readonly version: string;
 }
 
+/** Characters of an owner that are read. Every process that can write to the replica chooses its name, which logs repeat. */
+const OWNER_LENGTH_MAX = 300;
+
 /** Expiry of a released lease, so that Litestream (Go) takes it at once, whatever its clock shows. */
 export const RELEASED_EXPIRY: Date = new Date(0);
 
@@ -59,7 +62,7 @@ export function decodeLease(text: string, version: string): Lease | undefined {
   return {
     generation,
     expiresAt,
-    owner: typeof owner === 'string' ? owner : '',
+    owner: typeof owner === 'string' ? owner.slice(0, OWNER_LENGTH_MAX).replaceAll(/\p{C}/gu, '?') : '',
     session: typeof session === 'string' ? session : undefined,
     acquiredAt: dateOf(fields['acquired_at']),
     ttlMs: typeof ttlMs === 'number' && Number.isFinite(ttlMs) && ttlMs > 0 ? ttlMs : undefined,

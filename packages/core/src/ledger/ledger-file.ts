@@ -8,10 +8,10 @@
  * replays the level-0 files after the TXID of the header, and accepts the result only if its xor is the database checksum that
  * the last of these files states.
  */
-import { closeSync, fstatSync, ftruncateSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { kernel } from '@litestream/ltx';
-import { createFile, openFile, temporaryName } from '../files/safe-files.ts';
+import { createFile, isOwnFile, OPEN_EXISTING, temporaryName } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import { BLOCK_ENTRIES, ENTRY_SIZE, PageLedger } from './page-ledger.ts';
 
@@ -20,15 +20,17 @@ const MAGIC = 0x4c_53_4c_45_44_47_45_52n;
 const VERSION = 2;
 const HEADER_SIZE = 48;
 const CRC_OFFSET = 40;
+const NOT_OURS: ReadonlySet<string> = new Set(['ENOENT', 'ELOOP', 'EISDIR', 'ENXIO', 'EACCES']);
 
 /**
  * The ledger as it was last written, perhaps with blocks of later transactions. Undefined if there is none, or if it has more
  * than `pageCountMax` pages.
  */
 export function readLedger(metaPath: string, pageCountMax: number): PageLedger | undefined {
-  const fd = openIfThere(join(metaPath, NAME));
+  const fd = openIfThere(join(metaPath, NAME), OPEN_EXISTING.read);
   if (fd === undefined) return undefined;
   try {
+    if (!fstatSync(fd).isFile()) return undefined;
     const header = Buffer.alloc(HEADER_SIZE);
     if (readSync(fd, header, 0, HEADER_SIZE, 0) < HEADER_SIZE || !isHeader(header)) return undefined;
     const pageCount = header.readUInt32LE(16);
@@ -49,13 +51,18 @@ export function readLedger(metaPath: string, pageCountMax: number): PageLedger |
 /** Writes the blocks that changed since it was last read or written. Throws errors of the file system. */
 export function writeLedger(metaPath: string, ledger: PageLedger, ownership: Ownership, isNew: boolean): void {
   const path = join(metaPath, NAME);
-  const existing = isNew ? undefined : openIfThere(path);
+  const existing = isNew ? undefined : openIfThere(path, OPEN_EXISTING.readWrite);
   const blocks = ledger.takeChangedBlocks();
   if (existing === undefined) {
     writeWhole(path, ledger, ownership);
     return;
   }
   try {
+    // Another file may have got this name, or another folder the name of this one.
+    if (!isOwnFile(existing, ownership)) {
+      writeWhole(path, ledger, ownership);
+      return;
+    }
     for (const block of blocks) writeEntries(existing, ledger, block * BLOCK_ENTRIES, (block + 1) * BLOCK_ENTRIES);
     ftruncateSync(existing, HEADER_SIZE + ledger.pageCount * ENTRY_SIZE);
     writeFully(existing, headerOf(ledger), 0);
@@ -64,9 +71,11 @@ export function writeLedger(metaPath: string, ledger: PageLedger, ownership: Own
   }
 }
 
-/** Deletes the file: it no longer matches any transaction. */
+/** Deletes the file: it no longer matches any transaction. A folder in its place stays. */
 export function removeLedger(metaPath: string): void {
-  rmSync(join(metaPath, NAME), { force: true });
+  const path = join(metaPath, NAME);
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  rmSync(path, { force: true });
 }
 
 function writeWhole(path: string, ledger: PageLedger, ownership: Ownership): void {
@@ -106,13 +115,12 @@ function isHeader(header: Buffer): boolean {
   return isOurs && header.readBigUInt64LE(CRC_OFFSET) === kernel().crc64(header.subarray(0, CRC_OFFSET));
 }
 
-function openIfThere(path: string): number | undefined {
+function openIfThere(path: string, flags: number): number | undefined {
   try {
-    return openFile(path);
+    return openSync(path, flags);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    // A link or a folder is not a ledger of ours.
-    if (code === 'ENOENT' || code === 'ELOOP' || code === 'EISDIR') return undefined;
+    // What cannot be opened (a link, a folder, a socket) is not a ledger of ours.
+    if (NOT_OURS.has((error as NodeJS.ErrnoException).code ?? '')) return undefined;
     throw error;
   }
 }

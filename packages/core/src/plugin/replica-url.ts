@@ -23,6 +23,8 @@ export interface ReplicaUrl {
 const URL_SHAPE = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is;
 const ARN_SHAPE = /^(arn:[^/?]*:accesspoint\/[^/?]+)(?:\/([^?]*))?$/i;
 const HOST_SHAPE = /^(?:\[[^\]]*\]|[^:[\]]*)(?::\d*)?$/;
+/** No host has these. Elsewhere, `\` ends the host of a URL, so a client that builds one would ask another server. */
+const NOT_IN_HOST = /[\p{Cc}\s\\<>^|"`{}]/u;
 
 /** Is it a URL, and not a path? `C:\data` is a path. */
 export function isReplicaUrl(text: string): boolean {
@@ -54,6 +56,7 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   const at = authority.lastIndexOf('@');
   const [username, password] = at === -1 ? [] : split(authority.slice(0, at), ':');
   const host = authority.slice(at + 1);
+  if (NOT_IN_HOST.test(host)) throw invalid('the host in the replica URL has a character that no host has', text);
   if (!host.split(',').every((part) => HOST_SHAPE.test(part))) {
     throw invalid('the port in the replica URL is not a number', text);
   }

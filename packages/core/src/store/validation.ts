@@ -76,7 +76,8 @@ export async function validateReplica(
     filesVerified += 1;
     if (fault !== undefined) corrupt.push({ fault, file });
   }
-  const sound = listing.snapshots.filter((snapshot) => !corrupt.some(({ file }) => file === snapshot));
+  const corruptFiles = new Set(corrupt.map(({ file }) => file));
+  const sound = listing.snapshots.filter((snapshot) => !corruptFiles.has(snapshot));
   const base = lastTxid(sound);
   return {
     faults: [...faults, ...corrupt.map(({ fault }) => fault)],

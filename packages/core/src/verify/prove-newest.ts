@@ -2,12 +2,11 @@
 import { kernel, lockPageNumber, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader, TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
-import { readLtxHeader } from '../client/read-header.ts';
+import { resumableSource } from '../client/resumable-reader.ts';
 import { hasCode } from '../error.ts';
 import { planRestore } from '../restore/plan.ts';
 import { statedChecksum } from '../restore/database-checksum.ts';
 import { fileName } from '../store/contiguity.ts';
-import { mergeInputs } from '../store/merge-inputs.ts';
 
 const CHECKSUM_FLAG = 1n << 63n;
 
@@ -43,17 +42,8 @@ export async function proveNewest(client: ReplicaClient, op: Op): Promise<Newest
     const where = { level: last.level, file: fileName(last) };
     return { ...state, isProven: false, fault: { kind: 'proof', ...where, message } };
   };
-  let decoder: LtxDecoder | undefined;
   try {
-    decoder = new LtxDecoder(mergeInputs(client, await ofOnePageSize(client, plan, op), op));
-    const header = await decoder.header();
-    let xor = 0n;
-    let pageCount = 0;
-    for await (const { pgnos, pages } of decoder.batches()) {
-      for (const each of kernel().pageHashes(pgnos, pages, header.pageSize)) xor ^= each;
-      pageCount += pgnos.length;
-    }
-    await decoder.finish();
+    const { header, xor, pageCount } = await sumNewest(client, plan, op);
     if (pageCount < pagesOf(header)) return fault(`${fileName(last)}: the files of the plan lack pages of its state`);
     const expected = statedChecksum(header);
     if (expected === undefined) return { ...state, isProven: false };
@@ -65,19 +55,69 @@ export async function proveNewest(client: ReplicaClient, op: Op): Promise<Newest
     op.signal?.throwIfAborted();
     if (hasCode(error, 'NETWORK') || hasCode(error, 'UNAVAILABLE')) throw error;
     return fault(`${fileName(last)}: its state cannot be computed: ${(error as Error).message}`);
-  } finally {
-    await decoder?.close();
   }
 }
 
-/** A change of the page size rewrites every page: older files are not needed, and cannot be merged with later ones. */
-async function ofOnePageSize(
-  client: ReplicaClient,
-  plan: readonly LtxFileInfo[],
-  op: Op,
-): Promise<readonly LtxFileInfo[]> {
-  const sizes = await Promise.all(plan.map(async (file) => (await readLtxHeader(client, file, op)).pageSize));
-  return plan.slice(sizes.findLastIndex((size) => size !== sizes.at(-1)) + 1);
+interface SummedState {
+  /** Of the last file. */
+  readonly header: LtxHeader;
+  /** Of the checksums of all pages that the files contain. */
+  readonly xor: bigint;
+  readonly pageCount: number;
+}
+
+/**
+ * Reads the files one after the other, newest first: the first version of a page is the one that counts. Ends when it has every
+ * page; files of an earlier page size are not needed, because a change of the page size rewrites every page.
+ */
+async function sumNewest(client: ReplicaClient, plan: readonly LtxFileInfo[], op: Op): Promise<SummedState> {
+  const seen = new PageSet();
+  let newest: LtxHeader | undefined;
+  let xor = 0n;
+  for (const file of plan.toReversed()) {
+    const decoder = new LtxDecoder(resumableSource(client, file, op), { file: fileName(file) });
+    try {
+      const header = await decoder.header();
+      newest ??= header;
+      if (header.pageSize !== newest.pageSize) break;
+      for await (const { pgnos, pages } of decoder.batches()) {
+        const own = pgnos.slice();
+        for (const [index, checksum] of kernel().pageHashes(own, pages, header.pageSize).entries()) {
+          const pgno = own[index] ?? 0;
+          if (pgno <= newest.commit && seen.add(pgno)) xor ^= checksum;
+        }
+      }
+      await decoder.finish();
+    } finally {
+      await decoder.close();
+    }
+    if (seen.size === pagesOf(newest)) break;
+  }
+  if (newest === undefined) throw new Error('the plan has no files');
+  return { header: newest, xor, pageCount: seen.size };
+}
+
+const BLOCK_PAGES = 1 << 15;
+
+/** Page numbers. Its memory depends on the pages that are there, and not on what a header states. */
+class PageSet {
+  readonly #blocks = new Map<number, Uint8Array>();
+  #size = 0;
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** False if it is there already. */
+  add(pgno: number): boolean {
+    const number = Math.floor(pgno / BLOCK_PAGES);
+    let block = this.#blocks.get(number);
+    if (block === undefined) this.#blocks.set(number, (block = new Uint8Array(BLOCK_PAGES)));
+    if (block[pgno % BLOCK_PAGES] === 1) return false;
+    block[pgno % BLOCK_PAGES] = 1;
+    this.#size += 1;
+    return true;
+  }
 }
 
 /** Without the lock page, which no file contains. */

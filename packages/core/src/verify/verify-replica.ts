@@ -1,6 +1,7 @@
 /** Proves a replica without a database: every file, the chain that they make, and the newest state that can be restored. */
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
+import { SNAPSHOT_LEVEL } from '../levels.ts';
 import { validateReplica } from '../store/validation.ts';
 import type { ValidationFault } from '../store/validation.ts';
 import { chainFaults, statedBy } from './chain-faults.ts';
@@ -67,7 +68,9 @@ export async function verifyReplica(client: ReplicaClient, options: VerifyOption
 
 async function listAll(client: ReplicaClient, op: Op): Promise<LtxFileInfo[]> {
   const files: LtxFileInfo[] = [];
-  for (let level = 0; level <= 9; level++) files.push(...(await Array.fromAsync(client.ltxFiles(level, op))));
+  for (let level = 0; level <= SNAPSHOT_LEVEL; level++) {
+    for await (const file of client.ltxFiles(level, op)) files.push(file);
+  }
   return files;
 }
 

@@ -75,7 +75,7 @@ async function* mergeListed(
   kernel.begin({
     inputCount: files.length,
     indexesSize: indexSizes.reduce((sum, size) => sum + size, 0),
-    indexSizeMax: Math.max(...indexSizes),
+    indexSizeMax: indexSizes.reduce((max, size) => Math.max(max, size), 0),
     pageSize: header.pageSize,
     commit: header.commit,
     windowSize,
