@@ -5,12 +5,14 @@ import { guardClient } from '../src/client/guard-client.ts';
 import { fencedClient } from '../src/lease/fenced-client.ts';
 import { LeaseHolder } from '../src/lease/holder.ts';
 import type { LeaseHolderOptions } from '../src/lease/holder.ts';
+import { Leaser } from '../src/lease/leaser.ts';
 import { LEASE_KEY } from '../src/lease/record.ts';
 import type { LeaseStatus } from '../src/lease/status.ts';
-import { MemoryStore, Seeded } from '../src/testing/index.ts';
+import { MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';
 import { caught } from './client-guard-support.ts';
 import { Machine, Network, networkClient, World } from './support/lease-world.ts';
 import type { Clock } from '../src/clock.ts';
+import type { Logger } from '../src/logger.ts';
 
 const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date(0) };
 
@@ -211,9 +213,101 @@ describe('the holder', () => {
     expect(await settled(world, a.write())).toMatchObject({ reason: { code: 'LEASE_LOST' } });
     expect(b.holder.status.state).toBe('held');
   });
+
+  test('asks the store anew if a renewal was under way when its machine, and both its clocks, stopped', async () => {
+    const { world, store, content } = lab();
+    const machine = new Machine(world);
+    let stoppedMs = 0;
+    const clock: Clock = {
+      now: () => machine.now() - stoppedMs,
+      monotonic: () => machine.monotonic() - stoppedMs,
+      schedule: (delayMs, task) => machine.schedule(delayMs, task),
+    };
+    const a = await held(world, store, 'a', { clock });
+    const b = new Process(world, store, 'b');
+    begin(b.holder.acquire());
+    // The renewal takes effect, and its answer is on its way when the machine stops.
+    const before = content()['expires_at'];
+    while (content()['expires_at'] === before) await world.run(0.1);
+    const fromMs = world.nowMs;
+    machine.freeze(60_000);
+    a.machine.freeze(60_000);
+    await world.run(59_000);
+    expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 2 } });
+    stoppedMs = world.nowMs - fromMs;
+    const verified = begin(a.holder.verify());
+    await world.run(5000);
+    expect(verified.outcome).toMatchObject({ reason: { code: 'LEASE_LOST', retryable: false } });
+  });
+
+  test('may write until it renews after its lease was broken, and its successor waits for that long', async () => {
+    const { world, store, content } = lab();
+    const a = await held(world, store, 'a');
+    a.holder.acknowledged = () => 7n;
+    const b = new Process(world, store, 'b');
+    begin(b.holder.acquire());
+    await world.run(15_000);
+    // It cannot renew, but its writes may be on their way.
+    a.network.isCut = true;
+    await new Leaser(new MemoryClient({ store }), { owner: 'operator', now: () => b.machine.now() }).break();
+    expect(content()).toMatchObject({ generation: 1, owner: 'a', broken_at: expect.any(String) as string });
+    expect(content()).not.toHaveProperty('acknowledged_txid');
+    for (let step = 0; step < 29; step++) {
+      await world.run(1000);
+      expect(b.holder.status.state).toBe('waiting');
+    }
+    expect(a.holder.status.state).toBe('lapsed');
+    await world.run(2000);
+    expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 2 } });
+    // A late file is possible, and nothing that was acknowledged stands in the way.
+    expect(b.holder.inherited).toEqual({ acknowledgedTxid: undefined, isUnclean: true });
+    a.network.isCut = false;
+    await world.run(5000);
+    expect(a.holder.status.state).toBe('lost');
+  });
 });
 
 describe('a successor', () => {
+  test('knows what it inherits although the answer of its first write was lost', async () => {
+    const { world, store, content } = lab();
+    const a = await held(world, store, 'a');
+    a.holder.acknowledged = () => 7n;
+    await world.run(15_000);
+    a.holder.end();
+    const b = new Process(world, store, 'b');
+    begin(b.holder.acquire());
+    while (content()['owner'] === 'a') await world.run(0.1);
+    b.network.isCut = true;
+    await world.run(15_000);
+    expect(b.holder.status.state).not.toBe('held');
+    b.network.isCut = false;
+    await world.run(5000);
+    expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 2, acknowledgedTxid: 7n } });
+    expect(b.holder.inherited).toEqual({ acknowledgedTxid: 7n, isUnclean: true });
+  });
+
+  test('reports an object that is not a lease, waits, and takes over after an operator broke it', async () => {
+    const { world, store } = lab();
+    const warnings: unknown[] = [];
+    const quiet = (): void => undefined;
+    const warn = (message: string, fields: unknown): void => void warnings.push([message, fields]);
+    const logger: Logger = { trace: quiet, debug: quiet, info: quiet, warn, error: quiet, child: () => logger };
+    store.put(LEASE_KEY, Buffer.from('{"generation":'), new Date(0));
+    const b = new Process(world, store, 'b', { logger });
+    begin(b.holder.acquire());
+    await world.run(40_000);
+    expect(warnings).toEqual([
+      ['cannot ask for the lease, trying again', { error: expect.objectContaining({ code: 'LEASE_HELD' }) as unknown }],
+      ['cannot ask for the lease, trying again', expect.anything()],
+    ]);
+    const breaking = new Leaser(b.client, { owner: 'operator', now: () => b.machine.now() }).break();
+    expect(await settled(world, breaking)).toMatchObject({ value: { generation: 0, owner: '' } });
+    await world.run(28_000);
+    expect(b.holder.status.state).toBe('waiting');
+    await world.run(3000);
+    expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 1 } });
+  });
+
   test('takes over within half a second of a release, whatever the wall clock', async () => {
     const { world, store, content } = lab();
     const a = await held(world, store, 'a');
@@ -307,6 +401,22 @@ describe('a successor', () => {
     });
     expect(() => new LeaseHolder(client, { ttlMs: 999 })).toThrow('at least 1000 ms');
   });
+});
+
+test('a lease is released although the store fails at first, so that the next process need not wait', async () => {
+  const { world, store } = lab();
+  const a = await held(world, store, 'a');
+  const b = new Process(world, store, 'b');
+  begin(b.holder.acquire());
+  await world.run(1000);
+  a.network.isCut = true;
+  const released = begin(a.holder.release());
+  await world.run(3000);
+  a.network.isCut = false;
+  await world.run(2500);
+  expect(released.outcome).toMatchObject({ status: 'fulfilled' });
+  expect(a.changes).toEqual(['held', 'released']);
+  expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 2 } });
 });
 
 test('a lease that was given up can be asked for again', async () => {

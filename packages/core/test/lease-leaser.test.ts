@@ -87,17 +87,47 @@ describe('Leaser', () => {
 
   it('keeps the acknowledged TXID from holder to holder, until the lease is broken', async () => {
     const store = new MemoryStore();
-    const [a, b, c] = ['a', 'b', 'c'].map((owner) => new Leaser(new MemoryClient({ store }), { owner }));
+    let nowMs = 0;
+    const now = (): number => nowMs;
+    const [a, b, c] = ['a', 'b', 'c'].map((owner) => new Leaser(new MemoryClient({ store }), { owner, now }));
     await a!.release(await a!.acquire(), { acknowledgedTxid: 7n });
     const taken = await b!.acquire();
     expect(taken).toMatchObject({ generation: 2, acknowledgedTxid: 7n });
     expect(await c!.break()).toMatchObject({ generation: 2, owner: 'b' });
     expect(await caught(async () => await b!.renew(taken))).toMatchObject({ code: 'LEASE_HELD' });
+    // Its holder may be alive, and writes until it renews.
+    expect(await caught(async () => await c!.acquire())).toMatchObject({
+      code: 'LEASE_HELD',
+      message: expect.stringContaining('no process since it was broken at') as string,
+    });
+    const broken = await a!.read();
+    expect(await c!.break()).toEqual(broken);
+    expect(await a!.read()).toEqual(broken);
+    nowMs += 30_001;
     const next = await c!.acquire();
     expect(next.generation).toBe(3);
     expect(next.acknowledgedTxid).toBeUndefined();
+    // No process writes under a lease that was released.
+    await c!.release(next, { acknowledgedTxid: 9n });
+    await b!.break();
+    expect((await a!.acquire()).acknowledgedTxid).toBeUndefined();
     expect(await new Leaser(new MemoryClient()).break()).toBeUndefined();
   });
+
+  it.each(['', '{', '[]', 'null', '{"generation":9007199254740991,"expires_at":"2026-12-01T12:00:00Z"}', 'x'.repeat(1e5)])(
+    'can be acquired a term after an operator broke what is no lease',
+    async (text) => {
+      const client = new MemoryClient();
+      await client.objects.put(LEASE_KEY, Buffer.from(text));
+      let nowMs = 0;
+      const leaser = new Leaser(client, { now: () => nowMs });
+      expect(await caught(async () => await leaser.acquire())).toMatchObject({ code: 'LEASE_HELD' });
+      expect(await leaser.break()).toMatchObject({ generation: 0, owner: '' });
+      expect(await caught(async () => await leaser.acquire())).toMatchObject({ code: 'LEASE_HELD' });
+      nowMs += 30_001;
+      expect(await leaser.acquire()).toMatchObject({ generation: 1 });
+    },
+  );
 
   it('renews after its own renewal whose answer was lost', async () => {
     const store = new MemoryStore();

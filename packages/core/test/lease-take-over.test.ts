@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { TXID } from '@litestream/ltx';
 import type { ReplicaClient } from '../src/client/contract.ts';
-import { hasCode } from '../src/error.ts';
+import { hasCode, LitestreamError } from '../src/error.ts';
 import { fencedClient } from '../src/lease/fenced-client.ts';
 import { LeaseHolder } from '../src/lease/holder.ts';
 import { Leaser } from '../src/lease/leaser.ts';
@@ -63,7 +63,7 @@ async function take(
   const holder = new LeaseHolder(client, { owner: 'successor', clock });
   onTestFinished(() => holder.end());
   const acquiring = holder.acquire();
-  for (let look = 0; look < 10 && holder.status.state !== 'held'; look++) await clock.advance(500);
+  for (let look = 0; look < 100 && holder.status.state !== 'held'; look++) await clock.advance(500);
   await acquiring;
   const fenced = fencedClient(client, holder);
   const taken: Taken = { holder, restoredTo: undefined };
@@ -126,7 +126,81 @@ describe('a file of the former holder that arrives late is restored, or refused'
   });
 });
 
+describe('what is acknowledged is in the lease before it is acknowledged', () => {
+  const begun = async (
+    client: ReplicaClient,
+  ): Promise<{ readonly replica: Replica; readonly db: FakeDb; readonly holder: LeaseHolder }> => {
+    const clock = new FakeClock();
+    const holder = new LeaseHolder(client, { owner: 'first', clock });
+    onTestFinished(() => holder.end());
+    await holder.acquire();
+    const db = new FakeDb(scratch(), 20, new Seeded(5));
+    const replica = new Replica(fencedClient(client, holder), db, { clock, fence: holder });
+    holder.acknowledged = () => replica.position.txid;
+    return { replica, db, holder };
+  };
+  const recorded = async (store: MemoryStore): Promise<TXID | undefined> =>
+    (await new Leaser(new MemoryClient({ store })).read())?.acknowledgedTxid;
+
+  test('by the first process that ever has the lease, before its first renewal', async () => {
+    const store = new MemoryStore();
+    const { replica, db } = await begun(new MemoryClient({ store }));
+    expect(await recorded(store)).toBeUndefined();
+    db.pending = 3;
+    await replica.replicated();
+    // The process is killed now. A successor whose database has nothing of that is refused.
+    expect(await recorded(store)).toBeGreaterThan(0n);
+    const successor = take(new MemoryClient({ store }), { exists: true });
+    await expect(successor).rejects.toMatchObject({ code: 'PROMOTION_REFUSED' });
+  });
+
+  test('also where the replica has everything already', async () => {
+    const store = new MemoryStore();
+    const { replica, db } = await begun(new MemoryClient({ store }));
+    for (let txid = 1; txid <= 3; txid++) {
+      db.commit();
+      const bytes = db.history.files[txid - 1] ?? Buffer.alloc(0);
+      const file = { level: 0, minTxid: BigInt(txid), maxTxid: BigInt(txid), timestamp: new Date(0) };
+      await new MemoryClient({ store }).writeLtxFile(file, { open: () => once(bytes) });
+    }
+    await replica.replicated();
+    expect(await recorded(store)).toBe(3n);
+  });
+
+  test('and not acknowledged if the lease cannot be written', async () => {
+    const store = new MemoryStore();
+    let isDown = false;
+    const before = (operation: string): void => {
+      if (isDown && operation === 'objects.put') throw new LitestreamError('away', { code: 'NETWORK', retryable: true });
+    };
+    const { replica, db } = await begun(new MemoryClient({ store, before }));
+    isDown = true;
+    db.pending = 3;
+    await expect(replica.replicated()).rejects.toMatchObject({ code: 'LEASE_LOST', retryable: true });
+    expect(replica.position.txid).toBe(0n);
+    isDown = false;
+    await replica.replicated();
+    expect(replica.position.txid).toBe(3n);
+    expect(await recorded(store)).toBeGreaterThan(0n);
+  });
+});
+
 describe('a successor', () => {
+  test('is refused without the acknowledged commits although the answer of its first write to the lease was lost', async () => {
+    const store = new MemoryStore();
+    await left(store, 3n, { acknowledgedTxid: 3n, released: false });
+    let puts = 0;
+    const before = (operation: string): void => {
+      // The lease is taken; then the server is asked whether it enforces conditions.
+      if (operation !== 'objects.put' || ++puts !== 2) return;
+      throw new LitestreamError('slow down', { code: 'THROTTLED', retryable: true });
+    };
+    const client = new MemoryClient({ store, before });
+    const probed = Object.assign(client, { capabilities: { ...client.capabilities, conditionalCreate: 'probe' as const } });
+    await expect(take(probed, { exists: true, localTxid: 2n })).rejects.toMatchObject({ code: 'PROMOTION_REFUSED' });
+    expect(puts).toBeGreaterThan(2);
+  });
+
   const refused = async (
     end: TXID,
     acknowledgedTxid: TXID | undefined,
@@ -166,7 +240,9 @@ describe('a successor', () => {
 });
 
 describe('a holder that finds a file of another process', () => {
-  const meeting = async (): Promise<{ store: MemoryStore; clock: FakeClock; replica: Replica; db: FakeDb }> => {
+  const meeting = async (
+    when: 'at its first commit' | 'later',
+  ): Promise<{ store: MemoryStore; clock: FakeClock; replica: Replica; db: FakeDb }> => {
     const store = new MemoryStore();
     const clock = new FakeClock();
     const client = new MemoryClient({ store });
@@ -177,21 +253,37 @@ describe('a holder that finds a file of another process', () => {
     const replica = new Replica(fencedClient(client, holder), db, { clock, fence: holder });
     holder.acknowledged = () => replica.position.txid;
     db.pending = 2;
+    // Two of its commits are on the replica, from before it had the lease, or since.
+    if (when === 'at its first commit') await new Replica(new MemoryClient({ store }), db, { clock }).replicated();
     await replica.replicated();
     await create(new MemoryClient({ store }), 3n, 99);
     db.pending = 1;
     return { store, clock, replica, db };
   };
 
-  test('continues after the file at once, if it still holds the lease', async () => {
-    const { replica } = await meeting();
+  test('continues after the file at once, if it still holds the lease and this is its first commit', async () => {
+    const { replica } = await meeting('at its first commit');
     await expect(replica.replicated()).rejects.toMatchObject({ code: 'REPLICA_CONFLICT' });
     await replica.replicated();
     expect(replica.position.txid).toBe(4n);
   });
 
+  test('stops permanently if the file follows its own: it is not late, whatever the lease says', async () => {
+    const { store, clock, replica } = await meeting('later');
+    const before = store.keys('ltx/');
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(replica.replicated()).rejects.toMatchObject({
+        code: 'LEASE_LOST',
+        retryable: false,
+        message: expect.stringContaining('another process writes to this replica') as string,
+      });
+      await clock.advance(120_000);
+    }
+    expect(store.keys('ltx/')).toEqual(before);
+  });
+
   test('stops permanently, if another process has the lease', async () => {
-    const { store, clock, replica } = await meeting();
+    const { store, clock, replica } = await meeting('at its first commit');
     const before = store.keys('ltx/');
     await new Leaser(new MemoryClient({ store }), { owner: 'thief' }).break();
     for (let attempt = 0; attempt < 3; attempt++) {

@@ -13,7 +13,7 @@ const flags = {
   ...configFlags,
   break: {
     kind: flag(),
-    help: 'Takes the lease away from its holder, and deletes its record of acknowledged commits. The holder stops replicating when it next renews.',
+    help: 'Takes the lease away from its holder, and deletes its record of acknowledged commits. The holder stops replicating when it next renews; the next process waits for one term.',
   },
   json: { kind: flag(), help: 'Prints JSON in place of text.' },
 };
@@ -55,9 +55,9 @@ type Row = Readonly<Record<string, string | number | boolean | null>>;
 
 function rowOf(lease: Lease | undefined): Row {
   if (lease === undefined) return { held: false, generation: 0 };
-  const { generation, owner, acquiredAt, expiresAt, releasedAt, acknowledgedTxid } = lease;
+  const { generation, owner, acquiredAt, brokenAt, expiresAt, releasedAt, acknowledgedTxid } = lease;
   return {
-    held: releasedAt === undefined && expiresAt.getTime() >= Date.now(),
+    held: releasedAt === undefined && brokenAt === undefined && expiresAt.getTime() >= Date.now(),
     generation,
     owner,
     acquired_at: acquiredAt?.toISOString() ?? null,
@@ -67,12 +67,13 @@ function rowOf(lease: Lease | undefined): Row {
   };
 }
 
-function describe({ generation, owner, acquiredAt, expiresAt, releasedAt, acknowledgedTxid }: Lease): string {
+function describe({ generation, owner, acquiredAt, brokenAt, expiresAt, releasedAt, acknowledgedTxid }: Lease): string {
   const isExpired = releasedAt === undefined && expiresAt.getTime() < Date.now();
   const lines = [
     ['Owner', owner || 'unknown'],
     ['Generation', String(generation)],
     ...(acquiredAt === undefined ? [] : [['Since', formatSeconds(acquiredAt)]]),
+    ...(brokenAt === undefined ? [] : [['Broken', formatSeconds(brokenAt)]]),
     releasedAt === undefined
       ? [isExpired ? 'Expired' : 'Until', formatSeconds(expiresAt)]
       : ['Released', formatSeconds(releasedAt)],

@@ -89,12 +89,15 @@ export class FileObjects implements ObjectOperations {
     const ownership = await this.#ownership();
     await makeFolder(dirname(path), ownership);
     const temp = `${path}${TEMP_MARK}${randomUUID()}`;
+    let written: ObjectInfo;
     try {
       const file = await open(temp, OPEN_NEW, ownership.fileMode);
       try {
         await adoptFile(file, ownership);
         await file.writeFile(body);
         await file.sync();
+        // Later, the file of this name may be another process's.
+        written = objectInfo(key, await file.stat({ bigint: true }));
       } finally {
         await file.close();
       }
@@ -105,8 +108,7 @@ export class FileObjects implements ObjectOperations {
       await rm(temp, { force: true });
       throw error;
     }
-    const info = await this.#info(key);
-    return info ?? { key, size: body.byteLength, lastModified: new Date() };
+    return written;
   }
 
   async #publish(

@@ -15,15 +15,17 @@ export class GuardObjects implements ObjectOperations {
   readonly #client: ReplicaClient;
   readonly #calls: GuardCalls;
   readonly #init: GuardInit;
+  readonly #attemptCountMax: number | undefined;
 
-  constructor(client: ReplicaClient, calls: GuardCalls, init: GuardInit) {
+  constructor(client: ReplicaClient, calls: GuardCalls, init: GuardInit, attemptCountMax: number | undefined) {
     this.#client = client;
     this.#calls = calls;
     this.#init = init;
+    this.#attemptCountMax = attemptCountMax;
   }
 
   async *list(prefix: string, options: Op = {}): AsyncIterable<ObjectInfo> {
-    const call: Call = { operation: 'objects.list', object: prefix, signal: options.signal };
+    const call = this.#call('objects.list', prefix, options.signal, false);
     await this.#init.ready(call);
     yield* guardListing({
       calls: this.#calls,
@@ -38,7 +40,7 @@ export class GuardObjects implements ObjectOperations {
     key: string,
     range: { offset?: number | undefined; size?: number | undefined } & Op = {},
   ): Promise<{ info: ObjectInfo; body: AsyncIterable<Uint8Array> }> {
-    const call: Call = { operation: 'objects.open', object: key, signal: range.signal, goesOn: true };
+    const call: Call = { ...this.#call('objects.open', key, range.signal, false), goesOn: true };
     await this.#prepare(call, () => {
       checkKey(key);
       checkRange(range);
@@ -90,7 +92,7 @@ export class GuardObjects implements ObjectOperations {
 
   /** A conditional call that may have taken effect must not be repeated: its own effect would fail the condition. */
   #call(operation: Call['operation'], object: string, signal: AbortSignal | undefined, conditional: boolean): Call {
-    return { operation, object, signal, repeat: conditional ? 'refused' : 'all' };
+    return { operation, object, signal, repeat: conditional ? 'refused' : 'all', attemptCountMax: this.#attemptCountMax };
   }
 
   async #prepare(call: Call, check: () => void): Promise<void> {

@@ -39,7 +39,7 @@ export function unreadableError(backend: string): LitestreamError {
     operation: 'acquire',
     backend,
     object: LEASE_KEY,
-    hint: `Look at ${LEASE_KEY} in the replica, and delete it if no process uses it.`,
+    hint: `Look at ${LEASE_KEY} in the replica. If no process uses it, run litestream lease -break.`,
   });
 }
 
@@ -80,6 +80,7 @@ export const BREAK_HINT = 'If you accept that the missing commits are lost, run 
 /** Text that names the holder of a lease, and when the lease expires. */
 export function describeHolder(lease: LeaseRecord | undefined): string {
   if (lease === undefined || lease.releasedAt !== undefined) return 'no process any more';
+  if (lease.brokenAt !== undefined) return `no process since it was broken at ${lease.brokenAt.toISOString()}`;
   return `${lease.owner || 'another process'} until ${lease.expiresAt.toISOString()}`;
 }
 

@@ -18,6 +18,7 @@ import { BREAK_HINT, heldError, lapsedError, lostError, refusedError } from './e
 import type { ReplicaFence } from './fence.ts';
 import type { WriteLimit } from './fenced-client.ts';
 import { Leaser } from './leaser.ts';
+import type { LeaseWriteOptions } from './leaser.ts';
 import { LeaseObserver } from './observer.ts';
 import { LEASE_TTL_MS } from './record.ts';
 import type { Lease } from './record.ts';
@@ -89,6 +90,9 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   #failure: unknown;
   #inherited: Inherited = { acknowledgedTxid: undefined, isUnclean: false };
   #isPromoted = false;
+  #hasCreated = false;
+  /** On the replica, and about to be acknowledged. */
+  #acknowledging: TXID = 0n;
   /** Why this process released the lease; undefined once it requests the lease again. */
   #refusal: LitestreamError | undefined;
   readonly #observer: LeaseObserver;
@@ -151,14 +155,14 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     for (;;) {
       signal?.throwIfAborted();
       if (this.error !== undefined) throw this.error;
-      let problem: Error | undefined;
+      let problem: LitestreamError | undefined;
       try {
         if (await this.#within(signal, (bounded) => this.#try(bounded), ACQUIRE_MS_MIN)) return;
       } catch (error) {
         signal?.throwIfAborted();
         if (!isLitestreamError(error) || !(error.retryable || error.code === 'LEASE_HELD')) throw error;
         problem = error;
-        if (!hasCode(error, 'LEASE_HELD') && this.#clock.monotonic() - loggedAtMs >= LOG_INTERVAL_MS) {
+        if (this.#clock.monotonic() - loggedAtMs >= LOG_INTERVAL_MS) {
           loggedAtMs = this.#clock.monotonic();
           this.#logger.warn('cannot ask for the lease, trying again', { error });
         }
@@ -175,11 +179,32 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   }
 
   async verify({ signal }: Op = {}): Promise<void> {
+    // A renewal that is already in progress was sent earlier, and shows nothing.
+    if (this.#renewal !== undefined) await this.#renewNow(signal);
     const before = this.#state;
     await this.#renewNow(signal);
-    // A renewal that was already in progress may have been sent earlier.
-    if (this.#state === before) await this.#renewNow(signal);
     if (this.#state === before || !this.#isCertain) throw this.error ?? this.#lapsedError();
+  }
+
+  async acknowledge(txid: TXID, { signal }: Op = {}): Promise<void> {
+    const hasRecord = (): boolean => this.#state.kind === 'held' && this.#state.lease.acknowledgedTxid !== undefined;
+    if (hasRecord() || txid === 0n) return;
+    this.#acknowledging = txid;
+    await this.verify({ signal });
+    if (!hasRecord()) throw this.error ?? this.#lapsedError();
+  }
+
+  created(): void {
+    this.#hasCreated = true;
+  }
+
+  get mayMeetLateFile(): boolean {
+    return !this.#hasCreated;
+  }
+
+  lose(cause: LitestreamError): LitestreamError {
+    if (this.#state.kind === 'held' || this.#state.kind === 'lapsed') this.#lose(cause);
+    return this.error ?? this.#lapsedError();
   }
 
   requirePromotable(end: TXID): void {
@@ -219,12 +244,24 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     if (current.kind !== 'held' && current.kind !== 'lapsed') return;
     const acknowledgedTxid = this.#acknowledgedTxid(current.lease);
     try {
-      await this.#within(undefined, (signal) => this.#leaser.release(current.lease, { acknowledgedTxid, signal }));
+      await this.#within(undefined, (signal) => this.#releaseSoon(current.lease, { acknowledgedTxid, signal }));
       this.#dispatch({ kind: 'released' });
       this.#logger.info('lease released', { ...factsOf(current.lease), ...acknowledgedFacts(acknowledgedTxid) });
     } catch (error) {
       this.#dispatch(hasCode(error, 'LEASE_HELD') ? this.#taken(error) : { kind: 'released' });
       this.#logger.warn('cannot release the lease, the next process waits until it expires', { error });
+    }
+  }
+
+  /** Tries again after failures that may pass: otherwise the next process would wait for a whole term. */
+  async #releaseSoon(lease: Lease, options: LeaseWriteOptions): Promise<void> {
+    for (;;) {
+      try {
+        return await this.#leaser.release(lease, options);
+      } catch (error) {
+        if (!isLitestreamError(error) || !error.retryable || options.signal?.aborted === true) throw error;
+        await sleep(this.#clock, POLL_MS_MIN, options.signal);
+      }
     }
   }
 
@@ -249,19 +286,39 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     if (verdict === 'expired' && seen !== undefined) {
       this.#logger.warn('taking over an expired lease', { ...factsOf(seen), owner: seen.owner });
     }
+    // Before the request: its answer may be lost, and then the next attempt finds a lease of its own.
+    if (!isOwn) this.#inherit(seen, verdict === 'expired');
     const sentAt = momentOf(this.#clock);
-    const lease = isOwn ? await this.#leaser.renew(seen, { signal }) : await this.#leaser.take(seen, { signal });
+    const lease = await this.#takeOrRenew(seen, { isOwn, signal });
+    if (lease === undefined) return false;
     if (this.#mustProbe && !this.#isProbed) await this.#leaser.probe(lease, { signal });
     this.#isProbed = true;
-    if (!isOwn) {
-      this.#inherited = { acknowledgedTxid: seen?.acknowledgedTxid, isUnclean: verdict === 'expired' };
-      this.#isPromoted = false;
-    }
     this.#failure = undefined;
     this.#lifetime = new AbortController();
     this.#written(lease, sentAt);
     this.#logger.info('lease acquired', { ...factsOf(lease), owner: lease.owner, ttl: this.#leaser.ttlMs });
     return true;
+  }
+
+  /** Undefined if another process was faster. */
+  async #takeOrRenew(
+    seen: Lease | undefined,
+    { isOwn, signal }: { readonly isOwn: boolean; readonly signal: AbortSignal },
+  ): Promise<Lease | undefined> {
+    try {
+      if (isOwn && seen !== undefined) return await this.#leaser.renew(seen, { signal });
+      return await this.#leaser.take(seen, { signal });
+    } catch (error) {
+      if (hasCode(error, 'LEASE_HELD')) return undefined;
+      throw error;
+    }
+  }
+
+  #inherit(seen: Lease | undefined, isUnclean: boolean): void {
+    this.#inherited = { acknowledgedTxid: seen?.acknowledgedTxid, isUnclean };
+    this.#isPromoted = false;
+    this.#hasCreated = false;
+    this.#acknowledging = 0n;
   }
 
   #refused(holder: Lease | undefined): void {
@@ -374,7 +431,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
 
   /** Never decreases: a database that is reopened acknowledges nothing at first. */
   #acknowledgedTxid({ acknowledgedTxid: before }: Lease): TXID | undefined {
-    const own = this.acknowledged();
+    const own = this.acknowledged() || this.#acknowledging;
     if (own === 0n || (before !== undefined && before > own)) return before;
     return own;
   }

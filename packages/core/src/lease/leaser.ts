@@ -110,15 +110,22 @@ export class Leaser {
   }
 
   /**
-   * Takes the lease away from its holder, and deletes its record of acknowledged transactions. Resolves to the lease before;
-   * undefined if there was none.
+   * Takes the lease away from its holder, and deletes its record of acknowledged transactions. A holder that is alive finds out
+   * when it next renews, so the next process waits for a whole term, unless the lease was released. Also replaces an object
+   * that is not a lease. Resolves to the lease before; undefined if there was none.
    */
   async break(op: Op = {}): Promise<Lease | undefined> {
-    const seen = await this.read(op);
-    if (seen === undefined) return undefined;
-    const { generation, owner } = seen;
-    const record = { generation, owner, expiresAt: RELEASED_EXPIRY, releasedAt: new Date(this.#now()) };
-    await this.#write('break', { ...record, session: this.#session }, seen.version, op);
+    const found = await this.#look(op);
+    if (found === undefined) return undefined;
+    const { version, lease: seen = { generation: 0, owner: '', expiresAt: RELEASED_EXPIRY, version } } = found;
+    const { generation, owner, brokenAt, releasedAt, ttlMs = LEASE_TTL_MS } = seen;
+    if (brokenAt !== undefined) return seen;
+    const nowMs = this.#now();
+    const ended =
+      releasedAt === undefined
+        ? { expiresAt: new Date(nowMs + ttlMs), ttlMs, brokenAt: new Date(nowMs) }
+        : { expiresAt: RELEASED_EXPIRY, releasedAt };
+    await this.#write('break', { generation, owner, session: this.#session, ...ended }, version, op);
     return seen;
   }
 
@@ -143,6 +150,13 @@ export class Leaser {
 
   /** Undefined if there is none. Rejects with `LEASE_HELD` if the object is not a lease. */
   async read(op: Op = {}): Promise<Lease | undefined> {
+    const found = await this.#look(op);
+    if (found !== undefined && found.lease === undefined) throw unreadableError(this.#client.type);
+    return found?.lease;
+  }
+
+  /** The object, and the lease in it; undefined if there is no object. */
+  async #look(op: Op): Promise<{ readonly version: string; readonly lease: Lease | undefined } | undefined> {
     try {
       const { info, body } = await this.#objects('acquire').open(LEASE_KEY, { signal: op.signal });
       const parts: Uint8Array[] = [];
@@ -150,12 +164,12 @@ export class Leaser {
       for await (const chunk of body) {
         // Only leaving an iteration frees the connection: a body that nothing iterates keeps it. It may be longer than announced.
         size += chunk.length;
-        if (Math.max(size, info.size) > LEASE_SIZE_MAX) throw unreadableError(this.#client.type);
+        if (Math.max(size, info.size) > LEASE_SIZE_MAX) break;
         parts.push(chunk.slice());
       }
-      const lease = decodeLease(Buffer.concat(parts).toString(), info.version ?? '');
-      if (lease === undefined) throw unreadableError(this.#client.type);
-      return lease;
+      const { version = '' } = info;
+      const text = size > LEASE_SIZE_MAX ? '' : Buffer.concat(parts).toString();
+      return { version, lease: decodeLease(text, version) };
     } catch (error) {
       if (hasCode(error, 'NOT_FOUND')) return undefined;
       throw error;

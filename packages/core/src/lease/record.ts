@@ -22,6 +22,8 @@ export interface LeaseRecord {
   readonly acknowledgedTxid?: TXID | undefined;
   /** When it was released: the next process need not wait. */
   readonly releasedAt?: Date | undefined;
+  /** When an operator broke it. Its former holder may still write for up to `ttlMs`. */
+  readonly brokenAt?: Date | undefined;
 }
 
 /** A lease as it is stored on the replica. */
@@ -37,7 +39,7 @@ const OWNER_LENGTH_MAX = 300;
 export const RELEASED_EXPIRY: Date = new Date(0);
 
 export function encodeLease(record: LeaseRecord): Uint8Array {
-  const { generation, expiresAt, owner, session, acquiredAt, ttlMs, acknowledgedTxid, releasedAt } = record;
+  const { generation, expiresAt, owner, session, acquiredAt, ttlMs, acknowledgedTxid } = record;
   const text = JSON.stringify({
     generation,
     expires_at: expiresAt.toISOString(),
@@ -46,7 +48,8 @@ export function encodeLease(record: LeaseRecord): Uint8Array {
     acquired_at: acquiredAt?.toISOString(),
     ttl_ms: ttlMs,
     acknowledged_txid: acknowledgedTxid === undefined ? undefined : formatTxid(acknowledgedTxid),
-    released_at: releasedAt?.toISOString(),
+    released_at: record.releasedAt?.toISOString(),
+    broken_at: record.brokenAt?.toISOString(),
   });
   return Buffer.from(text);
 }
@@ -56,7 +59,7 @@ export function decodeLease(text: string, version: string): Lease | undefined {
   const fields = parseObject(text);
   const generation = fields?.['generation'];
   const expiresAt = dateOf(fields?.['expires_at']);
-  if (fields === undefined || typeof generation !== 'number' || !Number.isSafeInteger(generation)) return undefined;
+  if (fields === undefined || !isGeneration(generation)) return undefined;
   if (expiresAt === undefined) return undefined;
   const { owner, session, ttl_ms: ttlMs } = fields;
   return {
@@ -68,8 +71,14 @@ export function decodeLease(text: string, version: string): Lease | undefined {
     ttlMs: typeof ttlMs === 'number' && Number.isFinite(ttlMs) && ttlMs > 0 ? ttlMs : undefined,
     acknowledgedTxid: txidOf(fields['acknowledged_txid']),
     releasedAt: dateOf(fields['released_at']),
+    brokenAt: dateOf(fields['broken_at']),
     version,
   };
+}
+
+/** The next one must be exact, too. */
+function isGeneration(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < Number.MAX_SAFE_INTEGER;
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {

@@ -20,7 +20,10 @@ export interface ConflictParts {
   readonly mayRecover: boolean;
   /** How long the other process must not have written before this one goes on behind its files. Default 60 s. */
   readonly quietMs?: number | undefined;
-  /** The lease of this process. With a lease, a file of another process arrived late, and this process need not wait. */
+  /**
+   * The lease of this process. If it still has the lease, a file of another process arrived late, and this process need not wait;
+   * or a file cannot arrive late any more, and then this process stops permanently.
+   */
   readonly fence?: ReplicaFence | undefined;
 }
 
@@ -57,7 +60,9 @@ export class Conflict {
 
   /** Logged once, however often the file is found. Rejects with `LEASE_LOST` if the other process now has the lease. */
   async found(error: LitestreamError, db: Pick<ReplicaDb, 'position' | 'inode'>, options: Op): Promise<void> {
-    await this.#parts.fence?.verify(options);
+    const { logger, fence } = this.#parts;
+    await fence?.verify(options);
+    if (fence?.mayMeetLateFile === false) throw fence.lose(error);
     if (this.#error !== undefined) return;
     this.#error = error;
     this.#inode = db.inode;
@@ -67,7 +72,6 @@ export class Conflict {
     } catch {
       this.#theirs = undefined; // the next look finds out
     }
-    const { logger, fence } = this.#parts;
     if (fence !== undefined && !this.#isFinal) {
       logger.warn('a file of an earlier holder of the lease arrived late, continuing after it', { error });
       return;

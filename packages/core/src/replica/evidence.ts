@@ -7,6 +7,7 @@ import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
 import { LitestreamError } from '../error.ts';
+import type { ReplicaFence } from '../lease/fence.ts';
 import type { Logger } from '../logger.ts';
 import { conflictError, Level0Writer, vanished } from './level0-writer.ts';
 import type { Level0File } from './level0-writer.ts';
@@ -23,6 +24,7 @@ export interface EvidenceParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ask: (options: Op) => Promise<AskedEnds>;
+  readonly fence?: ReplicaFence | undefined;
   /** The last file of ours is gone, or damaged, and nothing came after it. */
   readonly onCut: () => void;
 }
@@ -57,6 +59,11 @@ export class Evidence {
     if (txid > this.#proven) this.#proven = txid;
   }
 
+  /** Before a transaction is acknowledged: with a lease, the lease states that some were. */
+  async acknowledge(txid: TXID, options: Op): Promise<void> {
+    await this.#parts.fence?.acknowledge(txid, options);
+  }
+
   /** At `askedAt` the replica was asked where it ends; the next upload begins there. */
   seen(askedAt: Moment): void {
     this.#seenAt = askedAt;
@@ -67,6 +74,7 @@ export class Evidence {
     const { ask, clock } = this.#parts;
     const startedAt = momentOf(clock);
     await this.#writer.create(file, options);
+    this.#parts.fence?.created();
     if (isRecent(this.#seenAt, clock)) {
       this.#seenAt = startedAt;
       return;

@@ -264,7 +264,7 @@ export class Replica implements History, AsyncDisposable {
     await this.#requireAlone(options);
     this.#cut.confirm();
     const file = await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
-    this.#prove(file.maxTxid);
+    await this.#prove(file.maxTxid, options);
     return file;
   }
 
@@ -389,7 +389,7 @@ export class Replica implements History, AsyncDisposable {
   /** Uploads what comes after `from`, up to `target`, or to the first file that is lost where a snapshot is to cover it. */
   async #uploadThrough(from: TXID, target: TXID, options: Op, lost: LostFiles): Promise<void> {
     this.#remote = from;
-    if (this.#known && this.#remote <= this.#evidence.proven) this.#confirm(this.#remote);
+    if (this.#known && from <= this.#evidence.proven) await this.#prove(from, options);
     while (this.#remote < target) {
       options.signal?.throwIfAborted();
       // Before each file: this process may be suspended in the middle of a backlog.
@@ -397,12 +397,13 @@ export class Replica implements History, AsyncDisposable {
       const next = this.#remote + 1n;
       const reached = await this.#uploadNext(next, options);
       if (reached === undefined && lost === 'covered') return;
-      this.#prove(reached ?? (await this.#replaceLost(next, options)));
+      await this.#prove(reached ?? (await this.#replaceLost(next, options)), options);
     }
   }
 
   /** The replica holds what this database wrote, up to here. */
-  #prove(txid: TXID): void {
+  async #prove(txid: TXID, options: Op): Promise<void> {
+    await this.#evidence.acknowledge(txid, options);
     this.#remote = txid;
     this.#evidence.prove(txid);
     // Until database and replica have been compared, the restart is not complete.
