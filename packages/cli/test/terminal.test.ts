@@ -21,7 +21,10 @@ test('sequences in the name of a database, or of the holder of a lease, are not 
   const replica = join(folder, 'replica');
   mkdirSync(replica);
   const owner = `${TITLE}host:1`;
-  writeFileSync(join(replica, 'lock.json'), JSON.stringify({ generation: 1, expires_at: '2026-11-01T12:00:00Z', owner }));
+  writeFileSync(
+    join(replica, 'lock.json'),
+    JSON.stringify({ generation: 1, expires_at: '2026-11-01T12:00:00Z', owner }),
+  );
   const lease = await run(['lease', `file://${replica}`]);
   expect(lease).toMatchObject({ exitCode: 0, stdout: expect.stringContaining('?]0;owned?host:1') });
   const databases = join(folder, 'databases');

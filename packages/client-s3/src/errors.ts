@@ -23,10 +23,11 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'NotSignedUp',
     'XAdminUserNotFound',
   ]),
-  ...all('UNAUTHORIZED', 'No credentials were found: set access-key-id and secret-access-key, or AWS_PROFILE.', [
-    'CredentialsProviderError',
-    'TokenProviderError',
-  ]),
+  ...all(
+    'UNAUTHORIZED',
+    'No credentials were found: set access-key-id and secret-access-key in the config, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE.',
+    ['CredentialsProviderError', 'TokenProviderError'],
+  ),
   ...all('UNAUTHORIZED', 'The token has expired: renew the credentials.', [
     'ExpiredToken',
     'ExpiredTokenException',

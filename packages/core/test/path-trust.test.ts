@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { isPrivate } from '../src/files/path-trust.ts';
 
 const rows = (text: string): string[][] => text.split('\n').map((line) => line.trim().split(':'));
-const users = rows('root:x:0:0::/root:/bin/sh\noperator:x:11:0::/root:/sbin/nologin\nalice:x:1000:1000\nbob:x:1001:1000');
+const users = rows(
+  'root:x:0:0::/root:/bin/sh\noperator:x:11:0::/root:/sbin/nologin\nalice:x:1000:1000\nbob:x:1001:1000',
+);
 
 describe('a group that may write to a file of a user is private', () => {
   const cases: readonly [string, string, number, number, boolean][] = [

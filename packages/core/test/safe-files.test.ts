@@ -214,31 +214,35 @@ describe.each(drivers)('beside a database of another user ($name)', (driver) => 
     await lab.verify();
   });
 
-  it.each(['mkfifo "$0"', 'mkdir "$0"', 'ln -s /dev/zero "$0"', ': > "$0"', 'printf null > "$0"', 'printf "{}" > "$0"'])(
-    'opens and replicates with this in the place of its ledger or record: %s',
-    async (command) => {
-      await using one = await tenant();
-      const { lab, app } = one;
-      const first = lab.db();
-      await first.open();
-      await first.sync();
-      await first.close();
-      for (const name of ['ledger', 'rest.json']) {
-        const path = join(first.metaPath, name);
-        rmSync(path, { force: true });
-        execFileSync('sh', ['-c', command, path]);
-        const again = lab.db();
-        await again.open();
-        app.exec('INSERT INTO t VALUES (2)');
-        await again.sync();
-        app.exec('INSERT INTO t VALUES (3)');
-        await again.sync();
-        await again.close();
-        rmSync(path, { recursive: true, force: true });
-      }
-      await lab.verify();
-    },
-  );
+  it.each([
+    'mkfifo "$0"',
+    'mkdir "$0"',
+    'ln -s /dev/zero "$0"',
+    ': > "$0"',
+    'printf null > "$0"',
+    'printf "{}" > "$0"',
+  ])('opens and replicates with this in the place of its ledger or record: %s', async (command) => {
+    await using one = await tenant();
+    const { lab, app } = one;
+    const first = lab.db();
+    await first.open();
+    await first.sync();
+    await first.close();
+    for (const name of ['ledger', 'rest.json']) {
+      const path = join(first.metaPath, name);
+      rmSync(path, { force: true });
+      execFileSync('sh', ['-c', command, path]);
+      const again = lab.db();
+      await again.open();
+      app.exec('INSERT INTO t VALUES (2)');
+      const { txid } = await again.sync();
+      app.exec('INSERT INTO t VALUES (3)');
+      expect((await again.sync()).txid).toBe(txid + 1n);
+      await again.close();
+      rmSync(path, { recursive: true, force: true });
+    }
+    await lab.verify();
+  });
 
   it('removes local files neither through a link nor of another user, even if the folder changes while it opens', async () => {
     await using one = await tenant();
