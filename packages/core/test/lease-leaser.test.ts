@@ -114,20 +114,24 @@ describe('Leaser', () => {
     expect(await new Leaser(new MemoryClient()).break()).toBeUndefined();
   });
 
-  it.each(['', '{', '[]', 'null', '{"generation":9007199254740991,"expires_at":"2026-12-01T12:00:00Z"}', 'x'.repeat(1e5)])(
-    'can be acquired a term after an operator broke what is no lease',
-    async (text) => {
-      const client = new MemoryClient();
-      await client.objects.put(LEASE_KEY, Buffer.from(text));
-      let nowMs = 0;
-      const leaser = new Leaser(client, { now: () => nowMs });
-      expect(await caught(async () => await leaser.acquire())).toMatchObject({ code: 'LEASE_HELD' });
-      expect(await leaser.break()).toMatchObject({ generation: 0, owner: '' });
-      expect(await caught(async () => await leaser.acquire())).toMatchObject({ code: 'LEASE_HELD' });
-      nowMs += 30_001;
-      expect(await leaser.acquire()).toMatchObject({ generation: 1 });
-    },
-  );
+  it.each([
+    '',
+    '{',
+    '[]',
+    'null',
+    '{"generation":9007199254740991,"expires_at":"2026-12-01T12:00:00Z"}',
+    'x'.repeat(1e5),
+  ])('can be acquired a term after an operator broke what is no lease', async (text) => {
+    const client = new MemoryClient();
+    await client.objects.put(LEASE_KEY, Buffer.from(text));
+    let nowMs = 0;
+    const leaser = new Leaser(client, { now: () => nowMs });
+    expect(await caught(async () => await leaser.acquire())).toMatchObject({ code: 'LEASE_HELD' });
+    expect(await leaser.break()).toMatchObject({ generation: 0, owner: '' });
+    expect(await caught(async () => await leaser.acquire())).toMatchObject({ code: 'LEASE_HELD' });
+    nowMs += 30_001;
+    expect(await leaser.acquire()).toMatchObject({ generation: 1 });
+  });
 
   it('renews after its own renewal whose answer was lost', async () => {
     const store = new MemoryStore();

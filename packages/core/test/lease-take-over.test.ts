@@ -171,7 +171,8 @@ describe('what is acknowledged is in the lease before it is acknowledged', () =>
     const store = new MemoryStore();
     let isDown = false;
     const before = (operation: string): void => {
-      if (isDown && operation === 'objects.put') throw new LitestreamError('away', { code: 'NETWORK', retryable: true });
+      if (isDown && operation === 'objects.put')
+        throw new LitestreamError('away', { code: 'NETWORK', retryable: true });
     };
     const { replica, db } = await begun(new MemoryClient({ store, before }));
     isDown = true;
@@ -196,7 +197,9 @@ describe('a successor', () => {
       throw new LitestreamError('slow down', { code: 'THROTTLED', retryable: true });
     };
     const client = new MemoryClient({ store, before });
-    const probed = Object.assign(client, { capabilities: { ...client.capabilities, conditionalCreate: 'probe' as const } });
+    const probed = Object.assign(client, {
+      capabilities: { ...client.capabilities, conditionalCreate: 'probe' as const },
+    });
     await expect(take(probed, { exists: true, localTxid: 2n })).rejects.toMatchObject({ code: 'PROMOTION_REFUSED' });
     expect(puts).toBeGreaterThan(2);
   });

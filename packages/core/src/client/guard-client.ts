@@ -61,7 +61,8 @@ export class GuardClient implements ReplicaClient {
     this.#attemptCountMax = shared === undefined ? undefined : 1;
     this.type = client.type;
     this.capabilities = client.capabilities;
-    if (client.objects !== undefined) this.objects = new GuardObjects(client, this.#calls, this.#init, this.#attemptCountMax);
+    if (client.objects !== undefined)
+      this.objects = new GuardObjects(client, this.#calls, this.#init, this.#attemptCountMax);
     if (client.allLtxFiles !== undefined) this.allLtxFiles = (op = {}) => this.#allLtxFiles(op);
     if (client.localPath !== undefined) this.localPath = (file) => client.localPath?.(file) ?? '';
   }

@@ -92,7 +92,13 @@ export class GuardObjects implements ObjectOperations {
 
   /** A conditional call that may have taken effect must not be repeated: its own effect would fail the condition. */
   #call(operation: Call['operation'], object: string, signal: AbortSignal | undefined, conditional: boolean): Call {
-    return { operation, object, signal, repeat: conditional ? 'refused' : 'all', attemptCountMax: this.#attemptCountMax };
+    return {
+      operation,
+      object,
+      signal,
+      repeat: conditional ? 'refused' : 'all',
+      attemptCountMax: this.#attemptCountMax,
+    };
   }
 
   async #prepare(call: Call, check: () => void): Promise<void> {
