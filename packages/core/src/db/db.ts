@@ -93,7 +93,7 @@ export class DB implements AsyncDisposable {
     this.#logger = this.#options.logger.child({ db: basename(path) });
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
     this.#ledger = new Ledger(this.metaPath, this.localLtx(0), this.#logger);
-    this.#arrival = new ArrivalWatch(path, this.#logger);
+    this.#arrival = new ArrivalWatch(path, this.#logger, { quietMs: this.#options.arrivalQuietMs });
     this.#marker = new ChangeMarker(path);
     const pathOf = (): string => this.#session?.path ?? realDatabasePath(path);
     this.#libraries = new LibraryWatch(pathOf, this.#options.driver);
