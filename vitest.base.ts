@@ -9,8 +9,9 @@ process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '.cache', 'node-
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    // Tests mostly wait, for processes, disks and timers: vitest's own choice, a worker less than cores, would leave the cores idle.
-    maxWorkers: 2 * availableParallelism(),
+    // Half of what tests do is to wait, for processes, disks and timers: vitest's own choice, a worker less than cores, would leave
+    // the cores idle, and so would twice as many workers as cores whenever several of them wait.
+    maxWorkers: 2 * availableParallelism() + 2,
     // Real files and real processes, every suite beside others and on busy machines: what hangs is found just as well after
     // some minutes. Longer than `until` waits, so that a failure says what was waited for.
     testTimeout: 180_000,

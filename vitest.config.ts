@@ -1,10 +1,19 @@
 /** Every package's tests in one pool: no suite waits for the slowest file of another. */
 import { defineConfig, mergeConfig } from 'vitest/config';
 import type { ViteUserConfig } from 'vitest/config';
+import { LongestFirst } from './tests/order/longest-first.ts';
 import base from './vitest.base.ts';
+
+// A run that shuffles its files asks for that on its command line, which vitest would not heed beside an order of ours.
+const isShuffled = process.argv.some((argument) => argument.startsWith('--sequence.shuffle'));
 
 const config: ViteUserConfig = mergeConfig(
   base,
-  defineConfig({ test: { projects: ['packages/*/vitest.config.ts', 'tests/vitest.config.ts'] } }),
+  defineConfig({
+    test: {
+      projects: ['packages/*/vitest.config.ts', 'tests/vitest.config.ts'],
+      ...(!isShuffled && { sequence: { sequencer: LongestFirst } }),
+    },
+  }),
 );
 export default config;

@@ -1,7 +1,14 @@
 /** A login page that answers 200 is never taken for the storage: what resolves is stored, or gone, as it says. */
 import { randomBytes } from 'node:crypto';
 
-import { type ReplicaClient, guardClient, isLitestreamError, resumableSource } from '@litestream/core';
+import {
+  type Clock,
+  type ReplicaClient,
+  guardClient,
+  isLitestreamError,
+  resumableSource,
+  systemClock,
+} from '@litestream/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { BACKEND_SERVERS, type BackendServer } from '../support/backend-servers.ts';
@@ -13,6 +20,11 @@ const LARGE = randomBytes(5.5 * 2 ** 20);
 const file = { level: 0, minTxid: 1n, maxTxid: 1n };
 const timestamp = new Date('2026-11-24T01:02:03Z');
 const guard = { retry: { attemptCountMax: 1 } };
+/** The page is there as long as the test says: waiting between two attempts makes no difference. */
+const unhurried: Clock = {
+  ...systemClock,
+  schedule: (_delayMs, task, options) => systemClock.schedule(1, task, options),
+};
 
 function bodyOf(bytes: Buffer, size?: number): { size: number | undefined; open: () => AsyncGenerator<Buffer> } {
   return {
@@ -77,7 +89,7 @@ const DEEDS: Readonly<Record<string, Deed>> = {
     prepare: one,
     act: async (client) => {
       const [info] = await Array.fromAsync(client.ltxFiles(0));
-      return info && Buffer.concat(await Array.fromAsync(resumableSource(client, info)));
+      return info && Buffer.concat(await Array.fromAsync(resumableSource(client, info, { clock: unhurried })));
     },
     proof: async (_direct, given) => expect(SMALL.equals(given as Buffer)).toBe(true),
   },

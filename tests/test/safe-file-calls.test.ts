@@ -14,19 +14,27 @@ const RAW: readonly RegExp[] = [
   /(?<![.\w#])createWriteStream\(/,
   /(?<![.\w#])open(Sync)?\([^()]*(\([^()]*\)[^()]*)*, '[wa]/,
   /(?<![.\w#])open(Sync)?\([^()]*(\([^()]*\)[^()]*)*, 'r\+/,
-  // Folders are opened to be made durable.
-  /(?<![.\w#])open(Sync)?\((?!dirname\()[^()]*(\([^()]*\)[^()]*)*, 'r'/,
+  /(?<![.\w#])open(Sync)?\([^()]*(\([^()]*\)[^()]*)*, 'r'/,
+  /(?<![.\w#])readFile(Sync)?\((?!['`]\/proc\/)(?![^()]*OPEN_EXISTING)/,
   /(?<![.\w#])createReadStream\((?!'')/,
 ];
 
 /** Where it has to be, and why that is safe. */
 const ALLOWED: Readonly<Record<string, string>> = {
   'packages/core/src/copy/copy-replica.ts': 'its copyFile is from a replica to a replica',
-  'packages/core/src/client/file-durability.ts': 'a folder, to make it durable',
   'packages/core/src/follow/copy.ts': 'the -wal of a copy that SQLite has just opened by the same path',
   'packages/cli/src/control/socket-file.ts': 'a socket is made by listen(), within a umask',
   'packages/cli/src/replicate/hangup.ts': 'the terminal',
-  'packages/ltx/src/node/merge-files.ts': 'files that it has opened and read before',
+  'packages/cli/src/config/load.ts': 'the config, which may be a pipe',
+  'packages/cli/src/config/generated-files.ts': 'a page of this repository',
+  'packages/cli/src/version.ts': 'the manifest of the package',
+  'packages/core/src/plugin/find-package.ts': 'the manifest of a package that is about to run',
+  'packages/core/src/files/path-trust.ts': 'the users and groups of the system',
+  'packages/core/src/client/trust.ts': 'certificates that the system or the config names',
+  'packages/client-s3/src/settings.ts': 'a key that the config names',
+  'packages/client-sftp/src/connect.ts': 'a key that the config names',
+  'packages/client-sftp/src/known-hosts.ts': 'the host keys that the user keeps',
+  'packages/client-nats/src/connect.ts': 'credentials that the config names',
   'packages/client-webdav/src/stage.ts': 'a new file of a random name, which loses its name at once',
 };
 

@@ -32,6 +32,26 @@ describe('a database file', () => {
     expect(watch.look()).toMatchObject({ state: 'settled' });
   });
 
+  it('is open to us after the quiet time that the program has set', async () => {
+    await using lab = new Lab();
+    makeDatabase(lab.path);
+    const watch = new ArrivalWatch(lab.path, lab.logger, { quietMs: 5000 });
+    later(4000);
+    expect(watch.look()).toMatchObject({ state: 'waiting', reason: 'it was written to a moment ago' });
+    vi.restoreAllMocks();
+    later(5100);
+    expect(watch.look()).toMatchObject({ state: 'settled' });
+  });
+
+  it('is waited for on a machine where each look takes longer than the quiet time', async () => {
+    await using lab = new Lab();
+    makeDatabase(lab.path);
+    const watch = new ArrivalWatch(lab.path, lab.logger, { quietMs: 20 });
+    let elapsedMs = performance.now();
+    vi.spyOn(performance, 'now').mockImplementation(() => (elapsedMs += 60));
+    expect(await watch.settled({ busyTimeoutMs: 0 })).toBeDefined();
+  });
+
   it.each([
     ['that ends with zeros, as a preallocated one does', (path: string) => writeFileSync(path, zeroTail(path))],
     ['without a page count that can be trusted', (path: string) => writeFileSync(path, outdated(path))],

@@ -8,6 +8,7 @@ import { pause } from '../../../tests/support/wait.ts';
 import { hasCode } from '../src/index.ts';
 import type { DB, SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { ArrivalWatch } from '../src/db/arrival.ts';
+import { ARRIVAL_QUIET_MS } from '../src/db/options.ts';
 import { isBeingWritten, isOpenInSqlite, parseLocks } from '../src/driver/file-locks.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
@@ -36,7 +37,7 @@ function makeSource(driver: SqliteDriver, path: string, setup = ''): void {
 
 /** Waits for a database file, by itself: the loop runs. */
 async function waitingFor(lab: Lab): Promise<DB> {
-  const db = lab.db({ syncIntervalMs: 20, monitorIntervalMs: 200 });
+  const db = lab.db({ syncIntervalMs: 20, monitorIntervalMs: 200, arrivalQuietMs: ARRIVAL_QUIET_MS });
   await db.open();
   expect(db.status().state).toBe('waiting');
   db.start();
@@ -87,7 +88,8 @@ const copies: readonly (readonly [string, string])[] = [
   ],
 ];
 
-describe.each(drivers)('a database that appears, with $name', { timeout: 60_000 }, (driver) => {
+// At the same time: they wait for programs that pause, and for the quiet time.
+describe.each(drivers)('a database that appears, with $name', { timeout: 60_000, concurrent: true }, (driver) => {
   it.each(copies)('by %s is what was copied, and is replicated', async (_how, command) => {
     await using lab = new Lab(driver);
     const from = join(lab.folder, 'from');
@@ -142,7 +144,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000 
   it('and whose locks cannot be seen is taken while another process writes to it in WAL mode', async () => {
     await using lab = new Lab(driver);
     lab.app(['CREATE TABLE chain (id INTEGER PRIMARY KEY, payload BLOB, hash TEXT)']);
-    const watch = new ArrivalWatch(lab.path, lab.logger, () => undefined);
+    const watch = new ArrivalWatch(lab.path, lab.logger, { locks: () => undefined });
     const writing = await lab.child('db-writer.mjs', {});
     const startMs = performance.now();
     let descriptor;
@@ -312,7 +314,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000 
     await pause(1300, 'longer than the quiet time');
     // What it must not do is wait for a second.
     expect(new ArrivalWatch(lab.path, lab.logger).look().state).toBe('settled');
-    const db = lab.db();
+    const db = lab.db({ arrivalQuietMs: ARRIVAL_QUIET_MS });
     await db.open();
     expect(db.status().state).toBe('open');
   });

@@ -20,7 +20,7 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { pause, until } from '../../../tests/support/wait.ts';
 import type { SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { DB, FileClient, Litestream, isKnownFile, withMetadataLock, restore } from '../src/index.ts';
-import { Lab, compare, drivers, randomFrom, seedOf, verifyChain } from './helpers/db-lab.ts';
+import { Lab, SHORT_QUIET_MS, compare, drivers, randomFrom, seedOf, verifyChain } from './helpers/db-lab.ts';
 
 const seed = seedOf('metadata lock');
 const ROUNDS = Number(process.env['LITESTREAM_TEST_ROUNDS'] ?? 3);
@@ -201,10 +201,10 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
       const replica = join(lab.folder, 'replica');
       await using first = new Litestream({ driver });
       await using second = new Litestream({ driver });
-      const one = await first.replicate(lab.path, replica);
+      const one = await first.replicate(lab.path, replica, { arrivalQuietMs: SHORT_QUIET_MS });
       app.exec(INSERT);
       await one.replicated();
-      const two = await second.replicate(join(link, 'app.db'), replica);
+      const two = await second.replicate(join(link, 'app.db'), replica, { arrivalQuietMs: SHORT_QUIET_MS });
       expect(two.status().db).toMatchObject({ state: 'standby', holder: { pid: process.pid, host: hostname() } });
       await expect(two.replicated()).rejects.toMatchObject({ code: 'DATABASE_IN_USE', retryable: true });
       await expect(two.snapshot()).rejects.toMatchObject({ code: 'DATABASE_IN_USE' });
@@ -235,7 +235,7 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
     writeFileSync(other, '');
     const connection = driver.open(other);
     connection.exec(TABLE);
-    const two = new DB(other, { driver, metaPath });
+    const two = new DB(other, { driver, metaPath, arrivalQuietMs: SHORT_QUIET_MS });
     await two.open();
     expect(two.status().state).toBe('standby');
     await two.close();

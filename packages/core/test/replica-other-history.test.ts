@@ -138,3 +138,18 @@ test.each([
     ).toEqual([9n, 10n, 11n, 12n, 13n]);
   },
 );
+
+test('a replica whose newest file was deleted after the database was opened is asked again', async () => {
+  const { folder, end, app, theirs } = await twins();
+  await using db = new DB(join(folder, 'app.db'), { monitorIntervalMs: 0 });
+  const replica = new Replica(theirs, db);
+  await db.open({ history: replica });
+  await theirs.deleteLtxFiles([{ level: 0, minTxid: end, maxTxid: end }]);
+  // More than one, so that the whole database does not follow the files of the replica without a gap.
+  for (let row = 1; row < 3; row++) {
+    app.exec(`UPDATE t SET x = 'b' WHERE id = ${row}`);
+    await db.sync();
+  }
+  await replica.replicated();
+  expect(await lettersAt(theirs)).toBe('b');
+});

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,10 +16,10 @@ import {
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
 import { FileClient, Litestream, guardClient, restore } from '../src/index.ts';
-import { seedOf } from './helpers/db-lab.ts';
+import { SHORT_QUIET_MS, seedOf } from './helpers/db-lab.ts';
 import { Seeded } from '../src/testing/seeded.ts';
 import type { Fault } from './helpers/faulty-fs.ts';
 import { statisticsTable } from './helpers/large-schema.ts';
@@ -41,13 +42,13 @@ function runAndKill(path: string, code: string): void {
 }
 
 /** Half of the commits of the old database are in its log alone. */
-function makeOld(): void {
-  mkdirSync(join(folder, 'old'));
+function makeOld(at: string): void {
+  mkdirSync(join(at, 'old'));
   runAndKill(
-    join(folder, 'old', 'app.db'),
+    join(at, 'old', 'app.db'),
     `d.exec("PRAGMA journal_mode=wal;PRAGMA wal_autocheckpoint=0;CREATE TABLE old(a)");for(let i=0;i<${OLD_ROWS};i++){if(i===200)d.exec('PRAGMA wal_checkpoint(PASSIVE)');d.exec('INSERT INTO old VALUES(randomblob(900))')}`,
   );
-  expect(readdirSync(join(folder, 'old')).sort()).toEqual(['app.db', 'app.db-shm', 'app.db-wal']);
+  expect(readdirSync(join(at, 'old')).sort()).toEqual(['app.db', 'app.db-shm', 'app.db-wal']);
 }
 
 /** Puts the old database, with its side files, to where it is to be restored over. */
@@ -76,20 +77,28 @@ function whatIsThere(): 'old' | 'new' {
   }
 }
 
-beforeEach(async () => {
-  folder = mkdtempSync(join(base, 'case-'));
-  replica = join(folder, 'replica');
-  output = join(folder, 'out', 'app.db');
-  mkdirSync(join(folder, 'out'));
-  const path = join(folder, 'new.db');
+/** Made once: what all cases begin with. */
+const template = join(base, 'template');
+
+beforeAll(async () => {
+  mkdirSync(template);
+  const path = join(template, 'new.db');
   const source = new DatabaseSync(path);
   source.exec('PRAGMA journal_mode = wal; CREATE TABLE new (a)');
   for (let row = 0; row < 50; row++) source.exec('INSERT INTO new VALUES (randomblob(500))');
   await using litestream = new Litestream({ store: false });
-  const database = await litestream.replicate(path, replica);
+  const database = await litestream.replicate(path, join(template, 'replica'), { arrivalQuietMs: SHORT_QUIET_MS });
   await database.replicated();
   source.close();
-  makeOld();
+  makeOld(template);
+});
+
+beforeEach(() => {
+  folder = mkdtempSync(join(base, 'case-'));
+  replica = join(folder, 'replica');
+  output = join(folder, 'out', 'app.db');
+  mkdirSync(join(folder, 'out'));
+  for (const name of ['old', 'replica']) cpSync(join(template, name), join(folder, name), { recursive: true });
 });
 
 describe('a restore over a database', { timeout: 240_000 }, () => {

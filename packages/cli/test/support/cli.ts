@@ -1,7 +1,7 @@
 /** The real command as a process of its own. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,9 @@ import { until as waitUntil } from '../../../../tests/support/wait.ts';
 export { pause } from '../../../../tests/support/wait.ts';
 
 export const BIN: string = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
+
+/** Of each stream. */
+const EVIDENCE_LINES_MAX = 200;
 
 export interface Result {
   readonly exitCode: number | null;
@@ -84,16 +87,40 @@ export class Cli {
     );
   }
 
+  /** What helps to find out why a test failed: the last output, and what each thread waits for, where the system tells. */
+  get evidence(): string {
+    const last = (text: string): string => text.split('\n').slice(-EVIDENCE_LINES_MAX).join('\n');
+    const { pid, spawnargs, exitCode, signalCode } = this.child;
+    const state = exitCode ?? signalCode ?? `runs\n${threadsOf(pid)}`;
+    return `${spawnargs.slice(2).join(' ')}: ${state}\n${last(this.#stdout)}\n${last(this.#stderr)}`;
+  }
+
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<Result> {
     this.child.kill(signal);
     return this.ended;
   }
 }
 
-/** Starts the command; it is killed when the test ends. */
+/** Threads of a process, with the function of the kernel that each waits in (Linux). */
+function threadsOf(pid: number | undefined): string {
+  const folder = `/proc/${pid}/task`;
+  try {
+    return readdirSync(folder)
+      .map((id) => {
+        const [name, waiting] = ['comm', 'wchan'].map((file) => readFileSync(join(folder, id, file), 'utf8').trim());
+        return `  thread ${id} ${name}: ${waiting}`;
+      })
+      .join('\n');
+  } catch {
+    return '';
+  }
+}
+
+/** Starts the command; it is killed when the test ends. If the test fails, its output is printed. */
 export function start(args: readonly string[], options: RunOptions = {}): Cli {
   const cli = new Cli(args, options);
-  onTestFinished(async () => {
+  onTestFinished(async ({ task }) => {
+    if (task.result?.state === 'fail') console.error(cli.evidence);
     cli.child.kill('SIGKILL');
     await cli.ended;
   });

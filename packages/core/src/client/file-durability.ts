@@ -4,6 +4,7 @@ import type { Stats } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { OPEN_FOLDER } from '../files/safe-files.ts';
 
 /** Mode and owner for new files and folders. */
 export interface Ownership {
@@ -136,7 +137,7 @@ function beginSync(path: string): Promise<void> {
 }
 
 async function syncNow(path: string): Promise<void> {
-  const folder = await open(path, 'r');
+  const folder = await open(path, OPEN_FOLDER);
   try {
     await folder.sync();
   } finally {

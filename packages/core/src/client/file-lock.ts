@@ -3,7 +3,7 @@ import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 
 import { LitestreamError } from '../error.ts';
-import { OPEN_NEW } from '../files/safe-files.ts';
+import { OPEN_EXISTING, OPEN_NEW } from '../files/safe-files.ts';
 import { isErrno } from './file-durability.ts';
 import { LOCK_MARK, TEMP_MARK } from './file-temp.ts';
 import { sleep, systemClock } from '../clock.ts';
@@ -66,7 +66,7 @@ async function create(path: string, token: string): Promise<boolean> {
 
 async function isHeldBy(path: string, token: string): Promise<boolean> {
   try {
-    return (await readFile(path, 'utf8')) === token;
+    return (await readFile(path, { encoding: 'utf8', flag: OPEN_EXISTING.read })) === token;
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return false;
     throw error;

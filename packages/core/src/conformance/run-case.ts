@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { resolveCapabilities } from '../client/capabilities.ts';
 import type { ResolvedCapabilities } from '../client/capabilities.ts';
 import { classifyError } from '../client/classify.ts';
-import type { ReplicaClient } from '../client/contract.ts';
+import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
 import { guardClient } from '../client/guard-client.ts';
 import { resumableSource } from '../client/resumable-reader.ts';
 import { systemClock } from '../clock.ts';
@@ -125,7 +125,7 @@ function contextOf({ setup, client, capabilities, random, place, make }: Parts):
     },
     read: async (info, range = {}, from = client) =>
       variation === 'faults'
-        ? await collect(resumableSource(from, info, { ...range, clock: unhurried }))
+        ? await readInSpite(from, info, range)
         : await collect(await from.openLtxFile(info, range)),
     readObject: async (key, range = {}) => await readObject(client, key, range, variation === 'faults'),
     list: async (level = 0, query = {}, of = client) => await Array.fromAsync(of.ltxFiles(level, query)),
@@ -162,6 +162,24 @@ async function readObject(
       if (!faulty || bytes.length >= Math.min(range.size ?? Infinity, info.size - offset)) return bytes;
     } catch (error) {
       if (!faulty || attempt === 10 || !classifyError(error).retryable) throw error;
+    }
+  }
+}
+
+/**
+ * A read gives up after four failures in a row. An injected fault spares only the next call of the same kind, and a read that is
+ * resumed makes two: it opens the file, and lists it. Where both fail in turn, the read is begun again.
+ */
+async function readInSpite(
+  client: ReplicaClient,
+  info: LtxFileInfo,
+  range: { offset?: number; size?: number },
+): Promise<Buffer> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await collect(resumableSource(client, info, { ...range, clock: unhurried }));
+    } catch (error) {
+      if (attempt === 10 || !classifyError(error).retryable) throw error;
     }
   }
 }

@@ -24,6 +24,7 @@ import {
 } from './database-header.ts';
 import type { DatabaseHeader } from './database-header.ts';
 import { notReadyError } from './db-errors.ts';
+import { ARRIVAL_QUIET_MS } from './options.ts';
 import type { OpenOptions } from './options.ts';
 import { hasOutsideWriter } from './outside-writer.ts';
 import { realDatabasePath } from './real-path.ts';
@@ -31,11 +32,11 @@ import { keepDatabaseFile, requireMagic } from './validate.ts';
 import { isWholeBySize, isWholeWithWal } from './whole-file.ts';
 import type { QuietDatabase } from './whole-file.ts';
 
-/** A whole database that did not change for this long is no longer written by the program that put it there. */
-const QUIET_MS = 1000;
-
-/** The same, where the size of the file cannot vouch for its being whole. */
+/** As `DbOptions.arrivalQuietMs`, where the size of the file cannot vouch for its being whole. */
 const LONG_QUIET_MS = 30_000;
+
+/** See `OpenOptions.patienceMs`. */
+const PATIENCE_MS = 1000;
 
 /** A file that did not change for this long has no writer: the list of what is open is not worth its price. */
 const YOUNG_MS = 60_000;
@@ -65,12 +66,20 @@ export type Arrival =
 
 type Waiting = Extract<Arrival, { state: 'waiting' }>;
 
+export interface ArrivalOptions {
+  /** See `DbOptions.arrivalQuietMs`. */
+  readonly quietMs?: number | undefined;
+  /** For tests. */
+  readonly locks?: (() => readonly FileLock[] | undefined) | undefined;
+}
+
 /** One path that a database is expected at, or is at. Remembers what it saw: some evidence is a change between two looks. */
 export class ArrivalWatch {
   readonly #path: string;
   #file: string;
   readonly #logger: Logger;
   readonly #locks: () => readonly FileLock[] | undefined;
+  readonly #quietMs: number;
   #descriptor: DatabaseDescriptor | undefined;
   /** What the files looked like at the last look, and when that was first seen. */
   #seen: { readonly mark: string; readonly atMs: number; isWhole?: boolean } | undefined;
@@ -82,12 +91,12 @@ export class ArrivalWatch {
     | { readonly reason: string; readonly isBlank: boolean; readonly sinceMs: number; isTold: boolean }
     | undefined;
 
-  /** `locks` is for tests. */
-  constructor(path: string, logger: Logger, locks: () => readonly FileLock[] | undefined = heldLocks) {
+  constructor(path: string, logger: Logger, options: ArrivalOptions = {}) {
     this.#path = path;
     this.#file = path;
     this.#logger = logger;
-    this.#locks = locks;
+    this.#locks = options.locks ?? heldLocks;
+    this.#quietMs = options.quietMs ?? ARRIVAL_QUIET_MS;
   }
 
   /** The file that the path led to at the last look: the one that SQLite opens, and keeps its log beside. */
@@ -122,7 +131,7 @@ export class ArrivalWatch {
    * the signal's reason.
    */
   async settled(options: { busyTimeoutMs: number } & OpenOptions): Promise<DatabaseDescriptor | undefined> {
-    const { busyTimeoutMs, patienceMs = QUIET_MS, signal } = options;
+    const { busyTimeoutMs, patienceMs = Math.max(PATIENCE_MS, this.#quietMs), signal } = options;
     const startMs = performance.now();
     for (;;) {
       const arrival = this.look();
@@ -195,7 +204,7 @@ export class ArrivalWatch {
     const isSure = isWholeBySize(database);
     // No copy moves the change counter, or the wal-index, of a file that is whole.
     if (isSure && isCounted) return undefined;
-    if (quietMs < QUIET_MS) return notQuiet(QUIET_MS - quietMs);
+    if (quietMs < this.#quietMs) return notQuiet(this.#quietMs - quietMs);
     if (quietMs < LONG_QUIET_MS && !isSure && !this.#isWholeWithWal(database)) return notQuiet(LONG_QUIET_MS - quietMs);
     if (quietMs < YOUNG_MS && hasOutsideWriter(this.#file, stat))
       return waiting('a program other than SQLite has it open for writing');

@@ -91,7 +91,7 @@ export class DB implements AsyncDisposable {
     this.#times = new CommitTimes(this.#options.clock, this.#logger);
     const onProof = (proof: PageProof): void => this.#proofListeners.tell(proof);
     this.#ledger = new Ledger({ metaPath: this.metaPath, level0: this.localLtx(0), logger: this.#logger, onProof });
-    this.#arrival = new ArrivalWatch(path, this.#logger);
+    this.#arrival = new ArrivalWatch(path, this.#logger, { quietMs: this.#options.arrivalQuietMs });
     this.#marker = new ChangeMarker(path);
     const pathOf = (): string => this.#session?.path ?? realDatabasePath(path);
     this.#libraries = new LibraryWatch(pathOf, this.#options.driver);

@@ -33,6 +33,11 @@ export interface DbOptions {
   readonly truncatePageN?: number | undefined;
   /** How long to retry, in all, when another connection holds a lock. Default 1 s. */
   readonly busyTimeoutMs?: number | undefined;
+  /**
+   * How long a database file that has just appeared or changed must not change before it is opened, unless SQLite is seen to
+   * write it: a program may still be copying it there. Default 1 s. Set it longer if such a program pauses for longer.
+   */
+  readonly arrivalQuietMs?: number | undefined;
   /** WAL bytes that go into one level-0 file, cut at a commit. Default 64 MiB; 0: no limit. */
   readonly maxSyncWalBytes?: number | undefined;
   /** Told how far a big file is, the first one of a database above all, while it is made; see `OnWriteProgress`. */
@@ -45,6 +50,9 @@ export type ResolvedDbOptions = {
 
 const TRUNCATE_PAGE_N = 121_359;
 
+/** Default of `DbOptions.arrivalQuietMs`. */
+export const ARRIVAL_QUIET_MS = 1000;
+
 export function resolveDbOptions(options: DbOptions): ResolvedDbOptions {
   return {
     driver: options.driver ?? nodeSqlite,
@@ -56,6 +64,7 @@ export function resolveDbOptions(options: DbOptions): ResolvedDbOptions {
     minCheckpointPageN: options.minCheckpointPageN ?? 1000,
     truncatePageN: options.truncatePageN === 0 ? TRUNCATE_PAGE_N : (options.truncatePageN ?? TRUNCATE_PAGE_N),
     busyTimeoutMs: options.busyTimeoutMs ?? 1000,
+    arrivalQuietMs: options.arrivalQuietMs ?? ARRIVAL_QUIET_MS,
     onProgress: options.onProgress ?? (() => undefined),
     maxSyncWalBytes: options.maxSyncWalBytes ?? 64 * 1024 * 1024,
   };
@@ -78,7 +87,10 @@ export interface Position {
 }
 
 export interface OpenOptions extends Op {
-  /** Longest wait, in milliseconds, for a file that has to be quiet first. Default 1000, which most files need at most. */
+  /**
+   * Longest wait, in milliseconds, for a file that has to be quiet first. Default 1000, or `arrivalQuietMs` if that is longer:
+   * most files need no more.
+   */
   readonly patienceMs?: number | undefined;
 }
 

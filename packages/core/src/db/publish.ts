@@ -1,6 +1,7 @@
 import { existsSync, linkSync, openSync, closeSync, renameSync, rmSync, statSync, unlinkSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../error.ts';
+import { OPEN_FOLDER } from '../files/safe-files.ts';
 import type { Steps } from './steps.ts';
 import { durable } from './steps.ts';
 
@@ -15,7 +16,7 @@ export function* publishDurably(from: string, to: string): Steps<void> {
   claim(from, to);
   let isDurable = false;
   try {
-    const folder = openSync(dirname(to), 'r');
+    const folder = openSync(dirname(to), OPEN_FOLDER);
     try {
       yield durable(folder);
     } finally {

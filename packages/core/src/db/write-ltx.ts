@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import type { LtxHeader } from '@litestream/ltx';
 import { CHECKSUM_FLAG, HEADER_SIZE, LtxEncoder } from '@litestream/ltx';
 import { xorOf } from '../ledger/page-ledger.ts';
-import { createFile } from '../files/safe-files.ts';
+import { OPEN_FOLDER, createFile } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import type { PageList, PageSource } from './page-source.ts';
 import { PageReader } from './page-source.ts';
@@ -114,7 +114,7 @@ export function* writeLtx(job: LtxJob): Steps<number> {
 /** Gives a durable temporary file its name, durably. */
 export function* renameDurably(from: string, to: string): Steps<void> {
   renameSync(from, to);
-  const folder = openSync(dirname(to), 'r');
+  const folder = openSync(dirname(to), OPEN_FOLDER);
   try {
     yield durable(folder);
   } finally {

@@ -56,6 +56,9 @@ export const OPEN_EXISTING: { readonly read: number; readonly readWrite: number 
 /** Creates a file: `open` fails with `EEXIST` if the name exists, even as a link. */
 export const OPEN_NEW: number = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NOFOLLOW;
 
+/** Flags that open a folder, to make the names in it durable. Anything else fails with `ENOTDIR`, and a pipe is not waited for. */
+export const OPEN_FOLDER: number = constants.O_RDONLY | DIRECTORY;
+
 /** In bytes: more than any of our small files has. */
 const SMALL_SIZE_MAX = 64 * 1024;
 
@@ -148,7 +151,7 @@ export function writeSmallFile(
 
 /** Makes names in a folder survive a power cut. */
 function syncFolder(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | DIRECTORY);
+  const fd = openSync(path, OPEN_FOLDER);
   try {
     fsyncSync(fd);
   } finally {
@@ -179,7 +182,7 @@ export function makeFolder(path: string, ownership: Ownership): void {
     throw error;
   }
   if (process.getuid === undefined) return;
-  const fd = openSync(path, constants.O_RDONLY | DIRECTORY | NOFOLLOW);
+  const fd = openSync(path, OPEN_FOLDER | NOFOLLOW);
   try {
     // Another user may have put a folder in its place, and root would change the owner of that one.
     if (fstatSync(fd).uid !== process.geteuid?.()) throw unsafe(path, 'another user has replaced it');

@@ -5,7 +5,7 @@ import { formatTxid, parseTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import { isErrno, syncFolder } from '../client/file-durability.ts';
 import { LitestreamError } from '../error.ts';
-import { openReplacing } from '../files/safe-files.ts';
+import { OPEN_EXISTING, openReplacing } from '../files/safe-files.ts';
 import { fault } from '../restore/ltx-fault.ts';
 
 export function sidecarPath(path: string): string {
@@ -35,7 +35,7 @@ export async function writeSidecar(path: string, txid: TXID): Promise<void> {
 /** Undefined if there is no such file. */
 export async function readBeside(file: string): Promise<string | undefined> {
   try {
-    return await readFile(file, 'latin1');
+    return await readFile(file, { encoding: 'latin1', flag: OPEN_EXISTING.read });
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return undefined;
     throw fault(file, error);

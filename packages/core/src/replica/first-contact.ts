@@ -3,7 +3,7 @@ import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
-import { LitestreamError } from '../error.ts';
+import { LitestreamError, hasCode } from '../error.ts';
 import type { ReplicaFence } from '../lease/fence.ts';
 import type { Logger } from '../logger.ts';
 import { claimBehind } from './claim.ts';
@@ -90,11 +90,23 @@ export class FirstContact {
   }
 
   async #meet(options: Op): Promise<Met> {
-    const { ask, clock, db } = this.#parts;
+    const { ask, clock } = this.#parts;
     const learnt = this.#ends;
     this.#ends = undefined;
     // The answer may be old: a database may be open for long before its first commit.
-    const ends = learnt !== undefined && isRecent(learnt.askedAt, clock) ? learnt : await ask(options);
+    if (learnt === undefined || !isRecent(learnt.askedAt, clock))
+      return await this.#meetAt(await ask(options), options);
+    try {
+      return await this.#meetAt(learnt, options);
+    } catch (error) {
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+      // A file that was listed then is gone.
+      return await this.#meetAt(await ask(options), options);
+    }
+  }
+
+  async #meetAt(ends: AskedEnds, options: Op): Promise<Met> {
+    const { db } = this.#parts;
     const begun = this.#begun;
     // What goes on further than that was written by somebody else.
     if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);

@@ -3,7 +3,7 @@ import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../error.ts';
-import { openReplacing } from '../files/safe-files.ts';
+import { OPEN_FOLDER, openReplacing } from '../files/safe-files.ts';
 import { fault } from './ltx-fault.ts';
 import { lstatOrNothing, requireReplaceable } from './replaceable.ts';
 import { replaceDatabase } from './replaced-database.ts';
@@ -154,7 +154,7 @@ export class Output {
       }
       this.#state = 'done';
       await this.#handle.close();
-      await using folder = await open(dirname(this.path), 'r');
+      await using folder = await open(dirname(this.path), OPEN_FOLDER);
       await folder.sync();
     } catch (error) {
       throw fault(this.path, error);

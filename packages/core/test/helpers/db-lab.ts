@@ -3,10 +3,19 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { kernel, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
@@ -35,6 +44,9 @@ export function seedOf(name: string): number {
   console.log(`${name}: SEED=${seed}`);
   return seed;
 }
+
+/** Every database of a test has just been made, and no program copies it there: the default would be most of what tests wait for. */
+export const SHORT_QUIET_MS = 20;
 
 export interface LogLine {
   readonly level: string;
@@ -79,6 +91,7 @@ export class Lab implements AsyncDisposable {
       logger: this.logger,
       checkpointIntervalMs: 0,
       minCheckpointPageN: 1_000_000,
+      arrivalQuietMs: SHORT_QUIET_MS,
       ...options,
     });
     this.#followers.add(db);
@@ -142,24 +155,38 @@ export class Lab implements AsyncDisposable {
 
   /** The database as the level-0 files make it, up to a transaction. */
   async rebuild(maxTxid?: bigint): Promise<Buffer> {
-    let database = Buffer.alloc(0);
-    let next = 1n;
-    for (const file of new DB(this.path).localLtx(0).list()) {
-      if (maxTxid !== undefined && file.maxTxid > maxTxid) break;
-      if (file.minTxid !== next) throw new Error(`expected TXID ${next}, found ${file.minTxid}`);
-      next = file.maxTxid + 1n;
-      database = await applyLtx(database, createReadStream(file.path));
-    }
-    return database;
+    let last = Buffer.alloc(0);
+    for await (const { database } of this.states(maxTxid)) last = database;
+    return last;
   }
 
-  /** The database as SQLite has it now, made by a child process from a copy of the file and its WAL. */
+  /** The header of each level-0 file, up to a transaction, and the database as the files up to this one make it. */
+  async *states(last?: bigint): AsyncGenerator<{ readonly header: LtxHeader; readonly database: Buffer<ArrayBuffer> }> {
+    let database = Buffer.alloc(0);
+    let next = 1n;
+    for (const { minTxid, maxTxid, path } of new DB(this.path).localLtx(0).list()) {
+      if (last !== undefined && maxTxid > last) return;
+      if (minTxid !== next) throw new Error(`expected TXID ${next}, found ${minTxid}`);
+      next = maxTxid + 1n;
+      const header = await new LtxDecoder(createReadStream(path)).header();
+      database = await applyLtx(database, createReadStream(path));
+      yield { header, database };
+    }
+  }
+
+  /** The database as SQLite has it now, made from a copy of the file and its WAL. Nobody may write meanwhile. */
   source(): Buffer {
-    const copy = join(this.folder, 'copy.db');
-    const result = spawnSync(process.execPath, ['--no-warnings', helper('db-copy.mjs'), this.path, copy], {
-      encoding: 'utf8',
-    });
-    if (result.status !== 0) throw new Error(result.stderr);
+    const folder = join(this.folder, 'copy');
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder);
+    copyElsewhere([this.path, `${this.path}-wal`].filter(existsSync), folder);
+    const copy = join(folder, basename(this.path));
+    const connection = this.driver.open(copy);
+    try {
+      if (connection.get('PRAGMA wal_checkpoint(TRUNCATE)')?.['busy'] !== 0) throw new Error('the copy is busy');
+    } finally {
+      connection.close();
+    }
     return readFileSync(copy);
   }
 
@@ -244,6 +271,16 @@ export function verifyChain(lab: Lab, database: Buffer): number {
   } finally {
     connection.close();
   }
+}
+
+/** Copies files in another process: to close a descriptor of a database in this one would drop SQLite's locks on it. */
+function copyElsewhere(files: readonly string[], folder: string): void {
+  if (process.platform === 'win32') {
+    for (const file of files) copyFileSync(file, join(folder, basename(file)));
+    return;
+  }
+  const { status, stderr } = spawnSync('cp', [...files, folder], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
 }
 
 async function killed(child: ChildProcess): Promise<void> {

@@ -17,7 +17,7 @@ const logger = {
 };
 const library = driver === 'node:sqlite' ? undefined : betterSqlite3(createRequire(import.meta.url)('better-sqlite3'));
 const litestream = new Litestream({ driver: library, logger });
-const database = await litestream.replicate(path, replica, { metaPath, syncIntervalMs });
+const database = await litestream.replicate(path, replica, { metaPath, syncIntervalMs, arrivalQuietMs: 20 });
 let last;
 const timer = setInterval(() => {
   const { state } = database.status().db;

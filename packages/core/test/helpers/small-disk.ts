@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DbOptions, SqliteConnection, SqliteDriver } from '../../src/index.ts';
 import { DB, FileClient, restore } from '../../src/index.ts';
+import { SHORT_QUIET_MS } from './db-lab.ts';
 
 export const MIB: number = 1024 ** 2;
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
@@ -47,7 +48,7 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   db(options: DbOptions = {}): DB {
-    const db = new DB(this.path, { driver: this.#driver, ...options });
+    const db = new DB(this.path, { driver: this.#driver, arrivalQuietMs: SHORT_QUIET_MS, ...options });
     this.#open.add(db);
     return db;
   }

@@ -16,7 +16,7 @@ import type { Clock } from '../../src/clock.ts';
 import { LocalLevel0 } from '../../src/store/local-level0.ts';
 import { FaultClient, Seeded } from '../../src/testing/index.ts';
 import type { LogLine } from './db-lab.ts';
-import { recordingLogger } from './db-lab.ts';
+import { SHORT_QUIET_MS, recordingLogger } from './db-lab.ts';
 import { SwitchClient } from './switch-client.ts';
 
 /** Thousands of syncs to a shared disk would take the time of the whole suite; nothing here cuts the power. */
@@ -129,6 +129,7 @@ export class World implements AsyncDisposable {
       checkpointIntervalMs: this.pick([0, 5000]),
       minCheckpointPageN: this.pick([20, 1_000_000]),
       busyTimeoutMs: 50,
+      arrivalQuietMs: SHORT_QUIET_MS,
     });
     this.replica = new Replica(guarded, this.db, { clock: this.#clock, logger });
     await this.db.open({ history: this.replica });

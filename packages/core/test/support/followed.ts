@@ -9,6 +9,7 @@ import type { ReplicaClient } from '../../src/client/contract.ts';
 import { Follower } from '../../src/follow/follower.ts';
 import type { FollowOptions, FollowUpdate } from '../../src/follow/follower.ts';
 import { MemoryClient } from '../../src/testing/index.ts';
+import { SHORT_QUIET_MS } from '../helpers/db-lab.ts';
 
 export interface Source {
   readonly app: DatabaseSync;
@@ -35,7 +36,11 @@ export async function replicatedSource(
   app.exec('CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, x BLOB)');
   const client = options.client ?? new MemoryClient();
   const litestream = new Litestream({ store: false });
-  const database = await litestream.replicate(path, client, { monitorIntervalMs: 0, ...options.replicate });
+  const database = await litestream.replicate(path, client, {
+    monitorIntervalMs: 0,
+    arrivalQuietMs: SHORT_QUIET_MS,
+    ...options.replicate,
+  });
   onTestFinished(async () => {
     await litestream.stop();
     app.close();

@@ -11,7 +11,7 @@ import type { LtxTrailer } from '../trailer.ts';
 import type { FramePart, MergeKernel } from './merge-kernel.ts';
 
 /** A pipe in the place of the file does not stop this thread: neither opening nor reading it waits. */
-const READ = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+export const READ: number = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 /** The size of the index stands this far before the end, and takes eight bytes. */
 const INDEX_SIZE_AT = TRAILER_SIZE + 8;

@@ -1,11 +1,11 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, openSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import { LtxEncoder } from '../encoder.ts';
 import type { LtxHeader } from '../header.ts';
 import { databaseChecksum, mergeLtx } from '../merge/merge.ts';
 import type { MergeOptions } from '../merge/merge.ts';
 import { mergedHeader } from '../merge/merged-header.ts';
-import { InputFile } from './input-file.ts';
+import { InputFile, READ } from './input-file.ts';
 import { borrowMergeKernel, returnMergeKernel } from './merge-kernel.ts';
 import type { MergeKernel } from './merge-kernel.ts';
 
@@ -60,9 +60,13 @@ export async function* mergeLtxFiles(
     for (const file of files) file.close();
   }
   yield* mergeLtx(
-    inputs.map(({ path, ...names }) => ({ source: createReadStream(path), ...names })),
+    inputs.map(({ path, ...names }) => ({ source: chunksOf(path), ...names })),
     options,
   );
+}
+
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* createReadStream('', { fd: openSync(path, READ) }) as AsyncIterable<Uint8Array>;
 }
 
 async function* mergeListed(
