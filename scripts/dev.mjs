@@ -67,6 +67,7 @@ const tasks = {
     bin('vitest', 'run', '--config', 'tests/unit/vitest.config.ts', ...extra),
   ],
   'test:stress': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/stress/run.ts', ...extra]],
+  chaos: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/chaos/run.ts', ...extra]],
   soak: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', soakProgram(extra), ...extra]],
   'test:packages': (extra) => [
     turbo('build', '--output-logs=errors-only'),

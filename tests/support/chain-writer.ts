@@ -9,6 +9,8 @@ export interface ChainWriterOptions {
   readonly autoVacuum?: 'none' | 'full' | 'incremental';
   /** Of SQLite itself, in pages; 0 turns it off. Default: SQLite's own. */
   readonly autoCheckpointPageCount?: number;
+  /** Opens the database with another library than `node:sqlite`. */
+  readonly open?: (path: string, timeoutMs: number) => DatabaseSync;
 }
 
 /** For writes: longer than anything that may hold the write lock in a test. */
@@ -33,7 +35,7 @@ export class ChainWriter implements Disposable {
 
   constructor(path: string, random: Random, options: ChainWriterOptions = {}) {
     this.#random = random;
-    const database = new DatabaseSync(path, { timeout: writeTimeoutMs });
+    const database = options.open?.(path, writeTimeoutMs) ?? new DatabaseSync(path, { timeout: writeTimeoutMs });
     this.database = database;
     database.exec(`PRAGMA page_size = ${options.pageSize ?? 4096}`);
     database.exec(`PRAGMA auto_vacuum = ${options.autoVacuum ?? 'none'}`);

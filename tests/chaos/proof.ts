@@ -1,0 +1,33 @@
+/** Restores a replica and verifies it, in this process or by the command line, which takes longer. */
+import { s3 } from '@litestream/client-s3';
+import { PluginRegistry, restore, verifyReplica } from '@litestream/core';
+import type { ReplicaClient } from '@litestream/core';
+import { runCommand } from './replication.ts';
+import type { ReplicaSettings } from './store.ts';
+
+const registry = new PluginRegistry({ plugins: [s3()], discover: false });
+
+async function open({ type, ...settings }: ReplicaSettings): Promise<ReplicaClient> {
+  return await registry.createClient({ type, settings }, { env: {} });
+}
+
+/** Fails unless the restored database has the checksum that the replica states. */
+export async function restoreProven(replica: ReplicaSettings, output: string): Promise<void> {
+  await using client = await open(replica);
+  await restore(client, { output, proof: 'required' });
+}
+
+/** Throws for a fault anywhere in the replica. */
+export async function verifyWhole(replica: ReplicaSettings): Promise<void> {
+  await using client = await open(replica);
+  const { faults, newest } = await verifyReplica(client);
+  const said = faults.map(({ kind, message }) => `${kind}: ${message}`);
+  if (newest === undefined) said.push('nothing can be restored');
+  if (said.length > 0) throw new Error(`the replica has faults:\n${said.join('\n')}`);
+}
+
+/** The same as a user does it. */
+export async function proveByCommands(config: string, database: string, output: string): Promise<void> {
+  await runCommand('restore', '-config', config, '-proof', 'required', '-o', output, database).done();
+  await runCommand('verify', '-config', config, database).done();
+}
