@@ -4,6 +4,8 @@ import base from '../vitest.base.ts';
 
 const config: ViteUserConfig = mergeConfig(
   base,
-  defineConfig({ test: { include: ['test/**/*.test.ts', 'nats/**/*.test.ts', 'chaos/**/*.test.ts'] } }),
+  defineConfig({
+    test: { include: ['test/**/*.test.ts', 'nats/**/*.test.ts', 'chaos/**/*.test.ts', 'reports/**/*.test.ts'] },
+  }),
 );
 export default config;

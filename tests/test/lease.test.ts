@@ -288,6 +288,63 @@ test('a lease that is broken ends the program of -exec, and litestream with it',
   expect(stdout).toContain('lease lost, stopping the exec process');
 }, 120_000);
 
+test('nothing that is acknowledged while an operator breaks the lease of a live holder is lost', async () => {
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  const old = new Instance(folder, 'old', backend, { ttl: SHORT });
+  old.create();
+  await old.start();
+  await old.replicates();
+  const fresh = new Instance(folder, 'fresh', backend, { ttl: SHORT });
+  await fresh.start();
+  await fresh.daemon.said('waiting for the lease');
+  await old.lease('-break');
+  // It finds out at its next renewal, and acknowledges until then.
+  while (await old.commit());
+  await old.daemon.said('lease lost');
+  await fresh.replicates();
+  expect(await fresh.restored(folder)).toEqual(expect.arrayContaining([...old.acknowledged, ...fresh.acknowledged]));
+  expect((await fresh.daemon.stop()).exitCode).toBe(0);
+}, 120_000);
+
+test('the first holder is killed right after its first acknowledgement: another database does not replace its commits', async () => {
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  // A third of its term is far away when it is killed, so it has not renewed its lease.
+  const old = new Instance(folder, 'old', backend, { ttl: '15s' });
+  old.create();
+  await old.start();
+  await until('the first acknowledgement', () => old.commit());
+  await old.daemon.stop('SIGKILL');
+  const other = new Instance(folder, 'other', backend, { ttl: '15s', exec: PROGRAM });
+  other.create();
+  await other.start();
+  const { exitCode, stderr } = await other.daemon.ended;
+  expect(exitCode).toBe(1);
+  expect(stderr).toContain('acknowledged commits of an earlier holder of the lease');
+  expect(await old.restored(folder)).toEqual(expect.arrayContaining(old.acknowledged));
+}, 120_000);
+
+test('a lock.json that is no lease is reported, kept, and replaced by -break', async () => {
+  const text = '{"generation":3,"expires_at":';
+  const folder = scratchFolder();
+  const backend = BACKENDS[0]![1](folder);
+  const path = join(folder, 'replica', 'lock.json');
+  mkdirSync(join(folder, 'replica'));
+  writeFileSync(path, text);
+  const only = new Instance(folder, 'only', backend, { ttl: '1s' });
+  only.create();
+  await only.start();
+  await only.daemon.said(/level=WARN msg="cannot ask for the lease, trying again".*lock\.json is not a lease/);
+  expect(readFileSync(path, 'utf8')).toBe(text);
+  expect((await run(['lease', '-config', only.config, only.path])).stderr).toContain('litestream lease -break');
+  expect(await only.lease('-break')).toMatchObject({ held: false, generation: 0 });
+  expect(readFileSync(path, 'utf8')).toContain('broken_at');
+  await only.daemon.said('lease acquired');
+  await only.replicates();
+  expect((await only.daemon.stop()).exitCode).toBe(0);
+}, 120_000);
+
 test('status, readiness and metrics show the state of the lease', async () => {
   const folder = scratchFolder();
   const backend = BACKENDS[0]![1](folder);
