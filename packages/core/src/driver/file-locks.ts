@@ -61,7 +61,8 @@ export function parseLocks(text: string): FileLock[] {
 /** A line of `/proc/locks`; undefined for what is not a POSIX lock that is held. */
 export function parseLock(line: string): FileLock | undefined {
   const [, kind, pid, device, inode, start, end] =
-    /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) (\d+|EOF)$/.exec(line) ?? [];
+    /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) (\d+|EOF)$/.exec(line) ??
+    [];
   if (device === undefined) return undefined;
   return {
     kind: kind as FileLock['kind'],
@@ -95,9 +96,7 @@ export function isBeingWritten(locks: readonly FileLock[], database: FileKey): b
 /** Has SQLite this `-shm` open? False says nothing: the process may be one that cannot be seen from here. */
 export function isOpenInSqlite(locks: readonly FileLock[], shm: FileKey): boolean {
   const device = deviceText(shm.dev);
-  return locks.some(
-    (lock) => lock.inode === shm.ino && lock.device === device && includesByte(lock, DEAD_MAN_SWITCH),
-  );
+  return locks.some((lock) => lock.inode === shm.ino && lock.device === device && includesByte(lock, DEAD_MAN_SWITCH));
 }
 
 /** Does another process hold a lock on the file? False where the system does not tell. */
