@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const root: string = dirname(dirname(fileURLToPath(import.meta.url)));
 const page: string = join(root, 'docs', 'package-sizes.md');
 const TOLERANCE = 0.25;
-const IMPORT_RUNS = 3;
+const IMPORT_RUNS = 10;
 
 interface LockEntry {
   readonly dependencies?: Readonly<Record<string, string>>;

@@ -185,7 +185,7 @@ describe.each(BACKENDS)('on %s', (_, place) => {
     expect((await daemon.stop()).exitCode).toBe(0);
     expect(await fresh.lease()).toMatchObject({ held: false, generation: 2 });
     expect(old.daemon.stdout + daemon.stdout).not.toMatch(/level=(ERROR|WARN)/);
-  }, 120_000);
+  });
 
   test('a process that was stopped until its lease expired acknowledges nothing more, and nothing acknowledged is lost', async () => {
     const folder = scratchFolder();
@@ -218,7 +218,7 @@ describe.each(BACKENDS)('on %s', (_, place) => {
     const told = await daemon.stop();
     expect(told.exitCode).toBe(0);
     expect(told.stdout).not.toContain('level=ERROR');
-  }, 120_000);
+  });
 });
 
 test('a process is not promoted if its database lacks acknowledged commits', async () => {
@@ -252,7 +252,7 @@ test('a process is not promoted if its database lacks acknowledged commits', asy
   await early.daemon.said('lease acquired');
   await early.replicates();
   expect((await early.daemon.stop()).exitCode).toBe(0);
-}, 120_000);
+});
 
 test('files that are missing from the replica are detected before a process writes to it', async () => {
   const folder = scratchFolder();
@@ -273,7 +273,7 @@ test('files that are missing from the replica are detected before a process writ
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(/the replica ends at TXID 0{15}\d, but TXID 00000000000000ff was acknowledged/);
   expect(existsSync(fresh.path)).toBe(false);
-}, 120_000);
+});
 
 test('a lease that is broken ends the program of -exec, and litestream with it', async () => {
   const folder = scratchFolder();
@@ -286,7 +286,7 @@ test('a lease that is broken ends the program of -exec, and litestream with it',
   const { exitCode, stdout } = await old.daemon.ended;
   expect(exitCode).toBe(1);
   expect(stdout).toContain('lease lost, stopping the exec process');
-}, 120_000);
+});
 
 test('nothing that is acknowledged while an operator breaks the lease of a live holder is lost', async () => {
   const folder = scratchFolder();
@@ -368,7 +368,7 @@ test('status, readiness and metrics show the state of the lease', async () => {
   expect(await shown(old)).toMatchObject({ ready: 503, lease: { state: 'lost' } });
   await fresh.replicates();
   expect(await shown(fresh)).toMatchObject({ ready: 200, lease: { state: 'held', generation: 2 } });
-}, 120_000);
+});
 
 async function shown({ daemon }: Instance): Promise<Record<string, unknown> & { readonly metrics: string }> {
   await daemon.said(/serving metrics on" url=\S+/);
@@ -389,7 +389,7 @@ test('a backend without conditions is refused with an error that names it', asyn
   const { exitCode, stderr } = await run(['replicate', '-config', daemon.config]);
   expect(exitCode).toBe(1);
   expect(stderr).toMatch(/sftp: this backend has no conditional writes, so leases are not possible/);
-}, 60_000);
+});
 
 test('-once waits for a lease at most until it would expire, and releases it', async () => {
   const folder = scratchFolder();
@@ -405,4 +405,4 @@ test('-once waits for a lease at most until it would expire, and releases it', a
   const { exitCode, stderr } = await run(['replicate', '-once', '-config', fresh.config]);
   expect(exitCode).toBe(1);
   expect(stderr).toContain('the lease is held by old until');
-}, 120_000);
+});

@@ -57,29 +57,25 @@ class StallingProxy implements AsyncDisposable {
 }
 
 // Together, since they wait.
-test.concurrent.for(Object.keys(BACKEND_SERVERS))(
-  '%s',
-  { timeout: 120_000 },
-  async (name, { expect, onTestFinished }) => {
-    const made = await BACKEND_SERVERS[name]?.();
-    if (made === undefined) throw new Error(name);
-    const { server, port, through } = made;
-    onTestFinished(() => server[Symbol.asyncDispose]());
-    await using proxy = await StallingProxy.before(port);
-    await using client = guardClient(through(proxy.port), { timeoutsMs: { body: 1000 } });
-    const content = randomBytes(SIZE);
-    const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date('2026-11-24T01:02:03Z') };
-    const body = {
-      size: SIZE,
-      open: async function* () {
-        yield content;
-      },
-    };
-    const info = await client.writeLtxFile(file, body);
+test.concurrent.for(Object.keys(BACKEND_SERVERS))('%s', async (name, { expect, onTestFinished }) => {
+  const made = await BACKEND_SERVERS[name]?.();
+  if (made === undefined) throw new Error(name);
+  const { server, port, through } = made;
+  onTestFinished(() => server[Symbol.asyncDispose]());
+  await using proxy = await StallingProxy.before(port);
+  await using client = guardClient(through(proxy.port), { timeoutsMs: { body: 1000 } });
+  const content = randomBytes(SIZE);
+  const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date('2026-11-24T01:02:03Z') };
+  const body = {
+    size: SIZE,
+    open: async function* () {
+      yield content;
+    },
+  };
+  const info = await client.writeLtxFile(file, body);
 
-    // One SSH connection serves all reads, and it takes some 15 s to find out that it is dead.
-    proxy.isArmed = () => name !== 'sftp' || proxy.stalledCount === 0;
-    expect(Buffer.concat(await Array.fromAsync(resumableSource(client, info))).equals(content)).toBe(true);
-    expect(proxy.stalledCount).toBeGreaterThan(name === 'sftp' ? 0 : 4);
-  },
-);
+  // One SSH connection serves all reads, and it takes some 15 s to find out that it is dead.
+  proxy.isArmed = () => name !== 'sftp' || proxy.stalledCount === 0;
+  expect(Buffer.concat(await Array.fromAsync(resumableSource(client, info))).equals(content)).toBe(true);
+  expect(proxy.stalledCount).toBeGreaterThan(name === 'sftp' ? 0 : 4);
+});

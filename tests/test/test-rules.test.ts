@@ -6,6 +6,7 @@ import { vitestProgram } from '../stress/test-files.ts';
 import { Child } from '../support/child.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import base from '../../vitest.base.ts';
 
 test(
   'a unit test that starts a process or a server, or computes for seconds, fails',
@@ -37,14 +38,35 @@ test(
 );
 
 test('an exception from the rule on timers says why', () => {
-  const files = globSync('{packages/*,tests}/**/*.test.ts', {
-    cwd: repositoryRoot,
-    exclude: (name) => name === 'node_modules' || name === 'dist',
-  });
-  expect(files.length).toBeGreaterThan(100);
-  const silent = files.filter((file) => {
+  const silent = testFiles().filter((file) => {
     const lines = readFileSync(join(repositoryRoot, file), 'utf8').split('\n');
     return lines.some((line) => /ox?lint-disable.*no-restricted-(globals|imports)(?!.* -- \w)/.test(line));
   });
   expect(silent).toEqual([]);
 });
+
+test('no test has less time than others: a busy machine is slow, and what hangs is found in any case', () => {
+  const { testTimeout = 0 } = base.test ?? {};
+  expect(testTimeout).toBeGreaterThan(0);
+  const limits = [
+    /\b(?:describe|test|it)\b.*\{ timeout: (?<ms>[\d_]+)/g,
+    // On lines of their own: behind the name of the test, and behind its body.
+    /['`],\n\s*\{ timeout: (?<ms>[\d_]+)[^\n]*\},\n/g,
+    /^\s*\}, (?<ms>[\d_]{4,})\);$/gm,
+  ];
+  const found = testFiles().flatMap((file) => {
+    const text = readFileSync(join(repositoryRoot, file), 'utf8');
+    const times = limits.flatMap((limit) => [...text.matchAll(limit)].map(({ groups }) => groups?.['ms'] ?? ''));
+    return times.filter((ms) => Number(ms.replaceAll('_', '')) < testTimeout).map((ms) => `${file}: ${ms}`);
+  });
+  expect(found).toEqual([]);
+});
+
+function testFiles(): string[] {
+  const files = globSync('{packages/*,tests}/**/*.test.ts', {
+    cwd: repositoryRoot,
+    exclude: (name) => name === 'node_modules' || name === 'dist',
+  });
+  expect(files.length).toBeGreaterThan(100);
+  return files;
+}

@@ -82,4 +82,4 @@ test('one of them stops acknowledging and says so once; the replica restores to 
   expect(rowsOf(output)).toEqual(winner.rows);
   const other = await winner.daemon.stop();
   expect(other.stdout + other.stderr).not.toContain('another process writes');
-}, 120_000);
+});

@@ -14,7 +14,7 @@ let server: Azurite;
 
 beforeAll(async () => {
   server = await Azurite.start();
-}, 60_000);
+});
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });

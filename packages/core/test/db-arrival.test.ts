@@ -89,14 +89,14 @@ const copies: readonly (readonly [string, string])[] = [
 ];
 
 // At the same time: they wait for programs that pause, and for the quiet time.
-describe.each(drivers)('a database that appears, with $name', { timeout: 60_000, concurrent: true }, (driver) => {
+describe.each(drivers)('a database that appears, with $name', { concurrent: true }, (driver) => {
   it.each(copies)('by %s is what was copied, and is replicated', async (_how, command) => {
     await using lab = new Lab(driver);
     const from = join(lab.folder, 'from');
     makeSource(driver, from);
     const db = await waitingFor(lab);
     await shell(command, { FROM: from, TO: lab.path });
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 50_000, interval: 20 });
+    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 20 });
     await db.stop();
     await db.sync();
     expect(rowsOf(lab.app())).toBe(ROWS);
@@ -116,7 +116,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000,
     makeSource(driver, from);
     for (const { lab } of all) await shell('cp "$FROM" "$TO"', { FROM: from, TO: lab.path });
     for (const { lab, db } of all) {
-      await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 60_000, interval: 20 });
+      await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 20 });
       await db.stop();
       expect(rowsOf(lab.app())).toBe(ROWS);
     }
@@ -136,7 +136,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000,
     more.close();
     const db = await waitingFor(lab);
     await shell(command, { FROM: from, TO: lab.path });
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 40_000, interval: 20 });
+    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 20 });
     await db.stop();
     expect(rowsOf(lab.app())).toBe(ROWS);
   });
@@ -203,7 +203,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000,
         TO: lab.path,
       },
     );
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 60_000, interval: 20 });
+    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 20 });
     live.close();
     await db.stop();
     const app = lab.app();
@@ -231,7 +231,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000,
     await pause(1000, 'longer than the quiet time');
     expect(db.status().state).toBe('waiting');
     app.exec("CREATE TABLE t (a); INSERT INTO t VALUES ('x')");
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 60_000, interval: 20 });
+    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 20 });
     expect(app.get('PRAGMA page_size')).toEqual({ page_size: 8192 });
     expect(app.get('PRAGMA auto_vacuum')).toEqual({ auto_vacuum: 1 });
     expect(app.get('PRAGMA encoding')).toEqual({ encoding: 'UTF-16le' });
@@ -251,7 +251,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000,
     expect(db.status()).toMatchObject({ state: 'waiting', waitingFor: expect.stringContaining('table') });
     expect(app.all('SELECT name FROM sqlite_schema')).toEqual([]);
     app.exec('CREATE TABLE t (a)');
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 60_000, interval: 10 });
+    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 10 });
     await db.stop();
     await db.sync();
     await lab.verify();
@@ -268,7 +268,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000,
         await pause(5, 'between two transactions');
       }
     })();
-    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 60_000, interval: 10 });
+    await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 10 });
     over.abort();
     await writing;
     await db.stop();
@@ -299,7 +299,7 @@ describe.each(drivers)('a database that appears, with $name', { timeout: 60_000,
     const db = lab.db({ monitorIntervalMs: 50 });
     await db.open();
     db.start();
-    await vi.waitFor(() => expect(db.status().waitingFor).toMatch('empty'), { timeout: 60_000, interval: 10 });
+    await vi.waitFor(() => expect(db.status().waitingFor).toMatch('empty'), { timeout: 100_000, interval: 10 });
     await db.stop();
     expect(lab.logger.lines).toContainEqual(
       expect.objectContaining({ level: 'debug', message: 'database is not ready, waiting for it' }),
@@ -349,7 +349,7 @@ test('locks are read from the list of Linux: their kinds, waiting ones and lease
   expect(isOpenInSqlite(locks, { dev: 0xfd00n, ino: 10_092_929n })).toBe(false);
 });
 
-describe.each(drivers)('our tables, with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('our tables, with $name', (driver) => {
   it('come in one transaction, behind the table of the application', async () => {
     await using lab = new Lab(driver);
     makeSource(driver, lab.path);

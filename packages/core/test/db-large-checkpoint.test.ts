@@ -23,7 +23,7 @@ const areLocksHeld = ({ path }: Lab): boolean =>
   process.platform !== 'linux' ||
   OpeningLocks.find(statSync(path, { bigint: true }).ino, statSync(`${path}-shm`, { bigint: true }).ino) !== undefined;
 
-describe.each(drivers)('a checkpoint of a large commit, with $name', { timeout: 120_000 }, (driver) => {
+describe.each(drivers)('a checkpoint of a large commit, with $name', (driver) => {
   it('leaves the event loop to other databases, and takes no lock with it', async () => {
     await using lab = new Lab(driver);
     await using other = new Lab(driver);
@@ -67,7 +67,7 @@ describe.each(drivers)('a checkpoint of a large commit, with $name', { timeout: 
   });
 });
 
-describe.each(drivers)('beside a writer that is as fast as Litestream, with $name', { timeout: 120_000 }, (driver) => {
+describe.each(drivers)('beside a writer that is as fast as Litestream, with $name', (driver) => {
   const works = {
     sync: async (db: DB) => {
       await db.sync();

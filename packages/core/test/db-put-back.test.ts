@@ -134,7 +134,7 @@ const TABLES = [
 ];
 const TUESDAY = "UPDATE t SET v = 'tuesday'";
 
-describe.each(drivers)('a database file put under a WAL that stayed, with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('a database file put under a WAL that stayed, with $name', (driver) => {
   it.each([
     ['cp', 'all of the WAL was in the file'],
     ['cp', 'none of the WAL was in the file'],
@@ -218,7 +218,7 @@ describe.each(drivers)('a database file put under a WAL that stayed, with $name'
   });
 });
 
-describe.each(drivers)('a whole older folder copied into place, with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('a whole older folder copied into place, with $name', (driver) => {
   it('is noticed while it is replicated, and is not mixed with what was', async () => {
     await using lab = new Lab(driver);
     const old = join(lab.folder, 'old');

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Lab, drivers } from './helpers/db-lab.ts';
 import { until } from '../../../tests/support/wait.ts';
 
-describe.each(drivers)('a quiet database, with $name', { timeout: 120_000 }, (driver) => {
+describe.each(drivers)('a quiet database, with $name', (driver) => {
   it.each(['RESTART', 'TRUNCATE'])('lets the application checkpoint at once: %s', async (mode) => {
     await using lab = new Lab(driver);
     const app = lab.app(['CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)']);

@@ -13,7 +13,6 @@ const CONTENT = 'SELECT id, length(payload) AS size, payload FROM t ORDER BY id'
 
 describe.skipIf(!canMount).each(drivers)(
   'a whole database that has no room beside itself, with $name',
-  { timeout: 120_000 },
   (driver: SqliteDriver) => {
     async function replicate(
       disk: SmallDisk,

@@ -58,7 +58,7 @@ async function hashOf(chunks: AsyncIterable<Uint8Array>): Promise<{ size: number
   return { size, hash: hash.digest('hex') };
 }
 
-describe.skipIf(!canMount).each(drivers)('a small disk, with $name', { timeout: 120_000 }, (driver: SqliteDriver) => {
+describe.skipIf(!canMount).each(drivers)('a small disk, with $name', (driver: SqliteDriver) => {
   it('takes a snapshot that has no room beside the database, and the application never meets a full disk', async () => {
     await using disk = new SmallDisk(driver, { size: 48, databaseSize: 12 });
     const db = disk.db();

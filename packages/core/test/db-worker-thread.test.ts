@@ -19,7 +19,7 @@ function run(lab: Lab, options: { trackUnmanagedFds: boolean; end: 'stop' | 'ter
   return JSON.parse(result.stdout) as Answer;
 }
 
-describe.each(drivers)('a worker thread, with $name', { timeout: 60_000 }, (driver) => {
+describe.each(drivers)('a worker thread, with $name', (driver) => {
   it.each(['stop', 'terminate'] as const)('that keeps its descriptors replicates, and may end by %s', async (end) => {
     await using lab = new Lab(driver);
     expect(run(lab, { trackUnmanagedFds: false, end })).toEqual({ said: 'replicated', hasWal: true, seen: '3' });
