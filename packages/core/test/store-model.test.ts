@@ -80,7 +80,7 @@ async function crash(world: World): Promise<void> {
     writeFileSync(last.path, readFileSync(last.path).subarray(0, 150));
   }
   if (kind === 'folder lost') rmSync(world.db.metaPath, { recursive: true });
-  if (kind === 'files lost') local.clear();
+  if (kind === 'files lost') for (const file of local.list()) rmSync(file.path);
   for (let count = world.random.below(4); count > 0; count -= 1) world.commit();
   if (world.chance(0.3)) world.app.get(`PRAGMA wal_checkpoint(${world.pick(['PASSIVE', 'TRUNCATE', 'RESTART'])})`);
   if (world.chance(0.1)) world.changePageSize();
