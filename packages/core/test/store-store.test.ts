@@ -28,6 +28,34 @@ describe('store', () => {
     await rig.store.close();
   });
 
+  it('makes one restore drill at a time, and takes snapshots meanwhile', async () => {
+    const rig = new Rig();
+    const store = rig.newStore({ drillIntervalMs: 1000 });
+    let running = 0;
+    const others = [rig.newStored(), rig.newStored(), rig.newStored()];
+    for (const replica of others) {
+      Object.defineProperty(replica, 'isDrillPending', { value: true });
+      replica.drill = async ({ signal } = {}) => {
+        running += 1;
+        return await new Promise((_resolve, reject) =>
+          signal?.addEventListener('abort', () => {
+            running -= 1;
+            reject(signal.reason as Error);
+          }),
+        );
+      };
+      store.add(replica);
+    }
+    await rig.clock.advance(5000);
+    expect(running).toBe(1);
+    store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    expect(await rig.ranges(9)).toEqual(['1-1']);
+    await store.close();
+    expect(running).toBe(0);
+  });
+
   it('takes the first snapshot though a file that is none lies where snapshots do', async () => {
     const rig = new Rig();
     await store(rig.client, { level: 9, minTxid: 5n, maxTxid: 9n, pages: new Map([[1, 1]]) });

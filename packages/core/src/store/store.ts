@@ -50,7 +50,10 @@ interface Task {
   readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
   /** It may take long: others must not wait for it. */
   readonly isLong: boolean;
-  /** It only reads, and other work on the same replica continues meanwhile. */
+  /**
+   * It only reads, and other work on the same replica continues meanwhile. It takes the slots of no other work: one such task at a
+   * time, because each may need room for a database on the same disk.
+   */
   readonly isAside: boolean;
   /** Is a replica that is new to the store served at once, not at the next boundary? */
   readonly atOnce: (replica: StoredReplica) => boolean;
@@ -82,6 +85,7 @@ export class Store {
   readonly #logger: Logger;
   readonly #slots: Semaphore;
   readonly #longSlots: Semaphore;
+  readonly #asideSlots = new Semaphore(1);
   readonly #onError: (error: unknown) => void;
   #stopped = false;
 
@@ -186,9 +190,10 @@ export class Store {
       if (this.#replicas.has(replica) && task.isPending(replica)) await task.run(replica, { signal });
     };
     const inSlot = (): Promise<void> => this.#slots.run(work, signal);
-    const inTurn = (): Promise<void> => (task.isAside ? inSlot() : turns.run(inSlot, signal));
+    const inTurn = (): Promise<void> => turns.run(inSlot, signal);
     try {
-      await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
+      if (task.isAside) await this.#asideSlots.run(work, signal);
+      else await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
     } catch (error) {
       // Told of by the replica, once; what a second writer keeps from being done is no failure of its own.
       if (signal.aborted || hasCode(error, 'REPLICA_CONFLICT') || hasCode(error, 'LEASE_LOST')) return;
@@ -266,7 +271,7 @@ function drillTask(): Task {
     fields: () => ({}),
     isPending: (replica) => replica.isDrillPending,
     run: (replica, op) => replica.drill(op),
-    isLong: true,
+    isLong: false,
     isAside: true,
     atOnce: () => false,
     under: new Set(),
