@@ -1,5 +1,5 @@
 /** `verify -live`, restore drills and the proof of a lost ledger, with real daemons. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -62,7 +62,7 @@ describe('verify -live', () => {
     const result = await run(['verify', '-live', ...place.args]);
     expect(result).toMatchObject({ exitCode: 0, stderr: '' });
     expect(result.stdout).toMatch(
-      /^\S+replica\n {2}The live database, \d+ pages, equals the replica\. Proven up to transaction 0{15}\d\.\n$/,
+      /^\S+replica\n {2}The live database, \d+ pages, has the checksum that the replica states\. Proven up to transaction 0{15}\d\.\n {2}The other files .*\n$/,
     );
     const { stdout } = await run(['verify', '-live', '-json', ...place.args]);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -88,6 +88,26 @@ describe('verify -live', () => {
     const output = join(place.folder, 'out.db');
     const url = `file://${place.replica}`;
     expect(await run(['restore', '-proof', 'required', '-o', output, url])).toMatchObject({ exitCode: 0 });
+    await place.daemon.stop();
+  });
+
+  test.each([
+    ['has a damaged header', (path: string) => damage(path, 0)],
+    ['is truncated', (path: string) => truncateSync(path, 50)],
+    ['is empty', (path: string) => truncateSync(path, 0)],
+  ])('repairs a replica whose newest file %s', async (_what, spoil) => {
+    const place = await live();
+    insertRows(place.database, 5);
+    await run(['sync', '-wait', ...place.args]);
+    spoil(level0(place).at(-1) ?? '');
+    expect(await run(['verify', '-live', ...place.args])).toMatchObject({ exitCode: 1 });
+    const repaired = await run(['verify', '-live', '-repair', ...place.args]);
+    expect(repaired).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(repaired.stdout).toContain('repaired: took a snapshot');
+    const url = `file://${place.replica}`;
+    expect(await run(['restore', '-proof', 'required', '-o', join(place.folder, 'out.db'), url])).toMatchObject({
+      exitCode: 0,
+    });
     await place.daemon.stop();
   });
 
