@@ -8,11 +8,14 @@ afterEach(() => void vi.useRealTimers());
 /** How many comparisons a database that is synced each second gets within an hour, if each comparison takes so long. */
 async function countInAnHour(tookMs: number, compared: { isDue: boolean; fails?: boolean }): Promise<number> {
   let count = 0;
+  let ends = { atMs: 0, end: (): void => undefined };
   const comparison = new BackgroundComparison({
     logger: silentLogger,
     compare: async () => {
       count += 1;
-      await new Promise((resolve) => setTimeout(resolve, tookMs));
+      const { promise, resolve } = Promise.withResolvers<void>();
+      ends = { atMs: performance.now() + tookMs, end: resolve };
+      await promise;
       if (compared.fails === true) throw new Error('closed');
     },
     isDue: () => count === 0 || compared.isDue,
@@ -20,6 +23,7 @@ async function countInAnHour(tookMs: number, compared: { isDue: boolean; fails?:
   for (let second = 0; second < 3600; second++) {
     comparison.request();
     await vi.advanceTimersByTimeAsync(1000);
+    if (performance.now() >= ends.atMs) ends.end();
   }
   return count;
 }

@@ -238,6 +238,7 @@ describe.each(drivers)('a database file put under a WAL that stayed, with $name'
     again.start();
     await until('no comparison is due', () => !again.status().isComparisonDue && again.status().proof !== undefined);
     await again.stop();
+    expect((await lab.rebuild()).equals(lab.source())).toBe(true);
     await lab.verify();
   });
 

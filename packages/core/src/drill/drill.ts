@@ -8,7 +8,7 @@ import { hasAmpleRoom } from '../db/room.ts';
 import { stagedPath } from '../db/staging.ts';
 import type { StagingPlace } from '../db/staging.ts';
 import { LitestreamError } from '../error.ts';
-import { keepTemporaryFile } from '../files/safe-files.ts';
+import { keepingTemporaryFile } from '../files/safe-files.ts';
 import { planRestore } from '../restore/plan.ts';
 import { restore } from '../restore/restore.ts';
 import { SIDECAR_SUFFIXES } from '../restore/sidecars.ts';
@@ -36,12 +36,11 @@ export interface DrillResult {
 export async function drill(client: ReplicaClient, place: StagingPlace, op: Op = {}): Promise<DrillResult> {
   const startedMs = performance.now();
   const output = stagedPath(place, 'drill.db');
-  // The database may be opened again meanwhile, which removes temporary files.
-  using _kept = keepTemporaryFile(output);
   if (place.stagingPath !== undefined) await mkdir(place.stagingPath, { recursive: true, mode: 0o700 });
-  const state = (await hasRoom(client, dirname(output), op))
-    ? await restoreTo(output, client, op)
-    : await proveOnly(client, op);
+  // The database may be opened again meanwhile, which removes temporary files.
+  const state = await keepingTemporaryFile(output, async () =>
+    (await hasRoom(client, dirname(output), op)) ? restoreTo(output, client, op) : proveOnly(client, op),
+  );
   return { ...state, durationMs: performance.now() - startedMs };
 }
 

@@ -211,11 +211,15 @@ const DEPTH_MAX = 4;
 /** Names of temporary files that outlast the session in which they were made, and that no opening may remove. */
 const inUse = new Set<string>();
 
-/** Until it is disposed of, `removeTemporaryFiles` keeps this temporary file, and files whose names begin with its name. */
-export function keepTemporaryFile(path: string): Disposable {
+/** While `work` runs, `removeTemporaryFiles` keeps this temporary file, and files whose names begin with its name. */
+export async function keepingTemporaryFile<T>(path: string, work: () => Promise<T>): Promise<T> {
   const name = basename(path);
   inUse.add(name);
-  return { [Symbol.dispose]: () => void inUse.delete(name) };
+  try {
+    return await work();
+  } finally {
+    inUse.delete(name);
+  }
 }
 
 function isLeftover(name: string): boolean {

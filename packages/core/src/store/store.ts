@@ -7,7 +7,7 @@ import { Semaphore } from '../client/semaphore.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
-import { hasCode } from '../error.ts';
+import { hasCode, isLitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { LogFields, Logger } from '../logger.ts';
 import { checkLevels, DEFAULT_LEVELS } from './levels.ts';
@@ -40,6 +40,8 @@ export interface StoreOptions {
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Between two attempts at a snapshot that is due at once, where the first one failed. */
 const SNAPSHOT_RETRY_MS = 60_000;
+/** Until a restore drill is repeated that failed for a reason that may pass: its next turn may be a day away. */
+const DRILL_RETRY_MS = 10 * 60_000;
 
 /** One kind of work on every replica, at its own interval. */
 interface Task {
@@ -200,7 +202,16 @@ export class Store {
       if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.monotonic());
       replica.logger.error(task.failure, { ...task.fields(replica), error });
       this.#onError(error);
+      if (task.isAside && isLitestreamError(error) && error.retryable) this.#repeatLater(task, replica, signal);
     }
+  }
+
+  #repeatLater(task: Task, replica: StoredReplica, signal: AbortSignal): void {
+    const disarm = this.#clock.schedule(DRILL_RETRY_MS, () => {
+      signal.removeEventListener('abort', disarm);
+      this.#begin(task, replica);
+    });
+    signal.addEventListener('abort', disarm, { once: true });
   }
 }
 
