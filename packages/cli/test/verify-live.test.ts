@@ -1,6 +1,8 @@
 /** `verify -live`, restore drills and the proof of a lost ledger, with real daemons. */
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { run, scratchFolder, start, until } from './support/cli.ts';
@@ -51,6 +53,22 @@ function damage(path: string, offset: number): void {
   const bytes = readFileSync(path);
   bytes[offset] = (bytes[offset] ?? 0) ^ 1;
   writeFileSync(path, bytes);
+}
+
+interface Asked {
+  readonly answer: Promise<string>;
+  /** The client goes away before the answer. */
+  readonly leave: () => void;
+}
+
+function askOn(socketPath: string, name: string, path: string): Asked {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const asked = request({ socketPath, path: name, method: 'POST', agent: false }, (response) => {
+    textOf(response).then(resolve, reject);
+  });
+  asked.once('error', reject);
+  asked.end(JSON.stringify({ path }));
+  return { answer: promise, leave: () => void asked.destroy() };
 }
 
 const text = async (url: string): Promise<string> => await (await fetch(url)).text();
@@ -108,6 +126,26 @@ describe('verify -live', () => {
     expect(await run(['restore', '-proof', 'required', '-o', join(place.folder, 'out.db'), url])).toMatchObject({
       exitCode: 0,
     });
+    await place.daemon.stop();
+  });
+
+  test('makes one at a time, ends with the database, and not for a client that went away', async () => {
+    const place = await live();
+    const large = new DatabaseSync(place.database);
+    large.exec('INSERT INTO t SELECT randomblob(40000000)');
+    large.close();
+    await run(['sync', '-wait', ...place.args]);
+    const [, socket = ''] = place.args;
+    const ask = (name: string): Asked => askOn(socket, name, place.database);
+    const gone = Array.from({ length: 20 }, () => ask('/verify'));
+    const there = Array.from({ length: 20 }, () => ask('/verify'));
+    expect(await gone[0]?.answer).toContain('"ok":true');
+    for (const { leave } of gone) leave();
+    await Promise.allSettled(gone.map(({ answer }) => answer));
+    // After those of the clients that went away, which take no time.
+    expect(await there[0]?.answer).toContain('"ok":true');
+    expect(await ask('/stop').answer).toContain('"status":"stopped"');
+    expect(await there.at(-1)?.answer).toContain('the database is being stopped');
     await place.daemon.stop();
   });
 
