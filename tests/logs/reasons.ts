@@ -84,6 +84,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'snapshot is streamed, there is no room to make it on the disk': 'Go always streams snapshots.',
   'pages could not be compared': 'Go does not compare pages.',
   'no commit after the page ledger was built': 'Go keeps no page checksums.',
+  'end of the comparison could not be recorded': 'Go does not compare pages.',
   'the next file has the pages that differ': 'Go does not compare pages.',
   'restoring from an older snapshot': 'Go fails.',
   'starting restore drills': 'Go has no restore drills.',

@@ -1,6 +1,8 @@
 /** `verify -live`, restore drills and the proof of a lost ledger, with real daemons. */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { join } from 'node:path';
+import { text as textOf } from 'node:stream/consumers';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { run, scratchFolder, start, until } from './support/cli.ts';
@@ -53,6 +55,22 @@ function damage(path: string, offset: number): void {
   writeFileSync(path, bytes);
 }
 
+interface Asked {
+  readonly answer: Promise<string>;
+  /** The client goes away before the answer. */
+  readonly leave: () => void;
+}
+
+function askOn(socketPath: string, name: string, path: string): Asked {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const asked = request({ socketPath, path: name, method: 'POST', agent: false }, (response) => {
+    textOf(response).then(resolve, reject);
+  });
+  asked.once('error', reject);
+  asked.end(JSON.stringify({ path }));
+  return { answer: promise, leave: () => void asked.destroy() };
+}
+
 const text = async (url: string): Promise<string> => await (await fetch(url)).text();
 
 describe('verify -live', () => {
@@ -62,7 +80,7 @@ describe('verify -live', () => {
     const result = await run(['verify', '-live', ...place.args]);
     expect(result).toMatchObject({ exitCode: 0, stderr: '' });
     expect(result.stdout).toMatch(
-      /^\S+replica\n {2}The live database, \d+ pages, equals the replica\. Proven up to transaction 0{15}\d\.\n$/,
+      /^\S+replica\n {2}The live database, \d+ pages, has the checksum that the replica states\. Proven up to transaction 0{15}\d\.\n {2}The other files .*\n$/,
     );
     const { stdout } = await run(['verify', '-live', '-json', ...place.args]);
     expect(JSON.parse(stdout)).toMatchObject({
@@ -88,6 +106,46 @@ describe('verify -live', () => {
     const output = join(place.folder, 'out.db');
     const url = `file://${place.replica}`;
     expect(await run(['restore', '-proof', 'required', '-o', output, url])).toMatchObject({ exitCode: 0 });
+    await place.daemon.stop();
+  });
+
+  test.each([
+    ['has a damaged header', (path: string) => damage(path, 0)],
+    ['is truncated', (path: string) => truncateSync(path, 50)],
+    ['is empty', (path: string) => truncateSync(path, 0)],
+  ])('repairs a replica whose newest file %s', async (_what, spoil) => {
+    const place = await live();
+    insertRows(place.database, 5);
+    await run(['sync', '-wait', ...place.args]);
+    spoil(level0(place).at(-1) ?? '');
+    expect(await run(['verify', '-live', ...place.args])).toMatchObject({ exitCode: 1 });
+    const repaired = await run(['verify', '-live', '-repair', ...place.args]);
+    expect(repaired).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(repaired.stdout).toContain('repaired: took a snapshot');
+    const url = `file://${place.replica}`;
+    expect(await run(['restore', '-proof', 'required', '-o', join(place.folder, 'out.db'), url])).toMatchObject({
+      exitCode: 0,
+    });
+    await place.daemon.stop();
+  });
+
+  test('makes one at a time, ends with the database, and not for a client that went away', async () => {
+    const place = await live();
+    const large = new DatabaseSync(place.database);
+    large.exec('INSERT INTO t SELECT randomblob(40000000)');
+    large.close();
+    await run(['sync', '-wait', ...place.args]);
+    const [, socket = ''] = place.args;
+    const ask = (name: string): Asked => askOn(socket, name, place.database);
+    const gone = Array.from({ length: 20 }, () => ask('/verify'));
+    const there = Array.from({ length: 20 }, () => ask('/verify'));
+    expect(await gone[0]?.answer).toContain('"ok":true');
+    for (const { leave } of gone) leave();
+    await Promise.allSettled(gone.map(({ answer }) => answer));
+    // After those of the clients that went away, which take no time.
+    expect(await there[0]?.answer).toContain('"ok":true');
+    expect(await ask('/stop').answer).toContain('"status":"stopped"');
+    expect(await there.at(-1)?.answer).toContain('the database is being stopped');
     await place.daemon.stop();
   });
 

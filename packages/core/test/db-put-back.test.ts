@@ -134,6 +134,29 @@ const TABLES = [
 ];
 const TUESDAY = "UPDATE t SET v = 'tuesday'";
 
+/**
+ * An older database file below a WAL that stayed. What the WAL moved to the file is equal in both, so the start goes on from the
+ * WAL. Another page differs.
+ */
+async function putEqualMovesBack(lab: Lab): Promise<void> {
+  const monday = join(lab.folder, 'monday.db');
+  lab.closeApp(lab.app(TABLES));
+  const db = lab.db();
+  await db.open();
+  await db.sync();
+  await db.checkpoint('PASSIVE');
+  copy(lab.path, monday);
+  write(lab, [TUESDAY]);
+  await db.sync();
+  await db.checkpoint('PASSIVE');
+  // The page is written again as it was.
+  write(lab, ["BEGIN; UPDATE w SET v = '2'; UPDATE w SET v = '1'; COMMIT"]);
+  await db.sync();
+  await db.checkpoint('PASSIVE');
+  await closeBesideWriter(lab, db);
+  spawnSync('cp', [monday, lab.path]);
+}
+
 describe.each(drivers)('a database file put under a WAL that stayed, with $name', (driver) => {
   it.each([
     ['cp', 'all of the WAL was in the file'],
@@ -167,29 +190,55 @@ describe.each(drivers)('a database file put under a WAL that stayed, with $name'
 
   it('is found by a comparison of all pages, if what the WAL moved equals the older copy', async () => {
     await using lab = new Lab(driver);
-    const monday = join(lab.folder, 'monday.db');
-    lab.closeApp(lab.app(TABLES));
-    const db = lab.db();
-    await db.open();
-    await db.sync();
-    await db.checkpoint('PASSIVE');
-    copy(lab.path, monday);
-    write(lab, [TUESDAY]);
-    await db.sync();
-    await db.checkpoint('PASSIVE');
-    // The page is written again as it was.
-    write(lab, ["BEGIN; UPDATE w SET v = '2'; UPDATE w SET v = '1'; COMMIT"]);
-    await db.sync();
-    await db.checkpoint('PASSIVE');
-    await closeBesideWriter(lab, db);
-
-    spawnSync('cp', [monday, lab.path]);
+    await putEqualMovesBack(lab);
     const again = lab.db({ monitorIntervalMs: 20, syncIntervalMs: 20 });
     await again.open();
     again.start();
     await until('the older copy in the level-0 files', async () => (await lab.rebuild()).equals(lab.source()));
     await again.stop();
     expect(again.status().isComparisonDue).toBe(false);
+    await lab.verify();
+  });
+
+  it.each([
+    ['a clean stop', (_lab: Lab, db: DB) => db.close()],
+    ['a kill', (lab: Lab, db: DB) => closeBesideWriter(lab, db)],
+  ])('is still to be compared after %s before the end of the comparison', async (_what, stop) => {
+    await using lab = new Lab(driver);
+    await putEqualMovesBack(lab);
+    const first = lab.db();
+    await first.open();
+    await first.sync();
+    expect(first.status().isComparisonDue).toBe(true);
+    write(lab, ['INSERT INTO w VALUES (9, 9)']);
+    await first.sync();
+    await first.checkpoint('PASSIVE');
+    await stop(lab, first);
+
+    const again = lab.db({ monitorIntervalMs: 20, syncIntervalMs: 20 });
+    await again.open();
+    again.start();
+    await until('the older copy in the level-0 files', async () => (await lab.rebuild()).equals(lab.source()));
+    await until('no comparison is due', () => !again.status().isComparisonDue);
+    await again.stop();
+    await lab.verify();
+    await again.close();
+    const third = lab.db();
+    await third.open();
+    expect(third.status().isComparisonDue).toBe(false);
+  });
+
+  it('is found although its page ledger is lost, and commits followed', async () => {
+    await using lab = new Lab(driver);
+    await putEqualMovesBack(lab);
+    rmSync(join(lab.folder, '.app.db-litestream', 'ledger'));
+    const again = lab.db({ monitorIntervalMs: 20, syncIntervalMs: 20 });
+    await again.open();
+    write(lab, ['INSERT INTO w VALUES (9, 9)']);
+    again.start();
+    await until('no comparison is due', () => !again.status().isComparisonDue && again.status().proof !== undefined);
+    await again.stop();
+    expect((await lab.rebuild()).equals(lab.source())).toBe(true);
     await lab.verify();
   });
 

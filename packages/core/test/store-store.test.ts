@@ -1,6 +1,7 @@
 /** The store over replicas in memory and a fake clock: what it does when, what it never does, and what it costs. */
 import { describe, expect, it } from 'vitest';
-import type { LtxFileInfo } from '../src/client/contract.ts';
+import type { LtxFileInfo, Op } from '../src/client/contract.ts';
+import { LitestreamError } from '../src/error.ts';
 import type { LocalFiles } from '../src/store/compactor.ts';
 import { Rig } from './helpers/store-rig.ts';
 import { restorableEnds } from './helpers/store-world.ts';
@@ -26,6 +27,55 @@ describe('store', () => {
     expect(await rig.ranges(9)).toEqual(['1-1']);
     expect(rig.log.lines.filter((line) => !line.startsWith('INFO') && !line.startsWith('DEBUG'))).toEqual([]);
     await rig.store.close();
+  });
+
+  it('makes one restore drill at a time, and takes snapshots meanwhile', async () => {
+    const rig = new Rig();
+    const store = rig.newStore({ drillIntervalMs: 1000 });
+    let running = 0;
+    const others = [rig.newStored(), rig.newStored(), rig.newStored()];
+    for (const replica of others) {
+      Object.defineProperty(replica, 'isDrillPending', { value: true });
+      replica.drill = async (op?: Op) => {
+        running += 1;
+        return await new Promise((_resolve, reject) =>
+          op?.signal?.addEventListener('abort', () => {
+            running -= 1;
+            reject(new Error('aborted'));
+          }),
+        );
+      };
+      store.add(replica);
+    }
+    await rig.clock.advance(5000);
+    expect(running).toBe(1);
+    store.add(rig.stored);
+    await settle();
+    await rig.commit();
+    expect(await rig.ranges(9)).toEqual(['1-1']);
+    await store.close();
+    expect(running).toBe(0);
+  });
+
+  it.each([
+    ['soon, if the reason may pass', true, 3],
+    ['at its next turn, if it will not pass', false, 1],
+  ])('repeats a restore drill that failed %s', async (_when, retryable, count) => {
+    const rig = new Rig();
+    const store = rig.newStore({ drillIntervalMs: 86_400_000, levels: [] });
+    const made = { drills: 0 };
+    Object.defineProperty(rig.stored, 'isDrillPending', { value: true });
+    rig.stored.drill = async () => {
+      made.drills += 1;
+      if (made.drills < 3) throw new LitestreamError('no answer', { code: 'NETWORK', retryable });
+      return await Promise.resolve(undefined);
+    };
+    store.add(rig.stored);
+    while (made.drills === 0) await rig.clock.advance(600_000);
+    await rig.clock.advance(3_600_000);
+    expect(made.drills).toBe(count);
+    await store.close();
+    expect(rig.clock.pending).toBe(0);
   });
 
   it('takes the first snapshot though a file that is none lies where snapshots do', async () => {

@@ -145,6 +145,8 @@ function checkFollow(values: Values): void {
     throw new UsageError('cannot use follow mode with -timestamp', 'litestream restore -h');
   }
   if (values['dry-run']) throw new UsageError('cannot use -dry-run with -f', 'litestream restore -h');
+  if (values['older-base']) throw new UsageError('cannot use follow mode with -older-base', 'litestream restore -h');
+  if (values.proof !== 'checked') throw new UsageError('cannot use follow mode with -proof', 'litestream restore -h');
 }
 
 /** Resolves when it is told to stop. */

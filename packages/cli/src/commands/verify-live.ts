@@ -25,7 +25,9 @@ export async function verifyLiveDatabase(request: LiveRequest, terminal: Termina
     timeoutSeconds: 0,
   });
   const isSame = replicas.length > 0 && replicas.every(({ ok }) => ok);
-  terminal.out(json ? goJsonIndented({ db_path: path, ok: isSame, replicas: replicas.map(jsonOf) }) : textOf(replicas));
+  terminal.out(
+    json ? goJsonIndented({ db_path: path, ok: isSame, replicas: replicas.map(jsonOf) }) : textOf(replicas, repair),
+  );
   return isSame ? 0 : 1;
 }
 
@@ -46,22 +48,27 @@ const REPAIRS = {
   snapshot: 'took a snapshot',
 } as const satisfies Record<NonNullable<VerifiedReplica['repairs']>[number], string>;
 
-function textOf(replicas: readonly VerifiedReplica[]): string {
+function textOf(replicas: readonly VerifiedReplica[], areFilesRead: boolean): string {
   return replicas
     .map(
       (replica) =>
-        `${replica.replica}\n${linesOf(replica)
+        `${replica.replica}\n${linesOf(replica, areFilesRead)
           .map((line) => `  ${line}\n`)
           .join('')}`,
     )
     .join('');
 }
 
-function linesOf({ ok, error, txid = 0n, page_count, repairs = [], faults = [] }: VerifiedReplica): string[] {
+function linesOf(
+  { ok, error, txid = 0n, page_count, repairs = [], faults = [] }: VerifiedReplica,
+  areFilesRead: boolean,
+): string[] {
   if (!ok) return [`not verified: ${error ?? 'unknown error'}`];
+  const last = formatTxid(txid);
   return [
     ...repairs.map((repair) => `repaired: ${REPAIRS[repair]}`),
     ...faults.map((fault) => `fault: ${fault}`),
-    `The live database, ${page_count ?? 0} pages, equals the replica. Proven up to transaction ${formatTxid(txid)}.`,
+    `The live database, ${page_count ?? 0} pages, has the checksum that the replica states. Proven up to transaction ${last}.`,
+    ...(areFilesRead ? [] : ['The other files of the replica were not read: "litestream verify" reads them.']),
   ];
 }

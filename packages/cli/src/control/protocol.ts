@@ -38,7 +38,7 @@ export interface VerifyResponse {
 
 export interface VerifiedReplica {
   readonly replica: string;
-  /** The live database equals the replica. */
+  /** The live database has the checksum that the replica states. */
   readonly ok: boolean;
   readonly error?: string;
   readonly txid?: TXID;

@@ -17,6 +17,8 @@ import type { SyncDiagnostic, VerifiedReplica } from './protocol.ts';
 export interface RouteRequest {
   readonly query: URLSearchParams;
   readonly body: string;
+  /** Aborted when the client goes away. */
+  readonly signal: AbortSignal;
 }
 
 export interface RouteResponse {
@@ -152,7 +154,7 @@ async function sync({ daemon }: RouteContext, { body }: RouteRequest): Promise<R
 }
 
 /** Not in Litestream (Go). Without a timeout, it ends when all pages are read. */
-async function verify({ daemon }: RouteContext, { body }: RouteRequest): Promise<RouteResponse> {
+async function verify({ daemon }: RouteContext, { body, signal: left }: RouteRequest): Promise<RouteResponse> {
   const { path: given, repair, timeout } = decodeBody(body, bodies.verify);
   if (given === '') return failure(400, 'path required');
   const path = expandPath(given);
@@ -160,7 +162,8 @@ async function verify({ daemon }: RouteContext, { body }: RouteRequest): Promise
   if (database === undefined) return failure(404, `database not found: ${path}`);
   const abort = new AbortController();
   try {
-    const outcomes = await within(timeout, database.verify({ repair, signal: abort.signal }), 'verify', abort);
+    const signal = AbortSignal.any([left, abort.signal]);
+    const outcomes = await within(timeout, database.verify({ repair, signal }), 'verify', abort);
     if (outcomes === undefined) return failure(409, `database not open: ${path}`);
     return ok({ path, replicas: [...outcomes].map(([replica, outcome]) => verified(replica, outcome)) });
   } catch (error) {

@@ -86,7 +86,12 @@ export class ControlServer {
       sendText(response, 404, '404 page not found');
     } else if (method === route.method) {
       const { daemon, stop, endpoints } = this.#options;
-      sendJson(response, await handled(() => this.#handle(route, request, searchParams, { daemon, stop, endpoints })));
+      sendJson(
+        response,
+        await handled(() =>
+          this.#handle(route, { request, response, query: searchParams }, { daemon, stop, endpoints }),
+        ),
+      );
     } else {
       sendText(response, 405, 'Method Not Allowed', { Allow: route.method === 'GET' ? 'GET, HEAD' : 'POST' });
     }
@@ -94,12 +99,13 @@ export class ControlServer {
 
   async #handle(
     route: (typeof ROUTES)[string],
-    request: IncomingMessage,
-    query: URLSearchParams,
+    { request, response, query }: { request: IncomingMessage; response: ServerResponse; query: URLSearchParams },
     context: Omit<RouteContext, 'startedAt'>,
   ): Promise<RouteResponse> {
     const body = route.method === 'POST' ? await bodyOf(request) : '';
-    return await route.handle({ ...context, startedAt: this.#startedAt }, { query, body });
+    const left = new AbortController();
+    response.once('close', () => left.abort(new Error('the client went away')));
+    return await route.handle({ ...context, startedAt: this.#startedAt }, { query, body, signal: left.signal });
   }
 }
 

@@ -27,6 +27,10 @@ export class ManagedDatabase {
   readonly config: SingleDatabase;
   readonly #services: Services;
   readonly #turns = new Turns();
+  /** Of verifications: each reads all pages. */
+  readonly #verifyTurns = new Turns();
+  /** Aborts a verification when the database is stopped. */
+  #lifetime = new AbortController();
   #origin: Origin;
   #running: RunningDatabase | undefined;
   #unsent: unknown;
@@ -92,6 +96,9 @@ export class ManagedDatabase {
     return await this.#turns.run(async () => {
       const running = this.#running;
       if (running === undefined) return false;
+      // Its clients are closed next.
+      this.#lifetime.abort(new Error('the database is being stopped'));
+      await this.#verifyTurns.run(() => Promise.resolve());
       try {
         await running.stop(options);
       } catch (error) {
@@ -116,8 +123,19 @@ export class ManagedDatabase {
     return { changed: txid > before, txid, replicatedTxid: running.replicatedTxid };
   }
 
-  /** Of each replica, by its name. Undefined if it is stopped. */
+  /** Of each replica, by its name. Undefined if it is stopped. Rejects if the signal is aborted, or if it is stopped meanwhile. */
   async verify(options: VerifyLiveOptions): Promise<ReadonlyMap<string, ReplicaOutcome> | undefined> {
+    if (this.#running === undefined) return undefined;
+    const { signal: stopped } = this.#lifetime;
+    const signal = options.signal === undefined ? stopped : AbortSignal.any([stopped, options.signal]);
+    return await this.#verifyTurns.run(() => this.#verify({ ...options, signal }, signal));
+  }
+
+  async #verify(
+    options: VerifyLiveOptions,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ReplicaOutcome> | undefined> {
+    signal.throwIfAborted();
     const running = this.#running;
     if (running === undefined) return undefined;
     const outcomes = new Map<string, ReplicaOutcome>();
@@ -127,6 +145,7 @@ export class ManagedDatabase {
       try {
         outcomes.set(text, { proof: await replica.verify(options) });
       } catch (error) {
+        signal.throwIfAborted();
         outcomes.set(text, { error });
       }
     }
@@ -162,6 +181,7 @@ export class ManagedDatabase {
       throw error;
     }
     this.#running = running;
+    this.#lifetime = new AbortController();
     this.#unsent = undefined;
   }
 }

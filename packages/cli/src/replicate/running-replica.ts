@@ -20,7 +20,7 @@ import type { ReplicaReport } from './report.ts';
 import type { Services } from './services.ts';
 import { levelsOf } from './store.ts';
 
-/** A replica equals the database. */
+/** A replica states the checksum of the database. */
 export interface ReplicaVerification extends LiveProof {
   /** Of files that restores to earlier states need. */
   readonly faults: readonly string[];

@@ -1,30 +1,52 @@
 /** Compares all pages of a database in the background, where a start, or a lost page ledger, leaves something to be proven. */
 import type { Logger } from '../logger.ts';
 
-/** Delay after a failure, for example of a database that was closed meanwhile. */
+/** Delay after a comparison that failed, for example because the database was closed meanwhile, or that left something to prove. */
 const RETRY_AFTER_MS = 60_000;
+/** Such a comparison is not repeated before this many times of what it took: it reads the whole database. */
+const REST_FACTOR = 9;
+
+export interface BackgroundComparisonParts {
+  readonly logger: Logger;
+  /** Reads all pages, compares them with what was replicated, and builds the ledger from them if there is none. */
+  readonly compare: () => Promise<unknown>;
+  /** Is there something to be proven? */
+  readonly isDue: () => boolean;
+}
 
 export class BackgroundComparison {
-  readonly #logger: Logger;
-  /** Reads all pages, compares them with what was replicated, and builds the ledger from them if there is none. */
-  readonly #compare: () => Promise<unknown>;
+  readonly #parts: BackgroundComparisonParts;
   #isRunning = false;
   #notBeforeMs = 0;
 
-  constructor(logger: Logger, compare: () => Promise<unknown>) {
-    this.#logger = logger;
-    this.#compare = compare;
+  constructor(parts: BackgroundComparisonParts) {
+    this.#parts = parts;
   }
 
-  /** Begins, unless a comparison is in progress or has just failed. */
+  /** A comparison is due, and may begin now. Cheap. */
+  get isWaiting(): boolean {
+    return !this.#isRunning && this.#parts.isDue() && performance.now() >= this.#notBeforeMs;
+  }
+
+  /** Begins if a comparison is due, none is in progress, and the last one did not just leave it due. */
   request(): void {
-    if (this.#isRunning || performance.now() < this.#notBeforeMs) return;
+    if (!this.isWaiting) return;
     this.#isRunning = true;
-    this.#compare()
-      .catch((error: unknown) => {
-        this.#notBeforeMs = performance.now() + RETRY_AFTER_MS;
-        this.#logger.debug('pages could not be compared', { error });
-      })
-      .finally(() => (this.#isRunning = false));
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    const { compare, isDue, logger } = this.#parts;
+    const startedMs = performance.now();
+    let hasFailed = false;
+    try {
+      await compare();
+    } catch (error) {
+      hasFailed = true;
+      logger.debug('pages could not be compared', { error });
+    }
+    const nowMs = performance.now();
+    if (hasFailed || isDue()) this.#notBeforeMs = nowMs + Math.max(RETRY_AFTER_MS, REST_FACTOR * (nowMs - startedMs));
+    this.#isRunning = false;
   }
 }

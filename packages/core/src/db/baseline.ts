@@ -27,7 +27,10 @@ export interface Baseline {
   readonly state: WalState;
   /** The last file was written by another program. */
   readonly otherProgram: boolean;
-  /** The start goes on from the WAL although the database file was written to since it was recorded. */
+  /**
+   * The start goes on although the database file was written to since it was recorded, or although the comparison after an
+   * earlier start has not ended.
+   */
   readonly isPartlyCompared: boolean;
 }
 
@@ -116,7 +119,9 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
       });
     }
     const isFromWal = state.kind !== 'snapshot-required' && state.kind !== 'at-rest';
-    const isPartlyCompared = isFromWal && !isUnchangedFile({ databaseFd, record });
+    const isLeftOver = record !== undefined && record.kind !== 'resync' && record.isPartlyCompared;
+    const isPartlyCompared =
+      state.kind !== 'snapshot-required' && (isLeftOver || (isFromWal && !isUnchangedFile({ databaseFd, record })));
     return { txid: file.maxTxid, state, otherProgram: !isOurs(header), isPartlyCompared };
   } catch (error) {
     if (!isLtxError(error)) throw error;

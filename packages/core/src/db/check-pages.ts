@@ -4,6 +4,7 @@
 import { CHECKSUM_FLAG, formatTxid } from '@litestream/ltx';
 import { xorOf } from '../ledger/page-ledger.ts';
 import type { SummedPages } from '../ledger/ledger.ts';
+import { recordCompared } from './rest-record.ts';
 import type { LastFile, Session } from './session.ts';
 import type { SyncSessionContext } from './sync-session.ts';
 import { loseSight } from './sync-session.ts';
@@ -20,10 +21,20 @@ async function commitForStatement({ session, busy, logger }: SyncSessionContext)
   }
 }
 
+function noteCompared({ session, metaPath, logger }: SyncSessionContext): void {
+  try {
+    recordCompared(metaPath, session.ownership);
+  } catch (error) {
+    // The next start compares them again.
+    logger.debug('end of the comparison could not be recorded', { error });
+  }
+}
+
 /**
  * Call inside the mutex. `pages`: all pages of the database after the transaction of `last`. If `last` states no database
- * checksum, builds a ledger from `pages`. Rejects with `DATABASE_CHANGED` if the checksums differ: then the next sync takes the
- * pages that differ.
+ * checksum, builds a ledger from `pages`. Rejects with `DATABASE_CHANGED` if the checksums differ, or
+ * if the start left pages to be compared and nothing states what they were: then the next sync takes the pages that differ, or
+ * all.
  */
 export async function checkPages(
   context: SyncSessionContext,
@@ -35,9 +46,15 @@ export async function checkPages(
   // Another database file has replaced this one. Its replication begins with its own comparison.
   if (session !== current) return;
   const now = session.last;
+  // There is nothing to compare the pages with, and those of the start are not proven: a ledger made of them would prove nothing.
+  if (last.databaseChecksum === 0n && session.isPartlyCompared) return await loseSight(context, 'pages-unproven');
   if (last.databaseChecksum === 0n) {
     if (now === undefined || now.txid !== session.txid || session.isLastLeftOut) return;
-    if (ledger.loadedFor(now) !== undefined) return;
+    if (ledger.loadedFor(now) !== undefined) {
+      // The commit failed after an earlier comparison.
+      if (now.databaseChecksum === 0n) await commitForStatement(context);
+      return;
+    }
     if (await ledger.adopt(last, pages, now, session.ownership)) {
       ledger.noteProof(last.txid);
       logger.debug('page ledger built from all pages', { txid: formatTxid(last.txid), pages: pages.pgnos.length });
@@ -48,6 +65,7 @@ export async function checkPages(
   const found = CHECKSUM_FLAG | xorOf(pages.checksums);
   if (found === last.databaseChecksum) {
     session.isPartlyCompared = false;
+    noteCompared(context);
     ledger.noteProof(last.txid);
     return;
   }

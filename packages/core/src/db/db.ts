@@ -96,7 +96,8 @@ export class DB implements AsyncDisposable {
     const pathOf = (): string => this.#session?.path ?? realDatabasePath(path);
     this.#libraries = new LibraryWatch(pathOf, this.#options.driver);
     this.#record = new SyncRecord(this.#options.clock);
-    this.#comparison = new BackgroundComparison(this.#logger, () => this.comparePages());
+    const isDue = (): boolean => this.#session?.isComparisonDue ?? false;
+    this.#comparison = new BackgroundComparison({ logger: this.#logger, compare: () => this.comparePages(), isDue });
     this.#contexts = new Contexts({
       options: this.#options,
       metaPath: this.metaPath,
@@ -348,6 +349,7 @@ export class DB implements AsyncDisposable {
     this.#session?.connections.rest();
     this.#ledger.rest();
     this.#record.looked();
+    if (this.#comparison.isWaiting) return true;
     return this.#session !== undefined && checkpointIsDue(this.#session, this.#options);
   }
 
@@ -441,7 +443,7 @@ export class DB implements AsyncDisposable {
       await withSight(context.syncContext, () => checkpointIfDue(context, outcome));
       recordFile(context.syncContext);
       if (outcome.kind === 'written') movePinAfterSync(session);
-      if (session.isComparisonDue && this.#follow.isRunning) this.#comparison.request();
+      if (this.#follow.isRunning) this.#comparison.request();
       this.#record.activity.enter('update_metrics');
       this.#record.activity.end();
       this.#record.lastError = undefined;

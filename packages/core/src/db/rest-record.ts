@@ -34,6 +34,7 @@ export type RestRecord =
       readonly last: FileOfRecord;
       /** Where the system has one. */
       readonly bootId: string | undefined;
+      readonly isPartlyCompared: boolean;
     }
   /** The file when it was last certain that only SQLite had written to it, and how much of which WAL it held then. */
   | {
@@ -44,6 +45,8 @@ export type RestRecord =
       /** Frames of that WAL that were in the file. */
       readonly backfilled: number;
       readonly bootId: string | undefined;
+      /** As `Session.isPartlyCompared`: the comparison of all pages has not ended yet. */
+      readonly isPartlyCompared: boolean;
     }
   /** The database file or its WAL was changed behind SQLite: a start must not go on from the WAL. */
   | { readonly kind: 'resync'; readonly reason: string };
@@ -87,6 +90,7 @@ export function readRestRecord(metaPath: string): RestRecord | undefined {
     const common = {
       file: { inode: BigInt(String(inode)), size: BigInt(String(size)), mtimeNs: BigInt(String(mtimeNs)) },
       bootId: typeof bootId === 'string' ? bootId : undefined,
+      isPartlyCompared: value['isPartlyCompared'] === true,
     };
     if (value['kind'] === 'in-use') {
       const { salt1, salt2, backfilled } = value;
@@ -109,8 +113,9 @@ export function writeRestRecord(metaPath: string, record: RestRecord, ownership:
 
 function fieldsOf(record: RestRecord): object {
   if (record.kind === 'resync') return record;
-  const { file, bootId } = record;
-  const common = { inode: String(file.inode), size: String(file.size), mtimeNs: String(file.mtimeNs), bootId };
+  const { file, bootId, isPartlyCompared } = record;
+  const times = { inode: String(file.inode), size: String(file.size), mtimeNs: String(file.mtimeNs), bootId };
+  const common = { ...times, isPartlyCompared };
   if (record.kind === 'at-rest')
     return { ...common, kind: record.kind, txid: formatTxid(record.txid), last: record.last };
   const { salt1, salt2, backfilled } = record;
@@ -123,6 +128,13 @@ export function isRecordOf(record: RestRecord | undefined, last: LastFile): reco
   const { timestampMs, salt1, salt2, endOffset } = record.last;
   const isSamePlace = salt1 === last.salt1 && salt2 === last.salt2 && endOffset === last.endOffset;
   return isSamePlace && timestampMs === last.timestampMs;
+}
+
+/** All pages were compared: the next start need not compare them for what an earlier start has left. */
+export function recordCompared(metaPath: string, ownership: Ownership): void {
+  const record = readRestRecord(metaPath);
+  if (record === undefined || record.kind === 'resync' || !record.isPartlyCompared) return;
+  writeRestRecord(metaPath, { ...record, isPartlyCompared: false }, ownership);
 }
 
 /** The next start takes the whole database, whatever its WAL looks like. Where the folder is gone, it does that anyway. */

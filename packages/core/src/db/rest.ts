@@ -54,14 +54,15 @@ async function settle(context: CheckpointContext, metaPath: string): Promise<boo
   // The file as the checkpoint left it: a later write of another program must not be recorded as ours.
   const isMarked = session.mark !== undefined;
   requireUnchanged(session);
-  const { last } = session;
+  const { last, isPartlyCompared } = session;
   const truncated = connections.checkpoint('TRUNCATE');
   context.onResult('TRUNCATE', truncated);
   if (truncated.busy) return false;
   if (last !== undefined && isMarked && !session.isLastLeftOut && hasFineTime(file)) {
     const { timestampMs, salt1, salt2, endOffset } = last;
     const place = { timestampMs, salt1, salt2, endOffset };
-    writeRestRecord(metaPath, { kind: 'at-rest', txid, file, last: place, bootId: readBootId() }, ownership);
+    const bootId = readBootId();
+    writeRestRecord(metaPath, { kind: 'at-rest', txid, file, last: place, bootId, isPartlyCompared }, ownership);
   }
   return session.readVisible().frameCount === 0;
 }

@@ -30,7 +30,8 @@ export type SessionFault =
   | 'shm-lost'
   | 'locks-lost'
   | 'database-changed'
-  | 'pages-differ';
+  | 'pages-differ'
+  | 'pages-unproven';
 
 const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   'wal-deleted': {
@@ -62,6 +63,11 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
     code: 'DATABASE_CHANGED',
     what: 'pages of the database differ from what was replicated',
     hint: 'Check the disk, and whether a program other than SQLite writes to the database. The pages that differ are replicated next.',
+  },
+  'pages-unproven': {
+    code: 'DATABASE_CHANGED',
+    what: 'the database was written to while it was not replicated, and the page ledger was lost',
+    hint: 'Nothing is to be done. The whole database is replicated next.',
   },
 };
 

@@ -98,7 +98,10 @@ export class Session {
   recorded: DatabaseMark | undefined;
   /** The last transaction has no local file (`leave-out.ts`): a start cannot go on from it. */
   isLastLeftOut = false;
-  /** The database file was written to before this session began, and only pages that its WAL holds were compared since. */
+  /**
+   * The database file was written to before this session, or an earlier one, began, and only pages that the WAL held were compared
+   * since.
+   */
   isPartlyCompared: boolean;
   #state: WalState;
   #txid: TXID;

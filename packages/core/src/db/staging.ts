@@ -1,8 +1,11 @@
 /** Where large temporary files of a database lie: snapshots until they are sent, restored copies until they are proven. */
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { namesIn, temporaryName } from '../files/safe-files.ts';
+
+/** Names the files of this process. Its number would not do: in a container, the next process often has the same one. */
+const OWN = randomBytes(8).toString('hex');
 
 /** The folders of one database. */
 export interface StagingPlace {
@@ -20,13 +23,13 @@ export function stagedPath({ metaPath, stagingPath }: StagingPlace, fileName: st
   if (stagingPath === undefined) return join(metaPath, name);
   const mine = `litestream-${createHash('sha256').update(resolve(metaPath)).digest('hex').slice(0, 16)}-`;
   removeLeftovers(stagingPath, mine);
-  return join(stagingPath, `${mine}${process.pid}-${name}`);
+  return join(stagingPath, `${mine}${OWN}-${name}`);
 }
 
 /** Of other processes on the same metadata folder: the lock of that folder says that they have ended. */
 function removeLeftovers(folder: string, mine: string): void {
   for (const name of namesIn(folder)) {
-    if (!name.startsWith(mine) || name.startsWith(`${mine}${process.pid}-`)) continue;
+    if (!name.startsWith(mine) || name.startsWith(`${mine}${OWN}-`)) continue;
     rmSync(join(folder, name), { force: true });
   }
 }

@@ -65,7 +65,7 @@ export function published({ session, publish }: SyncSessionContext, txid: TXID):
  * writes only if a checkpoint has moved frames since.
  */
 export function recordFile({ session, metaPath, logger }: SyncSessionContext): void {
-  const { mark, recorded, state, descriptor } = session;
+  const { mark, recorded, state, descriptor, isPartlyCompared } = session;
   if (mark === undefined || state.kind === 'snapshot-required' || state.kind === 'at-rest') return;
   if (session.isLastLeftOut || session.unrecordedReason !== undefined) return;
   if (recorded !== undefined && isSameBackfill(recorded.visible, mark.visible)) return;
@@ -73,7 +73,8 @@ export function recordFile({ session, metaPath, logger }: SyncSessionContext): v
   const file = { inode: descriptor.inode, size: mark.size, mtimeNs: mark.mtimeNs };
   try {
     const bootId = readBootId();
-    writeRestRecord(metaPath, { kind: 'in-use', file, salt1, salt2, backfilled, bootId }, session.ownership);
+    const place = { file, salt1, salt2, backfilled, bootId, isPartlyCompared };
+    writeRestRecord(metaPath, { kind: 'in-use', ...place }, session.ownership);
     session.recorded = mark;
   } catch (error) {
     // An older record is safe: a start that finds it compares more pages, or takes a snapshot.

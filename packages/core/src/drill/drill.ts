@@ -1,5 +1,5 @@
 /** A restore drill: restores the newest state of a replica into a temporary file, proves it, and removes the file. */
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
@@ -8,6 +8,7 @@ import { hasAmpleRoom } from '../db/room.ts';
 import { stagedPath } from '../db/staging.ts';
 import type { StagingPlace } from '../db/staging.ts';
 import { LitestreamError } from '../error.ts';
+import { keepingTemporaryFile } from '../files/safe-files.ts';
 import { planRestore } from '../restore/plan.ts';
 import { restore } from '../restore/restore.ts';
 import { SIDECAR_SUFFIXES } from '../restore/sidecars.ts';
@@ -35,9 +36,11 @@ export interface DrillResult {
 export async function drill(client: ReplicaClient, place: StagingPlace, op: Op = {}): Promise<DrillResult> {
   const startedMs = performance.now();
   const output = stagedPath(place, 'drill.db');
-  const state = (await hasRoom(client, dirname(output), op))
-    ? await restoreTo(output, client, op)
-    : await proveOnly(client, op);
+  if (place.stagingPath !== undefined) await mkdir(place.stagingPath, { recursive: true, mode: 0o700 });
+  // The database may be opened again meanwhile, which removes temporary files.
+  const state = await keepingTemporaryFile(output, async () =>
+    (await hasRoom(client, dirname(output), op)) ? restoreTo(output, client, op) : proveOnly(client, op),
+  );
   return { ...state, durationMs: performance.now() - startedMs };
 }
 

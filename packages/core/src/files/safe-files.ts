@@ -28,7 +28,7 @@ import {
 import { randomBytes } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { LitestreamError } from '../error.ts';
 
 /** Owner and permissions of files that are made beside a database: those of the database. */
@@ -211,13 +211,31 @@ export function requireSafeFolder(path: string, { uid }: Pick<Ownership, 'uid'>)
 /** Our folders are not nested more deeply. */
 const DEPTH_MAX = 4;
 
+/** Names of temporary files that outlast the session in which they were made, and that no opening may remove. */
+const inUse = new Set<string>();
+
+/** While `work` runs, `removeTemporaryFiles` keeps this temporary file, and files whose names begin with its name. */
+export async function keepingTemporaryFile<T>(path: string, work: () => Promise<T>): Promise<T> {
+  const name = basename(path);
+  inUse.add(name);
+  try {
+    return await work();
+  } finally {
+    inUse.delete(name);
+  }
+}
+
+function isLeftover(name: string): boolean {
+  return name.endsWith('.tmp') && ![...inUse].some((kept) => name.startsWith(kept));
+}
+
 /** Removes the leftovers of a crash: every file below the folder whose name ends in `.tmp`. Follows no link. */
 export function removeTemporaryFiles(folder: string, ownership: Pick<Ownership, 'uid'>): void {
   const sweep = (at: string, depth: number): void => {
     for (const entry of entriesOf(at)) {
       const path = join(at, entry.name);
       if (!entry.isDirectory()) {
-        if (entry.name.endsWith('.tmp')) rmSync(path, { force: true });
+        if (isLeftover(entry.name)) rmSync(path, { force: true });
       } else if (depth < DEPTH_MAX) inFolder([path], ownership, (below) => sweep(below, depth + 1));
     }
   };

@@ -20,7 +20,7 @@ export class Spool implements AsyncDisposable {
 
   /** Reads a whole file once, and returns where it is now. */
   async copy(client: ReplicaClient, info: LtxFileInfo, signal: AbortSignal): Promise<string> {
-    const path = `${this.#prefix}.ltx${this.#count++}`;
+    const path = `${this.#prefix}.ltx${this.#count++}.tmp`;
     this.#paths.add(path);
     try {
       await using handle = await openReplacing(path);

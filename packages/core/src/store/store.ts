@@ -7,7 +7,7 @@ import { Semaphore } from '../client/semaphore.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { Mutex } from '../db/mutex.ts';
-import { hasCode } from '../error.ts';
+import { hasCode, isLitestreamError } from '../error.ts';
 import { silentLogger } from '../logger.ts';
 import type { LogFields, Logger } from '../logger.ts';
 import { checkLevels, DEFAULT_LEVELS } from './levels.ts';
@@ -40,6 +40,8 @@ export interface StoreOptions {
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Between two attempts at a snapshot that is due at once, where the first one failed. */
 const SNAPSHOT_RETRY_MS = 60_000;
+/** Until a restore drill is repeated that failed for a reason that may pass: its next turn may be a day away. */
+const DRILL_RETRY_MS = 10 * 60_000;
 
 /** One kind of work on every replica, at its own interval. */
 interface Task {
@@ -50,7 +52,10 @@ interface Task {
   readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
   /** It may take long: others must not wait for it. */
   readonly isLong: boolean;
-  /** It only reads, and other work on the same replica continues meanwhile. */
+  /**
+   * It only reads, and other work on the same replica continues meanwhile. It takes the slots of no other work: one such task at a
+   * time, because each may need room for a database on the same disk.
+   */
   readonly isAside: boolean;
   /** Is a replica that is new to the store served at once, not at the next boundary? */
   readonly atOnce: (replica: StoredReplica) => boolean;
@@ -82,6 +87,7 @@ export class Store {
   readonly #logger: Logger;
   readonly #slots: Semaphore;
   readonly #longSlots: Semaphore;
+  readonly #asideSlots = new Semaphore(1);
   readonly #onError: (error: unknown) => void;
   #stopped = false;
 
@@ -186,16 +192,26 @@ export class Store {
       if (this.#replicas.has(replica) && task.isPending(replica)) await task.run(replica, { signal });
     };
     const inSlot = (): Promise<void> => this.#slots.run(work, signal);
-    const inTurn = (): Promise<void> => (task.isAside ? inSlot() : turns.run(inSlot, signal));
+    const inTurn = (): Promise<void> => turns.run(inSlot, signal);
     try {
-      await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
+      if (task.isAside) await this.#asideSlots.run(work, signal);
+      else await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
     } catch (error) {
       // Told of by the replica, once; what a second writer keeps from being done is no failure of its own.
       if (signal.aborted || hasCode(error, 'REPLICA_CONFLICT') || hasCode(error, 'LEASE_LOST')) return;
       if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.monotonic());
       replica.logger.error(task.failure, { ...task.fields(replica), error });
       this.#onError(error);
+      if (task.isAside && isLitestreamError(error) && error.retryable) this.#repeatLater(task, replica, signal);
     }
+  }
+
+  #repeatLater(task: Task, replica: StoredReplica, signal: AbortSignal): void {
+    const disarm = this.#clock.schedule(DRILL_RETRY_MS, () => {
+      signal.removeEventListener('abort', disarm);
+      this.#begin(task, replica);
+    });
+    signal.addEventListener('abort', disarm, { once: true });
   }
 }
 
@@ -266,7 +282,7 @@ function drillTask(): Task {
     fields: () => ({}),
     isPending: (replica) => replica.isDrillPending,
     run: (replica, op) => replica.drill(op),
-    isLong: true,
+    isLong: false,
     isAside: true,
     atOnce: () => false,
     under: new Set(),

@@ -1,6 +1,6 @@
 /** Compares all pages of a live database with the checksum that its replica states. */
 import type { TXID } from '@litestream/ltx';
-import { formatTxid } from '@litestream/ltx';
+import { formatTxid, isLtxError } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../client/contract.ts';
 import { readLtxHeader } from '../client/read-header.ts';
 import type { ComparedPages } from '../db/compare-pages.ts';
@@ -11,7 +11,10 @@ import { fileName } from '../store/contiguity.ts';
 /** What a verification repaired: pages of the database that were not as they were replicated, or files of the replica. */
 export type LiveRepair = 'pages' | 'snapshot';
 
-/** The database and its replica are the same. */
+/**
+ * The replica states the checksum of the live database. Whether all files that a restore needs are whole was not checked:
+ * `verifyReplica`, or a drill, reads them.
+ */
 export interface LiveProof {
   /** After this transaction. */
   readonly txid: TXID;
@@ -45,7 +48,7 @@ const REPAIRS_MAX = 3;
 /**
  * Compares all pages with the checksum of the state that a restore would make. Rejects with `DATABASE_CHANGED` if the pages are not
  * as they were replicated (the next sync takes those that differ); with `CHECKSUM_MISMATCH` if the replica states another database;
- * with `UNPROVEN` if it states none.
+ * with `UNPROVEN` if it states none; with an `LtxError` if the header of its newest file is damaged.
  */
 export async function verifyLive(parts: LiveParts, { repair, ...op }: VerifyLiveOptions = {}): Promise<LiveProof> {
   const repairs: LiveRepair[] = [];
@@ -72,14 +75,17 @@ async function compare(parts: LiveParts, op: Op): Promise<Omit<LiveProof, 'repai
   }
 }
 
+/** Faults of a replica that a snapshot repairs, because a restore of it needs no other file. */
+const SNAPSHOT_REPAIRS = ['CHECKSUM_MISMATCH', 'UNPROVEN', 'REPLICA_GAP', 'OBJECT_CHANGED'] as const;
+
 /** Undefined if the error names nothing that can be repaired. */
 async function repairFor(error: unknown, parts: LiveParts, op: Op): Promise<LiveRepair | undefined> {
   if (hasCode(error, 'DATABASE_CHANGED')) {
     await parts.replicated(op);
     return 'pages';
   }
-  if (!hasCode(error, 'CHECKSUM_MISMATCH') && !hasCode(error, 'UNPROVEN') && !hasCode(error, 'REPLICA_GAP'))
-    return undefined;
+  // An `LtxError`: the newest file is damaged.
+  if (!isLtxError(error) && !SNAPSHOT_REPAIRS.some((code) => hasCode(error, code))) return undefined;
   await parts.snapshot(op);
   return 'snapshot';
 }
