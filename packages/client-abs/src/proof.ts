@@ -1,11 +1,17 @@
 /** A login page that answers 200 is not the service: it does not number its answers. */
-import type { RequestPolicyFactory } from '@azure/storage-blob';
+import type { RequestPolicyFactory, WebResource } from '@azure/storage-blob';
 import { malformedAnswer } from '@litestream/core';
 
 export const requireProof: RequestPolicyFactory = {
   create: (next) => ({
     sendRequest: async (request) => {
-      const response = await next.sendRequest(request);
+      const tooLong = limitLength(request);
+      let response;
+      try {
+        response = await next.sendRequest(request);
+      } catch (error) {
+        throw tooLong.aborted ? tooLong.reason : error;
+      }
       const isSuccess = response.status >= 200 && response.status < 300;
       if (!isSuccess || response.headers.contains('x-ms-request-id')) return response;
       (response.readableStreamBody as { destroy?: () => void } | undefined)?.destroy?.();
@@ -13,3 +19,20 @@ export const requireProof: RequestPolicyFactory = {
     },
   }),
 };
+
+/** In bytes. A page of a listing has 5000 blobs, of some KiB each. */
+const DOCUMENT_SIZE_MAX = 64 << 20;
+
+/** The SDK collects each body but those of downloads: one without an end would fill the memory. Aborted if it is too long. */
+function limitLength(request: WebResource): AbortSignal {
+  const limit = new AbortController();
+  if ((request.streamResponseStatusCodes?.size ?? 0) > 0) return limit.signal;
+  const { abortSignal, onDownloadProgress } = request;
+  request.abortSignal =
+    abortSignal === undefined ? limit.signal : AbortSignal.any([abortSignal as AbortSignal, limit.signal]);
+  request.onDownloadProgress = (progress) => {
+    onDownloadProgress?.(progress);
+    if (progress.loadedBytes > DOCUMENT_SIZE_MAX) limit.abort(malformedAnswer('abs', 'it is too long'));
+  };
+  return limit.signal;
+}

@@ -20,6 +20,9 @@ export interface GcsResponse<T> {
   readonly data: T;
 }
 
+/** In bytes. A page of a listing has 1000 objects, of some KiB each. A longer answer would fill the memory. */
+const DOCUMENT_SIZE_MAX = 64 << 20;
+
 /**
  * Sends a request as the SDK's own credentials. Objects move this way and not through the SDK's streams: those cannot be
  * aborted and keep the socket of a download nobody reads on.
@@ -29,6 +32,7 @@ export async function request<T>(bucket: Bucket, options: GcsRequest): Promise<G
   const send = (): Promise<GcsResponse<T>> =>
     bucket.storage.authClient.request<T>({
       ...rest,
+      ...(rest.responseType === 'stream' ? {} : { maxContentLength: DOCUMENT_SIZE_MAX }),
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
       // Core retries, and has to know of each try.

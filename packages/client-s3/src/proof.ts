@@ -31,10 +31,13 @@ export function requireProof(client: Sdk.S3Client): void {
     (next, context) => async (args) => {
       const result = await next(args);
       const answer = result.response as Answer;
-      if (answer.statusCode < 200 || answer.statusCode > 299) return result;
       const operation = (context.commandName ?? '').replace(/Command$/, '');
+      const isSuccess = answer.statusCode >= 200 && answer.statusCode <= 299;
+      // Of all others, the SDK collects the whole body.
+      if (operation !== 'GetObject' || !isSuccess) answer.body = await collect(answer.body);
+      if (!isSuccess) return result;
       const { headers } = args.request as { headers: Readonly<Record<string, string>> };
-      const doubt = doubtOf(operation, headers, answer) ?? (await doubtOfDocument(operation, answer));
+      const doubt = doubtOf(operation, headers, answer) ?? doubtOfDocument(operation, answer);
       if (doubt === undefined) return result;
       destroy(answer.body);
       throw malformedAnswer('s3', doubt);
@@ -67,13 +70,28 @@ function doubtOf(
   return other === undefined ? undefined : `its ${other} is not that of the bytes that were sent`;
 }
 
-async function doubtOfDocument(operation: string, answer: Answer): Promise<string | undefined> {
+function doubtOfDocument(operation: string, { body }: Answer): string | undefined {
   const root = ROOTS[operation];
   if (root === undefined) return undefined;
-  const { body = new Uint8Array(0) } = answer;
-  const bytes = body instanceof Uint8Array ? body : Buffer.concat(await Array.fromAsync(body));
-  answer.body = bytes;
-  return root.test(Buffer.from(bytes).toString('utf8')) ? undefined : 'it is damaged, or not in the expected format';
+  const text = Buffer.from(body instanceof Uint8Array ? body : []).toString('utf8');
+  return root.test(text) ? undefined : 'it is damaged, or not in the expected format';
+}
+
+/** In bytes. A page of a listing has 1000 keys of 1 KiB at most, and other documents are shorter. */
+const DOCUMENT_SIZE_MAX = 32 << 20;
+
+/** The SDK would collect a body without an end until there is no memory left. */
+async function collect(body: Answer['body']): Promise<Uint8Array> {
+  if (body === undefined || body instanceof Uint8Array) return body ?? new Uint8Array(0);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    // Leaving the iteration closes the connection.
+    if (size > DOCUMENT_SIZE_MAX) throw malformedAnswer('s3', 'it is too long');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 function destroy(body: unknown): void {

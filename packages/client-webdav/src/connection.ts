@@ -131,7 +131,7 @@ export class WebdavConnection {
       const meant = classifyNetworkError(new Error(words));
       throw meant === undefined ? error : new LitestreamError(error.message, { ...meant, backend: 'webdav' });
     }
-    return { status, body, header: (name) => headers.get(name) ?? undefined, text: () => response.text() };
+    return { status, body, header: (name) => headers.get(name) ?? undefined, text: () => textOf(body) };
   }
 
   /** A request whose answer is only its status. */
