@@ -60,6 +60,8 @@ export class Life implements AsyncDisposable {
   writer: Child | undefined;
   daemon: Child | undefined;
   restoreCount = 0;
+  /** Another database was replicated to the same place for a while. */
+  hadTwoWriters = false;
   /** Pause of the writer after each step. */
   readonly #delayMs: number;
   readonly #pauseFile: string;
@@ -127,7 +129,8 @@ export class Life implements AsyncDisposable {
     const copy = join(this.paths.folder, 'source.db');
     await this.copySource(copy);
     const restored = this.#nextOutput();
-    await proveByCommands(this.directConfig(), this.paths.database, restored);
+    const { database } = this.paths;
+    await proveByCommands({ config: this.directConfig(), database, output: restored }, this.hadTwoWriters);
     await assertSamePages(copy, restored, 'source and replica at the end');
   }
 
@@ -303,7 +306,7 @@ export class Life implements AsyncDisposable {
     this.shown.assertHolds(restored, promised);
     // What could be restored once must be there ever after.
     this.#promised = Math.max(promised, this.shown.isOnTimeline(state) ? state.transactionCount : 0);
-    await verifyWhole(this.store.direct);
+    await verifyWhole(this.store.direct, this.hadTwoWriters);
     if (this.daemon !== undefined) refuseLeaks(this.daemon.pid, this.paths.folder);
     await rm(restored);
     return state;
