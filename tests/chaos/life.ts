@@ -62,6 +62,8 @@ export class Life implements AsyncDisposable {
   restoreCount = 0;
   /** Another database was replicated to the same place for a while. */
   hadTwoWriters = false;
+  /** The page ledger was lost, or may have been. */
+  hadLostLedger = false;
   /** Pause of the writer after each step. */
   readonly #delayMs: number;
   readonly #pauseFile: string;
@@ -130,7 +132,7 @@ export class Life implements AsyncDisposable {
     await this.copySource(copy);
     const restored = this.#nextOutput();
     const { database } = this.paths;
-    await proveByCommands({ config: this.directConfig(), database, output: restored }, this.hadTwoWriters);
+    await proveByCommands({ config: this.directConfig(), database, output: restored }, this);
     await assertSamePages(copy, restored, 'source and replica at the end');
   }
 
@@ -272,7 +274,7 @@ export class Life implements AsyncDisposable {
       'a restore of all that is committed',
       async () => {
         await rm(output, { force: true });
-        said = await restoreProven(this.store.direct, output).catch((error: unknown) => error);
+        said = await restoreProven(this.store.direct, output, true).catch((error: unknown) => error);
         return said === undefined && verifyChain(output).transactionCount >= committed;
       },
       { timeoutMs: patienceMs, intervalMs: 300 },
@@ -356,7 +358,7 @@ export class Life implements AsyncDisposable {
   /** The newest state of the replica, proven by its checksum. */
   async restore(): Promise<string> {
     const output = this.#nextOutput();
-    await restoreProven(this.store.direct, output);
+    await restoreProven(this.store.direct, output, this.hadLostLedger);
     return output;
   }
 

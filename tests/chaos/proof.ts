@@ -11,10 +11,13 @@ async function open({ type, ...settings }: ReplicaSettings): Promise<ReplicaClie
   return await registry.createClient({ type, settings }, { env: {} });
 }
 
-/** Fails unless the restored database has the checksum that the replica states. */
-export async function restoreProven(replica: ReplicaSettings, output: string): Promise<void> {
+/**
+ * Fails unless the restored database has the checksum that the replica states.
+ * @param hadLostLedger the replica may state none until Litestream has read every page
+ */
+export async function restoreProven(replica: ReplicaSettings, output: string, hadLostLedger: boolean): Promise<void> {
   await using client = await open(replica);
-  await restore(client, { output, proof: 'required' });
+  await restore(client, { output, proof: hadLostLedger ? 'checked' : 'required' });
 }
 
 /**
@@ -33,8 +36,9 @@ export async function verifyWhole(replica: ReplicaSettings, hadTwoWriters: boole
 /** The same as a user does it. */
 export async function proveByCommands(
   { config, database, output }: { readonly config: string; readonly database: string; readonly output: string },
-  hadTwoWriters: boolean,
+  { hadTwoWriters, hadLostLedger }: { readonly hadTwoWriters: boolean; readonly hadLostLedger: boolean },
 ): Promise<void> {
-  await runCommand('restore', '-config', config, '-proof', 'required', '-o', output, database).done();
+  const proof = hadLostLedger ? 'checked' : 'required';
+  await runCommand('restore', '-config', config, '-proof', proof, '-o', output, database).done();
   if (!hadTwoWriters) await runCommand('verify', '-config', config, database).done();
 }

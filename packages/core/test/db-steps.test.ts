@@ -30,7 +30,7 @@ describe('a step that fails', () => {
     ['at leisure', async (steps: Steps<void>) => await runGently(steps)],
   ])('%s: the work cleans up after itself', async (_, run) => {
     const path = join(scratch(), 'file');
-    await expect(run(written(path))).rejects.toThrow();
+    await expect(run(written(path))).rejects.toThrow('fd');
     expect(existsSync(path)).toBe(false);
   });
 
