@@ -60,6 +60,10 @@ export class Life implements AsyncDisposable {
   writer: Child | undefined;
   daemon: Child | undefined;
   restoreCount = 0;
+  /** Another database was replicated to the same place for a while. */
+  hadTwoWriters = false;
+  /** The page ledger was lost, or may have been. */
+  hadLostLedger = false;
   /** Pause of the writer after each step. */
   readonly #delayMs: number;
   readonly #pauseFile: string;
@@ -127,7 +131,8 @@ export class Life implements AsyncDisposable {
     const copy = join(this.paths.folder, 'source.db');
     await this.copySource(copy);
     const restored = this.#nextOutput();
-    await proveByCommands(this.directConfig(), this.paths.database, restored);
+    const { database } = this.paths;
+    await proveByCommands({ config: this.directConfig(), database, output: restored }, this);
     await assertSamePages(copy, restored, 'source and replica at the end');
   }
 
@@ -269,7 +274,7 @@ export class Life implements AsyncDisposable {
       'a restore of all that is committed',
       async () => {
         await rm(output, { force: true });
-        said = await restoreProven(this.store.direct, output).catch((error: unknown) => error);
+        said = await restoreProven(this.store.direct, output, true).catch((error: unknown) => error);
         return said === undefined && verifyChain(output).transactionCount >= committed;
       },
       { timeoutMs: patienceMs, intervalMs: 300 },
@@ -303,7 +308,7 @@ export class Life implements AsyncDisposable {
     this.shown.assertHolds(restored, promised);
     // What could be restored once must be there ever after.
     this.#promised = Math.max(promised, this.shown.isOnTimeline(state) ? state.transactionCount : 0);
-    await verifyWhole(this.store.direct);
+    await verifyWhole(this.store.direct, this.hadTwoWriters);
     if (this.daemon !== undefined) refuseLeaks(this.daemon.pid, this.paths.folder);
     await rm(restored);
     return state;
@@ -353,7 +358,7 @@ export class Life implements AsyncDisposable {
   /** The newest state of the replica, proven by its checksum. */
   async restore(): Promise<string> {
     const output = this.#nextOutput();
-    await restoreProven(this.store.direct, output);
+    await restoreProven(this.store.direct, output, this.hadLostLedger);
     return output;
   }
 

@@ -18,6 +18,7 @@ export const arrival: Disturbance = {
   lacks: needsCommandLine,
   async act(life) {
     await life.settle();
+    life.hadLostLedger = true;
     const { database, folder } = life.paths;
     const source = join(folder, 'arriving.db');
     spawnSync('mv', [database, source]);

@@ -5,6 +5,7 @@ export const badDisk: Disturbance = {
   name: 'bad disk',
   async act(life) {
     const { random, paths, store } = life;
+    life.hadLostLedger = true;
     const { path: replica } = store.settings;
     const under = store.kind === 'folder' && replica !== undefined && random.chance(0.4) ? replica : paths.metadata;
     const errno = random.pick(['EIO', 'ENOSPC', 'EROFS', 'EMFILE'] as const);

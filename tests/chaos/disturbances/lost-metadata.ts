@@ -8,6 +8,7 @@ export const lostMetadata: Disturbance = {
   async act(life) {
     const { random, paths } = life;
     await life.work(0, 500);
+    life.hadLostLedger = true;
     if (random.chance(0.5)) await Promise.all([life.killDaemon(), random.chance(0.5) ? life.killWriter() : undefined]);
     const ledger = join(paths.metadata, 'ledger');
     if (life.daemon === undefined && random.chance(0.5) && existsSync(ledger)) {

@@ -9,6 +9,7 @@ export const putBack: Disturbance = {
   name: 'put back',
   async act(life) {
     const { random, paths } = life;
+    life.hadLostLedger = true;
     const saved = join(paths.folder, 'saved');
     // The database file alone is a whole database only after a clean stop.
     const isClean = random.chance(0.5);

@@ -25,6 +25,7 @@ export const twoWriters: Disturbance = {
     await runCommand('restore', '-config', life.directConfig(), '-o', database, life.paths.database).done();
     const parts = { folder, database, replica: store.settings, random, pageSize, autoVacuum, progress, delayMs: 50 };
     const replication = new CommandLine({ ...parts, pauseFile: join(folder, 'paused') });
+    life.hadTwoWriters = true;
     const daemon = life.track(replication.start());
     const seed = random.between(0, 2 ** 31);
     const writer = life.track(startWriter({ database, progress, pageSize, autoVacuum, seed, delayMs: 50, calm: true }));

@@ -18,9 +18,14 @@ export type Steps<T> = Generator<Step, T, unknown>;
 
 /** Runs to the end without giving up the thread: for what must not be interleaved with the application's own writes. */
 export function runNow<T>(steps: Steps<T>): T {
-  let next = steps.next();
-  while (next.done !== true) next = steps.next(next.value?.now());
-  return next.value;
+  try {
+    let next = steps.next();
+    while (next.done !== true) next = steps.next(next.value?.now());
+    return next.value;
+  } finally {
+    // Lets the work clean up after itself where it was cut short.
+    steps.return(undefined as T);
+  }
 }
 
 /** Runs to the end, letting the event loop turn between steps. */

@@ -1,0 +1,45 @@
+/** Work in steps that fails in the middle: what it opened is closed, and what it wrote is removed. */
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { publishDurably } from '../src/db/publish.ts';
+import { durable, runGently, runNow } from '../src/db/steps.ts';
+import type { Steps } from '../src/db/steps.ts';
+import { failWith, interceptFs } from './helpers/intercept-fs.ts';
+
+function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'litestream-steps-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  return folder;
+}
+
+function* written(path: string): Steps<void> {
+  const fd = openSync(path, 'wx');
+  try {
+    yield durable(-1);
+  } finally {
+    closeSync(fd);
+    rmSync(path);
+  }
+}
+
+describe('a step that fails', () => {
+  it.each([
+    ['at once', async (steps: Steps<void>) => await Promise.resolve().then(() => runNow(steps))],
+    ['at leisure', async (steps: Steps<void>) => await runGently(steps)],
+  ])('%s: the work cleans up after itself', async (_, run) => {
+    const path = join(scratch(), 'file');
+    await expect(run(written(path))).rejects.toThrow('fd');
+    expect(existsSync(path)).toBe(false);
+  });
+
+  it('behind the write barrier: a file whose name may not be durable does not keep it', () => {
+    const folder = scratch();
+    const [from, to] = [join(folder, 'file.tmp'), join(folder, 'file')];
+    writeFileSync(from, 'content');
+    using _ = interceptFs('fsyncSync', () => failWith('EIO'));
+    expect(() => runNow(publishDurably(from, to))).toThrow('EIO');
+    expect(existsSync(to)).toBe(false);
+  });
+});
