@@ -8,7 +8,17 @@
  * replays the level-0 files after the TXID of the header, and accepts the result only if its xor is the database checksum that
  * the last of these files states.
  */
-import { closeSync, fstatSync, ftruncateSync, lstatSync, openSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { kernel } from '@litestream/ltx';
 import { createFile, isOwnFile, OPEN_EXISTING, temporaryName } from '../files/safe-files.ts';
