@@ -305,7 +305,7 @@ test('nothing that is acknowledged while an operator breaks the lease of a live 
   await fresh.replicates();
   expect(await fresh.restored(folder)).toEqual(expect.arrayContaining([...old.acknowledged, ...fresh.acknowledged]));
   expect((await fresh.daemon.stop()).exitCode).toBe(0);
-}, 120_000);
+}, 180_000);
 
 test('the first holder is killed right after its first acknowledgement: another database does not replace its commits', async () => {
   const folder = scratchFolder();
@@ -323,7 +323,7 @@ test('the first holder is killed right after its first acknowledgement: another 
   expect(exitCode).toBe(1);
   expect(stderr).toContain('acknowledged commits of an earlier holder of the lease');
   expect(await old.restored(folder)).toEqual(expect.arrayContaining(old.acknowledged));
-}, 120_000);
+}, 180_000);
 
 test('a lock.json that is no lease is reported, kept, and replaced by -break', async () => {
   const text = '{"generation":3,"expires_at":';
@@ -343,7 +343,7 @@ test('a lock.json that is no lease is reported, kept, and replaced by -break', a
   await only.daemon.said('lease acquired');
   await only.replicates();
   expect((await only.daemon.stop()).exitCode).toBe(0);
-}, 120_000);
+}, 180_000);
 
 test('status, readiness and metrics show the state of the lease', async () => {
   const folder = scratchFolder();

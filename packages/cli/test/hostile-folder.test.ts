@@ -1,19 +1,15 @@
 /** Files that the owner of one database puts beside it stop no other database, and lead Litestream to no other file. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, lchownSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, lchownSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import { createDatabase, insertRows } from './support/database.ts';
-import { hasFiles } from './support/replica.ts';
+import { hasFiles, ltxNames } from './support/replica.ts';
 
 const isRoot = process.getuid?.() === 0;
 const NOBODY = 65_534;
-
-function count(folder: string): number {
-  return readdirSync(folder).length;
-}
 
 test.skipIf(process.platform === 'win32')(
   'links that lead nowhere, and pipes in the place of files, before the start and while it runs',
@@ -41,17 +37,18 @@ test.skipIf(process.platform === 'win32')(
     // The writer has closed its connection: the log is ours alone.
     rmSync(join(data, 'wal.db-wal'));
     pipe('wal.db-wal');
-    const local = join(data, '.files.db-litestream', 'ltx', '0');
-    for (const name of readdirSync(local)) {
-      rmSync(join(local, name));
+    const local = join(data, '.files.db-litestream');
+    for (const name of ltxNames(local)) {
+      rmSync(join(local, 'ltx', '0', name));
       pipe('.files.db-litestream', 'ltx', '0', name);
     }
     insertRows(join(data, 'files.db'), 1);
     symlinkSync('late.db', join(data, 'late.db'));
     await daemon.said('db=wal.db');
-    const before = count(join(replica, 'good.db', 'ltx', '0'));
+    const files = (): number => ltxNames(join(replica, 'good.db')).length;
+    const before = files();
     insertRows(join(data, 'good.db'), 1);
-    await until(() => count(join(replica, 'good.db', 'ltx', '0')) > before, 'the next file of good.db');
+    await until(() => files() > before, 'the next file of good.db');
     daemon.child.kill('SIGTERM');
     await daemon.said('signal received');
     // The second one ends the attempts to sync what cannot be synced.

@@ -1,11 +1,11 @@
 /** A database whose schema SQLite would need minutes to read does not stop other databases. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { scratchFolder, start, until } from './support/cli.ts';
 import { createDatabase, insertRows } from './support/database.ts';
-import { hasFiles } from './support/replica.ts';
+import { hasFiles, ltxNames } from './support/replica.ts';
 
 const TABLE_COUNT = 100_000;
 
@@ -36,7 +36,7 @@ test('a database with 100,000 tables, before the start or while the daemon runs,
   for (const path of [late, good]) await until(() => hasFiles(`${path}-replica`), `files of ${path}`);
 
   addTables(late);
-  const files = (): number => readdirSync(`${good}-replica/ltx/0`).length;
+  const files = (): number => ltxNames(`${good}-replica`).length;
   for (let round = 0; round < 3; round += 1) {
     const before = files();
     insertRows(good, 1);

@@ -1,12 +1,13 @@
 /** `verify -live`, restore drills and the proof of a lost ledger, with real daemons. */
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import { createDatabase, insertRows } from './support/database.ts';
+import { ltxNames } from './support/replica.ts';
 
 interface Live {
   readonly folder: string;
@@ -43,10 +44,7 @@ async function live(extra = ''): Promise<Live> {
 
 /** Level-0 files, oldest first. */
 function level0({ replica }: Live): string[] {
-  const folder = join(replica, 'ltx', '0');
-  return readdirSync(folder)
-    .sort()
-    .map((name) => join(folder, name));
+  return ltxNames(replica).map((name) => join(replica, 'ltx', '0', name));
 }
 
 function damage(path: string, offset: number): void {
@@ -129,6 +127,37 @@ describe('verify -live', () => {
     await place.daemon.stop();
   });
 
+  test('repairs a replica whose files are whole, but do not make the database that the last one states', async () => {
+    const [place, other] = [await live(), await live()];
+    for (const [{ database, args }, value] of [
+      [place, 'row A'],
+      [other, 'row B'],
+    ] as const) {
+      const changes = ['CREATE TABLE u (x)', `UPDATE t SET x = '${value}' WHERE rowid = 1`, 'INSERT INTO u VALUES (1)'];
+      for (const sql of changes) {
+        const db = new DatabaseSync(database);
+        db.exec(`PRAGMA busy_timeout = 60000; ${sql}`);
+        db.close();
+        await run(['sync', '-wait', ...args]);
+      }
+    }
+    // The file of the same transaction, with another row.
+    const [file = '', replacement = ''] = [level0(place).at(-2), level0(other).at(-2)];
+    expect(basename(file)).toBe(basename(replacement));
+    copyFileSync(replacement, file);
+    const restore = async (name: string): Promise<number | null> => {
+      const output = join(place.folder, name);
+      return (await run(['restore', '-o', output, `file://${place.replica}`])).exitCode;
+    };
+    expect(await restore('wrong.db')).toBe(1);
+    const repaired = await run(['verify', '-live', '-repair', ...place.args]);
+    expect(repaired).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(repaired.stdout).toContain('repaired: took a snapshot');
+    expect(await restore('right.db')).toBe(0);
+    await place.daemon.stop();
+    await other.daemon.stop();
+  });
+
   test('makes one at a time, ends with the database, and not for a client that went away', async () => {
     const place = await live();
     const large = new DatabaseSync(place.database);
@@ -177,9 +206,8 @@ test('a restore drill is in metrics, status and readiness', async () => {
   expect(databases[0]?.replicas[0]?.drill).toMatchObject({ ok: true, proven: true, error: null });
   expect(await text(`${url}/readyz`)).toMatch(/^ok\n\S+app\.db: proven up to TXID 0{15}\d at \S+Z\n$/);
 
-  for (const level of readdirSync(join(place.replica, 'ltx'))) {
-    const folder = join(place.replica, 'ltx', level);
-    for (const name of readdirSync(folder)) damage(join(folder, name), 150);
+  for (const level of [0, 9]) {
+    for (const name of ltxNames(place.replica, level)) damage(join(place.replica, 'ltx', String(level), name), 150);
   }
   await until(
     async () => (await text(`${url}/readyz`)).includes('the last restore drill failed'),

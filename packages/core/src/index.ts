@@ -90,6 +90,8 @@ export { restore } from './restore/restore.ts';
 export { verifyLive } from './verify/verify-live.ts';
 export type { LiveParts, LiveProof, LiveRepair, VerifyLiveOptions } from './verify/verify-live.ts';
 export type { ComparedPages } from './db/compare-pages.ts';
+export { proveNewest } from './verify/prove-newest.ts';
+export type { NewestState, ProofFault } from './verify/prove-newest.ts';
 export { verifyReplica } from './verify/verify-replica.ts';
 export type { VerifiedLevel, VerifyFault, VerifyOptions, VerifyReport } from './verify/verify-replica.ts';
 export type { ProofMode, RestoreOptions, RestoreProgress, RestoreResult } from './restore/restore-options.ts';

@@ -211,7 +211,8 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', (driver: Sq
     expect(staged.path?.startsWith(stagingPath)).toBe(true);
     const [name = ''] = readdirSync(stagingPath);
     expect(statSync(join(stagingPath, name)).size).toBe(staged.size);
-    const left = name.replace(`-${process.pid}-`, '-1-');
+    const left = name.replace(/^(litestream-[0-9a-f]+)-[0-9a-f]+-/, '$1-0123456789abcdef-');
+    expect(left).not.toBe(name);
     writeFileSync(join(stagingPath, left), 'left');
     writeFileSync(join(stagingPath, 'litestream-of-another.tmp'), '');
     const next = await db.snapshot();

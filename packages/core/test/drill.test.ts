@@ -24,7 +24,7 @@ async function replicated(
   return { db, client };
 }
 
-describe('a restore drill', { timeout: 60_000 }, () => {
+describe('a restore drill', () => {
   it('keeps its file if the database is opened again meanwhile', async () => {
     await using lab = new Lab();
     let isReopened = false;

@@ -143,7 +143,14 @@ export class RunningDatabase {
         hint: 'Check the path.',
       });
     }
-    if (this.db.status().isComparisonDue) await this.#comparePages();
+    await this.#upload();
+    if (!this.db.status().isComparisonDue) return;
+    // Only now: a comparison that fails must not keep commits from the replicas.
+    await this.#comparePages();
+    await this.#upload();
+  }
+
+  async #upload(): Promise<void> {
     throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.sync())));
   }
 

@@ -1,6 +1,6 @@
 /** One replica of a database that is being replicated: its client, its uploads and its place in the store. */
 import { basename } from 'node:path';
-import { fencedClient, LeaseHolder, Replica, StoredReplica, verifyLive } from '@litestream/core';
+import { fencedClient, LeaseHolder, Replica, StoredReplica, proveNewest, verifyLive } from '@litestream/core';
 import type {
   DB,
   LeaseStatus,
@@ -124,9 +124,16 @@ export class RunningReplica {
     };
     const proof = await verifyLive(parts, options);
     if (options.repair !== true) return { ...proof, faults: [] };
+    const { signal } = options;
     // A fault that stands in the way of restores gets a snapshot.
-    const { faults, snapshotNeeded } = await stored.validate({ sample: 'all', signal: options.signal });
-    const repairs = snapshotNeeded ? [...proof.repairs, 'snapshot' as const] : proof.repairs;
+    const { faults, snapshotNeeded } = await stored.validate({ sample: 'all', signal });
+    let isSnapshotTaken = snapshotNeeded;
+    // Files that are whole may still make another database than the last one states.
+    if ((await proveNewest(replica.client, { signal }))?.fault !== undefined) {
+      await stored.snapshot({ signal });
+      isSnapshotTaken = true;
+    }
+    const repairs = isSnapshotTaken ? [...proof.repairs, 'snapshot' as const] : proof.repairs;
     return { ...proof, repairs, faults: faults.map(({ message }) => message) };
   }
 
