@@ -433,12 +433,12 @@ export class StoredReplica {
     return this.#drills !== undefined && this.#replica.isDown !== true && this.#replica.position.txid > 0n;
   }
 
-  /** Restores the newest state into a temporary file and proves it, while other work continues. Rejects as `restore`. */
+  /** Restores the newest state into a temporary file and proves it, while other work continues. Rejects as `restore` does. */
   async drill(op: Op = {}): Promise<DrillResult | undefined> {
     return await this.#drills?.run(op);
   }
 
-  /** Resolves when whatever is under way has ended, but for a restore drill. */
+  /** Resolves when all work in progress has ended, except a restore drill. */
   async idle(): Promise<void> {
     await this.#queue.run(async () => undefined);
   }
