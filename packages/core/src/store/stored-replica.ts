@@ -402,8 +402,8 @@ export class StoredReplica {
   }
 
   /**
-   * Contiguity of every level, and the checksums of a sample of the files; each fault is logged with its file. Where a
-   * fault stands in the way of restores and no snapshot makes up for it, one is taken.
+   * Checks that every level is contiguous, and the checksums of a sample of the files. Logs each fault with its file. If a
+   * fault prevents restores, and no snapshot repairs it, takes one.
    */
   async validate(options: ValidationOptions = {}): Promise<ValidationReport> {
     const op: Op = { signal: options.signal };
