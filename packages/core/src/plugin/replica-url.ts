@@ -56,7 +56,8 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   const at = authority.lastIndexOf('@');
   const [username, password] = at === -1 ? [] : split(authority.slice(0, at), ':');
   const host = authority.slice(at + 1);
-  if (NOT_IN_HOST.test(host)) throw invalid('the host in the replica URL has a character that is not allowed there', text);
+  if (NOT_IN_HOST.test(host))
+    throw invalid('the host in the replica URL has a character that is not allowed there', text);
   if (!host.split(',').every((part) => HOST_SHAPE.test(part))) {
     throw invalid('the port in the replica URL is not a number', text);
   }
