@@ -9,8 +9,8 @@ process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '.cache', 'node-
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    // Half of what tests do is to wait, for processes, disks and timers: vitest's own choice, a worker less than cores, would leave
-    // the cores idle, and so would twice as many workers as cores whenever several of them wait.
+    // Tests wait about half of their time, for processes, disks and timers. With vitest's default, one worker less than cores, cores
+    // would be idle; with twice as many workers as cores, too, whenever several of them wait.
     maxWorkers: 2 * availableParallelism() + 2,
     // Real files and real processes, every suite beside others and on busy machines: what hangs is found just as well after
     // some minutes. Longer than `until` waits, so that a failure says what was waited for.

@@ -4,7 +4,7 @@ import type { ViteUserConfig } from 'vitest/config';
 import { LongestFirst } from './tests/order/longest-first.ts';
 import base from './vitest.base.ts';
 
-// A run that shuffles its files asks for that on its command line, which vitest would not heed beside an order of ours.
+// A run that shuffles its files says so on its command line. Vitest ignores that if the config sets a sequencer.
 const isShuffled = process.argv.some((argument) => argument.startsWith('--sequence.shuffle'));
 
 const config: ViteUserConfig = mergeConfig(

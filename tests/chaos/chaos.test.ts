@@ -1,6 +1,6 @@
 /**
- * kill -9 of the writer, of Litestream, of both, at random moments. `CHAOS_ROUNDS` sets how many rounds (default 20; CI: 50),
- * `SEED` repeats a run: the choices are the same, the moments are as near as a machine gets. `npm run chaos` does worse things.
+ * kill -9 of the writer, of Litestream, of both, at random times. `CHAOS_ROUNDS` sets how many rounds (default 20; CI: 50),
+ * `SEED` repeats a run: the choices are the same, their times differ a little. `npm run chaos` has more disturbances.
  */
 import { describe, expect, test } from 'vitest';
 import { seedOf } from '../support/random.ts';

@@ -1,13 +1,13 @@
 import type { Life } from './life.ts';
 
-/** One way in which the world breaks what a life is about. */
+/** One kind of failure that a life must survive. */
 export interface Disturbance {
   readonly name: string;
-  /** What this life must have for it and has not; undefined if nothing is missing. */
+  /** What the disturbance needs and this life lacks; undefined if it lacks nothing. */
   readonly lacks?: (life: Life) => string | undefined;
   /**
-   * Called while everything is at work. Throws unless what must hold at once does. Afterwards the round restores and proves the
-   * replica: what was acknowledged is there, unless the disturbance called `replaced` or `newBeginning`.
+   * Called while everything runs. Throws if something does not hold that must hold immediately. Afterwards the round restores and
+   * proves the replica: what was acknowledged is there, unless the disturbance called `replaced` or `newBeginning`.
    */
   readonly act: (life: Life) => Promise<void>;
 }

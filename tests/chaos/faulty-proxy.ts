@@ -23,7 +23,7 @@ export const proxyFaults = [
 ] as const;
 export type ProxyFault = (typeof proxyFaults)[number];
 
-/** What goes wrong, and with which share of the requests. */
+/** What fails, and for which share of the requests. */
 export interface Trouble {
   readonly faults: readonly ProxyFault[];
   readonly share: number;
@@ -45,11 +45,11 @@ const slowMs = 1000;
 const staleMs = 3000;
 
 export class FaultyProxy implements AsyncDisposable {
-  /** Undefined: all is well. */
+  /** Undefined: nothing fails. */
   trouble: Trouble | undefined;
   /** Refuses every connection. */
   isUnreachable = false;
-  /** How often each fault struck. */
+  /** How often each fault occurred. */
   readonly struck: Map<ProxyFault, number> = new Map();
   readonly #random: Random;
   readonly #target: URL;
@@ -74,13 +74,13 @@ export class FaultyProxy implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
-  /** From now on nothing is reached through it. */
+  /** From now on it refuses all connections. */
   cutOff(): void {
     this.isUnreachable = true;
     this.#server.closeAllConnections();
   }
 
-  /** From now on all is well. */
+  /** From now on nothing fails. */
   heal(): void {
     this.isUnreachable = false;
     this.trouble = undefined;

@@ -1,9 +1,9 @@
-/** What a process has open, by `/proc`. Other systems show nothing. */
+/** What a process has open, from `/proc`. Other systems do not show it. */
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
 
-/** Of files, sockets and pipes: what a process with one database and one replica needs, and twice that. */
+/** For files, sockets and pipes: far more than a process with one database and one replica needs. */
 const descriptorCountMax = 120;
-/** Of files that are deleted: one for each time that a database, its `-shm` or a local file was replaced. */
+/** For deleted files: one for each time that a database, its `-shm` or a local file was replaced. */
 const deletedCountMax = 20;
 
 /** Throws if a process has more open than it can need. */

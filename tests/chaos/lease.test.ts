@@ -24,11 +24,11 @@ const ROUNDS = Number(process.env['LEASE_ROUNDS'] ?? 14);
 interface Backend {
   readonly replica: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
-  /** From now on the store is in trouble, or well. */
+  /** From now on some requests to the store fail, or none. */
   readonly trouble: (isOn: boolean) => void;
 }
 
-/** The rows that were acknowledged, by all that ever ran. */
+/** The rows that any of the daemons acknowledged. */
 type Acknowledged = Set<string>;
 
 /** A machine that runs one daemon after the other, and an application that commits to what the daemon has restored. */
@@ -114,7 +114,7 @@ class Host {
     return promise;
   }
 
-  /** Commits one row after the other, until it is told to stop. */
+  /** Commits one row after the other, until the signal is aborted. */
   async live(acknowledged: Acknowledged, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const row = await this.commit();
@@ -142,10 +142,10 @@ function rowsOf(path: string): string[] {
   }
 }
 
-/** Does one of these things, and lets time pass. */
+/** Does one thing to a host, or nothing, and waits. */
 async function round(hosts: readonly Host[], random: Random, breaks: boolean): Promise<void> {
   const host = random.pick(hosts);
-  // Whoever breaks a lease accepts that a database which lacks acknowledged commits takes over.
+  // An operator who breaks a lease accepts that a database that lacks acknowledged commits takes over.
   const keepsDisk = (): boolean => !breaks && random.chance(0.4);
   const dice = random.next();
   if (dice < 0.35) {
@@ -188,7 +188,7 @@ async function chaos(folder: string, backend: Backend): Promise<readonly string[
     backend.trouble(true);
     for (let count = 0; count < ROUNDS; count += 1) await round(hosts, random, breaks);
     backend.trouble(false);
-    // In the end, one of them replicates, whatever happened.
+    // In the end, one of them replicates in any case.
     const before = acknowledged.size;
     const failed = (): string => hosts.map(({ log, daemon }) => tail(log + daemon.output)).join('\n--\n');
     try {
@@ -244,7 +244,7 @@ test(
         server.fault = async ({ method, key }) => {
           if (!isOn) return undefined;
           const dice = random.next();
-          // Requests that arrive late, of processes that may have ended, or lost the lease.
+          // Requests that arrive late, from processes that may have ended, or lost the lease.
           if (method === 'PUT' && dice < 0.05)
             await pause(random.between(0, TTL_MS * 1.5), 'a request that is on its way');
           else if (method === 'PUT' && dice < 0.12) return { kind: 'cut', afterBytes: 0 };

@@ -1,4 +1,4 @@
-/** A database, its application and its replication, disturbed again and again; and what is proven after each time. */
+/** A database, its application and its replication; disturbances, and the proof after each of them. */
 import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -40,7 +40,7 @@ export interface LifeOptions {
   readonly isAtFullSpeed?: boolean;
 }
 
-/** Milliseconds until something is acknowledged once nothing is in the way; long, since a busy machine is slow. */
+/** Milliseconds until something is acknowledged once nothing prevents it. Long, because a busy machine is slow. */
 export const patienceMs = 180_000;
 
 /** An upload, a snapshot and two compactions at most. */
@@ -116,7 +116,7 @@ export class Life implements AsyncDisposable {
     this.replication = kind.driver === undefined ? new CommandLine(parts) : new InProcess(parts, kind.driver);
   }
 
-  /** One round: all is at work, then it is disturbed, and the replica is put to the proof. */
+  /** One round: everything runs, the disturbance acts, and the replica is proven. */
   async round(disturbance: Disturbance): Promise<void> {
     await this.revive();
     await disturbance.act(this);
@@ -124,7 +124,7 @@ export class Life implements AsyncDisposable {
     if (this.random.chance(0.15)) await this.settle();
   }
 
-  /** The end: everything stops in good order; replica and database are the same, page by page. */
+  /** The end: everything stops without an error; replica and database are equal, page by page. */
   async end(): Promise<void> {
     await this.revive();
     await this.settle();
@@ -152,7 +152,7 @@ export class Life implements AsyncDisposable {
     if (this.daemon === undefined) {
       this.startDaemon();
       this.startWriter();
-      // Mostly it is disturbed while it works; now and then while it starts.
+      // Mostly the disturbance acts while it runs; now and then while it starts.
       if (!isNew && this.random.chance(0.2)) return;
       const { count } = await this.replication.acknowledged();
       await this.#until('a first acknowledgement', async () => (await this.replication.acknowledged()).count > count);
@@ -169,9 +169,9 @@ export class Life implements AsyncDisposable {
     }
   }
 
-  /** Lets all work go on for a random time. */
+  /** Lets everything run for a random time. */
   async work(lowMs: number, highMs: number): Promise<void> {
-    await pause(this.random.between(lowMs, highMs), 'all at work for a while');
+    await pause(this.random.between(lowMs, highMs), 'everything runs for a while');
   }
 
   startDaemon(options: Partial<ReplicatedAppOptions> = {}): Child {
@@ -232,13 +232,13 @@ export class Life implements AsyncDisposable {
     return child;
   }
 
-  /** Of a process that replicates. */
+  /** Kills a process that replicates. */
   async kill(daemon: Child): Promise<void> {
     this.#killCount += 1;
     await daemon.kill();
   }
 
-  /** Another process is in charge of the database from now on. */
+  /** Another process replicates the database from now on. */
   async replaceDaemon(next: Child): Promise<void> {
     await this.killDaemon();
     this.daemon = next;
@@ -250,12 +250,12 @@ export class Life implements AsyncDisposable {
     const committed = await lastProgress(this.paths.progress);
     return await this.#until(`an acknowledgement of transaction ${committed}`, async () => {
       const now = await this.replication.acknowledged();
-      // One may have been under way.
+      // One may have been in progress.
       return now.count >= before.count + 2 && now.txn >= committed ? now : undefined;
     });
   }
 
-  /** Waits for the process in charge; fails with what it logged. */
+  /** Waits for the process that replicates; fails with what it logged. */
   async #until<T>(what: string, condition: () => Promise<T | undefined | false>): Promise<T> {
     const { daemon } = this;
     const log = (): string => tail(daemon?.output ?? '', 15);
@@ -265,7 +265,7 @@ export class Life implements AsyncDisposable {
     });
   }
 
-  /** Resolves once a restore holds all that is committed now. It may fail until then. */
+  /** Resolves once a restore has all that is committed now. It may fail until then. */
   async untilWhole(): Promise<void> {
     const committed = await lastProgress(this.paths.progress);
     const output = join(this.paths.folder, 'whole.db');
@@ -284,7 +284,7 @@ export class Life implements AsyncDisposable {
     await rm(output);
   }
 
-  /** Resolves once the process in charge has logged this. */
+  /** Resolves once the process that replicates has logged this. */
   async untilSaid(pattern: RegExp): Promise<void> {
     const { daemon } = this;
     if (daemon === undefined) throw new Error('nothing runs');
@@ -298,7 +298,7 @@ export class Life implements AsyncDisposable {
     writeFileSync(weatherFile(this.paths.folder), JSON.stringify(weather));
   }
 
-  /** Restores what is there and holds it against every promise made so far. */
+  /** Restores the replica, and compares the result with everything acknowledged so far. */
   async prove(): Promise<ChainState> {
     const promised = Math.max(this.#promised, (await this.replication.acknowledged()).txn);
     const restored = await this.restore();
@@ -306,7 +306,7 @@ export class Life implements AsyncDisposable {
     await this.look();
     this.shown.assertShown(state);
     this.shown.assertHolds(restored, promised);
-    // What could be restored once must be there ever after.
+    // What could be restored once must stay restorable.
     this.#promised = Math.max(promised, this.shown.isOnTimeline(state) ? state.transactionCount : 0);
     await verifyWhole(this.store.direct, this.hadTwoWriters);
     if (this.daemon !== undefined) refuseLeaks(this.daemon.pid, this.paths.folder);
@@ -322,7 +322,7 @@ export class Life implements AsyncDisposable {
   /** Nothing runs any more, and all that was committed is on the replica. */
   async settle(): Promise<void> {
     await this.stopWriter();
-    // Where it is killed by the signal, its work is left to another.
+    // If the signal kills it before it can handle signals, another process does its work.
     for (let code: number | null = null; code !== 0;) {
       if (this.daemon === undefined) {
         writeFileSync(this.#pauseFile, '');
@@ -340,8 +340,8 @@ export class Life implements AsyncDisposable {
   }
 
   /**
-   * The source was replaced by another state that it showed before: an older promise counts no more. Only while nothing commits;
-   * the class must not run.
+   * The source was replaced by another state that it showed before: older acknowledgements do not count any more. Call it only
+   * while nothing commits; the class must not run.
    */
   async replaced(): Promise<void> {
     this.shown.replaced(this.paths.database);
@@ -349,7 +349,7 @@ export class Life implements AsyncDisposable {
     await this.newBeginning();
   }
 
-  /** What was promised so far need not be in the newest state of the replica. The class must not run. */
+  /** What was acknowledged so far need not be in the newest state of the replica. The class must not run. */
   async newBeginning(): Promise<void> {
     this.#promised = 0;
     await this.replication.forget();
@@ -391,7 +391,7 @@ export class Life implements AsyncDisposable {
     cpSync(this.paths.folder, folder, { recursive: true, verbatimSymlinks: true, filter });
   }
 
-  /** After a stop in good order. What a killed process leaves on a replica is removed when it is an hour old. */
+  /** After a stop without an error. What a killed process leaves on a replica is removed when it is an hour old. */
   async #refuseLeftovers(): Promise<void> {
     const { path: replica } = this.store.direct;
     const allowed = new Map([[this.paths.metadata, 0]]);

@@ -37,7 +37,7 @@ export interface ReplicatedAppOptions extends ChainWriterOptions {
 const pausedMs = 20;
 const refusedMs = 20;
 
-/** As the command line prints them, so that the same words are looked for. */
+/** Prints lines as the command line does, so that tests look for the same words. */
 function printingLogger(bound: LogFields = {}): Logger {
   const at =
     (level: string) =>

@@ -41,16 +41,16 @@ export interface Acknowledged {
 export interface Replication {
   start(options?: Partial<ReplicatedAppOptions>): Child;
   acknowledged(): Promise<Acknowledged>;
-  /** The source is on another timeline: what was acknowledged before counts no more. The class must not run. */
+  /** The source is on another timeline: what was acknowledged before does not count any more. The class must not run. */
   forget(): Promise<void>;
 }
 
-/** Short enough for many kills to come just after an answer; longer than it takes, or it would be all that goes on. */
+/** Short enough that many kills come right after an answer. Longer than an answer takes, or the daemon would do nothing else. */
 const askIntervalMs = 150;
 
 export const weatherFile = (folder: string): string => join(folder, 'weather.json');
 
-/** Lives under the weather of this folder. */
+/** For a process whose clock and disk the weather file of this folder controls. */
 export function environmentOf(folder: string): NodeJS.ProcessEnv {
   const weather = pathToFileURL(join(repositoryRoot, 'tests', 'chaos', 'weather.ts')).href;
   return {
@@ -64,7 +64,7 @@ export function environmentOf(folder: string): NodeJS.ProcessEnv {
 export class CommandLine implements Replication {
   readonly #parts: ReplicationParts;
   #starts = 0;
-  /** Answers to questions of an earlier timeline of the source count no more. */
+  /** Answers to requests from an earlier timeline of the source do not count. */
   #timeline = 0;
   #acknowledged: Acknowledged = { count: 0, txn: 0 };
 
@@ -123,12 +123,12 @@ export class CommandLine implements Replication {
         const { count, txn } = this.#acknowledged;
         this.#acknowledged = { count: count + 1, txn: Math.max(txn, committed) };
       }
-      await pause(askIntervalMs, 'the time between two questions');
+      await pause(askIntervalMs, 'the time between two requests');
     }
   }
 }
 
-/** What `litestream sync -wait` asks and hears, without a process of its own. Does it exit with 0? */
+/** Sends what `litestream sync -wait` sends, without a process of its own. Would the command exit with 0? */
 async function syncWait(socketPath: string, path: string): Promise<boolean> {
   const body = JSON.stringify({ path, wait: true, timeout: 60 });
   const headers = { 'content-type': 'application/json', 'content-length': body.length };
@@ -142,7 +142,7 @@ async function syncWait(socketPath: string, path: string): Promise<boolean> {
   return await promise;
 }
 
-/** An application that replicates itself and acknowledges what `replicated()` promised. */
+/** An application that replicates itself, and acknowledges a commit once `replicated()` has resolved. */
 export class InProcess implements Replication {
   readonly #parts: ReplicationParts;
   readonly #driver: Library;
@@ -182,7 +182,7 @@ export class InProcess implements Replication {
   }
 }
 
-/** Runs a command of ours to its end, under no weather. */
+/** Runs one of our commands to its end, with the real clock and disk. */
 export function runCommand(...args: string[]): Child {
   return new Child(`litestream ${args[0] ?? ''}`, process.execPath, [ourProgram, ...args]);
 }

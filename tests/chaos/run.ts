@@ -2,7 +2,7 @@
  * Tries to break Litestream: `npm run chaos -- [--minutes N | --rounds N] [--seed S] [--lives NAME,…] [--only NAME,…]
  * [--full-speed]`.
  *
- * Lives follow one another, each with a seed of its own. Ends with a table, and with 1 if anything did not hold.
+ * Lives follow one another, each with a seed of its own. Ends with a table, and with exit status 1 if a check failed.
  */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,7 @@ import { Life } from './life.ts';
 const roundsOfALife = 8;
 const failureCountMax = 5;
 
-/** A part of a list by names, as `--lives a,b`; the whole list without. */
+/** The part of a list with these names, as of `--lives a,b`; the whole list without names. */
 function chosen<T extends { readonly name: string }>(all: readonly T[], names: string | undefined): readonly T[] {
   if (names === undefined) return all;
   return names.split(',').map((name) => {
@@ -61,7 +61,7 @@ function count(counts: Map<string, number>, name: string): void {
   counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
-/** Those that this life can have. */
+/** The disturbances that this life can have. */
 function possibleIn(life: Life): Disturbance[] {
   return drawn.filter((each) => {
     const lack = each.lacks?.(life);
@@ -95,7 +95,7 @@ async function live(lifeSeed: number, kind: LifeKind): Promise<void> {
     }
     name = 'end';
     if (round > 0) await life.end();
-    // Nothing of this run fits this life.
+    // No disturbance of this run fits this life.
     else roundCount += possible.length === 0 ? 1 : 0;
   } catch (error) {
     const kept = join(tmpdir(), `litestream-chaos-failed-${lifeSeed}`);

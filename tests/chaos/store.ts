@@ -13,11 +13,11 @@ export interface Store extends AsyncDisposable {
   readonly kind: 'folder' | 'bucket';
   /** For the process under test, in the keys of the config. */
   readonly settings: ReplicaSettings;
-  /** For proofs: nothing fails on this way. */
+  /** For proofs: no fault reaches these requests. */
   readonly direct: ReplicaSettings;
   /** Undefined for a folder. */
   readonly proxy: FaultyProxy | undefined;
-  /** Nothing of it can be reached, until `heal`. */
+  /** Makes it unreachable, until `heal`. */
   cutOff(): void;
   heal(): void;
   /** Names of all that is there. */

@@ -1,4 +1,4 @@
-/** A small disk of its own, which takes root to mount. */
+/** A small disk of its own. Only root can mount it. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * What a process under test lives in: the clock and the disk. Loaded before everything else (`node --import`), also into worker
- * threads. The file that `CHAOS_WEATHER` names says what it is like at the moment.
+ * The *weather* of a process under test: its clock and its disk. Loaded before everything else (`node --import`), also into worker
+ * threads. The file that `CHAOS_WEATHER` names states the current weather.
  */
 import fs from 'node:fs';
 import fsPromises from 'node:fs/promises';
@@ -49,7 +49,7 @@ globalThis.Date = new Proxy(RealDate, {
   get: (target, key, receiver) => (key === 'now' ? clock : Reflect.get(target, key, receiver)),
 });
 
-/** Paths of open descriptors, and below of handles, that a fault may hit. */
+/** Paths of open descriptors, on which a fault may occur; `handles` has those of file handles. */
 const opened = new Map<unknown, string>();
 
 function failure(name: string, file: unknown): NodeJS.ErrnoException | undefined {

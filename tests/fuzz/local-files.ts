@@ -1,6 +1,6 @@
 /**
  * Damaged local files. A database and its metadata folder are copied as a crash would leave them, one file is damaged, and
- * replication goes on there. It must end with an error of ours, or the replica must restore to the database that SQLite reads.
+ * replication continues there. It must end with one of our errors, or a restore must equal the database that SQLite reads.
  */
 import { spawnSync } from 'node:child_process';
 import {

@@ -1,4 +1,4 @@
-/** What each program makes of the database checksums in our files. */
+/** How each program handles the database checksums in our files. */
 import { join } from 'node:path';
 import { ChainWriter } from '../support/chain-writer.ts';
 import { fileUrl, writeConfig } from '../support/programs.ts';
@@ -27,8 +27,8 @@ async function expectVerdict(ts: Program, replica: string, proven: boolean, when
 }
 
 /**
- * Our files state database checksums. Go restores them, and compacts them to files that state none: the replica is unproven then,
- * which is no fault, and proven again once ours has taken it back.
+ * Our files state database checksums. Litestream (Go) restores them, and compacts them to files that state none: then the replica is
+ * unproven, which is not a fault. It is proven again once our program replicates to it again.
  */
 export const proofAcrossPrograms: InteropCase = {
   name: 'database checksums survive the other program',

@@ -1,6 +1,6 @@
 /**
- * The order of the test files of a run over all packages: those that take longest begin first, whatever package they are in. So
- * no long file is left to run alone at the end, and files that wait run beside files that compute.
+ * The order of the test files of a run over all packages: the longest files begin first, regardless of their package. So no long
+ * file runs alone at the end, and files that wait run beside files that compute.
  */
 import { readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';

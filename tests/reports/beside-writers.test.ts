@@ -1,4 +1,4 @@
-/** Reports of Litestream (Go) on restores that are corrupt because of what the application did meanwhile. See docs/reports.md. */
+/** Reports of Litestream (Go): restores that are corrupt because of what the application did meanwhile. See docs/reports.md. */
 import { createRequire } from 'node:module';
 import { cp, mkdir } from 'node:fs/promises';
 import { statSync } from 'node:fs';
@@ -27,7 +27,7 @@ const drivers: readonly (readonly [string, SqliteDriver])[] = [
 
 describe('reports', { timeout: 300_000 }, () => {
   test.each(drivers)(
-    '#1337: a commit between the end of the log that was read and the checkpoint is in the replica, with %s',
+    '#1337: a commit between the last read of the WAL and the checkpoint is in the replica, with %s',
     async (_, driver) => {
       await using folder = await temporaryFolder('report-1337');
       const place = new Place(folder.path);
@@ -120,7 +120,7 @@ describe('reports', { timeout: 300_000 }, () => {
       // A slow disk, as far as the daemon can tell: it runs for 2 ms in 100.
       while ((await levelFiles(place.meta, 0)).length === 0 && during < 1000) {
         daemon.signal('SIGSTOP');
-        await pause(100, 'the application goes on, the daemon does not');
+        await pause(100, 'the application runs, the daemon does not');
         daemon.signal('SIGCONT');
         await pause(4, 'the daemon does a little of its work');
         during = (await place.committed()) - from;

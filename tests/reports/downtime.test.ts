@@ -1,4 +1,4 @@
-/** Reports of Litestream (Go) on what happens while it does not run, and after a restore. See docs/reports.md. */
+/** Reports of Litestream (Go): what happens while it does not run, and after a restore. See docs/reports.md. */
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -29,7 +29,7 @@ describe('reports', { timeout: 300_000 }, () => {
       await first.kill();
       const before = await levelMaxTxid(place.replica);
       const then = await place.restored({ txid: before });
-      // The log starts over several times, with pages that no level-0 file has.
+      // The WAL restarts several times, with pages that no level-0 file has.
       for (let round = 0; round < 3; round += 1) {
         for (let i = 0; i < 10; i += 1) app.transaction(2, { add: 20, change: 5, remove: 5, size: 1500 });
         app.checkpoint(mode, 5000);

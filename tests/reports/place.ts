@@ -1,4 +1,4 @@
-/** A database, its replica in a folder, and what a restore with our command line makes of it. */
+/** A database, its replica in a folder, and restores of it with our command line. */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { verifyChain } from '../support/chain.ts';
@@ -72,7 +72,7 @@ export function failing(child: Child): { readonly failed: () => string | undefin
   return { failed: () => (child.exit === undefined ? undefined : child.output), timeoutMs: 120_000 };
 }
 
-/** The lines of a log with this level. */
+/** The log lines of this level. */
 export function lines(log: string, level: 'WARN' | 'ERROR'): string[] {
   return log.split('\n').filter((line) => line.includes(`level=${level}`));
 }

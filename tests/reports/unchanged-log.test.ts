@@ -1,4 +1,4 @@
-/** A report of Litestream (Go) on commits that do not show in the size of the log. See docs/reports.md. */
+/** A report of Litestream (Go): commits that do not change the size of the WAL. See docs/reports.md. */
 import { openSync, closeSync, readSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ChainWriter } from '../support/chain-writer.ts';
@@ -8,9 +8,9 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/wait.ts';
 import { failing, lines, Place, seed } from './place.ts';
 
-console.log(`report on an unchanged log: SEED=${seed}`);
+console.log(`report on an unchanged WAL: SEED=${seed}`);
 
-/** What Litestream (Go) compared: the size and the header of the log. */
+/** What Litestream (Go) compared: the size and the header of the WAL. */
 function looksOf(path: string): { readonly size: number; readonly header: string } {
   const header = Buffer.alloc(32);
   const descriptor = openSync(path, 'r');
@@ -20,11 +20,11 @@ function looksOf(path: string): { readonly size: number; readonly header: string
 }
 
 describe('reports', { timeout: 300_000 }, () => {
-  test('#1037: commits that leave size and header of the log unchanged are replicated', async () => {
+  test('#1037: commits that leave size and header of the WAL unchanged are replicated', async () => {
     await using folder = await temporaryFolder('report-1037');
     const place = new Place(folder.path);
     using app = new ChainWriter(place.database, new Random(seed), { autoCheckpointPageCount: 0 });
-    // A log that is long, and has started over: its size stays.
+    // A WAL that is long, and has restarted: its size stays.
     for (let i = 0; i < 10; i += 1) app.transaction(1, { add: 50, size: 2000 });
     const log = `${place.database}-wal`;
     const { size, header } = looksOf(log);
@@ -32,7 +32,7 @@ describe('reports', { timeout: 300_000 }, () => {
     app.transaction(1);
     expect(looksOf(log).size).toBe(size);
     expect(looksOf(log).header).not.toBe(header);
-    // No checkpoint of Litestream, after which the log would start over once more.
+    // Litestream makes no checkpoint, after which the WAL would restart once more.
     await using daemon = await place.replicate({ monitorInterval: '100ms', checkpointInterval: '0s' });
     for (let round = 0; round < 8; round += 1) {
       const before = looksOf(log);

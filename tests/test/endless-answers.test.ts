@@ -1,4 +1,4 @@
-/** Answers without an end: a listing fails before they fill the memory. */
+/** Answers that do not end: a listing fails before they fill the memory. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardClient } from '@litestream/core';

@@ -20,7 +20,7 @@ const LARGE = randomBytes(5.5 * 2 ** 20);
 const file = { level: 0, minTxid: 1n, maxTxid: 1n };
 const timestamp = new Date('2026-11-24T01:02:03Z');
 const guard = { retry: { attemptCountMax: 1 } };
-/** The page is there as long as the test says: waiting between two attempts makes no difference. */
+/** The test decides how long the page stays: a wait between two attempts makes no difference. */
 const unhurried: Clock = {
   ...systemClock,
   schedule: (_delayMs, task, options) => systemClock.schedule(1, task, options),

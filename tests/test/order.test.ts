@@ -13,7 +13,7 @@ function specificationOf(name: string): TestSpecification {
   return { moduleId: join(repositoryRoot, name), project } as unknown as TestSpecification;
 }
 
-test('the files that take longest begin first, whatever package they are in', async () => {
+test('the longest files begin first, regardless of their package', async () => {
   const context = { cache: { getTestSpecificationResult: () => undefined } } as unknown as Vitest;
   const known = Object.keys(durations);
   const names = [...known, 'packages/a/test/new.test.ts', 'packages/z/test/new.test.ts'];

@@ -1,4 +1,4 @@
-/** docs/reports.md names tests: they are there, and each test of a report is on the page. */
+/** docs/reports.md names tests: each of them exists, and each test of a report is on the page. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -45,7 +45,7 @@ test('an exception from the rule on timers says why', () => {
   expect(silent).toEqual([]);
 });
 
-test('no test has less time than others: a busy machine is slow, and what hangs is found in any case', () => {
+test('no test has a shorter timeout than the default, because a busy machine is slow', () => {
   const { testTimeout = 0 } = base.test ?? {};
   expect(testTimeout).toBeGreaterThan(0);
   const limits = [

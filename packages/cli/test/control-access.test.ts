@@ -93,7 +93,7 @@ describe('register', () => {
     'abs://container/app?account-name=evil.example:443%23',
     's3://bucket.evil\\.digitaloceanspaces.com/app',
     's3://bucket.br-a.storage.evil\\.region.c.neon.tech/app',
-  ])('takes no name for that of a provider which leads to another server: %s', async (url) => {
+  ])('refuses a name that looks like one of a provider and leads to another server: %s', async (url) => {
     const at = await daemon();
     const path = join(at.folder, 'new.db');
     createDatabase(path);

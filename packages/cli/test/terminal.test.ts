@@ -1,4 +1,4 @@
-/** Names and texts of others on a terminal: nothing in them is a command to it. */
+/** Names and texts from others: a terminal executes nothing in them. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ async function onTerminal(args: readonly string[]): Promise<string> {
   return (await promisify(execFile)('script', shell)).stdout;
 }
 
-test('sequences in the name of a database, or of the holder of a lease, are not obeyed', async () => {
+test('control sequences in the names of databases and lease holders do not reach a terminal', async () => {
   const folder = scratchFolder();
   const replica = join(folder, 'replica');
   mkdirSync(replica);

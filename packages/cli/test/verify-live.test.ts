@@ -55,7 +55,7 @@ function damage(path: string, offset: number): void {
 
 interface Asked {
   readonly answer: Promise<string>;
-  /** The client goes away before the answer. */
+  /** The client disconnects before the answer. */
   readonly leave: () => void;
 }
 
@@ -158,7 +158,7 @@ describe('verify -live', () => {
     await other.daemon.stop();
   });
 
-  test('makes one at a time, ends with the database, and not for a client that went away', async () => {
+  test('runs one at a time, ends when the database is stopped, and skips clients that disconnected', async () => {
     const place = await live();
     const large = new DatabaseSync(place.database);
     large.exec('INSERT INTO t SELECT randomblob(40000000)');
@@ -171,14 +171,14 @@ describe('verify -live', () => {
     expect(await gone[0]?.answer).toContain('"ok":true');
     for (const { leave } of gone) leave();
     await Promise.allSettled(gone.map(({ answer }) => answer));
-    // After those of the clients that went away, which take no time.
+    // After those of the clients that disconnected, which take no time.
     expect(await there[0]?.answer).toContain('"ok":true');
     expect(await ask('/stop').answer).toContain('"status":"stopped"');
     expect(await there.at(-1)?.answer).toContain('the database is being stopped');
     await place.daemon.stop();
   });
 
-  test('names what it needs', async () => {
+  test('reports what it needs', async () => {
     const place = await live();
     expect((await run(['verify', '-repair', ...place.args])).stderr).toContain('-repair needs -live');
     expect((await run(['verify', '-live', '-socket', join(place.folder, 'none'), place.database])).stderr).toContain(
@@ -192,7 +192,7 @@ describe('verify -live', () => {
   });
 });
 
-test('a restore drill is in metrics, status and readiness', async () => {
+test('metrics, status and readiness show restore drills', async () => {
   const place = await live('drill: {interval: 300ms}\nlevels: [{interval: 24h}]\n');
   const { database, url, daemon } = place;
   const labels = `{db="${database}",replica="${place.replica}"}`;
@@ -217,7 +217,7 @@ test('a restore drill is in metrics, status and readiness', async () => {
   await daemon.stop();
 });
 
-test('replicate -once builds a lost ledger again', async () => {
+test('replicate -once rebuilds a lost ledger', async () => {
   const folder = scratchFolder();
   const database = join(folder, 'app.db');
   const url = `file://${folder}/replica`;

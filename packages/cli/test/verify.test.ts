@@ -126,7 +126,7 @@ test.each([
     'is another database',
     (path: string) => restate(path, (header) => header.setBigUint64(88, header.getBigUint64(88) ^ 1n)),
   ],
-] as const)('-older-base makes the same state if the newest snapshot %s', async (_, change) => {
+] as const)('-older-base restores the same state if the newest snapshot %s', async (_, change) => {
   const { folder, url } = await replica();
   insertRows(join(folder, 'app.db'), 2);
   const once = await run(['replicate', '-once', '-force-snapshot', join(folder, 'app.db'), url]);

@@ -23,7 +23,10 @@ export const requireProof: RequestPolicyFactory = {
 /** In bytes. A page of a listing has 5000 blobs, of some KiB each. */
 const DOCUMENT_SIZE_MAX = 64 << 20;
 
-/** The SDK collects each body but those of downloads: one without an end would fill the memory. Aborted if it is too long. */
+/**
+ * The SDK collects each body except those of downloads: one without an end would fill the memory. Returns a signal that is aborted
+ * if the body is too long.
+ */
 function limitLength(request: WebResource): AbortSignal {
   const limit = new AbortController();
   if ((request.streamResponseStatusCodes?.size ?? 0) > 0) return limit.signal;

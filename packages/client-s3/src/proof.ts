@@ -33,7 +33,7 @@ export function requireProof(client: Sdk.S3Client): void {
       const answer = result.response as Answer;
       const operation = (context.commandName ?? '').replace(/Command$/, '');
       const isSuccess = answer.statusCode >= 200 && answer.statusCode <= 299;
-      // Of all others, the SDK collects the whole body.
+      // The SDK collects the whole body of all other answers.
       if (operation !== 'GetObject' || !isSuccess) answer.body = await collect(answer.body);
       if (!isSuccess) return result;
       const { headers } = args.request as { headers: Readonly<Record<string, string>> };

@@ -51,7 +51,7 @@ export interface LitestreamEvents {
   readonly compaction: { readonly path: string; readonly file: LtxFileInfo };
   /** The whole database is on the replica as one file. */
   readonly snapshot: { readonly path: string; readonly txid: TXID; readonly file: LtxFileInfo };
-  /** All pages of the database were compared with what was replicated up to this transaction, and were the same. */
+  /** All pages of the database were compared with what was replicated up to this transaction, and were equal. */
   readonly proven: { readonly path: string } & PageProof;
   /** A restore drill succeeded. One that failed is an `error`. */
   readonly drill: { readonly path: string } & DrillResult;

@@ -135,7 +135,7 @@ const TABLES = [
 const TUESDAY = "UPDATE t SET v = 'tuesday'";
 
 /**
- * An older database file below a WAL that stayed. What the WAL moved to the file is equal in both, so the start goes on from the
+ * An older database file below a WAL that stayed. The pages that moved from the WAL are equal in both, so the start goes on from the
  * WAL. Another page differs.
  */
 async function putEqualMovesBack(lab: Lab): Promise<void> {

@@ -39,7 +39,7 @@ describe('a restore drill', () => {
     expect(readdirSync(db.metaPath).filter(isOfDrill)).toEqual([]);
   });
 
-  it('makes the staging folder', async () => {
+  it('creates the staging folder', async () => {
     await using lab = new Lab();
     const { db, client } = await replicated(lab);
     const stagingPath = join(lab.folder, 'staging');
@@ -48,13 +48,13 @@ describe('a restore drill', () => {
     expect(readdirSync(stagingPath)).toEqual([]);
   });
 
-  it('removes what a killed process with the same number left in the staging folder', async () => {
+  it('removes what a killed process with the same process ID left in the staging folder', async () => {
     await using lab = new Lab();
     const place = { metaPath: join(lab.folder, 'meta'), stagingPath: join(lab.folder, 'staging') };
     mkdirSync(place.stagingPath);
     const mine = stagedPath(place, 'drill.db');
     writeFileSync(mine, '');
-    // All that another process has in common with this one: a folder, and in a container its number.
+    // Another process shares only the folder with this one, and in a container the process ID.
     const prefix = /litestream-[0-9a-f]{16}-/.exec(mine)?.[0] ?? '';
     const left = join(place.stagingPath, `${prefix}${process.pid}-drill.db.0123456789abcdef.tmp.tmp`);
     writeFileSync(left, '');

@@ -214,7 +214,7 @@ describe('the holder', () => {
     expect(b.holder.status.state).toBe('held');
   });
 
-  test('asks the store anew if a renewal was under way when its machine, and both its clocks, stopped', async () => {
+  test('asks the store again if a renewal was in progress when its machine and both clocks stopped', async () => {
     const { world, store, content } = lab();
     const machine = new Machine(world);
     let stoppedMs = 0;
@@ -259,7 +259,7 @@ describe('the holder', () => {
     expect(a.holder.status.state).toBe('lapsed');
     await world.run(2000);
     expect(b.holder.status).toMatchObject({ state: 'held', lease: { generation: 2 } });
-    // A late file is possible, and nothing that was acknowledged stands in the way.
+    // A late file is possible, and no acknowledged commit prevents the promotion.
     expect(b.holder.inherited).toEqual({ acknowledgedTxid: undefined, isUnclean: true });
     a.network.isCut = false;
     await world.run(5000);

@@ -63,7 +63,7 @@ describe('Leaser', () => {
     },
   );
 
-  it('reads no more than a lease may have, whatever size is announced', async () => {
+  it('reads no more than the size limit of a lease, even if the announced size is smaller', async () => {
     const client = new MemoryClient();
     let chunkCount = 0;
     const body = async function* (): AsyncGenerator<Uint8Array> {

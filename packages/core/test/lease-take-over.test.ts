@@ -126,7 +126,7 @@ describe('a file of the former holder that arrives late is restored, or refused'
   });
 });
 
-describe('what is acknowledged is in the lease before it is acknowledged', () => {
+describe('an acknowledgement is recorded in the lease before it is given', () => {
   const begun = async (
     client: ReplicaClient,
   ): Promise<{ readonly replica: Replica; readonly db: FakeDb; readonly holder: LeaseHolder }> => {
@@ -142,19 +142,19 @@ describe('what is acknowledged is in the lease before it is acknowledged', () =>
   const recorded = async (store: MemoryStore): Promise<TXID | undefined> =>
     (await new Leaser(new MemoryClient({ store })).read())?.acknowledgedTxid;
 
-  test('by the first process that ever has the lease, before its first renewal', async () => {
+  test('by the first holder of the lease, before its first renewal', async () => {
     const store = new MemoryStore();
     const { replica, db } = await begun(new MemoryClient({ store }));
     expect(await recorded(store)).toBeUndefined();
     db.pending = 3;
     await replica.replicated();
-    // The process is killed now. A successor whose database has nothing of that is refused.
+    // The process is killed now. A successor whose database lacks that commit is refused.
     expect(await recorded(store)).toBeGreaterThan(0n);
     const successor = take(new MemoryClient({ store }), { exists: true });
     await expect(successor).rejects.toMatchObject({ code: 'PROMOTION_REFUSED' });
   });
 
-  test('also where the replica has everything already', async () => {
+  test('also if the replica has everything already', async () => {
     const store = new MemoryStore();
     const { replica, db } = await begun(new MemoryClient({ store }));
     for (let txid = 1; txid <= 3; txid++) {
@@ -167,7 +167,7 @@ describe('what is acknowledged is in the lease before it is acknowledged', () =>
     expect(await recorded(store)).toBe(3n);
   });
 
-  test('and not acknowledged if the lease cannot be written', async () => {
+  test('and not given if the lease cannot be written', async () => {
     const store = new MemoryStore();
     let isDown = false;
     const before = (operation: string): void => {
@@ -271,7 +271,7 @@ describe('a holder that finds a file of another process', () => {
     expect(replica.position.txid).toBe(4n);
   });
 
-  test('stops permanently if the file follows its own: it is not late, whatever the lease says', async () => {
+  test('stops permanently if the file follows its own: it is not late, regardless of the lease', async () => {
     const { store, clock, replica } = await meeting('later');
     const before = store.keys('ltx/');
     for (let attempt = 0; attempt < 3; attempt++) {

@@ -136,7 +136,7 @@ describe('replicate and restore', () => {
     app.close();
   });
 
-  test('restore drills prove the replica, tell what they find, and leave no file', async () => {
+  test('restore drills prove the replica, report what they find, and leave no file', async () => {
     const app = application();
     const path = join(folder, 'app.db');
     const replica = join(folder, 'replica');

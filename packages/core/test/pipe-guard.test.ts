@@ -1,4 +1,4 @@
-/** A pipe in the place of a file must not block a thread: it would wait for the other end for ever. */
+/** A named pipe in the place of a file must not block a thread, which would wait for the other end without a limit. */
 import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,7 +36,7 @@ describe.skipIf(process.platform === 'win32').each(drivers)('with $name', (drive
 
 describe.skipIf(process.platform === 'win32')('a pipe', () => {
   const TIMEOUT_MS = 10_000;
-  /** The outcome of work that may wait for a pipe for ever. */
+  /** The outcome of work that may wait for a pipe without a limit. */
   async function outcomeOf(work: Promise<unknown>): Promise<unknown> {
     const blocked = pause(TIMEOUT_MS, 'a thread that waits for a pipe').then(() => 'blocked');
     return await Promise.race([work, blocked]).catch((error: unknown) => (error as NodeJS.ErrnoException).code);

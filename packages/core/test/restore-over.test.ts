@@ -77,7 +77,7 @@ function whatIsThere(): 'old' | 'new' {
   }
 }
 
-/** Made once: what all cases begin with. */
+/** Made once, for all cases. */
 const template = join(base, 'template');
 
 beforeAll(async () => {

@@ -29,7 +29,7 @@ describe('store', () => {
     await rig.store.close();
   });
 
-  it('makes one restore drill at a time, and takes snapshots meanwhile', async () => {
+  it('runs one restore drill at a time, and takes snapshots meanwhile', async () => {
     const rig = new Rig();
     const store = rig.newStore({ drillIntervalMs: 1000 });
     let running = 0;

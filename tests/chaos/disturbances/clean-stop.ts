@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { verifyChain } from '../../support/chain.ts';
 import type { Disturbance } from '../disturbance.ts';
 
-/** Application and Litestream stop in good order: then the database file alone is the whole database. */
+/** Application and Litestream stop without an error: then the database file alone is the whole database. */
 export const cleanStop: Disturbance = {
   name: 'clean stop',
   async act(life) {

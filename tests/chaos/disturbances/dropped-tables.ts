@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { Disturbance } from '../disturbance.ts';
 
-/** The tables of Litestream are dropped, as an ORM does that makes the schema what its models say. */
+/** The tables of Litestream are dropped, as by an ORM that makes the schema equal to its models. */
 export const droppedTables: Disturbance = {
   name: 'dropped tables',
   async act(life) {

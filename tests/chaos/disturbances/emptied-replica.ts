@@ -8,7 +8,7 @@ const targets: readonly (readonly [string, (level: number) => boolean])[] = [
   ['what is compacted', (level) => level > 0],
 ];
 
-/** Files of the replica are deleted behind our back: it is noticed, and made good. */
+/** Another program deletes files of the replica: Litestream notices it, and repairs the replica. */
 export const emptiedReplica: Disturbance = {
   name: 'emptied replica',
   async act(life) {

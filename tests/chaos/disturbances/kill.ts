@@ -1,7 +1,7 @@
 import { pause } from '../../support/wait.ts';
 import type { Disturbance } from '../disturbance.ts';
 
-/** kill -9 at a moment that nobody chose. */
+/** kill -9 at a random time. */
 export const kill: Disturbance = {
   name: 'kill',
   async act(life) {

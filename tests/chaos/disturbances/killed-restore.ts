@@ -2,7 +2,7 @@ import { pause } from '../../support/wait.ts';
 import type { Disturbance } from '../disturbance.ts';
 import { runCommand } from '../replication.ts';
 
-/** `restore -force` over the database is killed in the middle: the old one is whole, with all its commits, or the new one is. */
+/** `restore -force` over the database is killed: then the old database is complete, with all its commits, or the new one is. */
 export const killedRestore: Disturbance = {
   name: 'killed restore',
   async act(life) {
@@ -13,7 +13,7 @@ export const killedRestore: Disturbance = {
     const old = life.shown.last;
     const config = life.directConfig();
     const restore = runCommand('restore', '-config', config, '-force', '-o', paths.database, paths.database);
-    await pause(random.between(100, 1500), 'the moment at which it is killed');
+    await pause(random.between(100, 1500), 'the restore runs until it is killed');
     await restore.kill();
     await life.replaced();
     const allowed = restore.exit?.code === 0 ? [newest.transactionCount] : [old, newest.transactionCount];

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Disturbance } from '../disturbance.ts';
 
-/** The local files are deleted, or the page ledger is damaged, at work or while nothing runs. */
+/** The local files are deleted, or the page ledger is damaged, while Litestream runs or is stopped. */
 export const lostMetadata: Disturbance = {
   name: 'lost metadata',
   async act(life) {

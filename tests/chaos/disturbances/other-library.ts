@@ -2,7 +2,7 @@ import type { Disturbance } from '../disturbance.ts';
 
 /**
  * The application opens the database with another copy of SQLite than the one that it gave to Litestream, for each transaction,
- * which drops the locks of the other copy. Nothing is acknowledged that is not on the replica.
+ * which drops the locks of the other copy. Litestream acknowledges nothing that is not on the replica.
  */
 export const otherLibrary: Disturbance = {
   name: 'other library',

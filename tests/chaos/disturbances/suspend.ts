@@ -1,6 +1,6 @@
 import type { Disturbance } from '../disturbance.ts';
 
-/** The process in charge or the writer stands still for a while, as in a virtual machine that is moved. */
+/** Litestream or the writer is suspended for a while, as in a virtual machine that migrates. */
 export const suspend: Disturbance = {
   name: 'suspend',
   async act(life) {

@@ -12,7 +12,7 @@ const conflict = /level=ERROR msg="another process writes to this replica/;
 
 /**
  * A second machine restores the database and replicates it to the same place, as in a deploy or with a copied config. One of the
- * two says so, and acknowledges nothing from then on. What the other one acknowledged is restored.
+ * two reports it, and acknowledges nothing from then on. A restore has what the other one acknowledged.
  */
 export const twoWriters: Disturbance = {
   name: 'two writers',
@@ -40,7 +40,7 @@ export const twoWriters: Disturbance = {
     );
     const loses = loser === ours ? life.replication : replication;
     const wins = loser === ours ? replication : life.replication;
-    // An answer that was under way may still come.
+    // An answer that was in progress may still arrive.
     const told = await loses.acknowledged();
     const before = await wins.acknowledged();
     await until('the other one goes on', async () => (await wins.acknowledged()).count > before.count + 3, {

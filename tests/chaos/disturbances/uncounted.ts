@@ -5,8 +5,8 @@ import { needsCommandLine } from '../disturbance.ts';
 import type { Disturbance } from '../disturbance.ts';
 
 /**
- * A writer is killed when its last transaction is whole in the WAL, and before the wal-index counts it: readers never see it. It
- * must not be restored either, whether the next writer writes over it or nobody does.
+ * A writer is killed when its last transaction is complete in the WAL, and before it is visible in the wal-index: readers never see
+ * it. A restore must not have it either, whether the next writer overwrites it or no writer does.
  */
 export const uncounted: Disturbance = {
   name: 'uncounted commit',

@@ -25,7 +25,7 @@ const flags = {
   },
   repair: {
     kind: flag(),
-    help: 'With -live: replicates pages that differ, checks every file of the replicas, and takes a snapshot if a fault stands in the way of a restore.',
+    help: 'With -live: replicates pages that differ, checks every file of the replicas, and takes a snapshot if a fault prevents a restore.',
   },
   socket: socketFlags(0).socket,
 };

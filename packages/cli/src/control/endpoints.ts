@@ -7,8 +7,8 @@ import type { PluginRegistry } from '@litestream/core';
 import type { ReplicaConfig } from '../config/types.ts';
 
 /**
- * Settings that are credentials of the URL's own, by the type of the replica: each set of them keeps those of the environment from
- * being used. Paths of files are not: those files belong to this machine. Of other types, no setting is known to.
+ * Credentials that a URL can bring itself, by the type of the replica. With one of these sets, a client uses no credentials of the
+ * environment. Paths of files do not count: those files belong to this machine. Other types have no such settings that are known.
  */
 const OWN_CREDENTIALS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   s3: [['accesskeyid', 'secretaccesskey']],

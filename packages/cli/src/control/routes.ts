@@ -17,7 +17,7 @@ import type { SyncDiagnostic, VerifiedReplica } from './protocol.ts';
 export interface RouteRequest {
   readonly query: URLSearchParams;
   readonly body: string;
-  /** Aborted when the client goes away. */
+  /** Aborted when the client disconnects. */
   readonly signal: AbortSignal;
 }
 

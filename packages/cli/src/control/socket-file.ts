@@ -43,7 +43,7 @@ export async function listenOn(server: Server, path: string, permissions: number
     throw socketError(path, error);
   });
   server.off('error', reject);
-  // Only where the system did not apply the mask. A link that another user put there meanwhile is left alone.
+  // Only if the system did not apply the mask. A link that another user put there meanwhile is not followed.
   const stats = lstatSync(path);
   if (stats.isSocket() && (stats.mode & 0o777) !== permissions) chmodSync(path, permissions);
 }

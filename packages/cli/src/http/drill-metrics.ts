@@ -20,12 +20,12 @@ const GAUGES: readonly (readonly [string, string, (status: DrillStatus) => numbe
   ],
   [
     'last_drill_txid',
-    'Transaction that the last restore drill restored.',
+    'Transaction of the last restore drill that succeeded.',
     ({ result }) => (result === undefined ? undefined : Number(result.txid)),
   ],
   [
     'last_drill_duration_seconds',
-    'How long the last restore drill took.',
+    'How long the last restore drill that succeeded took.',
     ({ result }) => (result === undefined ? undefined : result.durationMs / 1000),
   ],
 ];

@@ -91,7 +91,7 @@ function card(db) {
     $('td', { class: 'error' }, replica.error ?? '')));
   const head = $('tr', {}, $('th', {}, 'replica'), $('th', {}, 'where'), $('th', {}, 'TXID'), $('th', {}, 'position'), $('th', { class: 'opt' }, 'lease'), $('th', { class: 'opt' }, 'drill'), $('th', { class: 'opt' }, 'compactions'), $('th', { class: 'opt' }, 'snapshots'), $('th', {}, ''));
   entry.facts.replaceChildren(
-    $('p', { class: 'dim' }, 'page size ' + (db.page_size ?? '–') + ', log ' + (db.wal_size === null ? '–' : size(db.wal_size)) + (db.last_sync_at === null ? '' : ', everything replicated at ' + new Date(db.last_sync_at).toLocaleString())
+    $('p', { class: 'dim' }, 'page size ' + (db.page_size ?? '–') + ', WAL ' + (db.wal_size === null ? '–' : size(db.wal_size)) + (db.last_sync_at === null ? '' : ', everything replicated at ' + new Date(db.last_sync_at).toLocaleString())
       + (db.proven_at === null ? '' : ', proven up to TXID ' + short(db.proven_txid) + ' at ' + new Date(db.proven_at).toLocaleString())),
     ...(db.error === null ? [] : [$('p', { class: 'error' }, db.error)]), $('table', {}, head, ...rows));
   return entry.details;

@@ -61,7 +61,7 @@ function okText(daemon: Daemon): string {
   return ['ok', ...proofs].join('\n');
 }
 
-/** Undefined for a database whose replicas are up to date. One that was stopped by request is nobody's lag. */
+/** Undefined for a database whose replicas are up to date. A database that was stopped by request has no lag. */
 export function reasonNotReady(
   report: DatabaseReport,
   maxLagMs: number,

@@ -23,7 +23,7 @@ export interface CommandResult {
 
 export class CommandRunner {
   #free = RUNNING_MAX;
-  /** Each hands a slot over; in order. */
+  /** Each call gives a slot to the request that waits. The oldest request is first. */
   readonly #waiting = new Set<() => void>();
   readonly #lifetime = new AbortController();
 
@@ -43,7 +43,7 @@ export class CommandRunner {
     }
   }
 
-  /** A request whose client went away leaves the queue at once: it must not keep others out. */
+  /** A request whose client disconnected leaves the queue at once: it must not block others. */
   async #takeSlot(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) {

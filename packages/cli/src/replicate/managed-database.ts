@@ -19,7 +19,7 @@ export interface SyncResult {
   readonly replicatedTxid: TXID;
 }
 
-/** What a verification of one replica ended with. */
+/** The result of the verification of one replica. */
 export type ReplicaOutcome = { readonly proof: ReplicaVerification } | { readonly error: unknown };
 
 export class ManagedDatabase {
@@ -27,7 +27,7 @@ export class ManagedDatabase {
   readonly config: SingleDatabase;
   readonly #services: Services;
   readonly #turns = new Turns();
-  /** Of verifications: each reads all pages. */
+  /** Verifications run one after the other: each reads all pages. */
   readonly #verifyTurns = new Turns();
   /** Aborts a verification when the database is stopped. */
   #lifetime = new AbortController();
@@ -96,7 +96,7 @@ export class ManagedDatabase {
     return await this.#turns.run(async () => {
       const running = this.#running;
       if (running === undefined) return false;
-      // Its clients are closed next.
+      // Verifications use its clients, which are closed next.
       this.#lifetime.abort(new Error('the database is being stopped'));
       await this.#verifyTurns.run(() => Promise.resolve());
       try {
@@ -123,7 +123,10 @@ export class ManagedDatabase {
     return { changed: txid > before, txid, replicatedTxid: running.replicatedTxid };
   }
 
-  /** Of each replica, by its name. Undefined if it is stopped. Rejects if the signal is aborted, or if it is stopped meanwhile. */
+  /**
+   * The result for each replica, by its name. Undefined if the database is stopped. Rejects if the signal is aborted, or if the
+   * database is stopped meanwhile.
+   */
   async verify(options: VerifyLiveOptions): Promise<ReadonlyMap<string, ReplicaOutcome> | undefined> {
     if (this.#running === undefined) return undefined;
     const { signal: stopped } = this.#lifetime;

@@ -20,9 +20,9 @@ import type { ReplicaReport } from './report.ts';
 import type { Services } from './services.ts';
 import { levelsOf } from './store.ts';
 
-/** A replica states the checksum of the database. */
+/** The replica states the checksum of the database. */
 export interface ReplicaVerification extends LiveProof {
-  /** Of files that restores to earlier states need. */
+  /** Faults of files that only restores to earlier states need. */
   readonly faults: readonly string[];
 }
 
@@ -125,7 +125,7 @@ export class RunningReplica {
     const proof = await verifyLive(parts, options);
     if (options.repair !== true) return { ...proof, faults: [] };
     const { signal } = options;
-    // A fault that stands in the way of restores gets a snapshot.
+    // If a fault prevents restores, `validate` takes a snapshot.
     const { faults, snapshotNeeded } = await stored.validate({ sample: 'all', signal });
     let isSnapshotTaken = snapshotNeeded;
     // Files that are whole may still make another database than the last one states.

@@ -7,7 +7,8 @@ import { outputFault, writeAll } from './write-all.ts';
 
 export interface Terminal {
   /**
-   * Prints a result: as it is, except on a terminal. Throws if it cannot be printed: a lost result is a failure of the command.
+   * Prints a result, unchanged unless the output is a terminal. Throws if it cannot be printed: a lost result is a failure of the
+   * command.
    */
   out(text: string): void;
   /** Prints a line on standard error, redacted, if that is possible. */
@@ -74,8 +75,8 @@ export const processTerminal: Terminal = {
 let statusShown = false;
 
 /**
- * A name of a file, of the holder of a lease, or a text of a backend can hold sequences that a terminal obeys: they change its
- * title, hide lines or enter text.
+ * Names of files and of lease holders, and texts of backends, can contain control sequences. A terminal executes them: they change
+ * its title, hide lines or enter text.
  */
 export function withoutControls(text: string): string {
   return text.replaceAll(/(?![\t\n])[\p{Cc}\u202A-\u202E\u2066-\u2069]/gu, '?');

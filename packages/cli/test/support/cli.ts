@@ -12,7 +12,7 @@ export { pause } from '../../../../tests/support/wait.ts';
 
 export const BIN: string = fileURLToPath(new URL('../../bin/litestream.js', import.meta.url));
 
-/** Of each stream. */
+/** Lines of each stream. */
 const EVIDENCE_LINES_MAX = 200;
 
 export interface Result {
@@ -87,7 +87,7 @@ export class Cli {
     );
   }
 
-  /** What helps to find out why a test failed: the last output, and what each thread waits for, where the system tells. */
+  /** Helps to find out why a test failed: the last output, and what each thread waits for, if the system shows it. */
   get evidence(): string {
     const last = (text: string): string => text.split('\n').slice(-EVIDENCE_LINES_MAX).join('\n');
     const { pid, spawnargs, exitCode, signalCode } = this.child;

@@ -96,7 +96,7 @@ export class FileObjects implements ObjectOperations {
         await adoptFile(file, ownership);
         await file.writeFile(body);
         await file.sync();
-        // Later, the file of this name may be another process's.
+        // Later, the file of this name may be one of another process.
         written = objectInfo(key, await file.stat({ bigint: true }));
       } finally {
         await file.close();

@@ -168,7 +168,7 @@ async function readObject(
 
 /**
  * A read gives up after four failures in a row. An injected fault spares only the next call of the same kind, and a read that is
- * resumed makes two: it opens the file, and lists it. Where both fail in turn, the read is begun again.
+ * resumed makes two: it opens the file, and lists it. If the two fail alternately, the read starts again.
  */
 async function readInSpite(
   client: ReplicaClient,

@@ -1,4 +1,4 @@
-/** Copies a replica with its whole history to another backend or place. */
+/** Copies a replica with all its restore points to another backend or path. */
 import { HEADER_SIZE, TRAILER_SIZE, decodeHeader } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
@@ -38,7 +38,7 @@ export interface CopyResult {
   readonly present: number;
   /** Bytes of the files that were copied. */
   readonly size: number;
-  /** Files of which one states another database than the other, among those that were copied. */
+  /** Copied files that contradict each other: one states another database than the other. */
   readonly contradictions: readonly string[];
 }
 
@@ -51,7 +51,7 @@ const ROUNDS_MAX = 5;
  * can be restored from and is taken up again by another call. Each file is verified on its way: what arrives has the
  * checksum that it states. Nothing is deleted.
  *
- * The checksums of the database that the copied files state are compared with each other. The result has what contradicts.
+ * Compares the database checksums that the copied files state. The result names the files that contradict each other.
  *
  * A source in use may gain and lose files meanwhile; the copy looks again until it has everything.
  *

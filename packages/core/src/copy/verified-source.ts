@@ -5,8 +5,8 @@ import type { LtxFileRef } from '../client/contract.ts';
 import { corrupt, fault, ltxName } from '../restore/ltx-fault.ts';
 
 /**
- * The chunks of `source`, unchanged; `onHeader` is called before the last one. The last one is held back until all of them are known to be one whole LTX file of
- * these transactions: a server that was told the size stores an object as soon as it has its last byte.
+ * The chunks of `source`, unchanged. Holds the last one back until all of them are known to be one complete LTX file of these
+ * transactions: a server that knows the size stores an object as soon as it has its last byte. Calls `onHeader` before the last one.
  *
  * @throws LitestreamError `LTX_CORRUPT` or `CHECKSUM_MISMATCH`, with the file's name.
  */

@@ -32,7 +32,7 @@ import { keepDatabaseFile, requireMagic } from './validate.ts';
 import { isWholeBySize, isWholeWithWal } from './whole-file.ts';
 import type { QuietDatabase } from './whole-file.ts';
 
-/** As `DbOptions.arrivalQuietMs`, where the size of the file cannot vouch for its being whole. */
+/** As `DbOptions.arrivalQuietMs`, for a file whose size does not show that it is complete. */
 const LONG_QUIET_MS = 30_000;
 
 /** See `OpenOptions.patienceMs`. */

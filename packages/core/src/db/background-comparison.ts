@@ -1,16 +1,16 @@
-/** Compares all pages of a database in the background, where a start, or a lost page ledger, leaves something to be proven. */
+/** Compares all pages of a database in the background if a start, or a lost page ledger, left pages unproven. */
 import type { Logger } from '../logger.ts';
 
-/** Delay after a comparison that failed, for example because the database was closed meanwhile, or that left something to prove. */
+/** Delay after a comparison that failed (for example because the database was closed meanwhile) or left pages unproven. */
 const RETRY_AFTER_MS = 60_000;
-/** Such a comparison is not repeated before this many times of what it took: it reads the whole database. */
+/** The delay is at least this many times as long as that comparison, which read the whole database. */
 const REST_FACTOR = 9;
 
 export interface BackgroundComparisonParts {
   readonly logger: Logger;
   /** Reads all pages, compares them with what was replicated, and builds the ledger from them if there is none. */
   readonly compare: () => Promise<unknown>;
-  /** Is there something to be proven? */
+  /** Are there unproven pages? */
   readonly isDue: () => boolean;
 }
 

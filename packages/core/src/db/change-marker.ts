@@ -18,7 +18,7 @@ export class ChangeMarker {
     this.#file = path;
   }
 
-  /** To be called before the log is read, never after. */
+  /** To be called before the WAL is read, never after. */
   mark(): void {
     this.#file = realDatabasePath(this.#path);
     const { mark, modifiedMs } = this.#look();
@@ -26,7 +26,7 @@ export class ChangeMarker {
     this.#uncertain = Date.now() - modifiedMs < CLOCK_GRAIN_MS;
   }
 
-  /** The next look is needed, whatever the files look like. */
+  /** The next look is needed, even if the files look unchanged. */
   forget(): void {
     this.#uncertain = true;
   }

@@ -32,9 +32,9 @@ function noteCompared({ session, metaPath, logger }: SyncSessionContext): void {
 
 /**
  * Call inside the mutex. `pages`: all pages of the database after the transaction of `last`. If `last` states no database
- * checksum, builds a ledger from `pages`. Rejects with `DATABASE_CHANGED` if the checksums differ, or
- * if the start left pages to be compared and nothing states what they were: then the next sync takes the pages that differ, or
- * all.
+ * checksum, builds a ledger from `pages`. Rejects with `DATABASE_CHANGED` if the checksums differ: then the next sync takes the
+ * pages that differ. Also rejects with it if the start left unproven pages and nothing states what they were: then the next sync
+ * takes all pages.
  */
 export async function checkPages(
   context: SyncSessionContext,
@@ -46,7 +46,7 @@ export async function checkPages(
   // Another database file has replaced this one. Its replication begins with its own comparison.
   if (session !== current) return;
   const now = session.last;
-  // There is nothing to compare the pages with, and those of the start are not proven: a ledger made of them would prove nothing.
+  // Nothing states what the pages were, and the start left some unproven: a ledger built from them would prove nothing.
   if (last.databaseChecksum === 0n && session.isPartlyCompared) return await loseSight(context, 'pages-unproven');
   if (last.databaseChecksum === 0n) {
     if (now === undefined || now.txid !== session.txid || session.isLastLeftOut) return;

@@ -23,7 +23,7 @@ export interface DbStatus {
   readonly lastError: unknown;
   /** When all pages were last compared with what was replicated; undefined if this process has not done so yet. */
   readonly proof: PageProof | undefined;
-  /** All pages are to be compared: a start could not prove the whole database file, or there is no page ledger. */
+  /** All pages must be compared: a start could not prove the whole database file, or there is no page ledger. */
   readonly isComparisonDue: boolean;
   /** Undefined before the first sync. */
   readonly activity: DbActivity | undefined;

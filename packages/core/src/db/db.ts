@@ -265,7 +265,7 @@ export class DB implements AsyncDisposable {
     return this.#checkpointListeners.add(listener);
   }
 
-  /** Called whenever all pages were compared with what was replicated, and were the same. Returns what ends it. */
+  /** Called each time all pages were compared with what was replicated, and were equal. Returns what ends it. */
   onProof(listener: (proof: PageProof) => void): () => void {
     return this.#proofListeners.add(listener);
   }

@@ -34,8 +34,8 @@ export interface DbOptions {
   /** How long to retry, in all, when another connection holds a lock. Default 1 s. */
   readonly busyTimeoutMs?: number | undefined;
   /**
-   * How long a database file that has just appeared or changed must not change before it is opened, unless SQLite is seen to
-   * write it: a program may still be copying it there. Default 1 s. Set it longer if such a program pauses for longer.
+   * How long a database file that has just appeared or changed must stay unchanged before it is opened, unless Litestream sees
+   * that SQLite writes it: a program may still copy it there. Default 1 s. Set a longer time if such a program pauses for longer.
    */
   readonly arrivalQuietMs?: number | undefined;
   /** WAL bytes that go into one level-0 file, cut at a commit. Default 64 MiB; 0: no limit. */

@@ -130,7 +130,7 @@ export function isRecordOf(record: RestRecord | undefined, last: LastFile): reco
   return isSamePlace && timestampMs === last.timestampMs;
 }
 
-/** All pages were compared: the next start need not compare them for what an earlier start has left. */
+/** All pages were compared: the next start need not repeat the comparison that an earlier start left due. */
 export function recordCompared(metaPath: string, ownership: Ownership): void {
   const record = readRestRecord(metaPath);
   if (record === undefined || record.kind === 'resync' || !record.isPartlyCompared) return;

@@ -67,7 +67,7 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   'pages-unproven': {
     code: 'DATABASE_CHANGED',
     what: 'the database was written to while it was not replicated, and the page ledger was lost',
-    hint: 'Nothing is to be done. The whole database is replicated next.',
+    hint: 'No action is needed. The whole database is replicated next.',
   },
 };
 

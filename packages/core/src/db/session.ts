@@ -150,7 +150,7 @@ export class Session {
   }
 
   /**
-   * All pages are to be compared with what was replicated: the last level-0 file does not state the checksum of the database
+   * All pages must be compared with what was replicated: the last level-0 file does not state the checksum of the database
    * after it, or the start compared only some of the pages.
    */
   get isComparisonDue(): boolean {

@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { namesIn, temporaryName } from '../files/safe-files.ts';
 
-/** Names the files of this process. Its number would not do: in a container, the next process often has the same one. */
+/** Marks the files of this process. A process ID is not enough: in a container, the next process often has the same one. */
 const OWN = randomBytes(8).toString('hex');
 
 /** The folders of one database. */
@@ -15,8 +15,8 @@ export interface StagingPlace {
 }
 
 /**
- * A new path for a temporary file. In the metadata folder, opening the database removes what a crash left; a staging folder, which
- * several databases may share, is tidied here.
+ * A new path for a temporary file. After a crash, opening the database removes leftovers from the metadata folder. This function
+ * removes those of the same database from a staging folder, which several databases may share.
  */
 export function stagedPath({ metaPath, stagingPath }: StagingPlace, fileName: string): string {
   const name = temporaryName(fileName);

@@ -23,7 +23,7 @@ export function runNow<T>(steps: Steps<T>): T {
     while (next.done !== true) next = steps.next(next.value?.now());
     return next.value;
   } finally {
-    // Lets the work clean up after itself where it was cut short.
+    // Lets the work clean up if it was interrupted.
     steps.return(undefined as T);
   }
 }
@@ -39,7 +39,7 @@ export async function runGently<T>(steps: Steps<T>, signal?: AbortSignal): Promi
     }
     return next.value;
   } finally {
-    // Lets the work clean up after itself where it was cut short.
+    // Lets the work clean up if it was interrupted.
     steps.return(undefined as T);
   }
 }

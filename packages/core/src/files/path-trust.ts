@@ -112,7 +112,7 @@ export function isPrivate(gid: number, uid: number, lists?: UserLists): boolean 
   const trusted = new Set(['root', ...users.filter((row) => row[2] === String(uid)).map((row) => row[0])]);
   const members = [
     ...(group[3] ?? '').split(',').filter((name) => name !== ''),
-    // Some systems give users of services, that nobody can log in as, the group of root.
+    // Some systems give the group of root to service users, which cannot log in.
     ...(gid === 0 ? [] : users.filter((row) => row[3] === String(gid)).map((row) => row[0])),
   ];
   return members.every((name) => trusted.has(name));

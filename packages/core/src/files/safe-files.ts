@@ -56,7 +56,7 @@ export const OPEN_EXISTING: { readonly read: number; readonly readWrite: number 
 /** Creates a file: `open` fails with `EEXIST` if the name exists, even as a link. */
 export const OPEN_NEW: number = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | NOFOLLOW;
 
-/** Flags that open a folder, to make the names in it durable. Anything else fails with `ENOTDIR`, and a pipe is not waited for. */
+/** Flags that open a folder, to make the names in it durable. Anything else, also a named pipe, fails at once with `ENOTDIR`. */
 export const OPEN_FOLDER: number = constants.O_RDONLY | DIRECTORY;
 
 /** In bytes: more than any of our small files has. */
@@ -92,8 +92,8 @@ export function openFile(path: string): number {
 }
 
 /**
- * May the opened file be changed where it is? It must be one that `createFile` made: it has no other name, under which it may
- * belong to another folder, and the owner that it was given.
+ * May the opened file be changed in place? It must be one that `createFile` made: it has no other name, which may be in another
+ * folder, and it has the owner that `createFile` gave it.
  */
 export function isOwnFile(fd: number, { uid }: Pick<Ownership, 'uid'>): boolean {
   const stats = fstatSync(fd);
@@ -211,7 +211,7 @@ export function requireSafeFolder(path: string, { uid }: Pick<Ownership, 'uid'>)
 /** Our folders are not nested more deeply. */
 const DEPTH_MAX = 4;
 
-/** Names of temporary files that outlast the session in which they were made, and that no opening may remove. */
+/** Names of temporary files that are in use longer than one session. No opening of a database may remove them. */
 const inUse = new Set<string>();
 
 /** While `work` runs, `removeTemporaryFiles` keeps this temporary file, and files whose names begin with its name. */

@@ -20,7 +20,7 @@ export interface ReplicaFence {
   created(): void;
   /**
    * May a file of an earlier holder still arrive? Otherwise, a file of another process shows that two processes write to the
-   * replica, whatever the lease says.
+   * replica, regardless of the lease.
    */
   readonly mayMeetLateFile: boolean;
   /** Another process writes to the replica. This process never writes there again. Returns why, with `LEASE_LOST`. */

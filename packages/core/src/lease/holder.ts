@@ -91,7 +91,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   #inherited: Inherited = { acknowledgedTxid: undefined, isUnclean: false };
   #isPromoted = false;
   #hasCreated = false;
-  /** On the replica, and about to be acknowledged. */
+  /** The transaction that is on the replica, and about to be acknowledged. 0: none yet. */
   #acknowledging: TXID = 0n;
   /** Why this process released the lease; undefined once it requests the lease again. */
   #refusal: LitestreamError | undefined;
@@ -253,7 +253,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     }
   }
 
-  /** Tries again after failures that may pass: otherwise the next process would wait for a whole term. */
+  /** Tries again after transient failures: otherwise the next process would wait for a whole term. */
   async #releaseSoon(lease: Lease, options: LeaseWriteOptions): Promise<void> {
     for (;;) {
       try {

@@ -162,7 +162,7 @@ export class Leaser {
       const parts: Uint8Array[] = [];
       let size = 0;
       for await (const chunk of body) {
-        // Only leaving an iteration frees the connection: a body that nothing iterates keeps it. It may be longer than announced.
+        // Only leaving an iteration frees the connection: a body that nothing iterates keeps it. The body may be longer than announced.
         size += chunk.length;
         if (Math.max(size, info.size) > LEASE_SIZE_MAX) break;
         parts.push(chunk.slice());

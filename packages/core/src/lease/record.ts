@@ -32,7 +32,7 @@ export interface Lease extends LeaseRecord {
   readonly version: string;
 }
 
-/** Characters of an owner that are read. Every process that can write to the replica chooses its name, which logs repeat. */
+/** In characters. Every process that can write to the replica can choose any name, and logs repeat it. */
 const OWNER_LENGTH_MAX = 300;
 
 /** Expiry of a released lease, so that Litestream (Go) takes it at once, whatever its clock shows. */
@@ -76,7 +76,7 @@ export function decodeLease(text: string, version: string): Lease | undefined {
   };
 }
 
-/** The next one must be exact, too. */
+/** The next generation must be a safe integer, too. */
 function isGeneration(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && (value as number) < Number.MAX_SAFE_INTEGER;
 }

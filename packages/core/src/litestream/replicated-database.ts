@@ -11,7 +11,7 @@ import type { ReplicaStatus, StopOptions } from '../replica/replica-options.ts';
 import { verifyLive } from '../verify/verify-live.ts';
 import type { LiveProof, VerifyLiveOptions } from '../verify/verify-live.ts';
 
-/** A database that is being replicated. Disposing of it, or of its `Litestream`, sends what is left and lets it go. */
+/** A database that is being replicated. Disposing of it, or of its `Litestream`, uploads the remaining commits and closes it. */
 export class ReplicatedDatabase implements AsyncDisposable {
   readonly path: string;
   readonly #db: DB;
@@ -71,7 +71,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
 
   /**
    * Compares all pages with the checksum that the replica states. Writers continue meanwhile. Rejects with `DATABASE_CHANGED`,
-   * `CHECKSUM_MISMATCH` or `UNPROVEN`, unless `repair` mends that, and as `replicated` does.
+   * `CHECKSUM_MISMATCH` or `UNPROVEN`, unless `repair` repairs the fault, and as `replicated` does.
    */
   async verify(options: VerifyLiveOptions = {}): Promise<LiveProof> {
     const parts = {

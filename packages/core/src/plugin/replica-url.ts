@@ -23,7 +23,7 @@ export interface ReplicaUrl {
 const URL_SHAPE = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is;
 const ARN_SHAPE = /^(arn:[^/?]*:accesspoint\/[^/?]+)(?:\/([^?]*))?$/i;
 const HOST_SHAPE = /^(?:\[[^\]]*\]|[^:[\]]*)(?::\d*)?$/;
-/** No host has these. Elsewhere, `\` ends the host of a URL, so a client that builds one would ask another server. */
+/** Not allowed in a host. URL parsers end a host at `\`, so a client that builds a URL with it would send to another server. */
 const NOT_IN_HOST = /[\p{Cc}\s\\<>^|"`{}]/u;
 
 /** Is it a URL, and not a path? `C:\data` is a path. */
@@ -56,7 +56,8 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   const at = authority.lastIndexOf('@');
   const [username, password] = at === -1 ? [] : split(authority.slice(0, at), ':');
   const host = authority.slice(at + 1);
-  if (NOT_IN_HOST.test(host)) throw invalid('the host in the replica URL has a character that no host has', text);
+  if (NOT_IN_HOST.test(host))
+    throw invalid('the host in the replica URL has a character that is not allowed there', text);
   if (!host.split(',').every((part) => HOST_SHAPE.test(part))) {
     throw invalid('the port in the replica URL is not a number', text);
   }

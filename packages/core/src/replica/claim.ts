@@ -46,7 +46,7 @@ function emptyFile(txid: TXID, { extension: before, ...shape }: Shape): Level0Fi
 
 /** Of a damaged file, behind which nothing can be restored, the size does not matter. */
 async function shapeOf(client: ReplicaClient, last: LtxFileInfo, options: Op): Promise<Shape> {
-  // As it is now: it may have been damaged, or repaired, since it was listed.
+  // Reads any version: the file may have been damaged, or repaired, since it was listed.
   const { version: _, ...newest } = last;
   try {
     const { pageSize, commit, timestampMs, extension } = await readLtxHeader(client, newest, options);

@@ -21,8 +21,8 @@ export interface ConflictParts {
   /** How long the other process must not have written before this one goes on behind its files. Default 60 s. */
   readonly quietMs?: number | undefined;
   /**
-   * The lease of this process. If it still has the lease, a file of another process arrived late, and this process need not wait;
-   * or a file cannot arrive late any more, and then this process stops permanently.
+   * The lease of this process. If this process still has it, a file of another process arrived late, and this process need not
+   * wait. If no file can arrive late any more, two processes write to the replica, and this process stops permanently.
    */
   readonly fence?: ReplicaFence | undefined;
 }

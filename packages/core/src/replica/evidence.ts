@@ -59,7 +59,7 @@ export class Evidence {
     if (txid > this.#proven) this.#proven = txid;
   }
 
-  /** Before a transaction is acknowledged: with a lease, the lease states that some were. */
+  /** Call it before a transaction is acknowledged. With a lease, resolves once the lease states that some were. */
   async acknowledge(txid: TXID, options: Op): Promise<void> {
     await this.#parts.fence?.acknowledge(txid, options);
   }

@@ -108,7 +108,7 @@ export class FirstContact {
   async #meetAt(ends: AskedEnds, options: Op): Promise<Met> {
     const { db } = this.#parts;
     const begun = this.#begun;
-    // What goes on further than that was written by somebody else.
+    // Another process wrote any file beyond that.
     if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);
     this.#begun = undefined;
     const { baseline, position } = db;

@@ -111,7 +111,7 @@ async function restoreUntraced(
         plan = await planWithDoubts(client, options);
       } else {
         const older = options.olderBase === true ? await planFromOlderBase(client, plan, error, options) : undefined;
-        // What the newest snapshot led to names the file that is at fault.
+        // The error with the newest snapshot names the faulty file.
         wrong ??= error;
         if (older === undefined) throw wrong;
         logger.warn('restoring from an older snapshot', { error });

@@ -40,7 +40,7 @@ export interface StoreOptions {
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Between two attempts at a snapshot that is due at once, where the first one failed. */
 const SNAPSHOT_RETRY_MS = 60_000;
-/** Until a restore drill is repeated that failed for a reason that may pass: its next turn may be a day away. */
+/** Delay before a restore drill is repeated after a transient failure: its next turn may be a day away. */
 const DRILL_RETRY_MS = 10 * 60_000;
 
 /** One kind of work on every replica, at its own interval. */
@@ -53,8 +53,8 @@ interface Task {
   /** It may take long: others must not wait for it. */
   readonly isLong: boolean;
   /**
-   * It only reads, and other work on the same replica continues meanwhile. It takes the slots of no other work: one such task at a
-   * time, because each may need room for a database on the same disk.
+   * It only reads, and other work on the same replica continues meanwhile. It takes no slots from other work. One such task runs
+   * at a time, because each may need room for a database on the same disk.
    */
   readonly isAside: boolean;
   /** Is a replica that is new to the store served at once, not at the next boundary? */
@@ -69,7 +69,7 @@ interface Care {
   readonly turns: Mutex;
   /** Aborts the work on the replica when it is removed. */
   readonly abort: AbortController;
-  /** Work that is under way, or waits for its turn. */
+  /** Work that is in progress, or waits for its turn. */
   readonly work: Set<Promise<void>>;
 }
 
@@ -126,7 +126,7 @@ export class Store {
     for (const { task } of this.#jobs) if (task.atOnce(replica)) this.#begin(task, replica);
   }
 
-  /** Lets a replica go; work on it that is under way is aborted and waited for. */
+  /** Removes a replica. Aborts work on it that is in progress, and waits for its end. */
   async remove(replica: StoredReplica): Promise<void> {
     const care = this.#replicas.get(replica);
     care?.abort.abort(new Error('the replica was removed'));
@@ -197,7 +197,7 @@ export class Store {
       if (task.isAside) await this.#asideSlots.run(work, signal);
       else await (task.isLong ? this.#longSlots.run(inTurn, signal) : inTurn());
     } catch (error) {
-      // Told of by the replica, once; what a second writer keeps from being done is no failure of its own.
+      // The replica has reported it, once. Work that a second writer prevents is not a failure of its own.
       if (signal.aborted || hasCode(error, 'REPLICA_CONFLICT') || hasCode(error, 'LEASE_LOST')) return;
       if (task === this.#snapshots.task) this.#snapshotFailedAtMs.set(replica, this.#clock.monotonic());
       replica.logger.error(task.failure, { ...task.fields(replica), error });

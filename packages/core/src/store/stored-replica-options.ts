@@ -1,4 +1,4 @@
-/** What a replica under the care of a store needs, and what is counted of it. */
+/** Options and counters of a replica that a store maintains. */
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
 import type { Clock } from '../clock.ts';
@@ -14,27 +14,27 @@ export interface ReplicaUnderStore {
   readonly client: ReplicaClient;
   /** Last TXID that is wholly on the backend. */
   readonly position: { readonly txid: TXID };
-  /** Nothing reaches the backend at the moment: until something does, there is no use in looking after it. */
+  /** Nothing reaches the backend now. Until something does, the store does no work on the replica. */
   readonly isDown?: boolean | undefined;
   /** False until it is certain that the replica's files are those of the database: local files are not read till then. */
   readonly isKnown?: boolean | undefined;
-  /** Last transaction of another program, which may have torn the history, while no snapshot makes up for that. */
+  /** Last transaction of another program, which may have broken the timeline. Undefined once a snapshot has repaired that. */
   readonly snapshotOwedFor?: TXID | undefined;
   /**
-   * The newest file of each level, as listed a moment ago, before anything but level 0 was written; gives it once.
-   * Undefined if that is not known: then the levels are listed.
+   * The newest file of each level, from a recent listing, before anything except level 0 was written. Returns it once.
+   * Undefined if that is not known: then the store lists the levels.
    */
   takeTops?(): ReadonlyMap<number, LtxFileInfo> | undefined;
   /**
-   * Files that were on the backend are gone: from now on nothing counts as safe there until a snapshot is on it, which is
-   * so once this resolves: to that snapshot, unless another call took it.
+   * Files that were on the backend are gone: from now on nothing is safe there until a snapshot is on it. Resolves once it is: to
+   * that snapshot, or to undefined if another call took it.
    */
   recoverCut?(op?: Op): Promise<LtxFileInfo | undefined>;
   /** Rejects with `REPLICA_CONFLICT` if the backend has a file that another process wrote, and reports it. */
   requireAlone?(op?: Op): Promise<void>;
   /** Has it warned by itself that level 0 lacks this transaction, and some that follow it? */
   isHoleTold?(txid: TXID): boolean;
-  /** Writes the database's present state to the snapshot level. Undefined if the database is not there yet. */
+  /** Writes the current state of the database to the snapshot level. Undefined if the database is not there yet. */
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }
 
@@ -42,14 +42,14 @@ export interface StoredReplicaOptions {
   readonly levels: readonly CompactionLevel[];
   readonly snapshotIntervalMs: number;
   readonly snapshotRetentionMs: number;
-  /** 0 keeps level 0 for good. */
+  /** 0 keeps level 0 permanently. */
   readonly level0RetentionMs: number;
   readonly retentionEnabled: boolean;
   readonly verifyCompaction: boolean;
   readonly local?: LocalFiles | undefined;
   readonly clock?: Clock | undefined;
   readonly logger?: Logger | undefined;
-  /** Of the database: named in log lines. */
+  /** Path of the database, for log lines. */
   readonly path?: string | undefined;
   /** Called for each file that a compaction has written. Must not throw. */
   readonly onCompaction?: ((file: LtxFileInfo) => void) | undefined;
@@ -59,7 +59,7 @@ export interface StoredReplicaOptions {
   readonly drills?: Pick<DrillsOptions, 'place' | 'onDrill'> | undefined;
 }
 
-/** Counted since the replica was given to the store. */
+/** Counts since the store got the replica. */
 export interface StoredReplicaCounts {
   readonly compactions: number;
   readonly snapshots: number;

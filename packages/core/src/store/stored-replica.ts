@@ -402,8 +402,8 @@ export class StoredReplica {
   }
 
   /**
-   * Contiguity of every level, and the checksums of a sample of the files; each fault is logged with its file. Where a
-   * fault stands in the way of restores and no snapshot makes up for it, one is taken.
+   * Checks that every level is contiguous, and the checksums of a sample of the files. Logs each fault with its file. If a
+   * fault prevents restores, and no snapshot repairs it, takes one.
    */
   async validate(options: ValidationOptions = {}): Promise<ValidationReport> {
     const op: Op = { signal: options.signal };
@@ -433,12 +433,12 @@ export class StoredReplica {
     return this.#drills !== undefined && this.#replica.isDown !== true && this.#replica.position.txid > 0n;
   }
 
-  /** Restores the newest state into a temporary file and proves it, while other work continues. Rejects as `restore`. */
+  /** Restores the newest state into a temporary file and proves it, while other work continues. Rejects as `restore` does. */
   async drill(op: Op = {}): Promise<DrillResult | undefined> {
     return await this.#drills?.run(op);
   }
 
-  /** Resolves when whatever is under way has ended, but for a restore drill. */
+  /** Resolves when all work in progress has ended, except a restore drill. */
   async idle(): Promise<void> {
     await this.#queue.run(async () => undefined);
   }

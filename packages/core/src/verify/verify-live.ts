@@ -12,8 +12,8 @@ import { fileName } from '../store/contiguity.ts';
 export type LiveRepair = 'pages' | 'snapshot';
 
 /**
- * The replica states the checksum of the live database. Whether all files that a restore needs are whole was not checked:
- * `verifyReplica`, or a drill, reads them.
+ * The replica states the checksum of the live database. The other files that a restore needs were not checked: `verifyReplica`, or
+ * a drill, reads them.
  */
 export interface LiveProof {
   /** After this transaction. */

@@ -45,7 +45,7 @@ export function seedOf(name: string): number {
   return seed;
 }
 
-/** Every database of a test has just been made, and no program copies it there: the default would be most of what tests wait for. */
+/** Tests create their databases themselves, and no program copies them there. With the default, tests would mostly wait. */
 export const SHORT_QUIET_MS = 20;
 
 export interface LogLine {
@@ -174,7 +174,7 @@ export class Lab implements AsyncDisposable {
     }
   }
 
-  /** The database as SQLite has it now, made from a copy of the file and its WAL. Nobody may write meanwhile. */
+  /** The database as SQLite has it now, made from a copy of the file and its WAL. No program may write meanwhile. */
   source(): Buffer {
     const folder = join(this.folder, 'copy');
     rmSync(folder, { recursive: true, force: true });
