@@ -10,8 +10,8 @@ process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, '.cache', 'node-
 const config: ViteUserConfig = defineConfig({
   test: {
     // Tests wait about half of their time, for processes, disks and timers. With vitest's default, one worker less than cores, cores
-    // would be idle; with twice as many workers as cores, too, whenever several of them wait.
-    maxWorkers: 2 * availableParallelism() + 2,
+    // would be idle.
+    maxWorkers: 2 * availableParallelism(),
     // Real files and real processes, every suite beside others and on busy machines: what hangs is found just as well after
     // some minutes. Longer than `until` waits, so that a failure says what was waited for.
     testTimeout: 180_000,
