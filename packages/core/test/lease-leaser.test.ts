@@ -114,6 +114,41 @@ describe('Leaser', () => {
     expect(await new Leaser(new MemoryClient()).break()).toBeUndefined();
   });
 
+  it('breaks a lease that its holder renews meanwhile, and not one that another process has taken', async () => {
+    const store = new MemoryStore();
+    let nowMs = 0;
+    const now = (): number => nowMs;
+    const holder = new Leaser(new MemoryClient({ store }), { owner: 'holder', now });
+    const next = new Leaser(new MemoryClient({ store }), { owner: 'next', now });
+    let lease = await holder.acquire();
+    // Runs between the read and the write of the operator.
+    const between: (() => Promise<unknown>)[] = [];
+    const client = new MemoryClient({ store });
+    const open = client.objects.open.bind(client.objects);
+    Object.assign(client.objects, {
+      open: async (...args: Parameters<typeof open>) => {
+        const opened = await open(...args);
+        await between.shift()?.();
+        return opened;
+      },
+    });
+    const operator = new Leaser(client, { owner: 'operator', now });
+    const renew = async (): Promise<unknown> => (lease = await holder.renew(lease));
+    between.push(renew, () => Promise.resolve(), renew);
+    expect(await operator.break()).toMatchObject({ generation: 1, owner: 'holder' });
+    expect(await caught(renew)).toMatchObject({ code: 'LEASE_HELD' });
+
+    nowMs += 60_000;
+    lease = await holder.acquire();
+    between.length = 0;
+    between.push(async () => {
+      await holder.release(lease);
+      await next.acquire();
+    });
+    expect(await caught(async () => await operator.break())).toMatchObject({ code: 'LEASE_HELD' });
+    expect(await next.read()).toMatchObject({ generation: 3, owner: 'next' });
+  });
+
   it.each([
     '',
     '{',

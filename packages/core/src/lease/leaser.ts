@@ -18,8 +18,16 @@ import type { Lease, LeaseRecord } from './record.ts';
 const LEASE_SIZE_MAX = 65_536;
 /** How many own writes with lost answers a renewal accepts, one after the other, before it fails. */
 const ADOPTIONS_MAX = 3;
+/** The holder may renew the lease between the read and the write of one that breaks it, but not this often in a row. */
+const BREAK_ATTEMPTS_MAX = 5;
 /** No object has this version. */
 const NO_VERSION = '"00000000000000000000000000000000"';
+
+interface Found {
+  readonly version: string;
+  /** Undefined if the object is not a lease. */
+  readonly lease: Lease | undefined;
+}
 
 export interface LeaserOptions {
   /** Default `<host>:<pid>`. */
@@ -115,8 +123,22 @@ export class Leaser {
    * that is not a lease. Resolves to the lease before; undefined if there was none.
    */
   async break(op: Op = {}): Promise<Lease | undefined> {
-    const found = await this.#look(op);
-    if (found === undefined) return undefined;
+    let found = await this.#look(op);
+    for (let attempt = 1; found !== undefined; attempt++) {
+      try {
+        return await this.#break(found, op);
+      } catch (error) {
+        if (!hasCode(error, 'LEASE_HELD') || attempt === BREAK_ATTEMPTS_MAX) throw error;
+        const now = await this.#look(op);
+        // Its holder may have renewed it meanwhile. A lease of another holder is not the one to break.
+        if (now !== undefined && now.lease?.generation !== found.lease?.generation) throw error;
+        found = now;
+      }
+    }
+    return undefined;
+  }
+
+  async #break(found: Found, op: Op): Promise<Lease> {
     const { version, lease: seen = { generation: 0, owner: '', expiresAt: RELEASED_EXPIRY, version } } = found;
     const { generation, owner, brokenAt, releasedAt, ttlMs = LEASE_TTL_MS } = seen;
     if (brokenAt !== undefined) return seen;
@@ -156,7 +178,7 @@ export class Leaser {
   }
 
   /** The object, and the lease in it; undefined if there is no object. */
-  async #look(op: Op): Promise<{ readonly version: string; readonly lease: Lease | undefined } | undefined> {
+  async #look(op: Op): Promise<Found | undefined> {
     try {
       const { info, body } = await this.#objects('acquire').open(LEASE_KEY, { signal: op.signal });
       const parts: Uint8Array[] = [];
