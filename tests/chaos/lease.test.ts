@@ -2,7 +2,7 @@
  * Two daemons and one replica with a lease, while both are stopped, killed and restarted, the lease is broken, and the store
  * loses answers and is slow: what was acknowledged stays, and there is one timeline.
  */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -14,6 +14,7 @@ import { tsProgram } from '../support/programs.ts';
 import { Random, seedOf } from '../support/random.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { pause, until } from '../support/wait.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const seed = seedOf();
 console.log(`leases under chaos: SEED=${seed}`);
@@ -68,7 +69,7 @@ class Host {
     await this.daemon.exited;
     this.log += this.daemon.output;
     if (!keepsDisk) {
-      rmSync(this.#folder, { recursive: true });
+      removeFolder(this.#folder);
       mkdirSync(this.#folder);
     }
     this.isStopped = false;

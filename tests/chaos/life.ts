@@ -24,6 +24,7 @@ import type { Store } from './store.ts';
 import { openVolume } from './volume.ts';
 import type { Volume } from './volume.ts';
 import type { Weather } from './weather.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 export interface Paths {
   readonly folder: string;
@@ -386,7 +387,7 @@ export class Life implements AsyncDisposable {
   /** Keeps the folder of a life that failed. */
   keep(folder: string): void {
     for (const child of [this.writer, this.daemon, ...this.#others]) this.#keepLog(child);
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder, { force: true });
     const filter = (path: string): boolean => !/\/socket-\d+$/.test(path);
     cpSync(this.paths.folder, folder, { recursive: true, verbatimSymlinks: true, filter });
   }

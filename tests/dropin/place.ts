@@ -17,6 +17,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { copyFixtureReplica } from '../support/fixture.ts';
 import { copyV3Fixture, loadV3Fixtures } from '../support/v3-fixture.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 /** Makes what every place is a copy of. */
 export async function makeTemplate(folder: string): Promise<void> {
@@ -46,7 +47,7 @@ export async function makeTemplate(folder: string): Promise<void> {
 /** Puts a fresh copy of the template, with a case's own files, where `root` is. */
 export function makePlace(template: string, root: string, files: Readonly<Record<string, string>>): void {
   if (!asNew.has(root)) {
-    rmSync(root, { recursive: true, force: true });
+    removeFolder(root, { force: true });
     copyTemplate(template, root);
   }
   for (const [name, text] of Object.entries(files)) {

@@ -18,6 +18,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { Litestream, isLitestreamError } from '@litestream/core';
 import type { Random } from './random.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const PAGE_SIZES = [512, 4096, 65_536];
 /** Commits before the crash. */
@@ -38,7 +39,7 @@ export async function damageLocalFiles(random: Random): Promise<Outcome> {
     const what = damage(image, random);
     return { what, result: await goOn(image, what, random) };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder, { force: true });
   }
 }
 

@@ -12,6 +12,7 @@ import { fileUrl } from '../support/programs.ts';
 import { giveBack, makeRemovable, takeAway } from '../support/removable.ts';
 import { copyV3Fixture, loadV3Fixtures } from '../support/v3-fixture.ts';
 import { LogReader } from './log-reader.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 export type LogFormat = 'text' | 'json';
 
@@ -226,7 +227,7 @@ export const lives: readonly Life[] = [
         await ended(first);
       }
       for (const suffix of ['-wal', '-shm']) rmSync(`${database}${suffix}`, { force: true });
-      rmSync(local, { recursive: true });
+      removeFolder(local);
       renameSync(`${database}.old`, database);
       using last = new App(database);
       await using daemon = context.program.replicate(config);

@@ -3,9 +3,10 @@
  * root. A program that the machine has already is used as it is.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const cache: string = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), '.cache', 'debian');
 
@@ -47,13 +48,13 @@ function unpack(name: string, root: string): void {
     for (const file of readdirSync(join(folder, 'packages'))) {
       run('dpkg-deb', ['--extract', join(folder, 'packages', file), join(folder, 'root')], folder);
     }
-    rmSync(root, { recursive: true, force: true });
+    removeFolder(root, { force: true });
     renameSync(join(folder, 'root'), root);
   } catch (error) {
     const hint = `Install it yourself: apt-get update && apt-get install --no-install-recommends ${name}`;
     throw new Error(`cannot fetch Debian package ${name}. ${hint}`, { cause: error });
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder, { force: true });
   }
 }
 

@@ -1,8 +1,9 @@
 /** Fetches servers from the ordinary registries into `.cache/` of the repository, once. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const root: string = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const cache: string = join(root, '.cache');
@@ -12,7 +13,7 @@ export function pipTool(tool: string, requirements: readonly string[], program: 
   const venv = join(cache, 'pip', tool);
   const stamp = join(venv, '.installed');
   if (!existsSync(stamp)) {
-    rmSync(venv, { recursive: true, force: true });
+    removeFolder(venv, { force: true });
     run('python3', ['-m', 'venv', venv]);
     run(join(venv, 'bin', 'pip'), ['install', '--quiet', '--disable-pip-version-check', ...requirements]);
     writeFileSync(stamp, requirements.join('\n'));
@@ -32,7 +33,7 @@ export function pipBinary(requirement: string, program: string): string {
     run('python3', ['-m', 'pip', 'install', ...flags, '--only-binary=:all:', '--target', unfinished, requirement]);
     if (!existsSync(path)) renameSync(unfinished, folder);
   } finally {
-    rmSync(unfinished, { recursive: true, force: true });
+    removeFolder(unfinished, { force: true });
   }
   return path;
 }

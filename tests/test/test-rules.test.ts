@@ -70,8 +70,21 @@ test('no test counts the names in a folder: a file that is being written has ano
   expect(found).toEqual([]);
 });
 
+test('no test removes a folder with rmSync, which leaves a part of it where a process works in it: removeFolder does not', () => {
+  const found = filesOf('{packages/*/test,tests}/**/*.ts').filter(
+    (file) =>
+      file !== 'tests/support/remove-folder.ts' &&
+      /rmSync\([^;]*recursive/.test(readFileSync(join(repositoryRoot, file), 'utf8')),
+  );
+  expect(found).toEqual([]);
+});
+
 function testFiles(): string[] {
-  const files = globSync('{packages/*,tests}/**/*.test.ts', {
+  return filesOf('{packages/*,tests}/**/*.test.ts');
+}
+
+function filesOf(pattern: string): string[] {
+  const files = globSync(pattern, {
     cwd: repositoryRoot,
     exclude: (name) => name === 'node_modules' || name === 'dist',
   });

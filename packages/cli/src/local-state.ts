@@ -1,5 +1,6 @@
 /** What Litestream keeps beside a database: `<meta>/ltx/<level>/<min>-<max>.ltx`. */
-import { lstatSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { parseLtxFilename } from '@litestream/ltx';
@@ -32,8 +33,9 @@ export function filesBelow(folder: string): string[] {
   });
 }
 
-export function removeFolder(folder: string): void {
-  rmSync(folder, { recursive: true, force: true });
+/** Not `rmSync`: in Node 24 it stops without an error where another process removes a file at the same time. */
+export async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true });
 }
 
 /** Bytes of a file, undefined where it does not exist. */

@@ -1,14 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { SHELLS } from '../src/completion/script.ts';
 import { completedCommands } from '../src/completion/words.ts';
 import { run } from './support/cli.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'completion-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(() => removeFolder(folder));
 const installed = SHELLS.filter((shell) => spawnSync(shell, ['-c', 'true']).status === 0);
 
 const scripts = new Map<string, Promise<string>>();

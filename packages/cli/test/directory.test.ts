@@ -7,6 +7,7 @@ import { nameFilter } from '../src/replicate/scan.ts';
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { hasFiles, ltxNames } from './support/replica.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 interface Setup {
   readonly folder: string;
@@ -113,11 +114,12 @@ describe('a watched folder', () => {
     const isAtRest = (name: string): boolean => ltxNames(replicaOf(at, name), 9).length > 0;
     await until(() => replicated(at).filter(isAtRest).length === 3, 'all databases on the replica');
 
-    for (const suffix of ['-shm', '-wal', '']) if (existsSync(a + suffix)) rmSync(a + suffix);
-    // The daemon may be writing there.
-    rmSync(join(at.databases, 'tenant'), { recursive: true, maxRetries: 20 });
+    // The database before its WAL: a WAL that is missing beside its database is an error in the log.
+    for (const suffix of ['', '-wal', '-shm']) if (existsSync(a + suffix)) rmSync(a + suffix);
+    rmSync(join(at.databases, 'tenant/c.db'));
+    removeFolder(join(at.databases, 'tenant'));
     const renamed = join(at.databases, 'renamed.db');
-    // As an application that is stopped for it leaves its files: the log goes with the database.
+    // As an application that is stopped for it leaves its files: the WAL goes with the database.
     for (const suffix of ['-wal', '']) if (existsSync(b + suffix)) renameSync(b + suffix, renamed + suffix);
     for (const path of [a, b, join(at.databases, 'tenant/c.db')]) {
       await daemon.said(`msg="removed database from replication" dir=${at.databases} path=${path}\n`);

@@ -1,5 +1,5 @@
 /** Several replicas of one database, one of them down: it never delays the other, and catches up when it is back. */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { countRows, createDatabase, insertRows } from './support/database.ts';
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { ltxNames as names } from './support/replica.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 interface Setup {
   readonly folder: string;
@@ -48,8 +49,7 @@ function removeDatabase(at: Setup): void {
   for (const name of readdirSync(at.folder)) {
     const path = join(at.folder, name);
     // The daemon may be writing there.
-    if (name.startsWith('app.db') || name.startsWith('.app.db'))
-      rmSync(path, { recursive: true, force: true, maxRetries: 20 });
+    if (name.startsWith('app.db') || name.startsWith('.app.db')) removeFolder(path, { force: true });
   }
 }
 

@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
 import { run, scratchFolder, start, until } from './support/cli.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 interface Replica {
   readonly folder: string;
@@ -45,7 +46,7 @@ async function threeTransactions(): Promise<Replica> {
   expect((await daemon.stop()).exitCode).toBe(0);
   // Level 0 alone: what is damaged below must not be replaceable by a snapshot or a compacted file.
   for (const level of readdirSync(join(path, 'ltx'))) {
-    if (level !== '0') rmSync(join(path, 'ltx', level), { recursive: true });
+    if (level !== '0') removeFolder(join(path, 'ltx', level));
   }
   return { folder, path, url: `file://${path}`, output: join(folder, 'out.db') };
 }
@@ -108,8 +109,7 @@ describe('restore', () => {
   test('to where the config says', async () => {
     const { folder } = await threeTransactions();
     const database = join(folder, 'app.db');
-    for (const entry of readdirSync(folder))
-      if (entry.includes('app.db')) rmSync(join(folder, entry), { recursive: true });
+    for (const entry of readdirSync(folder)) if (entry.includes('app.db')) removeFolder(join(folder, entry));
     const args = ['restore', '-config', join(folder, 'litestream.yml')];
     expect((await run([...args, database])).exitCode).toBe(0);
     expect(countRows(database)).toBe(3);

@@ -7,6 +7,7 @@ import { giveBack, makeRemovable, takeAway } from '../../../tests/support/remova
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import { ltxNames } from './support/replica.ts';
 import { createDatabase, insertRows } from './support/database.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const SECRET = 'canary-secret-7f3a';
 
@@ -242,7 +243,7 @@ describe('the status server', () => {
     const daemon = start(['replicate', '-config', config]);
     await daemon.said(/level=ERROR msg="cannot start metrics server" error=.*in use/);
     expect((await daemon.stop()).exitCode).toBe(0);
-    rmSync(replica, { recursive: true });
+    removeFolder(replica);
   });
 });
 

@@ -4,6 +4,7 @@ import { HEADER_SIZE, kernel } from '@litestream/ltx';
 import { expect, test } from 'vitest';
 import { run, scratchFolder } from './support/cli.ts';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 /** A replica with three level-0 files and a snapshot. */
 async function replica(): Promise<{ folder: string; url: string }> {
@@ -86,7 +87,7 @@ test.each([
 ] as const)('%s is a fault, and exits with 1', async (_, change, kind) => {
   const { folder, url } = await replica();
   // A missing file is no gap if a snapshot contains its pages.
-  rmSync(join(folder, 'replica', 'ltx', '9'), { recursive: true });
+  removeFolder(join(folder, 'replica', 'ltx', '9'));
   change(level0(folder)[1] ?? '');
   const { exitCode, stdout } = await run(['verify', '-json', url]);
   expect(exitCode).toBe(1);

@@ -1,5 +1,5 @@
 /** Two instances that replicate to one path of a bucket, on servers that keep conditions, and on some that do not. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -10,6 +10,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { S3TestServer } from './s3-server.ts';
 import { clientFor } from './support.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 let server: S3TestServer;
 let folder: string;
@@ -22,7 +23,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const end of ends.splice(0)) await end().catch(() => undefined);
   await server[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
+  removeFolder(folder);
 });
 
 interface Instance {

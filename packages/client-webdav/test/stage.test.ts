@@ -1,7 +1,7 @@
 /** Where the file of a body of unknown size is until it is sent. */
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,6 +11,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { parseWebdavConfig, webdav } from '../src/index.ts';
 import { WebdavTestServer } from './webdav-server.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 let server: WebdavTestServer;
 let folder: string;
@@ -20,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server[Symbol.asyncDispose]();
-  rmSync(folder, { recursive: true });
+  removeFolder(folder);
 });
 
 const FILE: LtxFileRef & { timestamp: Date } = { level: 1, minTxid: 1n, maxTxid: 2n, timestamp: new Date() };

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -6,9 +6,10 @@ import { afterAll, describe, it } from 'vitest';
 
 import { FileClient } from '../src/client/file-client.ts';
 import { conformance } from '../src/conformance/index.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'conformance-'));
-afterAll(() => rmSync(root, { recursive: true, force: true }));
+afterAll(() => removeFolder(root, { force: true }));
 
 conformance({
   name: 'file',

@@ -1,5 +1,5 @@
 /** What core adds to the contract must not break a client that was published before: one is kept here as it was. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -14,6 +14,7 @@ import { conformance } from '../src/conformance/index.ts';
 import { Litestream } from '../src/litestream.ts';
 import type { LitestreamPlugin } from '../src/plugin/plugin.ts';
 import { PluginRegistry } from '../src/plugin/registry.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const module = fileURLToPath(new URL('helpers/client-version-1.mjs', import.meta.url));
 const { ClientVersion1, default: plugin } = (await import(module)) as {
@@ -48,7 +49,7 @@ describe('a client of version 1', () => {
 
   it('replicates a database and restores it', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'litestream-version-1-'));
-    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    onTestFinished(() => removeFolder(folder, { force: true }));
     const [source, output] = [join(folder, 'app.db'), join(folder, 'copy.db')];
     const app = new DatabaseSync(source);
     app.exec('PRAGMA journal_mode = WAL; CREATE TABLE t (x); INSERT INTO t VALUES (1)');

@@ -1,12 +1,13 @@
 /** Another program overwrites the database file: no work of ours hides the change, and no failure loses it. */
 import { spawnSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../../tests/support/wait.ts';
 import type { DB, SqliteDriver } from '../src/index.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 import { failWith, interceptFs } from './helpers/intercept-fs.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)';
 const INSERT = 'INSERT INTO t (v) VALUES (hex(randomblob(300)))';
@@ -132,7 +133,7 @@ describe.each(drivers)('with $name', (driver) => {
     const db = await start(lab);
     lab.closeApp(app);
     await db.close();
-    rmSync(db.metaPath, { recursive: true });
+    removeFolder(db.metaPath);
     let isDeaf = true;
     const deaf = watched(driver, (sql) => (isDeaf && sql.includes('INSERT INTO _litestream_seq') ? 'COMMIT' : sql));
     const again = lab.db({ driver: deaf });

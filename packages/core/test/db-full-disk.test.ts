@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { DB, FileClient, Replica, nodeSqlite, restore } from '../src/index.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'litestream-full-'));
 const volume = join(root, 'volume');
@@ -47,6 +48,6 @@ it.skipIf(!mounted)('a full disk during a checkpoint, then room again, loses no 
     await db.close();
     app.close();
     spawnSync('umount', ['-l', volume]);
-    rmSync(root, { recursive: true, force: true });
+    removeFolder(root, { force: true });
   }
 });

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { SqliteDriver } from '../src/index.ts';
 import { FileClient, Replica, guardClient, hasCode, restore } from '../src/index.ts';
 import { Lab, compare, drivers, randomFrom, seedOf } from './helpers/db-lab.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const seed = seedOf('hostile');
 
@@ -38,7 +39,7 @@ describe.each(drivers)('with $name', (driver: SqliteDriver) => {
       app.exec(INSERT);
       if (when === 'uploaded') await replica.replicated();
       else await db.sync();
-      rmSync(db.metaPath, { recursive: true });
+      removeFolder(db.metaPath);
       app.exec(INSERT);
       await replica.replicated();
       expect(replica.position.txid).toBe(db.position.txid);

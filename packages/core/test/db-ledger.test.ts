@@ -9,6 +9,7 @@ import type { DB, SqliteConnection } from '../src/index.ts';
 import { FileClient, guardClient, Replica, restore } from '../src/index.ts';
 import { readLedger } from '../src/ledger/ledger-file.ts';
 import { checksumOf, compare, drivers, Lab, randomFrom, seedOf } from './helpers/db-lab.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const seed = seedOf('page ledger');
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)';
@@ -131,7 +132,7 @@ describe.each(drivers)('with $name', (driver) => {
     const db = lab.db();
     await replicate(db);
 
-    rmSync(db.metaPath, { recursive: true });
+    removeFolder(db.metaPath);
     await replicate(lab.db());
     const sizes = (await Array.fromAsync(client.ltxFiles(0, {}))).map(({ size }) => size);
     expect(Math.max(...sizes.slice(1))).toBeLessThan(10 * 4096);
@@ -171,7 +172,7 @@ describe.each(drivers)('with $name', (driver) => {
     await db.close();
     await replicate(lab.db());
     lab.closeApp(app);
-    rmSync(db.metaPath, { recursive: true });
+    removeFolder(db.metaPath);
     for (const suffix of ['-wal', '-shm']) rmSync(lab.path + suffix, { force: true });
     writeFileSync(lab.path, older);
     await replicate(lab.db());

@@ -11,6 +11,7 @@ import { FileClient, Replica, guardClient, restore } from '../src/index.ts';
 import type { DB } from '../src/index.ts';
 import { until } from '../../../tests/support/wait.ts';
 import { Lab, compare, drivers } from './helpers/db-lab.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 /** In a process of its own, which ends without closing: the WAL stays. */
 function write(lab: Lab, sql: readonly string[]): void {
@@ -59,7 +60,7 @@ describe.each(drivers)('an older copy put back, with $name', (driver) => {
     await db.close();
 
     for (const name of ['app.db', 'app.db-wal', 'app.db-shm']) rmSync(join(lab.folder, name), { force: true });
-    if (putBack.includes('.app.db-litestream')) rmSync(db.metaPath, { recursive: true });
+    if (putBack.includes('.app.db-litestream')) removeFolder(db.metaPath);
     for (const name of putBack) copy(join(saved, name), lab.folder);
     write(lab, ["BEGIN; UPDATE a SET v = 'two'; UPDATE b SET v = 1; COMMIT"]);
     const [, again] = await start();

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { DB, History, SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { endOffsetOf } from '../src/db/wal-end.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 async function start(lab: Lab, history?: History): Promise<DB> {
   const db = lab.db();
@@ -234,13 +235,13 @@ describe.each(drivers)('restart with $name', (driver: SqliteDriver) => {
     await db.sync();
     await db.close();
     const history = remember(db);
-    rmSync(db.metaPath, { recursive: true });
+    removeFolder(db.metaPath);
     insert(app, 3);
     const again = await start(lab, history);
     expect(again.position.txid).toBe(3n);
     await again.close();
 
-    rmSync(db.metaPath, { recursive: true });
+    removeFolder(db.metaPath);
     const third = await start(lab, { maxTxid: async () => 9n, openLevel0: async () => undefined });
     expect(third.position.txid).toBe(10n);
     expect(lab.snapshots().at(-1)).toBe('database behind replica');

@@ -7,10 +7,11 @@ import { publishDurably } from '../src/db/publish.ts';
 import { durable, runGently, runNow } from '../src/db/steps.ts';
 import type { Steps } from '../src/db/steps.ts';
 import { failWith, interceptFs } from './helpers/intercept-fs.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'litestream-steps-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
+  onTestFinished(() => removeFolder(folder));
   return folder;
 }
 

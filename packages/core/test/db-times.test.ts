@@ -1,11 +1,12 @@
 /** The times that transactions are stamped with, when the clock is set back. */
-import { rmSync } from 'node:fs';
+
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DB, SqliteConnection } from '../src/index.ts';
 import { FileClient, guardClient, planRestore, Replica, restore } from '../src/index.ts';
 import { Compactor } from '../src/store/compactor.ts';
 import { Lab, recordingLogger } from './helpers/db-lab.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const NOON = Date.UTC(2026, 0, 1, 12);
 const HOUR_MS = 3_600_000;
@@ -95,7 +96,7 @@ describe('times of transactions', () => {
 
   it.each([
     ['with its local files', () => undefined],
-    ['without its local files', (db: DB) => rmSync(db.metaPath, { recursive: true })],
+    ['without its local files', (db: DB) => removeFolder(db.metaPath)],
   ])('rise over a restart %s', async (_what, between) => {
     await using rig = new Rig();
     await rig.start();
@@ -117,7 +118,7 @@ describe('times of transactions', () => {
     await new Compactor(rig.client).compact(1);
     await rig.client.deleteLtxFiles(await Array.fromAsync(rig.client.ltxFiles(0)));
     await rig.db.close();
-    rmSync(rig.db.metaPath, { recursive: true });
+    removeFolder(rig.db.metaPath);
     rig.nowMs -= HOUR_MS;
     await rig.start();
     await rig.commit();

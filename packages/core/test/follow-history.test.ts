@@ -17,6 +17,7 @@ import { MemoryClient } from '../src/testing/index.ts';
 import { followed, replicatedSource } from './support/followed.ts';
 import type { Following, Source } from './support/followed.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const root = temporaryFolder('follow-history');
 let count = 0;
@@ -317,7 +318,7 @@ describe('a copy that may hold a later transaction than its file says', () => {
     // Nothing can be written under this name, as on a full disk.
     mkdirSync(`${output}-txid.tmp`);
     await expect(follower.poll()).rejects.toThrow('copy.db-txid');
-    rmSync(`${output}-txid.tmp`, { recursive: true, force: true });
+    removeFolder(`${output}-txid.tmp`, { force: true });
     expect(copied()).toBe(states[5]);
     const showAll = hideAfter(client, 3n);
     await follower.poll();

@@ -1,5 +1,5 @@
 /** Leases: one holder at a time, whatever the network does. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -12,6 +12,7 @@ import { Leaser } from '../src/lease/leaser.ts';
 import { LEASE_KEY } from '../src/lease/record.ts';
 import { FaultClient, MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';
 import { caught } from './client-guard-support.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 describe('Leaser', () => {
   it('writes the fields of Litestream (Go), and others that its parser ignores', async () => {
@@ -34,7 +35,7 @@ describe('Leaser', () => {
       acknowledged_txid: '000000000000001a',
       released_at: '2026-11-01T12:00:00.000Z',
     });
-    rmSync(folder, { recursive: true });
+    removeFolder(folder);
   });
 
   it('respects a lease of upstream, and takes it over with the next generation once it has expired', async () => {
@@ -49,7 +50,7 @@ describe('Leaser', () => {
     });
     nowMs += 200;
     expect(await leaser.acquire()).toMatchObject({ generation: 42, owner: 'ours' });
-    rmSync(folder, { recursive: true });
+    removeFolder(folder);
   });
 
   it.each(['', '{', '[]', 'null', '{"generation":"1"}', '{"generation":1,"expires_at":"soon"}'])(

@@ -1,5 +1,5 @@
 /** What a successor checks after it acquired the lease, and what a former holder may still upload. */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -18,10 +18,11 @@ import { MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';
 import { FakeClock } from './support/fake-clock.ts';
 import { FakeDb } from './support/fake-db.ts';
 import { encodeLtx, once } from './support/ltx-history.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'lease-take-over-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => removeFolder(folder, { force: true }));
   return folder;
 }
 

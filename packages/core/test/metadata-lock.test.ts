@@ -21,6 +21,7 @@ import { pause, until } from '../../../tests/support/wait.ts';
 import type { SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { DB, FileClient, Litestream, isKnownFile, withMetadataLock, restore } from '../src/index.ts';
 import { Lab, SHORT_QUIET_MS, compare, drivers, randomFrom, seedOf, verifyChain } from './helpers/db-lab.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const seed = seedOf('metadata lock');
 const ROUNDS = Number(process.env['LITESTREAM_TEST_ROUNDS'] ?? 3);
@@ -276,7 +277,7 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
     await one.open();
     app.exec(INSERT);
     await one.sync();
-    rmSync(one.metaPath, { recursive: true });
+    removeFolder(one.metaPath);
     const two = lab.db();
     await two.open();
     app.exec(INSERT);

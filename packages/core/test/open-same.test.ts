@@ -12,6 +12,7 @@ import type { SqliteDriver } from '../src/index.ts';
 import { WalFile } from '../src/wal/wal-file.ts';
 import { drivers } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const folder = temporaryFolder('open-same');
 const OPENINGS = 300;
@@ -31,7 +32,7 @@ describe.skipIf(process.platform === 'win32').each(drivers)('with $name', (drive
   const theirs = join(at, 'theirs');
 
   function prepare(): OpenedFile {
-    rmSync(at, { recursive: true, force: true });
+    removeFolder(at, { force: true });
     for (const each of [ours, theirs]) mkdirSync(each, { recursive: true });
     create(join(theirs, 'app.db'), 'theirs');
     return create(path, 'ours');

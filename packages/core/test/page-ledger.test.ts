@@ -6,10 +6,11 @@ import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { readLedger, writeLedger } from '../src/ledger/ledger-file.ts';
 import { PageLedger, xorOf } from '../src/ledger/page-ledger.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const FLAG = 1n << 63n;
 const root = mkdtempSync(join(tmpdir(), 'litestream-ledger-'));
-afterAll(() => rmSync(root, { recursive: true }));
+afterAll(() => removeFolder(root));
 const { mode } = statSync(root);
 const ownership = {
   fileMode: 0o600,

@@ -22,13 +22,14 @@ import { definePlugin } from '../src/plugin/plugin.ts';
 import type { LitestreamPlugin } from '../src/plugin/plugin.ts';
 import { PluginRegistry } from '../src/plugin/registry.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'litestream-plugins-'));
 });
 afterEach(() => {
-  rmSync(folder, { recursive: true, force: true });
+  removeFolder(folder, { force: true });
 });
 
 const configs: unknown[] = [];

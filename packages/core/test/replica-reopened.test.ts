@@ -9,6 +9,7 @@ import { Replica } from '../src/replica/replica.ts';
 import { restore } from '../src/restore/restore.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const root = temporaryFolder('reopened');
 let count = 0;
@@ -61,7 +62,7 @@ class Lab {
     this.#app?.close();
     this.#app = undefined;
     for (const suffix of ['', '-wal', '-shm']) rmSync(`${this.db.path}${suffix}`, { force: true });
-    rmSync(this.db.metaPath, { recursive: true, force: true });
+    removeFolder(this.db.metaPath, { force: true });
   }
 
   async restored(): Promise<unknown> {

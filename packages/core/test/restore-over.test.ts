@@ -24,6 +24,7 @@ import { Seeded } from '../src/testing/seeded.ts';
 import type { Fault } from './helpers/faulty-fs.ts';
 import { statisticsTable } from './helpers/large-schema.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const script = fileURLToPath(new URL('helpers/restore-over.ts', import.meta.url));
 const SUFFIXES = ['', '-wal', '-shm', '-journal'];
@@ -151,7 +152,7 @@ describe('a restore over a database', { timeout: 240_000 }, () => {
   });
 
   test('keeps the commits of a hot rollback journal out, and the others', async () => {
-    rmSync(join(folder, 'old'), { recursive: true });
+    removeFolder(join(folder, 'old'));
     mkdirSync(join(folder, 'old'));
     runAndKill(
       join(folder, 'old', 'app.db'),

@@ -26,6 +26,7 @@ import { restore } from '../src/restore/restore.ts';
 import { Replica } from '../src/replica/replica.ts';
 import type { SqliteConnection } from '../src/index.ts';
 import { drivers, Lab } from './helpers/db-lab.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const isRoot = process.getuid?.() === 0;
 /** `nobody`, and a user of no name. */
@@ -35,7 +36,7 @@ let elsewhere: string;
 beforeEach(() => {
   elsewhere = mkdtempSync(join(tmpdir(), 'litestream-elsewhere-'));
 });
-afterEach(() => rmSync(elsewhere, { recursive: true, force: true }));
+afterEach(() => removeFolder(elsewhere, { force: true }));
 
 /** A file of ours that must not change. */
 function precious(name = 'precious'): { readonly path: string; check(): void } {
@@ -239,7 +240,7 @@ describe.each(drivers)('beside a database of another user ($name)', (driver) => 
       app.exec('INSERT INTO t VALUES (3)');
       expect((await again.sync()).txid).toBe(txid + 1n);
       await again.close();
-      rmSync(path, { recursive: true, force: true });
+      removeFolder(path, { force: true });
     }
     await lab.verify();
   });

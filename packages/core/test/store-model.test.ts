@@ -5,6 +5,7 @@
 import { rmSync, readFileSync, writeFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { isExcused, LEVELS, restorableEnds, World } from './helpers/store-world.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const seed = Number(process.env['SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
 const stepCount = Number(process.env['STORE_MODEL_STEPS'] ?? 2000);
@@ -79,8 +80,8 @@ async function crash(world: World): Promise<void> {
   if (kind === 'last file torn' && last !== undefined) {
     writeFileSync(last.path, readFileSync(last.path).subarray(0, 150));
   }
-  if (kind === 'folder lost') rmSync(world.db.metaPath, { recursive: true });
-  if (kind === 'files lost') rmSync(local.folder, { recursive: true, force: true });
+  if (kind === 'folder lost') removeFolder(world.db.metaPath);
+  if (kind === 'files lost') removeFolder(local.folder, { force: true });
   for (let count = world.random.below(4); count > 0; count -= 1) world.commit();
   if (world.chance(0.3)) world.app.get(`PRAGMA wal_checkpoint(${world.pick(['PASSIVE', 'TRUNCATE', 'RESTART'])})`);
   if (world.chance(0.1)) world.changePageSize();

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
 const program = fileURLToPath(new URL('../bin/create-client.js', import.meta.url));
@@ -30,7 +31,7 @@ async function run(args: readonly string[], cwd: string): Promise<Result> {
 
 function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'create-client-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  onTestFinished(() => removeFolder(folder, { force: true }));
   return folder;
 }
 

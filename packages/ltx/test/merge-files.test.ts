@@ -1,5 +1,5 @@
 /** Merging local files must give what merging streams gives, to the byte, and refuse what that refuses. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -9,10 +9,11 @@ import type { LtxError, MergeInput } from '../src/index.ts';
 import { mergeLtxFiles } from '../src/node/index.ts';
 import type { MergeFile } from '../src/node/index.ts';
 import { chunked, collect, encodeFile, makePages, PAGE_SIZES, randomOf, seedTests, upTo } from './support.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const seed = seedTests();
 const folder = mkdtempSync(join(tmpdir(), 'litestream-merge-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => removeFolder(folder, { force: true }));
 
 function paths(files: readonly Uint8Array[]): MergeFile[] {
   return files.map((bytes, i) => {

@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
 import { kernel } from '../src/index.ts';
 import { randomOf, seedTests } from './support.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const seed = seedTests();
 
@@ -120,6 +121,6 @@ test('a log that SQLite wrote', () => {
     expect(frames.lastCommit).toBe(frames.count - 1);
   } finally {
     database.close();
-    rmSync(folder, { recursive: true });
+    removeFolder(folder);
   }
 });

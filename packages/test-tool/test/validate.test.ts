@@ -15,6 +15,7 @@ import { afterAll, expect, test } from 'vitest';
 import { fileUrl } from '../../../tests/support/programs.ts';
 import { until } from '../../../tests/support/wait.ts';
 import { scratchFolder, startLitestream, startTool, tool, toolJson, valueOf, withDatabase } from './support/tool.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 interface Check {
   readonly check_type: string;
@@ -28,7 +29,7 @@ interface Place {
 }
 
 const template = mkdtempSync(join(tmpdir(), 'litestream-test-template-'));
-afterAll(() => rmSync(template, { recursive: true, force: true }));
+afterAll(() => removeFolder(template, { force: true }));
 let made: Promise<Place> | undefined;
 
 /** A database of several transactions with a replica of single files, nobody at work: a copy of one made once. */
@@ -173,7 +174,7 @@ test('a damaged file, a missing one and an empty replica fail, each by name', as
   writeFileSync(second, sound);
   rmSync(third);
   expect((await validate(place, '-ltx-continuity')).code).toBe(0);
-  rmSync(place.replica, { recursive: true });
+  removeFolder(place.replica);
   const empty = await validate(place, '-ltx-continuity');
   expect(outcomes(empty.checks)).toEqual({ ltx_continuity: false, restore: false });
   expect(empty.checks.get('ltx_continuity')?.error).toBe('the replica holds no LTX files');

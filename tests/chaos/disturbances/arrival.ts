@@ -3,6 +3,7 @@ import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { needsCommandLine } from '../disturbance.ts';
 import type { Disturbance } from '../disturbance.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 const commands = [
   'cp "$FROM" "$TO"',
@@ -36,6 +37,6 @@ export const arrival: Disturbance = {
     life.startWriter();
     await life.untilAcknowledged();
     rmSync(source);
-    rmSync(`${life.paths.metadata}-lost`, { recursive: true, force: true });
+    removeFolder(`${life.paths.metadata}-lost`, { force: true });
   },
 };

@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Disturbance } from '../disturbance.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 /** The local files are deleted, or the page ledger is damaged, while Litestream runs or is stopped. */
 export const lostMetadata: Disturbance = {
@@ -15,7 +16,7 @@ export const lostMetadata: Disturbance = {
       const bytes = readFileSync(ledger);
       for (let i = 0; i < 8; i += 1) bytes[random.between(0, bytes.length - 1)] = random.between(0, 255);
       writeFileSync(ledger, bytes);
-    } else rmSync(paths.metadata, { recursive: true, force: true, maxRetries: 20 });
+    } else removeFolder(paths.metadata, { force: true });
     await life.revive();
     await life.untilAcknowledged();
   },

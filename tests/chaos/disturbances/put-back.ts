@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Disturbance } from '../disturbance.ts';
 import type { Life } from '../life.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 /** Database, WAL and local files, or a part of them, are put back to an older state, and the application goes on from there. */
 export const putBack: Disturbance = {
@@ -23,10 +24,10 @@ export const putBack: Disturbance = {
     const isWithMetadata = random.chance(0.5);
     for (const path of [paths.database, `${paths.database}-wal`, `${paths.database}-shm`])
       rmSync(path, { force: true });
-    if (isWithMetadata) rmSync(paths.metadata, { recursive: true, force: true });
+    if (isWithMetadata) removeFolder(paths.metadata, { force: true });
     const at = (path: string): string => join(saved, basename(path));
     copy(at(paths.database), isWithMetadata ? at(paths.metadata) : undefined, saved, dirname(paths.database));
-    rmSync(saved, { recursive: true });
+    removeFolder(saved);
     await life.replaced();
     await life.revive();
     await life.work(100, 1500);

@@ -60,11 +60,11 @@ export const command: Command = defineCommand({
         );
       return 0;
     }
-    const reset = (): void => {
+    const reset = async (): Promise<void> => {
       terminal.out(`Resetting local Litestream state for: ${path}\nRemoving: ${folder}\n`);
       const logger = plainLogger(terminal, false).child({ db: basename(path) });
       logger.info('resetting local litestream state', { meta_path: metaPath, ltx_dir: folder });
-      removeFolder(folder);
+      await removeFolder(folder);
       // What the last stop recorded belongs to the files that are gone.
       rmSync(join(metaPath, 'rest.json'), { force: true });
       logger.info('local state reset complete, next sync will create fresh snapshot');
@@ -74,7 +74,7 @@ export const command: Command = defineCommand({
       await withMetadataLock({ path, metaPath }, reset);
     } catch (error) {
       if (!isHeldHere(error)) throw error;
-      reset();
+      await reset();
     }
     terminal.out('Reset complete. Next replication sync will create a fresh snapshot.\n');
     return 0;

@@ -1,12 +1,13 @@
 /** The real command as a process of its own. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { until as waitUntil } from '../../../../tests/support/wait.ts';
+import { removeFolder } from '../../../../tests/support/remove-folder.ts';
 
 export { pause } from '../../../../tests/support/wait.ts';
 
@@ -135,7 +136,7 @@ export function run(args: readonly string[], options: RunOptions = {}): Promise<
 export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'litestream-cli-'));
   // A program that a daemon had started with -exec may still be writing there if the test failed.
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
+  onTestFinished(() => removeFolder(folder, { force: true }));
   return folder;
 }
 

@@ -21,6 +21,7 @@ import { kernel, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { BetterSqlite3, DbOptions, LogFields, Logger, SqliteConnection, SqliteDriver } from '../../src/index.ts';
 import { DB, betterSqlite3, nodeSqlite } from '../../src/index.ts';
+import { removeFolder } from '../../../../tests/support/remove-folder.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -177,7 +178,7 @@ export class Lab implements AsyncDisposable {
   /** The database as SQLite has it now, made from a copy of the file and its WAL. No program may write meanwhile. */
   source(): Buffer {
     const folder = join(this.folder, 'copy');
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder, { force: true });
     mkdirSync(folder);
     copyElsewhere([this.path, `${this.path}-wal`].filter(existsSync), folder);
     const copy = join(folder, basename(this.path));
@@ -205,7 +206,7 @@ export class Lab implements AsyncDisposable {
     await Promise.all([...this.#children].map(killed));
     for (const db of this.#followers) await db.close();
     for (const connection of this.#connections) connection.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder, { force: true });
   }
 }
 

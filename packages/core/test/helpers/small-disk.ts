@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { DbOptions, SqliteConnection, SqliteDriver } from '../../src/index.ts';
 import { DB, FileClient, restore } from '../../src/index.ts';
 import { SHORT_QUIET_MS } from './db-lab.ts';
+import { removeFolder } from '../../../../tests/support/remove-folder.ts';
 
 export const MIB: number = 1024 ** 2;
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
@@ -14,7 +15,7 @@ export const canMount: boolean = ((): boolean => {
   const folder = mkdtempSync(join(tmpdir(), 'litestream-mount-'));
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder]).status === 0;
   if (mounted) spawnSync('umount', ['-l', folder]);
-  rmSync(folder, { recursive: true });
+  removeFolder(folder);
   if (!mounted) console.log('small disks: SKIPPED, this user may not mount one');
   return mounted;
 })();
@@ -82,7 +83,7 @@ export class SmallDisk implements AsyncDisposable {
     for (const db of this.#open) await db.close();
     this.app.close();
     spawnSync('umount', ['-l', this.volume]);
-    rmSync(this.root, { recursive: true, force: true });
+    removeFolder(this.root, { force: true });
   }
 }
 

@@ -18,6 +18,7 @@ import { FaultClient, Seeded } from '../../src/testing/index.ts';
 import type { LogLine } from './db-lab.ts';
 import { SHORT_QUIET_MS, recordingLogger } from './db-lab.ts';
 import { SwitchClient } from './switch-client.ts';
+import { removeFolder } from '../../../../tests/support/remove-folder.ts';
 
 /** Thousands of syncs to a shared disk would take the time of the whole suite; nothing here cuts the power. */
 const memoryFolder = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
@@ -357,7 +358,7 @@ export class World implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.db.close();
     this.app.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    removeFolder(this.folder, { force: true });
   }
 }
 

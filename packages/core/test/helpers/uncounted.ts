@@ -3,13 +3,14 @@
  * frames that are a whole transaction, by salts and checksums, and that SQLite does not count as long as the index lives.
  */
 import { spawnSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runNow } from '../../src/db/steps.ts';
 import { scanWal } from '../../src/wal/scan.ts';
 import { WalFile } from '../../src/wal/wal-file.ts';
 import { WAL_HEADER_SIZE, walSizeOf } from '../../src/wal/wal-header.ts';
+import { removeFolder } from '../../../../tests/support/remove-folder.ts';
 
 /** Leaves a transaction in the log that is all there but for its place in the index. Returns how many bytes it has. */
 export function leaveUncounted(path: string, sql: string): number {
@@ -33,7 +34,7 @@ export function leaveUncounted(path: string, sql: string): number {
     closeSync(fd);
     return bytes.length;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    removeFolder(folder, { force: true });
   }
 }
 

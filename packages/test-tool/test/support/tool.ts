@@ -1,11 +1,12 @@
 /** The real commands as processes of their own. */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import { Child } from '../../../../tests/support/child.ts';
+import { removeFolder } from '../../../../tests/support/remove-folder.ts';
 
 const TOOL = fileURLToPath(new URL('../../bin/litestream-test.js', import.meta.url));
 const LITESTREAM = fileURLToPath(new URL('../../../cli/bin/litestream.js', import.meta.url));
@@ -48,7 +49,7 @@ export async function toolJson(...args: string[]): Promise<Record<string, unknow
 
 export function scratchFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'litestream-test-'));
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true, maxRetries: 20 }));
+  onTestFinished(() => removeFolder(folder, { force: true }));
   return folder;
 }
 
