@@ -1,12 +1,17 @@
 /** Refuses what no backend could do right, before any request is made. */
 import { LitestreamError } from '../error.ts';
-import { checkKey } from './file-objects.ts';
 import type { Body, LtxFileRef, LtxFileInfo } from './contract.ts';
 
 const LEVEL_MAX = 9;
 const TXID_MAX = 0xffffffffffffffffn;
 
-export { checkKey };
+/** A key is a relative path with forward slashes, and stays below its folder. */
+export function checkKey(key: string): void {
+  const parts = key.split('/');
+  if (key === '' || key.includes('\0') || parts.some((part) => part === '' || part === '.' || part === '..')) {
+    throw bad(`bad object key ${JSON.stringify(key)}`);
+  }
+}
 
 export function checkLevel(level: unknown): void {
   if (!Number.isInteger(level) || (level as number) < 0 || (level as number) > LEVEL_MAX) {

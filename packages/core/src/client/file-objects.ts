@@ -14,14 +14,7 @@ import type { Ownership } from './file-durability.ts';
 import { readRange } from './file-read.ts';
 import { isTempName, TEMP_MARK } from './file-temp.ts';
 import { withFileLock } from './file-lock.ts';
-
-/** A key is a relative path with forward slashes, and stays below its folder. */
-export function checkKey(key: string): void {
-  const parts = key.split('/');
-  if (key === '' || key.includes('\0') || parts.some((part) => part === '' || part === '.' || part === '..')) {
-    throw new LitestreamError(`bad object key ${JSON.stringify(key)}`, { code: 'INVALID_ARGUMENT' });
-  }
-}
+import { checkKey } from './check-arguments.ts';
 
 export class FileObjects implements ObjectOperations {
   readonly #root: string;

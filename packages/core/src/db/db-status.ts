@@ -1,7 +1,7 @@
 import type { PageProof } from '../ledger/ledger.ts';
 import type { DbActivity } from './activity.ts';
 import type { CheckpointMode, CheckpointResult } from './checkpoint-call.ts';
-import type { LockHolder } from './metadata-lock-errors.ts';
+import type { LockHolder } from '../files/held-locks.ts';
 import type { Position } from './options.ts';
 import type { DbTotals } from './totals.ts';
 

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { isMapped } from '../driver/library-conflict.ts';
-import { isHeldLock } from './metadata-lock.ts';
+import { isHeldLock } from '../files/held-locks.ts';
 
 /** Opening a pipe must not wait for its other end. */
 const NONBLOCK = constants.O_NONBLOCK ?? 0;

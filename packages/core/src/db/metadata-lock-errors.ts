@@ -1,13 +1,7 @@
 import { sqliteResultCode } from '../driver/busy.ts';
 import { LitestreamError, hasCode, isLitestreamError } from '../error.ts';
+import type { LockHolder } from '../files/held-locks.ts';
 import { localFault } from './local-fault.ts';
-
-/** The Litestream that replicates a database. */
-export interface LockHolder {
-  readonly pid: number;
-  readonly host: string;
-  readonly since: Date;
-}
 
 const SQLITE_PERM = 3;
 const SQLITE_READONLY = 8;

@@ -15,26 +15,14 @@ import {
 } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import { ownershipAt } from './local-ltx.ts';
-import type { LockHolder } from './metadata-lock-errors.ts';
+import { heldLocks, lockKeyOf } from '../files/held-locks.ts';
+import type { LockHolder } from '../files/held-locks.ts';
 import { DatabaseInUseError, lockFault, noLocksError } from './metadata-lock-errors.ts';
 
 const LOCK_NAME = 'lock';
 const HOLDER_NAME = 'lock-holder.json';
 /** Ownership of a file that is removed at once. */
 const OURS = { fileMode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
-
-/**
- * Lock files that this process holds, by device and inode, for all copies of this package. A process never conflicts with
- * its own POSIX locks, and loses them when it closes any other descriptor of the file (fcntl(2)).
- */
-const held: Map<string, LockHolder> = ((globalThis as Record<symbol, unknown>)[
-  Symbol.for('litestream.metadata-locks')
-] ??= new Map<string, LockHolder>()) as Map<string, LockHolder>;
-
-/** Is this a lock file that this process holds? It must not be opened, for closing it would release the lock. */
-export function isHeldLock(stat: { readonly dev: bigint; readonly ino: bigint }): boolean {
-  return held.has(keyOf(stat));
-}
 
 /**
  * The lock of one metadata folder. It is a write transaction on an empty SQLite database in that folder: a lock of the
@@ -82,7 +70,7 @@ export class MetadataLock {
     this.#own = undefined;
     if (keyAt(this.#path) === own.key) rmSync(this.#holderPath, { force: true });
     own.connection.close();
-    held.delete(own.key);
+    heldLocks.delete(own.key);
   }
 
   get #holderPath(): string {
@@ -92,7 +80,7 @@ export class MetadataLock {
   #take(): void {
     // The device and inode are the same by every path to the folder: links, bind mounts.
     const key = keyAt(this.#path);
-    const holder = key === undefined ? undefined : held.get(key);
+    const holder = key === undefined ? undefined : heldLocks.get(key);
     if (holder !== undefined) throw new DatabaseInUseError(this.#path, holder);
     let connection: SqliteConnection;
     try {
@@ -109,7 +97,7 @@ export class MetadataLock {
       throw new DatabaseInUseError(this.#path, undefined);
     }
     this.#own = { connection, key };
-    held.set(key, { pid: process.pid, host: hostname(), since: new Date() });
+    heldLocks.set(key, { pid: process.pid, host: hostname(), since: new Date() });
   }
 
   /** SQLite says "busy" also where the file system has no locks at all: then a file of our own is busy, too. */
@@ -130,7 +118,7 @@ export class MetadataLock {
 
   /** For those who stand by. The lock does not depend on it, so a disk that is full is no reason to fail. */
   #writeHolder(ownership: Ownership): void {
-    const holder = this.#own === undefined ? undefined : held.get(this.#own.key);
+    const holder = this.#own === undefined ? undefined : heldLocks.get(this.#own.key);
     try {
       writeSmallFile(this.#holderPath, `${JSON.stringify(holder)}\n`, ownership, { durable: false });
     } catch {
@@ -190,11 +178,7 @@ function createEmpty(path: string, ownership: Pick<Ownership, 'fileMode' | 'uid'
 
 function keyAt(path: string): string | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
-  return stat === undefined ? undefined : keyOf(stat);
-}
-
-function keyOf({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
-  return `${dev}:${ino}`;
+  return stat === undefined ? undefined : lockKeyOf(stat);
 }
 
 /** Undefined if it has not been written yet, or is gone. */
