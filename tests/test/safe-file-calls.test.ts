@@ -22,15 +22,15 @@ const RAW: readonly RegExp[] = [
 /** Where it has to be, and why that is safe. */
 const ALLOWED: Readonly<Record<string, string>> = {
   'packages/core/src/copy/copy-replica.ts': 'its copyFile is from a replica to a replica',
-  'packages/core/src/follow/copy.ts': 'the -wal of a copy that SQLite has just opened by the same path',
+  'packages/core/src/follower/copy.ts': 'the -wal of a copy that SQLite has just opened by the same path',
   'packages/cli/src/control/socket-file.ts': 'a socket is made by listen(), within a umask',
   'packages/cli/src/replicate/hangup.ts': 'the terminal',
   'packages/cli/src/config/load.ts': 'the config, which may be a pipe',
   'packages/cli/src/config/generated-files.ts': 'a page of this repository',
   'packages/cli/src/version.ts': 'the manifest of the package',
-  'packages/core/src/plugin/find-package.ts': 'the manifest of a package that is about to run',
+  'packages/core/src/plugins/find-package.ts': 'the manifest of a package that is about to run',
   'packages/core/src/files/path-trust.ts': 'the users and groups of the system',
-  'packages/core/src/client/trust.ts': 'certificates that the system or the config names',
+  'packages/core/src/storage/client-kit/trust.ts': 'certificates that the system or the config names',
   'packages/client-s3/src/settings.ts': 'a key that the config names',
   'packages/client-sftp/src/connect.ts': 'a key that the config names',
   'packages/client-sftp/src/known-hosts.ts': 'the host keys that the user keeps',

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { silentLogger } from '../src/logger.ts';
-import { BackgroundComparison } from '../src/db/background-comparison.ts';
+import { silentLogger } from '../src/util/logger.ts';
+import { BackgroundComparison } from '../src/db/snapshot/background-comparison.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());

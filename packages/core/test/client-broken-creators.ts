@@ -1,6 +1,6 @@
 /** Clients that create files wrongly in one way each, and the case that must say so. */
-import type { LtxFileRef } from '../src/client/contract.ts';
-import { LitestreamError } from '../src/error.ts';
+import type { LtxFileRef } from '../src/storage/contract/contract.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import type { MemoryClient } from '../src/testing/index.ts';
 import { same } from './client-broken-support.ts';
 import type { BrokenClients } from './client-broken-support.ts';

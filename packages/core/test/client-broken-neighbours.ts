@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, type Socket, connect, createServer } from 'node:net';
 
 import { pause } from '../../../tests/support/wait.ts';
-import type { LtxFileRef } from '../src/client/contract.ts';
-import { LitestreamError } from '../src/error.ts';
+import type { LtxFileRef } from '../src/storage/contract/contract.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { reread } from './client-broken-support.ts';
 import type { BrokenClients } from './client-broken-support.ts';

@@ -1,6 +1,6 @@
 /** Clients that are wrong about objects by key in one way each, and the case that must say so. */
-import type { ObjectInfo, Op } from '../src/client/contract.ts';
-import { LitestreamError, hasCode } from '../src/error.ts';
+import type { ObjectInfo, Op } from '../src/storage/contract/contract.ts';
+import { LitestreamError, hasCode } from '../src/util/error.ts';
 import { objects } from './client-broken-support.ts';
 import type { BrokenClients } from './client-broken-support.ts';
 

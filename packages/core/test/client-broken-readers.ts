@@ -1,6 +1,6 @@
 /** Clients that list or read wrongly in one way each, and the case of the suite that must say so. */
-import type { LtxFileBody, LtxFileInfo } from '../src/client/contract.ts';
-import { LitestreamError } from '../src/error.ts';
+import type { LtxFileBody, LtxFileInfo } from '../src/storage/contract/contract.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { listing, reading, reread } from './client-broken-support.ts';
 import type { BrokenClients, Query } from './client-broken-support.ts';
 

@@ -1,5 +1,5 @@
 /** What the deliberately broken clients are made of. */
-import type { LtxFileInfo, LtxFileRef, ObjectOperations, ReplicaClient } from '../src/client/contract.ts';
+import type { LtxFileInfo, LtxFileRef, ObjectOperations, ReplicaClient } from '../src/storage/contract/contract.ts';
 import type { MemoryClient, MemoryStore } from '../src/testing/index.ts';
 
 export type Make = (inner: MemoryClient, store: MemoryStore, path: string) => Partial<ReplicaClient>;

@@ -1,6 +1,6 @@
 /** Clients that write, delete, abort or compare wrongly in one way each, and the case that must say so. */
 import { pause } from '../../../tests/support/wait.ts';
-import { LitestreamError } from '../src/error.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { objects, reread, same } from './client-broken-support.ts';
 import type { BrokenClients, Query } from './client-broken-support.ts';

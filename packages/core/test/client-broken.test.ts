@@ -1,7 +1,7 @@
 /** The suite against clients that are wrong in one way each: it must fail each, at the case that names the fault. */
 import { describe, expect, it } from 'vitest';
 
-import type { ReplicaClient } from '../src/client/contract.ts';
+import type { ReplicaClient } from '../src/storage/contract/contract.ts';
 import { CASES, runConformance } from '../src/conformance/index.ts';
 import { MemoryClient, MemoryStore } from '../src/testing/index.ts';
 import { BROKEN_CREATORS } from './client-broken-creators.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, it } from 'vitest';
 
-import { FileClient } from '../src/client/file-client.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
 import { conformance } from '../src/conformance/index.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 

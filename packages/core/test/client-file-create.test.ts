@@ -18,7 +18,7 @@ vi.mock('node:fs/promises', async (original) => {
   };
 });
 
-const { createName } = await import('../src/client/file-create.ts');
+const { createName } = await import('../src/storage/file/file-create.ts');
 const folders: string[] = [];
 
 async function folder(): Promise<string> {

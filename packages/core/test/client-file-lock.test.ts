@@ -2,8 +2,8 @@
 import { readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { FileClient } from '../src/client/file-client.ts';
-import { withFileLock } from '../src/client/file-lock.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
+import { withFileLock } from '../src/storage/file/file-lock.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = temporaryFolder('file-lock');

@@ -1,7 +1,7 @@
 /** The version of an object in a folder, by which leases are kept apart. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { FileClient } from '../src/client/file-client.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = temporaryFolder('file-version');

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { FileClient } from '../src/client/file-client.ts';
-import { hasCode } from '../src/error.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
+import { hasCode } from '../src/util/error.ts';
 
 let folder: string;
 beforeEach(async () => {

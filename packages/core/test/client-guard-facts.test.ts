@@ -4,9 +4,9 @@ import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 
 import { pause } from '../../../tests/support/wait.ts';
-import type { LtxFileInfo } from '../src/client/contract.ts';
-import { guardClient } from '../src/client/guard-client.ts';
-import { LitestreamError } from '../src/error.ts';
+import type { LtxFileInfo } from '../src/storage/contract/contract.ts';
+import { guardClient } from '../src/storage/guard/guard-client.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { bodyOf, caught, failing, file, retryable, timestamp } from './client-guard-support.ts';
 

@@ -1,9 +1,9 @@
 /** What the tests of the layer around clients share. */
-import type { Body } from '../src/client/contract.ts';
-import { guardClient } from '../src/client/guard-client.ts';
-import type { GuardOptions, OperationEvent } from '../src/client/guard-options.ts';
-import type { Clock } from '../src/clock.ts';
-import { LitestreamError } from '../src/error.ts';
+import type { Body } from '../src/storage/contract/contract.ts';
+import { guardClient } from '../src/storage/guard/guard-client.ts';
+import type { GuardOptions, OperationEvent } from '../src/storage/guard/guard-options.ts';
+import type { Clock } from '../src/util/clock.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 
 export const file = (txid: number, level = 0) => ({ level, minTxid: BigInt(txid), maxTxid: BigInt(txid) });

@@ -2,9 +2,9 @@
 import { describe, expect, it } from 'vitest';
 
 import { pause } from '../../../tests/support/wait.ts';
-import type { Body, LtxFileInfo, ReplicaClient } from '../src/client/contract.ts';
-import { guardClient } from '../src/client/guard-client.ts';
-import { LitestreamError } from '../src/error.ts';
+import type { Body, LtxFileInfo, ReplicaClient } from '../src/storage/contract/contract.ts';
+import { guardClient } from '../src/storage/guard/guard-client.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { bodyOf, caught, failing, file, jumpingClock, retryable, timestamp } from './client-guard-support.ts';
 

@@ -2,10 +2,10 @@
 import { describe, expect, it } from 'vitest';
 
 import { pause } from '../../../tests/support/wait.ts';
-import type { LtxFileBody, LtxFileInfo, Op, ReplicaClient } from '../src/client/contract.ts';
-import { guardClient } from '../src/client/guard-client.ts';
-import { resumableFile, resumableSource } from '../src/client/resumable-reader.ts';
-import { LitestreamError } from '../src/error.ts';
+import type { LtxFileBody, LtxFileInfo, Op, ReplicaClient } from '../src/storage/contract/contract.ts';
+import { guardClient } from '../src/storage/guard/guard-client.ts';
+import { resumableFile, resumableSource } from '../src/storage/reading/resumable-reader.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { FaultClient, MemoryClient, Seeded } from '../src/testing/index.ts';
 import { bodyOf, caught, file, timestamp } from './client-guard-support.ts';
 

@@ -2,8 +2,8 @@
  * What TypeScript says of clients and plugins that were written to version 1 of the contract: they go on compiling.
  * `npm run typecheck` is the test. The types below are those of version 1: do not bring them up to date.
  */
-import type { ReplicaClient } from '../src/client/contract.ts';
-import type { LitestreamPlugin, PluginContext } from '../src/plugin/plugin.ts';
+import type { ReplicaClient } from '../src/storage/contract/contract.ts';
+import type { LitestreamPlugin, PluginContext } from '../src/plugins/plugin.ts';
 
 interface OpV1 {
   readonly signal?: AbortSignal | undefined;

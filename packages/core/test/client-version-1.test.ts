@@ -7,13 +7,13 @@ import { fileURLToPath } from 'node:url';
 
 import { describe, expect, it, onTestFinished } from 'vitest';
 
-import type { ReplicaClient } from '../src/client/contract.ts';
-import { resolveCapabilities } from '../src/client/capabilities.ts';
+import type { ReplicaClient } from '../src/storage/contract/contract.ts';
+import { resolveCapabilities } from '../src/storage/contract/capabilities.ts';
 import { Leaser } from '../src/lease/leaser.ts';
 import { conformance } from '../src/conformance/index.ts';
-import { Litestream } from '../src/litestream.ts';
-import type { LitestreamPlugin } from '../src/plugin/plugin.ts';
-import { PluginRegistry } from '../src/plugin/registry.ts';
+import { Litestream } from '../src/litestream/litestream.ts';
+import type { LitestreamPlugin } from '../src/plugins/plugin.ts';
+import { PluginRegistry } from '../src/plugins/registry.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const module = fileURLToPath(new URL('helpers/client-version-1.mjs', import.meta.url));

@@ -1,8 +1,8 @@
 /** The span of time that listed files cover, carried through compactions. */
 import { expect, it } from 'vitest';
-import type { LtxFileInfo } from '../src/client/contract.ts';
-import { withCreatedAt } from '../src/client/created-at.ts';
-import { Compactor } from '../src/store/compactor.ts';
+import type { LtxFileInfo } from '../src/storage/contract/contract.ts';
+import { withCreatedAt } from '../src/storage/reading/created-at.ts';
+import { Compactor } from '../src/compaction/compactor.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { store } from './store-support.ts';
 

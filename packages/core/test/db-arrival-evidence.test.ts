@@ -2,7 +2,7 @@
 import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ArrivalWatch } from '../src/db/arrival.ts';
+import { ArrivalWatch } from '../src/db/open/arrival.ts';
 import { Lab } from './helpers/db-lab.ts';
 
 const PAGE_SIZE = 4096;

@@ -7,9 +7,9 @@ import { describe, expect, it, test, vi } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
 import { hasCode } from '../src/index.ts';
 import type { DB, SqliteConnection, SqliteDriver } from '../src/index.ts';
-import { ArrivalWatch } from '../src/db/arrival.ts';
-import { ARRIVAL_QUIET_MS } from '../src/db/options.ts';
-import { isBeingWritten, isOpenInSqlite, parseLocks } from '../src/driver/file-locks.ts';
+import { ArrivalWatch } from '../src/db/open/arrival.ts';
+import { ARRIVAL_QUIET_MS } from '../src/db/session/options.ts';
+import { isBeingWritten, isOpenInSqlite, parseLocks } from '../src/sqlite/driver/file-locks.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
 const ROWS = 5000;

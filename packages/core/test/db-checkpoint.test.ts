@@ -1,11 +1,11 @@
 import { statSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
-import type { Clock } from '../src/clock.ts';
-import { systemClock } from '../src/clock.ts';
+import type { Clock } from '../src/util/clock.ts';
+import { systemClock } from '../src/util/clock.ts';
 import type { SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { hasCode } from '../src/index.ts';
-import { endOffsetOf } from '../src/db/wal-end.ts';
+import { endOffsetOf } from '../src/sqlite/wal/wal-end.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 import { recordWaits } from './helpers/record-waits.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { WalView } from '../src/db/decide.ts';
-import { decide } from '../src/db/decide.ts';
-import type { WalState } from '../src/db/wal-state.ts';
+import type { WalView } from '../src/db/session/next-sync.ts';
+import { decide } from '../src/db/session/next-sync.ts';
+import type { WalState } from '../src/db/session/wal-state.ts';
 
 const PAGE_SIZE = 4096;
 /** Offset after the frame of this number. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { pause, until } from '../../../tests/support/wait.ts';
 import type { DB, SqliteConnection } from '../src/index.ts';
 import { nodeSqlite } from '../src/index.ts';
-import { sqliteResultCode } from '../src/driver/busy.ts';
+import { sqliteResultCode } from '../src/sqlite/driver/busy.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
 /** A file stands where the folder of level 0 was, so that no local file can be made, until the result is called. */

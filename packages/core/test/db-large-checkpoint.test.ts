@@ -5,8 +5,8 @@ import { describe, expect, it } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
 import { isLitestreamError } from '../src/index.ts';
 import type { DB, SqliteConnection, SqliteDriver } from '../src/index.ts';
-import { isSecondLibraryOpen } from '../src/driver/library-conflict.ts';
-import { OpeningLocks } from '../src/driver/opening-locks.ts';
+import { isSecondLibraryOpen } from '../src/sqlite/driver/library-conflict.ts';
+import { OpeningLocks } from '../src/sqlite/driver/opening-locks.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)';

@@ -1,6 +1,6 @@
 import { existsSync, readdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
 import { describe, expect, it, vi } from 'vitest';
-import { Connections } from '../src/db/connections.ts';
+import { Connections } from '../src/db/session/connections.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 
 /** Descriptors of this process that are open on files of a folder: the test runner opens and closes others. */

@@ -2,7 +2,7 @@ import { createReadStream, readFileSync, readdirSync, rmSync, writeFileSync } fr
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DB, History, SqliteConnection, SqliteDriver } from '../src/index.ts';
-import { endOffsetOf } from '../src/db/wal-end.ts';
+import { endOffsetOf } from '../src/sqlite/wal/wal-end.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 

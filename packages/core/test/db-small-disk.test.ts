@@ -10,10 +10,10 @@ import { describe, expect, it } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
 import type { Body, LtxFileInfo, Op, SqliteDriver } from '../src/index.ts';
 import { FileClient, LitestreamError, Replica, guardClient } from '../src/index.ts';
-import { keepDescriptor } from '../src/db/descriptor.ts';
-import { listAllPages } from '../src/db/page-list.ts';
-import { refuseWithoutRoom } from '../src/db/room.ts';
-import { runGently, runNow } from '../src/db/steps.ts';
+import { keepDescriptor } from '../src/sqlite/database-file/descriptor.ts';
+import { listAllPages } from '../src/pages/page-list.ts';
+import { refuseWithoutRoom } from '../src/local-ltx/writer/disk-room.ts';
+import { runGently, runNow } from '../src/util/cooperative.ts';
 import { drivers } from './helpers/db-lab.ts';
 import { MIB, SUMMARY, SmallDisk, canMount } from './helpers/small-disk.ts';
 

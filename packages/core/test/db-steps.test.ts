@@ -3,9 +3,9 @@ import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { publishDurably } from '../src/db/publish.ts';
-import { durable, runGently, runNow } from '../src/db/steps.ts';
-import type { Steps } from '../src/db/steps.ts';
+import { publishDurably } from '../src/local-ltx/publish.ts';
+import { durable, runGently, runNow } from '../src/util/cooperative.ts';
+import type { Steps } from '../src/util/cooperative.ts';
 import { failWith, interceptFs } from './helpers/intercept-fs.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 

@@ -1,8 +1,8 @@
 import { appendFileSync, openSync, readFileSync, statSync } from 'node:fs';
 import { kernel } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
-import { WalIndex } from '../src/follow/wal-index.ts';
-import { endOffsetOf } from '../src/db/wal-end.ts';
+import { WalIndex } from '../src/sqlite/wal/wal-index-image.ts';
+import { endOffsetOf } from '../src/sqlite/wal/wal-end.ts';
 import { Lab, compare, drivers } from './helpers/db-lab.ts';
 
 const rows = (count: number, size: number): string =>

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { DB, SqliteConnection } from '../src/index.ts';
 import { FileClient, guardClient, planRestore, Replica, restore } from '../src/index.ts';
-import { Compactor } from '../src/store/compactor.ts';
+import { Compactor } from '../src/compaction/compactor.ts';
 import { Lab, recordingLogger } from './helpers/db-lab.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { newHeader } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
-import { listAllPages } from '../src/db/page-list.ts';
-import { runNow } from '../src/db/steps.ts';
-import { writeLtx } from '../src/db/write-ltx.ts';
-import type { LtxJob } from '../src/db/write-ltx.ts';
-import { shareJob, shareProgress, writePart } from '../src/db/write-parallel.ts';
+import { listAllPages } from '../src/pages/page-list.ts';
+import { runNow } from '../src/util/cooperative.ts';
+import { writeLtx } from '../src/local-ltx/writer/write-ltx.ts';
+import type { LtxJob } from '../src/local-ltx/writer/write-ltx.ts';
+import { shareJob, shareProgress, writePart } from '../src/local-ltx/writer/write-parallel.ts';
 import { Lab } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { drill } from '../src/drill/drill.ts';
-import { stagedPath } from '../src/db/staging.ts';
+import { stagedPath } from '../src/files/staging.ts';
 import { Replica, guardClient } from '../src/index.ts';
 import type { DB, ReplicaClient } from '../src/index.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';

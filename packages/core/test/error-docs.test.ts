@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
 
-import { classifyError } from '../src/client/classify.ts';
-import { ERROR_CODES } from '../src/error.ts';
+import { classifyError } from '../src/storage/errors/classify.ts';
+import { ERROR_CODES } from '../src/util/error.ts';
 
 const page = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
 const rows = page

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
-import { checkIntegrity } from '../src/restore/integrity.ts';
+import { checkIntegrity } from '../src/restore/check/integrity.ts';
 import { drivers, Lab } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 

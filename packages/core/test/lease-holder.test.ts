@@ -1,7 +1,7 @@
 /** One process and its lease, with clocks that the test controls. */
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { ReplicaClient } from '../src/client/contract.ts';
-import { guardClient } from '../src/client/guard-client.ts';
+import type { ReplicaClient } from '../src/storage/contract/contract.ts';
+import { guardClient } from '../src/storage/guard/guard-client.ts';
 import { fencedClient } from '../src/lease/fenced-client.ts';
 import { LeaseHolder } from '../src/lease/holder.ts';
 import type { LeaseHolderOptions } from '../src/lease/holder.ts';
@@ -11,8 +11,8 @@ import type { LeaseStatus } from '../src/lease/status.ts';
 import { MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';
 import { caught } from './client-guard-support.ts';
 import { Machine, Network, networkClient, World } from './support/lease-world.ts';
-import type { Clock } from '../src/clock.ts';
-import type { Logger } from '../src/logger.ts';
+import type { Clock } from '../src/util/clock.ts';
+import type { Logger } from '../src/util/logger.ts';
 
 const file = { level: 0, minTxid: 1n, maxTxid: 1n, timestamp: new Date(0) };
 

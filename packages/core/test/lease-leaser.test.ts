@@ -5,9 +5,9 @@ import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
 
-import { FileClient } from '../src/client/file-client.ts';
-import { guardClient } from '../src/client/guard-client.ts';
-import { LitestreamError } from '../src/error.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
+import { guardClient } from '../src/storage/guard/guard-client.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import { Leaser } from '../src/lease/leaser.ts';
 import { LEASE_KEY } from '../src/lease/record.ts';
 import { FaultClient, MemoryClient, MemoryStore, Seeded } from '../src/testing/index.ts';

@@ -1,7 +1,7 @@
 /** The table of states and events in `docs/architecture/lease.md`. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { LitestreamError } from '../src/error.ts';
+import { LitestreamError } from '../src/util/error.ts';
 import type { Lease } from '../src/lease/record.ts';
 import { nextLeaseState } from '../src/lease/state.ts';
 import type { LeaseEvent, LeaseState } from '../src/lease/state.ts';

@@ -4,10 +4,10 @@ import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { betterSqlite3 } from '../src/driver/better-sqlite3.ts';
-import type { BetterSqlite3 } from '../src/driver/better-sqlite3.ts';
-import { countMaps, mapKey } from '../src/driver/library-conflict.ts';
-import { Litestream } from '../src/litestream.ts';
+import { betterSqlite3 } from '../src/sqlite/driver/better-sqlite3.ts';
+import type { BetterSqlite3 } from '../src/sqlite/driver/better-sqlite3.ts';
+import { countMaps, mapKey } from '../src/sqlite/driver/library-conflict.ts';
+import { Litestream } from '../src/litestream/litestream.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 

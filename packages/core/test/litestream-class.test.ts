@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
-import { LitestreamError } from '../src/error.ts';
-import { Litestream } from '../src/litestream.ts';
-import type { LitestreamEvents } from '../src/litestream.ts';
+import { LitestreamError } from '../src/util/error.ts';
+import { Litestream } from '../src/litestream/litestream.ts';
+import type { LitestreamEvents } from '../src/litestream/litestream.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 

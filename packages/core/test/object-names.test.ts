@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 
-import { formatObjectTime, ltxObjectName, parseLtxObjectName, parseObjectTime } from '../src/client/object-names.ts';
+import {
+  formatObjectTime,
+  ltxObjectName,
+  parseLtxObjectName,
+  parseObjectTime,
+} from '../src/storage/contract/object-names.ts';
 
 describe('object names', () => {
   test.each([

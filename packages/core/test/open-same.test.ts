@@ -4,12 +4,12 @@ import { linkSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync } from '
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it, vi } from 'vitest';
-import type { OpenedFile } from '../src/db/open-same.ts';
-import { openSame } from '../src/db/open-same.ts';
-import { Connections } from '../src/db/connections.ts';
+import type { OpenedFile } from '../src/sqlite/database-file/open-same.ts';
+import { openSame } from '../src/sqlite/database-file/open-same.ts';
+import { Connections } from '../src/db/session/connections.ts';
 import { DB, isLitestreamError } from '../src/index.ts';
 import type { SqliteDriver } from '../src/index.ts';
-import { WalFile } from '../src/wal/wal-file.ts';
+import { WalFile } from '../src/sqlite/wal/wal-file.ts';
 import { drivers } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';

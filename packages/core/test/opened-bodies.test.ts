@@ -1,7 +1,7 @@
 /** A body that is opened and never iterated keeps its connection, or its descriptor: nothing in core leaves one behind. */
 import { expect, test } from 'vitest';
 
-import type { LtxFileBody, Op } from '../src/client/contract.ts';
+import type { LtxFileBody, Op } from '../src/storage/contract/contract.ts';
 import { Leaser } from '../src/lease/leaser.ts';
 import { LEASE_KEY } from '../src/lease/record.ts';
 import { runConformance } from '../src/conformance/index.ts';

@@ -2,8 +2,8 @@
 import { closeSync, openSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { heldLocks, isOpenInSqlite } from '../src/driver/file-locks.ts';
-import { OpeningLocks } from '../src/driver/opening-locks.ts';
+import { heldLocks, isOpenInSqlite } from '../src/sqlite/driver/file-locks.ts';
+import { OpeningLocks } from '../src/sqlite/driver/opening-locks.ts';
 import type { SqliteConnection } from '../src/index.ts';
 import { drivers } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, expect, test } from 'vitest';
 import { readLedger, writeLedger } from '../src/ledger/ledger-file.ts';
-import { PageLedger, xorOf } from '../src/ledger/page-ledger.ts';
+import { PageLedger, xorOf } from '../src/pages/page-ledger.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const FLAG = 1n << 63n;

@@ -4,10 +4,10 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
-import { syncFolder } from '../src/client/file-durability.ts';
-import { withFileLock } from '../src/client/file-lock.ts';
-import { LOCK_MARK } from '../src/client/file-temp.ts';
-import { readSidecar, sidecarPath } from '../src/follow/sidecar.ts';
+import { syncFolder } from '../src/storage/file/file-durability.ts';
+import { withFileLock } from '../src/storage/file/file-lock.ts';
+import { LOCK_MARK } from '../src/storage/file/file-temp.ts';
+import { readSidecar, sidecarPath } from '../src/restore/write/sidecar.ts';
 import { drivers } from './helpers/db-lab.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 

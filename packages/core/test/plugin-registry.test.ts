@@ -18,9 +18,9 @@ import { join } from 'node:path';
 import { inspect, promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { definePlugin } from '../src/plugin/plugin.ts';
-import type { LitestreamPlugin } from '../src/plugin/plugin.ts';
-import { PluginRegistry } from '../src/plugin/registry.ts';
+import { definePlugin } from '../src/plugins/plugin.ts';
+import type { LitestreamPlugin } from '../src/plugins/plugin.ts';
+import { PluginRegistry } from '../src/plugins/registry.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { until } from '../../../tests/support/wait.ts';
-import { systemClock } from '../src/clock.ts';
+import { systemClock } from '../src/util/clock.ts';
 import { FileClient, Replica } from '../src/index.ts';
 import { Lab, drivers } from './helpers/db-lab.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { until } from '../../../tests/support/wait.ts';
 import { DB, Replica, hasCode, restore } from '../src/index.ts';
-import { Compactor } from '../src/store/compactor.ts';
+import { Compactor } from '../src/compaction/compactor.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { Lab, compare, drivers } from './helpers/db-lab.ts';
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import { DB } from '../src/db/db.ts';
-import type { History } from '../src/db/options.ts';
+import type { History } from '../src/db/session/options.ts';
 import { Replica } from '../src/replica/replica.ts';
 import { restore } from '../src/restore/restore.ts';
 import { MemoryClient } from '../src/testing/index.ts';

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LtxDecoder } from '@litestream/ltx';
 import { describe, expect, test } from 'vitest';
-import { FileClient } from '../src/client/file-client.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
 import { restore } from '../src/restore/restore.ts';
 import { MemoryClient } from '../src/testing/index.ts';
 import { once } from './support/ltx-history.ts';

@@ -1,10 +1,10 @@
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import type { ReplicaClient } from '../src/client/contract.ts';
-import { FileClient } from '../src/client/file-client.ts';
-import { guardClient } from '../src/client/guard-client.ts';
-import { hasCode, isLitestreamError } from '../src/error.ts';
+import type { ReplicaClient } from '../src/storage/contract/contract.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
+import { guardClient } from '../src/storage/guard/guard-client.ts';
+import { hasCode, isLitestreamError } from '../src/util/error.ts';
 import { restore } from '../src/restore/restore.ts';
 import type { RestoreOptions, RestoreResult } from '../src/index.ts';
 import { FaultClient, MemoryClient, Seeded } from '../src/testing/index.ts';

@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { seedOf } from '../../../tests/support/random.ts';
-import type { LtxFileInfo } from '../src/client/contract.ts';
-import { isLitestreamError } from '../src/error.ts';
-import type { RestoreTarget } from '../src/restore/chain.ts';
-import { planChain } from '../src/restore/plan.ts';
-import { timeDoubts } from '../src/restore/time-doubts.ts';
+import type { LtxFileInfo } from '../src/storage/contract/contract.ts';
+import { isLitestreamError } from '../src/util/error.ts';
+import type { RestoreTarget } from '../src/restore/plan/chain.ts';
+import { planChain } from '../src/restore/plan/plan.ts';
+import { timeDoubts } from '../src/restore/plan/time-doubts.ts';
 
 const seed = seedOf();
 console.log(`restore plan: SEED=${seed}`);

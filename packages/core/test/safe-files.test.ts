@@ -19,8 +19,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FileClient } from '../src/client/file-client.ts';
-import { removeStaleTemps } from '../src/client/file-temp.ts';
+import { FileClient } from '../src/storage/file/file-client.ts';
+import { removeStaleTemps } from '../src/storage/file/file-temp.ts';
 import { removeFiles, removeTemporaryFiles } from '../src/files/safe-files.ts';
 import { restore } from '../src/restore/restore.ts';
 import { Replica } from '../src/replica/replica.ts';

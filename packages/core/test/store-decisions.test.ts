@@ -1,15 +1,15 @@
 /** The pure decisions of the store: what to merge, what to delete, when. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { LtxFileInfo } from '../src/client/contract.ts';
-import type { Clock } from '../src/clock.ts';
-import { extendChain } from '../src/restore/chain.ts';
-import { Ages } from '../src/store/ages.ts';
-import type { AgeLimit } from '../src/store/ages.ts';
-import { compactionInputs } from '../src/store/compaction-inputs.ts';
-import { contiguityFaults } from '../src/store/contiguity.ts';
-import { boundaryAfter, boundaryBefore, checkLevels, DEFAULT_LEVELS } from '../src/store/levels.ts';
-import { expiredBelow, expiredLevel0, expiredSnapshots } from '../src/store/retention.ts';
+import type { LtxFileInfo } from '../src/storage/contract/contract.ts';
+import type { Clock } from '../src/util/clock.ts';
+import { extendChain } from '../src/restore/plan/chain.ts';
+import { Ages } from '../src/retention/file-ages.ts';
+import type { AgeLimit } from '../src/retention/file-ages.ts';
+import { compactionInputs } from '../src/compaction/compaction-inputs.ts';
+import { contiguityFaults } from '../src/compaction/contiguity.ts';
+import { boundaryAfter, boundaryBefore, checkLevels, DEFAULT_LEVELS } from '../src/compaction/compaction-levels.ts';
+import { expiredBelow, expiredLevel0, expiredSnapshots } from '../src/retention/retention.ts';
 
 const seed = Number(process.env['SEED'] ?? Math.trunc(Math.random() * 2 ** 31));
 console.log(`store decisions: SEED=${seed}`);

@@ -1,8 +1,8 @@
 /** The store over replicas in memory and a fake clock: what it does when, what it never does, and what it costs. */
 import { describe, expect, it } from 'vitest';
-import type { LtxFileInfo, Op } from '../src/client/contract.ts';
-import { LitestreamError } from '../src/error.ts';
-import type { LocalFiles } from '../src/store/compactor.ts';
+import type { LtxFileInfo, Op } from '../src/storage/contract/contract.ts';
+import { LitestreamError } from '../src/util/error.ts';
+import type { LocalFiles } from '../src/compaction/compactor.ts';
 import { Rig } from './helpers/store-rig.ts';
 import { restorableEnds } from './helpers/store-world.ts';
 import { settle, store } from './store-support.ts';

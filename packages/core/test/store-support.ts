@@ -1,7 +1,7 @@
 /** A replica in memory, filled with real LTX files, and a clock that a test owns. */
 import { LtxDecoder, LtxEncoder, newHeader } from '@litestream/ltx';
-import type { LtxFileInfo, ReplicaClient } from '../src/client/contract.ts';
-import type { Clock } from '../src/clock.ts';
+import type { LtxFileInfo, ReplicaClient } from '../src/storage/contract/contract.ts';
+import type { Clock } from '../src/util/clock.ts';
 
 export class FakeClock implements Clock {
   #startMs: number;

@@ -1,7 +1,7 @@
 import { createReadStream, writeFileSync } from 'node:fs';
 import { LtxDecoder, LtxEncoder } from '@litestream/ltx';
 import { expect, it } from 'vitest';
-import { endOffsetOf, isOurs } from '../src/db/wal-end.ts';
+import { endOffsetOf, isOurs } from '../src/sqlite/wal/wal-end.ts';
 import type { DB } from '../src/index.ts';
 import { Replica, StoredReplica } from '../src/index.ts';
 import { MemoryClient } from '../src/testing/index.ts';

@@ -10,8 +10,8 @@
  * - #820, level 0 is kept for a time after it was compacted, or for good: `store-decisions`, `store-store`
  */
 import { describe, expect, it } from 'vitest';
-import { hasCode } from '../src/error.ts';
-import { validateReplica } from '../src/store/validation.ts';
+import { hasCode } from '../src/util/error.ts';
+import { validateReplica } from '../src/verify/validation.ts';
 import { Seeded } from '../src/testing/index.ts';
 import { drivers, Lab } from './helpers/db-lab.ts';
 import { LEVELS, Rig } from './helpers/store-rig.ts';

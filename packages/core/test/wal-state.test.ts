@@ -1,8 +1,8 @@
 /** The table state × event of `docs/architecture/wal-state.md`. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import type { WalEvent, WalState } from '../src/db/wal-state.ts';
-import { isBound, transition } from '../src/db/wal-state.ts';
+import type { WalEvent, WalState } from '../src/db/session/wal-state.ts';
+import { isBound, transition } from '../src/db/session/wal-state.ts';
 
 const sums = { s0: 1, s1: 2 };
 const last = {

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
 
-import { resolveCapabilities } from '../client/capabilities.ts';
-import type { ResolvedCapabilities } from '../client/capabilities.ts';
-import { classifyError } from '../client/classify.ts';
-import type { LtxFileInfo, ReplicaClient } from '../client/contract.ts';
-import { guardClient } from '../client/guard-client.ts';
-import { resumableSource } from '../client/resumable-reader.ts';
-import { systemClock } from '../clock.ts';
-import type { Clock } from '../clock.ts';
-import { isLitestreamError } from '../error.ts';
+import { resolveCapabilities } from '../storage/contract/capabilities.ts';
+import type { ResolvedCapabilities } from '../storage/contract/capabilities.ts';
+import { classifyError } from '../storage/errors/classify.ts';
+import type { LtxFileInfo, ReplicaClient } from '../storage/contract/contract.ts';
+import { guardClient } from '../storage/guard/guard-client.ts';
+import { resumableSource } from '../storage/reading/resumable-reader.ts';
+import { systemClock } from '../util/clock.ts';
+import type { Clock } from '../util/clock.ts';
+import { isLitestreamError } from '../util/error.ts';
 import { FaultClient } from '../testing/fault-client.ts';
 import { Seeded } from '../testing/seeded.ts';
-import type { CaseContext, ConformanceCase, Requirement, Variation } from './case.ts';
-import type { ConformanceOptions } from './options.ts';
+import type { CaseContext, ConformanceCase, Requirement, Variation } from './model/case.ts';
+import type { ConformanceOptions } from './model/options.ts';
 
 const FILE_COUNT = 2500;
 /** Still more than one page of any backend. */

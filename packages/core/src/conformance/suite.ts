@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 
 import { Seeded } from '../testing/seeded.ts';
-import { VARIATIONS } from './case.ts';
-import type { ConformanceCase } from './case.ts';
+import { VARIATIONS } from './model/case.ts';
+import type { ConformanceCase } from './model/case.ts';
 import { CASES } from './cases/index.ts';
-import type { ConformanceOptions } from './options.ts';
-import { countOf, plan, summarize } from './report.ts';
-import type { CaseResult, Report } from './report.ts';
+import type { ConformanceOptions } from './model/options.ts';
+import { countOf, plan, summarize } from './model/report.ts';
+import type { CaseResult, Report } from './model/report.ts';
 import { runCase } from './run-case.ts';
 
 /**

@@ -1,15 +1,15 @@
 /** Copies a replica with all its restore points to another backend or path. */
 import { HEADER_SIZE, TRAILER_SIZE, decodeHeader } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
-import { resolveCapabilities } from '../client/capabilities.ts';
-import { resumableSource } from '../client/resumable-reader.ts';
-import type { ResumableOptions } from '../client/resumable-reader.ts';
-import { hasCode, LitestreamError } from '../error.ts';
-import type { Logger } from '../logger.ts';
-import { silentLogger } from '../logger.ts';
-import { ltxName } from '../restore/ltx-fault.ts';
-import { forEachBounded } from '../store/bounded.ts';
+import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { resolveCapabilities } from '../storage/contract/capabilities.ts';
+import { resumableSource } from '../storage/reading/resumable-reader.ts';
+import type { ResumableOptions } from '../storage/reading/resumable-reader.ts';
+import { hasCode, LitestreamError } from '../util/error.ts';
+import type { Logger } from '../util/logger.ts';
+import { silentLogger } from '../util/logger.ts';
+import { ltxName } from '../restore/read/ltx-errors.ts';
+import { forEachBounded } from '../util/bounded.ts';
 import { chainFaults, statedBy } from '../verify/chain-faults.ts';
 import type { StatedFile } from '../verify/chain-faults.ts';
 import { verifiedSource } from './verified-source.ts';

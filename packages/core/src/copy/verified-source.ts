@@ -1,8 +1,8 @@
 /** A file on its way, verified as it passes. */
 import { verifyLtx } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
-import type { LtxFileRef } from '../client/contract.ts';
-import { corrupt, fault, ltxName } from '../restore/ltx-fault.ts';
+import type { LtxFileRef } from '../storage/contract/contract.ts';
+import { corrupt, fault, ltxName } from '../restore/read/ltx-errors.ts';
 
 /**
  * The chunks of `source`, unchanged. Holds the last one back until all of them are known to be one complete LTX file of these

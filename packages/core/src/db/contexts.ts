@@ -1,22 +1,22 @@
 /** What each kind of work on an open database gets. */
 import type { TXID } from '@litestream/ltx';
-import type { Op } from '../client/contract.ts';
+import type { Op } from '../storage/contract/contract.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import type { Logger } from '../logger.ts';
-import { checkPages } from './check-pages.ts';
-import { checkpointContextOf } from './checkpoint.ts';
-import type { CheckpointContext } from './checkpoint.ts';
-import type { CommitTimes } from './commit-times.ts';
-import type { Checkpoint } from './db-status.ts';
-import type { StateContext } from './fixed-state.ts';
-import type { LocalLtx } from './local-ltx.ts';
-import type { Mutex } from './mutex.ts';
-import type { ResolvedDbOptions } from './options.ts';
-import type { Session } from './session.ts';
-import type { LeftOut } from './sync-context.ts';
-import type { SyncOutcome } from './sync.ts';
-import type { SyncSessionContext } from './sync-session.ts';
-import type { TotalsCounter } from './totals.ts';
+import type { Logger } from '../util/logger.ts';
+import { checkPages } from './sync/check-pages.ts';
+import { checkpointContextOf } from './checkpoint/checkpoint.ts';
+import type { CheckpointContext } from './checkpoint/checkpoint.ts';
+import type { CommitTimes } from './session/commit-times.ts';
+import type { Checkpoint } from './status/db-status.ts';
+import type { StateContext } from './snapshot/fixed-state.ts';
+import type { LocalLtx } from '../local-ltx/local-ltx.ts';
+import type { Mutex } from '../util/mutex.ts';
+import type { ResolvedDbOptions } from './session/options.ts';
+import type { Session } from './session/session.ts';
+import type { LeftOut } from './sync/sync-context.ts';
+import type { SyncOutcome } from './sync/sync.ts';
+import type { SyncSessionContext } from './sync/sync-session.ts';
+import type { TotalsCounter } from './status/work-totals.ts';
 
 export interface ContextParts {
   readonly options: ResolvedDbOptions;

@@ -2,16 +2,16 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { TXID } from '@litestream/ltx';
-import type { Op, ReplicaClient } from '../client/contract.ts';
-import { readLtxHeader } from '../client/read-header.ts';
-import { hasAmpleRoom } from '../db/room.ts';
-import { stagedPath } from '../db/staging.ts';
-import type { StagingPlace } from '../db/staging.ts';
-import { LitestreamError } from '../error.ts';
+import type { Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { readLtxHeader } from '../storage/reading/read-header.ts';
+import { hasAmpleRoom } from '../local-ltx/writer/disk-room.ts';
+import { stagedPath } from '../files/staging.ts';
+import type { StagingPlace } from '../files/staging.ts';
+import { LitestreamError } from '../util/error.ts';
 import { keepingTemporaryFile } from '../files/safe-files.ts';
-import { planRestore } from '../restore/plan.ts';
+import { planRestore } from '../restore/plan/plan.ts';
 import { restore } from '../restore/restore.ts';
-import { SIDECAR_SUFFIXES } from '../restore/sidecars.ts';
+import { SIDECAR_SUFFIXES } from '../restore/write/sidecars.ts';
 import { proveNewest } from '../verify/prove-newest.ts';
 
 /** The newest state of a replica could be restored. */

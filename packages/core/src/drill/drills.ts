@@ -1,9 +1,9 @@
 /** The restore drills of one replica, and what they found. */
 import { formatTxid } from '@litestream/ltx';
-import type { Op, ReplicaClient } from '../client/contract.ts';
-import type { Clock } from '../clock.ts';
-import type { StagingPlace } from '../db/staging.ts';
-import type { Logger } from '../logger.ts';
+import type { Op, ReplicaClient } from '../storage/contract/contract.ts';
+import type { Clock } from '../util/clock.ts';
+import type { StagingPlace } from '../files/staging.ts';
+import type { Logger } from '../util/logger.ts';
 import { drill } from './drill.ts';
 import type { DrillResult } from './drill.ts';
 

@@ -29,7 +29,7 @@ import { randomBytes } from 'node:crypto';
 import { open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { LitestreamError } from '../error.ts';
+import { LitestreamError } from '../util/error.ts';
 
 /** Owner and permissions of files that are made beside a database: those of the database. */
 export interface Ownership {

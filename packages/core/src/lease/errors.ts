@@ -1,6 +1,6 @@
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import { LitestreamError } from '../error.ts';
+import { LitestreamError } from '../util/error.ts';
 import { LEASE_KEY } from './record.ts';
 import type { Lease, LeaseRecord } from './record.ts';
 

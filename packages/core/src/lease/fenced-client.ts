@@ -1,5 +1,5 @@
-import type { Body, Op, ReplicaClient } from '../client/contract.ts';
-import type { LitestreamError } from '../error.ts';
+import type { Body, Op, ReplicaClient } from '../storage/contract/contract.ts';
+import type { LitestreamError } from '../util/error.ts';
 
 /** What limits the writes of a client. */
 export interface WriteLimit {

@@ -6,10 +6,10 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { TXID } from '@litestream/ltx';
 
-import { resolveCapabilities } from '../client/capabilities.ts';
-import type { ObjectOperations, Op, ReplicaClient } from '../client/contract.ts';
-import { guardClient } from '../client/guard-client.ts';
-import { hasCode } from '../error.ts';
+import { resolveCapabilities } from '../storage/contract/capabilities.ts';
+import type { ObjectOperations, Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { guardClient } from '../storage/guard/guard-client.ts';
+import { hasCode } from '../util/error.ts';
 import { heldError, unreadableError, unsupportedError } from './errors.ts';
 import { decodeLease, encodeLease, LEASE_KEY, LEASE_TTL_MS, RELEASED_EXPIRY } from './record.ts';
 import type { Lease, LeaseRecord } from './record.ts';

@@ -1,5 +1,5 @@
 /** Decides whether the lease of another process may be taken over, by how long it did not change, because clocks differ. */
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../util/clock.ts';
 import { LEASE_TTL_MS } from './record.ts';
 import type { Lease } from './record.ts';
 

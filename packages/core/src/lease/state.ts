@@ -1,6 +1,6 @@
 /** What a process knows of its lease: a state, and a pure function from state and event to the next state. */
-import type { LitestreamError } from '../error.ts';
-import type { Moment } from '../replica/moment.ts';
+import type { LitestreamError } from '../util/error.ts';
+import type { Moment } from '../replica/position/instant.ts';
 import type { Lease } from './record.ts';
 
 export type LeaseState =

@@ -1,13 +1,13 @@
 /** The steps from an acquired lease to a database that may be replicated under it. */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import type { Op, ReplicaClient } from '../client/contract.ts';
-import { hasCode } from '../error.ts';
-import type { LitestreamError } from '../error.ts';
-import type { Logger } from '../logger.ts';
-import { claimBehind } from '../replica/claim.ts';
-import { conflictError, Level0Writer } from '../replica/level0-writer.ts';
-import { maxTxidsOfReplica } from '../replica/remote-position.ts';
+import type { Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { hasCode } from '../util/error.ts';
+import type { LitestreamError } from '../util/error.ts';
+import type { Logger } from '../util/logger.ts';
+import { claimBehind } from '../replica/join/claim.ts';
+import { conflictError, Level0Writer } from '../replica/upload/level0-writer.ts';
+import { maxTxidsOfReplica } from '../replica/position/remote-position.ts';
 import { BREAK_HINT, missingError, refusedError } from './errors.ts';
 import type { LeaseHolder } from './holder.ts';
 

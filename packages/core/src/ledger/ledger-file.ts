@@ -23,7 +23,7 @@ import { join } from 'node:path';
 import { kernel } from '@litestream/ltx';
 import { createFile, isOwnFile, OPEN_EXISTING, temporaryName } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
-import { BLOCK_ENTRIES, ENTRY_SIZE, PageLedger } from './page-ledger.ts';
+import { BLOCK_ENTRIES, ENTRY_SIZE, PageLedger } from '../pages/page-ledger.ts';
 
 const NAME = 'ledger';
 const MAGIC = 0x4c_53_4c_45_44_47_45_52n;

@@ -4,13 +4,13 @@
  */
 import { isLtxError, kernel, LtxDecoder } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import type { LocalLtx } from '../db/local-ltx.ts';
-import type { LastFile } from '../db/session.ts';
+import type { LocalLtx } from '../local-ltx/local-ltx.ts';
+import type { LastFile } from '../db/session/session.ts';
 import { readFileChunks } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
-import type { Logger } from '../logger.ts';
+import type { Logger } from '../util/logger.ts';
 import { readLedger, removeLedger, writeLedger } from './ledger-file.ts';
-import { PageLedger } from './page-ledger.ts';
+import { PageLedger } from '../pages/page-ledger.ts';
 
 /** Pages of one state of a database, ascending and without the lock page, and their checksums. */
 export interface SummedPages {

@@ -1,9 +1,9 @@
-import type { LtxFileInfo, Op } from '../client/contract.ts';
+import type { LtxFileInfo, Op } from '../storage/contract/contract.ts';
 import type { DB } from '../db/db.ts';
-import { notReadyError } from '../db/db-errors.ts';
-import type { DbStatus } from '../db/db-status.ts';
-import type { Position } from '../db/options.ts';
-import { LitestreamError } from '../error.ts';
+import { notReadyError } from '../sqlite/database-file/db-errors.ts';
+import type { DbStatus } from '../db/status/db-status.ts';
+import type { Position } from '../db/session/options.ts';
+import { LitestreamError } from '../util/error.ts';
 import type { LeaseHolder } from '../lease/holder.ts';
 import type { LeaseStatus } from '../lease/status.ts';
 import type { Replica } from '../replica/replica.ts';

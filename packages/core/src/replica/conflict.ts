@@ -4,13 +4,13 @@
  */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import type { Op } from '../client/contract.ts';
-import type { Clock } from '../clock.ts';
-import type { LitestreamError } from '../error.ts';
-import type { ReplicaFence } from '../lease/fence.ts';
-import type { Logger } from '../logger.ts';
-import type { ReplicaDb } from './replica-db.ts';
-import type { ReplicaEnds } from './remote-position.ts';
+import type { Op } from '../storage/contract/contract.ts';
+import type { Clock } from '../util/clock.ts';
+import type { LitestreamError } from '../util/error.ts';
+import type { ReplicaFence } from './position/fence.ts';
+import type { Logger } from '../util/logger.ts';
+import type { ReplicaDb } from './position/replica-db.ts';
+import type { ReplicaEnds } from './position/remote-position.ts';
 
 export interface ConflictParts {
   readonly clock: Clock;

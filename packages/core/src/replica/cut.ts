@@ -1,5 +1,5 @@
 /** Files of the replica are gone: until a snapshot is there, nothing on it counts as replicated. */
-import type { Logger } from '../logger.ts';
+import type { Logger } from '../util/logger.ts';
 
 export class Cut {
   readonly #logger: Logger;

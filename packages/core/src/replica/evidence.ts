@@ -4,19 +4,19 @@
  */
 import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
-import type { Op, ReplicaClient } from '../client/contract.ts';
-import type { Clock } from '../clock.ts';
-import { LitestreamError } from '../error.ts';
-import type { ReplicaFence } from '../lease/fence.ts';
-import type { Logger } from '../logger.ts';
-import { conflictError, Level0Writer, vanished } from './level0-writer.ts';
-import type { Level0File } from './level0-writer.ts';
-import { isRecent, momentOf } from './moment.ts';
-import type { Moment } from './moment.ts';
-import { remotePosition } from './remote-position.ts';
-import type { AskedEnds } from './remote-position.ts';
-import type { ReplicaDb } from './replica-db.ts';
-import { compareHistory } from './same-history.ts';
+import type { Op, ReplicaClient } from '../storage/contract/contract.ts';
+import type { Clock } from '../util/clock.ts';
+import { LitestreamError } from '../util/error.ts';
+import type { ReplicaFence } from './position/fence.ts';
+import type { Logger } from '../util/logger.ts';
+import { conflictError, Level0Writer, vanished } from './upload/level0-writer.ts';
+import type { Level0File } from './upload/level0-writer.ts';
+import { isRecent, momentOf } from './position/instant.ts';
+import type { Moment } from './position/instant.ts';
+import { remotePosition } from './position/remote-position.ts';
+import type { AskedEnds } from './position/remote-position.ts';
+import type { ReplicaDb } from './position/replica-db.ts';
+import { compareHistory } from './join/same-timeline.ts';
 
 export interface EvidenceParts {
   readonly client: ReplicaClient;

@@ -1,9 +1,9 @@
-import type { LtxFileInfo } from '../client/contract.ts';
-import type { Clock } from '../clock.ts';
-import type { Position } from '../db/options.ts';
-import type { ReplicaFence } from '../lease/fence.ts';
-import type { Logger } from '../logger.ts';
-import type { ShutdownSyncOptions } from './shutdown-sync.ts';
+import type { LtxFileInfo } from '../storage/contract/contract.ts';
+import type { Clock } from '../util/clock.ts';
+import type { Position } from '../db/session/options.ts';
+import type { ReplicaFence } from './position/fence.ts';
+import type { Logger } from '../util/logger.ts';
+import type { ShutdownSyncOptions } from './upload/shutdown-sync.ts';
 
 export interface ReplicaOptions {
   /** Least time between two rounds of uploads. Default 1 s. */

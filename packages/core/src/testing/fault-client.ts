@@ -10,10 +10,10 @@ import type {
   Op,
   ReplicaClient,
   WriteOptions,
-} from '../client/contract.ts';
-import { ltxObjectName } from '../client/object-names.ts';
-import type { ErrorClass } from '../client/sdk-errors.ts';
-import { LitestreamError } from '../error.ts';
+} from '../storage/contract/contract.ts';
+import { ltxObjectName } from '../storage/contract/object-names.ts';
+import type { ErrorClass } from '../storage/errors/sdk-errors.ts';
+import { LitestreamError } from '../util/error.ts';
 import { Seeded } from './seeded.ts';
 
 export const FAULTS = ['before', 'after', 'truncate', 'reset', 'stale', 'latency'] as const;

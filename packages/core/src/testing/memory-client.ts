@@ -10,9 +10,9 @@ import type {
   Op,
   ReplicaClient,
   WriteOptions,
-} from '../client/contract.ts';
-import { compareKeys, ltxObjectName, parseLtxObjectName } from '../client/object-names.ts';
-import { LitestreamError } from '../error.ts';
+} from '../storage/contract/contract.ts';
+import { compareKeys, ltxObjectName, parseLtxObjectName } from '../storage/contract/object-names.ts';
+import { LitestreamError } from '../util/error.ts';
 
 interface Entry {
   readonly bytes: Uint8Array;

@@ -1,9 +1,9 @@
 /** Whether the files of a replica agree on the checksums of the database before and after each file. */
 import { formatTxid } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
-import type { LtxFileInfo } from '../client/contract.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
-import { fileName } from '../store/contiguity.ts';
+import type { LtxFileInfo } from '../storage/contract/contract.ts';
+import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
+import { fileName } from '../compaction/contiguity.ts';
 
 /** A file, and what its header states. */
 export interface StatedFile {

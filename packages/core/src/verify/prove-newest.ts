@@ -1,12 +1,12 @@
 /** Computes the checksum of the newest state of a replica, without storing its pages. */
 import { kernel, lockPageNumber, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader, TXID } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
-import { resumableSource } from '../client/resumable-reader.ts';
-import { hasCode } from '../error.ts';
-import { planRestore } from '../restore/plan.ts';
-import { statedChecksum } from '../restore/database-checksum.ts';
-import { fileName } from '../store/contiguity.ts';
+import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { resumableSource } from '../storage/reading/resumable-reader.ts';
+import { hasCode } from '../util/error.ts';
+import { planRestore } from '../restore/plan/plan.ts';
+import { statedChecksum } from '../restore/decode/database-checksum.ts';
+import { fileName } from '../compaction/contiguity.ts';
 
 const CHECKSUM_FLAG = 1n << 63n;
 

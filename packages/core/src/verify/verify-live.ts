@@ -1,12 +1,12 @@
 /** Compares all pages of a live database with the checksum that its replica states. */
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, isLtxError } from '@litestream/ltx';
-import type { Op, ReplicaClient } from '../client/contract.ts';
-import { readLtxHeader } from '../client/read-header.ts';
-import type { ComparedPages } from '../db/compare-pages.ts';
-import { hasCode, LitestreamError } from '../error.ts';
-import { planRestore } from '../restore/plan.ts';
-import { fileName } from '../store/contiguity.ts';
+import type { Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { readLtxHeader } from '../storage/reading/read-header.ts';
+import type { ComparedPages } from '../db/snapshot/compare-pages.ts';
+import { hasCode, LitestreamError } from '../util/error.ts';
+import { planRestore } from '../restore/plan/plan.ts';
+import { fileName } from '../compaction/contiguity.ts';
 
 /** What a verification repaired: pages of the database that were not as they were replicated, or files of the replica. */
 export type LiveRepair = 'pages' | 'snapshot';

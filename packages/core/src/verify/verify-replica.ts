@@ -1,9 +1,9 @@
 /** Proves a replica without a database: every file, the chain that they make, and the newest state that can be restored. */
 import type { TXID } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../client/contract.ts';
-import { SNAPSHOT_LEVEL } from '../levels.ts';
-import { validateReplica } from '../store/validation.ts';
-import type { ValidationFault } from '../store/validation.ts';
+import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
+import { validateReplica } from './validation.ts';
+import type { ValidationFault } from './validation.ts';
 import { chainFaults, statedBy } from './chain-faults.ts';
 import type { StatedFile } from './chain-faults.ts';
 import { proveNewest } from './prove-newest.ts';

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { formatLtxFilename, LtxEncoder, newHeader, verifyLtx } from '@litestream/ltx';
-import type { LtxFileInfo, ReplicaClient } from '../../src/client/contract.ts';
-import { FileClient } from '../../src/client/file-client.ts';
-import { Compactor } from '../../src/store/compactor.ts';
+import type { LtxFileInfo, ReplicaClient } from '../../src/storage/contract/contract.ts';
+import { FileClient } from '../../src/storage/file/file-client.ts';
+import { Compactor } from '../../src/compaction/compactor.ts';
 
 const PAGE_SIZE = 4096;
 const PAGES = 32_000;

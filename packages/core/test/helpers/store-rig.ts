@@ -1,11 +1,11 @@
 /** A store over a replica in memory and a clock of its own, with a database of one page whose bytes are its last TXID. */
-import type { LtxFileInfo, Op } from '../../src/client/contract.ts';
-import type { LogFields, Logger } from '../../src/logger.ts';
-import { planRestore } from '../../src/restore/plan.ts';
-import { Store } from '../../src/store/store.ts';
-import type { StoreOptions } from '../../src/store/store.ts';
-import { StoredReplica } from '../../src/store/stored-replica.ts';
-import type { StoredReplicaOptions } from '../../src/store/stored-replica-options.ts';
+import type { LtxFileInfo, Op } from '../../src/storage/contract/contract.ts';
+import type { LogFields, Logger } from '../../src/util/logger.ts';
+import { planRestore } from '../../src/restore/plan/plan.ts';
+import { Store } from '../../src/maintenance/store.ts';
+import type { StoreOptions } from '../../src/maintenance/store.ts';
+import { StoredReplica } from '../../src/maintenance/stored-replica.ts';
+import type { StoredReplicaOptions } from '../../src/maintenance/stored-replica-options.ts';
 import { MemoryClient } from '../../src/testing/memory-client.ts';
 import { FakeClock, pagesOf, settle, store as storeFile } from '../store-support.ts';
 

@@ -6,10 +6,10 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runNow } from '../../src/db/steps.ts';
-import { scanWal } from '../../src/wal/scan.ts';
-import { WalFile } from '../../src/wal/wal-file.ts';
-import { WAL_HEADER_SIZE, walSizeOf } from '../../src/wal/wal-header.ts';
+import { runNow } from '../../src/util/cooperative.ts';
+import { scanWal } from '../../src/sqlite/wal/wal-scan.ts';
+import { WalFile } from '../../src/sqlite/wal/wal-file.ts';
+import { WAL_HEADER_SIZE, walSizeOf } from '../../src/sqlite/wal/wal-header.ts';
 import { removeFolder } from '../../../../tests/support/remove-folder.ts';
 
 /** Leaves a transaction in the log that is all there but for its place in the index. Returns how many bytes it has. */

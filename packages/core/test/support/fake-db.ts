@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { newHeader, formatLtxFilename } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Position, SnapshotStream } from '../../src/index.ts';
-import type { ReplicaDb } from '../../src/replica/replica-db.ts';
+import type { ReplicaDb } from '../../src/replica/position/replica-db.ts';
 import { Seeded } from '../../src/testing/index.ts';
 import { encodeLtx, History, once } from './ltx-history.ts';
 

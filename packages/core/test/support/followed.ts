@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { onTestFinished } from 'vitest';
 import type { ReplicatedDatabase } from '../../src/litestream/replicated-database.ts';
-import { Litestream } from '../../src/litestream.ts';
-import type { ReplicateOptions } from '../../src/litestream.ts';
-import type { ReplicaClient } from '../../src/client/contract.ts';
-import { Follower } from '../../src/follow/follower.ts';
-import type { FollowOptions, FollowUpdate } from '../../src/follow/follower.ts';
+import { Litestream } from '../../src/litestream/litestream.ts';
+import type { ReplicateOptions } from '../../src/litestream/litestream.ts';
+import type { ReplicaClient } from '../../src/storage/contract/contract.ts';
+import { Follower } from '../../src/follower/follower.ts';
+import type { FollowOptions, FollowUpdate } from '../../src/follower/follower.ts';
 import { MemoryClient } from '../../src/testing/index.ts';
 import { SHORT_QUIET_MS } from '../helpers/db-lab.ts';
 

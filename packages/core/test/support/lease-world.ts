@@ -1,7 +1,7 @@
 /** Machines with clocks of their own, and a store that they reach through a network: for leases, in simulated time. */
-import type { Op, ReplicaClient } from '../../src/client/contract.ts';
-import type { Clock } from '../../src/clock.ts';
-import { LitestreamError } from '../../src/error.ts';
+import type { Op, ReplicaClient } from '../../src/storage/contract/contract.ts';
+import type { Clock } from '../../src/util/clock.ts';
+import { LitestreamError } from '../../src/util/error.ts';
 import { MemoryClient } from '../../src/testing/index.ts';
 import type { MemoryStore, Seeded } from '../../src/testing/index.ts';
 

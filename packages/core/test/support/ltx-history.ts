@@ -1,7 +1,7 @@
 /** Histories of a database made up page by page, as LTX files and as the states they must restore to. */
 import { LtxEncoder, lockPageNumber, mergeLtx, newHeader } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
-import type { LtxFileInfo, ReplicaClient } from '../../src/client/contract.ts';
+import type { LtxFileInfo, ReplicaClient } from '../../src/storage/contract/contract.ts';
 import type { Seeded } from '../../src/testing/seeded.ts';
 
 /** One LTX file with these pages, which ascend by number. */

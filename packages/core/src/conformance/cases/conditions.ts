@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 
-import type { ObjectOperations } from '../../client/contract.ts';
+import type { ObjectOperations } from '../../storage/contract/contract.ts';
 import { Leaser } from '../../lease/leaser.ts';
-import { hasCode } from '../../error.ts';
-import type { CaseContext, ConformanceCase } from '../case.ts';
+import { hasCode } from '../../util/error.ts';
+import type { CaseContext, ConformanceCase } from '../model/case.ts';
 
 /** A conditional call that took effect must not be repeated, so only faults without effect are injected. */
 const faults = ['before', 'latency'] as const;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 
-import type { LtxFileInfo, ReplicaClient } from '../../client/contract.ts';
-import type { CaseContext, ConformanceCase } from '../case.ts';
-import { fileOf } from '../case.ts';
+import type { LtxFileInfo, ReplicaClient } from '../../storage/contract/contract.ts';
+import type { CaseContext, ConformanceCase } from '../model/case.ts';
+import { fileOf } from '../model/case.ts';
 
 /** A repeated creation meets what the first one stored, so nothing is injected after the effect. */
 const faults = ['before', 'reset', 'latency'] as const;

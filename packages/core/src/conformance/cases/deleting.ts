@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 
-import type { ConformanceCase } from '../case.ts';
-import { fileOf, inParallel, namesOf } from '../case.ts';
+import type { ConformanceCase } from '../model/case.ts';
+import { fileOf, inParallel, namesOf } from '../model/case.ts';
 
 export const deletingCases: readonly ConformanceCase[] = [
   {

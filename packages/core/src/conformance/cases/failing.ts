@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 
-import type { ReplicaClient } from '../../client/contract.ts';
-import type { LitestreamErrorCode } from '../../error.ts';
-import type { CaseContext, ConformanceCase } from '../case.ts';
-import { fileOf } from '../case.ts';
+import type { ReplicaClient } from '../../storage/contract/contract.ts';
+import type { LitestreamErrorCode } from '../../util/error.ts';
+import type { CaseContext, ConformanceCase } from '../model/case.ts';
+import { fileOf } from '../model/case.ts';
 
 type Kind = Parameters<CaseContext['broken']>[0];
 

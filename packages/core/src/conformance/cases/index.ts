@@ -1,4 +1,4 @@
-import type { ConformanceCase } from '../case.ts';
+import type { ConformanceCase } from '../model/case.ts';
 import { abortingCases } from './aborting.ts';
 import { conditionCases } from './conditions.ts';
 import { creatingCases } from './creating.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 
-import type { ConformanceCase } from '../case.ts';
-import { fileOf } from '../case.ts';
+import type { ConformanceCase } from '../model/case.ts';
+import { fileOf } from '../model/case.ts';
 
 const BLOCK_SIZE = 1 << 20;
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 
-import type { ObjectOperations } from '../../client/contract.ts';
-import { compareKeys } from '../../client/object-names.ts';
-import type { CaseContext, ConformanceCase } from '../case.ts';
-import { fileOf, inParallel } from '../case.ts';
+import type { ObjectOperations } from '../../storage/contract/contract.ts';
+import { compareKeys } from '../../storage/contract/object-names.ts';
+import type { CaseContext, ConformanceCase } from '../model/case.ts';
+import { fileOf, inParallel } from '../model/case.ts';
 
 function objectsOf({ client }: CaseContext): ObjectOperations {
   assert.ok(client.objects !== undefined, 'the client declares objects and has none');

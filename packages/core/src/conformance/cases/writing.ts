@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 
-import type { Body } from '../../client/contract.ts';
-import type { CaseContext, ConformanceCase } from '../case.ts';
-import { fileOf, namesOf } from '../case.ts';
+import type { Body } from '../../storage/contract/contract.ts';
+import type { CaseContext, ConformanceCase } from '../model/case.ts';
+import { fileOf, namesOf } from '../model/case.ts';
 
 const timestamp = new Date(1_700_000_000_000);
 

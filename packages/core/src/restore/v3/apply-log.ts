@@ -1,9 +1,9 @@
 import { readSync, writeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE } from '../../wal/wal-header.ts';
-import { scanWal } from '../../wal/scan.ts';
-import { WalFile } from '../../wal/wal-file.ts';
-import { corrupt } from '../ltx-fault.ts';
+import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE } from '../../sqlite/wal/wal-header.ts';
+import { scanWal } from '../../sqlite/wal/wal-scan.ts';
+import { WalFile } from '../../sqlite/wal/wal-file.ts';
+import { corrupt } from '../read/ltx-errors.ts';
 
 /** Pages copied before other things may happen. */
 const TURN_PAGE_COUNT = 256;

@@ -1,8 +1,8 @@
-import type { LtxFileInfo, ReplicaClient } from '../../client/contract.ts';
-import type { Logger } from '../../logger.ts';
+import type { LtxFileInfo, ReplicaClient } from '../../storage/contract/contract.ts';
+import type { Logger } from '../../util/logger.ts';
 import { timeOf } from './listing.ts';
 import type { V3Listing } from './listing.ts';
-import { SNAPSHOT_LEVEL } from '../../levels.ts';
+import { SNAPSHOT_LEVEL } from '../../storage/contract/levels.ts';
 
 export interface FormatContext {
   readonly client: ReplicaClient;

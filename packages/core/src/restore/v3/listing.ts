@@ -1,5 +1,5 @@
-import type { ObjectInfo, Op, ReplicaClient } from '../../client/contract.ts';
-import { hasCode } from '../../error.ts';
+import type { ObjectInfo, Op, ReplicaClient } from '../../storage/contract/contract.ts';
+import { hasCode } from '../../util/error.ts';
 import { GENERATIONS_PREFIX, parseV3Key } from './names.ts';
 import type { V3Name } from './names.ts';
 

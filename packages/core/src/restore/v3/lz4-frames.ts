@@ -1,6 +1,6 @@
 /** LZ4 frames (https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md) as a stream: memory is two blocks at most. */
 import { kernel } from '@litestream/ltx';
-import { corrupt } from '../ltx-fault.ts';
+import { corrupt } from '../read/ltx-errors.ts';
 import { Xxh32 } from './xxh32.ts';
 
 const MAGIC = 0x184d2204;

@@ -1,4 +1,4 @@
-import { LitestreamError } from '../../error.ts';
+import { LitestreamError } from '../../util/error.ts';
 import { timeOf } from './listing.ts';
 import type { V3File, V3Listing } from './listing.ts';
 

@@ -1,4 +1,4 @@
-import type { ReplicaClient } from '../../client/contract.ts';
+import type { ReplicaClient } from '../../storage/contract/contract.ts';
 import type { V3File } from './listing.ts';
 import { readObject } from './read-object.ts';
 

@@ -1,6 +1,6 @@
-import type { ObjectInfo, ReplicaClient } from '../../client/contract.ts';
-import { sleep, systemClock } from '../../clock.ts';
-import { hasCode, LitestreamError } from '../../error.ts';
+import type { ObjectInfo, ReplicaClient } from '../../storage/contract/contract.ts';
+import { sleep, systemClock } from '../../util/clock.ts';
+import { hasCode, LitestreamError } from '../../util/error.ts';
 
 const RETRY_COUNT_MAX = 3;
 const RETRY_DELAY_MS = 250;

@@ -1,0 +1,231 @@
+import { hasCode, isLitestreamError } from '../../util/error.ts';
+import type { Logger } from '../../util/logger.ts';
+import type { ResolvedDbOptions } from '../session/options.ts';
+import { onSweep } from '../../util/shared-timer.ts';
+import { WalWatch } from './wal-watch.ts';
+
+/** The database as the loop sees it. */
+export interface Followed {
+  /** The database file, no link to it. */
+  readonly pathOf: () => string;
+  readonly options: ResolvedDbOptions;
+  readonly logger: Logger;
+  /** Takes everything committed. Resolves to true if there was something. */
+  readonly sync: () => Promise<boolean>;
+  /** Cheap: may there be something that `sync` would do? Asked at every sweep. */
+  readonly mayHaveWork: () => boolean;
+  /** In how many milliseconds there is something to do although nothing changes; undefined if there is not. */
+  readonly quietInMs: () => number | undefined;
+  /** Cheap: what is to be done while the interval lasts. Resolves to true if the next sync should not wait for its end. */
+  readonly tend: () => Promise<boolean>;
+}
+
+/** How often a database that is being written to is tended between two syncs. */
+const TEND_INTERVAL_MS = 40;
+
+const CHASE_DELAY_MS_MAX = 16;
+const BACKOFF_MS_MAX = 5 * 60_000;
+const ERROR_LOG_INTERVAL_MS = 30_000;
+/** A lock that somebody holds for less than this is no error: applications do, and each attempt waits for it anyway. */
+const LOCK_PATIENCE_MS = 10_000;
+const LOCK_RETRY_MS = 100;
+/** How often to look whether the Litestream that replicates the database has ended. */
+const STANDBY_RETRY_MS = 800;
+
+/**
+ * Follows one database: the first commit after quiet is taken at once, then at most one file per sync interval while it
+ * is being written to; nothing happens while nobody writes. An error slows the loop down and never ends it.
+ */
+export class FollowLoop {
+  readonly #followed: Followed;
+  #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
+  #wake: () => void = () => undefined;
+  #errorCount = 0;
+  #lockedSinceMs: number | undefined;
+  #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
+  /** One of the errors in a row was logged: two processes on one database fail every other time, and are not reported each time. */
+  #isErrorTold = false;
+
+  constructor(followed: Followed) {
+    this.#followed = followed;
+  }
+
+  get isRunning(): boolean {
+    return this.#running !== undefined;
+  }
+
+  start(): void {
+    if (this.#running !== undefined) return;
+    const stop = new AbortController();
+    this.#running = { stop, done: this.#run(stop.signal) };
+  }
+
+  /** Looks at once, if it waits for a change. */
+  wake(): void {
+    this.#wake();
+  }
+
+  /** Resolves when the sync that is under way is finished. */
+  async stop(): Promise<void> {
+    const running = this.#running;
+    if (running === undefined) return;
+    running.stop.abort();
+    await running.done;
+    this.#running = undefined;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { pathOf, options, logger, mayHaveWork } = this.#followed;
+    const watch = new WalWatch(pathOf, logger, () => this.#wake());
+    const endSweep =
+      options.monitorIntervalMs > 0
+        ? onSweep(options.monitorIntervalMs, () => {
+            if (mayHaveWork()) this.#wake();
+          })
+        : undefined;
+    try {
+      while (!signal.aborted) {
+        const startedMs = performance.now();
+        if (await this.#look(signal)) {
+          // Disarmed, and one file per interval: a writer at full speed hardly notices that it is followed.
+          watch.disarm();
+          await this.#interval(options.syncIntervalMs - (performance.now() - startedMs), signal);
+          continue;
+        }
+        if (!watch.isArmed && this.#errorCount === 0) {
+          watch.arm();
+          // What came before the watch was armed is found by looking once more; without a watch, the sweep tells.
+          if (watch.isArmed) continue;
+        }
+        await this.#waitForChange(signal);
+        // The watch is silent once it has reported something. If it is not, the sweep woke us, and one look is enough.
+        if (!watch.isArmed && !signal.aborted && (await this.#chase(signal)))
+          await this.#interval(options.syncIntervalMs, signal);
+      }
+    } finally {
+      watch.disarm();
+      endSweep?.();
+    }
+  }
+
+  /**
+   * The first event often comes before the commit frame is written: looks again until there is a commit, or, after some
+   * 30 ms, leaves it to the next event. A look that finds nothing reads the wal-index and no frame, so it is cheap.
+   */
+  async #chase(signal: AbortSignal): Promise<boolean> {
+    for (let delayMs = 1; !signal.aborted; delayMs *= 2) {
+      if (await this.#look(signal)) return true;
+      if (delayMs > CHASE_DELAY_MS_MAX) return false;
+      await pause(delayMs, signal);
+    }
+    return false;
+  }
+
+  /** The time between two files, or less of it if much is written. */
+  async #interval(durationMs: number, signal: AbortSignal): Promise<void> {
+    const endsMs = performance.now() + durationMs;
+    for (let leftMs = durationMs; leftMs > 0; leftMs = endsMs - performance.now()) {
+      await pause(this.#errorCount > 0 ? leftMs : Math.min(TEND_INTERVAL_MS, leftMs), signal);
+      if (signal.aborted || (await this.#tended())) return;
+    }
+  }
+
+  /** Whatever fails here fails again, and is reported, when the next sync meets it. */
+  async #tended(): Promise<boolean> {
+    try {
+      return await this.#followed.tend();
+    } catch (error) {
+      this.#followed.logger.debug('WAL maintenance failed', { error });
+      return true;
+    }
+  }
+
+  async #waitForChange(signal: AbortSignal): Promise<void> {
+    // Stopped during the last look: an aborted signal tells nobody who listens only now.
+    if (signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = (): void => resolve();
+    this.#wake = wake;
+    signal.addEventListener('abort', wake, { once: true });
+    const quietInMs = this.#followed.quietInMs();
+    const timer = quietInMs === undefined ? undefined : setTimeout(wake, quietInMs + 1).unref();
+    await promise;
+    clearTimeout(timer);
+    signal.removeEventListener('abort', wake);
+    this.#wake = () => undefined;
+  }
+
+  /** One sync. After a failure, waits before it returns: longer with each failure in a row. */
+  async #look(signal: AbortSignal): Promise<boolean> {
+    const { logger, sync, options } = this.#followed;
+    try {
+      const found = await sync();
+      if (this.#isErrorTold) logger.info('sync recovered', { previous_errors: this.#errorCount });
+      this.#isErrorTold = false;
+      this.#errorCount = 0;
+      this.#lockedSinceMs = undefined;
+      return found;
+    } catch (error) {
+      if (hasCode(error, 'DATABASE_IN_USE')) return await this.#standBy(signal);
+      if (this.#errorCount === 0 && hasCode(error, 'DATABASE_BUSY')) {
+        const nowMs = performance.now();
+        if (this.#lockedSinceMs === undefined) logger.info('database is locked, waiting', { error });
+        this.#lockedSinceMs ??= nowMs;
+        if (nowMs - this.#lockedSinceMs < LOCK_PATIENCE_MS) {
+          await pause(LOCK_RETRY_MS, signal);
+          return true;
+        }
+      }
+      this.#errorCount++;
+      const base = options.monitorIntervalMs > 0 ? options.monitorIntervalMs : 1000;
+      const backoffMs = Math.min(base * 2 ** Math.min(this.#errorCount - 1, 20), BACKOFF_MS_MAX);
+      this.#logError(error, backoffMs);
+      await pause(backoffMs, signal);
+      // Not "nothing to do": the caller is to look again, not to wait for an event.
+      return true;
+    }
+  }
+
+  /** Waits until the other Litestream has ended, which is no error: whoever stands by has said so once. */
+  async #standBy(signal: AbortSignal): Promise<boolean> {
+    while (!signal.aborted) {
+      // At random, so that two that stand by do not keep each other from the lock by looking at the same moments.
+      await pause(STANDBY_RETRY_MS * (0.75 + Math.random() / 2), signal);
+      try {
+        if (!signal.aborted) await this.#followed.sync();
+        return true;
+      } catch (error) {
+        if (!hasCode(error, 'DATABASE_IN_USE')) return true;
+      }
+    }
+    return true;
+  }
+
+  #logError(error: unknown, backoffMs: number): void {
+    const { logger } = this.#followed;
+    const nowMs = performance.now();
+    if (nowMs - this.#errorLoggedAtMs < ERROR_LOG_INTERVAL_MS) return;
+    this.#errorLoggedAtMs = nowMs;
+    this.#isErrorTold = true;
+    const counts = { consecutive_errors: this.#errorCount, backoff: backoffMs };
+    if (isLitestreamError(error) && error.code === 'DISK_FULL') {
+      const message = 'disk full while staging ltx file, replication paused until space is freed';
+      logger.error(message, { error, path: error.object, ...counts, max_backoff: BACKOFF_MS_MAX });
+    } else {
+      logger.error('sync error', { error, ...counts });
+    }
+  }
+}
+
+/** Sleeps, or less if the signal says so. Never rejects, and does not keep the process alive. */
+async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
+  if (delayMs <= 0 || signal.aborted) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const end = (): void => resolve();
+  const timer = setTimeout(end, delayMs);
+  timer.unref();
+  signal.addEventListener('abort', end, { once: true });
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener('abort', end);
+}

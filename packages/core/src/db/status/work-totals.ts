@@ -1,0 +1,50 @@
+import type { CheckpointMode } from '../../sqlite/checkpoint/checkpoint-call.ts';
+
+/** Of one kind of work: how often it was done, how often it failed, and the time it took. */
+export interface WorkTotals {
+  readonly count: number;
+  readonly errors: number;
+  readonly durationMs: number;
+}
+
+/** What a database did since it was made, for metrics. */
+export interface DbTotals {
+  readonly sync: WorkTotals;
+  /** By mode; those that were never run are missing. */
+  readonly checkpoints: Readonly<Partial<Record<CheckpointMode, WorkTotals>>>;
+  /** Bytes of the log that went into level-0 files. */
+  readonly walBytes: number;
+}
+
+const NONE: WorkTotals = { count: 0, errors: 0, durationMs: 0 };
+
+/** Counts the work of one database. */
+export class TotalsCounter {
+  #totals: DbTotals = { sync: NONE, checkpoints: {}, walBytes: 0 };
+
+  get totals(): DbTotals {
+    return this.#totals;
+  }
+
+  addSync(durationMs: number, failed: boolean): void {
+    this.#totals = { ...this.#totals, sync: added(this.#totals.sync, durationMs, failed) };
+  }
+
+  addCheckpoint(mode: CheckpointMode, durationMs: number, failed: boolean): void {
+    const checkpoints = { ...this.#totals.checkpoints };
+    checkpoints[mode] = added(checkpoints[mode] ?? NONE, durationMs, failed);
+    this.#totals = { ...this.#totals, checkpoints };
+  }
+
+  addWalBytes(bytes: number): void {
+    this.#totals = { ...this.#totals, walBytes: this.#totals.walBytes + bytes };
+  }
+}
+
+function added(totals: WorkTotals, durationMs: number, failed: boolean): WorkTotals {
+  return {
+    count: totals.count + 1,
+    errors: totals.errors + (failed ? 1 : 0),
+    durationMs: totals.durationMs + durationMs,
+  };
+}

@@ -1,0 +1,84 @@
+/** A local level-0 file, ready to be sent. */
+import { open } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { decodeHeader, HEADER_SIZE, isLtxError, LtxError, verifyLtx } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
+import { OPEN_EXISTING, readFileChunks } from '../../files/safe-files.ts';
+import { localFault } from '../../local-ltx/local-file-errors.ts';
+import type { Body } from '../../storage/contract/contract.ts';
+
+export interface LocalFile {
+  readonly timestamp: Date;
+  readonly body: Body;
+  /** Its bytes are in memory: to verify them costs little, and what is verified is what is sent. */
+  readonly isKept: boolean;
+}
+
+/** What becomes of files that are lost: a snapshot takes their place, or is about to be written that does. */
+export type LostFiles = 'replaced' | 'covered';
+
+/** Bytes of a chunk of a larger file. */
+const READ_SIZE = 1 << 20;
+/** Files up to this size are read once and kept while they are sent. */
+const KEPT_SIZE_MAX = 1 << 20;
+
+/** Opens the file of one transaction. Rejects with `ENOENT`, or with an `LtxError` for a file that is not that. */
+export async function openLocalFile(path: string, txid: TXID): Promise<LocalFile> {
+  const handle = await open(path, OPEN_EXISTING.read);
+  try {
+    const { size } = await handle.stat();
+    const bytes = new Uint8Array(size <= KEPT_SIZE_MAX ? size : HEADER_SIZE);
+    const { bytesRead } = await handle.read(bytes, 0, bytes.length, 0);
+    const header = decodeHeader(bytes.subarray(0, bytesRead));
+    if (header.minTxid !== txid || header.maxTxid !== txid) {
+      throw new LtxError('BAD_HEADER', 'the file holds other transactions than its name says', {
+        file: basename(path),
+      });
+    }
+    const kept = bytesRead === size ? bytes : undefined;
+    const body: Body =
+      kept === undefined ? bodyOfFile(path, size) : { size, open: (): AsyncIterable<Uint8Array> => once(kept) };
+    return { timestamp: new Date(header.timestampMs), body, isKept: kept !== undefined };
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * The file of one transaction, or why it is lost. Verified whole if it is small, or where the caller wants it to be. Rejects
+ * with the fault of the disk if that may pass.
+ */
+export async function readLocalFile(
+  path: string,
+  txid: TXID,
+  { verified }: { readonly verified: boolean },
+): Promise<LocalFile | { readonly lost: unknown }> {
+  try {
+    const local = await openLocalFile(path, txid);
+    if (local.isKept || verified) await verifyLocalFile(local, path);
+    return local;
+  } catch (error) {
+    if (!isLost(error)) throw localFault(error, path);
+    return { lost: error };
+  }
+}
+
+/** A file that nobody writes to any more. */
+export function bodyOfFile(path: string, size: number): Body {
+  const open = (): AsyncIterable<Uint8Array> => readFileChunks(path, { highWaterMark: READ_SIZE });
+  return { size, path, readAhead: true, open };
+}
+
+/** Throws an `LtxError` unless the file is whole. */
+export async function verifyLocalFile(file: LocalFile, path: string): Promise<void> {
+  await verifyLtx(file.body.open(), { file: basename(path) });
+}
+
+/** Is the file gone or damaged, so that trying again cannot help? Other failures of the disk may pass. */
+export function isLost(error: unknown): boolean {
+  return isLtxError(error) || (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  yield bytes;
+}

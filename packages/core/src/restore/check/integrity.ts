@@ -1,0 +1,100 @@
+/**
+ * SQLite's own check of a restored database, in a process of its own. The check evaluates expressions of the database, which
+ * are not trusted and may never end, and only the end of the process ends a running statement.
+ */
+import { fork } from 'node:child_process';
+import { stat } from 'node:fs/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { LitestreamError } from '../../util/error.ts';
+
+export type IntegrityCheck = 'none' | 'quick' | 'full';
+
+export interface IntegrityRequest {
+  /** A `file:` URL that opens the database without locks and without making side files. */
+  readonly url: string;
+  readonly pragma: 'quick_check' | 'integrity_check';
+  /** Bytes that the process may use beyond what it has at its start. */
+  readonly memory: number;
+}
+
+/** What a check may use before it is ended. */
+export interface IntegrityLimits {
+  /** Milliseconds. Default: ten minutes and one second for each MiB of the database. */
+  readonly ms?: number | undefined;
+  /** Bytes of memory. Default: 1 GiB. */
+  readonly memory?: number | undefined;
+}
+
+/** Expressions of the database may ask for a gigabyte at a time. */
+const MEMORY_MAX = 2 ** 30;
+
+/** Ends the process of a check that uses too much memory. */
+export const OUT_OF_MEMORY: NodeJS.Signals = 'SIGTERM';
+
+export type IntegrityReply = { readonly rows: readonly string[] } | { readonly message: string };
+
+/**
+ * Rejects with `DATABASE_INVALID`, and names what SQLite found or which limit was reached.
+ */
+export async function checkIntegrity(
+  path: string,
+  mode: IntegrityCheck,
+  signal?: AbortSignal,
+  limits: IntegrityLimits = {},
+): Promise<void> {
+  if (mode === 'none') return;
+  // Nobody else has the file: without `immutable`, SQLite makes -wal and -shm files for one in WAL mode.
+  const url = `${pathToFileURL(path).href}?mode=ro&immutable=1`;
+  const pragma = mode === 'quick' ? 'quick_check' : 'integrity_check';
+  const { ms = await limitMsOf(path), memory = MEMORY_MAX } = limits;
+  const reply = await ask({ url, pragma, memory }, ms, signal);
+  if ('rows' in reply && reply.rows.length === 1 && reply.rows[0] === 'ok') return;
+  const found = 'rows' in reply ? reply.rows.slice(0, 3).join('; ') : reply.message;
+  throw new LitestreamError(`post-restore integrity check failed: ${found}`, {
+    code: 'DATABASE_INVALID',
+    operation: 'restore',
+    object: path,
+    hint: 'The output was removed. Restore without the check to look at the database, or restore an earlier state.',
+  });
+}
+
+/** Base, and addition for each MiB of the database; a working disk is faster. */
+const LIMIT_MS_MIN = 10 * 60_000;
+const LIMIT_MS_PER_MIB = 1000;
+
+async function limitMsOf(path: string): Promise<number> {
+  return LIMIT_MS_MIN + ((await stat(path)).size / 2 ** 20) * LIMIT_MS_PER_MIB;
+}
+
+async function ask(
+  request: IntegrityRequest,
+  limitMs: number,
+  signal: AbortSignal | undefined,
+): Promise<IntegrityReply> {
+  signal?.throwIfAborted();
+  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+  const script = fileURLToPath(new URL(`./integrity-worker${extension}`, import.meta.url));
+  // The check needs no environment variables, which may hold credentials.
+  const child = fork(script, { env: {}, execArgv: ['--no-warnings'], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  const { promise, resolve, reject } = Promise.withResolvers<IntegrityReply>();
+  const onAbort = (): void => reject(signal?.reason);
+  const seconds = Math.round(limitMs / 1000);
+  const timer = setTimeout(() => resolve({ message: `it was not done after ${seconds} s` }), limitMs);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  child.once('message', (reply) => resolve(reply as IntegrityReply));
+  child.once('error', reject);
+  child.once('exit', (code, endedBy) => {
+    if (endedBy === OUT_OF_MEMORY) resolve({ message: `it used more than ${request.memory / 2 ** 20} MiB of memory` });
+    else reject(new Error(`the integrity check ended early, with ${endedBy ?? `code ${String(code)}`}`));
+  });
+  child.send(request, (error) => {
+    if (error !== null) reject(error);
+  });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener('abort', onAbort);
+    child.kill('SIGKILL');
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The local level-0 files of one database, as the store of its replicas uses them: compaction reads them in place of the
+ * remote objects, and they are deleted once no replica needs them.
+ */
+import { statSync } from 'node:fs';
+import type { TXID } from '@litestream/ltx';
+import type { LtxFileInfo } from '../storage/contract/contract.ts';
+import { systemClock } from '../util/clock.ts';
+import type { LocalLtx } from '../local-ltx/local-ltx.ts';
+import { Ages } from './file-ages.ts';
+import type { LocalFiles, ReleasedUpTo } from '../compaction/compactor.ts';
+
+export class LocalLevel0 {
+  readonly #local: LocalLtx;
+  /** What each replica still needs: nothing that ends before this. */
+  readonly #needed = new Map<object, TXID>();
+
+  constructor(local: LocalLtx) {
+    this.#local = local;
+  }
+
+  /** The files as one replica uses them; each replica of the database takes its own. */
+  forReplica(): LocalFiles {
+    const replica = {};
+    this.#needed.set(replica, 0n);
+    return {
+      path: (file) => this.#path(file),
+      release: (upTo) => {
+        this.#needed.set(replica, upTo.txid);
+        return this.#release(upTo);
+      },
+    };
+  }
+
+  /** Another size means another content: a file of the same transaction from another history. */
+  #path({ level, minTxid, maxTxid, size }: LtxFileInfo): string | undefined {
+    if (level !== 0 || this.#local.size(minTxid, maxTxid) !== size) return undefined;
+    return this.#local.path(minTxid, maxTxid);
+  }
+
+  /** Keeps the newest file, from which the position is recovered, and what is left without a gap before it. */
+  #release({ before, seenTo = 0n, deleting }: ReleasedUpTo): { readonly deleted: number; readonly left: number } {
+    const needed = [...this.#needed.values()].reduce((lowest, txid) => (txid < lowest ? txid : lowest));
+    const files = this.#local.list();
+    let deleted = 0;
+    for (const { minTxid, maxTxid, path } of files.slice(0, -1)) {
+      if (maxTxid >= needed) break;
+      const stats = statSync(path, { throwIfNoEntry: false });
+      if (stats !== undefined && stats.mtimeMs > before.getTime() && maxTxid > seenTo) break;
+      deleting?.({ minTxid, maxTxid, path });
+      this.#local.delete(minTxid, maxTxid);
+      deleted += 1;
+    }
+    return { deleted, left: files.length - deleted };
+  }
+}
+
+const CHECK_INTERVAL_MS = 15_000;
+
+/** Where no store takes care of a replica: deletes what is uploaded and old enough, when something is uploaded. */
+export function releaseOnUpload(local: LocalFiles, retentionMs: number): (position: { readonly txid: TXID }) => void {
+  const ages = new Ages(systemClock, retentionMs);
+  let checkedAtMs = Number.NEGATIVE_INFINITY;
+  return ({ txid }) => {
+    const nowMs = systemClock.monotonic();
+    if (nowMs - checkedAtMs < CHECK_INTERVAL_MS) return;
+    checkedAtMs = nowMs;
+    local.release?.({ txid, ...ages.look(txid, undefined) });
+  };
+}

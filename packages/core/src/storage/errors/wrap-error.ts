@@ -1,0 +1,39 @@
+import { LitestreamError, isLitestreamError } from '../../util/error.ts';
+import { classifyError } from './classify.ts';
+import { errorText } from './error-text.ts';
+import { redactError, redactedCause } from './redact-error.ts';
+import { redact } from './redact.ts';
+import type { ErrorClass } from './sdk-errors.ts';
+
+/** What was being done when an error came. */
+export interface ErrorContext {
+  readonly operation: string;
+  readonly backend: string;
+  readonly object?: string | undefined;
+  /** The client's own opinion; `undefined` leaves the decision to the error's shape. */
+  readonly classify?: ((error: unknown) => ErrorClass | undefined) | undefined;
+  /** Values that must not appear in any text. */
+  readonly secrets?: readonly string[] | undefined;
+}
+
+/**
+ * Any error as a `LitestreamError` with operation, backend, object, cause and hint. What has been through here already
+ * comes back as it is, so an error is wrapped once however many layers it crosses.
+ */
+export function wrapError(error: unknown, context: ErrorContext): LitestreamError {
+  const { operation, backend, object, secrets = [] } = context;
+  const raised = isLitestreamError(error) ? error : undefined;
+  if (raised !== undefined) redactError(raised, secrets);
+  if (raised?.operation !== undefined && raised.backend !== undefined) return raised;
+  const kind = raised ?? context.classify?.(error) ?? classifyError(error);
+  const subject = object === undefined ? operation : `${operation} ${object}`;
+  return new LitestreamError(redact(`${backend}: ${subject}: ${errorText(error)}`, secrets), {
+    code: kind.code,
+    retryable: kind.retryable,
+    operation,
+    backend,
+    object: object === undefined ? undefined : redact(object, secrets),
+    hint: kind.hint === undefined ? undefined : redact(kind.hint, secrets),
+    cause: raised === undefined ? redactedCause(error, secrets) : raised.cause,
+  });
+}

@@ -1,0 +1,96 @@
+/** A lock on one path among processes, held for milliseconds: a file created with O_EXCL, that names its holder. */
+import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+
+import { LitestreamError } from '../../util/error.ts';
+import { OPEN_EXISTING, OPEN_NEW } from '../../files/safe-files.ts';
+import { isErrno } from './file-durability.ts';
+import { LOCK_MARK, TEMP_MARK } from './file-temp.ts';
+import { sleep, systemClock } from '../../util/clock.ts';
+
+/** Nobody holds the lock for long: past this age its holder is dead. */
+const STALE_AGE_MS = 10_000;
+const WAIT_MS_MAX = 15_000;
+const POLL_MS = 5;
+
+/**
+ * Runs `task` while holding the lock of `subject`. A holder that stands still for 10 s (a suspended machine, a disk that
+ * hangs) loses its lock to the next one, so `task` is given a check to make right before what it does for good: it
+ * rejects with `UNAVAILABLE` (retryable) once the lock is another's. What remains is a holder that stands still for as
+ * long between that check and the next call: no lock of this kind, which has to survive a killed holder, closes that.
+ *
+ * @throws LitestreamError `UNAVAILABLE` if the lock cannot be had within 15 s.
+ */
+export async function withFileLock<T>(subject: string, task: (check: () => Promise<void>) => Promise<T>): Promise<T> {
+  const path = subject + LOCK_MARK;
+  const token = randomUUID();
+  await acquire(path, token);
+  try {
+    return await task(async () => {
+      if (!(await isHeldBy(path, token))) throw unavailable(`lost the lock ${path} to another process`);
+    });
+  } finally {
+    // Of a lock that was taken over, what lies there is the other's.
+    if (await isHeldBy(path, token)) await rm(path, { force: true });
+  }
+}
+
+async function acquire(path: string, token: string): Promise<void> {
+  const deadlineMs = Date.now() + WAIT_MS_MAX;
+  while (!(await create(path, token))) {
+    await breakIfStale(path);
+    if (Date.now() > deadlineMs) throw unavailable(`cannot lock ${path}`);
+    await sleep(systemClock, POLL_MS);
+  }
+}
+
+/** False if another holds it. */
+async function create(path: string, token: string): Promise<boolean> {
+  let file;
+  try {
+    file = await open(path, OPEN_NEW, 0o600);
+  } catch (error) {
+    if (isErrno(error, 'EEXIST')) return false;
+    throw error;
+  }
+  try {
+    await file.writeFile(token);
+  } catch (error) {
+    await rm(path, { force: true }); // the disk is full: nobody could tell whose it is
+    throw error;
+  } finally {
+    await file.close();
+  }
+  return true;
+}
+
+async function isHeldBy(path: string, token: string): Promise<boolean> {
+  try {
+    return (await readFile(path, { encoding: 'utf8', flag: OPEN_EXISTING.read })) === token;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+function unavailable(message: string): LitestreamError {
+  return new LitestreamError(message, { code: 'UNAVAILABLE', retryable: true });
+}
+
+/** Renames before it removes, so that of two processes which find the lock stale only one takes it away. */
+async function breakIfStale(path: string): Promise<void> {
+  try {
+    if (Date.now() - (await stat(path)).mtimeMs < STALE_AGE_MS) return;
+    const grave = `${path}${TEMP_MARK}${randomUUID()}`;
+    await rename(path, grave);
+    try {
+      // Between the two calls another process may have taken the stale lock away and a third one locked afresh. If a
+      // fourth one has locked since, the third one finds that out when it checks.
+      if (Date.now() - (await stat(grave)).mtimeMs < STALE_AGE_MS) await link(grave, path);
+    } finally {
+      await rm(grave, { force: true });
+    }
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EEXIST')) throw error; // released, or taken away by another
+  }
+}
