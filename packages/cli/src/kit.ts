@@ -2,20 +2,20 @@
  * What another program of this project is made of, so that its flags, help, logs, progress and errors are those of
  * `litestream`: `litestream-test` is the other one. Not for general use: it changes with the commands.
  */
-export { defineCommand } from './commands/command.ts';
-export type { Command, CommandContext } from './commands/command.ts';
-export { configFlags } from './commands/config-flags.ts';
-export type { ConfigFlagValues } from './commands/config-flags.ts';
-export { openTarget } from './commands/target.ts';
-export type { Target } from './commands/target.ts';
-export { describeError } from './describe-error.ts';
-export { UsageError } from './errors.ts';
+export { defineCommand } from './commands/shared/command.ts';
+export type { Command, CommandContext } from './commands/shared/command.ts';
+export { configFlags } from './commands/shared/config-flags.ts';
+export type { ConfigFlagValues } from './commands/shared/config-flags.ts';
+export { openTarget } from './commands/shared/target.ts';
+export type { Target } from './commands/shared/target.ts';
+export { describeError } from './util/describe-error.ts';
+export { UsageError } from './util/usage-error.ts';
 export { duration, flag, integer, oneOf, text } from './flags/kinds.ts';
 export type { FlagKind } from './flags/kinds.ts';
 export type { FlagValues } from './flags/parse.ts';
-export { plainLogger } from './log/setup.ts';
-export { runProgram } from './program.ts';
-export type { CommandEntry, Program } from './program.ts';
+export { plainLogger } from './commands/shared/setup.ts';
+export { runProgram } from './commands/shared/program.ts';
+export type { CommandEntry, Program } from './commands/shared/program.ts';
 export { prepareEnvironment } from './run.ts';
 export { Progress } from './terminal/progress.ts';
 export { processTerminal } from './terminal/terminal.ts';

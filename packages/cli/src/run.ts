@@ -1,6 +1,6 @@
 import { COMMANDS } from './commands/table.ts';
-import { runProgram } from './program.ts';
-import { registerEnvironmentSecrets, registerUrlSecrets } from './secrets.ts';
+import { runProgram } from './commands/shared/program.ts';
+import { registerEnvironmentSecrets, registerUrlSecrets } from './util/secrets.ts';
 import { processTerminal } from './terminal/terminal.ts';
 import type { Terminal } from './terminal/terminal.ts';
 

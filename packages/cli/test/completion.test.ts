@@ -3,8 +3,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { SHELLS } from '../src/completion/script.ts';
-import { completedCommands } from '../src/completion/words.ts';
+import { SHELLS } from '../src/commands/script.ts';
+import { completedCommands } from '../src/commands/words.ts';
 import { run } from './support/cli.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 

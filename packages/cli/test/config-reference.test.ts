@@ -2,10 +2,10 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { generatedFiles } from '../src/config/generated-files.ts';
-import { configJsonSchema } from '../src/config/json-schema.ts';
+import { generatedFiles } from '../src/config/schema/generated-files.ts';
+import { configJsonSchema } from '../src/config/schema/json-schema.ts';
 import { parseConfig } from '../src/config/load.ts';
-import { configSchema, databaseSchema, replicaSchema } from '../src/config/schema.ts';
+import { configSchema, databaseSchema, replicaSchema } from '../src/config/schema/schema.ts';
 
 const validate = new Ajv2020({ allErrors: true, allowUnionTypes: true }).compile(configJsonSchema());
 

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { parseConfig } from '../src/config/load.ts';
 import type { LoadedConfig } from '../src/config/load.ts';
-import { describeError } from '../src/describe-error.ts';
+import { describeError } from '../src/util/describe-error.ts';
 
 const load = (text: string): LoadedConfig => parseConfig(text, { file: 'c.yml', expandEnv: false });
 const DATABASE = 'dbs: [{path: /a, replica: {path: /r}}]\n';

@@ -5,7 +5,7 @@ import { expandEnv } from '../src/config/expand-env.ts';
 import { loadConfig, parseConfig } from '../src/config/load.ts';
 import { expandPath } from '../src/config/paths.ts';
 import type { Config } from '../src/config/types.ts';
-import { describeError } from '../src/describe-error.ts';
+import { describeError } from '../src/util/describe-error.ts';
 
 const FILE = '/etc/litestream.yml';
 const parse = (text: string): Config => parseConfig(text, { file: FILE, expandEnv: true }).config;

@@ -3,7 +3,7 @@ import { dirname, join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
-import { nameFilter } from '../src/replicate/scan.ts';
+import { nameFilter } from '../src/databases/scan.ts';
 import { run, scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { hasFiles, ltxNames } from './support/replica.ts';

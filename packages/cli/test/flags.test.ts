@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { UsageError } from '../src/errors.ts';
+import { UsageError } from '../src/util/usage-error.ts';
 import { formatHelp } from '../src/flags/help.ts';
 import { duration, flag, integer, level, list, oneOf, text, timestamp, txid } from '../src/flags/kinds.ts';
 import { parseFlags } from '../src/flags/parse.ts';

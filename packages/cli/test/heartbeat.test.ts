@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../src/log/logger.ts';
 import { Heartbeat } from '../src/replicate/heartbeat.ts';
-import type { DatabaseReport } from '../src/replicate/report.ts';
+import type { DatabaseReport } from '../src/daemon/services/report.ts';
 import { until } from './support/cli.ts';
 
 const MINUTE_MS = 60_000;

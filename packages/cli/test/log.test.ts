@@ -4,7 +4,7 @@ import { createLogger } from '../src/log/logger.ts';
 import { LoggedSignal } from '../src/log/value.ts';
 import type { LoggerOptions } from '../src/log/logger.ts';
 import { quoteIfNeeded } from '../src/log/quote.ts';
-import { redact, registerSecret, registerUrlSecrets } from '../src/secrets.ts';
+import { redact, registerSecret, registerUrlSecrets } from '../src/util/secrets.ts';
 
 const time = new Date('2026-11-23T23:43:00.120Z');
 

@@ -8,14 +8,14 @@ import { inspect } from 'node:util';
 import { PluginRegistry } from '@litestream/core';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parseConfig } from '../src/config/load.ts';
-import { replicaSettings } from '../src/config/schema.ts';
+import { replicaSettings } from '../src/config/schema/schema.ts';
 import type { ReplicaConfig } from '../src/config/types.ts';
 import { goJson } from '../src/control/go-json.ts';
-import { describeError } from '../src/describe-error.ts';
+import { describeError } from '../src/util/describe-error.ts';
 import { databaseStatus } from '../src/http/status.ts';
 import { createLogger } from '../src/log/logger.ts';
 import { failure } from '../src/mcp/answer.ts';
-import { isSecretKey } from '../src/secrets.ts';
+import { isSecretKey } from '../src/util/secrets.ts';
 import { REPLICAS, canary, expectNone } from './support/canaries.ts';
 
 /** Keys that may hold a URL, with credentials in it. */

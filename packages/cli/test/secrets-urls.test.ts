@@ -7,7 +7,7 @@ import { inspect } from 'node:util';
 import { Litestream, PluginRegistry, parseReplicaUrl } from '@litestream/core';
 import { expect, test } from 'vitest';
 import { parseConfig } from '../src/config/load.ts';
-import { describeError } from '../src/describe-error.ts';
+import { describeError } from '../src/util/describe-error.ts';
 import { DEAD, canary, expectNone } from './support/canaries.ts';
 import { run, scratchFolder, start } from './support/cli.ts';
 import { createDatabase } from './support/database.ts';

@@ -8,7 +8,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import { isAllowedHost } from '../src/http/access.ts';
+import { isAllowedHost } from '../src/config/access.ts';
 import { boundedServer } from '../src/http/bounded-server.ts';
 import { ReplicaListings } from '../src/http/listings.ts';
 import { MemoryClient } from '@litestream/core/testing';

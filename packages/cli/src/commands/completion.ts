@@ -1,7 +1,7 @@
-import { UsageError } from '../errors.ts';
-import { SHELLS, completionScript } from '../completion/script.ts';
-import { defineCommand } from './command.ts';
-import type { Command } from './command.ts';
+import { UsageError } from '../util/usage-error.ts';
+import { SHELLS, completionScript } from './script.ts';
+import { defineCommand } from './shared/command.ts';
+import type { Command } from './shared/command.ts';
 
 export const command: Command = defineCommand({
   name: 'completion',

@@ -1,10 +1,10 @@
 import { goJsonIndented } from '../control/go-json.ts';
 import { flag } from '../flags/kinds.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../util/usage-error.ts';
 import { formatTable } from '../text/table.ts';
-import { defineCommand } from './command.ts';
-import type { Command } from './command.ts';
-import { configFlags, readConfig } from './config-flags.ts';
+import { defineCommand } from './shared/command.ts';
+import type { Command } from './shared/command.ts';
+import { configFlags, readConfig } from './shared/config-flags.ts';
 
 const flags = {
   config: configFlags.config,
@@ -27,8 +27,8 @@ export const command: Command = defineCommand({
   async run({ values, args }, { terminal }) {
     if (args.length > 0) throw new UsageError('too many arguments', 'litestream databases');
     const config = await readConfig(values, terminal);
-    const { databasesOf } = await import('../replicate/directory.ts');
-    const { openRegistry, openReplicas } = await import('../replicas.ts');
+    const { databasesOf } = await import('../databases/directory.ts');
+    const { openRegistry, openReplicas } = await import('../databases/replicas.ts');
     const registry = await openRegistry(config);
     const rows: { path: string; replica: string }[] = [];
     for (const database of config.databases.flatMap((each) => databasesOf(each))) {

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import { UsageError } from '../errors.ts';
-import { defineCommand } from './command.ts';
-import type { Command } from './command.ts';
-import { configFlags, readConfig } from './config-flags.ts';
+import { UsageError } from '../util/usage-error.ts';
+import { defineCommand } from './shared/command.ts';
+import type { Command } from './shared/command.ts';
+import { configFlags, readConfig } from './shared/config-flags.ts';
 
 const flags = { config: configFlags.config, 'no-expand-env': configFlags['no-expand-env'] };
 

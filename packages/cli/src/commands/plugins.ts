@@ -2,13 +2,13 @@ import { fileURLToPath } from 'node:url';
 
 import type { PluginListing } from '@litestream/core';
 import { goJsonIndented } from '../control/go-json.ts';
-import { describeError } from '../describe-error.ts';
-import { UsageError } from '../errors.ts';
+import { describeError } from '../util/describe-error.ts';
+import { UsageError } from '../util/usage-error.ts';
 import { flag } from '../flags/kinds.ts';
 import { formatTable } from '../text/table.ts';
-import { defineCommand } from './command.ts';
-import type { Command } from './command.ts';
-import { configFlags, readConfig } from './config-flags.ts';
+import { defineCommand } from './shared/command.ts';
+import type { Command } from './shared/command.ts';
+import { configFlags, readConfig } from './shared/config-flags.ts';
 
 const flags = { ...configFlags, json: { kind: flag(), help: 'Prints JSON in place of a table.' } };
 
@@ -23,7 +23,7 @@ export const command: Command = defineCommand({
   flags,
   async run({ values, args, given }, { terminal }) {
     if (args.length > 0) throw new UsageError('too many arguments', 'litestream plugins');
-    const { openRegistry } = await import('../replicas.ts');
+    const { openRegistry } = await import('../databases/replicas.ts');
     const { isLitestreamError } = await import('@litestream/core');
     const config = given.has('config')
       ? await readConfig(values, terminal)

@@ -1,14 +1,14 @@
 import { flag, oneOf, text } from '../flags/kinds.ts';
 import type { ParsedFlags } from '../flags/parse.ts';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../util/usage-error.ts';
 import { LOG_LEVELS } from '../log/format.ts';
-import { configuredLogger } from '../log/setup.ts';
+import { configuredLogger } from './shared/setup.ts';
 import { urlWarning, isFileUrl } from '../config/file-url.ts';
 import { expandPath, isReplicaUrl } from '../config/paths.ts';
 import type { Config } from '../config/types.ts';
-import { defineCommand } from './command.ts';
-import type { Command } from './command.ts';
-import { configFlags, readConfig } from './config-flags.ts';
+import { defineCommand } from './shared/command.ts';
+import type { Command } from './shared/command.ts';
+import { configFlags, readConfig } from './shared/config-flags.ts';
 
 const flags = {
   ...configFlags,
@@ -121,7 +121,7 @@ function checkFlags({ values, args, given }: Parsed): void {
 
 /** What a command line with a database and replica URLs means. */
 async function configOf(path: string, urls: readonly string[], plugins: readonly string[]): Promise<Config> {
-  const { commandLineConfig } = await import('../config/command-line.ts');
+  const { commandLineConfig } = await import('../databases/command-line.ts');
   return commandLineConfig(path, urls, plugins);
 }
 

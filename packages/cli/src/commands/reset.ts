@@ -3,16 +3,16 @@ import { hostname } from 'node:os';
 import { basename, join } from 'node:path';
 import { LitestreamError, isDatabaseInUse, isLitestreamError, withMetadataLock } from '@litestream/core';
 import { expandPath } from '../config/paths.ts';
-import { databaseOf } from '../replicate/directory.ts';
+import { databaseOf } from '../databases/directory.ts';
 import { flag } from '../flags/kinds.ts';
-import { plainLogger } from '../log/setup.ts';
-import { defaultMetaPath, filesBelow, ltxFolder, removeFolder, sizeOf } from '../local-state.ts';
-import { defineCommand } from './command.ts';
-import type { Command } from './command.ts';
+import { plainLogger } from './shared/setup.ts';
+import { defaultMetaPath, filesBelow, ltxFolder, removeFolder, sizeOf } from '../util/local-state.ts';
+import { defineCommand } from './shared/command.ts';
+import type { Command } from './shared/command.ts';
 import type { Config } from '../config/types.ts';
 import type { Terminal } from '../terminal/terminal.ts';
-import { configFlags, oneArgument, readConfig } from './config-flags.ts';
-import type { ConfigFlagValues } from './config-flags.ts';
+import { configFlags, oneArgument, readConfig } from './shared/config-flags.ts';
+import type { ConfigFlagValues } from './shared/config-flags.ts';
 
 const flags = {
   config: configFlags.config,

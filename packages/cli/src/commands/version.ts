@@ -1,7 +1,7 @@
 import { flag } from '../flags/kinds.ts';
-import { sqliteVersion, version } from '../version.ts';
-import { defineCommand } from './command.ts';
-import type { Command } from './command.ts';
+import { sqliteVersion, version } from '../util/version.ts';
+import { defineCommand } from './shared/command.ts';
+import type { Command } from './shared/command.ts';
 
 const flags = {
   verbose: { kind: flag(), help: 'Prints the versions of Node and SQLite and the platform too.' },

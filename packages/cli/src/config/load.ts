@@ -1,18 +1,18 @@
 /** Reads a config file: text → variables expanded → YAML → schema → rules → `Config`. */
 import { readFileSync } from 'node:fs';
 import { LitestreamError, isLitestreamError } from '@litestream/core';
-import { messageWithCauses } from '../describe-error.ts';
+import { messageWithCauses } from '../util/describe-error.ts';
 import { expandEnv, unsetVariables } from './expand-env.ts';
 import { normaliseConfig } from './normalise.ts';
 import { noticesOf } from './notices.ts';
 import type { Notice } from './notices.ts';
 import { expandPath } from './paths.ts';
 import { urlWarning } from './file-url.ts';
-import { configSchema } from './schema.ts';
-import type { RawConfig } from './schema.ts';
+import { configSchema } from './schema/schema.ts';
+import type { RawConfig } from './schema/schema.ts';
 import type { Config } from './types.ts';
-import { formatPath, isRecord, unknownKeys } from './unknown-keys.ts';
-import type { UnknownKey } from './unknown-keys.ts';
+import { formatPath, isRecord, unknownKeys } from './schema/unknown-keys.ts';
+import type { UnknownKey } from './schema/unknown-keys.ts';
 import { replicasOf, validateConfig } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 import type { YamlConfig } from './yaml.ts';

@@ -1,16 +1,16 @@
 /** From what the file says to what the commands use: defaults filled in, settings inherited, paths made absolute. */
-import { TOKEN_LENGTH_MIN } from '../http/access.ts';
+import { TOKEN_LENGTH_MIN } from './access.ts';
 import { LOG_TYPES } from '../log/format.ts';
 import { parseLogLevel } from '../log/logger.ts';
-import { isSecretKey, registerSecret, registerUrlSecrets } from '../secrets.ts';
+import { isSecretKey, registerSecret, registerUrlSecrets } from '../util/secrets.ts';
 import { DEFAULT_SYNC_INTERVAL_MS } from './defaults.ts';
 import { expandPath } from './paths.ts';
 import { replicaType } from './replica-type.ts';
-import { replicaSettings } from './schema.ts';
-import type { RawConfig, RawDatabase, RawReplica } from './schema.ts';
+import { replicaSettings } from './schema/schema.ts';
+import type { RawConfig, RawDatabase, RawReplica } from './schema/schema.ts';
 import { shutdownTimeout, DEFAULT_SHUTDOWN_TIMEOUT_MS } from './notices.ts';
 import type { Config, DatabaseConfig, LeaseConfig, LoggingConfig, ReplicaConfig } from './types.ts';
-import { isRecord } from './unknown-keys.ts';
+import { isRecord } from './schema/unknown-keys.ts';
 import { invalid, replicasOf } from './validate.ts';
 import type { Where } from './validate.ts';
 

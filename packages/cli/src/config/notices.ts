@@ -1,7 +1,7 @@
 /** Values of a config that work, but probably not as intended. The log lines are those of Litestream (Go). */
 import { parseDuration } from '../units/duration.ts';
 import { expandPath } from './paths.ts';
-import type { RawConfig } from './schema.ts';
+import type { RawConfig } from './schema/schema.ts';
 import type { Config } from './types.ts';
 
 export const DEFAULT_SHUTDOWN_TIMEOUT_MS = 30_000;

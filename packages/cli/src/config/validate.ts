@@ -3,8 +3,8 @@ import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { formatDuration } from '../units/duration.ts';
 import { pathOfFileUrl } from './file-url.ts';
 import { replicaType } from './replica-type.ts';
-import type { RawConfig, RawDatabase, RawReplica } from './schema.ts';
-import { formatPath } from './unknown-keys.ts';
+import type { RawConfig, RawDatabase, RawReplica } from './schema/schema.ts';
+import { formatPath } from './schema/unknown-keys.ts';
 
 /** Where in the file a path is: `file:line:column`. */
 export type Where = (path: readonly PropertyKey[]) => string;

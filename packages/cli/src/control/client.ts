@@ -1,7 +1,7 @@
 /** Asks a running daemon, ours or Go's, over its control socket. */
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../util/usage-error.ts';
 import { goJson } from './go-json.ts';
 
 export interface ControlRequest {

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pipeline } from 'node:stream/promises';
 import { getHeapSnapshot } from 'node:v8';
-import { redact } from '../secrets.ts';
+import { redact } from '../util/secrets.ts';
 
 const SECONDS_MAX = 600;
 

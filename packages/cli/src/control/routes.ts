@@ -1,14 +1,14 @@
 /** What each path of the control socket does, with upstream's status codes and words. */
 import type { StopOptions } from '@litestream/core';
-import { commandLineConfig } from '../config/command-line.ts';
+import { commandLineConfig } from '../databases/command-line.ts';
 import { expandPath, isReplicaUrl } from '../config/paths.ts';
-import { describeError } from '../describe-error.ts';
-import { openReplicas } from '../replicas.ts';
-import type { Daemon } from '../replicate/daemon.ts';
-import type { ManagedDatabase, ReplicaOutcome } from '../replicate/managed-database.ts';
-import type { DatabaseReport } from '../replicate/report.ts';
-import { redact } from '../secrets.ts';
-import { version } from '../version.ts';
+import { describeError } from '../util/describe-error.ts';
+import { openReplicas } from '../databases/replicas.ts';
+import type { Daemon } from '../daemon/daemon.ts';
+import type { ManagedDatabase, ReplicaOutcome } from '../daemon/managed-database.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
+import { redact } from '../util/secrets.ts';
+import { version } from '../util/version.ts';
 import { decodeBody } from './decode.ts';
 import type { BodyType, FieldType } from './decode.ts';
 import { checkEndpoint } from './endpoints.ts';

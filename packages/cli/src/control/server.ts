@@ -2,9 +2,9 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Logger } from '@litestream/core';
-import { describeError } from '../describe-error.ts';
+import { describeError } from '../util/describe-error.ts';
 import { boundedServer } from '../http/bounded-server.ts';
-import { redact } from '../secrets.ts';
+import { redact } from '../util/secrets.ts';
 import { BodyError } from './decode.ts';
 import { goJson } from './go-json.ts';
 import { serveProfile } from './profile.ts';

@@ -3,7 +3,7 @@
  * the first word that is no flag ends them, and so does `--`.
  */
 import { nearest } from '@litestream/core/nearest';
-import { UsageError } from '../errors.ts';
+import { UsageError } from '../util/usage-error.ts';
 import type { FlagKind, ListKind } from './kinds.ts';
 
 /** A flag of a command. The name has no dashes. */

@@ -2,8 +2,8 @@
 import type { DrillStatus } from '@litestream/core';
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { redact } from '../secrets.ts';
-import type { DatabaseReport } from '../replicate/report.ts';
+import { redact } from '../util/secrets.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
 
 const REPLICA = ['db', 'replica'] as const;
 

@@ -1,8 +1,8 @@
 import type { LeaseStatus } from '@litestream/core';
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { redact } from '../secrets.ts';
-import type { DatabaseReport } from '../replicate/report.ts';
+import { redact } from '../util/secrets.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
 
 /** Metrics of replicas that are written under a lease. */
 const VALUES: readonly (readonly [string, string, (status: LeaseStatus) => number | undefined])[] = [

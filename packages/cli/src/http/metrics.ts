@@ -4,7 +4,7 @@ import { statSync } from 'node:fs';
 import { hasCode } from '@litestream/core';
 import type { OperationEvent } from '@litestream/core';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { DatabaseReport } from '../replicate/report.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
 import { collectDrills } from './drill-metrics.ts';
 import { collectLeases } from './lease-metrics.ts';
 import { collectValidation } from './validation-metrics.ts';

@@ -1,9 +1,9 @@
 /** What each path of the status server answers. */
 import { formatTxid } from '@litestream/ltx';
-import type { Daemon } from '../replicate/daemon.ts';
-import { isWaitingForLease } from '../replicate/report.ts';
-import type { DatabaseReport } from '../replicate/report.ts';
-import { redact } from '../secrets.ts';
+import type { Daemon } from '../daemon/daemon.ts';
+import { isWaitingForLease } from '../daemon/services/report.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
+import { redact } from '../util/secrets.ts';
 import { parseDuration } from '../units/duration.ts';
 import type { ReplicaListings } from './listings.ts';
 import { lagSeconds } from './metrics.ts';

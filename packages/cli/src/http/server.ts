@@ -1,8 +1,8 @@
 /** What `addr` serves: metrics, health and the status page. It only reads. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from '@litestream/core';
-import { describeError } from '../describe-error.ts';
-import { isAllowedHost, showsToken } from './access.ts';
+import { describeError } from '../util/describe-error.ts';
+import { isAllowedHost, showsToken } from '../config/access.ts';
 import { hostText, parseAddress } from './address.ts';
 import { boundedServer } from './bounded-server.ts';
 import { addressError } from './listen-errors.ts';

@@ -1,12 +1,12 @@
 /** What the status page shows, as JSON: nothing in it is a secret. */
 import type { DrillStatus, LeaseStatus, LtxFileInfo } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
-import { describeError } from '../describe-error.ts';
-import type { Daemon } from '../replicate/daemon.ts';
-import { isWaitingForLease } from '../replicate/report.ts';
-import type { DatabaseReport } from '../replicate/report.ts';
-import { redact } from '../secrets.ts';
-import { version } from '../version.ts';
+import { describeError } from '../util/describe-error.ts';
+import type { Daemon } from '../daemon/daemon.ts';
+import { isWaitingForLease } from '../daemon/services/report.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
+import { redact } from '../util/secrets.ts';
+import { version } from '../util/version.ts';
 import { lagSeconds } from './metrics.ts';
 
 export function processStatus({ startedAt }: Daemon): object {

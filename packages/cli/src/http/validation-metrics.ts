@@ -2,7 +2,7 @@
 import type { ValidationOutcome } from '@litestream/core';
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import type { DatabaseReport } from '../replicate/report.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
 
 const LEVEL = ['db', 'level'] as const;
 const RESULTS = ['success', 'invalid', 'error'] as const;

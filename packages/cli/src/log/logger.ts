@@ -1,6 +1,6 @@
 import { isLitestreamError } from '@litestream/core';
 import type { LogFields, Logger } from '@litestream/core';
-import { redact } from '../secrets.ts';
+import { redact } from '../util/secrets.ts';
 import { LOG_LEVELS, lineFormat } from './format.ts';
 import type { LineStyle, LogLevel, LogRecord } from './format.ts';
 

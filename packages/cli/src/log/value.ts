@@ -1,6 +1,6 @@
 /** Values of log fields, as Go's slog renders them. */
-import { messageWithCauses } from '../describe-error.ts';
-import { redact } from '../secrets.ts';
+import { messageWithCauses } from '../util/describe-error.ts';
+import { redact } from '../util/secrets.ts';
 import { formatDuration } from '../units/duration.ts';
 
 /** Keys whose numbers are durations in milliseconds: `1h0m0s` in text, nanoseconds in JSON, as Go writes them. */

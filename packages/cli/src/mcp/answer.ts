@@ -1,6 +1,6 @@
 /** What a command printed, as the answer of a tool: data alone, warnings apart, advice only where a tool can take it. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
-import { redact } from '../secrets.ts';
+import { redact } from '../util/secrets.ts';
 import type { CommandResult } from './command.ts';
 
 const WARNING = /^Warning: /;

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
-import { PROGRAM_PATH } from '../program-path.ts';
+import { PROGRAM_PATH } from '../util/package-folder.ts';
 
 /** More than anybody reads; a list of files that is longer is cut. */
 const OUTPUT_LENGTH_MAX = 1 << 20;

@@ -2,7 +2,7 @@
 import type * as sdkModule from '@modelcontextprotocol/server';
 import type * as stdioModule from '@modelcontextprotocol/server/stdio';
 import { LitestreamError } from '@litestream/core';
-import { version } from '../version.ts';
+import { version } from '../util/version.ts';
 import type { ToolsOptions } from './tools.ts';
 
 const NAME = '@modelcontextprotocol/server';

@@ -1,5 +1,5 @@
 /** The Model Context Protocol on standard input and output, for an assistant that starts this process itself. */
-import { describeError } from '../describe-error.ts';
+import { describeError } from '../util/describe-error.ts';
 import type { Terminal } from '../terminal/terminal.ts';
 import { CommandRunner } from './command.ts';
 import { loadSdk, MESSAGE_LENGTH_MAX, serverFactory } from './sdk.ts';

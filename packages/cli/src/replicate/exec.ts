@@ -4,8 +4,8 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { LitestreamError } from '@litestream/core';
 import type { Logger } from '@litestream/core';
-import { UsageError } from '../errors.ts';
-import { credentialNames } from '../secrets.ts';
+import { UsageError } from '../util/usage-error.ts';
+import { credentialNames } from '../util/secrets.ts';
 import { shellWords } from '../text/shell-words.ts';
 
 export interface ChildExit {

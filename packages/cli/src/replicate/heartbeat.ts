@@ -1,8 +1,8 @@
 /** Tells a monitoring service that all is well, as long as it is: `heartbeat-url`. */
 import type { Logger } from '@litestream/core';
-import { describeError } from '../describe-error.ts';
-import { trustMachine } from '../trust.ts';
-import type { Daemon } from './daemon.ts';
+import { describeError } from '../util/describe-error.ts';
+import { trustMachine } from '../util/trust.ts';
+import type { Daemon } from '../daemon/daemon.ts';
 
 const CHECK_INTERVAL_MS = 15_000;
 const TIMEOUT_MS = 30_000;

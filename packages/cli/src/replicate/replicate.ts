@@ -1,24 +1,24 @@
 /** The life of `litestream replicate`: open, follow, stop. */
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
-import { openRegistry } from '../replicas.ts';
-import { StrayErrors } from '../stray-errors.ts';
+import { openRegistry } from '../databases/replicas.ts';
+import { StrayErrors } from '../terminal/stray-errors.ts';
 import type { Metrics } from '../http/metrics.ts';
 import type { Terminal } from '../terminal/terminal.ts';
-import { version } from '../version.ts';
-import { Daemon } from './daemon.ts';
-import { allDatabasesOf } from './directory.ts';
-import type { SingleDatabase } from './directory.ts';
-import type { DatabaseReport } from './report.ts';
-import { isRestoredFirst, restoreIfMissing } from './restore-missing.ts';
+import { version } from '../util/version.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { allDatabasesOf } from '../databases/directory.ts';
+import type { SingleDatabase } from '../databases/directory.ts';
+import type { DatabaseReport } from '../daemon/services/report.ts';
+import { isRestoredFirst, restoreIfMissing } from '../databases/restore-missing.ts';
 import { runOnce } from './run-once.ts';
 import type { OnceOptions } from './run-once.ts';
 import { serve } from './serve.ts';
 import type { Ends } from './serve.ts';
 import { Shutdown } from './shutdown.ts';
 import { Signals } from './signals.ts';
-import { stopDaemon } from './stopping.ts';
-import { settleBounded } from './turns.ts';
+import { stopDaemon } from './stop-daemon.ts';
+import { settleBounded } from '../util/task-queue.ts';
 
 export interface ReplicateOptions {
   readonly config: Config;

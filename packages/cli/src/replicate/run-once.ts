@@ -1,8 +1,8 @@
 /** `-once`: everything that is committed by now goes to the replicas, and that is all. */
 import type { Logger } from '@litestream/core';
-import { describeError } from '../describe-error.ts';
-import type { Daemon } from './daemon.ts';
-import { namingDatabase } from './naming.ts';
+import { describeError } from '../util/describe-error.ts';
+import type { Daemon } from '../daemon/daemon.ts';
+import { namingDatabase } from '../daemon/services/with-database.ts';
 
 export interface OnceOptions {
   readonly forceSnapshot: boolean;

@@ -6,17 +6,17 @@ import type { StatusServer } from '../http/server.ts';
 import type { McpHttpServer } from '../mcp/server.ts';
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
-import type { Daemon } from './daemon.ts';
+import type { Daemon } from '../daemon/daemon.ts';
 import { startExec } from './exec.ts';
 import type { ExecProcess } from './exec.ts';
 import { Heartbeat } from './heartbeat.ts';
-import { Reload } from './reload.ts';
+import { Reload } from '../reload/reload.ts';
 import type { ReplicateOptions } from './replicate.ts';
 import type { Shutdown } from './shutdown.ts';
 import { forwardSignals, loggedSignal } from './signals.ts';
 import type { Signals, StopSignal } from './signals.ts';
-import { stopOptionsOf } from './stopping.ts';
-import { Watchers } from './watchers.ts';
+import { stopOptionsOf } from './stop-daemon.ts';
+import { Watchers } from '../watch/watchers.ts';
 
 export interface ServeOptions extends ReplicateOptions {
   /** There if the config has an address to serve them at. */

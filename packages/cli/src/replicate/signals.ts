@@ -1,7 +1,7 @@
 /** Signals as they arrive from when this is made until it is disposed: those to stop one after the other, and SIGHUP. */
 import { constants } from 'node:os';
 import { LoggedSignal } from '../log/value.ts';
-import { Hangup } from './hangup.ts';
+import { Hangup } from './sighup.ts';
 
 const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated', SIGHUP: 'hangup' } as const;
 export type StopSignal = keyof typeof NAMES;

@@ -1,6 +1,6 @@
 /** Where commands print. Results go to standard output, errors and advice to standard error. */
 import { isatty } from 'node:tty';
-import { redact } from '../secrets.ts';
+import { redact } from '../util/secrets.ts';
 import { logOutput } from './log-output.ts';
 import type { LostLine } from './log-output.ts';
 import { outputFault, writeAll } from './write-all.ts';

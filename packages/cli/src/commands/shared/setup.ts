@@ -1,0 +1,41 @@
+/** Loggers of the commands. */
+import type { Logger } from '@litestream/core';
+import type { LoggingConfig } from '../../config/types.ts';
+import type { Terminal } from '../../terminal/terminal.ts';
+import { lineFormat } from '../../log/format.ts';
+import type { LineStyle } from '../../log/format.ts';
+import { createLogger, parseLogLevel } from '../../log/logger.ts';
+import type { LoggerOptions } from '../../log/logger.ts';
+
+/** The logger a config asks for. */
+export function configuredLogger(logging: LoggingConfig, terminal: Terminal): Logger {
+  return loggerOn(terminal, logging.stderr, {
+    level: logging.level,
+    type: logging.type,
+    source: logging.source,
+    colour: logging.stderr ? terminal.stderrIsTty : terminal.stdoutIsTty,
+  });
+}
+
+/** Text at INFO, or what `LOG_LEVEL` says: for commands that read no `logging` section. */
+export function plainLogger(terminal: Terminal, stderr: boolean): Logger {
+  return loggerOn(terminal, stderr, {
+    level: parseLogLevel(process.env['LOG_LEVEL'] ?? '') ?? 'info',
+    type: 'text',
+    source: false,
+    colour: false,
+  });
+}
+
+function loggerOn(terminal: Terminal, stderr: boolean, options: LineStyle & Omit<LoggerOptions, 'write'>): Logger {
+  const format = lineFormat(options);
+  const write = terminal.logLine(stderr, (lines, reason) =>
+    format({
+      time: new Date(),
+      level: 'warn',
+      message: 'log lines were dropped here, the log output did not accept them',
+      fields: { lines, error: reason },
+    }),
+  );
+  return createLogger({ ...options, write });
+}

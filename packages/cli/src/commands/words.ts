@@ -1,0 +1,39 @@
+/** Every command and flag as data, from the tables that parsing and help use too. */
+import { COMMANDS } from './table.ts';
+
+export interface CompletedFlag {
+  /** With its dash. */
+  readonly name: string;
+  /** First sentence of its help. */
+  readonly about: string;
+  readonly takesValue: boolean;
+  /** Its value is a file. */
+  readonly isPath: boolean;
+  /** All values that it takes; empty where they are without number. */
+  readonly words: readonly string[];
+}
+
+export interface CompletedCommand {
+  readonly name: string;
+  readonly summary: string;
+  readonly flags: readonly CompletedFlag[];
+}
+
+const PATHS = new Set(['PATH', 'FILE', 'OUTPUT_PATH', 'DIR']);
+
+export async function completedCommands(): Promise<CompletedCommand[]> {
+  const shown = COMMANDS.filter((entry) => entry.deprecatedFor === undefined);
+  return await Promise.all(
+    shown.map(async ({ name, summary, load }) => {
+      const { command } = await load();
+      const flags = Object.entries(command.flags).map(([flag, { kind, help }]) => ({
+        name: `-${flag}`,
+        about: (/^[^\n]*?[.](?=\s|$)/.exec(help)?.[0] ?? help.split('\n', 1)[0] ?? '').replace(/\.$/, ''),
+        takesValue: kind.placeholder !== undefined,
+        isPath: kind.placeholder !== undefined && PATHS.has(kind.placeholder),
+        words: kind.words ?? [],
+      }));
+      return { name, summary, flags };
+    }),
+  );
+}

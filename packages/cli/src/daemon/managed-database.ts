@@ -1,0 +1,197 @@
+/** One database that a daemon knows, whether it is replicated at the moment or not. */
+import type { StopOptions, TXID, VerifyLiveOptions } from '@litestream/core';
+import { defaultMetaPath, localTxid } from '../util/local-state.ts';
+import type { SingleDatabase } from '../databases/directory.ts';
+import type { DatabaseReport } from './services/report.ts';
+import { RunningDatabase } from './running-database.ts';
+import type { ReplicaVerification } from './running-replica.ts';
+import type { Services } from './services/services.ts';
+import { Turns } from '../util/task-queue.ts';
+
+/** Who asked for a database: a reload of the config removes only what the config, or one of its folders, brought. */
+export type Origin = 'config' | 'directory' | 'socket';
+
+export interface SyncResult {
+  /** There was something that was not in the local files yet. */
+  readonly changed: boolean;
+  readonly txid: TXID;
+  /** What every replica has. */
+  readonly replicatedTxid: TXID;
+}
+
+/** The result of the verification of one replica. */
+export type ReplicaOutcome = { readonly proof: ReplicaVerification } | { readonly error: unknown };
+
+export class ManagedDatabase {
+  readonly path: string;
+  readonly config: SingleDatabase;
+  readonly #services: Services;
+  readonly #turns = new Turns();
+  /** Verifications run one after the other: each reads all pages. */
+  readonly #verifyTurns = new Turns();
+  /** Aborts a verification when the database is stopped. */
+  #lifetime = new AbortController();
+  #origin: Origin;
+  #running: RunningDatabase | undefined;
+  #unsent: unknown;
+  #stoppedReport: Pick<DatabaseReport, 'replicas' | 'lastSyncAt'> = { replicas: [], lastSyncAt: undefined };
+
+  constructor(config: SingleDatabase, origin: Origin, services: Services) {
+    this.path = config.path;
+    this.config = config;
+    this.#origin = origin;
+    this.#services = services;
+  }
+
+  get origin(): Origin {
+    return this.#origin;
+  }
+
+  /** Somebody else answers for it from now on. */
+  adopt(origin: Origin): void {
+    this.#origin = origin;
+  }
+
+  get running(): RunningDatabase | undefined {
+    return this.#running;
+  }
+
+  /** Where its local files are. */
+  get metaPath(): string {
+    return this.config.metaPath ?? defaultMetaPath(this.path);
+  }
+
+  /** The last transaction in the local files. */
+  get txid(): TXID {
+    return this.#running?.db.position.txid ?? localTxid(this.metaPath);
+  }
+
+  /** Why the last sync failed when the database was stopped; undefined if it did not fail, or after the next start. */
+  get unsent(): unknown {
+    return this.#unsent;
+  }
+
+  /** Opens it, so that `follow` can start. Rejects if it cannot be replicated. */
+  async open(options: { readonly once: boolean } = { once: false }): Promise<void> {
+    await this.#turns.run(() => this.#open(options));
+  }
+
+  /** Starts to follow and upload what was opened. */
+  follow(): void {
+    this.#running?.start();
+  }
+
+  /** False if it was being replicated already. */
+  async start(): Promise<boolean> {
+    return await this.#turns.run(async () => {
+      if (this.#running !== undefined) return false;
+      await this.#open({ once: false });
+      this.follow();
+      return true;
+    });
+  }
+
+  /** Makes a last sync, then removes the database. False if there was nothing to stop. Rejects if the last sync failed. */
+  async stop(options: StopOptions): Promise<boolean> {
+    return await this.#turns.run(async () => {
+      const running = this.#running;
+      if (running === undefined) return false;
+      // Verifications use its clients, which are closed next.
+      this.#lifetime.abort(new Error('the database is being stopped'));
+      await this.#verifyTurns.run(() => Promise.resolve());
+      try {
+        await running.stop(options);
+      } catch (error) {
+        this.#unsent = error;
+        throw error;
+      } finally {
+        const { replicas, lastSyncAt } = this.report();
+        this.#stoppedReport = { replicas, lastSyncAt };
+        this.#running = undefined;
+      }
+      return true;
+    });
+  }
+
+  /** Undefined if it is stopped. Rejects with what went wrong, or with `ABORTED` reasons of the signal. */
+  async sync(options: { readonly upload: boolean; readonly signal: AbortSignal }): Promise<SyncResult | undefined> {
+    const running = this.#running;
+    if (running === undefined) return undefined;
+    const before = running.db.position.txid;
+    await running.sync(options);
+    const { txid } = running.db.position;
+    return { changed: txid > before, txid, replicatedTxid: running.replicatedTxid };
+  }
+
+  /**
+   * The result for each replica, by its name. Undefined if the database is stopped. Rejects if the signal is aborted, or if the
+   * database is stopped meanwhile.
+   */
+  async verify(options: VerifyLiveOptions): Promise<ReadonlyMap<string, ReplicaOutcome> | undefined> {
+    if (this.#running === undefined) return undefined;
+    const { signal: stopped } = this.#lifetime;
+    const signal = options.signal === undefined ? stopped : AbortSignal.any([stopped, options.signal]);
+    return await this.#verifyTurns.run(() => this.#verify({ ...options, signal }, signal));
+  }
+
+  async #verify(
+    options: VerifyLiveOptions,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ReplicaOutcome> | undefined> {
+    signal.throwIfAborted();
+    const running = this.#running;
+    if (running === undefined) return undefined;
+    const outcomes = new Map<string, ReplicaOutcome>();
+    // One at a time: each reads all pages.
+    for (const replica of running.replicas) {
+      const { text } = replica.open;
+      try {
+        outcomes.set(text, { proof: await replica.verify(options) });
+      } catch (error) {
+        signal.throwIfAborted();
+        outcomes.set(text, { error });
+      }
+    }
+    return outcomes;
+  }
+
+  report(): DatabaseReport {
+    const { path } = this;
+    const running = this.#running;
+    if (running === undefined) {
+      const { txid } = this;
+      return { path, txid, state: 'stopped', db: undefined, lastError: undefined, ...this.#stoppedReport };
+    }
+    const replicas = running.replicas.map((replica) => replica.report());
+    return {
+      path,
+      state: 'replicating',
+      txid: running.db.position.txid,
+      db: running.db.status(),
+      replicas,
+      lastSyncAt: earliest(replicas.map(({ lastSyncAt }) => lastSyncAt)),
+      lastError: running.lastError,
+    };
+  }
+
+  async #open(options: { readonly once: boolean }): Promise<void> {
+    if (this.#running !== undefined) return;
+    const running = await RunningDatabase.create(this.config, this.#services);
+    try {
+      await running.open(options);
+    } catch (error) {
+      await running.close();
+      throw error;
+    }
+    this.#running = running;
+    this.#lifetime = new AbortController();
+    this.#unsent = undefined;
+  }
+}
+
+/** Undefined if one of them is. */
+function earliest(times: readonly (Date | undefined)[]): Date | undefined {
+  const known = times.filter((time) => time !== undefined);
+  if (known.length < times.length) return undefined;
+  return known.reduce((first, time) => (time < first ? time : first));
+}

@@ -1,0 +1,46 @@
+/** One store for each backend: replicas on one that does not answer keep only each other waiting. */
+import type { Logger, StoredReplica, Store } from '@litestream/core';
+import { parseReplicaUrl } from '@litestream/core';
+import type { Config, ReplicaConfig } from '../../config/types.ts';
+import { openStore } from './compaction-store.ts';
+
+export class Stores {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #stores = new Map<string, Store>();
+  #closed = false;
+
+  constructor(config: Config, logger: Logger) {
+    this.#config = config;
+    this.#logger = logger;
+  }
+
+  /** Looks after this replica from now on. */
+  add(replica: ReplicaConfig, stored: StoredReplica): void {
+    if (this.#closed) return;
+    const backend = backendOf(replica);
+    let store = this.#stores.get(backend);
+    if (store === undefined) this.#stores.set(backend, (store = openStore(this.#config, this.#logger)));
+    store.add(stored);
+  }
+
+  /** Lets it go; work on it is aborted and waited for. */
+  async remove(replica: ReplicaConfig, stored: StoredReplica): Promise<void> {
+    await this.#stores.get(backendOf(replica))?.remove(stored);
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#stores.values()].map((store) => store.close()));
+  }
+}
+
+const PLACES = ['bucket', 'endpoint', 'host', 'webdav-url', 'account-name', 'region'];
+
+/** What fails together: type, and the host or bucket. */
+export function backendOf({ type, url, settings }: ReplicaConfig): string {
+  // Folders may be on different disks, but none keeps the others waiting for long.
+  if (type === 'file') return type;
+  const host = url === undefined ? undefined : parseReplicaUrl(url).host;
+  return JSON.stringify([type, host, ...PLACES.map((key) => settings[key])]);
+}

@@ -1,8 +1,0 @@
-import { LitestreamError, isLitestreamError } from '@litestream/core';
-import { messageWithCauses } from '../describe-error.ts';
-
-/** The error, its message with the path of the database in it. */
-export function namingDatabase(path: string, error: unknown): unknown {
-  if (isLitestreamError(error) || messageWithCauses(error).includes(path)) return error;
-  return new LitestreamError(`cannot replicate ${path}`, { code: 'DATABASE_INVALID', object: path, cause: error });
-}
