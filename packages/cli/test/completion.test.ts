@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { SHELLS } from '../src/commands/script.ts';
+import { COMMANDS } from '../src/commands/table.ts';
 import { completedCommands } from '../src/commands/words.ts';
 import { run } from './support/cli.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
@@ -61,7 +62,7 @@ describe.runIf(installed.includes('bash'))('bash', () => {
   });
 
   test('every flag of every command', async () => {
-    for (const { name, flags } of await completedCommands()) {
+    for (const { name, flags } of await completedCommands(COMMANDS)) {
       if (flags.length === 0) continue;
       expect(await complete(name, '-')).toEqual([...flags.map((flag) => flag.name), '-h']);
     }

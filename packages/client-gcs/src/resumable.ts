@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { classifyGcsError } from './errors.ts';
 import { type GcsResponse, request, uploadUrl } from './request.ts';
-import { type UploadTarget, describeUpload } from './upload.ts';
+import { type UploadTarget, describeUpload } from './upload-target.ts';
 
 const TRY_COUNT_MAX = 4;
 const DELAY_MS = 200;

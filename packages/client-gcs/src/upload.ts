@@ -6,15 +6,7 @@ import { gcsBucketError } from './errors.ts';
 import { type StoredObject, storedUpload } from './proof.ts';
 import { request, uploadUrl } from './request.ts';
 import { uploadResumable } from './resumable.ts';
-
-/** What to store, and under which condition. */
-export interface UploadTarget {
-  readonly key: string;
-  readonly metadata?: Readonly<Record<string, string>> | undefined;
-  readonly contentType: string;
-  /** 0: only if there is no such object. */
-  readonly ifGenerationMatch?: number | string | undefined;
-}
+import { type UploadTarget, describeUpload } from './upload-target.ts';
 
 /**
  * Stores a body: in one request up to the part size, above in a resumable session, a part per request. Only the last
@@ -45,15 +37,6 @@ async function* hashed(chunks: AsyncIterable<Buffer>, hash: Hash): AsyncGenerato
     hash.update(chunk);
     yield chunk;
   }
-}
-
-/** Name, condition and metadata of an upload, as every kind of it takes them. */
-export function describeUpload(target: UploadTarget): { query: Record<string, string>; resource: string } {
-  const { key, contentType, metadata, ifGenerationMatch } = target;
-  return {
-    query: { name: key, ...(ifGenerationMatch === undefined ? {} : { ifGenerationMatch: String(ifGenerationMatch) }) },
-    resource: JSON.stringify({ name: key, contentType, ...(metadata === undefined ? {} : { metadata }) }),
-  };
 }
 
 async function uploadWhole(

@@ -1,5 +1,6 @@
 import { UsageError } from '../util/usage-error.ts';
 import { SHELLS, completionScript } from './script.ts';
+import { completedCommands } from './words.ts';
 import { defineCommand } from './shared/command.ts';
 import type { Command } from './shared/command.ts';
 
@@ -18,14 +19,14 @@ export const command: Command = defineCommand({
     ],
   },
   flags: {},
-  async run({ args }, { terminal }) {
+  async run({ args }, { terminal, commands }) {
     const attempt = 'litestream completion bash';
     const [name, ...more] = args;
     if (name === undefined) throw new UsageError('shell required: bash, zsh or fish', attempt);
     if (more.length > 0) throw new UsageError('too many arguments', attempt);
     const shell = SHELLS.find((each) => each === name);
     if (shell === undefined) throw new UsageError(`unknown shell "${name}": use bash, zsh or fish`, attempt);
-    terminal.out(await completionScript(shell));
+    terminal.out(completionScript(shell, await completedCommands(commands)));
     return 0;
   },
 });

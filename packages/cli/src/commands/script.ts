@@ -1,12 +1,10 @@
 /** The scripts that shells load. Everything stands in them, so that completing starts no process. */
-import { completedCommands } from './words.ts';
 import type { CompletedCommand } from './words.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-export async function completionScript(shell: Shell): Promise<string> {
-  const commands = await completedCommands();
+export function completionScript(shell: Shell, commands: readonly CompletedCommand[]): string {
   return { bash, zsh, fish }[shell](commands);
 }
 

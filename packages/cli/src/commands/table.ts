@@ -1,5 +1,5 @@
 /** Every command, with what the overview says about it. A command's code loads when it is run. */
-import type { CommandEntry } from './shared/program.ts';
+import type { CommandEntry } from './shared/command.ts';
 
 const entry = (name: string, summary: string, load: CommandEntry['load']): CommandEntry => ({ name, summary, load });
 

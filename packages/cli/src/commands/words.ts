@@ -1,5 +1,5 @@
 /** Every command and flag as data, from the tables that parsing and help use too. */
-import { COMMANDS } from './table.ts';
+import type { CommandEntry } from './shared/command.ts';
 
 export interface CompletedFlag {
   /** With its dash. */
@@ -21,8 +21,8 @@ export interface CompletedCommand {
 
 const PATHS = new Set(['PATH', 'FILE', 'OUTPUT_PATH', 'DIR']);
 
-export async function completedCommands(): Promise<CompletedCommand[]> {
-  const shown = COMMANDS.filter((entry) => entry.deprecatedFor === undefined);
+export async function completedCommands(commands: readonly CommandEntry[]): Promise<CompletedCommand[]> {
+  const shown = commands.filter((entry) => entry.deprecatedFor === undefined);
   return await Promise.all(
     shown.map(async ({ name, summary, load }) => {
       const { command } = await load();

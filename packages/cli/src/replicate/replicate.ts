@@ -4,33 +4,20 @@ import type { Config } from '../config/types.ts';
 import { openRegistry } from '../databases/replicas.ts';
 import { StrayErrors } from '../terminal/stray-errors.ts';
 import type { Metrics } from '../http/metrics.ts';
-import type { Terminal } from '../terminal/terminal.ts';
 import { version } from '../util/version.ts';
 import { Daemon } from '../daemon/daemon.ts';
 import { allDatabasesOf } from '../databases/directory.ts';
 import type { SingleDatabase } from '../databases/directory.ts';
 import type { DatabaseReport } from '../daemon/services/report.ts';
 import { isRestoredFirst, restoreIfMissing } from '../databases/restore-missing.ts';
+import type { ReplicateOptions } from './replicate-options.ts';
 import { runOnce } from './run-once.ts';
-import type { OnceOptions } from './run-once.ts';
 import { serve } from './serve.ts';
 import type { Ends } from './serve.ts';
 import { Shutdown } from './shutdown.ts';
 import { Signals } from './signals.ts';
 import { stopDaemon } from './stop-daemon.ts';
 import { settleBounded } from '../util/task-queue.ts';
-
-export interface ReplicateOptions {
-  readonly config: Config;
-  readonly logger: Logger;
-  readonly terminal: Terminal;
-  /** Sync once and end. */
-  readonly once: OnceOptions | undefined;
-  /** Reads the config file again, flags applied; undefined if there is none. */
-  readonly reread: (() => Promise<Config>) | undefined;
-  /** Variables in the config file are left as they are. */
-  readonly noExpandEnv: boolean;
-}
 
 /** A restore keeps several cores busy by itself. */
 const RESTORING_MAX = 2;

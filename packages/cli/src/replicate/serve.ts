@@ -11,7 +11,7 @@ import { startExec } from './exec.ts';
 import type { ExecProcess } from './exec.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { Reload } from '../reload/reload.ts';
-import type { ReplicateOptions } from './replicate.ts';
+import type { ReplicateOptions } from './replicate-options.ts';
 import type { Shutdown } from './shutdown.ts';
 import { forwardSignals, loggedSignal } from './signals.ts';
 import type { Signals, StopSignal } from './signals.ts';

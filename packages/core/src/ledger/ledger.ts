@@ -5,7 +5,7 @@
 import { isLtxError, kernel, LtxDecoder } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LocalLtx } from '../local-ltx/local-ltx.ts';
-import type { LastFile } from '../db/session/session.ts';
+import type { LastFile } from '../local-ltx/last-file.ts';
 import { readFileChunks } from '../files/safe-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import type { Logger } from '../util/logger.ts';

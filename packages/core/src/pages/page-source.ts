@@ -26,6 +26,12 @@ export interface PageList {
   readonly walOffsets: Float64Array;
 }
 
+/** Pages of one state of the database. Plain data: it can be sent to a worker. */
+export interface PageScan {
+  readonly source: PageSource;
+  readonly list: PageList;
+}
+
 /**
  * Reads pages of one state of the database while others write.
  *

@@ -5,6 +5,8 @@ import type { Terminal } from '../../terminal/terminal.ts';
 /** What a command gets besides its flags. */
 export interface CommandContext {
   readonly terminal: Terminal;
+  /** All commands of the program. */
+  readonly commands: readonly CommandEntry[];
 }
 
 /** One command: its flags and help as data, so that help, parsing and completions cannot drift apart. */
@@ -14,6 +16,16 @@ export interface Command {
   readonly flags: FlagSpecs;
   /** Resolves to the exit code. */
   run(parsed: ParsedFlags<FlagSpecs>, context: CommandContext): Promise<number>;
+}
+
+/** A command in the table of a program. */
+export interface CommandEntry {
+  readonly name: string;
+  readonly summary: string;
+  /** A command's code loads when it is run. */
+  readonly load: () => Promise<{ readonly command: Command }>;
+  /** Not in the overview: an old name. */
+  readonly deprecatedFor?: string;
 }
 
 /** Makes a command; `run` sees the values of its flags with their types. */

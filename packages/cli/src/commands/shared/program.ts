@@ -1,21 +1,12 @@
 /** From a command line to an exit code, for any program that is a table of commands. */
 import { nearest } from '@litestream/core/nearest';
 import { UsageError } from '../../util/usage-error.ts';
-import type { Command } from './command.ts';
+import type { CommandEntry } from './command.ts';
 import { formatHelp } from '../../flags/help.ts';
 import { parseFlags } from '../../flags/parse.ts';
 import { failOnStrayErrors } from '../../terminal/stray-errors.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
 import { ReaderGone } from '../../terminal/write-all.ts';
-
-export interface CommandEntry {
-  readonly name: string;
-  readonly summary: string;
-  /** A command's code loads when it is run. */
-  readonly load: () => Promise<{ readonly command: Command }>;
-  /** Not in the overview: an old name. */
-  readonly deprecatedFor?: string;
-}
 
 export interface Program {
   /** Name of the executable: `litestream`. */
@@ -65,7 +56,7 @@ async function dispatch(program: Program, argv: readonly string[], terminal: Ter
     terminal.out(formatHelp(program.name, command.help, command.flags, terminal.columns));
     return 0;
   }
-  return command.run(parsed, { terminal });
+  return command.run(parsed, { terminal, commands: program.commands });
 }
 
 function unknownCommand(program: Program, name: string): UsageError {

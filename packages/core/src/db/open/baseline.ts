@@ -14,7 +14,7 @@ import type { LocalLtx } from '../../local-ltx/local-ltx.ts';
 import type { History } from '../session/options.ts';
 import type { RestRecord } from '../session/rest-record.ts';
 import { findWalState } from './resume.ts';
-import { lastFileOf } from '../session/session.ts';
+import { lastFileOf } from '../../local-ltx/last-file.ts';
 import { runGently } from '../../util/cooperative.ts';
 import { endSumsOf, isOurs } from '../../sqlite/wal/wal-end.ts';
 import type { WalState } from '../session/wal-state.ts';

@@ -10,7 +10,7 @@ import { visibleEndOf } from '../session/next-sync.ts';
 import { isFileProven, isRecordedFile, isUnchangedFile } from './file-proof.ts';
 import type { RestRecord } from '../session/rest-record.ts';
 import { fileStateOf, isRecordOf, isSameFileState } from '../session/rest-record.ts';
-import type { LastFile } from '../session/session.ts';
+import type { LastFile } from '../../local-ltx/last-file.ts';
 import { runGently } from '../../util/cooperative.ts';
 import { sameSums } from '../../sqlite/wal/wal-end.ts';
 import type { WalState } from '../session/wal-state.ts';

@@ -8,7 +8,8 @@ import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
 import { isNoSmallFile, readSmallFile, writeSmallFile } from '../../files/safe-files.ts';
 import type { Ownership } from '../../files/safe-files.ts';
-import type { LastFile, Session } from './session.ts';
+import type { LastFile } from '../../local-ltx/last-file.ts';
+import type { Session } from './session.ts';
 
 /** Identity, size in bytes and time of a database file. Nothing that a change of owner or permissions touches. */
 export interface FileState {

@@ -1,5 +1,5 @@
 import { fstatSync, readSync } from 'node:fs';
-import type { LtxHeader, TXID } from '@litestream/ltx';
+import type { TXID } from '@litestream/ltx';
 import { LitestreamError } from '../../util/error.ts';
 import type { WalFile } from '../../sqlite/wal/wal-file.ts';
 import type { VisibleWal } from '../../sqlite/wal/wal-index.ts';
@@ -9,23 +9,9 @@ import type { Connections } from './connections.ts';
 import type { DatabaseDescriptor } from '../../sqlite/database-file/descriptor.ts';
 import type { DatabaseMark } from '../../sqlite/database-file/database-mark.ts';
 import type { Ownership } from '../../files/safe-files.ts';
-import { endOffsetOf } from '../../sqlite/wal/wal-end.ts';
+import type { LastFile } from '../../local-ltx/last-file.ts';
 import type { WalEvent, WalState } from './wal-state.ts';
 import { isHeld, transition } from './wal-state.ts';
-
-/** The last level-0 file: where the next one begins. */
-export interface LastFile {
-  readonly txid: TXID;
-  readonly commit: number;
-  readonly pageSize: number;
-  readonly timestampMs: number;
-  readonly salt1: number;
-  readonly salt2: number;
-  /** Offset in the WAL after its last frame. */
-  readonly endOffset: number;
-  /** Checksum of the database after the file; 0 if the file states none. */
-  readonly databaseChecksum: bigint;
-}
 
 /** What a disk copies, until it is measured: 200 MB/s. */
 const USUAL_BYTES_PER_MS = 200_000;
@@ -207,19 +193,6 @@ export class Session {
     this.connections.recoverIndex();
     return readVisibleWal(this.index.fd);
   }
-}
-
-export function lastFileOf(header: LtxHeader): LastFile {
-  return {
-    txid: header.maxTxid,
-    commit: header.commit,
-    pageSize: header.pageSize,
-    timestampMs: header.timestampMs,
-    salt1: header.salt1,
-    salt2: header.salt2,
-    endOffset: endOffsetOf(header),
-    databaseChecksum: header.extension?.databaseChecksum ?? 0n,
-  };
 }
 
 /** Pages of the database file, when the WAL holds no commit: by its header if that is current, else by its size. */

@@ -6,7 +6,7 @@
  * then contains every page that differs from the page ledger of the files before it; or all pages, if there is no such ledger.
  */
 import type { WalSums } from '../../sqlite/wal/wal-header.ts';
-import type { LastFile } from './session.ts';
+import type { LastFile } from '../../local-ltx/last-file.ts';
 
 /** The generation of the WAL that follows that of the last file, proven to begin where the last file's generation ends. */
 export interface Successor {

@@ -5,7 +5,8 @@ import { CHECKSUM_FLAG, formatTxid } from '@litestream/ltx';
 import { xorOf } from '../../pages/page-ledger.ts';
 import type { SummedPages } from '../../ledger/ledger.ts';
 import { recordCompared } from '../session/rest-record.ts';
-import type { LastFile, Session } from '../session/session.ts';
+import type { LastFile } from '../../local-ltx/last-file.ts';
+import type { Session } from '../session/session.ts';
 import type { SyncSessionContext } from './sync-session.ts';
 import { loseSight } from './sync-session.ts';
 

@@ -4,7 +4,7 @@
  */
 import { formatTxid } from '@litestream/ltx';
 import { recordResync } from '../session/rest-record.ts';
-import type { LastFile } from '../session/session.ts';
+import type { LastFile } from '../../local-ltx/last-file.ts';
 import type { SyncContext } from './sync-context.ts';
 
 const REASON = 'the whole database was replicated by a snapshot alone';

@@ -1,6 +1,6 @@
 /** Reads all pages of a state of the database, to find those that differ from the ledger. */
 import { kernel } from '@litestream/ltx';
-import type { PageList, PageSource } from '../../pages/page-source.ts';
+import type { PageList, PageScan } from '../../pages/page-source.ts';
 import { PageReader } from '../../pages/page-source.ts';
 import type { Steps } from '../../util/cooperative.ts';
 import { sumInWorkers } from './write-job.ts';
@@ -9,12 +9,6 @@ import type { PageLedger } from '../../pages/page-ledger.ts';
 const BATCH_SIZE = 1 << 20;
 /** Bytes of pages from which on a worker reads them. Reading fewer is faster than starting a worker. */
 const WORKER_SIZE_MIN = 8 << 20;
-
-/** Pages of one state of the database. Plain data: it can be sent to a worker. */
-export interface PageScan {
-  readonly source: PageSource;
-  readonly list: PageList;
-}
 
 /** The pages of the list that differ from the ledger, and page 1, because every file needs a page. */
 export function* listDiffering(ledger: PageLedger, scan: PageScan): Steps<PageList> {

@@ -2,7 +2,7 @@ import { closeSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { createFile } from '../../files/safe-files.ts';
-import type { PageScan } from './scan-pages.ts';
+import type { PageScan } from '../../pages/page-source.ts';
 import { WalRestartedError } from '../../pages/page-source.ts';
 import type { Steps } from '../../util/cooperative.ts';
 import { runNow } from '../../util/cooperative.ts';

@@ -10,6 +10,7 @@ import { ClientCall } from './current-call.ts';
 import { DEFAULT_TIMEOUTS, OPERATION_KINDS } from './guard-options.ts';
 import type { ClientOperation, GuardOptions, OperationTimeouts } from './guard-options.ts';
 import { SourceFailure } from './guard-stream.ts';
+import type { Attempt } from './guard-stream.ts';
 import { Semaphore } from '../../util/semaphore.ts';
 import { Watch } from './stall-watch.ts';
 import { wrapError } from '../errors/wrap-error.ts';
@@ -27,14 +28,6 @@ export interface Call {
   readonly attemptCountMax?: number | undefined;
   /** The attempt goes on when the task has resolved (it opened a body); who got its result ends it. */
   readonly goesOn?: boolean | undefined;
-}
-
-/** Counts one attempt; its end is reported once. */
-export interface Attempt {
-  readonly watch: Watch;
-  bytes: number;
-  count: number;
-  end(error?: unknown): void;
 }
 
 export class GuardCalls {

@@ -1,5 +1,6 @@
 import { LitestreamError } from '../../util/error.ts';
-import type { Attempt, Call, GuardCalls } from './guard-call.ts';
+import type { Call, GuardCalls } from './guard-call.ts';
+import type { Attempt } from './guard-stream.ts';
 import { malformedAnswer } from '../errors/malformed-answer.ts';
 
 export interface GuardedListing<T> {

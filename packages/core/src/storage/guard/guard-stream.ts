@@ -1,4 +1,12 @@
-import type { Attempt } from './guard-call.ts';
+import type { Watch } from './stall-watch.ts';
+
+/** Counts one attempt; its end is reported once. */
+export interface Attempt {
+  readonly watch: Watch;
+  bytes: number;
+  count: number;
+  end(error?: unknown): void;
+}
 
 export interface GuardedStream {
   readonly attempt: Attempt;

@@ -1,0 +1,16 @@
+import type { Logger } from '@litestream/core';
+import type { Config } from '../config/types.ts';
+import type { Terminal } from '../terminal/terminal.ts';
+import type { OnceOptions } from './run-once.ts';
+
+export interface ReplicateOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly terminal: Terminal;
+  /** Sync once and end. */
+  readonly once: OnceOptions | undefined;
+  /** Reads the config file again, flags applied; undefined if there is none. */
+  readonly reread: (() => Promise<Config>) | undefined;
+  /** Variables in the config file are left as they are. */
+  readonly noExpandEnv: boolean;
+}
