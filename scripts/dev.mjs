@@ -40,7 +40,12 @@ const tasks = {
   typecheck: () => [turbo('build', 'typecheck')],
   demo: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'examples/demo/main.ts', ...extra]],
   bench: (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'bench/main.ts', ...extra]],
-  lint: () => [turbo('build', '--output-logs=errors-only'), bin('oxlint', '--type-aware'), node('scripts/check-rooms.ts'), bin('oxfmt', '--check')],
+  lint: () => [
+    turbo('build', '--output-logs=errors-only'),
+    bin('oxlint', '--type-aware'),
+    ['node', 'scripts/check-rooms.ts'],
+    bin('oxfmt', '--check'),
+  ],
   format: () => [bin('oxfmt')],
   'check:packages': () => [
     turbo('build', '--output-logs=errors-only'),

@@ -31,7 +31,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   'packages/core/src/plugins/find-package.ts': 'the manifest of a package that is about to run',
   'packages/core/src/files/path-trust.ts': 'the users and groups of the system',
   'packages/core/src/storage/client-kit/trust.ts': 'certificates that the system or the config names',
-  'packages/client-s3/src/settings.ts': 'a key that the config names',
+  'packages/client-s3/src/connection/settings.ts': 'a key that the config names',
   'packages/client-sftp/src/connect.ts': 'a key that the config names',
   'packages/client-sftp/src/known-hosts.ts': 'the host keys that the user keeps',
   'packages/client-nats/src/connect.ts': 'credentials that the config names',

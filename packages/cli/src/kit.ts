@@ -14,7 +14,7 @@ export { UsageError } from './util/usage-error.ts';
 export { duration, flag, integer, oneOf, text } from './flags/kinds.ts';
 export type { FlagKind } from './flags/kinds.ts';
 export type { FlagValues } from './flags/parse.ts';
-export { plainLogger } from './commands/shared/setup.ts';
+export { plainLogger } from './commands/shared/configured-logger.ts';
 export { runProgram } from './commands/shared/program.ts';
 export type { Program } from './commands/shared/program.ts';
 export { prepareEnvironment } from './run.ts';

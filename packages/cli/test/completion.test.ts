@@ -3,9 +3,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { SHELLS } from '../src/commands/script.ts';
+import { SHELLS } from '../src/commands/completion-script.ts';
 import { COMMANDS } from '../src/commands/table.ts';
-import { completedCommands } from '../src/commands/words.ts';
+import { completedCommands } from '../src/commands/completed-commands.ts';
 import { run } from './support/cli.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
 

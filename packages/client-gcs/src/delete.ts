@@ -1,11 +1,11 @@
 import type { Bucket } from '@google-cloud/storage';
 import { forEachConcurrent, parseLtxObjectName, raceAbort } from '@litestream/core';
 
-import { gcsError, statusOf } from './errors.ts';
+import { gcsError, statusOf } from './transfer/errors.ts';
 import { ltxPrefix } from './keys.ts';
 import { listFiles } from './listing.ts';
-import { provenDeletion } from './proof.ts';
-import { objectUrl, request } from './request.ts';
+import { provenDeletion } from './transfer/proof.ts';
+import { objectUrl, request } from './transfer/request.ts';
 
 /** Deletes objects by key, `concurrency` at a time. One that is gone already is no error. */
 export async function deleteKeys(

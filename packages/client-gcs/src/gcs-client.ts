@@ -14,14 +14,14 @@ import {
 } from '@litestream/core';
 
 import { deleteAllLtx, deleteKeys } from './delete.ts';
-import { download } from './download.ts';
-import { classifyGcsError, gcsError } from './errors.ts';
+import { download } from './transfer/download.ts';
+import { classifyGcsError, gcsError } from './transfer/errors.ts';
 import { TIMESTAMP_KEY, ltxKey } from './keys.ts';
 import { listAllLtxFiles, listLtxFiles } from './listing.ts';
 import { GcsObjects } from './objects.ts';
 import type { GcsOptions } from './options.ts';
 import { type GcsSettings, openBucket, resolveSettings } from './session.ts';
-import { upload } from './upload.ts';
+import { upload } from './transfer/upload.ts';
 
 /** A replica in a bucket of Google Cloud Storage. */
 export class GcsReplicaClient implements ReplicaClient {

@@ -1,4 +1,4 @@
-export * from './errors.ts';
+export * from './transfer/errors.ts';
 export * from './gcs-client.ts';
 export * from './options.ts';
 export * from './plugin.ts';

@@ -11,9 +11,9 @@ import {
   txidText,
 } from '@litestream/core';
 
-import { gcsBucketError } from './errors.ts';
+import { gcsBucketError } from './transfer/errors.ts';
 import { TIMESTAMP_KEY, levelPrefix, ltxPrefix } from './keys.ts';
-import { listUrl, request } from './request.ts';
+import { listUrl, request } from './transfer/request.ts';
 
 /** An object, as a listing describes it. */
 export interface ListedObject {

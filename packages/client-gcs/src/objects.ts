@@ -1,14 +1,14 @@
 import type { Bucket } from '@google-cloud/storage';
 import { type ObjectInfo, type ObjectOperations, type Op, raceAbort } from '@litestream/core';
 
-import { download } from './download.ts';
-import { gcsError, statusOf } from './errors.ts';
+import { download } from './transfer/download.ts';
+import { gcsError, statusOf } from './transfer/errors.ts';
 import { objectKey } from './keys.ts';
 import { listFiles } from './listing.ts';
-import { provenDeletion } from './proof.ts';
-import { objectUrl, request } from './request.ts';
+import { provenDeletion } from './transfer/proof.ts';
+import { objectUrl, request } from './transfer/request.ts';
 import type { GcsSettings } from './session.ts';
-import { upload } from './upload.ts';
+import { upload } from './transfer/upload.ts';
 
 /** Raw objects under the replica's path; conditions are generations. */
 export class GcsObjects implements ObjectOperations {

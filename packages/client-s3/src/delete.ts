@@ -1,8 +1,8 @@
 import { LitestreamError, type Op, parseLtxObjectName } from '@litestream/core';
 
-import { classifyS3Error } from './errors.ts';
+import { classifyS3Error } from './connection/errors.ts';
 import { listPages } from './listing.ts';
-import { type S3Session, sendOptions } from './session.ts';
+import { type S3Session, sendOptions } from './connection/session.ts';
 
 /** Keys one request deletes at most. */
 const BATCH_SIZE = 1000;

@@ -2,7 +2,7 @@ import type { GetObjectCommandOutput } from '@aws-sdk/client-s3';
 import { readStream } from '@litestream/core';
 import type { Readable } from 'node:stream';
 
-import { type S3Session, sendOptions } from './session.ts';
+import { type S3Session, sendOptions } from './connection/session.ts';
 
 /** Which bytes: from `offset`, `size` of them; to the end without one. */
 export interface Range {

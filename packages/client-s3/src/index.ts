@@ -1,5 +1,5 @@
-export * from './errors.ts';
-export * from './options.ts';
+export * from './connection/errors.ts';
+export * from './connection/options.ts';
 export * from './plugin.ts';
 export { s3 as default } from './plugin.ts';
 export * from './s3-client.ts';

@@ -12,7 +12,7 @@ import {
 import type { _Object as S3Object } from '@aws-sdk/client-s3';
 
 import { TIMESTAMP_KEY, levelPrefix, ltxKey } from './keys.ts';
-import { type S3Session, sendOptions } from './session.ts';
+import { type S3Session, sendOptions } from './connection/session.ts';
 
 /** Pages of objects whose key begins with `prefix`, ascending, from behind the key `after`. */
 export async function* listPages(

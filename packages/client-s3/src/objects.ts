@@ -3,7 +3,7 @@ import type { ObjectInfo, ObjectOperations, Op } from '@litestream/core';
 import { download } from './download.ts';
 import { objectKey } from './keys.ts';
 import { listPages } from './listing.ts';
-import { type S3Session, sendOptions } from './session.ts';
+import { type S3Session, sendOptions } from './connection/session.ts';
 
 /** Raw objects under the replica's path; conditions are the server's own `If-Match` and `If-None-Match`. */
 export class S3Objects implements ObjectOperations {

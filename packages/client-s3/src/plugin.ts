@@ -1,8 +1,8 @@
 import { ConfigReader, type LitestreamPlugin, definePlugin } from '@litestream/core';
 
-import type { S3Options } from './options.ts';
+import type { S3Options } from './connection/options.ts';
 import { S3ReplicaClient } from './s3-client.ts';
-import { s3ConfigFromUrl } from './url.ts';
+import { s3ConfigFromUrl } from './connection/url.ts';
 
 /** Brings `type: s3` and `s3://` to Litestream. */
 export function s3(): LitestreamPlugin<S3Options> {

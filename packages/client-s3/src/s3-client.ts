@@ -15,16 +15,16 @@ import {
   silentLogger,
 } from '@litestream/core';
 
-import { connect } from './connection.ts';
+import { connect } from './connection/connection.ts';
 import { deleteAllLtx, deleteKeys } from './delete.ts';
 import { download } from './download.ts';
-import { classifyS3Error, s3Error } from './errors.ts';
+import { classifyS3Error, s3Error } from './connection/errors.ts';
 import { TIMESTAMP_KEY, ltxKey } from './keys.ts';
 import { listAllLtxFiles, listLtxFiles } from './listing.ts';
 import { S3Objects } from './objects.ts';
-import type { S3Options } from './options.ts';
-import { S3Session, secretsOf } from './session.ts';
-import { type S3Settings, resolveSettings } from './settings.ts';
+import type { S3Options } from './connection/options.ts';
+import { S3Session, secretsOf } from './connection/session.ts';
+import { type S3Settings, resolveSettings } from './connection/settings.ts';
 import { upload } from './upload.ts';
 
 /** A replica in a bucket of Amazon S3 or of a server that speaks its protocol. */

@@ -2,7 +2,7 @@ import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3';
 import { type Body, BodyReader, loadSdk } from '@litestream/core';
 import { Readable } from 'node:stream';
 
-import { type S3Session, sendOptions } from './session.ts';
+import { type S3Session, sendOptions } from './connection/session.ts';
 
 /** Most parts S3 takes of one object. */
 const PART_COUNT_MAX = 10_000;

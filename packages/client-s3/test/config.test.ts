@@ -1,9 +1,9 @@
 import { parseReplicaUrl } from '@litestream/core';
 import { describe, expect, test } from 'vitest';
 
-import { ensureEndpointScheme, providerDefaults } from '../src/endpoint.ts';
+import { ensureEndpointScheme, providerDefaults } from '../src/connection/endpoint.ts';
 import { parseS3Config, s3 } from '../src/index.ts';
-import { resolveSettings } from '../src/settings.ts';
+import { resolveSettings } from '../src/connection/settings.ts';
 
 const configOf = (url: string): Record<string, unknown> => s3().configFromUrl?.(parseReplicaUrl(url)) ?? {};
 

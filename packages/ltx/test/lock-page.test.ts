@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { lockPageNumber, newHeader } from '../src/index.ts';
-import { PageOrder } from '../src/page-order.ts';
+import { PageOrder } from '../src/format/page-order.ts';
 import { PAGE_SIZES, chunked, decodeFile, encodeFile } from './support.ts';
 
 const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { binarySize, decimal, word } from '../src/flags.ts';
+import { binarySize, decimal, word } from '../src/util/flags.ts';
 
 describe('sizes are powers of 1024', () => {
   test.each([

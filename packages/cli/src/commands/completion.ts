@@ -1,6 +1,6 @@
 import { UsageError } from '../util/usage-error.ts';
-import { SHELLS, completionScript } from './script.ts';
-import { completedCommands } from './words.ts';
+import { SHELLS, completionScript } from './completion-script.ts';
+import { completedCommands } from './completed-commands.ts';
 import { defineCommand } from './shared/command.ts';
 import type { Command } from './shared/command.ts';
 

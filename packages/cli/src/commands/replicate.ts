@@ -2,7 +2,7 @@ import { flag, oneOf, text } from '../flags/kinds.ts';
 import type { ParsedFlags } from '../flags/parse.ts';
 import { UsageError } from '../util/usage-error.ts';
 import { LOG_LEVELS } from '../log/format.ts';
-import { configuredLogger } from './shared/setup.ts';
+import { configuredLogger } from './shared/configured-logger.ts';
 import { urlWarning, isFileUrl } from '../config/file-url.ts';
 import { expandPath, isReplicaUrl } from '../config/paths.ts';
 import type { Config } from '../config/types.ts';

@@ -5,7 +5,7 @@ import { LitestreamError, isDatabaseInUse, isLitestreamError, withMetadataLock }
 import { expandPath } from '../config/paths.ts';
 import { databaseOf } from '../databases/directory.ts';
 import { flag } from '../flags/kinds.ts';
-import { plainLogger } from './shared/setup.ts';
+import { plainLogger } from './shared/configured-logger.ts';
 import { defaultMetaPath, filesBelow, ltxFolder, removeFolder, sizeOf } from '../util/local-state.ts';
 import { defineCommand } from './shared/command.ts';
 import type { Command } from './shared/command.ts';

@@ -1,5 +1,5 @@
-import { isPageSize } from '../constants.ts';
-import { LtxError } from '../error.ts';
+import { isPageSize } from '../format/constants.ts';
+import { LtxError } from '../format/error.ts';
 
 /** By the state that the kernel's `decodeFrames` and `mergeFrames` leave, from 2. */
 export const DECODE_FAULTS: readonly string[] = [

@@ -1,4 +1,4 @@
-import { LtxError } from '../error.ts';
+import { LtxError } from '../format/error.ts';
 import type { KernelExports } from './instance.ts';
 
 /** The copies of the kernel work by sixteen bytes and may touch this many past an area. */

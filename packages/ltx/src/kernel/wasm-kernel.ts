@@ -1,5 +1,5 @@
-import { lockPageNumber } from '../constants.ts';
-import { LtxError } from '../error.ts';
+import { lockPageNumber } from '../format/constants.ts';
+import { LtxError } from '../format/error.ts';
 import { instantiate } from './instance.ts';
 import type { KernelExports } from './instance.ts';
 import type { CheckedFrames, DecodedFrames, EncodedFrames, Kernel, WalFrames } from './kernel.ts';

@@ -1,6 +1,6 @@
-import { LtxDecoder } from '../decoder.ts';
-import type { FrameBatch, LtxDecoderOptions } from '../decoder.ts';
-import type { LtxTrailer } from '../trailer.ts';
+import { LtxDecoder } from '../codec/decoder.ts';
+import type { FrameBatch, LtxDecoderOptions } from '../codec/decoder.ts';
+import type { LtxTrailer } from '../format/trailer.ts';
 
 /** A place among the frames of one input, moving forward only: within a batch at once, to the next one with a wait. */
 export class Cursor {

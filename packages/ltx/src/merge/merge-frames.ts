@@ -1,5 +1,5 @@
-import type { LtxEncoder } from '../encoder.ts';
-import type { LtxHeader } from '../header.ts';
+import type { LtxEncoder } from '../codec/encoder.ts';
+import type { LtxHeader } from '../format/header.ts';
 import type { Cursor } from './cursor.ts';
 import { Stage } from './stage.ts';
 

@@ -1,8 +1,8 @@
-import { LtxEncoder } from '../encoder.ts';
-import { LtxError } from '../error.ts';
-import { hasChecksums } from '../header.ts';
-import type { LtxHeader } from '../header.ts';
-import type { LtxTrailer } from '../trailer.ts';
+import { LtxEncoder } from '../codec/encoder.ts';
+import { LtxError } from '../format/error.ts';
+import { hasChecksums } from '../format/header.ts';
+import type { LtxHeader } from '../format/header.ts';
+import type { LtxTrailer } from '../format/trailer.ts';
 import { Cursor } from './cursor.ts';
 import { mergeFrames } from './merge-frames.ts';
 import { mergedHeader } from './merged-header.ts';

@@ -1,9 +1,9 @@
-import { HEADER_FLAG_NO_CHECKSUM } from '../constants.ts';
-import { LtxError } from '../error.ts';
-import type { MergedExtension } from '../extension.ts';
-import { isChained } from '../header.ts';
-import type { LtxHeader } from '../header.ts';
-import { formatTxid } from '../txid.ts';
+import { HEADER_FLAG_NO_CHECKSUM } from '../format/constants.ts';
+import { LtxError } from '../format/error.ts';
+import type { MergedExtension } from '../format/extension.ts';
+import { isChained } from '../format/header.ts';
+import type { LtxHeader } from '../format/header.ts';
+import { formatTxid } from '../format/txid.ts';
 
 /**
  * The header of a merge of files with these headers, in order. Throws `LtxError` (`NOT_CONTIGUOUS`) where page sizes differ or

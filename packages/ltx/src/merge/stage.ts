@@ -1,4 +1,4 @@
-import type { FrameBatch } from '../decoder.ts';
+import type { FrameBatch } from '../codec/decoder.ts';
 import { frameSizeMax } from '../kernel/limits.ts';
 
 const STAGE_SIZE = 256 * 1024;

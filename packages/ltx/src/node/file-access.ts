@@ -1,5 +1,5 @@
 import { read } from 'node:fs';
-import type { RandomAccess } from '../page-index.ts';
+import type { RandomAccess } from '../format/page-index.ts';
 
 /** Random access over an open descriptor, which stays the caller's to close. `size` is the file's length in bytes. */
 export function fileAccess(fd: number, size: number): RandomAccess {

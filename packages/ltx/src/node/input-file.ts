@@ -1,13 +1,13 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from '../constants.ts';
-import { LtxError } from '../error.ts';
-import { decodeHeader, hasChecksums, isSnapshot } from '../header.ts';
-import type { LtxHeader } from '../header.ts';
+import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from '../format/constants.ts';
+import { LtxError } from '../format/error.ts';
+import { decodeHeader, hasChecksums, isSnapshot } from '../format/header.ts';
+import type { LtxHeader } from '../format/header.ts';
 import { wasmKernel } from '../kernel/wasm-kernel.ts';
-import { readPageIndex } from '../page-index.ts';
-import { PageOrder } from '../page-order.ts';
-import { decodeTrailer, validateTrailer } from '../trailer.ts';
-import type { LtxTrailer } from '../trailer.ts';
+import { readPageIndex } from '../format/page-index.ts';
+import { PageOrder } from '../format/page-order.ts';
+import { decodeTrailer, validateTrailer } from '../format/trailer.ts';
+import type { LtxTrailer } from '../format/trailer.ts';
 import type { FramePart, MergeKernel } from './merge-kernel.ts';
 
 /** A pipe in the place of the file does not stop this thread: neither opening nor reading it waits. */

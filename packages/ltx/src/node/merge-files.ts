@@ -1,7 +1,7 @@
 import { createReadStream, openSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
-import { LtxEncoder } from '../encoder.ts';
-import type { LtxHeader } from '../header.ts';
+import { LtxEncoder } from '../codec/encoder.ts';
+import type { LtxHeader } from '../format/header.ts';
 import { databaseChecksum, mergeLtx } from '../merge/merge.ts';
 import type { MergeOptions } from '../merge/merge.ts';
 import { mergedHeader } from '../merge/merged-header.ts';

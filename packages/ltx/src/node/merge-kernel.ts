@@ -1,13 +1,13 @@
-import { lockPageNumber } from '../constants.ts';
-import { LtxError } from '../error.ts';
-import { isSnapshot } from '../header.ts';
-import type { LtxHeader } from '../header.ts';
+import { lockPageNumber } from '../format/constants.ts';
+import { LtxError } from '../format/error.ts';
+import { isSnapshot } from '../format/header.ts';
+import type { LtxHeader } from '../format/header.ts';
 import { instantiate } from '../kernel/instance.ts';
 import type { KernelExports } from '../kernel/instance.ts';
 import { blockSizeMax, DECODE_FAULTS } from '../kernel/limits.ts';
 import { KernelMemory } from '../kernel/memory.ts';
-import { FRAME_SIZE_MIN, INDEXED_SIZE_MAX } from '../page-index.ts';
-import type { PageIndex } from '../page-index.ts';
+import { FRAME_SIZE_MIN, INDEXED_SIZE_MAX } from '../format/page-index.ts';
+import type { PageIndex } from '../format/page-index.ts';
 
 /** Bytes of frames that are read and checked at a time: some of the fastest caches hold them. */
 const PIECE_SIZE = 512 << 10;

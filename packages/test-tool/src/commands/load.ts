@@ -1,11 +1,11 @@
 import { defineCommand, duration, formatDuration, integer, plainLogger } from '@litestream/cli/kit';
 import type { Command, Terminal } from '@litestream/cli/kit';
 import type { Logger } from '@litestream/core';
-import { binarySize, decimal, word } from '../flags.ts';
+import { binarySize, decimal, word } from '../util/flags.ts';
 import { load } from '../load/load.ts';
 import type { LoadProgress } from '../load/load.ts';
 import { PATTERNS } from '../load/pattern.ts';
-import { requireDatabase } from '../sqlite.ts';
+import { requireDatabase } from '../util/sqlite.ts';
 import { dbFlag, jsonFlag, refuseArguments, required } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 

@@ -1,7 +1,7 @@
 import { Progress, defineCommand, formatSize, integer, plainLogger } from '@litestream/cli/kit';
 import type { Command } from '@litestream/cli/kit';
-import { binarySize, decimal } from '../flags.ts';
-import { populate } from '../populate.ts';
+import { binarySize, decimal } from '../util/flags.ts';
+import { populate } from '../database/populate.ts';
 import { dbFlag, jsonFlag, refuseArguments, required } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 

@@ -1,7 +1,7 @@
 import { defineCommand, flag, plainLogger } from '@litestream/cli/kit';
 import type { Command } from '@litestream/cli/kit';
-import { decimal, word } from '../flags.ts';
-import { CHECKPOINT_MODES, shrink } from '../shrink.ts';
+import { decimal, word } from '../util/flags.ts';
+import { CHECKPOINT_MODES, shrink } from '../database/shrink.ts';
 import { dbFlag, jsonFlag, refuseArguments, required } from './flags.ts';
 import { onInterrupt } from './interrupt.ts';
 

@@ -13,7 +13,7 @@ import {
 import type { Command, FlagValues } from '@litestream/cli/kit';
 import { txidText } from '@litestream/core';
 import type { Logger } from '@litestream/core';
-import { word } from '../flags.ts';
+import { word } from '../util/flags.ts';
 import { CHECK_TYPES, validate } from '../validate/validate.ts';
 import type { CheckResult } from '../validate/validate.ts';
 import { jsonFlag, refuseArguments, required } from './flags.ts';

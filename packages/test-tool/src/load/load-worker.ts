@@ -1,6 +1,6 @@
 /** One worker of a load: a connection of its own, in a thread of its own that it may block. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { openDatabase } from '../sqlite.ts';
+import { openDatabase } from '../util/sqlite.ts';
 import { Operations } from './operations.ts';
 import { Pacer } from './pacer.ts';
 import { MESSAGE_COUNT_MAX, SharedState } from './shared.ts';

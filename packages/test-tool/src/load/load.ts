@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { LitestreamError } from '@litestream/core';
-import { openDatabase } from '../sqlite.ts';
+import { openDatabase } from '../util/sqlite.ts';
 import { createLoadTable } from './operations.ts';
 import type { Pattern } from './pattern.ts';
 import { SharedState } from './shared.ts';

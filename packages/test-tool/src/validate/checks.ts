@@ -2,8 +2,8 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { validateReplica } from '@litestream/core';
 import type { ReplicaClient } from '@litestream/core';
-import { openImmutable, openReadOnly, quoteName } from '../sqlite.ts';
-import { tablesOf } from '../tables.ts';
+import { openImmutable, openReadOnly, quoteName } from '../util/sqlite.ts';
+import { tablesOf } from '../util/tables.ts';
 import { contentChecksum } from './content-checksum.ts';
 
 /** What a check found out. `error` says in a sentence why it did not pass. */

@@ -6,9 +6,9 @@
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
-import { quoteName } from '../sqlite.ts';
-import { tablesOf } from '../tables.ts';
-import type { Table } from '../tables.ts';
+import { quoteName } from '../util/sqlite.ts';
+import { tablesOf } from '../util/tables.ts';
+import type { Table } from '../util/tables.ts';
 
 export interface TableChecksum {
   readonly rowCount: number;

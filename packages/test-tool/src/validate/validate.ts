@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError } from '@litestream/cli/kit';
 import { LitestreamError, hasCode, isLitestreamError, planRestore, restore } from '@litestream/core';
 import type { Logger, ReplicaClient, RestoreProgress, RestoreResult } from '@litestream/core';
-import { requireDatabase } from '../sqlite.ts';
+import { requireDatabase } from '../util/sqlite.ts';
 import { continuity, integrity, sameContent, sameRowCounts } from './checks.ts';
 import type { Finding } from './checks.ts';
 

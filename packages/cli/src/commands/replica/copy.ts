@@ -3,7 +3,7 @@ import type { CopyResult } from '@litestream/core';
 import { goJsonIndented } from '../../control/go-json.ts';
 import { UsageError } from '../../util/usage-error.ts';
 import { flag, integer } from '../../flags/kinds.ts';
-import { plainLogger } from '../shared/setup.ts';
+import { plainLogger } from '../shared/configured-logger.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { fileRow } from '../../text/file-row.ts';
 import { formatTable } from '../../text/table.ts';

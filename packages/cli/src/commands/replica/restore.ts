@@ -8,7 +8,7 @@ import { isReplicaUrl } from '../../config/paths.ts';
 import { UsageError } from '../../util/usage-error.ts';
 import { duration, flag, integer, oneOf, text, timestamp, txid } from '../../flags/kinds.ts';
 import type { FlagValues } from '../../flags/parse.ts';
-import { plainLogger } from '../shared/setup.ts';
+import { plainLogger } from '../shared/configured-logger.ts';
 import { Progress } from '../../terminal/progress.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
 import { fileRow } from '../../text/file-row.ts';

@@ -4,7 +4,7 @@ import { formatTxid } from '@litestream/ltx';
 import { goJsonIndented } from '../../control/go-json.ts';
 import { UsageError } from '../../util/usage-error.ts';
 import { flag } from '../../flags/kinds.ts';
-import { plainLogger } from '../shared/setup.ts';
+import { plainLogger } from '../shared/configured-logger.ts';
 import { Progress } from '../../terminal/progress.ts';
 import { formatTable } from '../../text/table.ts';
 import { formatSeconds } from '../../text/time.ts';

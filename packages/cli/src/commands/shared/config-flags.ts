@@ -45,7 +45,7 @@ export async function readConfig(
   const { config, warnings, notices } = loadConfig(path, { expandEnv: !values['no-expand-env'], alternative });
   for (const warning of warnings) warn(warning);
   if (notices.length > 0) {
-    const { configuredLogger } = await import('./setup.ts');
+    const { configuredLogger } = await import('./configured-logger.ts');
     // To standard error, whatever the config says of logs: standard output may hold a result.
     const logger = configuredLogger({ ...config.logging, stderr: true }, terminal);
     for (const { message, fields } of notices) logger.warn(message, fields);

@@ -3,7 +3,7 @@ import { lstatSync, rmSync, statSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { LitestreamError } from '@litestream/core';
-import { openDatabase } from './sqlite.ts';
+import { openDatabase } from '../util/sqlite.ts';
 
 export interface PopulateOptions {
   /** Database to make. One that is there is replaced. */

@@ -1,7 +1,7 @@
 import { LtxDecoder } from './decoder.ts';
 import type { LtxDecoderOptions } from './decoder.ts';
-import type { LtxHeader } from './header.ts';
-import type { LtxTrailer } from './trailer.ts';
+import type { LtxHeader } from '../format/header.ts';
+import type { LtxTrailer } from '../format/trailer.ts';
 
 /** Reads a whole file and throws `LtxError` unless everything in it holds. `size` is the file's, in bytes. */
 export async function verifyLtx(

@@ -1,14 +1,14 @@
-import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from './constants.ts';
-import { LtxError } from './error.ts';
-import type { LtxExtension } from './extension.ts';
-import type { EncodedFrames } from './kernel/kernel.ts';
+import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from '../format/constants.ts';
+import { LtxError } from '../format/error.ts';
+import type { LtxExtension } from '../format/extension.ts';
+import type { EncodedFrames } from '../kernel/kernel.ts';
 import type { FrameBatch } from './decoder.ts';
-import { encodeHeader, hasChecksums } from './header.ts';
-import type { LtxHeader } from './header.ts';
-import { IndexWriter, indexEnd } from './index-writer.ts';
-import { wasmKernel } from './kernel/wasm-kernel.ts';
-import { PageOrder } from './page-order.ts';
-import { validateTrailer } from './trailer.ts';
+import { encodeHeader, hasChecksums } from '../format/header.ts';
+import type { LtxHeader } from '../format/header.ts';
+import { IndexWriter, indexEnd } from '../format/index-writer.ts';
+import { wasmKernel } from '../kernel/wasm-kernel.ts';
+import { PageOrder } from '../format/page-order.ts';
+import { validateTrailer } from '../format/trailer.ts';
 
 /** Bytes of the compressed size before an LZ4 block. */
 const BLOCK_SIZE_SIZE = 4;

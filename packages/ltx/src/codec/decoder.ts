@@ -1,14 +1,14 @@
-import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from './constants.ts';
-import { ByteQueue } from './byte-queue.ts';
-import { LtxError } from './error.ts';
-import { decodeHeader, hasChecksums, isSnapshot } from './header.ts';
-import type { LtxHeader } from './header.ts';
-import { IndexWriter, indexEnd } from './index-writer.ts';
-import { frameSizeMax } from './kernel/limits.ts';
-import { wasmKernel } from './kernel/wasm-kernel.ts';
-import { PageOrder } from './page-order.ts';
-import { decodeTrailer, validateTrailer } from './trailer.ts';
-import type { LtxTrailer } from './trailer.ts';
+import { CHECKSUM_FLAG, HEADER_SIZE, PAGE_HEADER_SIZE, TRAILER_SIZE } from '../format/constants.ts';
+import { ByteQueue } from '../format/byte-queue.ts';
+import { LtxError } from '../format/error.ts';
+import { decodeHeader, hasChecksums, isSnapshot } from '../format/header.ts';
+import type { LtxHeader } from '../format/header.ts';
+import { IndexWriter, indexEnd } from '../format/index-writer.ts';
+import { frameSizeMax } from '../kernel/limits.ts';
+import { wasmKernel } from '../kernel/wasm-kernel.ts';
+import { PageOrder } from '../format/page-order.ts';
+import { decodeTrailer, validateTrailer } from '../format/trailer.ts';
+import type { LtxTrailer } from '../format/trailer.ts';
 
 /** Some pages of a file: views valid until the next batch, whatever else the kernel does meanwhile. */
 export interface PageBatch {

@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { setImmediate } from 'node:timers/promises';
 import { LitestreamError } from '@litestream/core';
-import { diskSize, openDatabase, quoteName } from './sqlite.ts';
-import { tablesOf } from './tables.ts';
-import type { Table } from './tables.ts';
+import { diskSize, openDatabase, quoteName } from '../util/sqlite.ts';
+import { tablesOf } from '../util/tables.ts';
+import type { Table } from '../util/tables.ts';
 
 export const CHECKPOINT_MODES = ['PASSIVE', 'FULL', 'RESTART', 'TRUNCATE'] as const;
 export type CheckpointMode = (typeof CHECKPOINT_MODES)[number];

@@ -1,5 +1,5 @@
 /** The scripts that shells load. Everything stands in them, so that completing starts no process. */
-import type { CompletedCommand } from './words.ts';
+import type { CompletedCommand } from './completed-commands.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
