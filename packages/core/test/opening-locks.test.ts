@@ -26,18 +26,18 @@ function occupyReadMarks(writer: SqliteConnection, open: () => SqliteConnection)
 describe.skipIf(process.platform !== 'linux').each(drivers)('with $name', (driver) => {
   const path = join(folder, `${driver.name.replace(':', '-')}.db`);
 
-  it('sees the locks while every read mark is in use, and sees that a close dropped them', () => {
+  it('sees the locks while every read mark is in use, and sees that a close dropped them', async () => {
     closeSync(openSync(path, 'w'));
     const writer = driver.open(path);
     writer.exec('PRAGMA journal_mode = wal; CREATE TABLE t (a)');
     const database = statSync(path, { bigint: true });
     const shm = statSync(`${path}-shm`, { bigint: true });
-    const before = OpeningLocks.find(database.ino, shm.ino);
+    const before = await OpeningLocks.find(database.ino, shm.ino);
     expect(before?.areHeld()).toBe(true);
 
     const readers = occupyReadMarks(writer, () => driver.open(path));
     expect(before?.areHeld()).toBe(true);
-    expect(OpeningLocks.find(database.ino, shm.ino)?.areHeld()).toBe(true);
+    expect((await OpeningLocks.find(database.ino, shm.ino))?.areHeld()).toBe(true);
     expect(isOpenInSqlite(heldLocks() ?? [], shm)).toBe(true);
 
     closeSync(openSync(path, 'r'));

@@ -88,7 +88,7 @@ async function openFile(descriptor: DatabaseDescriptor, context: OpenSessionCont
     );
     if (state.last !== undefined) context.times.raise(state.last.timestampMs);
     else if (txid > 0n) context.times.raise(await lastTimeMs(level0, context.history, { signal }));
-    const openingLocks = OpeningLocks.find(descriptor.inode, index.inode);
+    const openingLocks = await OpeningLocks.find(descriptor.inode, index.inode);
     const parts = { path, descriptor, index, connections, wal, ownership, otherProgram, openingLocks };
     return new Session(parts, { state, txid, nowMs: options.clock.monotonic(), isPartlyCompared });
   } catch (error) {

@@ -2,12 +2,13 @@
  * What keeps a session from seeing everything that is committed. While one of these holds, a look that finds nothing new
  * proves nothing, and must not be acknowledged.
  */
-import { existsSync, readdirSync, readlinkSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Op } from '../../storage/contract/contract.ts';
 import { LitestreamError } from '../../util/error.ts';
 import type { LitestreamErrorCode } from '../../util/error.ts';
 import { isLockedElsewhere } from '../../sqlite/driver/file-locks.ts';
+import { listOpenFiles } from '../../sqlite/driver/open-files.ts';
 import { isChangedOutsideSqlite, markDatabase } from '../../sqlite/database-file/database-mark.ts';
 import { isInWalMode } from '../../sqlite/database-file/database-header.ts';
 import type { DatabaseDescriptor } from '../../sqlite/database-file/descriptor.ts';
@@ -144,27 +145,9 @@ export async function refuseDeletedWal(
 ): Promise<void> {
   for (let looks = 1; ; looks++) {
     if (existsSync(`${path}-wal`)) return;
-    const isLocked = isInWalMode(fd) && isLockedElsewhere(inode);
-    if (!isLocked && !isDeletedFileOpen(`${path}-wal`)) return;
+    const isLocked = isInWalMode(fd) && (await isLockedElsewhere(inode));
+    if (!isLocked && (await listOpenFiles())?.hasDeleted(`${path}-wal`) !== true) return;
     if (looks === LOOKS_MAX) throw errorOf('wal-deleted', path);
     await sleep(LOOK_DELAY_MS, undefined, signal === undefined ? {} : { signal });
   }
-}
-
-/** Has this process a deleted file of that name open? False where open files are not listed. */
-function isDeletedFileOpen(path: string): boolean {
-  let names: string[];
-  try {
-    names = readdirSync('/proc/self/fd');
-  } catch {
-    return false;
-  }
-  const deleted = `${path} (deleted)`;
-  return names.some((name) => {
-    try {
-      return readlinkSync(`/proc/self/fd/${name}`) === deleted;
-    } catch {
-      return false; // Closed meanwhile.
-    }
-  });
 }

@@ -1,5 +1,6 @@
 /** POSIX locks of SQLite, as Linux lists them: nothing is opened that has to do with the database, and no lock is touched. */
 import { readFileSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 
 /** Where SQLite's PENDING, RESERVED and SHARED locks are in a database file (os.h, `PENDING_BYTE`). */
 const PENDING_BYTE = 0x4000_0000;
@@ -99,9 +100,18 @@ export function isOpenInSqlite(locks: readonly FileLock[], shm: FileKey): boolea
   return locks.some((lock) => lock.inode === shm.ino && lock.device === device && includesByte(lock, DEAD_MAN_SWITCH));
 }
 
-/** Does another process hold a lock on the file? False where the system does not tell. */
-export function isLockedElsewhere(inode: bigint): boolean {
-  return (readLocks() ?? []).some((lock) => lock.inode === inode && lock.pid !== process.pid);
+let reading: Promise<readonly FileLock[] | undefined> | undefined;
+
+/**
+ * Does another process hold a lock on the file at some point after the call? False where the system does not tell. The list is
+ * read once for all who ask at the same time.
+ */
+export async function isLockedElsewhere(inode: bigint): Promise<boolean> {
+  reading ??= nextTurn().then(() => {
+    reading = undefined;
+    return readLocks();
+  });
+  return ((await reading) ?? []).some((lock) => lock.inode === inode && lock.pid !== process.pid);
 }
 
 /** As the kernel prints it. */

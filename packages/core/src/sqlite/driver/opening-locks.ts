@@ -6,8 +6,10 @@
  * Linux lists the locks of a descriptor in `/proc/self/fdinfo`. `/proc/locks` has the same lines, but a reader of it waits
  * for every processor, 10 to 20 ms (`percpu_down_write` in the kernel's `fs/locks.c`).
  */
-import { fstatSync, readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { DEAD_MAN_SWITCH, SHARED_START, includesByte, parseLock } from './file-locks.ts';
+import { listOpenFiles, readOpenFiles } from './open-files.ts';
+import type { OpenFiles } from './open-files.ts';
 
 export class OpeningLocks {
   readonly #database: OwnLock;
@@ -19,9 +21,12 @@ export class OpeningLocks {
   }
 
   /** Undefined where the system does not list them. Call while a connection is open. */
-  static find(databaseInode: bigint, shmInode: bigint): OpeningLocks | undefined {
-    const locks = new OpeningLocks(new OwnLock(databaseInode, SHARED_START), new OwnLock(shmInode, DEAD_MAN_SWITCH));
-    return locks.areHeld() ? locks : undefined;
+  static async find(databaseInode: bigint, shmInode: bigint): Promise<OpeningLocks | undefined> {
+    const files = await listOpenFiles();
+    const database = new OwnLock(databaseInode, SHARED_START);
+    const shm = new OwnLock(shmInode, DEAD_MAN_SWITCH);
+    if (files === undefined || !database.isAmong(files) || !shm.isAmong(files)) return undefined;
+    return new OpeningLocks(database, shm);
   }
 
   /** Holds this process both locks, and has it held them since they were found? */
@@ -45,7 +50,13 @@ class OwnLock {
 
   isHeld(): boolean {
     if (this.#fd !== undefined && this.#isTakenWith(this.#fd)) return true;
-    this.#fd = openDescriptors().find((fd) => isOf(fd, this.#inode) && this.#isTakenWith(fd));
+    const files = readOpenFiles();
+    return files !== undefined && this.isAmong(files);
+  }
+
+  /** The same, with a list of the open files that is at hand. */
+  isAmong(files: OpenFiles): boolean {
+    this.#fd = files.descriptorsOf(this.#inode).find((fd) => this.#isTakenWith(fd));
     return this.#fd !== undefined;
   }
 
@@ -60,22 +71,5 @@ class OwnLock {
       const lock = line.startsWith('lock:') ? parseLock(line.slice('lock:'.length).trim()) : undefined;
       return lock !== undefined && lock.inode === this.#inode && includesByte(lock, this.#byte);
     });
-  }
-}
-
-/** The newest first: a database is asked for just after it was opened. */
-function openDescriptors(): number[] {
-  try {
-    return readdirSync('/proc/self/fd').map(Number).reverse();
-  } catch {
-    return []; // Not Linux, or /proc is not mounted.
-  }
-}
-
-function isOf(fd: number, inode: bigint): boolean {
-  try {
-    return fstatSync(fd, { bigint: true }).ino === inode;
-  } catch {
-    return false; // Closed meanwhile.
   }
 }
