@@ -18,7 +18,7 @@ export async function download(
   const last = size === Infinity ? '' : String(offset + Math.max(size, 1) - 1);
   // Without the second header the service answers a range past the end with the whole object.
   const headers = ranged ? { Range: `bytes=${offset}-${last}`, 'x-oss-range-behavior': 'standard' } : {};
-  const answer = await session.call(key, signal, (client) => open(client, key, headers));
+  const answer = await session.call(key, signal, (client) => open(client, key, headers), { isDownload: true });
   if (answer === undefined) return Object.assign(nothing(), { info: {} });
   const total = /\/(\d+)$/.exec(answer.headers['content-range'] ?? '')?.[1] ?? answer.headers['content-length'];
   const info = { ...(total === undefined ? {} : { size: Number(total) }), version: answer.headers['etag'] };

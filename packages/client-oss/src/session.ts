@@ -1,4 +1,4 @@
-import { LitestreamError, loadSdk, trustedTls } from '@litestream/core';
+import { LitestreamError, loadSdk, malformedAnswer, trustedTls } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
 import { AbortableAgents } from './abortable-agent.ts';
@@ -10,6 +10,9 @@ import { requireProof } from './proof.ts';
 
 /** A request, sending a part over a slow line included. Core bounds calls more tightly where it can. */
 const REQUEST_TIMEOUT_MS = 300_000;
+
+/** Bytes of an answer that is not an object. A page of a listing has some 500 kB. */
+const DOCUMENT_SIZE_MAX = 32 << 20;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -88,10 +91,19 @@ export class OssSession {
     this.#agents = agents;
   }
 
-  /** Calls the SDK. An abort destroys the request and rejects with the signal's reason; errors come out classified. */
-  async call<T>(object: string, signal: AbortSignal | undefined, work: (client: OssSdk) => Promise<T>): Promise<T> {
+  /**
+   * Calls the SDK. An abort destroys the request and rejects with the signal's reason; errors come out classified. `isDownload`:
+   * the answer is a stream, of any length.
+   */
+  async call<T>(
+    object: string,
+    signal: AbortSignal | undefined,
+    work: (client: OssSdk) => Promise<T>,
+    { isDownload = false }: { readonly isDownload?: boolean } = {},
+  ): Promise<T> {
+    const limits = { signal, sizeMax: isDownload ? Infinity : DOCUMENT_SIZE_MAX };
     try {
-      return await this.#agents.run(signal, () => work(this.client));
+      return await this.#agents.run(limits, tooLong, () => work(this.client));
     } catch (error) {
       signal?.throwIfAborted();
       throw this.error(error, object);
@@ -105,6 +117,10 @@ export class OssSession {
   close(): void {
     this.#agents.close();
   }
+}
+
+function tooLong(): LitestreamError {
+  return malformedAnswer('oss', 'it is too long');
 }
 
 function endpointUrl(endpoint: string | undefined): URL | undefined {
