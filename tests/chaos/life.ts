@@ -285,11 +285,11 @@ export class Life implements AsyncDisposable {
     await rm(output);
   }
 
-  /** Resolves once the process that replicates has logged this. */
-  async untilSaid(pattern: RegExp): Promise<void> {
+  /** Resolves once the process that replicates has logged this, after the first `from` characters of its output. */
+  async untilSaid(pattern: RegExp, from = 0): Promise<void> {
     const { daemon } = this;
     if (daemon === undefined) throw new Error('nothing runs');
-    await until(`${String(pattern)} in the log`, () => pattern.test(daemon.output), {
+    await until(`${String(pattern)} in the log`, () => pattern.test(daemon.output.slice(from)), {
       timeoutMs: patienceMs,
       failed: () => (daemon.exit === undefined ? undefined : `it ended:\n${tail(daemon.output)}`),
     });

@@ -5,6 +5,7 @@ import { badNetwork } from './bad-network.ts';
 import { cleanStop } from './clean-stop.ts';
 import { clockStep } from './clock-step.ts';
 import { copiedOver } from './copied-over.ts';
+import { deletedWal } from './deleted-wal.ts';
 import { droppedTables } from './dropped-tables.ts';
 import { emptiedReplica } from './emptied-replica.ts';
 import { failedStop } from './failed-stop.ts';
@@ -13,6 +14,7 @@ import { kill } from './kill.ts';
 import { killedRestore } from './killed-restore.ts';
 import { lostMetadata } from './lost-metadata.ts';
 import { otherLibrary } from './other-library.ts';
+import { otherPageSize } from './page-size.ts';
 import { putBack } from './put-back.ts';
 import { secondDaemon } from './second-daemon.ts';
 import { suspend } from './suspend.ts';
@@ -41,4 +43,6 @@ export const disturbances: readonly Disturbance[] = [
   badDisk,
   fullDisk,
   lostMetadata,
+  deletedWal,
+  otherPageSize,
 ];
