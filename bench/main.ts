@@ -1,6 +1,6 @@
 /**
  * Litestream in Go, `cp` and ours side by side: `npm run bench -- [CASE ...] [--size 256MB] [--rounds 3] [--seconds 60]`.
- * Every figure of a table is of one run on one machine; docs/benchmarks.md tells how to read it. Linux only.
+ * Every figure of a table is of one run on one machine; docs/reports/benchmarks.md tells how to read it. Linux only.
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -4,7 +4,7 @@
  *
  * Node spends about a millisecond of CPU time on each module that it loads, whatever is in it. What `exports` names keeps its
  * path; worker scripts move to `dist`, beside the module that starts them; what several of these use becomes a chunk.
- * Declarations stay as they are. See docs/decisions/bundles.md.
+ * Declarations stay as they are. See docs/decisions/0030-bundles.md.
  */
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';

@@ -1,6 +1,6 @@
 /**
  * Checks every public package as a consumer would meet it: `npm pack`, then publint and attw over the tarball.
- * Exits 1 if either finds a problem in any package. Sizes are in docs/package-sizes.md.
+ * Exits 1 if either finds a problem in any package. Sizes are in docs/reports/package-sizes.md.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';

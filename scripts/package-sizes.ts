@@ -1,5 +1,5 @@
 /**
- * `node scripts/package-sizes.ts` writes docs/package-sizes.md: what each package costs who installs it. Packages have to be
+ * `node scripts/package-sizes.ts` writes docs/reports/package-sizes.md: what each package costs who installs it. Packages have to be
  * built. `--check` writes nothing and fails if the page is far from what is measured (dependencies, or sizes by a quarter).
  */
 import { execFileSync } from 'node:child_process';
@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root: string = dirname(dirname(fileURLToPath(import.meta.url)));
-const page: string = join(root, 'docs', 'package-sizes.md');
+const page: string = join(root, 'docs', 'reports', 'package-sizes.md');
 const TOLERANCE = 0.25;
 const IMPORT_RUNS = 10;
 
@@ -156,7 +156,7 @@ function check(): void {
     return dependencies !== each.dependencies || far(packed, each.packedKb) || far(installed, each.installedMb);
   });
   if (stale.length === 0) return;
-  console.error(`docs/package-sizes.md is stale for ${stale.map(({ name }) => name).join(', ')}.`);
+  console.error(`docs/reports/package-sizes.md is stale for ${stale.map(({ name }) => name).join(', ')}.`);
   console.error('Run: node scripts/package-sizes.ts');
   process.exitCode = 1;
 }

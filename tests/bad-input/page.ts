@@ -13,7 +13,7 @@ export type Said =
 export type Table = Readonly<Record<Condition, Said>>;
 
 export const resultsFolder: string = join(repositoryRoot, 'tests', 'bad-input', 'results');
-export const pagePath: string = join(repositoryRoot, 'docs', 'bad-input.md');
+export const pagePath: string = join(repositoryRoot, 'docs', 'reports', 'storage-errors.md');
 
 const conditions = Object.entries(CONDITIONS) as [Condition, string][];
 
@@ -25,11 +25,11 @@ export function renderPage(): string {
     JSON.parse(readFileSync(join(resultsFolder, name), 'utf8')) as Table,
   ]);
   return [
-    `# When something is wrong with the place of your backups
+    `# Storage errors
 
-Each backend was brought into each of these conditions, and this is what came of it: the [code](errors.md) of the error,
+Each backend was brought into each of these conditions, and this is what came of it: the [code](../reference/errors.md) of the error,
 whether the call is repeated at once, and the next step that the error names. A test does it again with every change and
-holds this page to it; another one breaks the place under a running \`litestream replicate\` and mends it, and expects it
+holds this page to it; another one breaks the place under a running \`litestream replicate\` and repairs it, and expects it
 to go on by itself, with nothing lost, whatever the code.
 `,
     ...table(

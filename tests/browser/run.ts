@@ -1,6 +1,6 @@
 /**
  * The status page in a real browser, on a real daemon: `npm run test:browser`. Needs Chromium on the path
- * (`apt-get install chromium`). Checks what the page shows, and writes the pictures of `docs/`.
+ * (`apt-get install chromium`). Checks what the page shows, and writes the pictures of `docs/guides/`.
  */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -69,9 +69,9 @@ assert.ok(!page.includes('does not answer'), 'the page says that the daemon does
 assert.match(page, /<svg[^>]*>(<rect[^>]*>.*?)+<\/svg>/);
 
 for (const [name, size] of Object.entries({ 'status-page': '1100,640', 'status-page-phone': '500,900' })) {
-  const path = join(repositoryRoot, 'docs', `${name}.png`);
+  const path = join(repositoryRoot, 'docs', 'guides', `${name}.png`);
   browse(link, [`--screenshot=${path}`, `--window-size=${size}`]);
-  console.log(`wrote docs/${name}.png`);
+  console.log(`wrote docs/guides/${name}.png`);
 }
 for (const database of databases) database.close();
 await daemon.stop();

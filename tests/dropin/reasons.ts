@@ -4,7 +4,7 @@ import type { Answer, DropInCase, Part } from './case.ts';
 
 export interface Reason {
   readonly id: string;
-  /** For the table in docs/drop-in.md. */
+  /** For the table in docs/reports/drop-in.md. */
   readonly why: string;
   /** Whether it explains this difference in these parts, all of which it then may explain. */
   readonly explains: (difference: Difference) => readonly Part[];

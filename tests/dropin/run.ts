@@ -2,7 +2,7 @@
  * The Go program and ours, given the same command lines in the same kind of place: `npm run test:dropin -- [WORD ...]`,
  * with words only the cases whose name holds one. Exits with 1 on a difference without a written reason. It keeps Go's
  * answers for the test that runs without the Go program (with RECORDED set, it takes those), and writes the table in
- * docs/drop-in.md when all cases were run.
+ * docs/reports/drop-in.md when all cases were run.
  */
 import { join } from 'node:path';
 import { temporaryFolder } from '../support/temporary-folder.ts';

@@ -1,4 +1,4 @@
-/** The table of docs/drop-in.md, made from a run. */
+/** The table of docs/reports/drop-in.md, made from a run. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
@@ -15,7 +15,7 @@ const START = '<!-- made by npm run test:dropin -->';
 const END = '<!-- end -->';
 
 export async function writeTable(rows: readonly Row[]): Promise<void> {
-  const path = join(repositoryRoot, 'docs', 'drop-in.md');
+  const path = join(repositoryRoot, 'docs', 'reports', 'drop-in.md');
   const page = await readFile(path, 'utf8');
   const [before, rest] = page.split(START);
   const after = rest?.split(END)[1];

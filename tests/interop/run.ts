@@ -55,7 +55,7 @@ interface Result {
 }
 
 /**
- * Shows what upstream itself loses (docs/decisions/changing-hands.md): runs when asked for by name, and fails; the last one
+ * Shows what upstream itself loses (docs/decisions/0007-take-over-from-litestream-go.md): runs when asked for by name, and fails; the last one
  * with 0.5.17 only.
  */
 const upstreamsOwn: readonly InteropCase[] = [

@@ -10,12 +10,12 @@ import { pathsOf, settle, untilShipped } from './case.ts';
 import type { InteropCase } from './case.ts';
 import { compareListings, compareRestores, frozen } from './compare.ts';
 
-/** Never Go after Go: what it does then is its own (docs/decisions/changing-hands.md). */
+/** Never Go after Go: what it does then is its own (docs/decisions/0007-take-over-from-litestream-go.md). */
 const turns = ['go', 'ts', 'go', 'ts', 'ts', 'go', 'ts', 'go'] as const;
 
 /**
  * The application never stops writing, checkpointing and vacuuming. Go's turns end in kill -9: when Go stops by itself
- * while an application writes, what it ships last may be torn (docs/decisions/changing-hands.md).
+ * while an application writes, what it ships last may be torn (docs/decisions/0007-take-over-from-litestream-go.md).
  */
 export const takeOverWhileWriting: InteropCase = {
   name: 'taken over in turns while the application writes',

@@ -9,7 +9,7 @@ import { compareRestores } from './compare.ts';
 /**
  * The first program ends. The application commits some more, moves everything into the database file, and begins the log
  * anew with so small a commit that the last frame which was followed is still in the file: the second program must ship
- * what came in between, or the whole database. Go after Go loses it: docs/decisions/changing-hands.md.
+ * what came in between, or the whole database. Go after Go loses it: docs/decisions/0007-take-over-from-litestream-go.md.
  */
 export function unseenRestart(first: 'go' | 'ts', second: 'go' | 'ts', end: 'killed' | 'stopped'): InteropCase {
   const names = { go: 'Go', ts: 'ours' };

@@ -9,7 +9,7 @@ export type Recorded = Readonly<Record<LogFormat, readonly string[]>>;
 
 export interface Verdict {
   readonly message: string;
-  /** As in docs/drop-in.md. */
+  /** As in docs/reports/drop-in.md. */
   readonly answer: string;
 }
 

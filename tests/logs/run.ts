@@ -1,6 +1,6 @@
 /**
  * What the Go program logs over whole lives, asked anew: keeps the shapes of its lines for the test that runs without it,
- * and writes the table of log lines in docs/drop-in.md. Part of `npm run
+ * and writes the table of log lines in docs/reports/drop-in.md. Part of `npm run
  * test:dropin`; with the word `logs`, all of it.
  */
 import { readFile, writeFile } from 'node:fs/promises';
@@ -44,7 +44,7 @@ process.exitCode = faults.length === 0 ? 0 : 1;
 
 async function writeTable(shapes: readonly Shape[], answers: readonly Verdict[]): Promise<void> {
   const [start, end] = ['<!-- log lines, made by npm run test:dropin -->', '<!-- end of log lines -->'];
-  const path = join(repositoryRoot, 'docs', 'drop-in.md');
+  const path = join(repositoryRoot, 'docs', 'reports', 'drop-in.md');
   const page = await readFile(path, 'utf8');
   const [before, rest] = page.split(start);
   const after = rest?.split(end)[1];

@@ -1,4 +1,4 @@
-/** Writes docs/installed-packages.md from a run. */
+/** Writes docs/reports/installed-packages.md from a run. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { repositoryRoot } from '../support/repository.ts';
@@ -32,7 +32,7 @@ ${table(
   [...steps].map(([name, text]) => [name, text]),
 )}
 `;
-  await writeFile(join(repositoryRoot, 'docs', 'installed-packages.md'), page);
+  await writeFile(join(repositoryRoot, 'docs', 'reports', 'installed-packages.md'), page);
 }
 
 function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,6 +1,6 @@
 /**
  * `npm run test:packages`: installs what `npm pack` makes of every package into empty projects, and uses it as a user
- * would. Nothing of it sees this repository. Without arguments it runs all and writes docs/installed-packages.md; arguments
+ * would. Nothing of it sees this repository. Without arguments it runs all and writes docs/reports/installed-packages.md; arguments
  * choose steps by a part of their names: `npm run test:packages -- example`. `--quick`, which CI runs, takes the oldest Node,
  * a folder and one server, and writes nothing.
  */
@@ -13,7 +13,7 @@ import { ruleBreaks } from './rules.ts';
 import { s3, servers } from './servers.ts';
 import { thirdParty } from './third-party.ts';
 import { Workshop } from './workshop.ts';
-import { writeAnAdapter } from './write-an-adapter.ts';
+import { writeAClient } from './write-a-client.ts';
 
 /** The oldest that packages declare, and the newest of what comes after. */
 const OLDEST = '22.18.0';
@@ -21,7 +21,7 @@ const NODE_VERSIONS = [OLDEST, '24.21.0', '26.10.0'];
 
 const STEPS: Readonly<Record<string, (workshop: Workshop) => Promise<string>>> = {
   'builds the third-party example, runs its conformance and replicates with it': thirdParty,
-  'follows write-an-adapter.md from nothing to a client that is used': writeAnAdapter,
+  'follows write-a-client.md from nothing to a client that is used': writeAClient,
   'installs the command globally, without a client': globalCommand,
   'runs npx @litestream/cli': npx,
   'deploys with the files of deploy/': deploy,

@@ -1,6 +1,6 @@
 /**
  * Where a replica lies that a URL names: what Litestream (Go) 0.5.18 writes, and we. `npm run test:interop -- urls` compares
- * the two programs over this table, `tests/test/replica-urls.test.ts` holds our clients to it, and `docs/backends.md` shows it.
+ * the two programs over this table, `tests/test/replica-urls.test.ts` holds our clients to it, and `docs/reports/backends.md` shows it.
  */
 
 /** Backends whose URLs are `scheme://place/path`. */

@@ -1,4 +1,4 @@
-/** Reports of Litestream (Go): restores that are corrupt because of what the application did meanwhile. See docs/reports.md. */
+/** Reports of Litestream (Go): restores that are corrupt because of what the application did meanwhile. See docs/reports/public-reports.md. */
 import { createRequire } from 'node:module';
 import { cp, mkdir } from 'node:fs/promises';
 import { statSync } from 'node:fs';

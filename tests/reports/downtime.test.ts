@@ -1,4 +1,4 @@
-/** Reports of Litestream (Go): what happens while it does not run, and after a restore. See docs/reports.md. */
+/** Reports of Litestream (Go): what happens while it does not run, and after a restore. See docs/reports/public-reports.md. */
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,4 @@
-/** A report of Litestream (Go): commits that do not change the size of the WAL. See docs/reports.md. */
+/** A report of Litestream (Go): commits that do not change the size of the WAL. See docs/reports/public-reports.md. */
 import { openSync, closeSync, readSync, statSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { ChainWriter } from '../support/chain-writer.ts';

@@ -1,6 +1,6 @@
 /**
  * What the last run on each server gave: a file of its own under `results/`, so that runs on different servers never
- * meet in one, and shown as tables in `docs/backends.md`.
+ * meet in one, and shown as tables in `docs/reports/backends.md`.
  */
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -34,7 +34,7 @@ export interface ServiceResult {
 }
 
 const folder = join(repositoryRoot, 'tests', 'services', 'results');
-const page = join(repositoryRoot, 'docs', 'backends.md');
+const page = join(repositoryRoot, 'docs', 'reports', 'backends.md');
 
 /** Puts this result in the place of an older one of the same server; what was not run this time stays. */
 export async function keepResult(result: ServiceResult): Promise<void> {
@@ -77,7 +77,7 @@ This page is written by \`npm run test:services\`: each row is the last run on t
 
 ## Conformance
 
-Cases of the [contract](client-contract.md) that passed, each counted once in every variation it ran in (plain, under a
+Cases of the [contract](../reference/client-contract.md) that passed, each counted once in every variation it ran in (plain, under a
 long path, behind core's layer, behind that layer with faults). "n/a": the client declares that the backend has none of
 it, or the server cannot be made to refuse, or that the large object was not tried. "cannot": the server fails it whatever a
 client does; what it does instead stands below.

@@ -2,7 +2,7 @@
  * `npm run test:services [-- NAME …]`: every client against real servers.
  *
  * Each file under `servers/` is one server; its default export is a `Service`. This program starts them one after the
- * other, runs the checks on each, prints a table and writes `docs/backends.md`. Without names it runs all of them but the
+ * other, runs the checks on each, prints a table and writes `docs/reports/backends.md`. Without names it runs all of them but the
  * optional ones; names are backends (`s3`), servers (`moto`) and checks (`conformance`, `fidelity`,
  * `interop`, `faults`, `large`).
  * Faults take minutes, and an object of 5 GiB as long, so these run only when they are named (`--large` is `large`, on

@@ -25,7 +25,7 @@ export interface SnapshotFigures {
   readonly stallMsCopy: number;
   readonly commitsCopy: number;
   readonly copyMs: number;
-  /** Longest time that we held SQLite's write lock, from the snapshot until the log had started over, in ms: see docs/soak.md. */
+  /** Longest time that we held SQLite's write lock, from the snapshot until the log had started over, in ms: see docs/reports/soak.md. */
   readonly lockMsMax: number;
   /** Bytes of the WAL file at most. */
   readonly walBefore: number;

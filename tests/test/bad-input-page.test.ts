@@ -1,6 +1,6 @@
 /**
  * Every backend in every condition of `bad-input/`: each error has a code, a hint and no secret, and is the one that
- * docs/bad-input.md shows. `vitest run test/bad-input-page.test.ts -u` writes the page anew.
+ * docs/reports/storage-errors.md shows. `vitest run test/bad-input-page.test.ts -u` writes the page anew.
  */
 import { join } from 'node:path';
 import { inspect } from 'node:util';

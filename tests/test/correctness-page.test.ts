@@ -1,10 +1,10 @@
-/** docs/correctness.md names tests: they are there. */
+/** docs/reports/correctness.md names tests: they are there. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { repositoryRoot } from '../support/repository.ts';
 
-const page = readFileSync(join(repositoryRoot, 'docs', 'correctness.md'), 'utf8');
+const page = readFileSync(join(repositoryRoot, 'docs', 'reports', 'correctness.md'), 'utf8');
 const rows = [...page.matchAll(/^\| (?<scenario>.+?) \| `(?<file>[^`]+)` \| (?<name>.+?) \|$/gm)].map(
   ({ groups }) => groups as { scenario: string; file: string; name: string },
 );
@@ -14,7 +14,7 @@ function textOf(file: string): string {
   return readFileSync(join(repositoryRoot, file), 'utf8').replaceAll(String.raw`\'`, "'");
 }
 
-describe('docs/correctness.md', () => {
+describe('docs/reports/correctness.md', () => {
   test('has a row in each line of its tables', () => {
     const lines = page.split('\n').filter((line) => line.startsWith('| ') && !line.startsWith('| Scenario'));
     expect(rows).toHaveLength(lines.length);

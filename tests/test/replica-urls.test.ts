@@ -144,7 +144,7 @@ test.each(['s3://me:pa#ss@host/a', 'sftp://me:pa?ss@host/a', 'webdav://me:pa/ss@
 );
 
 test('the page of backends shows the table', async () => {
-  const page = await readFile(join(repositoryRoot, 'docs', 'backends.md'), 'utf8');
+  const page = await readFile(join(repositoryRoot, 'docs', 'reports', 'backends.md'), 'utf8');
   expect(page.includes(replicaUrlsPage()), 'npm run test:services -- page writes it').toBe(true);
 });
 

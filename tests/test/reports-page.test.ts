@@ -1,17 +1,17 @@
-/** docs/reports.md names tests: each of them exists, and each test of a report is on the page. */
+/** docs/reports/public-reports.md names tests: each of them exists, and each test of a report is on the page. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { repositoryRoot } from '../support/repository.ts';
 
-const page = readFileSync(join(repositoryRoot, 'docs', 'reports.md'), 'utf8');
+const page = readFileSync(join(repositoryRoot, 'docs', 'reports', 'public-reports.md'), 'utf8');
 const rows = [...page.matchAll(/^\| (#\d+) \|.*\| `([^`]+)` \| (.+?) \|$/gm)].map(([, report, file, name]) => ({
   report,
   file: file ?? '',
   name: name ?? '',
 }));
 
-test('docs/reports.md and tests/reports name the same tests', () => {
+test('docs/reports/public-reports.md and tests/reports name the same tests', () => {
   const files = globSync('tests/reports/*.test.ts', { cwd: repositoryRoot }).sort();
   const inFiles = files.flatMap((file) =>
     [...readFileSync(join(repositoryRoot, file), 'utf8').matchAll(/'(#\d+): (.+)',/g)].map(([, report, rest]) => ({

@@ -1,4 +1,4 @@
-/** The rules that tests themselves have to keep (docs/decisions/tests.md). */
+/** The rules that tests themselves have to keep (docs/decisions/0025-tests.md). */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

@@ -12,10 +12,10 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 function files(): string[] {
   const packages = readdirSync(join(root, 'packages')).map((name) => `packages/${name}/README.md`);
   const folders = ['docs', 'deploy'].flatMap((folder) =>
-    readdirSync(join(root, folder)).map((name) => join(folder, name)),
+    readdirSync(join(root, folder), { encoding: 'utf8', recursive: true }).map((name) => join(folder, name)),
   );
   return ['README.md', ...folders, ...packages].filter((path) => {
-    return statSync(join(root, path), { throwIfNoEntry: false })?.isFile() === true;
+    return !path.endsWith('.png') && statSync(join(root, path), { throwIfNoEntry: false })?.isFile() === true;
   });
 }
 

@@ -1,4 +1,4 @@
-/** `docs/errors.md` and the list of codes say the same. */
+/** `docs/reference/errors.md` and the list of codes say the same. */
 import { readFileSync } from 'node:fs';
 
 import { describe, expect, it } from 'vitest';
@@ -6,13 +6,13 @@ import { describe, expect, it } from 'vitest';
 import { classifyError } from '../src/storage/errors/classify.ts';
 import { ERROR_CODES } from '../src/util/error.ts';
 
-const page = readFileSync(new URL('../../../docs/errors.md', import.meta.url), 'utf8');
+const page = readFileSync(new URL('../../../docs/reference/errors.md', import.meta.url), 'utf8');
 const rows = page
   .split('\n')
   .filter((line) => line.startsWith('| `'))
   .map((line) => line.split('|').map((cell) => cell.trim()));
 
-describe('docs/errors.md', () => {
+describe('docs/reference/errors.md', () => {
   it('describes each code, in order, and no other', () => {
     expect(rows.map((cells) => cells[1])).toEqual(ERROR_CODES.map((code) => `\`${code}\``));
     expect(ERROR_CODES).toEqual([...ERROR_CODES].sort());

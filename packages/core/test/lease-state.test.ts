@@ -1,4 +1,4 @@
-/** The table of states and events in `docs/architecture/lease.md`. */
+/** The table of states and events in `docs/architecture/08-lease.md`. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { LitestreamError } from '../src/util/error.ts';
@@ -39,7 +39,7 @@ function outcomeOf(state: LeaseState, event: LeaseEvent): string {
 
 /** The rows of the page: state, then the outcome of each event. */
 function pageTable(): Map<string, string[]> {
-  const page = readFileSync(new URL('../../../docs/architecture/lease.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../../docs/architecture/08-lease.md', import.meta.url), 'utf8');
   const rows = page.split('\n').filter((line) => line.startsWith('| `'));
   return new Map(
     rows.map((row) => {
@@ -57,7 +57,7 @@ describe('the table', () => {
 
   it('has no other rows and columns', () => {
     expect([...pageTable().keys()]).toEqual(states.map(({ kind }) => kind));
-    const page = readFileSync(new URL('../../../docs/architecture/lease.md', import.meta.url), 'utf8');
+    const page = readFileSync(new URL('../../../docs/architecture/08-lease.md', import.meta.url), 'utf8');
     expect(page).toContain(`| state | ${events.map(({ kind }) => kind).join(' | ')} |`);
   });
 });

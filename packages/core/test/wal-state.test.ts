@@ -1,4 +1,4 @@
-/** The table state × event of `docs/architecture/wal-state.md`. */
+/** The table state × event of `docs/architecture/03-wal-state.md`. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { WalEvent, WalState } from '../src/db/session/wal-state.ts';
@@ -57,7 +57,7 @@ function outcomeOf(state: WalState, event: WalEvent): string {
 
 /** The rows of the page: state, then the outcome of each event. */
 function pageTable(): Map<string, string[]> {
-  const page = readFileSync(new URL('../../../docs/architecture/wal-state.md', import.meta.url), 'utf8');
+  const page = readFileSync(new URL('../../../docs/architecture/03-wal-state.md', import.meta.url), 'utf8');
   const rows = page.split('\n').filter((line) => line.startsWith('| `'));
   return new Map(
     rows.map((row) => {

@@ -22,7 +22,7 @@ export async function start(): Promise<RunningService> {
     stored: (path) => Promise.resolve(stored(server, path)),
     goDiffers: {
       'content-type':
-        "Alibaba's Go SDK takes .ltx for TeX and says text/x-tex; nobody reads it, and bytes are what it is",
+        "Alibaba's Go SDK takes .ltx for TeX and says text/x-tex; no program reads it, and bytes are what it is",
     },
     broken: {
       wrongCredentials: { config: { 'secret-access-key': 'notthisone' } },

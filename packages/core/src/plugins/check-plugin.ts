@@ -43,7 +43,7 @@ export function invalid(source: string, why: string, cause?: unknown): Litestrea
   return new LitestreamError(`${source} is not a usable Litestream plugin: ${why}`, {
     code: 'PLUGIN_INVALID',
     object: source,
-    hint: 'Ask its author; docs/write-an-adapter.md says what a plugin exports.',
+    hint: 'Ask its author; docs/guides/write-a-client.md says what a plugin exports.',
     cause,
   });
 }

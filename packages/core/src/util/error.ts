@@ -7,7 +7,7 @@
 
 const brand: symbol = Symbol.for('litestream.error');
 
-/** What a program may decide on. Every code is described in `docs/errors.md`, which a test holds to this list. */
+/** What a program may decide on. Every code is described in `docs/reference/errors.md`, which a test holds to this list. */
 export const ERROR_CODES = [
   'ABORTED',
   'ALREADY_EXISTS',

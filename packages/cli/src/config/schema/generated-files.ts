@@ -12,7 +12,7 @@ export interface GeneratedFile {
 
 /** @param packageUrl Folder of the CLI package, in its repository. */
 export function generatedFiles(packageUrl: URL): GeneratedFile[] {
-  const page = new URL('../../docs/configuration.md', packageUrl);
+  const page = new URL('../../docs/reference/configuration.md', packageUrl);
   const [introduction = ''] = readFileSync(page, 'utf8').split(MARK);
   return [
     {

@@ -1,4 +1,4 @@
-/** One Litestream per database: a lock in its metadata folder (docs/decisions/metadata-lock.md). */
+/** One Litestream per database: a lock in its metadata folder (docs/decisions/0023-metadata-lock.md). */
 import { closeSync, lstatSync, rmSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * May the database file at a path be opened yet? A file that has just appeared may be half of a copy, or a database whose
  * application has not chosen its page size: opening it through SQLite, let alone writing to it, would destroy the one and
- * spoil the other. The evidence, and what it is worth, is in docs/decisions/arrival.md.
+ * spoil the other. The evidence, and what it is worth, is in docs/decisions/0024-new-database-files.md.
  */
 import { fstatSync, readSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';

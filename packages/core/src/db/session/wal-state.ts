@@ -1,5 +1,5 @@
 /**
- * Where replication stands in the WAL, and why that is certain. `docs/architecture/wal-state.md` has the table state ×
+ * Where replication stands in the WAL, and why that is certain. `docs/architecture/03-wal-state.md` has the table state ×
  * event, the invariants, and the test of each.
  *
  * Every state but `snapshot-required` carries its proof. What is not known leads to `snapshot-required`: the next level-0 file

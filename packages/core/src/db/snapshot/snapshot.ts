@@ -46,7 +46,7 @@ const LOG_CHECK_MS = 1000;
  * state at that end readable for as long as it lasts (docs/decisions/0010-reading-a-live-database.md).
  *
  * Where there is ample room the file is made on the disk first: that is the fastest, and ends the read transaction soonest.
- * Where there is not, nothing is written, and the pages are read each time the file is (docs/decisions/room-on-the-disk.md).
+ * Where there is not, nothing is written, and the pages are read each time the file is (docs/decisions/0027-disk-space.md).
  */
 export async function takeSnapshot(context: SnapshotContext): Promise<SnapshotStream> {
   const { signal } = context;

@@ -1,6 +1,6 @@
 /**
  * A transaction that holds the whole database, without a local file: the disk has no room for one. Replicas get a streamed
- * snapshot instead (docs/decisions/room-on-the-disk.md).
+ * snapshot instead (docs/decisions/0027-disk-space.md).
  */
 import { formatTxid } from '@litestream/ltx';
 import { recordResync } from '../session/rest-record.ts';

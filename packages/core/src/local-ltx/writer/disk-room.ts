@@ -1,4 +1,4 @@
-/** Room on a disk that an application may need, too (docs/decisions/room-on-the-disk.md). */
+/** Room on a disk that an application may need, too (docs/decisions/0027-disk-space.md). */
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../../util/error.ts';

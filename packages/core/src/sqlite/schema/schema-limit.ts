@@ -1,6 +1,6 @@
 /**
  * Limits of the schema of a database. Each connection of SQLite reads the whole schema, on the thread that serves all
- * databases, and cannot be interrupted. So the size is read from the pages first. docs/decisions/schema-limit.md explains the
+ * databases, and cannot be interrupted. So the size is read from the pages first. docs/decisions/0031-schema-limit.md explains the
  * limits and what they cost.
  */
 import { LitestreamError } from '../../util/error.ts';

@@ -1,6 +1,6 @@
 /**
  * Names and metadata that every backend writes the same way, so that a client needs nothing but core for them.
- * Source of the facts: Litestream 0.5 as observed on each backend (`docs/backends.md`).
+ * Source of the facts: Litestream 0.5 as observed on each backend (`docs/reports/backends.md`).
  */
 import type { TXID } from '@litestream/ltx';
 
