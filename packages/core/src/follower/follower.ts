@@ -23,7 +23,12 @@ import { completeStep, nextStep, wholeStep } from './next-step.ts';
 import type { Step, StepContext } from './next-step.ts';
 import { looksLikeOtherTimeline, otherTimelineReason } from './timeline-check.ts';
 import { readSidecar, writeSidecar } from '../restore/write/sidecar.ts';
-import { readRecordedPosition, removeSidecars, targetRecordOf, writeTargetRecord } from '../restore/write/target-record.ts';
+import {
+  readRecordedPosition,
+  removeSidecars,
+  targetRecordOf,
+  writeTargetRecord,
+} from '../restore/write/target-record.ts';
 import type { TargetRecord } from '../restore/write/target-record.ts';
 
 export interface FollowOptions
@@ -127,7 +132,7 @@ export class Follower implements AsyncDisposable {
         });
     }
     const driver = options.driver ?? nodeSqlite;
-    const copy = await Copy.open(path, { driver, signal: options.signal });
+    const copy = await FollowedDatabase.open(path, { driver, signal: options.signal });
     const position = await readSidecarUnless(options.overwrite === true, path);
     return new Follower(client, options, { copy, position });
   }

@@ -302,7 +302,8 @@ export class StoredReplica {
 
   /** A snapshot that was taken before anybody looked makes up for it, but for the moments in between: these are lost. */
   #reportGap({ kind, level, minTxid, maxTxid }: Gap): void {
-    if (maxTxid <= this.#cutTo || this.#reportedGaps.has(minTxid) || this.#replica.isGapReported?.(minTxid) === true) return;
+    if (maxTxid <= this.#cutTo || this.#reportedGaps.has(minTxid) || this.#replica.isGapReported?.(minTxid) === true)
+      return;
     if (this.#reportedGaps.size === REPORTED_GAPS_MAX) this.#reportedGaps.clear();
     this.#reportedGaps.add(minTxid);
     if (this.#isHealing) return;
