@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { WalView } from '../src/db/session/next-sync.ts';
-import { decide } from '../src/db/session/next-sync.ts';
+import { nextSync } from '../src/db/session/next-sync.ts';
 import type { WalState } from '../src/db/session/wal-state.ts';
 
 const PAGE_SIZE = 4096;
@@ -87,12 +87,12 @@ describe('increment, nothing or snapshot', () => {
     ],
     ['no WAL header beside visible frames', states.held, { ...view, header: undefined }, { kind: 'unsettled' }],
   ])('%s', (_what, state, seen, expected) => {
-    expect(decide(state, seen)).toMatchObject(expected);
+    expect(nextSync(state, seen)).toMatchObject(expected);
   });
 
   it('goes over the greatest salt', () => {
     const state: WalState = { ...states.held, last: { ...last, salt1: 2 ** 32 - 1 } };
     const wrapped = { ...next, header: { ...header, salt1: 0 }, visible: { ...next.visible, salt1: 0, salt2: 8 } };
-    expect(decide(state, { ...wrapped, hasStaleFrames: true })).toMatchObject(fromStart);
+    expect(nextSync(state, { ...wrapped, hasStaleFrames: true })).toMatchObject(fromStart);
   });
 });

@@ -13,7 +13,7 @@ import { FileClient, LitestreamError, Replica, guardClient } from '../src/index.
 import { keepDescriptor } from '../src/sqlite/database-file/descriptor.ts';
 import { listAllPages } from '../src/pages/page-list.ts';
 import { refuseWithoutRoom } from '../src/local-ltx/writer/disk-room.ts';
-import { runGently, runNow } from '../src/util/cooperative.ts';
+import { runBlocking, runCooperatively } from '../src/util/cooperative.ts';
 import { drivers } from './helpers/db-lab.ts';
 import { MIB, SUMMARY, SmallDisk, canMount } from './helpers/small-disk.ts';
 
@@ -242,7 +242,7 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', (driver: Sq
       temporaryPath: join(disk.volume, 'x.tmp'),
       ownership: { fileMode: 0o600, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
     };
-    expect(await runGently(refuseWithoutRoom(job))).toBeUndefined();
+    expect(await runCooperatively(refuseWithoutRoom(job))).toBeUndefined();
     // 12 MiB fit, but the tenth that stays free does not.
     disk.fill(14 * MIB);
     const refusal = {
@@ -253,13 +253,13 @@ describe.skipIf(!canMount).each(drivers)('a small disk, with $name', (driver: Sq
         /needs 12\.\d MB, and 4\.2 MB are left to the application, but 1\d\.\d MB are free/,
       ) as string,
     };
-    expect(await runGently(refuseWithoutRoom(job))).toMatchObject(refusal);
-    expect(runNow(refuseWithoutRoom(job))).toMatchObject({ code: 'DISK_FULL' });
+    expect(await runCooperatively(refuseWithoutRoom(job))).toMatchObject(refusal);
+    expect(runBlocking(refuseWithoutRoom(job))).toMatchObject({ code: 'DISK_FULL' });
     disk.app.exec(`UPDATE t SET payload = zeroblob(${MIB})`);
     disk.app.get('PRAGMA wal_checkpoint(TRUNCATE)');
     // What can be compressed fits: the exact size counts, not the bound.
     rmSync(join(disk.volume, 'filler'));
     disk.fill(8 * MIB);
-    expect(await runGently(refuseWithoutRoom(job))).toBeUndefined();
+    expect(await runCooperatively(refuseWithoutRoom(job))).toBeUndefined();
   });
 });

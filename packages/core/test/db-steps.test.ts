@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { publishDurably } from '../src/local-ltx/publish.ts';
-import { durable, runGently, runNow } from '../src/util/cooperative.ts';
+import { durable, runBlocking, runCooperatively } from '../src/util/cooperative.ts';
 import type { Steps } from '../src/util/cooperative.ts';
 import { failWith, interceptFs } from './helpers/intercept-fs.ts';
 import { removeFolder } from '../../../tests/support/remove-folder.ts';
@@ -27,8 +27,8 @@ function* written(path: string): Steps<void> {
 
 describe('a step that fails', () => {
   it.each([
-    ['at once', async (steps: Steps<void>) => await Promise.resolve().then(() => runNow(steps))],
-    ['at leisure', async (steps: Steps<void>) => await runGently(steps)],
+    ['at once', async (steps: Steps<void>) => await Promise.resolve().then(() => runBlocking(steps))],
+    ['at leisure', async (steps: Steps<void>) => await runCooperatively(steps)],
   ])('%s: the work cleans up after itself', async (_, run) => {
     const path = join(scratch(), 'file');
     await expect(run(written(path))).rejects.toThrow('fd');
@@ -40,7 +40,7 @@ describe('a step that fails', () => {
     const [from, to] = [join(folder, 'file.tmp'), join(folder, 'file')];
     writeFileSync(from, 'content');
     using _ = interceptFs('fsyncSync', () => failWith('EIO'));
-    expect(() => runNow(publishDurably(from, to))).toThrow('EIO');
+    expect(() => runBlocking(publishDurably(from, to))).toThrow('EIO');
     expect(existsSync(to)).toBe(false);
   });
 });

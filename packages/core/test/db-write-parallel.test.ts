@@ -5,7 +5,7 @@ import { newHeader } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
 import { pause } from '../../../tests/support/wait.ts';
 import { listAllPages } from '../src/pages/page-list.ts';
-import { runNow } from '../src/util/cooperative.ts';
+import { runBlocking } from '../src/util/cooperative.ts';
 import { writeLtx } from '../src/local-ltx/writer/write-ltx.ts';
 import type { LtxJob } from '../src/local-ltx/writer/write-ltx.ts';
 import { shareJob, shareProgress, writePart } from '../src/local-ltx/writer/write-parallel.ts';
@@ -30,7 +30,7 @@ describe('a large file', () => {
         temporaryPath: join(folder, `${name}-${pageSize}`),
         ownership: { fileMode: 0o600, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
       });
-      const size = runNow(writeLtx(job('one')));
+      const size = runBlocking(writeLtx(job('one')));
       const shared = shareJob(job('many'));
       writeFileSync(shared.temporaryPath, '');
       expect(writePart(shared, shareProgress(shared), true)).toBe(size);

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo, ReplicaClient } from '../src/storage/contract/contract.ts';
 import { Compactor } from '../src/compaction/compactor.ts';
-import type { Hole } from '../src/compaction/compactor.ts';
+import type { Gap } from '../src/compaction/compactor.ts';
 import { validateReplica } from '../src/verify/validation.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
 import { chunksOf, encodeFile, pagesOf, store } from './store-support.ts';
@@ -134,9 +134,9 @@ describe('compactor', () => {
           await client.writeLtxFile(file, { open: () => chunksOf(bytes) });
         }
         await store(client, { level: 9, minTxid: 1n, maxTxid: end, pages: new Map([[1, 1]]) });
-        const holes: Hole[] = [];
-        const written = await new Compactor(client, { onHole: (hole) => holes.push(hole) }).compact(1);
-        expect(holes.map(({ kind, minTxid }) => [kind, Number(minTxid)])).toEqual(
+        const gaps: Gap[] = [];
+        const written = await new Compactor(client, { onGap: (gap) => gaps.push(gap) }).compact(1);
+        expect(gaps.map(({ kind, minTxid }) => [kind, Number(minTxid)])).toEqual(
           bad.flatMap((isBad, index) => (isBad ? [['damaged file', index + 1]] : [])),
         );
         const merged = written.flatMap(({ minTxid, maxTxid }) =>

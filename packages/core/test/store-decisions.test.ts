@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { LtxFileInfo } from '../src/storage/contract/contract.ts';
 import type { Clock } from '../src/util/clock.ts';
 import { extendChain } from '../src/restore/plan/chain.ts';
-import { Ages } from '../src/retention/file-ages.ts';
+import { FileAges } from '../src/retention/file-ages.ts';
 import type { AgeLimit } from '../src/retention/file-ages.ts';
 import { compactionInputs } from '../src/compaction/compaction-inputs.ts';
 import { contiguityFaults } from '../src/compaction/contiguity.ts';
@@ -240,7 +240,7 @@ describe('ages', () => {
         let errorMs = 0;
         const wall = (): number => 1e12 + elapsedMs + errorMs;
         const clock: Clock = { now: wall, monotonic: () => elapsedMs, schedule: () => () => undefined };
-        const ages = new Ages(clock, retentionMs);
+        const ages = new FileAges(clock, retentionMs);
         // Each with what it bears, when it was written, and when it was first looked at.
         const files: { txid: bigint; stampMs: number; writtenMs: number; seenMs?: number }[] = [];
         const wrong: object[] = [];
@@ -272,13 +272,13 @@ describe('ages', () => {
 
   it('takes the newest file for the present, where the clock was ahead before anybody looked', () => {
     const clock: Clock = { now: () => 1e15, monotonic: () => 5, schedule: () => () => undefined };
-    expect(new Ages(clock, 100).look(7n, new Date(1e12))).toEqual({ before: new Date(1e12 - 100), seenTo: 0n });
+    expect(new FileAges(clock, 100).look(7n, new Date(1e12))).toEqual({ before: new Date(1e12 - 100), seenTo: 0n });
   });
 
   it('holds no file for old that was written after the clock was set right', () => {
     let [wallMs, nowMs] = [1e15, 0];
     const clock: Clock = { now: () => wallMs, monotonic: () => nowMs, schedule: () => () => undefined };
-    const ages = new Ages(clock, 100);
+    const ages = new FileAges(clock, 100);
     ages.look(1n, new Date(1e15));
     [wallMs, nowMs] = [1e12, 1000];
     // Stamped in their order until the clock has caught up, so as if they were as old as the first one.
@@ -290,7 +290,7 @@ describe('ages', () => {
   it('has not seen the files of a timeline that starts from scratch', () => {
     let nowMs = 0;
     const clock: Clock = { now: () => 0, monotonic: () => nowMs, schedule: () => () => undefined };
-    const ages = new Ages(clock, 100);
+    const ages = new FileAges(clock, 100);
     ages.look(9n, undefined);
     nowMs = 100;
     expect(ages.look(9n, undefined).seenTo).toBe(9n);

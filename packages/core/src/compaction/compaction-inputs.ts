@@ -36,11 +36,11 @@ export function compactionInputs(files: readonly LtxFileInfo[], query: InputQuer
   const run = chain.slice(0, query.inputsMax ?? INPUTS_MAX);
   const [fault] = contiguityFaults(run);
   if (fault === undefined) return run;
-  if (canGoOn(fault, query.snapshots)) return run.slice(0, run.indexOf(fault.next));
+  if (canContinue(fault, query.snapshots)) return run.slice(0, run.indexOf(fault.next));
   throw gap(describeFault(fault));
 }
 
-function canGoOn({ kind, next }: ContiguityFault, snapshots: readonly TXID[]): boolean {
+function canContinue({ kind, next }: ContiguityFault, snapshots: readonly TXID[]): boolean {
   if (kind === 'order') return false;
   return covered(kind === 'gap' ? next.minTxid - 1n : next.maxTxid, snapshots);
 }

@@ -14,7 +14,7 @@ import { silentLogger } from '../util/logger.ts';
 import type { Logger } from '../util/logger.ts';
 import { compactionInputs, INPUTS_MAX } from './compaction-inputs.ts';
 import { fileName } from './contiguity.ts';
-import { LevelTops } from './newest-of-level.ts';
+import { NewestOfLevel } from './newest-of-level.ts';
 import { mergeInputs } from './merge-inputs.ts';
 import { isSnapshotFile, SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 
@@ -41,7 +41,7 @@ export interface ReleasedUpTo {
 }
 
 /** Transactions that no file of a level holds any more, or none that can be read: a snapshot makes up for them. */
-export interface Hole {
+export interface Gap {
   readonly kind: 'gap' | 'damaged file';
   readonly level: number;
   readonly minTxid: TXID;
@@ -52,13 +52,13 @@ export interface CompactorOptions {
   readonly logger?: Logger | undefined;
   readonly local?: LocalFiles | undefined;
   /** Shared with whoever else writes to the same replica, so that nobody lists a level to learn what is known. */
-  readonly tops?: LevelTops | undefined;
+  readonly tops?: NewestOfLevel | undefined;
   readonly inputsMax?: number | undefined;
   readonly clock?: Clock | undefined;
   /** Called with the first file of another page size than those before it: only a snapshot can be a base for it. */
   readonly onPageSizeChange?: ((file: LtxFileInfo) => void) | undefined;
   /** Called for what a compaction goes past; again where one is repeated. */
-  readonly onHole?: ((hole: Hole) => void) | undefined;
+  readonly onGap?: ((gap: Gap) => void) | undefined;
 }
 
 export class Compactor {
@@ -68,8 +68,8 @@ export class Compactor {
   readonly #inputsMax: number;
   readonly #clock: Clock;
   readonly #onPageSizeChange: ((file: LtxFileInfo) => void) | undefined;
-  readonly #onHole: ((hole: Hole) => void) | undefined;
-  readonly tops: LevelTops;
+  readonly #onGap: ((gap: Gap) => void) | undefined;
+  readonly tops: NewestOfLevel;
 
   constructor(client: ReplicaClient, options: CompactorOptions = {}) {
     this.#client = client;
@@ -78,8 +78,8 @@ export class Compactor {
     this.#inputsMax = options.inputsMax ?? INPUTS_MAX;
     this.#clock = options.clock ?? systemClock;
     this.#onPageSizeChange = options.onPageSizeChange;
-    this.#onHole = options.onHole;
-    this.tops = options.tops ?? new LevelTops(client);
+    this.#onGap = options.onGap;
+    this.tops = options.tops ?? new NewestOfLevel(client);
   }
 
   /**
@@ -104,7 +104,7 @@ export class Compactor {
       const inputs = compactionInputs(pending, { top, snapshots, inputsMax: this.#inputsMax });
       const next = inputs[0]?.minTxid ?? 0n;
       if (top > 0n && next > top + 1n) {
-        this.#onHole?.({ kind: 'gap', level: level - 1, minTxid: top + 1n, maxTxid: next - 1n });
+        this.#onGap?.({ kind: 'gap', level: level - 1, minTxid: top + 1n, maxTxid: next - 1n });
       }
       const merged = await this.#mergeRun(level, inputs, op);
       written.push(...merged.written);
@@ -137,7 +137,7 @@ export class Compactor {
     const snapshots = await this.#snapshotEnds(op);
     if (!snapshots.some((end) => end >= damaged.maxTxid)) throw corrupt(damaged, merged);
     if (at > 0) return await this.#mergeRun(level, inputs.slice(0, at), op);
-    this.#onHole?.({ ...damaged, kind: 'damaged file' });
+    this.#onGap?.({ ...damaged, kind: 'damaged file' });
     return { written: [], reached: damaged.maxTxid };
   }
 

@@ -5,7 +5,7 @@
 import { isSnapshotFile, SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
 
-export class LevelTops {
+export class NewestOfLevel {
   readonly #client: ReplicaClient;
   readonly #tops = new Map<number, LtxFileInfo | undefined>();
 

@@ -35,7 +35,7 @@ export async function runCase(setup: Setup): Promise<readonly string[]> {
   const clients: ReplicaClient[] = [];
   const random = new Seeded(setup.seed);
   const make = async (from: (place: string) => ReplicaClient | Promise<ReplicaClient>, at: string) => {
-    const client = dress(await from(at), setup, random);
+    const client = wrapClient(await from(at), setup, random);
     clients.push(client);
     return client;
   };
@@ -64,11 +64,11 @@ function placeOf({ variation, number, seed }: Setup): string {
 }
 
 /** The client as the variation wants it. */
-function dress(client: ReplicaClient, { variation, testCase }: Setup, random: Seeded): ReplicaClient {
+function wrapClient(client: ReplicaClient, { variation, testCase }: Setup, random: Seeded): ReplicaClient {
   if (variation === 'direct' || variation === 'prefix') return client;
   // A server that is not there comes back no sooner for being waited for.
-  const hasty = testCase.requires?.includes('unreachable') === true ? { retry: { delayMsMin: 1, delayMsMax: 4 } } : {};
-  if (variation === 'guarded') return guardClient(client, hasty);
+  const fastRetries = testCase.requires?.includes('unreachable') === true ? { retry: { delayMsMin: 1, delayMsMax: 4 } } : {};
+  if (variation === 'guarded') return guardClient(client, fastRetries);
   const seed = random.below(0xffffffff);
   const faulty = new FaultClient(client, { seed, faults: testCase.faults, inRowMax: 1 });
   // Retries without real waits: the faults are made up, and there are hundreds of them.

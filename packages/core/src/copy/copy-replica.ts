@@ -106,13 +106,13 @@ async function compare(
         continue;
       }
       if (twin.size !== file.size) {
-        throw otherHistory(`${ltxName(file)} has ${twin.size} bytes there and ${file.size} bytes here`, target);
+        throw otherTimelineError(`${ltxName(file)} has ${twin.size} bytes there and ${file.size} bytes here`, target);
       }
       lastShared = file;
       shared += 1;
     }
     if (lastShared !== undefined && !(await sameTrailer(source, target, lastShared, op))) {
-      throw otherHistory(`${ltxName(lastShared)} has another checksum there`, target);
+      throw otherTimelineError(`${ltxName(lastShared)} has another checksum there`, target);
     }
   }
   if (lastOfSource === 0n) {
@@ -124,7 +124,7 @@ async function compare(
     });
   }
   if (lastOfTarget !== undefined && lastOfTarget.maxTxid > lastOfSource) {
-    throw otherHistory(`it holds ${ltxName(lastOfTarget)}, which lies beyond the source`, target);
+    throw otherTimelineError(`it holds ${ltxName(lastOfTarget)}, which lies beyond the source`, target);
   }
   return { missing, shared };
 }
@@ -146,7 +146,7 @@ async function readPart(client: ReplicaClient, file: LtxFileInfo, range: Resumab
   return Buffer.concat(parts);
 }
 
-function otherHistory(what: string, target: ReplicaClient): LitestreamError {
+function otherTimelineError(what: string, target: ReplicaClient): LitestreamError {
   return new LitestreamError(`the target replica holds another timeline: ${what}`, {
     code: 'ALREADY_EXISTS',
     operation: 'copy',

@@ -16,7 +16,7 @@ import type { Session } from './session/session.ts';
 import type { LeftOut } from './sync/sync-context.ts';
 import type { SyncOutcome } from './sync/sync.ts';
 import type { SyncSessionContext } from './sync/sync-session.ts';
-import type { TotalsCounter } from './status/work-totals.ts';
+import type { WorkCounter } from './status/work-totals.ts';
 
 export interface ContextParts {
   readonly options: ResolvedDbOptions;
@@ -24,7 +24,7 @@ export interface ContextParts {
   readonly level0: LocalLtx;
   readonly times: CommitTimes;
   readonly ledger: Ledger;
-  readonly totals: TotalsCounter;
+  readonly totals: WorkCounter;
   /** The mutex of all work that changes the position. */
   readonly mutex: Mutex;
   readonly logger: Logger;

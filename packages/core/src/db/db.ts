@@ -22,7 +22,7 @@ import { Mutex } from '../util/mutex.ts';
 import { closeSession, openSession } from './open/open-session.ts';
 import { isAtPath } from '../sqlite/database-file/descriptor.ts';
 import { Listeners } from '../util/listeners.ts';
-import { localFault } from '../local-ltx/local-file-errors.ts';
+import { localFileError } from '../local-ltx/local-file-errors.ts';
 import { Ledger, type PageProof } from '../ledger/ledger.ts';
 import { resolveDbOptions } from './session/options.ts';
 import type { DbOptions, History, OpenOptions, Position, ResolvedDbOptions, SyncOptions } from './session/options.ts';
@@ -31,12 +31,12 @@ import type { Session } from './session/session.ts';
 import { takeSnapshot, type SnapshotStream } from './snapshot/snapshot.ts';
 import { movePinAfterSync, tend } from './session/pin.ts';
 import { realDatabasePath } from '../files/real-path.ts';
-import { readToEnd } from './sync/drain-wal.ts';
+import { drainWal } from './sync/drain-wal.ts';
 import { syncVisible, type SyncOutcome } from './sync/sync.ts';
 import { SyncRecord } from './status/sync-record.ts';
-import { recordFile, syncSession, withSight } from './sync/sync-session.ts';
-import { FollowLoop } from './monitor/monitor.ts';
-import { TakenOver } from './metadata/takeover-record.ts';
+import { recordFile, syncSession, withFaultCheck } from './sync/sync-session.ts';
+import { Monitor } from './monitor/monitor.ts';
+import { TakeoverRecord } from './metadata/takeover-record.ts';
 import { LibraryWatch } from '../sqlite/driver/library-watch.ts';
 import { traced } from '../util/tracing.ts';
 
@@ -61,10 +61,10 @@ export class DB implements AsyncDisposable {
   readonly #times: CommitTimes;
   readonly #ledger: Ledger;
   readonly #comparison: BackgroundComparison;
-  readonly #follow: FollowLoop;
+  readonly #monitor: Monitor;
   readonly #contexts: Contexts;
   readonly #levels: LocalLevels;
-  readonly #takenOver: TakenOver;
+  readonly #takeoverRecord: TakeoverRecord;
   readonly #lock: MetadataLock;
   #history: History | undefined;
   #session: Session | undefined;
@@ -82,7 +82,7 @@ export class DB implements AsyncDisposable {
     this.path = path;
     this.metaPath = options.metaPath ?? join(dirname(path), `.${basename(path)}-litestream`);
     this.#levels = new LocalLevels(this.metaPath);
-    this.#takenOver = new TakenOver(this.metaPath);
+    this.#takeoverRecord = new TakeoverRecord(this.metaPath);
     this.#moved = new MovedFile(path);
     this.#stagingPath = options.stagingPath;
     this.#options = resolveDbOptions(options);
@@ -116,7 +116,7 @@ export class DB implements AsyncDisposable {
       require: (operation, op) => this.#requireSession(operation, op),
       sync: (session, op) => this.#syncSession(session, op),
     });
-    this.#follow = new FollowLoop({
+    this.#monitor = new Monitor({
       pathOf,
       options: this.#options,
       logger: this.#logger,
@@ -177,12 +177,12 @@ export class DB implements AsyncDisposable {
   /** Follows the database by itself from now on: at once when it changes, and at `monitorIntervalMs` to be sure. */
   start(): void {
     this.#requireOpen('start');
-    this.#follow.start();
+    this.#monitor.start();
   }
 
   /** Ends what `start` began; a sync under way is finished. */
   async stop(): Promise<void> {
-    await this.#follow.stop();
+    await this.#monitor.stop();
   }
 
   /**
@@ -225,7 +225,7 @@ export class DB implements AsyncDisposable {
       if (session === undefined) return;
       await syncVisible(() => this.#syncSession(session, options));
       const context = this.#contexts.checkpoint(session, options);
-      await withSight(context.syncContext, () => checkpointNow(context, mode));
+      await withFaultCheck(context.syncContext, () => checkpointNow(context, mode));
       recordFile(context.syncContext);
     }, options.signal);
   }
@@ -247,12 +247,12 @@ export class DB implements AsyncDisposable {
 
   /** Last transaction that another program wrote, while no snapshot of ours makes up for what it may have torn. */
   get snapshotOwedFor(): TXID | undefined {
-    return this.#takenOver.owed;
+    return this.#takeoverRecord.owed;
   }
 
   /** A snapshot taken by `snapshot` is on the replica. */
   snapshotKept(): void {
-    this.#takenOver.settle();
+    this.#takeoverRecord.settle();
   }
 
   /** Called after each new level-0 file. Returns what ends it. */
@@ -317,7 +317,7 @@ export class DB implements AsyncDisposable {
   async close(): Promise<void> {
     if (!this.#opened) return;
     this.#opened = false;
-    await this.#follow.stop();
+    await this.#monitor.stop();
     await this.#mutex.run(async () => {
       const session = this.#session;
       this.#session = undefined;
@@ -359,13 +359,13 @@ export class DB implements AsyncDisposable {
     if (current !== undefined) {
       if (isAtPath(current.descriptor, this.path)) return current;
       this.#moved.notice(current, this.#logger);
-      await readToEnd(this.#contexts.sync(current, options), (txid) => this.#publish(txid), options.signal);
+      await drainWal(this.#contexts.sync(current, options), (txid) => this.#publish(txid), options.signal);
       await this.#closeSession(current);
     }
     this.#session = await this.#openOrStandBy(options);
     if (this.#session === undefined) return undefined;
     const { txid, otherProgram, ownership } = this.#session;
-    this.#takenOver.opened(otherProgram ? txid : undefined, ownership);
+    this.#takeoverRecord.opened(otherProgram ? txid : undefined, ownership);
     this.#generation += 1;
     this.#baseline = txid;
     // Listeners hear of a position that was found later than `open`, too: a replica may have to catch up with it. The
@@ -440,10 +440,10 @@ export class DB implements AsyncDisposable {
       const outcome = await this.#syncChecked(session, options);
       this.#record.activity.enter('checkpoint_if_needed');
       const context = this.#contexts.checkpoint(session, options);
-      await withSight(context.syncContext, () => checkpointIfDue(context, outcome));
+      await withFaultCheck(context.syncContext, () => checkpointIfDue(context, outcome));
       recordFile(context.syncContext);
       if (outcome.kind === 'written') movePinAfterSync(session);
-      if (this.#follow.isRunning) this.#comparison.request();
+      if (this.#monitor.isRunning) this.#comparison.request();
       this.#record.activity.enter('update_metrics');
       this.#record.activity.end();
       this.#record.lastError = undefined;
@@ -458,7 +458,7 @@ export class DB implements AsyncDisposable {
       // Another process wrote the next file: the next sync begins with what is there then.
       if (hasCode(caught, 'ALREADY_EXISTS') && this.#session !== undefined) await this.#closeSession(this.#session);
       isOurs = !isInUse(caught);
-      const error = localFault(caught, this.metaPath);
+      const error = localFileError(caught, this.metaPath);
       this.#record.activity.end(error);
       this.#record.lastError = error;
       failed = true;
@@ -473,7 +473,7 @@ export class DB implements AsyncDisposable {
     if (this.#session === session) this.#session = undefined;
     await closeSession(session, { keepsWal: true });
     this.#marker.forget();
-    this.#follow.wake();
+    this.#monitor.wake();
   }
 
   /** Another copy of SQLite that is found late ends all work on the database: the two do not see each other's locks. */

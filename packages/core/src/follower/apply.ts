@@ -7,8 +7,8 @@ import { resumableSource } from '../storage/reading/resumable-reader.ts';
 import { checksumMismatch, corrupt, fault, ltxName } from '../restore/read/ltx-errors.ts';
 import { PageClaims } from '../restore/decode/page-claims.ts';
 import { statedChecksum } from '../restore/decode/database-checksum.ts';
-import type { Copy } from './copy.ts';
-import type { LogWriter } from './wal-writer.ts';
+import type { FollowedDatabase } from './copy.ts';
+import type { WalWriter } from './wal-writer.ts';
 import type { WalIndexHeader } from '../sqlite/wal/wal-index-image.ts';
 
 export interface ApplyOptions {
@@ -38,12 +38,12 @@ const CHECKSUM_MASK = (1n << 63n) - 1n;
  * right. The caller holds the copy's lock. Rejects with the errors of `restore`, and then nothing has changed. Nor has it
  * if `beforeCommit` refused, or if the log is in the way: pages of another size than the copy's need an empty one.
  */
-export async function applyFiles(copy: Copy, options: ApplyOptions): Promise<Applied | 'refused' | 'log in the way'> {
+export async function applyFiles(copy: FollowedDatabase, options: ApplyOptions): Promise<Applied | 'refused' | 'wal in the way'> {
   const run = new ApplyRun(copy, options);
   for (const info of options.chain.toReversed()) {
     options.signal?.throwIfAborted();
     try {
-      if (!(await run.addFile(info))) return 'log in the way';
+      if (!(await run.addFile(info))) return 'wal in the way';
     } catch (error) {
       if (options.signal?.aborted === true) throw options.signal.reason;
       throw fault(ltxName(info), error);
@@ -57,7 +57,7 @@ interface Target {
   readonly name: string;
   readonly header: LtxHeader;
   readonly claims: PageClaims;
-  readonly writer: LogWriter;
+  readonly writer: WalWriter;
   /** What the copy holds does not matter: the files make up the whole database. */
   readonly isWhole: boolean;
   /** All of the copy's content is in its database file, where pages can be compared with. */
@@ -66,7 +66,7 @@ interface Target {
 }
 
 class ApplyRun {
-  readonly #copy: Copy;
+  readonly #copy: FollowedDatabase;
   readonly #options: ApplyOptions;
   readonly #present: Uint8Array;
   #target: Target | undefined;
@@ -75,7 +75,7 @@ class ApplyRun {
   #databaseChecksum = 0n;
   #firstPage: Uint8Array | undefined;
 
-  constructor(copy: Copy, options: ApplyOptions) {
+  constructor(copy: FollowedDatabase, options: ApplyOptions) {
     this.#copy = copy;
     this.#options = options;
     this.#present = new Uint8Array(copy.pageSize);

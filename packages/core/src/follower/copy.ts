@@ -10,7 +10,7 @@ import { isBusy, retryBusy } from '../sqlite/driver/busy.ts';
 import { keepForGood, refuseSecondLibrary } from '../sqlite/driver/library-conflict.ts';
 import type { SqliteConnection, SqliteDriver } from '../sqlite/driver/sqlite-driver.ts';
 import { hasCode, LitestreamError } from '../util/error.ts';
-import { LogWriter } from './wal-writer.ts';
+import { WalWriter } from './wal-writer.ts';
 import { WalIndex } from '../sqlite/wal/wal-index-image.ts';
 import type { WalIndexHeader } from '../sqlite/wal/wal-index-image.ts';
 
@@ -26,13 +26,13 @@ const BUSY_TIMEOUT_MS = 10_000;
  * A database that is kept up with a replica while others read it. New pages enter through its write-ahead log, under
  * SQLite's own write lock, which a connection of this process takes: to readers it is a database somebody writes to.
  */
-export class Copy {
+export class FollowedDatabase {
   readonly path: string;
   readonly index: WalIndex;
   readonly #driver: SqliteDriver;
   readonly #database: DatabaseDescriptor;
   readonly #shm: DatabaseDescriptor;
-  readonly #log: number;
+  readonly #wal: number;
   /** Idle but for checkpoints. While it is open, log and index stay where they are. */
   readonly #keeper: SqliteConnection;
   #pageSize = 0;
@@ -50,12 +50,12 @@ export class Copy {
     if (shm === undefined) throw notWal(path, 'SQLite made no -shm file');
     this.#shm = shm;
     this.index = new WalIndex(shm.fd, `${path}-shm`);
-    this.#log = openSync(`${path}-wal`, 'r+');
+    this.#wal = openSync(`${path}-wal`, 'r+');
     this.#look();
   }
 
   /** Opens an existing database; whatever a killed process left in its log or journal is recovered by SQLite first. */
-  static async open(path: string, { driver, signal }: CopyOptions): Promise<Copy> {
+  static async open(path: string, { driver, signal }: CopyOptions): Promise<FollowedDatabase> {
     await requireLastingDescriptors(path);
     const database = openDatabaseFile(path);
     if (database === undefined) throw gone(path);
@@ -71,7 +71,7 @@ export class Copy {
       // The first read opens log and index.
       await retry('read', () => keeper.get('SELECT count(*) FROM sqlite_schema'));
       refuseSecondLibrary(path, driver);
-      return new Copy(path, driver, { database, keeper });
+      return new FollowedDatabase(path, driver, { database, keeper });
     } catch (error) {
       if (hasCode(error, 'DRIVER_CONFLICT')) keepForGood(keeper);
       else keeper.close();
@@ -115,11 +115,11 @@ export class Copy {
 
   /**
    * Starts a transaction. Inside `locked`. Pages of another size than those the copy has can only begin a log: undefined
-   * if it is not empty, as `emptyLog` makes it.
+   * if it is not empty, as `emptyWal` makes it.
    */
-  begin(pageSize: number): LogWriter | undefined {
+  begin(pageSize: number): WalWriter | undefined {
     if (pageSize !== this.#pageSize && this.index.readHeader().frameCount > 0) return undefined;
-    return new LogWriter(this.index, this.#log, pageSize, fstatSync(this.#database.fd).size);
+    return new WalWriter(this.index, this.#wal, pageSize, fstatSync(this.#database.fd).size);
   }
 
   /** Has SQLite look at a transaction that was committed: does it see what was written? */
@@ -157,7 +157,7 @@ export class Copy {
   }
 
   /** Outside of `locked`. False while a reader stays with a state that is in the log. */
-  emptyLog(): boolean {
+  emptyWal(): boolean {
     this.checkpoint();
     return this.index.readHeader().frameCount === 0;
   }
@@ -168,7 +168,7 @@ export class Copy {
    */
   close(): void {
     this.#keeper.close();
-    closeSync(this.#log);
+    closeSync(this.#wal);
     releaseDeleted(this.#shm);
     releaseDeleted(this.#database);
   }

@@ -18,12 +18,17 @@ import type { NewestFile, RestoreOptions } from '../restore/plan/restore-options
 import { traced } from '../util/tracing.ts';
 import { applyFiles } from './apply.ts';
 import type { Applied } from './apply.ts';
-import { Copy } from './copy.ts';
+import { FollowedDatabase } from './copy.ts';
 import { completeStep, nextStep, wholeStep } from './next-step.ts';
 import type { Step, StepContext } from './next-step.ts';
-import { looksOther, otherHistory } from './timeline-check.ts';
+import { looksLikeOtherTimeline, otherTimelineReason } from './timeline-check.ts';
 import { readSidecar, writeSidecar } from '../restore/write/sidecar.ts';
-import { recall, removeSidecars, targetRecordOf, writeTargetRecord } from '../restore/write/target-record.ts';
+import {
+  readRecordedPosition,
+  removeSidecars,
+  targetRecordOf,
+  writeTargetRecord,
+} from '../restore/write/target-record.ts';
 import type { TargetRecord } from '../restore/write/target-record.ts';
 
 export interface FollowOptions
@@ -69,7 +74,7 @@ export class Follower implements AsyncDisposable {
   readonly #client: ReplicaClient;
   readonly #options: FollowOptions;
   readonly #logger: Logger;
-  readonly #copy: Copy;
+  readonly #copy: FollowedDatabase;
   readonly #mutex = new Mutex();
   #position: TXID;
   /** What the copy was last to become: with another TXID than `position`, it may or may not be that. */
@@ -80,14 +85,14 @@ export class Follower implements AsyncDisposable {
   #aheadCount = 0;
   #needsRebase: string | undefined;
   /** Pages of another size cannot be entered before the log is empty, which readers may keep it from. */
-  #isLogInTheWay = false;
-  #isWaitTold = false;
+  #isWalInTheWay = false;
+  #isWaitReported = false;
   #isClosed = false;
 
   private constructor(
     client: ReplicaClient,
     options: FollowOptions,
-    parts: { copy: Copy; position: TXID | undefined },
+    parts: { copy: FollowedDatabase; position: TXID | undefined },
   ) {
     this.path = parts.copy.path;
     this.#client = client;
@@ -127,7 +132,7 @@ export class Follower implements AsyncDisposable {
         });
     }
     const driver = options.driver ?? nodeSqlite;
-    const copy = await Copy.open(path, { driver, signal: options.signal });
+    const copy = await FollowedDatabase.open(path, { driver, signal: options.signal });
     const position = await readSidecarUnless(options.overwrite === true, path);
     return new Follower(client, options, { copy, position });
   }
@@ -192,14 +197,14 @@ export class Follower implements AsyncDisposable {
 
   async #pollOnce(signal: AbortSignal | undefined): Promise<void> {
     const { pageSize } = this.#copy;
-    if (!this.#isLogInTheWay) await this.#catchUp(signal);
-    for (let attempt = 1; this.#isLogInTheWay && attempt <= ATTEMPT_COUNT_MAX; attempt++) {
-      if (!this.#copy.emptyLog()) {
-        if (!this.#isWaitTold) this.#logger.warn('follow: the page size changed, waiting for readers to end');
-        this.#isWaitTold = true;
+    if (!this.#isWalInTheWay) await this.#catchUp(signal);
+    for (let attempt = 1; this.#isWalInTheWay && attempt <= ATTEMPT_COUNT_MAX; attempt++) {
+      if (!this.#copy.emptyWal()) {
+        if (!this.#isWaitReported) this.#logger.warn('follow: the page size changed, waiting for readers to end');
+        this.#isWaitReported = true;
         return;
       }
-      this.#isLogInTheWay = false;
+      this.#isWalInTheWay = false;
       await this.#catchUp(signal);
     }
     // Pages of one size only lie in the database file: the sooner, the less a reader has to see through.
@@ -215,7 +220,7 @@ export class Follower implements AsyncDisposable {
     }
     // What is not sure is looked at under the lock: whoever else writes to the copy has finished then.
     if (this.#changeCount === undefined || this.#needsRebase !== undefined) {
-      await this.#copy.locked(signal, async () => await this.#takeOrRebase(await this.#surely(context), context));
+      await this.#copy.locked(signal, async () => await this.#takeOrRebase(await this.#certainStep(context), context));
     } else {
       const step = await this.#next(context);
       if (step.kind === 'none' || step.kind === 'ahead') return;
@@ -229,23 +234,23 @@ export class Follower implements AsyncDisposable {
   /** Inside the lock. A step that is refused left a reason to rebase, which the next one heeds. */
   async #takeOrRebase(step: Step, context: StepContext): Promise<void> {
     const { isRefused } = await this.#take(step, context);
-    if (isRefused) await this.#take(await this.#surely(context), context);
+    if (isRefused) await this.#take(await this.#certainStep(context), context);
   }
 
   /** The copy holds the transaction of its sidecar, or the one of its target, which this step reaches as well. */
-  async #surely(context: StepContext): Promise<Step> {
-    let reason = this.#needsRebase ?? (await this.#recall());
+  async #certainStep(context: StepContext): Promise<Step> {
+    let reason = this.#needsRebase ?? (await this.#readRecordedPosition());
     if (reason === undefined) {
       const step = await completeStep(context, this.#position, this.#known);
-      if (!('hasGap' in step) || !step.hasGap) return await this.#minding(step, context);
+      if (!('hasGap' in step) || !step.hasGap) return await this.#checkTimeline(step, context);
       reason = 'what the copy held when it was last followed may lie behind a gap';
     }
     return await wholeStep(context, reason, { kind: 'none', hasGap: true });
   }
 
   /** Another follower may have written the files beside the copy since. The result tells why only a rebase will do. */
-  async #recall(): Promise<string | undefined> {
-    const { position, target, reason } = await recall(this.path);
+  async #readRecordedPosition(): Promise<string | undefined> {
+    const { position, target, reason } = await readRecordedPosition(this.path);
     if (reason === undefined) this.#position = position;
     this.#target = target;
     return (this.#needsRebase = reason);
@@ -262,16 +267,16 @@ export class Follower implements AsyncDisposable {
     if (!isDue) return await nextStep(context, this.#position);
     const step = await completeStep(context, this.#position);
     this.#completeAtMs = performance.now();
-    return this.#minding(step, context);
+    return this.#checkTimeline(step, context);
   }
 
   /** A replica that was reset is followed as it is now, but not by the first listing that says so. */
-  async #minding(step: Step, context: StepContext): Promise<Step> {
+  async #checkTimeline(step: Step, context: StepContext): Promise<Step> {
     if (step.kind !== 'ahead') {
       this.#aheadCount = 0;
       if (step.kind !== 'none' || this.#target === undefined) return step;
-      if (!looksOther(context, step.ending ?? [], this.#target)) return step;
-      const reason = await otherHistory(context, this.#target);
+      if (!looksLikeOtherTimeline(context, step.ending ?? [], this.#target)) return step;
+      const reason = await otherTimelineReason(context, this.#target);
       return reason === undefined ? step : await wholeStep(context, reason, step);
     }
     this.#logger.warn('follow: the replica ends before the copy', {
@@ -303,7 +308,7 @@ export class Follower implements AsyncDisposable {
         chain,
         isWhole,
         signal: context.signal,
-        beforeCommit: (newest, oldest) => this.#announce(step, newest, oldest, context),
+        beforeCommit: (newest, oldest) => this.#recordTarget(step, newest, oldest, context),
       }),
     ).catch((error: unknown) => {
       // Once a snapshot reaches past the damaged file, the whole database leads around it.
@@ -311,15 +316,15 @@ export class Follower implements AsyncDisposable {
       if (isDamaged) this.#needsRebase ??= 'a file that continues the copy is damaged';
       throw error;
     });
-    if (applied === 'refused' || applied === 'log in the way') {
+    if (applied === 'refused' || applied === 'wal in the way') {
       this.#changeCount = known;
-      this.#isLogInTheWay = applied === 'log in the way';
+      this.#isWalInTheWay = applied === 'wal in the way';
       return { isRefused: applied === 'refused' };
     }
     if (applied.header !== undefined) this.#copy.confirm(applied.header);
     const isRebase = applied.isWhole;
     await this.#arrive(chain.at(-1)?.maxTxid ?? this.#position, applied, { isRebase, fileCount: chain.length });
-    this.#isWaitTold = false;
+    this.#isWaitReported = false;
     this.#changeCount = applied.header?.changeCount ?? before;
     return { isRefused: false };
   }
@@ -328,7 +333,7 @@ export class Follower implements AsyncDisposable {
    * Writes down what the copy is about to become. Asked at the very end whether these files are of its history: if the file
    * it ends with is still there, no other history can have begun before they were read.
    */
-  async #announce(
+  async #recordTarget(
     step: Step & { chain: readonly LtxFileInfo[] },
     newest: LtxHeader,
     oldest: LtxHeader,
@@ -338,7 +343,7 @@ export class Follower implements AsyncDisposable {
     if (!isRebase && this.#target !== undefined) {
       const isContinued = this.#target.txid !== this.#position || isChained(this.#target.header, oldest);
       this.#needsRebase = isContinued
-        ? await otherHistory(context, this.#target)
+        ? await otherTimelineReason(context, this.#target)
         : 'the next file starts from another database than the copy';
       if (this.#needsRebase !== undefined) return false;
     }

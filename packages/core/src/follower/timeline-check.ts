@@ -14,7 +14,7 @@ import type { TargetRecord } from '../restore/write/target-record.ts';
  * Undefined if the replica still holds the file that the copy ends with, or what was merged from it; otherwise why the
  * copy cannot go on from there. One read of 100 bytes, and a listing only where that file is gone.
  */
-export async function otherHistory(context: StepContext, record: TargetRecord): Promise<string | undefined> {
+export async function otherTimelineReason(context: StepContext, record: TargetRecord): Promise<string | undefined> {
   const { txid, level, minTxid, size, header } = record;
   const file: LtxFileInfo = { level, minTxid, maxTxid: txid, size, timestamp: new Date(header.timestampMs) };
   const found = await lookAt(context, file);
@@ -37,7 +37,7 @@ export async function otherHistory(context: StepContext, record: TargetRecord): 
 }
 
 /** Does a listing give reason to ask? That is free, so it may be asked where nothing is new. */
-export function looksOther({ client }: StepContext, listed: readonly LtxFileInfo[], record: TargetRecord): boolean {
+export function looksLikeOtherTimeline({ client }: StepContext, listed: readonly LtxFileInfo[], record: TargetRecord): boolean {
   const { timestamps, timestampResolutionMs = 1 } = client.capabilities;
   return listed.some((file) => {
     if (file.level !== record.level || file.minTxid !== record.minTxid || file.maxTxid !== record.txid) return false;

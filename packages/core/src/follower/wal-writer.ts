@@ -16,7 +16,7 @@ const BUFFER_SIZE = 512 << 10;
  * header, which makes them count. Given up, or killed, before that, it leaves bytes that nobody reads and the next
  * transaction overwrites. The caller holds SQLite's write lock all the time.
  */
-export class LogWriter {
+export class WalWriter {
   readonly #index: WalIndex;
   readonly #fd: number;
   readonly #pageSize: number;
@@ -63,7 +63,7 @@ export class LogWriter {
       const { bytes, s0, s1 } = encodeWalHeader({
         bigEndian: this.#bigEndian,
         pageSize,
-        checkpointSequence: ((readLogHeader(fd)?.checkpointSequence ?? -1) + 1) >>> 0,
+        checkpointSequence: ((readWalHeader(fd)?.checkpointSequence ?? -1) + 1) >>> 0,
         salts: this.#salts,
       });
       this.#s0 = s0;
@@ -137,7 +137,7 @@ export class LogWriter {
 
 /** The index and the log must speak of the same generation, or what is appended would be read by nobody. */
 function checkContinues(fd: number, before: WalIndexHeader, pageSize: number): void {
-  const header = readLogHeader(fd);
+  const header = readWalHeader(fd);
   const salts = Buffer.alloc(8);
   salts.writeUInt32BE(header?.salt1 ?? 0, 0);
   salts.writeUInt32BE(header?.salt2 ?? 0, 4);
@@ -149,7 +149,7 @@ function checkContinues(fd: number, before: WalIndexHeader, pageSize: number): v
   });
 }
 
-function readLogHeader(fd: number): ReturnType<typeof decodeWalHeader> {
+function readWalHeader(fd: number): ReturnType<typeof decodeWalHeader> {
   const bytes = new Uint8Array(WAL_HEADER_SIZE);
   return readSync(fd, bytes, 0, bytes.length, 0) < bytes.length ? undefined : decodeWalHeader(bytes);
 }

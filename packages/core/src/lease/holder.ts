@@ -12,8 +12,8 @@ import type { Clock } from '../util/clock.ts';
 import { hasCode, isLitestreamError, LitestreamError } from '../util/error.ts';
 import { silentLogger } from '../util/logger.ts';
 import type { LogFields, Logger } from '../util/logger.ts';
-import { momentOf } from '../replica/position/instant.ts';
-import type { Moment } from '../replica/position/instant.ts';
+import { instantOf } from '../replica/position/instant.ts';
+import type { Instant } from '../replica/position/instant.ts';
 import { BREAK_HINT, heldError, lapsedError, lostError, refusedError } from './errors.ts';
 import type { ReplicaFence } from '../replica/position/fence.ts';
 import type { WriteLimit } from './fenced-client.ts';
@@ -157,7 +157,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
       if (this.error !== undefined) throw this.error;
       let problem: LitestreamError | undefined;
       try {
-        if (await this.#within(signal, (bounded) => this.#try(bounded), ACQUIRE_MS_MIN)) return;
+        if (await this.#within(signal, (bounded) => this.#tryAcquire(bounded), ACQUIRE_MS_MIN)) return;
       } catch (error) {
         signal?.throwIfAborted();
         if (!isLitestreamError(error) || !(error.retryable || error.code === 'LEASE_HELD')) throw error;
@@ -275,7 +275,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   }
 
   /** True if this process acquired the lease. */
-  async #try(signal: AbortSignal): Promise<boolean> {
+  async #tryAcquire(signal: AbortSignal): Promise<boolean> {
     const seen = await this.#leaser.read({ signal });
     const isOwn = seen !== undefined && this.#leaser.owns(seen) && seen.releasedAt === undefined;
     const verdict = isOwn ? 'free' : this.#observer.judge(seen);
@@ -288,7 +288,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     }
     // Before the request: its answer may be lost, and then the next attempt finds a lease of its own.
     if (!isOwn) this.#inherit(seen, verdict === 'expired');
-    const sentAt = momentOf(this.#clock);
+    const sentAt = instantOf(this.#clock);
     const lease = await this.#takeOrRenew(seen, { isOwn, signal });
     if (lease === undefined) return false;
     if (this.#mustProbe && !this.#isProbed) await this.#leaser.probe(lease, { signal });
@@ -336,8 +336,8 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     return monotonic < this.#usableMs && now < this.#usableMs;
   }
 
-  #elapsedMs(since: Moment): Moment {
-    const { monotonic, now } = momentOf(this.#clock);
+  #elapsedMs(since: Instant): Instant {
+    const { monotonic, now } = instantOf(this.#clock);
     return { monotonic: monotonic - since.monotonic, now: now - since.now };
   }
 
@@ -366,7 +366,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
     const state = this.#state;
     if (state.kind !== 'held' && state.kind !== 'lapsed') return;
     this.#cancelRenewal?.();
-    const sentAt = momentOf(this.#clock);
+    const sentAt = instantOf(this.#clock);
     try {
       const acknowledgedTxid = this.#acknowledgedTxid(state.lease);
       const lease = await this.#within(lifetime, (signal) =>
@@ -404,7 +404,7 @@ export class LeaseHolder implements ReplicaFence, WriteLimit {
   }
 
   /** This process holds the lease from the time that it sent the request. */
-  #written(lease: Lease, sentAt: Moment): void {
+  #written(lease: Lease, sentAt: Instant): void {
     const isNews = this.#state.kind !== 'held';
     this.#dispatch({ kind: 'written', lease, sentAt }, isNews);
     if (this.#lifetime === undefined) return; // released meanwhile

@@ -1,6 +1,6 @@
 /** What a process knows of its lease: a state, and a pure function from state and event to the next state. */
 import type { LitestreamError } from '../util/error.ts';
-import type { Moment } from '../replica/position/instant.ts';
+import type { Instant } from '../replica/position/instant.ts';
 import type { Lease } from './record.ts';
 
 export type LeaseState =
@@ -9,7 +9,7 @@ export type LeaseState =
   /** Another process holds it. */
   | { readonly kind: 'waiting'; readonly holder: Lease | undefined }
   /** This process holds it. Its term begins at `sentAt`, before the request that wrote it. */
-  | { readonly kind: 'held'; readonly lease: Lease; readonly sentAt: Moment }
+  | { readonly kind: 'held'; readonly lease: Lease; readonly sentAt: Instant }
   /** It was not renewed in time. No other process is known to have it. */
   | { readonly kind: 'lapsed'; readonly lease: Lease }
   /** Another process has it, or this one released it permanently. */
@@ -20,7 +20,7 @@ export type LeaseEvent =
   /** This process requested it, and another process holds it. */
   | { readonly kind: 'refused'; readonly holder: Lease | undefined }
   /** This process wrote it, with a request that was sent at `sentAt` or later. */
-  | { readonly kind: 'written'; readonly lease: Lease; readonly sentAt: Moment }
+  | { readonly kind: 'written'; readonly lease: Lease; readonly sentAt: Instant }
   /** Its term has nearly ended. */
   | { readonly kind: 'ended' }
   | { readonly kind: 'taken'; readonly error: LitestreamError }

@@ -61,7 +61,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
     const { waitingFor } = this.#db.status();
     if (waitingFor !== undefined) throw notReadyError(this.path, 'replicated', waitingFor);
     // Most likely a mistyped path.
-    if (this.#db.status().state === 'waiting' && this.#db.position.txid === 0n) throw neverThere(this.path);
+    if (this.#db.status().state === 'waiting' && this.#db.position.txid === 0n) throw neverOpenedError(this.path);
   }
 
   /** Uploads the whole database as it is now, as a file that a restore can start from. */
@@ -118,7 +118,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
   }
 }
 
-function neverThere(path: string): LitestreamError {
+function neverOpenedError(path: string): LitestreamError {
   return new LitestreamError(`there is no database yet: ${path}`, {
     code: 'DATABASE_MISSING',
     retryable: true,

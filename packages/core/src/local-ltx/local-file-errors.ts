@@ -29,7 +29,7 @@ const CODES: Readonly<
 const SAME: Readonly<Record<string, string>> = { EDQUOT: 'ENOSPC', EPERM: 'EACCES', ENFILE: 'EMFILE' };
 
 /** A local file that a replica still needs is missing or damaged, and nothing may be put in its place. */
-export function lostFault(error: unknown, path: string): LitestreamError {
+export function lostFileError(error: unknown, path: string): LitestreamError {
   return new LitestreamError(`local ltx file is missing or damaged: ${path}`, {
     code: 'LTX_CORRUPT',
     operation: 'sync',
@@ -43,7 +43,7 @@ export function lostFault(error: unknown, path: string): LitestreamError {
  * What the file system, or SQLite on it, failed with, as an error that says where and what to do: `DISK_FULL`,
  * `PERMISSION_DENIED` or `UNAVAILABLE`. Anything else stays as it is.
  */
-export function localFault(error: unknown, path: string): unknown {
+export function localFileError(error: unknown, path: string): unknown {
   const errno = (error as { code?: unknown } | null)?.code;
   const name = sqliteResultCode(error) === SQLITE_FULL ? 'ENOSPC' : typeof errno === 'string' ? errno : '';
   const known = CODES[SAME[name] ?? name];

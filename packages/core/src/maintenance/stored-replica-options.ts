@@ -33,7 +33,7 @@ export interface ReplicaUnderStore {
   /** Rejects with `REPLICA_CONFLICT` if the backend has a file that another process wrote, and reports it. */
   requireAlone?(op?: Op): Promise<void>;
   /** Has it warned by itself that level 0 lacks this transaction, and some that follow it? */
-  isHoleTold?(txid: TXID): boolean;
+  isGapReported?(txid: TXID): boolean;
   /** Writes the current state of the database to the snapshot level. Undefined if the database is not there yet. */
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }

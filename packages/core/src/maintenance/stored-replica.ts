@@ -18,8 +18,8 @@ import { silentLogger } from '../util/logger.ts';
 import type { Logger } from '../util/logger.ts';
 import { traced } from '../util/tracing.ts';
 import { Compactor } from '../compaction/compactor.ts';
-import type { Hole } from '../compaction/compactor.ts';
-import { LevelTops } from '../compaction/newest-of-level.ts';
+import type { Gap } from '../compaction/compactor.ts';
+import { NewestOfLevel } from '../compaction/newest-of-level.ts';
 import { boundaryBefore } from '../compaction/compaction-levels.ts';
 import type { CompactionLevel } from '../compaction/compaction-levels.ts';
 import { Retention } from '../retention/retention-pass.ts';
@@ -30,7 +30,7 @@ import type { ValidationOptions, ValidationReport } from '../verify/validation.t
 import { isSnapshotFile, SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 
 /** If a replica has more gaps than this, some of them are reported again. */
-const HOLES_TOLD_MAX = 1000;
+const REPORTED_GAPS_MAX = 1000;
 
 export class StoredReplica {
   readonly #replica: ReplicaUnderStore;
@@ -39,7 +39,7 @@ export class StoredReplica {
   readonly logger: Logger;
   /** Called when there is something to do that was not known before. Set by the store. */
   onPending: (() => void) | undefined;
-  readonly #tops: LevelTops;
+  readonly #tops: NewestOfLevel;
   readonly #compactor: Compactor;
   readonly #retention: Retention;
   readonly #queue = new Mutex();
@@ -50,7 +50,7 @@ export class StoredReplica {
   /** What of the level below a listing did not show, by level: it is looked for once more. */
   readonly #missed = new Map<number, TXID>();
   /** First transactions of the gaps that were reported: a gap appears at every level, and again when work is repeated. */
-  readonly #holesTold = new Set<TXID>();
+  readonly #reportedGaps = new Set<TXID>();
   /** What files lack up to here was deleted, of which a warning has told. */
   #cutTo: TXID = 0n;
   /** A warning has just reported the gap that the running compaction finds. */
@@ -72,14 +72,14 @@ export class StoredReplica {
     this.logger = options.logger ?? silentLogger;
     const { client } = replica;
     const { logger } = this;
-    this.#tops = new LevelTops(client);
+    this.#tops = new NewestOfLevel(client);
     this.#compactor = new Compactor(client, {
       logger,
       local: { path: (file) => this.#localPath(file) },
       tops: this.#tops,
       clock: this.#clock,
-      onPageSizeChange: (file) => this.#wantSnapshot(file.minTxid),
-      onHole: (hole) => this.#tellHole(hole),
+      onPageSizeChange: (file) => this.#requestSnapshot(file.minTxid),
+      onGap: (gap) => this.#reportGap(gap),
     });
     this.#retention = new Retention({ ...options, client, logger, tops: this.#tops, clock: this.#clock });
     this.#validation = new ValidationOutcomes(options.levels, this.#clock);
@@ -301,10 +301,11 @@ export class StoredReplica {
   }
 
   /** A snapshot that was taken before anybody looked makes up for it, but for the moments in between: these are lost. */
-  #tellHole({ kind, level, minTxid, maxTxid }: Hole): void {
-    if (maxTxid <= this.#cutTo || this.#holesTold.has(minTxid) || this.#replica.isHoleTold?.(minTxid) === true) return;
-    if (this.#holesTold.size === HOLES_TOLD_MAX) this.#holesTold.clear();
-    this.#holesTold.add(minTxid);
+  #reportGap({ kind, level, minTxid, maxTxid }: Gap): void {
+    if (maxTxid <= this.#cutTo || this.#reportedGaps.has(minTxid) || this.#replica.isGapReported?.(minTxid) === true)
+      return;
+    if (this.#reportedGaps.size === REPORTED_GAPS_MAX) this.#reportedGaps.clear();
+    this.#reportedGaps.add(minTxid);
     if (this.#isHealing) return;
     this.logger.warn(`replica has a ${kind}, a snapshot makes up for it`, {
       level,
@@ -322,7 +323,7 @@ export class StoredReplica {
     return this.#snapshotFrom !== undefined || this.#replica.snapshotOwedFor !== undefined;
   }
 
-  #wantSnapshot(from: TXID): void {
+  #requestSnapshot(from: TXID): void {
     if ((this.#lastSnapshot ?? 0n) >= from) return;
     this.#snapshotFrom = from;
   }

@@ -4,7 +4,7 @@ import type { Logger } from '../util/logger.ts';
 export class Cut {
   readonly #logger: Logger;
   #isOpen = false;
-  #isTold = false;
+  #isReported = false;
 
   constructor(logger: Logger) {
     this.#logger = logger;
@@ -22,8 +22,8 @@ export class Cut {
   /** The files were deleted. Warns once for each cut. */
   confirm(): void {
     this.#isOpen = true;
-    if (this.#isTold) return;
-    this.#isTold = true;
+    if (this.#isReported) return;
+    this.#isReported = true;
     const what = 'files of the replica were deleted by another program, taking a snapshot';
     this.#logger.warn(`${what}; nothing counts as replicated until it is there`);
   }
@@ -31,7 +31,7 @@ export class Cut {
   /** A snapshot is there. Was it needed? */
   heal(): boolean {
     const wasOpen = this.#isOpen;
-    this.#isOpen = this.#isTold = false;
+    this.#isOpen = this.#isReported = false;
     return wasOpen;
   }
 }

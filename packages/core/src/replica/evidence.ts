@@ -11,12 +11,12 @@ import type { ReplicaFence } from './position/fence.ts';
 import type { Logger } from '../util/logger.ts';
 import { conflictError, Level0Writer, vanished } from './upload/level0-writer.ts';
 import type { Level0File } from './upload/level0-writer.ts';
-import { isRecent, momentOf } from './position/instant.ts';
-import type { Moment } from './position/instant.ts';
+import { isRecent, instantOf } from './position/instant.ts';
+import type { Instant } from './position/instant.ts';
 import { remotePosition } from './position/remote-position.ts';
 import type { AskedEnds } from './position/remote-position.ts';
 import type { ReplicaDb } from './position/replica-db.ts';
-import { compareHistory } from './join/same-timeline.ts';
+import { compareTimeline } from './join/same-timeline.ts';
 
 export interface EvidenceParts {
   readonly client: ReplicaClient;
@@ -37,7 +37,7 @@ export class Evidence {
    * At this time or later the end of the replica was seen, or created. Taken before the request, since the process may be
    * suspended at any point after it.
    */
-  #seenAt: Moment | undefined;
+  #seenAt: Instant | undefined;
 
   constructor(parts: EvidenceParts) {
     this.#parts = parts;
@@ -65,14 +65,14 @@ export class Evidence {
   }
 
   /** At `askedAt` the replica was asked where it ends; the next upload begins there. */
-  seen(askedAt: Moment): void {
+  seen(askedAt: Instant): void {
     this.#seenAt = askedAt;
   }
 
   /** Rejects with `REPLICA_CONFLICT` if another file of this name exists, or existed since the end of the replica was seen. */
   async create(file: Level0File, options: Op): Promise<void> {
     const { ask, clock } = this.#parts;
-    const startedAt = momentOf(clock);
+    const startedAt = instantOf(clock);
     await this.#writer.create(file, options);
     this.#parts.fence?.created();
     if (isRecent(this.#seenAt, clock)) {
@@ -90,7 +90,7 @@ export class Evidence {
    * most, whose answer was lost; anything else is another's.
    */
   async askPosition(target: TXID, options: Op): Promise<TXID> {
-    const askedAt = momentOf(this.#parts.clock);
+    const askedAt = instantOf(this.#parts.clock);
     const found = await remotePosition(this.#parts.client, target, options);
     if (found <= this.#proven) return found;
     if (found > target) throw conflictError(found);
@@ -115,7 +115,7 @@ export class Evidence {
     const txid = this.#proven;
     const { ask, clock, onCut } = this.#parts;
     if (txid === 0n || isRecent(this.#seenAt, clock)) return;
-    const askedAt = momentOf(clock);
+    const askedAt = instantOf(clock);
     const compared = await this.#compare(txid, options);
     if (compared === 'other') throw conflictError(txid);
     if (compared === 'damaged') onCut();
@@ -134,9 +134,9 @@ export class Evidence {
   }
 
   /** A file that is not the local one, and not whole either, is no sign of another writer: the storage spoiled it. */
-  async #compare(txid: TXID, options: Op): Promise<Awaited<ReturnType<typeof compareHistory>> | 'damaged'> {
+  async #compare(txid: TXID, options: Op): Promise<Awaited<ReturnType<typeof compareTimeline>> | 'damaged'> {
     const { client, db } = this.#parts;
-    const compared = await compareHistory(client, { path: db.localLtx(0).path(txid, txid), txid }, options);
+    const compared = await compareTimeline(client, { path: db.localLtx(0).path(txid, txid), txid }, options);
     return compared === 'other' && (await this.#isDamaged(txid, options)) ? 'damaged' : compared;
   }
 

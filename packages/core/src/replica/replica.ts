@@ -16,14 +16,14 @@ import { FirstContact } from './join/first-contact.ts';
 import { conflictError, type Level0File } from './upload/level0-writer.ts';
 import { readLocalFile, type LostFiles } from './upload/local-file.ts';
 import { asOneDatabase } from './join/one-database.ts';
-import { momentOf } from './position/instant.ts';
+import { instantOf } from './position/instant.ts';
 import { maxTxidOfLevel, maxTxidsOfReplica, openLevel0, timeOf } from './position/remote-position.ts';
 import type { AskedEnds } from './position/remote-position.ts';
-import { RecentTops } from './position/recent-positions.ts';
+import { RecentPositions } from './position/recent-positions.ts';
 import type { ReplicaDb } from './position/replica-db.ts';
 import type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica-options.ts';
 import { replaceLost } from './upload/replace-lost.ts';
-import { Rounds } from './upload/upload-loop.ts';
+import { UploadLoop } from './upload/upload-loop.ts';
 import { syncForShutdown } from './upload/shutdown-sync.ts';
 import { uploadSnapshot } from './upload/upload-snapshot.ts';
 
@@ -38,7 +38,7 @@ export class Replica implements History, AsyncDisposable {
   /** As it was given, without this replica's type. */
   readonly #dbLogger: Logger;
   readonly #clock: Clock;
-  readonly #rounds: Rounds;
+  readonly #uploadLoop: UploadLoop;
   readonly #autoRecover: boolean;
   readonly #onSnapshot: (file: LtxFileInfo) => void;
   readonly #mutex = new Mutex();
@@ -48,7 +48,7 @@ export class Replica implements History, AsyncDisposable {
   #confirmed: TXID = 0n;
   #uploadCount = 0;
   #newest: LtxFileInfo | undefined;
-  readonly #tops: RecentTops;
+  readonly #recentPositions: RecentPositions;
   readonly #contact: FirstContact;
   readonly #evidence: Evidence;
   readonly #conflict: Conflict;
@@ -61,7 +61,7 @@ export class Replica implements History, AsyncDisposable {
   #unverified: TXID;
   #unsubscribe: (() => void) | undefined;
   /** First transactions of permanent gaps in level 0 that a warning has reported. There are few: each one is a disaster. */
-  readonly #holesTold = new Set<TXID>();
+  readonly #reportedGaps = new Set<TXID>();
   #nextAcknowledgement: Promise<void> | undefined;
   /** Why the last local file that was lost could not be read. */
   #lost: unknown;
@@ -75,7 +75,7 @@ export class Replica implements History, AsyncDisposable {
     this.#logger = this.#dbLogger.child({ replica: client.type });
     this.#clock = options.clock ?? systemClock;
     this.#autoRecover = options.autoRecover ?? true;
-    this.#rounds = new Rounds({
+    this.#uploadLoop = new UploadLoop({
       round: (signal) => this.#mutex.run(() => this.#syncOnce({ signal }), signal),
       isBehind: () =>
         db.position.txid !== 0n && (db.position.txid !== this.#remote || !this.isKnown || this.#cut.isOpen),
@@ -86,7 +86,7 @@ export class Replica implements History, AsyncDisposable {
     });
     this.#onSnapshot = options.onSnapshot ?? (() => undefined);
     this.#unverified = db.position.txid;
-    this.#tops = new RecentTops(this.#clock);
+    this.#recentPositions = new RecentPositions(this.#clock);
     const ask = (op: Op): Promise<AskedEnds> => this.#ask(op);
     const parts = { client, db, clock: this.#clock, logger: this.#logger, ask, fence: options.fence };
     this.#cut = new Cut(this.#logger);
@@ -97,7 +97,7 @@ export class Replica implements History, AsyncDisposable {
       create: (file, op) => this.#create(file, op),
       upload: async (txid, op) => (await this.#uploadNext(txid, op)) ?? this.#replaceLost(txid, op),
       snapshot: (after, op) => this.#takeSnapshot(op, (txid) => this.#uploadThrough(after, txid, op, 'covered')),
-      onHole: (txid) => this.#holesTold.add(txid),
+      onGap: (txid) => this.#reportedGaps.add(txid),
     });
   }
 
@@ -127,9 +127,9 @@ export class Replica implements History, AsyncDisposable {
   }
 
   async #ask(options: Op): Promise<AskedEnds> {
-    const askedAt = momentOf(this.#clock);
+    const askedAt = instantOf(this.#clock);
     const ends = await maxTxidsOfReplica(this.client, options);
-    this.#tops.learn(ends.tops, askedAt.monotonic);
+    this.#recentPositions.learn(ends.tops, askedAt.monotonic);
     return { ...ends, askedAt };
   }
 
@@ -138,7 +138,7 @@ export class Replica implements History, AsyncDisposable {
    * that is not known (any more). Who takes it keeps it up to date.
    */
   takeTops(): ReadonlyMap<number, LtxFileInfo> | undefined {
-    return this.#tops.take();
+    return this.#recentPositions.take();
   }
 
   /** Time of the last transaction that `maxTxid` found; undefined if there was none. */
@@ -166,11 +166,11 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads by itself from now on: at once when the database changes after quiet, then once per interval. */
   start(): void {
-    if (this.#rounds.signal !== undefined) return;
+    if (this.#uploadLoop.signal !== undefined) return;
     this.#unverified = this.#db.position.txid;
-    this.#rounds.start();
-    this.#unsubscribe = this.#db.onChange(() => this.#rounds.request());
-    this.#rounds.request();
+    this.#uploadLoop.start();
+    this.#unsubscribe = this.#db.onChange(() => this.#uploadLoop.request());
+    this.#uploadLoop.request();
   }
 
   /** Uploads every local file that the replica does not have yet. */
@@ -187,7 +187,7 @@ export class Replica implements History, AsyncDisposable {
     this.#nextAcknowledgement ??= this.#mutex.run(async () => {
       // From here on a commit may come too late for this round: later callers need another.
       this.#nextAcknowledgement = undefined;
-      const { signal } = this.#rounds;
+      const { signal } = this.#uploadLoop;
       const [synced] = await Promise.allSettled([this.#db.sync({ signal, requires: 'file' })]);
       // Commits that were read from a file that is now gone are sent nevertheless.
       const [sent] = await Promise.allSettled([this.#syncOnce({ signal })]);
@@ -219,8 +219,8 @@ export class Replica implements History, AsyncDisposable {
   }
 
   /** Was a warning given that level 0 lacks this transaction, and some that follow it, for good? */
-  isHoleTold(txid: TXID): boolean {
-    return this.#holesTold.has(txid);
+  isGapReported(txid: TXID): boolean {
+    return this.#reportedGaps.has(txid);
   }
 
   /**
@@ -250,7 +250,7 @@ export class Replica implements History, AsyncDisposable {
   async recoverCut(options: Op = {}): Promise<LtxFileInfo | undefined> {
     this.#cut.suspect();
     // Should this fail, rounds go on trying.
-    this.#rounds.request();
+    this.#uploadLoop.request();
     let taken: LtxFileInfo | undefined;
     await this.#exclusively(async () => {
       await this.#meet(options);
@@ -269,7 +269,7 @@ export class Replica implements History, AsyncDisposable {
   }
 
   async #takeSnapshot(options: Op, prove: (txid: TXID) => Promise<void>): Promise<LtxFileInfo> {
-    this.#tops.take();
+    this.#recentPositions.take();
     const parts = {
       client: this.client,
       db: this.#db,
@@ -295,7 +295,7 @@ export class Replica implements History, AsyncDisposable {
   async stop(options: StopOptions = {}): Promise<void> {
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
-    const lifetime = this.#rounds.close();
+    const lifetime = this.#uploadLoop.close();
     try {
       if (options.finalSync !== false && lifetime !== undefined) {
         await syncForShutdown((signal) => this.#syncAll(signal), this.#dbLogger, {
@@ -305,7 +305,7 @@ export class Replica implements History, AsyncDisposable {
       }
     } finally {
       lifetime?.abort(new LitestreamError('the replica was stopped', { code: 'ABORTED', operation: 'sync' }));
-      await this.#rounds.idle();
+      await this.#uploadLoop.idle();
     }
   }
 
@@ -481,7 +481,7 @@ export class Replica implements History, AsyncDisposable {
       logger: this.#logger,
       autoRecover: this.#autoRecover,
       requireSameDatabase: () => this.#requireSameDatabase(),
-      onGap: (from: TXID) => this.#holesTold.add(from),
+      onGap: (from: TXID) => this.#reportedGaps.add(from),
       takeSnapshot: (op: Op) => this.#takeSnapshot(op, async () => undefined),
     };
     return await replaceLost(parts, txid, this.#lost, options);

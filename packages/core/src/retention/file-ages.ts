@@ -15,7 +15,7 @@ export interface AgeLimit {
 /** Looks that are remembered within one retention, so a file may be kept longer by this part of it. */
 const MARKS_MAX = 64;
 
-export class Ages {
+export class FileAges {
   readonly #clock: Clock;
   readonly #retentionMs: number;
   /** The time of day less the reading of the clock that nobody sets, as this process found them. */

@@ -7,7 +7,7 @@ import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../storage/contract/contract.ts';
 import { systemClock } from '../util/clock.ts';
 import type { LocalLtx } from '../local-ltx/local-ltx.ts';
-import { Ages } from './file-ages.ts';
+import { FileAges } from './file-ages.ts';
 import type { LocalFiles, ReleasedUpTo } from '../compaction/compactor.ts';
 
 export class LocalLevel0 {
@@ -59,7 +59,7 @@ const CHECK_INTERVAL_MS = 15_000;
 
 /** Where no store takes care of a replica: deletes what is uploaded and old enough, when something is uploaded. */
 export function releaseOnUpload(local: LocalFiles, retentionMs: number): (position: { readonly txid: TXID }) => void {
-  const ages = new Ages(systemClock, retentionMs);
+  const ages = new FileAges(systemClock, retentionMs);
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   return ({ txid }) => {
     const nowMs = systemClock.monotonic();

@@ -6,9 +6,9 @@ import type { Clock } from '../util/clock.ts';
 import type { Logger } from '../util/logger.ts';
 import type { AgeLimit } from './file-ages.ts';
 import type { LocalFiles } from '../compaction/compactor.ts';
-import type { LevelTops } from '../compaction/newest-of-level.ts';
+import type { NewestOfLevel } from '../compaction/newest-of-level.ts';
 import type { CompactionLevel } from '../compaction/compaction-levels.ts';
-import { Ages } from './file-ages.ts';
+import { FileAges } from './file-ages.ts';
 import { expiredBelow, expiredLevel0, expiredSnapshots, isRecent } from './retention.ts';
 import { isSnapshotFile, SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 
@@ -16,7 +16,7 @@ export interface RetentionOptions {
   readonly client: ReplicaClient;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly tops: LevelTops;
+  readonly tops: NewestOfLevel;
   readonly local?: LocalFiles | undefined;
   readonly levels: readonly CompactionLevel[];
   readonly snapshotRetentionMs: number;
@@ -36,15 +36,15 @@ export interface Level0Counts {
 
 export class Retention {
   readonly #options: RetentionOptions;
-  readonly #snapshotAges: Ages;
-  readonly #level0Ages: Ages;
+  readonly #snapshotAges: FileAges;
+  readonly #level0Ages: FileAges;
   #level0Pending = true;
   #level0Counts: Level0Counts = { eligible: 0, notCompacted: 0, tooRecent: 0 };
 
   constructor(options: RetentionOptions) {
     this.#options = options;
-    this.#snapshotAges = new Ages(options.clock, options.snapshotRetentionMs);
-    this.#level0Ages = new Ages(options.clock, options.level0RetentionMs);
+    this.#snapshotAges = new FileAges(options.clock, options.snapshotRetentionMs);
+    this.#level0Ages = new FileAges(options.clock, options.level0RetentionMs);
   }
 
   /** Something may come to be deleted at level 0: a file was uploaded, or compacted. */

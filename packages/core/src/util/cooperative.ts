@@ -7,7 +7,7 @@ export const fsyncAsync: (fd: number) => Promise<void> = promisify(fsync);
 /** A part that may take long, in two ways: at once on this thread, or elsewhere while the event loop turns. */
 export interface LongStep {
   now(): unknown;
-  gently(signal: AbortSignal | undefined): Promise<unknown>;
+  cooperatively(signal: AbortSignal | undefined): Promise<unknown>;
 }
 
 /** What a piece of work asks of whoever runs it: a long step, or nothing but a chance for the event loop to turn. */
@@ -17,7 +17,7 @@ export type Step = LongStep | undefined;
 export type Steps<T> = Generator<Step, T, unknown>;
 
 /** Runs to the end without giving up the thread: for what must not be interleaved with the application's own writes. */
-export function runNow<T>(steps: Steps<T>): T {
+export function runBlocking<T>(steps: Steps<T>): T {
   try {
     let next = steps.next();
     while (next.done !== true) next = steps.next(next.value?.now());
@@ -29,11 +29,11 @@ export function runNow<T>(steps: Steps<T>): T {
 }
 
 /** Runs to the end, letting the event loop turn between steps. */
-export async function runGently<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
+export async function runCooperatively<T>(steps: Steps<T>, signal?: AbortSignal): Promise<T> {
   try {
     let next = steps.next();
     while (next.done !== true) {
-      const result = next.value === undefined ? await nextTurn() : await next.value.gently(signal);
+      const result = next.value === undefined ? await nextTurn() : await next.value.cooperatively(signal);
       signal?.throwIfAborted();
       next = steps.next(result);
     }
@@ -46,5 +46,5 @@ export async function runGently<T>(steps: Steps<T>, signal?: AbortSignal): Promi
 
 /** Makes what was written to a descriptor durable. */
 export function durable(fd: number): LongStep {
-  return { now: () => fsyncSync(fd), gently: () => fsyncAsync(fd) };
+  return { now: () => fsyncSync(fd), cooperatively: () => fsyncAsync(fd) };
 }

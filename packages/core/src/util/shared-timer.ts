@@ -2,7 +2,7 @@
 const sweeps = new Map<number, { readonly checks: Set<() => void>; readonly timer: NodeJS.Timeout }>();
 
 /** Calls `check` every `intervalMs` until the returned function is called. Does not keep the process alive. */
-export function onSweep(intervalMs: number, check: () => void): () => void {
+export function onSharedTimer(intervalMs: number, check: () => void): () => void {
   let sweep = sweeps.get(intervalMs);
   if (sweep === undefined) {
     const checks = new Set<() => void>();

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readFileSync, truncateSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runNow } from '../../src/util/cooperative.ts';
+import { runBlocking } from '../../src/util/cooperative.ts';
 import { scanWal } from '../../src/sqlite/wal/wal-scan.ts';
 import { WalFile } from '../../src/sqlite/wal/wal-file.ts';
 import { WAL_HEADER_SIZE, walSizeOf } from '../../src/sqlite/wal/wal-header.ts';
@@ -58,7 +58,7 @@ function endOf(log: string): number {
     wal.refresh();
     const header = wal.header();
     if (header === undefined) return 0;
-    return runNow(scanWal(wal, header, { offset: WAL_HEADER_SIZE, sums: header })).endOffset;
+    return runBlocking(scanWal(wal, header, { offset: WAL_HEADER_SIZE, sums: header })).endOffset;
   } finally {
     wal.close();
   }

@@ -8,15 +8,15 @@ import { BUSY } from '../../sqlite/checkpoint/checkpoint-call.ts';
 import { markDatabase } from '../../sqlite/database-file/database-mark.ts';
 import { visibleEndOf } from '../session/next-sync.ts';
 import type { ResolvedDbOptions } from '../session/options.ts';
-import { logIsFarAhead, movePin } from '../session/pin.ts';
+import { isWalFarAhead, movePin } from '../session/pin.ts';
 import type { Session } from '../session/session.ts';
 import { requireUnchanged } from '../session/session-faults.ts';
-import { fsyncAsync, runGently, runNow } from '../../util/cooperative.ts';
+import { fsyncAsync, runBlocking, runCooperatively } from '../../util/cooperative.ts';
 import type { SyncOutcome } from '../sync/sync.ts';
 import { syncSteps } from '../sync/sync.ts';
 import type { SyncSessionContext } from '../sync/sync-session.ts';
 import { published } from '../sync/sync-session.ts';
-import type { TotalsCounter } from '../status/work-totals.ts';
+import type { WorkCounter } from '../status/work-totals.ts';
 
 export interface CheckpointContext {
   readonly session: Session;
@@ -35,7 +35,7 @@ export interface CheckpointContext {
 export function checkpointContextOf(
   context: SyncSessionContext,
   options: ResolvedDbOptions,
-  totals: TotalsCounter,
+  totals: WorkCounter,
   onResult: CheckpointContext['onResult'],
 ): CheckpointContext {
   return {
@@ -65,7 +65,7 @@ export async function checkpointIfDue(context: CheckpointContext, outcome: SyncO
   const threshold = walSizeOf(session.pageSize, options.truncatePageN);
   try {
     if (mode === 'TRUNCATE' && !session.checkpoint.hasPassiveFailed) {
-      const before = logSize(session);
+      const before = walFileSize(session);
       session.checkpoint.hasPassiveFailed = !(await checkpointOnce(context, 'PASSIVE'));
       if (!session.checkpoint.hasPassiveFailed) {
         logger.info('wal restarted by passive checkpoint, skipping truncate checkpoint', {
@@ -75,7 +75,7 @@ export async function checkpointIfDue(context: CheckpointContext, outcome: SyncO
         return;
       }
     }
-    if (mode === 'TRUNCATE') logger.info('forcing truncate checkpoint', { wal_size: logSize(session), threshold });
+    if (mode === 'TRUNCATE') logger.info('forcing truncate checkpoint', { wal_size: walFileSize(session), threshold });
     await checkpointOnce(context, mode);
   } catch (error) {
     if (!hasCode(error, 'DATABASE_BUSY')) throw error;
@@ -103,12 +103,12 @@ export function checkpointIsDue(session: Session, options: ResolvedDbOptions): b
 
 function dueMode(context: CheckpointContext, outcome: SyncOutcome): CheckpointMode | undefined {
   const { session, options } = context;
-  const size = logSize(session);
+  const size = walFileSize(session);
   if (size < walSizeOf(session.pageSize, options.truncatePageN)) session.checkpoint.hasPassiveFailed = false;
   else if (!session.isBackfilled) return 'TRUNCATE';
   if (session.isBackfilled) return undefined;
   // What is left is read behind the barrier. A writer that is faster than we are would stay ahead for good otherwise.
-  if (outcome.kind === 'written' && outcome.unreadSize > 0 && logIsFarAhead(session, options)) return undefined;
+  if (outcome.kind === 'written' && outcome.unreadSize > 0 && isWalFarAhead(session, options)) return undefined;
   if (size >= walSizeOf(session.pageSize, options.minCheckpointPageN)) return 'PASSIVE';
   return session.checkpoint.isSyncedSince && intervalIsOver(session, options) ? 'PASSIVE' : undefined;
 }
@@ -123,7 +123,7 @@ const QUIET_MS = 700;
  */
 export function quietInMs(session: Session, { checkpointIntervalMs }: ResolvedDbOptions): number | undefined {
   if (checkpointIntervalMs <= 0 || session.state.kind !== 'caught-up' || session.snapshots.size > 0) return undefined;
-  if (!session.checkpoint.isSyncedSince || logSize(session) <= WAL_HEADER_SIZE) return undefined;
+  if (!session.checkpoint.isSyncedSince || walFileSize(session) <= WAL_HEADER_SIZE) return undefined;
   return Math.max(0, session.checkpoint.publishedAtMs + QUIET_MS - performance.now());
 }
 
@@ -132,12 +132,12 @@ function intervalIsOver(session: Session, options: ResolvedDbOptions): boolean {
   if (checkpointIntervalMs <= 0 || session.isBackfilled) return false;
   return (
     options.clock.monotonic() - session.checkpoint.triedAtMs > checkpointIntervalMs &&
-    logSize(session) > walSizeOf(session.pageSize, 1)
+    walFileSize(session) > walSizeOf(session.pageSize, 1)
   );
 }
 
 /** Bytes of the log that hold frames: the file's own size counts what is left of earlier generations. */
-function logSize(session: Session): number {
+function walFileSize(session: Session): number {
   return session.last?.endOffset ?? 0;
 }
 
@@ -232,7 +232,7 @@ async function backfillOnce(context: CheckpointContext): Promise<boolean> {
 /** Reads the WAL to its end while writers go on, unless they write more than half as fast as it is read. */
 async function syncToEnd({ session, syncContext, options, publish, signal }: CheckpointContext): Promise<void> {
   for (let before = unreadSize(session); ;) {
-    const outcome = await runGently(syncSteps({ ...syncContext, sizeMax: options.maxSyncWalBytes }), signal);
+    const outcome = await runCooperatively(syncSteps({ ...syncContext, sizeMax: options.maxSyncWalBytes }), signal);
     if (outcome.kind !== 'written') return;
     publish(outcome.txid);
     const unread = unreadSize(session);
@@ -318,7 +318,7 @@ async function checkpointQuietly(context: CheckpointContext): Promise<void> {
 /** Nobody can write here, and nothing may be awaited: the application may be waiting for us on this very thread. */
 function passiveBehindBarrier(context: CheckpointContext): CheckpointResult {
   const { session, syncContext, publish } = context;
-  const outcome = runNow(syncSteps(syncContext));
+  const outcome = runBlocking(syncSteps(syncContext));
   if (outcome.kind === 'written') publish(outcome.txid);
   // At rest, there is nothing in the WAL.
   if (session.state.kind === 'at-rest') return { busy: false, log: 0, checkpointed: 0, durationMs: 0 };

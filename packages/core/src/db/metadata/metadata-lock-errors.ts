@@ -1,7 +1,7 @@
 import { sqliteResultCode } from '../../sqlite/driver/busy.ts';
 import { LitestreamError, hasCode, isLitestreamError } from '../../util/error.ts';
 import type { LockHolder } from '../../files/held-locks.ts';
-import { localFault } from '../../local-ltx/local-file-errors.ts';
+import { localFileError } from '../../local-ltx/local-file-errors.ts';
 
 const SQLITE_PERM = 3;
 const SQLITE_READONLY = 8;
@@ -44,7 +44,7 @@ export function noLocksError(folder: string, cause: unknown): LitestreamError {
 export function lockFault(error: unknown, path: string): unknown {
   if (isLitestreamError(error)) return error;
   const code = sqliteResultCode(error);
-  if (code !== SQLITE_PERM && code !== SQLITE_READONLY && code !== SQLITE_CANTOPEN) return localFault(error, path);
+  if (code !== SQLITE_PERM && code !== SQLITE_READONLY && code !== SQLITE_CANTOPEN) return localFileError(error, path);
   return new LitestreamError(`cannot write to the metadata folder: ${path}`, {
     code: 'PERMISSION_DENIED',
     operation: 'open',

@@ -8,7 +8,7 @@ import type { Ownership } from '../../files/safe-files.ts';
  * Remembers, across restarts, that another program wrote the history up to a transaction. Upstream may have torn it
  * (docs/decisions/0007-take-over-from-litestream-go.md): a snapshot of ours is owed, which restores then stand on.
  */
-export class TakenOver {
+export class TakeoverRecord {
   readonly #path: string;
   #txid: TXID = 0n;
   #settled = true;

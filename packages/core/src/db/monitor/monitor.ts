@@ -1,11 +1,11 @@
 import { hasCode, isLitestreamError } from '../../util/error.ts';
 import type { Logger } from '../../util/logger.ts';
 import type { ResolvedDbOptions } from '../session/options.ts';
-import { onSweep } from '../../util/shared-timer.ts';
+import { onSharedTimer } from '../../util/shared-timer.ts';
 import { WalWatch } from './wal-watch.ts';
 
 /** The database as the loop sees it. */
-export interface Followed {
+export interface MonitoredDatabase {
   /** The database file, no link to it. */
   readonly pathOf: () => string;
   readonly options: ResolvedDbOptions;
@@ -36,18 +36,18 @@ const STANDBY_RETRY_MS = 800;
  * Follows one database: the first commit after quiet is taken at once, then at most one file per sync interval while it
  * is being written to; nothing happens while nobody writes. An error slows the loop down and never ends it.
  */
-export class FollowLoop {
-  readonly #followed: Followed;
+export class Monitor {
+  readonly #database: MonitoredDatabase;
   #running: { readonly stop: AbortController; readonly done: Promise<void> } | undefined;
   #wake: () => void = () => undefined;
   #errorCount = 0;
   #lockedSinceMs: number | undefined;
   #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
   /** One of the errors in a row was logged: two processes on one database fail every other time, and are not reported each time. */
-  #isErrorTold = false;
+  #isErrorReported = false;
 
-  constructor(followed: Followed) {
-    this.#followed = followed;
+  constructor(database: MonitoredDatabase) {
+    this.#database = database;
   }
 
   get isRunning(): boolean {
@@ -75,11 +75,11 @@ export class FollowLoop {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { pathOf, options, logger, mayHaveWork } = this.#followed;
+    const { pathOf, options, logger, mayHaveWork } = this.#database;
     const watch = new WalWatch(pathOf, logger, () => this.#wake());
     const endSweep =
       options.monitorIntervalMs > 0
-        ? onSweep(options.monitorIntervalMs, () => {
+        ? onSharedTimer(options.monitorIntervalMs, () => {
             if (mayHaveWork()) this.#wake();
           })
         : undefined;
@@ -87,7 +87,7 @@ export class FollowLoop {
       while (!signal.aborted) {
         const startedMs = performance.now();
         if (await this.#look(signal)) {
-          // Disarmed, and one file per interval: a writer at full speed hardly notices that it is followed.
+          // Disarmed, and one file per interval: a writer at full speed hardly notices that it is monitored.
           watch.disarm();
           await this.#interval(options.syncIntervalMs - (performance.now() - startedMs), signal);
           continue;
@@ -133,9 +133,9 @@ export class FollowLoop {
   /** Whatever fails here fails again, and is reported, when the next sync meets it. */
   async #tended(): Promise<boolean> {
     try {
-      return await this.#followed.tend();
+      return await this.#database.tend();
     } catch (error) {
-      this.#followed.logger.debug('WAL maintenance failed', { error });
+      this.#database.logger.debug('WAL maintenance failed', { error });
       return true;
     }
   }
@@ -147,7 +147,7 @@ export class FollowLoop {
     const wake = (): void => resolve();
     this.#wake = wake;
     signal.addEventListener('abort', wake, { once: true });
-    const quietInMs = this.#followed.quietInMs();
+    const quietInMs = this.#database.quietInMs();
     const timer = quietInMs === undefined ? undefined : setTimeout(wake, quietInMs + 1).unref();
     await promise;
     clearTimeout(timer);
@@ -157,11 +157,11 @@ export class FollowLoop {
 
   /** One sync. After a failure, waits before it returns: longer with each failure in a row. */
   async #look(signal: AbortSignal): Promise<boolean> {
-    const { logger, sync, options } = this.#followed;
+    const { logger, sync, options } = this.#database;
     try {
       const found = await sync();
-      if (this.#isErrorTold) logger.info('sync recovered', { previous_errors: this.#errorCount });
-      this.#isErrorTold = false;
+      if (this.#isErrorReported) logger.info('sync recovered', { previous_errors: this.#errorCount });
+      this.#isErrorReported = false;
       this.#errorCount = 0;
       this.#lockedSinceMs = undefined;
       return found;
@@ -192,7 +192,7 @@ export class FollowLoop {
       // At random, so that two that stand by do not keep each other from the lock by looking at the same moments.
       await pause(STANDBY_RETRY_MS * (0.75 + Math.random() / 2), signal);
       try {
-        if (!signal.aborted) await this.#followed.sync();
+        if (!signal.aborted) await this.#database.sync();
         return true;
       } catch (error) {
         if (!hasCode(error, 'DATABASE_IN_USE')) return true;
@@ -202,11 +202,11 @@ export class FollowLoop {
   }
 
   #logError(error: unknown, backoffMs: number): void {
-    const { logger } = this.#followed;
+    const { logger } = this.#database;
     const nowMs = performance.now();
     if (nowMs - this.#errorLoggedAtMs < ERROR_LOG_INTERVAL_MS) return;
     this.#errorLoggedAtMs = nowMs;
-    this.#isErrorTold = true;
+    this.#isErrorReported = true;
     const counts = { consecutive_errors: this.#errorCount, backoff: backoffMs };
     if (isLitestreamError(error) && error.code === 'DISK_FULL') {
       const message = 'disk full while staging ltx file, replication paused until space is freed';

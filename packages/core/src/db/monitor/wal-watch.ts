@@ -49,12 +49,12 @@ export class WalWatch {
         this.#fire(watcher);
       });
       watcher.once('error', (error) => {
-        this.#complain(error);
+        this.#reportFailure(error);
         this.#fire(watcher);
       });
       return watcher;
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#complain(error);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#reportFailure(error);
       return undefined;
     }
   }
@@ -65,7 +65,7 @@ export class WalWatch {
     this.#onEvent();
   }
 
-  #complain(error: unknown): void {
+  #reportFailure(error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
     this.#logger.warn('cannot watch for changes, looking once per monitor interval instead', { error });

@@ -18,7 +18,7 @@ import { keepDescriptor, releaseDeleted, releaseDeletedIndex } from '../../sqlit
 import {
   DATABASE_HEADER_SIZE,
   hasRecovery,
-  hasSchemaInLog,
+  hasSchemaInWal,
   holdsFrames,
   parseDatabaseHeader,
 } from '../../sqlite/database-file/database-header.ts';
@@ -48,7 +48,7 @@ const LOOK_MS_MAX = 50;
 const LOCK_LOOK_MS = 5;
 
 /** A wait that is longer than this is worth a line in the log. */
-const TELL_AFTER_MS = 10_000;
+const REPORT_AFTER_MS = 10_000;
 
 export type Arrival =
   | { readonly state: 'absent' }
@@ -86,9 +86,9 @@ export class ArrivalWatch {
   /** The `-shm`, kept open: closing it would drop SQLite's locks, should this process have the database open. */
   #shm: DatabaseDescriptor | undefined;
   /** What SQLite counted at the last look. */
-  #counted: Counted | undefined;
+  #commits: CommitMarks | undefined;
   #waiting:
-    | { readonly reason: string; readonly isBlank: boolean; readonly sinceMs: number; isTold: boolean }
+    | { readonly reason: string; readonly isBlank: boolean; readonly sinceMs: number; isReported: boolean }
     | undefined;
 
   constructor(path: string, logger: Logger, options: ArrivalOptions = {}) {
@@ -167,10 +167,10 @@ export class ArrivalWatch {
     const header = parseDatabaseHeader(start);
     if (header === undefined) return waiting('its header is not there yet');
     const { changeCounter, isWal, pageSize } = header;
-    const counted = { inode: stat.ino, changeCounter, log: isWal ? this.#countedInLog(pageSize) : undefined };
-    const isCounted = this.#counted !== undefined && hasMoved(this.#counted, counted);
-    this.#counted = counted;
-    return this.#judge({ descriptor, stat, header, quietMs, isCounted }) ?? { state: 'settled', descriptor };
+    const commits = { inode: stat.ino, changeCounter, wal: isWal ? this.#commitsInWal(pageSize) : undefined };
+    const hasCommitted = this.#commits !== undefined && hasMoved(this.#commits, commits);
+    this.#commits = commits;
+    return this.#judge({ descriptor, stat, header, quietMs, hasCommitted }) ?? { state: 'settled', descriptor };
   }
 
   /** Releases descriptors of files that have no name any more. */
@@ -188,13 +188,13 @@ export class ArrivalWatch {
     const isLive = header.isWal && this.#isOpenInSqlite(locks);
     const unwhole = isLive ? undefined : this.#judgeWhole(seen);
     if (unwhole !== undefined) return unwhole;
-    if (!header.hasSchema && !hasSchemaInLog(`${this.#file}-wal`)) return blank('it has no table yet');
+    if (!header.hasSchema && !hasSchemaInWal(`${this.#file}-wal`)) return blank('it has no table yet');
     if (isBeingWritten(locks, stat)) return { ...waiting('another program holds a write lock on it'), isLocked: true };
     return undefined;
   }
 
   /** Is the file as long as it says, and does no program write it outside SQLite? */
-  #judgeWhole({ descriptor, stat, header, quietMs, isCounted }: Seen): Waiting | undefined {
+  #judgeWhole({ descriptor, stat, header, quietMs, hasCommitted }: Seen): Waiting | undefined {
     const { pageCount, pageSize } = header;
     const size = pageCount === undefined ? undefined : BigInt(pageCount) * BigInt(pageSize);
     const isShort = size !== undefined && stat.size < size;
@@ -203,7 +203,7 @@ export class ArrivalWatch {
     const database = { path: this.#file, fd: descriptor.fd, header, size: stat.size };
     const isSure = isWholeBySize(database);
     // No copy moves the change counter, or the wal-index, of a file that is whole.
-    if (isSure && isCounted) return undefined;
+    if (isSure && hasCommitted) return undefined;
     if (quietMs < this.#quietMs) return notQuiet(this.#quietMs - quietMs);
     if (quietMs < LONG_QUIET_MS && !isSure && !this.#isWholeWithWal(database)) return notQuiet(LONG_QUIET_MS - quietMs);
     if (quietMs < YOUNG_MS && hasOutsideWriter(this.#file, stat))
@@ -242,13 +242,13 @@ export class ArrivalWatch {
    * Which commits are visible in the wal-index; undefined unless it is whole and belongs to this WAL. It changes when SQLite
    * writes. That shows an application whose locks this process cannot see.
    */
-  #countedInLog(pageSize: number): string | undefined {
+  #commitsInWal(pageSize: number): string | undefined {
     this.#shm = keepDescriptor(`${this.#file}-shm`);
     if (this.#shm === undefined || fstatSync(this.#shm.fd).size === 0) return undefined;
     try {
       const index = new WalIndex(this.#shm.fd, `${this.#file}-shm`).readHeader();
-      const isOfLog = index.pageSize === pageSize && holdsFrames(`${this.#file}-wal`, index);
-      return isOfLog ? `${index.changeCount} ${index.frameCount}` : undefined;
+      const isOfWal = index.pageSize === pageSize && holdsFrames(`${this.#file}-wal`, index);
+      return isOfWal ? `${index.changeCount} ${index.frameCount}` : undefined;
     } catch (error) {
       if (hasCode(error, 'DATABASE_INVALID')) return undefined;
       throw error;
@@ -265,10 +265,10 @@ export class ArrivalWatch {
     if (this.#waiting?.reason !== reason) {
       this.#logger.debug('database is not ready, waiting for it', { path: this.#path, reason });
     }
-    const { sinceMs = nowMs, isTold = false } = this.#waiting ?? {};
-    this.#waiting = { reason, isBlank, sinceMs, isTold };
-    if (isTold || nowMs - sinceMs < TELL_AFTER_MS) return;
-    this.#waiting.isTold = true;
+    const { sinceMs = nowMs, isReported = false } = this.#waiting ?? {};
+    this.#waiting = { reason, isBlank, sinceMs, isReported };
+    if (isReported || nowMs - sinceMs < REPORT_AFTER_MS) return;
+    this.#waiting.isReported = true;
     this.#logger.info('database is not ready, waiting for it', { path: this.#path, reason });
   }
 }
@@ -279,20 +279,20 @@ interface Seen {
   readonly header: DatabaseHeader;
   readonly quietMs: number;
   /** SQLite counted another transaction since the last look at the same file. */
-  readonly isCounted: boolean;
+  readonly hasCommitted: boolean;
 }
 
 /** Transactions that SQLite counted in one file, by its header and by its wal-index. */
-interface Counted {
+interface CommitMarks {
   readonly inode: bigint;
   readonly changeCounter: number;
-  readonly log: string | undefined;
+  readonly wal: string | undefined;
 }
 
-function hasMoved(before: Counted, now: Counted): boolean {
+function hasMoved(before: CommitMarks, now: CommitMarks): boolean {
   if (before.inode !== now.inode) return false;
   if (before.changeCounter !== now.changeCounter) return true;
-  return before.log !== undefined && now.log !== undefined && before.log !== now.log;
+  return before.wal !== undefined && now.wal !== undefined && before.wal !== now.wal;
 }
 
 function waiting(reason: string): Waiting {

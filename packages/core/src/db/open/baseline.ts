@@ -15,7 +15,7 @@ import type { History } from '../session/options.ts';
 import type { RestRecord } from '../session/rest-record.ts';
 import { findWalState } from './resume.ts';
 import { lastFileOf } from '../../local-ltx/last-file.ts';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 import { endSumsOf, isOurs } from '../../sqlite/wal/wal-end.ts';
 import type { WalState } from '../session/wal-state.ts';
 import { renameDurably } from '../../local-ltx/writer/write-ltx.ts';
@@ -90,7 +90,7 @@ async function fetchLevel0(context: BaselineContext, history: History, txid: TXI
       closeSync(fd);
     }
     await verifyLtx(readFileChunks(temporaryPath), { file: temporaryPath });
-    await runGently(renameDurably(temporaryPath, path));
+    await runCooperatively(renameDurably(temporaryPath, path));
   } catch (error) {
     rmSync(temporaryPath, { force: true });
     if (!isLtxError(error)) throw error;

@@ -11,7 +11,7 @@ import { visibleEndOf } from '../session/next-sync.ts';
 import type { RestRecord } from '../session/rest-record.ts';
 import { fileStateOf, hasFineTime, isSameFileState, readBootId } from '../session/rest-record.ts';
 import type { Steps } from '../../util/cooperative.ts';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 
 export interface FileProofContext {
   readonly databaseFd: number;
@@ -49,11 +49,11 @@ export async function isFileProven(context: FileProofContext): Promise<boolean> 
   const header = wal.header();
   if (header === undefined || !sameSalts(record, visible) || !sameSalts(header, visible)) return false;
   const start = { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };
-  const { pages } = await runGently(scanWal(wal, header, start, { endOffsetMax: visibleEndOf(visible) }));
+  const { pages } = await runCooperatively(scanWal(wal, header, start, { endOffsetMax: visibleEndOf(visible) }));
   // A recovery of the wal-index forgets how much was moved.
   const movedEnd = walSizeOf(visible.pageSize, Math.max(record.backfilled, visible.backfilled));
   const moved = [...pages].filter(([, offset]) => offset < movedEnd);
-  return moved.length > 0 && (await runGently(arePagesInFile(context, moved)));
+  return moved.length > 0 && (await runCooperatively(arePagesInFile(context, moved)));
 }
 
 /** In pages: what is compared before the event loop turns. */

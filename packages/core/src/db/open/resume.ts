@@ -11,7 +11,7 @@ import { isFileProven, isRecordedFile, isUnchangedFile } from './file-proof.ts';
 import type { RestRecord } from '../session/rest-record.ts';
 import { fileStateOf, isRecordOf, isSameFileState } from '../session/rest-record.ts';
 import type { LastFile } from '../../local-ltx/last-file.ts';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 import { sameSums } from '../../sqlite/wal/wal-end.ts';
 import type { WalState } from '../session/wal-state.ts';
 
@@ -93,17 +93,17 @@ async function findSuccessor(place: ResumePlace, header: WalHeader, sums: WalSum
   // What is left of the old generation up to there must be one chain: else frames were lost with a power cut.
   const old = { ...header, salt1: last.salt1, salt2: last.salt2 };
   const begin = { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };
-  const fresh = await runGently(scanWal(wal, header, begin, { endOffsetMax: visibleEndOf(visible) }));
+  const fresh = await runCooperatively(scanWal(wal, header, begin, { endOffsetMax: visibleEndOf(visible) }));
   const first = new Uint8Array(WAL_FRAME_HEADER_SIZE);
   const firstOffset = await firstOldFrame(wal, header, fresh, last.endOffset);
   if (wal.read(first, firstOffset) < first.length || !hasSalts(first, old)) return undefined;
   const chain = { offset: firstOffset + frameSize, sums: storedSums(first) };
-  const before = await runGently(scanWal(wal, old, chain, { endOffsetMax: last.endOffset }));
+  const before = await runCooperatively(scanWal(wal, old, chain, { endOffsetMax: last.endOffset }));
   if (before.commit === 0 || before.endOffset !== last.endOffset) return undefined;
 
   // Behind it, a whole frame that does not belong to the chain proves that the old generation was no longer, and so does
   // the exact end of the file. A file cut in mid-frame was truncated (journal_size_limit), and frames may be missing.
-  const tail = await runGently(scanWal(wal, old, { offset: last.endOffset, sums }));
+  const tail = await runCooperatively(scanWal(wal, old, { offset: last.endOffset, sums }));
   const rest = wal.size() - (tail.endOffset + tail.uncommittedSize);
   if (rest !== 0 && rest < frameSize) return undefined;
   // A transaction that was not visible when the WAL restarted is not in the database file: the new generation does not
@@ -119,7 +119,7 @@ async function findSuccessor(place: ResumePlace, header: WalHeader, sums: WalSum
 /** The new generation's frames may end with some of a transaction that is not visible: the old ones follow those. */
 async function firstOldFrame(wal: WalFile, header: WalHeader, fresh: WalScan, endOffsetMax: number): Promise<number> {
   const start = { offset: fresh.endOffset, sums: fresh.sums };
-  const more = await runGently(scanWal(wal, header, start, { endOffsetMax }));
+  const more = await runCooperatively(scanWal(wal, header, start, { endOffsetMax }));
   return more.endOffset + more.uncommittedSize;
 }
 
@@ -134,7 +134,7 @@ async function isLastInDatabase(
   fresh: WalScan,
 ): Promise<boolean> {
   if (lastStart === undefined) return true;
-  const { pages } = await runGently(scanWal(wal, old, lastStart, { endOffsetMax: endOffset }));
+  const { pages } = await runCooperatively(scanWal(wal, old, lastStart, { endOffsetMax: endOffset }));
   const page = new Uint8Array(last.pageSize);
   const found = new Uint8Array(last.pageSize);
   let comparedCount = 0;

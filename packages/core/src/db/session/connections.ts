@@ -141,7 +141,7 @@ export class Connections {
    */
   movePin(): boolean {
     // Where the log was deleted under us, nobody else has a use for a pin that moves.
-    if (!this.#pinned || !existsSync(this.#logPath)) return false;
+    if (!this.#pinned || !existsSync(this.#walPath)) return false;
     this.#usedAtMs = performance.now();
     const next = (this.#spare ??= this.#openAnother({ readOnly: true }));
     try {
@@ -269,7 +269,7 @@ export class Connections {
   async checkpointElsewhere(signal: AbortSignal | undefined): Promise<CheckpointResult> {
     const library = this.#driver.inWorker?.();
     if (library === undefined) return this.checkpoint('PASSIVE');
-    this.#requireLog();
+    this.#requireWal();
     requireSmallSchema(this.#path);
     // The worker's connection takes the descriptor that this one gives up, and the next one takes it over in turn.
     this.#checkpointer?.close();
@@ -287,7 +287,7 @@ export class Connections {
    * it is, and with it our place in it. Otherwise SQLite removes the WAL, unless another program has the database open.
    */
   close({ keepsWal }: { readonly keepsWal: boolean } = { keepsWal: true }): void {
-    const last = keepsWal || !existsSync(this.#logPath) ? undefined : this.#writer();
+    const last = keepsWal || !existsSync(this.#walPath) ? undefined : this.#writer();
     this.#checkpointer?.close();
     if (last === undefined) this.#rw?.close();
     this.#spare?.close();
@@ -310,7 +310,7 @@ export class Connections {
     return (this.#rw ??= this.#openWriter());
   }
 
-  get #logPath(): string {
+  get #walPath(): string {
     return `${this.#path}-wal`;
   }
 
@@ -328,12 +328,12 @@ export class Connections {
 
   /** Where the log was deleted under us, a new connection would make a second one, and ruin the database with it. */
   #openAnother(options: { readOnly?: boolean } = {}): SqliteConnection {
-    this.#requireLog();
+    this.#requireWal();
     return openSame(this.#file, this.#path, () => this.#driver.open(this.#path, options));
   }
 
-  #requireLog(): void {
-    const log = this.#logPath;
+  #requireWal(): void {
+    const log = this.#walPath;
     if (existsSync(log)) return;
     throw new LitestreamError(`the -wal file was deleted while in use: ${log}`, {
       code: 'WAL_LOST',

@@ -8,7 +8,7 @@ import type { Session } from './session.ts';
 export class MovedFile {
   readonly #path: string;
   #earlier: { readonly file: string; readonly marker: ChangeMarker } | undefined;
-  #isTold = true;
+  #isReported = true;
 
   /** `path` is that of the link. */
   constructor(path: string) {
@@ -24,7 +24,7 @@ export class MovedFile {
     const marker = new ChangeMarker(path);
     marker.mark();
     this.#earlier = { file: path, marker };
-    this.#isTold = false;
+    this.#isReported = false;
     logger.error('database is another file now, reopening', { error: this.#error('sync', path) });
   }
 
@@ -36,8 +36,8 @@ export class MovedFile {
     if (this.#earlier === undefined) return;
     const { file, marker } = this.#earlier;
     const hasChanged = marker.mayHaveChanged();
-    if (this.#isTold && !hasChanged) return;
-    this.#isTold = true;
+    if (this.#isReported && !hasChanged) return;
+    this.#isReported = true;
     marker.mark();
     throw this.#error(operation, file);
   }

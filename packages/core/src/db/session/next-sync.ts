@@ -32,7 +32,7 @@ export function visibleEndOf({ frameCount, pageSize }: VisibleWal): number {
 }
 
 /** The one place that says whether the WAL continues what the last level-0 file holds. Pure. */
-export function decide(state: WalState, view: WalView): SyncDecision {
+export function nextSync(state: WalState, view: WalView): SyncDecision {
   if (state.kind === 'snapshot-required') return snapshot(state.reason);
   const { last } = state;
   const { visible, header, pageSize } = view;

@@ -43,17 +43,17 @@ export function tend(session: Session, options: ResolvedDbOptions): boolean {
   if (!isAtPath(session.descriptor, session.path)) return false;
   if (findPathFault(session) !== undefined) return true;
   movePinAfterCheckpoint(session);
-  return logIsLong(session, options);
+  return isWalLong(session, options);
 }
 
 /** Is there so much in the WAL that it should be synced, and checkpointed, before the interval is over? */
-function logIsLong(session: Session, options: ResolvedDbOptions): boolean {
+function isWalLong(session: Session, options: ResolvedDbOptions): boolean {
   const size = Math.min(LONG_WAL_SIZE, options.maxSyncWalBytes > 0 ? options.maxSyncWalBytes / 2 : LONG_WAL_SIZE);
   return hasFramesAfter(session, size);
 }
 
 /** Is there more in the WAL than goes into one file? Nobody is to wait behind a barrier while all that is read. */
-export function logIsFarAhead(session: Session, { maxSyncWalBytes }: ResolvedDbOptions): boolean {
+export function isWalFarAhead(session: Session, { maxSyncWalBytes }: ResolvedDbOptions): boolean {
   return maxSyncWalBytes > 0 && hasFramesAfter(session, maxSyncWalBytes);
 }
 

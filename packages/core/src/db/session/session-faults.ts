@@ -109,11 +109,11 @@ function findChange(session: Session): SessionFault | undefined {
   if (before === undefined || mark === undefined) return undefined;
   const isHeld = session.state.kind === 'backfilled' && !session.state.isPinMoved;
   if (!isChangedOutsideSqlite(before, mark, isHeld)) return undefined;
-  return haveLocksGone(session) ? 'locks-lost' : 'database-changed';
+  return areLocksLost(session) ? 'locks-lost' : 'database-changed';
 }
 
 /** Were the locks that this process took when it opened the database dropped? False where the system does not tell. */
-export function haveLocksGone({ openingLocks }: Session): boolean {
+export function areLocksLost({ openingLocks }: Session): boolean {
   return openingLocks !== undefined && !openingLocks.areHeld();
 }
 

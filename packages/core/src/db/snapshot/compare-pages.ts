@@ -5,7 +5,7 @@ import { xorOf } from '../../pages/page-ledger.ts';
 import { sumPages } from '../../local-ltx/writer/scan-pages.ts';
 import { describeState, fixState } from './fixed-state.ts';
 import type { StateContext } from './fixed-state.ts';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 
 export interface ComparedPages {
   /** The database was compared as it is after this transaction. */
@@ -21,7 +21,7 @@ export async function comparePages(context: StateContext): Promise<ComparedPages
     const signal = context.signal === undefined ? state.signal : AbortSignal.any([state.signal, context.signal]);
     const { list, source } = await describeState(state, signal);
     const checksums = new BigUint64Array(new SharedArrayBuffer(8 * list.pgnos.length));
-    await state.reading(() => runGently(sumPages({ list, source }, checksums), signal));
+    await state.reading(() => runCooperatively(sumPages({ list, source }, checksums), signal));
     await context.checkPages(state, { pgnos: list.pgnos, checksums });
     return { txid: state.last.txid, pageCount: list.pgnos.length, databaseChecksum: CHECKSUM_FLAG | xorOf(checksums) };
   } finally {

@@ -12,7 +12,7 @@ import { HEADER_SALTS_OFFSET, WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE, sameSalts 
 import { listAllPages } from '../../pages/page-list.ts';
 import type { LastFile } from '../../local-ltx/last-file.ts';
 import type { Session } from '../session/session.ts';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 import type { SyncOutcome } from '../sync/sync.ts';
 import { syncVisible } from '../sync/sync.ts';
 import type { LtxContent } from '../../local-ltx/writer/write-ltx.ts';
@@ -125,15 +125,15 @@ export async function describeState(state: FixedState, signal: AbortSignal): Pro
   if (session.wal.isOpen && !wal.isSameFile(session.wal)) throw goneError(session);
   const frames = await state.reading(() => framesUpTo(wal, last, signal));
   const frameSize = WAL_FRAME_HEADER_SIZE + last.pageSize;
-  const inLog = last.endOffset > WAL_HEADER_SIZE;
+  const inWal = last.endOffset > WAL_HEADER_SIZE;
   const header = newHeader({
     pageSize: last.pageSize,
     commit: last.commit,
     minTxid: 1n,
     maxTxid: last.txid,
     timestampMs: last.timestampMs,
-    walOffset: inLog ? last.endOffset - frameSize : WAL_HEADER_SIZE,
-    walSize: inLog ? frameSize : 0,
+    walOffset: inWal ? last.endOffset - frameSize : WAL_HEADER_SIZE,
+    walSize: inWal ? frameSize : 0,
     salt1: last.salt1,
     salt2: last.salt2,
     extension: { walEndOffset: last.endOffset, databaseChecksum: last.databaseChecksum, previousChecksumHigh: 0 },
@@ -161,7 +161,7 @@ async function framesUpTo(wal: WalFile, last: LastFile, signal: AbortSignal): Pr
   const header = wal.header();
   if (header === undefined || !sameSalts(header, last)) return new Map();
   const start = { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };
-  const scan = await runGently(scanWal(wal, header, start, { endOffsetMax: last.endOffset }), signal);
+  const scan = await runCooperatively(scanWal(wal, header, start, { endOffsetMax: last.endOffset }), signal);
   const after = wal.header();
   if (after === undefined || !sameSalts(after, last)) return new Map();
   if (scan.endOffset !== last.endOffset) {

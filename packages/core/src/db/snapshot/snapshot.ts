@@ -6,11 +6,11 @@ import { hasCode } from '../../util/error.ts';
 import { readFileChunks } from '../../files/safe-files.ts';
 import { describeState, fixState } from './fixed-state.ts';
 import type { FixedState, StateContext } from './fixed-state.ts';
-import { localFault } from '../../local-ltx/local-file-errors.ts';
+import { localFileError } from '../../local-ltx/local-file-errors.ts';
 import type { Position, ResolvedDbOptions } from '../session/options.ts';
-import { hasAmpleRoom, logTooLongError, ltxSizeMax, roomIn } from '../../local-ltx/writer/disk-room.ts';
+import { hasAmpleRoom, walTooLongError, ltxSizeMax, roomIn } from '../../local-ltx/writer/disk-room.ts';
 import { stagedPath } from '../../files/staging.ts';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 import { measureLtx, streamLtx } from '../../local-ltx/writer/stream-ltx.ts';
 import { writeAnywhere } from '../../local-ltx/writer/write-job.ts';
 import type { LtxContent } from '../../local-ltx/writer/write-ltx.ts';
@@ -37,7 +37,7 @@ export interface SnapshotContext extends StateContext {
 }
 
 /** How often to look whether the log has grown too long while a snapshot is streamed. */
-const LOG_CHECK_MS = 1000;
+const WAL_CHECK_MS = 1000;
 
 /**
  * Fixes a transaction and reads its state while writers go on.
@@ -94,7 +94,7 @@ async function stage(
     if (!hasAmpleRoom(dirname(path), ltxSizeMax(content))) return undefined;
     const sums = sumsOf(content.list.pgnos.length, 0n);
     const job = { ...content, sums, temporaryPath: path, ownership };
-    const size = await state.reading(() => runGently(writeAnywhere(job, context.options.onProgress), signal));
+    const size = await state.reading(() => runCooperatively(writeAnywhere(job, context.options.onProgress), signal));
     await context.checkPages(state, { pgnos: content.list.pgnos, checksums: sums.checksums });
     return {
       position: { txid },
@@ -107,7 +107,7 @@ async function stage(
   } catch (error) {
     rmSync(path, { force: true });
     // A quota, of which the file system does not tell.
-    if (hasCode(localFault(error, path), 'DISK_FULL')) return undefined;
+    if (hasCode(localFileError(error, path), 'DISK_FULL')) return undefined;
     throw error;
   }
 }
@@ -123,14 +123,14 @@ async function stream(
   // Read once more than would be needed: with its size, every backend takes it without a copy on the disk, and in parts of
   // the right size.
   const sums = sumsOf(content.list.pgnos.length, 0n);
-  const size = await state.reading(() => runGently(measureLtx(content, sums), signal));
+  const size = await state.reading(() => runCooperatively(measureLtx(content, sums), signal));
   await context.checkPages(state, { pgnos: content.list.pgnos, checksums: sums.checksums });
   const proven = { ...content, header: provenHeader(content.header, sums) };
   context.logger.debug('snapshot is streamed, there is no room to make it on the disk', {
     txid: formatTxid(txid),
     size,
   });
-  state.onEnd(watchLog(state));
+  state.onEnd(watchWal(state));
   return {
     position: { txid },
     header: proven.header,
@@ -147,7 +147,7 @@ async function stream(
  * Nobody can restart the log while the read transaction lasts, which may be for hours: it ends once the log has grown by
  * half of what is left on the disk. Returns what ends the watch.
  */
-function watchLog(state: FixedState): () => void {
+function watchWal(state: FixedState): () => void {
   const { path } = state.session.wal;
   const size = (): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   const startSize = size();
@@ -155,13 +155,13 @@ function watchLog(state: FixedState): () => void {
     try {
       const grown = size() - startSize;
       const room = roomIn(dirname(path));
-      if (room !== undefined && grown > room.free / 2) void state.end(logTooLongError(path, grown, room.free));
+      if (room !== undefined && grown > room.free / 2) void state.end(walTooLongError(path, grown, room.free));
     } catch (error) {
       // The disk is gone: nothing more can be read from it either.
-      void state.end(localFault(error, path));
+      void state.end(localFileError(error, path));
     }
   };
-  const timer = setInterval(look, LOG_CHECK_MS);
+  const timer = setInterval(look, WAL_CHECK_MS);
   timer.unref();
   return () => clearInterval(timer);
 }

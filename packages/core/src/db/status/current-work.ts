@@ -11,7 +11,7 @@ export interface DbActivity {
 }
 
 /** Keeps the activity of one database. */
-export class ActivityLog {
+export class CurrentWork {
   readonly #nowMs: () => number;
   #last: DbActivity | undefined;
 

@@ -1,12 +1,12 @@
 /** What the syncs of one database did, and when. */
 import type { Clock } from '../../util/clock.ts';
-import { ActivityLog } from './current-work.ts';
-import { TotalsCounter } from './work-totals.ts';
+import { CurrentWork } from './current-work.ts';
+import { WorkCounter } from './work-totals.ts';
 
 export class SyncRecord {
   readonly #clock: Clock;
-  readonly activity: ActivityLog;
-  readonly totals: TotalsCounter = new TotalsCounter();
+  readonly activity: CurrentWork;
+  readonly totals: WorkCounter = new WorkCounter();
   /** When the last sync succeeded. */
   lastSyncAt: Date | undefined;
   /** When everything committed was last known to be in the local files. */
@@ -16,7 +16,7 @@ export class SyncRecord {
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.activity = new ActivityLog(() => clock.now());
+    this.activity = new CurrentWork(() => clock.now());
   }
 
   /** A sync has succeeded. */

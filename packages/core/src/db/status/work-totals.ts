@@ -19,7 +19,7 @@ export interface DbTotals {
 const NONE: WorkTotals = { count: 0, errors: 0, durationMs: 0 };
 
 /** Counts the work of one database. */
-export class TotalsCounter {
+export class WorkCounter {
   #totals: DbTotals = { sync: NONE, checkpoints: {}, walBytes: 0 };
 
   get totals(): DbTotals {

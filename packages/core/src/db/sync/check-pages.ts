@@ -8,7 +8,7 @@ import { recordCompared } from '../session/rest-record.ts';
 import type { LastFile } from '../../local-ltx/last-file.ts';
 import type { Session } from '../session/session.ts';
 import type { SyncSessionContext } from './sync-session.ts';
-import { loseSight } from './sync-session.ts';
+import { failSession } from './sync-session.ts';
 
 /**
  * The file of this commit states the checksum. Otherwise the proof would wait for the next commit of an application, and a restart
@@ -48,7 +48,7 @@ export async function checkPages(
   if (session !== current) return;
   const now = session.last;
   // Nothing states what the pages were, and the start left some unproven: a ledger built from them would prove nothing.
-  if (last.databaseChecksum === 0n && session.isPartlyCompared) return await loseSight(context, 'pages-unproven');
+  if (last.databaseChecksum === 0n && session.isPartlyCompared) return await failSession(context, 'pages-unproven');
   if (last.databaseChecksum === 0n) {
     if (now === undefined || now.txid !== session.txid || session.isLastLeftOut) return;
     if (ledger.loadedFor(now) !== undefined) {
@@ -75,5 +75,5 @@ export async function checkPages(
     expected: last.databaseChecksum.toString(16),
     found: found.toString(16),
   });
-  await loseSight(context, 'pages-differ');
+  await failSession(context, 'pages-differ');
 }

@@ -109,7 +109,7 @@ function sizeOfFile({ descriptor }: Session): number {
 function* ledgerFor({ session, ledger }: SyncContext): Steps<PageLedger | undefined> {
   const { last } = session;
   if (last === undefined || !isLastBefore(session)) return undefined;
-  return (yield { now: () => ledger.loadedFor(last), gently: () => ledger.at(last) }) as PageLedger | undefined;
+  return (yield { now: () => ledger.loadedFor(last), cooperatively: () => ledger.at(last) }) as PageLedger | undefined;
 }
 
 /** False if TXIDs were skipped, or a file was left out: then the state before the next file is not known. */

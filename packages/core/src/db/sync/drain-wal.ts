@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 import type { SyncContext } from './sync-context.ts';
 import { syncSteps, syncVisible } from './sync.ts';
 
@@ -10,7 +10,7 @@ import { syncSteps, syncVisible } from './sync.ts';
  *
  * The metadata folder may be gone with the database, and is not made again beside nothing.
  */
-export async function readToEnd(
+export async function drainWal(
   context: SyncContext,
   publish: (txid: TXID) => void,
   signal: AbortSignal | undefined,
@@ -20,7 +20,7 @@ export async function readToEnd(
   if (!session.connections.pinned || session.state.kind === 'snapshot-required' || !existsSync(level0.folder)) return;
   try {
     await syncVisible(async () => {
-      const outcome = await runGently(syncSteps(context), signal);
+      const outcome = await runCooperatively(syncSteps(context), signal);
       if (outcome.kind === 'written') publish(outcome.txid);
       return outcome;
     });

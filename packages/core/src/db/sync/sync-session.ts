@@ -6,12 +6,12 @@ import { LitestreamError } from '../../util/error.ts';
 import type { BusyOptions } from '../session/connections.ts';
 import { isSameBackfill } from '../../sqlite/database-file/database-mark.ts';
 import { isAtPath } from '../../sqlite/database-file/descriptor.ts';
-import { readToEnd } from './drain-wal.ts';
+import { drainWal } from './drain-wal.ts';
 import { readBootId, recordResync, writeRestRecord } from '../session/rest-record.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionFault } from '../session/session-faults.ts';
 import { SessionFaultError, faultError, findFault, findPathFault, reasonOf } from '../session/session-faults.ts';
-import { runGently } from '../../util/cooperative.ts';
+import { runCooperatively } from '../../util/cooperative.ts';
 import type { SyncContext } from './sync-context.ts';
 import type { SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
@@ -40,7 +40,7 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
     await session.connections.pinWhenFree(busy);
   }
   // Before the WAL is read, by what the state says of the database file; and after it, for what changed in between.
-  await requireSight(context);
+  await requireNoSessionFault(context);
   let outcome = await run(context);
   if (outcome.kind === 'no-wal') {
     await session.connections.bumpSequence(busy);
@@ -49,7 +49,7 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
     if (outcome.kind === 'no-wal') throw emptyWal(session);
   }
   if (outcome.kind === 'written') published(context, outcome.txid);
-  await requireSight(context);
+  await requireNoSessionFault(context);
   return outcome;
 }
 
@@ -84,22 +84,22 @@ export function recordFile({ session, metaPath, logger }: SyncSessionContext): v
 
 async function run(context: SyncSessionContext): Promise<SyncOutcome> {
   try {
-    return await runGently(syncSteps(context), context.busy.signal);
+    return await runCooperatively(syncSteps(context), context.busy.signal);
   } catch (error) {
     const { session } = context;
     const fault = error instanceof SessionFaultError ? error.fault : findPathFault(session);
     if (fault === undefined || (await isBeingRemoved(session, fault))) throw error;
-    return await loseSight(context, fault);
+    return await failSession(context, fault);
   }
 }
 
-async function requireSight(context: SyncSessionContext): Promise<void> {
+async function requireNoSessionFault(context: SyncSessionContext): Promise<void> {
   const { session, publish } = context;
   const fault = findFault(session);
   // A database that was removed takes its WAL with it: the next look sees that, and what was visible has been read.
   if (fault === undefined || (await isBeingRemoved(session, fault))) return;
-  if (fault.startsWith('wal')) await readToEnd(context, publish, undefined);
-  await loseSight(context, fault);
+  if (fault.startsWith('wal')) await drainWal(context, publish, undefined);
+  await failSession(context, fault);
 }
 
 /**
@@ -116,17 +116,17 @@ async function isBeingRemoved({ descriptor, path }: Session, fault: SessionFault
 }
 
 /** Runs work between two syncs. If the session no longer sees everything, rejects as `syncSession` does. */
-export async function withSight<T>(context: SyncSessionContext, work: () => Promise<T>): Promise<T> {
+export async function withFaultCheck<T>(context: SyncSessionContext, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
     if (!(error instanceof SessionFaultError)) throw error;
-    return await loseSight(context, error.fault);
+    return await failSession(context, error.fault);
   }
 }
 
 /** What was read so far is right, but not known to be everything. Always throws. */
-export async function loseSight(context: SyncSessionContext, fault: SessionFault): Promise<never> {
+export async function failSession(context: SyncSessionContext, fault: SessionFault): Promise<never> {
   const { close, logger, metaPath, session } = context;
   const reason = reasonOf(fault);
   session.apply({ kind: 'disproven', reason });

@@ -13,7 +13,7 @@ import {
 import type { VisibleWal } from '../../sqlite/wal/wal-index.ts';
 import { choosePages, isLastBefore, noteInLedger } from './choose-pages.ts';
 import type { SyncPlan } from './choose-pages.ts';
-import { decide, visibleEndOf } from '../session/next-sync.ts';
+import { nextSync, visibleEndOf } from '../session/next-sync.ts';
 import type { SyncDecision } from '../session/next-sync.ts';
 import { temporaryName } from '../../files/safe-files.ts';
 import { inodeAt, publishDurably, usedByAnother } from '../../local-ltx/publish.ts';
@@ -25,7 +25,7 @@ import { refuseWithoutRoom } from '../../local-ltx/writer/disk-room.ts';
 import type { Session } from '../session/session.ts';
 import { lastFileOf } from '../../local-ltx/last-file.ts';
 import { pageCountOfFile } from '../session/session.ts';
-import { SessionFaultError, haveLocksGone } from '../session/session-faults.ts';
+import { SessionFaultError, areLocksLost } from '../session/session-faults.ts';
 import type { Steps } from '../../util/cooperative.ts';
 import { sameSums, walEndFields } from '../../sqlite/wal/wal-end.ts';
 import { isBound, isHeld } from '../session/wal-state.ts';
@@ -88,7 +88,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const visible = session.readVisible();
   const header = wal.header();
   const view = { visible, header, pageSize: session.pageSize, hasStaleFrames: hasStaleFrames(session) };
-  const decision = decide(session.state, view);
+  const decision = nextSync(session.state, view);
   if (decision.kind === 'unsettled') return 'restarted';
   requireHold(session, decision, visible);
   if (decision.kind === 'nothing') {
@@ -143,7 +143,7 @@ function requireHold(session: Session, decision: SyncDecision, visible: VisibleW
   const { state, last } = session;
   if (!isHeld(state) || last === undefined || sameSalts(last, visible)) return;
   if (decision.kind === 'snapshot' && !isBound(state)) return;
-  if (haveLocksGone(session)) throw new SessionFaultError('locks-lost');
+  if (areLocksLost(session)) throw new SessionFaultError('locks-lost');
   if (isBound(state)) throw new SessionFaultError('wal-replaced');
 }
 

@@ -70,7 +70,7 @@ function noRoomError(folder: string, size: number, room: Room, reserve: number):
 }
 
 /** The log grew so much under the read transaction of a snapshot that the application may run out of room. */
-export function logTooLongError(path: string, grown: number, free: number): LitestreamError {
+export function walTooLongError(path: string, grown: number, free: number): LitestreamError {
   return new LitestreamError(
     `the snapshot was given up: the -wal file grew by ${text(grown)} meanwhile, and ${text(free)} are free: ${path}`,
     {

@@ -30,7 +30,7 @@ export function* sumPages(scan: PageScan, checksums: BigUint64Array): Steps<void
   else {
     yield {
       now: () => sumPagesNow(scan, checksums),
-      gently: (signal) => sumInWorkers({ scan, checksums }, signal),
+      cooperatively: (signal) => sumInWorkers({ scan, checksums }, signal),
     };
   }
 }

@@ -34,7 +34,7 @@ export function* measureLtx(content: LtxContent, sums?: PageSums): Steps<number>
       for (const chunk of encodeLtx(content, sums)) size += chunk.length;
       return size;
     },
-    gently: (signal) => measure(content, sums, signal),
+    cooperatively: (signal) => measure(content, sums, signal),
   }) as number;
 }
 

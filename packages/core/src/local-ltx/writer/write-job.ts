@@ -5,7 +5,7 @@ import { createFile } from '../../files/safe-files.ts';
 import type { PageScan } from '../../pages/page-source.ts';
 import { WalRestartedError } from '../../pages/page-source.ts';
 import type { Steps } from '../../util/cooperative.ts';
-import { runNow } from '../../util/cooperative.ts';
+import { runBlocking } from '../../util/cooperative.ts';
 import type { LtxJob } from './write-ltx.ts';
 import { writeLtx } from './write-ltx.ts';
 import { pagesWritten, shareJob, shareProgress } from './write-parallel.ts';
@@ -50,8 +50,8 @@ export type WorkerAnswer = { readonly size: number } | { readonly error: unknown
 export function* writeAnywhere(job: LtxJob, onProgress?: OnWriteProgress): Steps<number> {
   if (job.list.pgnos.length * job.header.pageSize < WORKER_SIZE_MIN) return yield* writeLtx(job);
   return (yield {
-    now: () => runNow(writeLtx(job)),
-    gently: (signal) => writeInWorkers(job, signal, onProgress),
+    now: () => runBlocking(writeLtx(job)),
+    cooperatively: (signal) => writeInWorkers(job, signal, onProgress),
   }) as number;
 }
 

@@ -71,8 +71,8 @@ export function shareJob(job: LtxJob): LtxJob {
 }
 
 /** Another worker has failed, and reports why: this one just ends. */
-class GivenUp extends Error {
-  override readonly name = 'GivenUp';
+class AbandonedError extends Error {
+  override readonly name = 'AbandonedError';
 }
 
 /** What each worker does. The file is there, and empty. Returns its size, in bytes, to the first worker; 0 to others. */
@@ -82,7 +82,7 @@ export function writePart(job: LtxJob, progress: SharedProgress, isFirst: boolea
     writeBatches(fd, job, progress);
     return isFirst ? finish(fd, job, progress) : 0;
   } catch (error) {
-    if (error instanceof GivenUp) return 0;
+    if (error instanceof AbandonedError) return 0;
     Atomics.store(progress.control, At.failed, 1);
     throw error;
   } finally {
@@ -147,7 +147,7 @@ function advance({ control }: SharedProgress, at: number): void {
 
 function waitFor({ control }: SharedProgress, at: number, count: number): void {
   for (let now = Atomics.load(control, at); now < count; now = Atomics.load(control, at)) {
-    if (Atomics.load(control, At.failed) !== 0) throw new GivenUp();
+    if (Atomics.load(control, At.failed) !== 0) throw new AbandonedError();
     Atomics.wait(control, at, now, WAIT_MS);
   }
 }

@@ -1,7 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { sumPagesNow } from './scan-pages.ts';
 import { WalRestartedError } from '../../pages/page-source.ts';
-import { runNow } from '../../util/cooperative.ts';
+import { runBlocking } from '../../util/cooperative.ts';
 import type { WorkerAnswer, WorkerTask } from './write-job.ts';
 import { writeLtx } from './write-ltx.ts';
 import { writePart } from './write-parallel.ts';
@@ -16,7 +16,7 @@ function answer(task: WorkerTask): WorkerAnswer {
       return { size: 0 };
     }
     const { job, part } = task;
-    return { size: part === undefined ? runNow(writeLtx(job)) : writePart(job, part.progress, part.isFirst) };
+    return { size: part === undefined ? runBlocking(writeLtx(job)) : writePart(job, part.progress, part.isFirst) };
   } catch (error) {
     return { error, restarted: error instanceof WalRestartedError };
   }

@@ -11,11 +11,11 @@ import { openLocalFile } from '../upload/local-file.ts';
 import { conflictError } from '../upload/level0-writer.ts';
 import type { Level0File } from '../upload/level0-writer.ts';
 import { isRecent } from '../position/instant.ts';
-import type { Moment } from '../position/instant.ts';
+import type { Instant } from '../position/instant.ts';
 import { endOf } from '../position/remote-position.ts';
 import type { AskedEnds } from '../position/remote-position.ts';
 import type { ReplicaDb } from '../position/replica-db.ts';
-import { compareHistory } from './same-timeline.ts';
+import { compareTimeline } from './same-timeline.ts';
 import { isWholeTransaction } from '../upload/whole-transaction.ts';
 
 export interface FirstContactParts {
@@ -31,13 +31,13 @@ export interface FirstContactParts {
   /** Uploads a snapshot, and the level-0 files behind this position up to it. */
   readonly snapshot: (after: TXID, options: Op) => Promise<unknown>;
   /** From this transaction on level 0 has a hole, of which a warning has told. */
-  readonly onHole: (txid: TXID) => void;
+  readonly onGap: (txid: TXID) => void;
   /** The lease, which may forbid that the replica gets another timeline. */
   readonly fence?: ReplicaFence | undefined;
 }
 
 /** What is under way where the replica gets another history. */
-interface NewBeginning {
+interface NewTimeline {
   /** Where the other history ends. */
   readonly end: TXID;
   /** Takes the name behind it, which no local file is as small as. */
@@ -49,16 +49,16 @@ interface NewBeginning {
 }
 
 /** Where uploads continue. The file that ends there is the database's own: compared, or just created. */
-export interface Met {
+export interface ContactResult {
   readonly txid: TXID;
   /** When the replica was asked where it ends; undefined if this process has written there since. */
-  readonly askedAt?: Moment;
+  readonly askedAt?: Instant;
 }
 
 export class FirstContact {
   readonly #parts: FirstContactParts;
   #ends: AskedEnds | undefined;
-  #begun: NewBeginning | undefined;
+  #begun: NewTimeline | undefined;
   #theirs: TXID | undefined;
 
   constructor(parts: FirstContactParts) {
@@ -83,13 +83,13 @@ export class FirstContact {
    * Resolves to the position to continue from. Rejects with `REPLICA_AHEAD` or `REPLICA_CONFLICT`. After a failure the next
    * call continues with the same whole transaction.
    */
-  async meet(options: Op): Promise<Met> {
+  async meet(options: Op): Promise<ContactResult> {
     const met = await this.#meet(options);
     this.#parts.fence?.promoted();
     return met;
   }
 
-  async #meet(options: Op): Promise<Met> {
+  async #meet(options: Op): Promise<ContactResult> {
     const { ask, clock } = this.#parts;
     const learnt = this.#ends;
     this.#ends = undefined;
@@ -105,33 +105,33 @@ export class FirstContact {
     }
   }
 
-  async #meetAt(ends: AskedEnds, options: Op): Promise<Met> {
+  async #meetAt(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const { db } = this.#parts;
     const begun = this.#begun;
     // Another process wrote any file beyond that.
-    if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#goOn(begun, options);
+    if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#completeNewTimeline(begun, options);
     this.#begun = undefined;
     const { baseline, position } = db;
     // The other process has not ended.
     if (this.#theirs !== undefined && ends.max > this.#theirs) throw conflictError(ends.max);
     if (ends.max > position.txid) {
       if (this.#theirs === undefined) throw aheadError(ends.max, position.txid);
-      return await this.#replaceHistory(ends, options);
+      return await this.#replaceTimeline(ends, options);
     }
-    if (baseline !== undefined && ends.max > baseline) return await this.#replaceHistory(ends, options);
+    if (baseline !== undefined && ends.max > baseline) return await this.#replaceTimeline(ends, options);
     if (ends.level0 > 0n) return await this.#continueFrom(ends, options);
     // Level 0 always keeps its last file: where only what was made of it is left there is nothing to compare.
     if (ends.compacted > 0n) return await this.#replaceUncomparable(ends, options);
     return { txid: 0n, askedAt: ends.askedAt };
   }
 
-  async #replaceUncomparable(ends: AskedEnds, options: Op): Promise<Met> {
+  async #replaceUncomparable(ends: AskedEnds, options: Op): Promise<ContactResult> {
     this.#warn('level 0 of the replica is gone, taking a snapshot', ends.max);
     return await this.#startFromSnapshot(ends, options);
   }
 
   /** The replica ends with transactions of its own, under numbers that the database has used for others. */
-  async #replaceHistory(ends: AskedEnds, options: Op): Promise<Met> {
+  async #replaceTimeline(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const message = 'replica holds transactions that the database does not have, replacing them by a snapshot';
     this.#warn(message, ends.max);
     return await this.#startFromSnapshot(ends, options);
@@ -141,13 +141,13 @@ export class FirstContact {
    * A metadata folder that was put here from elsewhere may hold other transactions under the same numbers: put behind the
    * replica's files they would make a database that never was, and where both end alike nothing would be sent at all.
    */
-  async #continueFrom(ends: AskedEnds, options: Op): Promise<Met> {
+  async #continueFrom(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const { client, db } = this.#parts;
     const txid = ends.level0;
     const path = db.localLtx(0).path(txid, txid);
-    const found = await compareHistory(client, { path, txid }, options);
+    const found = await compareTimeline(client, { path, txid }, options);
     if (found === 'same') return { txid, askedAt: ends.askedAt };
-    if (found === 'unknown' || found === 'absent') return await this.#goOnUncompared(ends, options);
+    if (found === 'unknown' || found === 'absent') return await this.#continueUncompared(ends, options);
     this.#warn('local ltx files belong to another timeline than the replica, taking a snapshot', txid);
     return await this.#startFromSnapshot(ends, options);
   }
@@ -156,7 +156,7 @@ export class FirstContact {
    * The local file is missing or damaged, and the one on the replica may be another database's. So the file after it must
    * hold every page: the next transaction, if it does, as after a start that found the file in this state.
    */
-  async #goOnUncompared(ends: AskedEnds, options: Op): Promise<Met> {
+  async #continueUncompared(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const { db } = this.#parts;
     const next = ends.level0 + 1n;
     this.#requirePromotable(ends);
@@ -164,7 +164,7 @@ export class FirstContact {
     const isWhole = ends.level0 === ends.max && (await isWholeTransaction(db.localLtx(0).path(next, next), next));
     if (!isWhole) return await this.#startFromSnapshot(ends, options);
     this.#begun = { end: ends.level0, claim: undefined, whole: next, reached: undefined };
-    return await this.#goOn(this.#begun, options);
+    return await this.#completeNewTimeline(this.#begun, options);
   }
 
   #warn(message: string, end: TXID): void {
@@ -177,18 +177,18 @@ export class FirstContact {
    * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
    * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
    */
-  async #startFromSnapshot(ends: AskedEnds, options: Op): Promise<Met> {
+  async #startFromSnapshot(ends: AskedEnds, options: Op): Promise<ContactResult> {
     this.#requirePromotable(ends);
     const { max, newest } = ends;
-    const { db, client, onHole } = this.#parts;
+    const { db, client, onGap } = this.#parts;
     const { txid } = await db.syncWhole('replica holds another timeline', { ...options, above: max });
     const leavesGap = newest !== undefined && txid > max + 1n;
     const claim = leavesGap
       ? await claimBehind(client, newest, { ...options, beforeMs: await this.#timeOf(txid) })
       : undefined;
-    onHole((claim?.txid ?? max) + 1n);
+    onGap((claim?.txid ?? max) + 1n);
     this.#begun = { end: max, claim, whole: txid, reached: undefined };
-    return await this.#goOn(this.#begun, options);
+    return await this.#completeNewTimeline(this.#begun, options);
   }
 
   /** This process was already promoted after the files of another process, which has ended. */
@@ -204,7 +204,7 @@ export class FirstContact {
     return timestamp.getTime();
   }
 
-  async #goOn(begun: NewBeginning, options: Op): Promise<Met> {
+  async #completeNewTimeline(begun: NewTimeline, options: Op): Promise<ContactResult> {
     const { create, db, snapshot, upload } = this.#parts;
     if (begun.reached === undefined) {
       if (begun.claim !== undefined) await create(begun.claim, options);

@@ -12,7 +12,7 @@ import { isLost, openLocalFile, verifyLocalFile } from '../upload/local-file.ts'
  * in milliseconds and the salts of the WAL. `unknown` if the local file is missing or damaged, `absent` if the replica returns
  * no file, though it may list it.
  */
-export async function compareHistory(
+export async function compareTimeline(
   client: ReplicaClient,
   file: { readonly path: string; readonly txid: TXID },
   options: Op,

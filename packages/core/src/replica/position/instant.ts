@@ -2,7 +2,7 @@
 import type { Clock } from '../../util/clock.ts';
 
 /** In milliseconds, by the monotonic clock, which may stop while the machine is suspended, and by the wall clock. */
-export interface Moment {
+export interface Instant {
   readonly monotonic: number;
   readonly now: number;
 }
@@ -10,13 +10,13 @@ export interface Moment {
 /** Level 0 keeps files for minutes: within this time, no name there can be used and become free again. */
 const TRUSTED_MS = 5000;
 
-export function momentOf(clock: Clock): Moment {
+export function instantOf(clock: Clock): Instant {
   return { monotonic: clock.monotonic(), now: clock.now() };
 }
 
 /** Is an answer to a request from this time still valid, by both clocks? */
-export function isRecent(moment: Moment | undefined, clock: Clock): boolean {
-  if (moment === undefined) return false;
-  const { monotonic, now } = momentOf(clock);
-  return monotonic - moment.monotonic < TRUSTED_MS && Math.abs(now - moment.now) < TRUSTED_MS;
+export function isRecent(instant: Instant | undefined, clock: Clock): boolean {
+  if (instant === undefined) return false;
+  const { monotonic, now } = instantOf(clock);
+  return monotonic - instant.monotonic < TRUSTED_MS && Math.abs(now - instant.now) < TRUSTED_MS;
 }

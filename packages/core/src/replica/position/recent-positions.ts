@@ -5,7 +5,7 @@ import type { ReplicaEnds } from './remote-position.ts';
 const AGE_MS_MAX = 60_000;
 
 /** What the levels of a replica ended with when it was last asked, until somebody takes over from there. */
-export class RecentTops {
+export class RecentPositions {
   readonly #clock: Clock;
   #tops: { readonly files: ReplicaEnds['tops']; readonly askedAtMs: number } | undefined;
 

@@ -6,7 +6,7 @@ import { readLtxHeader } from '../../storage/reading/read-header.ts';
 import { resumableSource } from '../../storage/reading/resumable-reader.ts';
 import { hasCode } from '../../util/error.ts';
 import { isSnapshotFile, LEVELS, SNAPSHOT_LEVEL } from '../../storage/contract/levels.ts';
-import type { Moment } from './instant.ts';
+import type { Instant } from './instant.ts';
 
 /** Highest TXID at a level, 0 if it is empty. With `seek`, only of files that start there or later. */
 export async function maxTxidOfLevel(
@@ -44,7 +44,7 @@ export interface ReplicaEnds {
 
 /** As the replica answered at this time or later. */
 export interface AskedEnds extends ReplicaEnds {
-  readonly askedAt: Moment;
+  readonly askedAt: Instant;
 }
 
 /**

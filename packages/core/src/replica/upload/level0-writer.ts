@@ -32,7 +32,7 @@ export class Level0Writer {
   /** The server looks and then writes, and another process may be between. */
   readonly #isUnlocked: boolean;
   #protection: Protection;
-  #isTold = false;
+  #isReported = false;
 
   constructor(client: ReplicaClient, logger: Logger) {
     this.#client = client;
@@ -47,13 +47,13 @@ export class Level0Writer {
    * name, which is left as it is.
    */
   async create(file: Level0File, op: Op): Promise<void> {
-    if (this.#isUnlocked) this.#tell();
+    if (this.#isUnlocked) this.#warnOnce();
     if (this.#protection === 'condition') return await this.#createConditionally(file, op);
     const found = await compareFile(this.#client, file, op);
     if (found === 'other') throw conflictError(file.txid);
     if (found === 'same') return;
     if (this.#protection === 'unknown') return await this.#createAndProbe(file, op);
-    this.#lookFromNowOn();
+    this.#checkBeforeWrites();
     await this.#upload(file, op);
   }
 
@@ -76,7 +76,7 @@ export class Level0Writer {
       if (!isRefusal(error)) throw error;
       // If the condition was not what the server refused, this fails as well.
       await this.#upload(file, op);
-      this.#lookFromNowOn();
+      this.#checkBeforeWrites();
       return;
     }
     if ((file.body.size ?? Infinity) <= PROBE_SIZE_MAX) await this.#probe(file, op);
@@ -87,23 +87,23 @@ export class Level0Writer {
     const named = { level: 0, minTxid: txid, maxTxid: txid, timestamp };
     try {
       await this.#client.writeLtxFile(named, body, { signal, ifNoneMatch: '*' });
-      this.#lookFromNowOn();
+      this.#checkBeforeWrites();
     } catch (error) {
       if (hasCode(error, 'PRECONDITION_FAILED')) this.#protection = 'condition';
-      else if (isRefusal(error)) this.#lookFromNowOn();
+      else if (isRefusal(error)) this.#checkBeforeWrites();
       // It says nothing either way, and the file itself is safe: the next upload asks again.
       else this.#logger.debug('cannot tell whether the server keeps conditions', { error });
     }
   }
 
-  #lookFromNowOn(): void {
+  #checkBeforeWrites(): void {
     this.#protection = 'look';
-    this.#tell();
+    this.#warnOnce();
   }
 
-  #tell(): void {
-    if (this.#isTold) return;
-    this.#isTold = true;
+  #warnOnce(): void {
+    if (this.#isReported) return;
+    this.#isReported = true;
     this.#logger.warn(
       'this storage cannot create a file only if there is none: another process that replicates to the same place is ' +
         'noticed before an upload, but not during one, and one of two commits made at that moment can be lost',

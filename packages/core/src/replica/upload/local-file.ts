@@ -4,7 +4,7 @@ import { basename } from 'node:path';
 import { decodeHeader, HEADER_SIZE, isLtxError, LtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import { OPEN_EXISTING, readFileChunks } from '../../files/safe-files.ts';
-import { localFault } from '../../local-ltx/local-file-errors.ts';
+import { localFileError } from '../../local-ltx/local-file-errors.ts';
 import type { Body } from '../../storage/contract/contract.ts';
 
 export interface LocalFile {
@@ -58,7 +58,7 @@ export async function readLocalFile(
     if (local.isKept || verified) await verifyLocalFile(local, path);
     return local;
   } catch (error) {
-    if (!isLost(error)) throw localFault(error, path);
+    if (!isLost(error)) throw localFileError(error, path);
     return { lost: error };
   }
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../util/clock.ts';
 import type { Logger } from '../../util/logger.ts';
 import { RetryState } from './retry-state.ts';
 
-export interface RoundsOptions {
+export interface UploadLoopOptions {
   /** One round of uploads. Its signal is aborted when the rounds end. */
   readonly round: (signal: AbortSignal) => Promise<void>;
   /** Is there something that the last round did not send? Asked after each. */
@@ -19,15 +19,15 @@ export interface RoundsOptions {
  * When a replica uploads by itself: at once after quiet, then once per interval, later after failures. One round at a
  * time; asking for one while one runs or waits changes nothing.
  */
-export class Rounds {
-  readonly #options: RoundsOptions;
+export class UploadLoop {
+  readonly #options: UploadLoopOptions;
   readonly #retry: RetryState;
   #lifetime: AbortController | undefined;
   #cancelTimer: (() => void) | undefined;
   #round: Promise<void> | undefined;
   #notBeforeMs = Number.NEGATIVE_INFINITY;
 
-  constructor(options: RoundsOptions) {
+  constructor(options: UploadLoopOptions) {
     this.#options = options;
     this.#retry = new RetryState(options.logger, options.intervalMs);
   }

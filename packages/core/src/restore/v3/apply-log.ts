@@ -13,7 +13,7 @@ const TURN_PAGE_COUNT = 256;
  * ends where the last commit says. Frames that do not belong to the log, or to no commit, are left out. Returns how many
  * pages were written.
  */
-export async function applyLog(
+export async function applyWal(
   log: { readonly path: string; readonly name: string },
   output: number,
   options: { readonly truncate: (size: number) => Promise<void>; readonly signal?: AbortSignal | undefined },

@@ -12,7 +12,7 @@ import { corrupt, fault } from '../read/ltx-errors.ts';
 import { Output } from '../write/output.ts';
 import { NO_DOUBTS } from '../plan/time-doubts.ts';
 import type { RestoreOptions, RestoreResult } from '../plan/restore-options.ts';
-import { applyLog, databasePageSize } from './apply-log.ts';
+import { applyWal, databasePageSize } from './apply-log.ts';
 import { timeOf } from './listing.ts';
 import type { V3File } from './listing.ts';
 import { decodeLz4Frames } from './lz4-frames.ts';
@@ -58,7 +58,7 @@ export async function restoreV3(client: ReplicaClient, plan: V3Plan, options: Re
 }
 
 /** A log that is put together from its segments. */
-interface OpenLog {
+interface OpenWal {
   readonly handle: FileHandle;
   readonly index: number;
   size: number;
@@ -69,7 +69,7 @@ class V3Run {
   readonly #plan: V3Plan;
   readonly #options: RestoreOptions;
   readonly #output: Output;
-  readonly #logPath: string;
+  readonly #walPath: string;
   #bytesDone = 0;
   #pagesDone = 0;
 
@@ -78,7 +78,7 @@ class V3Run {
     this.#plan = plan;
     this.#options = options;
     this.#output = output;
-    this.#logPath = `${output.temporaryPath}-log`;
+    this.#walPath = `${output.temporaryPath}-log`;
   }
 
   /** Resolves with the page size; 0 for an empty database. */
@@ -86,13 +86,13 @@ class V3Run {
     const { snapshot, segments } = this.#plan;
     await this.#writeSnapshot(snapshot);
     const pageSize = this.#checkSnapshot(snapshot);
-    let log: OpenLog | undefined;
+    let log: OpenWal | undefined;
     try {
       const { signal } = this.#options;
       for await (const { file, bytes } of readAhead(this.#client, segments, signal)) {
         if (log?.index !== file.index) {
-          if (log !== undefined) await this.#applyLog(log);
-          log = { handle: await this.#openLog(), index: file.index, size: 0 };
+          if (log !== undefined) await this.#applyWal(log);
+          log = { handle: await this.#openWal(), index: file.index, size: 0 };
         }
         if (file.offset !== log.size) {
           throw gapV3(file, `its log has ${log.size} bytes so far, and it starts at byte ${file.offset}`);
@@ -102,11 +102,11 @@ class V3Run {
         const { generation, index, offset } = file;
         this.#options.logger?.debug('wrote WAL segment', { generation, index, offset, bytes: size });
       }
-      if (log !== undefined) await this.#applyLog(log);
+      if (log !== undefined) await this.#applyWal(log);
       log = undefined;
     } finally {
       await log?.handle.close();
-      await rm(this.#logPath, { force: true });
+      await rm(this.#walPath, { force: true });
     }
     return pageSize;
   }
@@ -133,11 +133,11 @@ class V3Run {
     return pageSize;
   }
 
-  async #openLog(): Promise<FileHandle> {
+  async #openWal(): Promise<FileHandle> {
     try {
-      return await openReplacing(this.#logPath);
+      return await openReplacing(this.#walPath);
     } catch (error) {
-      throw fault(this.#logPath, error);
+      throw fault(this.#walPath, error);
     }
   }
 
@@ -151,19 +151,19 @@ class V3Run {
           done += (await handle.write(content, done, content.length - done, at)).bytesWritten;
         }
       } catch (error) {
-        throw fault(this.#logPath, error);
+        throw fault(this.#walPath, error);
       }
       size += content.length;
     }
     return size;
   }
 
-  async #applyLog({ handle, index, size: bytes }: OpenLog): Promise<void> {
+  async #applyWal({ handle, index, size: bytes }: OpenWal): Promise<void> {
     await handle.close();
     const name = `log ${index.toString(16).padStart(8, '0')} of generation ${this.#plan.snapshot.generation}`;
     const { signal } = this.#options;
     try {
-      this.#pagesDone += await applyLog({ path: this.#logPath, name }, this.#output.descriptor, {
+      this.#pagesDone += await applyWal({ path: this.#walPath, name }, this.#output.descriptor, {
         truncate: (size) => this.#output.truncate(size),
         signal,
       });

@@ -51,14 +51,14 @@ export async function readTargetRecord(path: string): Promise<TargetRecord | 'un
 }
 
 /** What the files beside a copy say it holds: `position`, or `target` if that is another one. */
-export type Recalled =
+export type RecordedPosition =
   | { readonly position: TXID; readonly target: TargetRecord | undefined; readonly reason: undefined }
   /** They do not say it; why. */
   | { readonly position: undefined; readonly target: undefined; readonly reason: string };
 
 /** Inside the copy's lock. Rejects with `DATABASE_INVALID` for a `-txid` file that holds no TXID. */
-export async function recall(path: string): Promise<Recalled> {
-  const unknown = (reason: string): Recalled => ({ position: undefined, target: undefined, reason });
+export async function readRecordedPosition(path: string): Promise<RecordedPosition> {
+  const unknown = (reason: string): RecordedPosition => ({ position: undefined, target: undefined, reason });
   const position = await readSidecar(path);
   const target = await readTargetRecord(path);
   if (position === undefined) return unknown('the -txid file of the copy is gone');

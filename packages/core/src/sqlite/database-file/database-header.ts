@@ -50,7 +50,7 @@ export function isInWalMode(fd: number): boolean {
 }
 
 /** Does the newest first page that is committed in the log, if any, know of tables? Opening a `-wal` drops no lock. */
-export function hasSchemaInLog(walPath: string): boolean {
+export function hasSchemaInWal(walPath: string): boolean {
   return withFile(walPath, false, (fd) => {
     const header = Buffer.alloc(WAL_HEADER_SIZE);
     if (readSync(fd, header, 0, header.length, 0) < header.length) return false;

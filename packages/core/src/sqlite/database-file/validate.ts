@@ -53,7 +53,7 @@ export function keepDatabaseFile(path: string, given: string = path): DatabaseDe
 
 function refuseForeignLink(path: string): void {
   const link = foreignLink(path);
-  if (link !== undefined) throw ledElsewhere(path, link);
+  if (link !== undefined) throw foreignLinkError(path, link);
 }
 
 function notAFile(path: string, what: string): LitestreamError {
@@ -65,7 +65,7 @@ function notAFile(path: string, what: string): LitestreamError {
   });
 }
 
-function ledElsewhere(path: string, link: string): LitestreamError {
+function foreignLinkError(path: string, link: string): LitestreamError {
   return new LitestreamError(`the link of another user leads to this database: ${link}`, {
     code: 'DATABASE_INVALID',
     operation: 'open',

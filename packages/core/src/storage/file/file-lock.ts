@@ -81,14 +81,14 @@ function unavailable(message: string): LitestreamError {
 async function breakIfStale(path: string): Promise<void> {
   try {
     if (Date.now() - (await stat(path)).mtimeMs < STALE_AGE_MS) return;
-    const grave = `${path}${TEMP_MARK}${randomUUID()}`;
-    await rename(path, grave);
+    const aside = `${path}${TEMP_MARK}${randomUUID()}`;
+    await rename(path, aside);
     try {
       // Between the two calls another process may have taken the stale lock away and a third one locked afresh. If a
       // fourth one has locked since, the third one finds that out when it checks.
-      if (Date.now() - (await stat(grave)).mtimeMs < STALE_AGE_MS) await link(grave, path);
+      if (Date.now() - (await stat(aside)).mtimeMs < STALE_AGE_MS) await link(aside, path);
     } finally {
-      await rm(grave, { force: true });
+      await rm(aside, { force: true });
     }
   } catch (error) {
     if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EEXIST')) throw error; // released, or taken away by another

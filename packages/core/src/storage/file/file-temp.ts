@@ -6,13 +6,13 @@ export const TEMP_MARK = '.tmp-';
 /** Of the lock files beside objects that are being replaced. */
 export const LOCK_MARK = '.lock~';
 /** What upstream calls its own; it leaves them behind when it is killed. */
-const UPSTREAM_SUFFIX = '.tmp';
+const GO_TEMP_SUFFIX = '.tmp';
 
 /** Temporary names, ours and those of Litestream (Go), begin with the file's final name. */
 const LTX_TEMP = /\.ltx\./;
 
 export function isTempName(name: string): boolean {
-  return name.includes(TEMP_MARK) || name.endsWith(UPSTREAM_SUFFIX) || name.endsWith(LOCK_MARK);
+  return name.includes(TEMP_MARK) || name.endsWith(GO_TEMP_SUFFIX) || name.endsWith(LOCK_MARK);
 }
 
 /**

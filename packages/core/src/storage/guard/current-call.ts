@@ -7,16 +7,16 @@ import { LitestreamError } from '../../util/error.ts';
 import type { LogFields } from '../../util/logger.ts';
 import { errorText } from '../errors/error-text.ts';
 import type { ClientOperation } from './guard-options.ts';
-import type { Watch } from './stall-watch.ts';
+import type { StallWatch } from './stall-watch.ts';
 
 export class ClientCall {
   readonly operation: ClientOperation;
   readonly object: string | undefined;
   /** `GuardOptions.labels`. */
   readonly labels: LogFields;
-  readonly #watch: Watch;
+  readonly #watch: StallWatch;
 
-  constructor(watch: Watch, operation: ClientOperation, object: string | undefined, labels: LogFields = {}) {
+  constructor(watch: StallWatch, operation: ClientOperation, object: string | undefined, labels: LogFields = {}) {
     this.#watch = watch;
     this.operation = operation;
     this.object = object;

@@ -12,7 +12,7 @@ import type { ClientOperation, GuardOptions, OperationTimeouts } from './guard-o
 import { SourceFailure } from './guard-stream.ts';
 import type { Attempt } from './guard-stream.ts';
 import { Semaphore } from '../../util/semaphore.ts';
-import { Watch } from './stall-watch.ts';
+import { StallWatch } from './stall-watch.ts';
 import { wrapError } from '../errors/wrap-error.ts';
 
 export interface Call {
@@ -106,7 +106,7 @@ export class GuardCalls {
   begin(call: Call, number: number, timeoutMs: number): Attempt {
     const { clock } = this;
     const { operation, signal } = call;
-    const watch: Watch = new Watch({ signal, timeoutMs, clock, around: (task) => current.run(task) });
+    const watch: StallWatch = new StallWatch({ signal, timeoutMs, clock, around: (task) => current.run(task) });
     const current = new ClientCall(watch, operation, call.object, this.#options.labels);
     const startedAtMs = clock.monotonic();
     let ended = false;

@@ -1,8 +1,8 @@
-import type { Watch } from './stall-watch.ts';
+import type { StallWatch } from './stall-watch.ts';
 
 /** Counts one attempt; its end is reported once. */
 export interface Attempt {
-  readonly watch: Watch;
+  readonly watch: StallWatch;
   bytes: number;
   count: number;
   end(error?: unknown): void;

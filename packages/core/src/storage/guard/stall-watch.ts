@@ -15,7 +15,7 @@ export interface WatchOptions {
  * even if the client heeds neither. Time in which the client waits for core (a body's source, a consumer that pauses)
  * does not count.
  */
-export class Watch implements Disposable {
+export class StallWatch implements Disposable {
   readonly #controller = new AbortController();
   readonly #options: WatchOptions;
   #timeoutMs: number;
