@@ -10,11 +10,11 @@ import { Collisions } from '../databases/collisions.ts';
 import type { SingleDatabase } from '../databases/directory.ts';
 import { ManagedDatabase } from './managed-database.ts';
 import type { Origin } from './managed-database.ts';
-import { namingDatabase } from './services/with-database.ts';
-import { Patience } from './services/open-patience.ts';
+import { withDatabasePath } from './services/with-database.ts';
+import { CircuitBreaker } from './services/open-patience.ts';
 import type { DatabaseReport } from './services/report.ts';
 import { announceStores } from './services/compaction-store.ts';
-import { Stores } from './services/backend-stores.ts';
+import { BackendStores } from './services/backend-stores.ts';
 import { settleBounded } from '../util/task-queue.ts';
 
 /** As many as upstream opens at a time. */
@@ -40,14 +40,14 @@ export class Daemon {
   readonly #leaving = new Map<string, Promise<void>>();
   /** By path: why the last sync of a database that was removed failed. */
   readonly #unsent = new Map<string, unknown>();
-  readonly #stores: Stores | undefined;
-  readonly #patience: Patience | undefined;
+  readonly #stores: BackendStores | undefined;
+  readonly #breaker: CircuitBreaker | undefined;
   readonly #lost = Promise.withResolvers<{ readonly error: unknown }>();
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#patience = options.once ? undefined : new Patience();
-    this.#stores = options.once ? undefined : new Stores(options.config, options.logger);
+    this.#breaker = options.once ? undefined : new CircuitBreaker();
+    this.#stores = options.once ? undefined : new BackendStores(options.config, options.logger);
   }
 
   /** Those it knows, stopped ones included, in the order they came. */
@@ -103,7 +103,7 @@ export class Daemon {
       const database = added[index];
       if (database === undefined || result.status === 'fulfilled') continue;
       this.#forget(database);
-      const error = namingDatabase(database.path, result.reason);
+      const error = withDatabasePath(database.path, result.reason);
       failures.push(error);
       if (added.length > 1) {
         logger.error('cannot replicate database', { path: database.path, error: describeError(error) });
@@ -140,7 +140,7 @@ export class Daemon {
       await database.start();
     } catch (error) {
       this.#forget(database);
-      throw namingDatabase(config.path, error);
+      throw withDatabasePath(config.path, error);
     }
     return true;
   }
@@ -200,7 +200,7 @@ export class Daemon {
       ...this.#options,
       onOperation: this.#options.onOperation,
       stores: this.#stores,
-      patience: this.#patience,
+      breaker: this.#breaker,
       onLeaseLost: (error) => this.#lost.resolve({ error }),
     });
     this.#databases.set(config.path, database);

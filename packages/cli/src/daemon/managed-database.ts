@@ -6,7 +6,7 @@ import type { DatabaseReport } from './services/report.ts';
 import { RunningDatabase } from './running-database.ts';
 import type { ReplicaVerification } from './running-replica.ts';
 import type { Services } from './services/services.ts';
-import { Turns } from '../util/task-queue.ts';
+import { TaskQueue } from '../util/task-queue.ts';
 
 /** Who asked for a database: a reload of the config removes only what the config, or one of its folders, brought. */
 export type Origin = 'config' | 'directory' | 'socket';
@@ -26,9 +26,9 @@ export class ManagedDatabase {
   readonly path: string;
   readonly config: SingleDatabase;
   readonly #services: Services;
-  readonly #turns = new Turns();
+  readonly #tasks = new TaskQueue();
   /** Verifications run one after the other: each reads all pages. */
-  readonly #verifyTurns = new Turns();
+  readonly #verifications = new TaskQueue();
   /** Aborts a verification when the database is stopped. */
   #lifetime = new AbortController();
   #origin: Origin;
@@ -73,7 +73,7 @@ export class ManagedDatabase {
 
   /** Opens it, so that `follow` can start. Rejects if it cannot be replicated. */
   async open(options: { readonly once: boolean } = { once: false }): Promise<void> {
-    await this.#turns.run(() => this.#open(options));
+    await this.#tasks.run(() => this.#open(options));
   }
 
   /** Starts to follow and upload what was opened. */
@@ -83,7 +83,7 @@ export class ManagedDatabase {
 
   /** False if it was being replicated already. */
   async start(): Promise<boolean> {
-    return await this.#turns.run(async () => {
+    return await this.#tasks.run(async () => {
       if (this.#running !== undefined) return false;
       await this.#open({ once: false });
       this.follow();
@@ -93,12 +93,12 @@ export class ManagedDatabase {
 
   /** Makes a last sync, then removes the database. False if there was nothing to stop. Rejects if the last sync failed. */
   async stop(options: StopOptions): Promise<boolean> {
-    return await this.#turns.run(async () => {
+    return await this.#tasks.run(async () => {
       const running = this.#running;
       if (running === undefined) return false;
       // Verifications use its clients, which are closed next.
       this.#lifetime.abort(new Error('the database is being stopped'));
-      await this.#verifyTurns.run(() => Promise.resolve());
+      await this.#verifications.run(() => Promise.resolve());
       try {
         await running.stop(options);
       } catch (error) {
@@ -131,7 +131,7 @@ export class ManagedDatabase {
     if (this.#running === undefined) return undefined;
     const { signal: stopped } = this.#lifetime;
     const signal = options.signal === undefined ? stopped : AbortSignal.any([stopped, options.signal]);
-    return await this.#verifyTurns.run(() => this.#verify({ ...options, signal }, signal));
+    return await this.#verifications.run(() => this.#verify({ ...options, signal }, signal));
   }
 
   async #verify(

@@ -8,11 +8,11 @@ import type { OpenReplicas } from '../databases/replicas.ts';
 import { showSnapshots } from '../terminal/snapshot-progress.ts';
 import { checkReplicaFolder } from './services/replica-folder.ts';
 import type { SingleDatabase } from '../databases/directory.ts';
-import { JointHistory } from './services/joint-history.ts';
+import { FarthestTimeline } from './services/joint-history.ts';
 import { isTooFarBehind } from './services/backlog.ts';
 import { Leases } from './leases.ts';
 import { RunningReplica } from './running-replica.ts';
-import { sayIfMissing } from './services/missing-database.ts';
+import { warnIfMissing } from './services/missing-database.ts';
 import type { Services } from './services/services.ts';
 import { backendOf } from './services/backend-stores.ts';
 
@@ -231,7 +231,7 @@ export class RunningDatabase {
   }
 
   #start(): void {
-    this.#missing = sayIfMissing(this.path, this.#logger);
+    this.#missing = warnIfMissing(this.path, this.#logger);
     this.db.start();
     for (const replica of this.replicas) replica.start();
   }
@@ -256,7 +256,7 @@ export class RunningDatabase {
       history: replica,
       backend: open.config.type === 'file' ? undefined : backendOf(open.config),
     }));
-    await this.db.open({ history: new JointHistory(parts, this.#services.patience), signal });
+    await this.db.open({ history: new FarthestTimeline(parts, this.#services.breaker), signal });
     try {
       await this.#leases.meet(signal);
     } catch (error) {
@@ -299,7 +299,7 @@ export class RunningDatabase {
     this.#logger.info('replica is ahead of the database, reopening the database to continue above the replica', {
       replica: open.text,
     });
-    this.#services.patience?.forgive(backendOf(open.config));
+    this.#services.breaker?.reset(backendOf(open.config));
     try {
       await this.db.close();
       await this.#open();

@@ -2,7 +2,7 @@
 import type { Logger } from '@litestream/core';
 import { describeError } from '../util/describe-error.ts';
 import type { Daemon } from '../daemon/daemon.ts';
-import { namingDatabase } from '../daemon/services/with-database.ts';
+import { withDatabasePath } from '../daemon/services/with-database.ts';
 
 export interface OnceOptions {
   readonly forceSnapshot: boolean;
@@ -26,7 +26,7 @@ export async function runOnce(daemon: Daemon, options: OnceOptions, logger: Logg
         await running.enforceRetention();
       }
     } catch (error) {
-      failures.push(namingDatabase(path, error));
+      failures.push(withDatabasePath(path, error));
       if (daemon.databases.length > 1) logger.error('sync failed', { path, error: describeError(error) });
     }
   }

@@ -2,12 +2,12 @@
 import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
-export class Hangup {
+export class ControllingTerminal {
   /** `nohup` and service managers leave none of these on a terminal; Node hides whether the signal was to be ignored. */
   readonly #startedInTerminal = [0, 1, 2].some((fd) => isatty(fd));
 
   /** Asked when the signal arrives. A process that outlived its terminal would go on unseen beside its successor. */
-  isTerminalGone(): boolean {
+  isGone(): boolean {
     return this.#startedInTerminal && !hasTerminal();
   }
 }

@@ -1,7 +1,7 @@
 /** Signals as they arrive from when this is made until it is disposed: those to stop one after the other, and SIGHUP. */
 import { constants } from 'node:os';
 import { LoggedSignal } from '../log/value.ts';
-import { Hangup } from './sighup.ts';
+import { ControllingTerminal } from './sighup.ts';
 
 const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated', SIGHUP: 'hangup' } as const;
 export type StopSignal = keyof typeof NAMES;
@@ -25,7 +25,7 @@ export function forwardSignals(forward: (signal: NodeJS.Signals) => void): () =>
 }
 
 export class Signals implements Disposable {
-  readonly #hangup = new Hangup();
+  readonly #terminal = new ControllingTerminal();
   readonly #first = new AbortController();
   readonly #firstSignal = Promise.withResolvers<StopSignal>();
   #second: ((signal: StopSignal) => void) | undefined;
@@ -67,7 +67,7 @@ export class Signals implements Disposable {
 
   readonly #receive = (signal: NodeJS.Signals): void => {
     if (signal !== 'SIGINT' && signal !== 'SIGTERM' && signal !== 'SIGHUP') return;
-    if (signal === 'SIGHUP' && this.#canReload && !this.#hangup.isTerminalGone()) {
+    if (signal === 'SIGHUP' && this.#canReload && !this.#terminal.isGone()) {
       if (this.#reload === undefined) this.#isReloadDue = true;
       else this.#reload();
       return;

@@ -1,5 +1,5 @@
 /** Runs one task at a time, in the order of the calls. */
-export class Turns {
+export class TaskQueue {
   #tail: Promise<unknown> = Promise.resolve();
 
   run<T>(task: () => Promise<T>): Promise<T> {

@@ -4,7 +4,7 @@ import { parseReplicaUrl } from '@litestream/core';
 import type { Config, ReplicaConfig } from '../../config/types.ts';
 import { openStore } from './compaction-store.ts';
 
-export class Stores {
+export class BackendStores {
   readonly #config: Config;
   readonly #logger: Logger;
   readonly #stores = new Map<string, Store>();

@@ -1,9 +1,9 @@
 /** The history of a database with several replicas: that of the one which reaches farthest. */
 import { hasCode } from '@litestream/core';
 import type { History, Op, Replica, TXID } from '@litestream/core';
-import type { Patience } from './open-patience.ts';
+import type { CircuitBreaker } from './open-patience.ts';
 
-export interface HistoryPart {
+export interface TimelinePart {
   readonly history: Pick<Replica, 'maxTxid' | 'openLevel0' | 'lastTimestamp'>;
   /** What fails together with it, undefined if it stands alone. */
   readonly backend: string | undefined;
@@ -11,16 +11,16 @@ export interface HistoryPart {
 
 /**
  * Replicas that do not answer in time are left out: replication to the others does not wait for them. What they turn out
- * to hold is dealt with when they are met (`Replica`). Without patience all have to answer.
+ * to hold is dealt with when they are met (`Replica`). Without a breaker, all have to answer.
  */
-export class JointHistory implements History {
-  readonly #parts: readonly HistoryPart[];
-  readonly #patience: Patience | undefined;
-  #farthest: HistoryPart['history'] | undefined;
+export class FarthestTimeline implements History {
+  readonly #parts: readonly TimelinePart[];
+  readonly #breaker: CircuitBreaker | undefined;
+  #farthest: TimelinePart['history'] | undefined;
 
-  constructor(parts: readonly HistoryPart[], patience: Patience | undefined) {
+  constructor(parts: readonly TimelinePart[], breaker: CircuitBreaker | undefined) {
     this.#parts = parts;
-    this.#patience = patience;
+    this.#breaker = breaker;
   }
 
   async maxTxid(options: Op = {}): Promise<TXID> {
@@ -46,12 +46,12 @@ export class JointHistory implements History {
     signal?.throwIfAborted();
     const failures = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
     const hopeless: unknown[] = failures.filter((error) => hasCode(error, 'CONFIG_INVALID'));
-    if (this.#patience === undefined && failures.length > 0) throw failures[0];
+    if (this.#breaker === undefined && failures.length > 0) throw failures[0];
     if (hopeless.length === asked.length) throw hopeless[0];
   }
 
-  async #endOf({ history, backend }: HistoryPart, options: Op): Promise<TXID | undefined> {
-    if (this.#patience === undefined) return await history.maxTxid(options);
-    return await this.#patience.wait(backend, (signal) => history.maxTxid({ signal }), options);
+  async #endOf({ history, backend }: TimelinePart, options: Op): Promise<TXID | undefined> {
+    if (this.#breaker === undefined) return await history.maxTxid(options);
+    return await this.#breaker.call(backend, (signal) => history.maxTxid({ signal }), options);
   }
 }

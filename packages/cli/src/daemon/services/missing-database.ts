@@ -8,7 +8,7 @@ import type { Logger } from '@litestream/core';
 const PATIENCE_MS = 3000;
 
 /** Says once, after a few seconds, that there is no database yet, and which file may be meant. Disposing it ends the wait. */
-export function sayIfMissing(path: string, logger: Logger): Disposable {
+export function warnIfMissing(path: string, logger: Logger): Disposable {
   const timer = setTimeout(() => {
     if (!existsSync(path)) logger.warn('database does not exist, waiting for it', { path, hint: hintFor(path) });
   }, PATIENCE_MS);

@@ -1,36 +1,36 @@
 import type { Op } from '@litestream/core';
 
-/** How long a database waits for a replica before it is opened without knowing how far that one reaches. */
+/** A database that has waited this long for a replica opens without knowing the last TXID of that replica. */
 const WAIT_MS = 3000;
-/** How long a backend that did not answer is not waited for again: hundreds of databases may share it. */
-const GIVEN_UP_MS = 60_000;
+/** After a backend did not answer, no database waits for it for this long: hundreds of databases may share it. */
+const OPEN_MS = 60_000;
 
-/** Waits for backends, but not for one that has just kept somebody waiting in vain. */
-export class Patience {
+/** Limits how long a database waits for its replicas when it opens, and skips backends that did not answer recently. */
+export class CircuitBreaker {
   readonly #waitMs: number;
-  /** Until when a backend is not waited for, by its name. */
-  readonly #givenUp = new Map<string, number>();
+  /** Open circuits: when each closes again, in milliseconds since the epoch, by backend. */
+  readonly #openUntil = new Map<string, number>();
 
   constructor(waitMs: number = WAIT_MS) {
     this.#waitMs = waitMs;
   }
 
-  /** It has answered after all. */
-  forgive(backend: string): void {
-    this.#givenUp.delete(backend);
+  /** Closes the circuit: the next call waits for this backend again. */
+  reset(backend: string): void {
+    this.#openUntil.delete(backend);
   }
 
   /**
-   * What `ask` resolves to, or rejects with; undefined if it took too long. Rejects with the reason of an aborted signal.
-   * Without a backend nobody else depends on how it ends.
+   * Settles as `ask` does. Resolves to undefined if `ask` takes too long, or if the circuit of its backend is open.
+   * Rejects with the reason of an aborted signal. Without a `backend`, the outcome has no effect on later calls.
    */
-  async wait<T>(
+  async call<T>(
     backend: string | undefined,
     ask: (signal: AbortSignal) => Promise<T>,
     { signal }: Op = {},
   ): Promise<T | undefined> {
     signal?.throwIfAborted();
-    if (backend !== undefined && (this.#givenUp.get(backend) ?? 0) > Date.now()) return undefined;
+    if (backend !== undefined && (this.#openUntil.get(backend) ?? 0) > Date.now()) return undefined;
     const limit = new AbortController();
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const end = (): void => {
@@ -48,7 +48,7 @@ export class Patience {
     } finally {
       clearTimeout(timer);
       signal?.removeEventListener('abort', end);
-      if (!answered && backend !== undefined) this.#givenUp.set(backend, Date.now() + GIVEN_UP_MS);
+      if (!answered && backend !== undefined) this.#openUntil.set(backend, Date.now() + OPEN_MS);
     }
   }
 }
