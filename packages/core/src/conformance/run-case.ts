@@ -67,7 +67,8 @@ function placeOf({ variation, number, seed }: Setup): string {
 function wrapClient(client: ReplicaClient, { variation, testCase }: Setup, random: Seeded): ReplicaClient {
   if (variation === 'direct' || variation === 'prefix') return client;
   // A server that is not there comes back no sooner for being waited for.
-  const fastRetries = testCase.requires?.includes('unreachable') === true ? { retry: { delayMsMin: 1, delayMsMax: 4 } } : {};
+  const fastRetries =
+    testCase.requires?.includes('unreachable') === true ? { retry: { delayMsMin: 1, delayMsMax: 4 } } : {};
   if (variation === 'guarded') return guardClient(client, fastRetries);
   const seed = random.below(0xffffffff);
   const faulty = new FaultClient(client, { seed, faults: testCase.faults, inRowMax: 1 });

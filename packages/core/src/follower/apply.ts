@@ -38,7 +38,10 @@ const CHECKSUM_MASK = (1n << 63n) - 1n;
  * right. The caller holds the copy's lock. Rejects with the errors of `restore`, and then nothing has changed. Nor has it
  * if `beforeCommit` refused, or if the log is in the way: pages of another size than the copy's need an empty one.
  */
-export async function applyFiles(copy: FollowedDatabase, options: ApplyOptions): Promise<Applied | 'refused' | 'wal in the way'> {
+export async function applyFiles(
+  copy: FollowedDatabase,
+  options: ApplyOptions,
+): Promise<Applied | 'refused' | 'wal in the way'> {
   const run = new ApplyRun(copy, options);
   for (const info of options.chain.toReversed()) {
     options.signal?.throwIfAborted();

@@ -37,7 +37,11 @@ export async function otherTimelineReason(context: StepContext, record: TargetRe
 }
 
 /** Does a listing give reason to ask? That is free, so it may be asked where nothing is new. */
-export function looksLikeOtherTimeline({ client }: StepContext, listed: readonly LtxFileInfo[], record: TargetRecord): boolean {
+export function looksLikeOtherTimeline(
+  { client }: StepContext,
+  listed: readonly LtxFileInfo[],
+  record: TargetRecord,
+): boolean {
   const { timestamps, timestampResolutionMs = 1 } = client.capabilities;
   return listed.some((file) => {
     if (file.level !== record.level || file.minTxid !== record.minTxid || file.maxTxid !== record.txid) return false;

@@ -109,7 +109,8 @@ export class FirstContact {
     const { db } = this.#parts;
     const begun = this.#begun;
     // Another process wrote any file beyond that.
-    if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole)) return await this.#completeNewTimeline(begun, options);
+    if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole))
+      return await this.#completeNewTimeline(begun, options);
     this.#begun = undefined;
     const { baseline, position } = db;
     // The other process has not ended.

@@ -29,7 +29,8 @@ export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: un
   parts.requireSameDatabase();
   const there = found !== undefined && found.maxTxid <= db.position.txid ? found : undefined;
   const isLeftOut = db.leftOut !== undefined && txid <= db.leftOut.txid;
-  if (there === undefined && !parts.autoRecover && !isLeftOut) throw lostFileError(error, db.localLtx(0).path(txid, txid));
+  if (there === undefined && !parts.autoRecover && !isLeftOut)
+    throw lostFileError(error, db.localLtx(0).path(txid, txid));
   // Also logged if a snapshot exists already: of the lost time, only the times of snapshots can be restored now.
   if (isLeftOut) parts.logger.info('snapshot in place of a whole database', { txid: formatTxid(txid) });
   else parts.logger.warn(LOST, { txid: formatTxid(txid), error });
