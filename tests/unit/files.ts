@@ -40,7 +40,18 @@ const names: Readonly<Record<string, readonly string[]>> = {
     'store-store',
   ],
   'create-client': ['names'],
-  ltx: ['crc64', 'go-files', 'header', 'hostile-index', 'lock-page', 'lz4', 'merge', 'round-trip', 'wal'],
+  ltx: [
+    'crc64',
+    'format-page',
+    'go-files',
+    'header',
+    'hostile-index',
+    'lock-page',
+    'lz4',
+    'merge',
+    'round-trip',
+    'wal',
+  ],
   'test-tool': ['content-checksum', 'flags', 'pacer'],
 };
 
