@@ -16,7 +16,7 @@ import type { FollowOptions } from '../follower/follower.ts';
 import { fencedClient } from '../lease/fenced-client.ts';
 import type { PageProof } from '../ledger/ledger.ts';
 import { LeaseHolder } from '../lease/holder.ts';
-import type { LeaseOptions } from '../lease/holder.ts';
+import type { LeaseOptions } from '../lease/holder-options.ts';
 import type { LeaseStatus } from '../lease/status.ts';
 import { takeOver } from '../lease/take-over.ts';
 import { Emitter } from '../util/emitter.ts';
