@@ -77,7 +77,7 @@ export type {
   LitestreamStoreOptions,
   ReplicaTarget,
   ReplicateOptions,
-} from './litestream/litestream.ts';
+} from './litestream/litestream-options.ts';
 export type { ReplicatedDatabase } from './litestream/replicated-database.ts';
 export * from './util/logger.ts';
 export * from './plugins/config-reader.ts';
