@@ -1,11 +1,13 @@
 /**
  * Checks how the sources of each package are laid out: no two files import each other, directly or through others; a file imports
- * only from its own folder and from those before it in the order below; a folder has at most 15 files.
+ * only from its own folder and from those before it in the order below; a folder has at most 15 files, and a file at most 300
+ * lines, comments included.
  */
 import { globSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
 const FILES_MAX = 15;
+const LINES_MAX = 300;
 
 /** Folders of `src`, each before those that may import from it. A package without an order here has few folders. */
 const ORDER: Readonly<Record<string, readonly string[]>> = {
@@ -96,12 +98,16 @@ if (faults.length > 0) {
   console.error(faults.join('\n'));
   process.exitCode = 1;
 } else {
-  console.log(`No circle, no upward import, at most ${FILES_MAX} files a folder in ${packages.length} packages.`);
+  console.log(
+    `No circle, no upward import, at most ${FILES_MAX} files a folder and ${LINES_MAX} lines a file in ${packages.length} packages.`,
+  );
 }
 
 function check(name: string): void {
   const root = join('packages', name, 'src');
-  const files = new Set(globSync('**/*.ts', { cwd: root, exclude: ['generated/**'] }));
+  const sources = globSync('**/*.ts', { cwd: root });
+  for (const file of sources) checkLength(join(root, file));
+  const files = new Set(sources.filter((file) => !file.startsWith('generated/')));
   const imports = new Map([...files].map((file) => [file, importsOf(root, file).filter((path) => files.has(path))]));
   for (const circle of circlesOf(imports)) faults.push(`${root}: files import each other: ${circle.join(', ')}`);
   const counts = Map.groupBy(files, (file) => dirname(file));
@@ -126,6 +132,11 @@ function check(name: string): void {
       }
     }
   }
+}
+
+function checkLength(path: string): void {
+  const lines = readFileSync(path, 'utf8').split('\n').length - 1;
+  if (lines > LINES_MAX) faults.push(`${path}: ${lines} lines, at most ${LINES_MAX}`);
 }
 
 /** Paths below `root` of the modules that a file imports, types included. */

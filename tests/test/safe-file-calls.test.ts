@@ -1,5 +1,5 @@
 /**
- * Files and folders are created, and given owners and modes, in `packages/core/src/files/safe-files.ts` alone, and files are opened
+ * Files and folders are created, and given owners and modes, in `packages/core/src/files/safe-*.ts` alone, and files are opened
  * with its flags: a pipe in the place of a file must not stop a thread.
  */
 import { globSync, readFileSync } from 'node:fs';

@@ -12,7 +12,7 @@ export { fencedClient } from './lease/fenced-client.ts';
 export type { WriteLimit } from './lease/fenced-client.ts';
 export type { ReplicaFence } from './replica/position/fence.ts';
 export { LeaseHolder } from './lease/holder.ts';
-export type { AcquireOptions, Inherited, LeaseHolderOptions, LeaseOptions } from './lease/holder.ts';
+export type { AcquireOptions, Inherited, LeaseHolderOptions, LeaseOptions } from './lease/holder-options.ts';
 export { Leaser } from './lease/leaser.ts';
 export type { LeaserOptions, LeaseWriteOptions } from './lease/leaser.ts';
 export { LEASE_KEY, LEASE_TTL_MS } from './lease/record.ts';
@@ -77,7 +77,7 @@ export type {
   LitestreamStoreOptions,
   ReplicaTarget,
   ReplicateOptions,
-} from './litestream/litestream.ts';
+} from './litestream/litestream-options.ts';
 export type { ReplicatedDatabase } from './litestream/replicated-database.ts';
 export * from './util/logger.ts';
 export * from './plugins/config-reader.ts';

@@ -4,7 +4,7 @@ import type { ReplicaClient } from '../src/storage/contract/contract.ts';
 import { guardClient } from '../src/storage/guard/guard-client.ts';
 import { fencedClient } from '../src/lease/fenced-client.ts';
 import { LeaseHolder } from '../src/lease/holder.ts';
-import type { LeaseHolderOptions } from '../src/lease/holder.ts';
+import type { LeaseHolderOptions } from '../src/lease/holder-options.ts';
 import { Leaser } from '../src/lease/leaser.ts';
 import { LEASE_KEY } from '../src/lease/record.ts';
 import type { LeaseStatus } from '../src/lease/status.ts';

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { LitestreamError } from '../src/util/error.ts';
 import { Litestream } from '../src/litestream/litestream.ts';
-import type { LitestreamEvents } from '../src/litestream/litestream.ts';
+import type { LitestreamEvents } from '../src/litestream/litestream-options.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 

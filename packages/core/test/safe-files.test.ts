@@ -21,7 +21,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FileClient } from '../src/storage/file/file-client.ts';
 import { removeStaleTemps } from '../src/storage/file/file-temp.ts';
-import { removeFiles, removeTemporaryFiles } from '../src/files/safe-files.ts';
+import { removeFiles, removeTemporaryFiles } from '../src/files/temporary-files.ts';
 import { restore } from '../src/restore/restore.ts';
 import { Replica } from '../src/replica/replica.ts';
 import type { SqliteConnection } from '../src/index.ts';

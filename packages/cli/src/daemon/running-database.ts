@@ -1,35 +1,21 @@
 /** A database with its replicas while it is replicated, from opening to the last sync. */
 import { basename } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { DB, LitestreamError, hasCode } from '@litestream/core';
-import type { LitestreamErrorCode, Logger, StopOptions, TXID } from '@litestream/core';
+import type { Logger, StopOptions, TXID } from '@litestream/core';
 import { openReplicas } from '../databases/replicas.ts';
 import type { OpenReplicas } from '../databases/replicas.ts';
-import { showSnapshots } from '../terminal/snapshot-progress.ts';
 import { checkReplicaFolder } from './services/replica-folder.ts';
 import type { SingleDatabase } from '../databases/directory.ts';
+import { BacklogWatch } from './backlog-watch.ts';
+import { DatabaseOpening } from './database-opening.ts';
+import { dbOptionsOf } from './db-options.ts';
 import { FarthestTimeline } from './services/joint-history.ts';
-import { isTooFarBehind } from './services/backlog.ts';
 import { Leases } from './leases.ts';
 import { RunningReplica } from './running-replica.ts';
 import { warnIfMissing } from './services/missing-database.ts';
 import type { Services } from './services/services.ts';
 import { backendOf } from './services/backend-stores.ts';
 
-/** An error that waiting does not repair: replication of this database cannot start. */
-const FATAL: readonly LitestreamErrorCode[] = [
-  'CONFIG_INVALID',
-  'DATABASE_INVALID',
-  'INVALID_ARGUMENT',
-  'PERMISSION_DENIED',
-  'UNSUPPORTED',
-];
-
-const BACKOFF_MS_MAX = 300_000;
-const ERROR_LOG_INTERVAL_MS = 30_000;
-/** Each attempt to open waits for a lock itself; one that is held for less than this in all is no error. */
-const LOCK_PATIENCE_MS = 10_000;
-const LOCK_RETRY_MS = 100;
 /** `-once` has no later attempt, so it waits longer than any file has to be quiet. */
 const ONCE_PATIENCE_MS = 40_000;
 
@@ -42,11 +28,9 @@ export class RunningDatabase {
   readonly #services: Services;
   readonly #logger: Logger;
   readonly #lifetime = new AbortController();
-  #opening: Promise<void> | undefined;
-  #openError: unknown;
+  readonly #opening: DatabaseOpening;
   #started = false;
   #rejoining: Promise<void> | undefined;
-  #lookedBackAtMs = 0;
   #missing: Disposable | undefined;
 
   private constructor(database: SingleDatabase, clients: OpenReplicas, services: Services) {
@@ -54,19 +38,7 @@ export class RunningDatabase {
     this.#clients = clients;
     const logger = services.logger.child({ system: 'store' });
     this.#logger = logger.child({ db: basename(database.path) });
-    this.db = new DB(database.path, {
-      metaPath: database.metaPath,
-      stagingPath: database.stagingPath,
-      logger,
-      syncIntervalMs: Math.min(...database.replicas.map(({ syncIntervalMs }) => syncIntervalMs)),
-      monitorIntervalMs: database.monitorIntervalMs,
-      checkpointIntervalMs: database.checkpointIntervalMs,
-      minCheckpointPageN: database.minCheckpointPageCount,
-      truncatePageN: database.truncatePageCount,
-      busyTimeoutMs: database.busyTimeoutMs,
-      maxSyncWalBytes: database.maxSyncWalBytes,
-      onProgress: showSnapshots({ terminal: services.terminal, logger: this.#logger }),
-    });
+    this.db = new DB(database.path, dbOptionsOf(database, services, { store: logger, database: this.#logger }));
     this.#services = services;
     this.replicas = clients.all.map((open) => {
       const replica: RunningReplica = new RunningReplica(open, this.db, services, {
@@ -79,7 +51,19 @@ export class RunningDatabase {
       return replica;
     });
     this.#leases = new Leases(database, this.replicas, { services, logger: this.#logger });
-    if (this.replicas.length > 1) this.db.onChange(() => this.#lookBack());
+    this.#opening = new DatabaseOpening({
+      open: () => this.#open(),
+      onOpened: () => {
+        if (this.#started) this.#start();
+      },
+      leases: this.#leases,
+      logger: this.#logger,
+      signal: this.#lifetime.signal,
+    });
+    if (this.replicas.length > 1) {
+      const backlog = new BacklogWatch(this.db, this.replicas, services.config);
+      this.db.onChange(() => backlog.look());
+    }
   }
 
   /** Makes it, and the clients of its replicas; nothing is opened yet. */
@@ -92,28 +76,27 @@ export class RunningDatabase {
   }
 
   /**
-   * Opens the database. Rejects if it cannot be replicated at all, or with whatever went wrong if `once`; what may pass
-   * is tried again from then on.
+   * Opens the database. Rejects if it cannot be replicated at all, or with any failure if `once`; what may pass is tried again
+   * from then on.
    */
   async open({ once }: { readonly once: boolean }): Promise<void> {
     this.#checkFolders();
     this.#leases.requireSupport();
     if (this.#leases.isAny && !once) {
-      this.#opening = this.#openUnderLeases();
+      this.#opening.begin();
       return;
     }
     try {
       await this.#open({ once });
     } catch (error) {
-      if (once || FATAL.some((code) => hasCode(error, code))) throw error;
-      this.#opening = this.#openLater(error);
+      if (once || !this.#opening.retryAfter(error)) throw error;
     }
   }
 
   /** Follows and uploads from now on, or from when it could be opened. */
   start(): void {
     this.#started = true;
-    if (this.#opening === undefined) this.#start();
+    if (!this.#opening.isPending) this.#start();
   }
 
   /**
@@ -122,8 +105,8 @@ export class RunningDatabase {
    */
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
     await this.#rejoining;
-    if (this.#opening !== undefined) {
-      const error: unknown = this.#openError ?? this.#leases.waitError;
+    if (this.#opening.isPending) {
+      const error: unknown = this.#opening.error ?? this.#leases.waitError;
       throw error;
     }
     if (upload) throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
@@ -187,17 +170,17 @@ export class RunningDatabase {
 
   /** Why it cannot be opened, the database cannot be read, or a replica does not take its files. */
   get lastError(): unknown {
-    if (this.#opening !== undefined) return this.#leases.isWaiting ? undefined : this.#openError;
+    if (this.#opening.isPending) return this.#opening.isWaitingForLease ? undefined : this.#opening.error;
     return this.db.status().lastError ?? this.replicas.map((each) => each.report().lastError).find(Boolean);
   }
 
   /** Last sync, then everything is closed. Rejects if that failed, or if the database could not be opened for it. */
   async stop(options: StopOptions): Promise<void> {
     // While another process has the lease, this process has nothing to upload.
-    const isWaiting = this.#opening !== undefined && this.#leases.isWaiting;
+    const isWaiting = this.#opening.isWaitingForLease;
     this.#lifetime.abort();
     await this.#rejoining;
-    await this.#opening;
+    await this.#opening.idle();
     let isSent = false;
     try {
       await this.db.stop();
@@ -205,10 +188,10 @@ export class RunningDatabase {
       const stopOptions = (await this.#isStandby()) ? { ...options, finalSync: false } : options;
       throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(stopOptions))));
       // It could never be opened, so there was no last sync.
-      if (this.#opening !== undefined && !isWaiting) throw this.#openError;
+      if (this.#opening.isPending && !isWaiting) throw this.#opening.error;
       isSent = true;
     } finally {
-      await this.close({ keepLeases: !isSent && this.#opening === undefined });
+      await this.close({ keepLeases: !isSent && !this.#opening.isPending });
     }
   }
 
@@ -265,25 +248,6 @@ export class RunningDatabase {
     }
   }
 
-  async #openUnderLeases(): Promise<void> {
-    try {
-      await this.#open();
-    } catch (error) {
-      if (!this.#lifetime.signal.aborted) await this.#openLater(error);
-      return;
-    }
-    this.#opening = undefined;
-    if (this.#started) this.#start();
-  }
-
-  #openFailed(error: unknown): void {
-    this.#openError = error;
-    this.#leases.failed(
-      error,
-      FATAL.some((code) => hasCode(error, code)),
-    );
-  }
-
   /** An upload failed; it is tried again by itself. */
   #replicaFailed(failed: RunningReplica, error: unknown): void {
     if (!hasCode(error, 'REPLICA_AHEAD') || failed.replica.isKnown) return;
@@ -305,52 +269,7 @@ export class RunningDatabase {
       await this.#open();
       if (this.#started) this.db.start();
     } catch (error) {
-      if (!this.#lifetime.signal.aborted) this.#opening = this.#openLater(error);
-    }
-  }
-
-  /** Files that wait for a slow replica, or one that is down, go when they outweigh a snapshot and another one has them. */
-  #lookBack(): void {
-    const { l0RetentionCheckIntervalMs, l0RetentionMs } = this.#services.config;
-    const nowMs = Date.now();
-    if (nowMs - this.#lookedBackAtMs < l0RetentionCheckIntervalMs) return;
-    this.#lookedBackAtMs = nowMs;
-    const positions = this.replicas.map(({ replica }) => replica.position.txid);
-    const farthest = positions.reduce((max, txid) => (txid > max ? txid : max), 0n);
-    for (const replica of this.replicas) {
-      const { txid } = replica.replica.position;
-      if (txid >= farthest || !isTooFarBehind(this.db, txid, farthest)) continue;
-      replica.forgo(new Date(nowMs - l0RetentionMs));
-    }
-  }
-
-  /** What keeps one database from being opened is no reason to leave the others without replication. */
-  async #openLater(first: unknown): Promise<void> {
-    const { signal } = this.#lifetime;
-    let loggedAtMs = Number.NEGATIVE_INFINITY;
-    this.#openFailed(first);
-    if (hasCode(first, 'DATABASE_BUSY')) this.#logger.info('database is locked, waiting', { error: first });
-    const patientUntilMs = performance.now() + LOCK_PATIENCE_MS;
-    for (let errors = 1; ; errors += 1) {
-      const isPatient = hasCode(this.#openError, 'DATABASE_BUSY') && performance.now() < patientUntilMs;
-      if (isPatient) errors = 0;
-      const backoffMs = isPatient ? LOCK_RETRY_MS : Math.min(1000 * 2 ** (errors - 1), BACKOFF_MS_MAX);
-      if (!isPatient && performance.now() - loggedAtMs >= ERROR_LOG_INTERVAL_MS) {
-        loggedAtMs = performance.now();
-        const error = this.#openError;
-        this.#logger.error('sync error', { error, consecutive_errors: errors, backoff: backoffMs });
-      }
-      await sleep(backoffMs, undefined, { signal }).catch(() => undefined);
-      if (signal.aborted) return;
-      try {
-        await this.#open();
-      } catch (error) {
-        this.#openFailed(error);
-        continue;
-      }
-      this.#opening = undefined;
-      if (this.#started) this.#start();
-      return;
+      if (!this.#lifetime.signal.aborted) this.#opening.retry(error);
     }
   }
 }

@@ -8,7 +8,7 @@ import { hasAmpleRoom } from '../local-ltx/writer/disk-room.ts';
 import { stagedPath } from '../files/staging.ts';
 import type { StagingPlace } from '../files/staging.ts';
 import { LitestreamError } from '../util/error.ts';
-import { keepingTemporaryFile } from '../files/safe-files.ts';
+import { keepingTemporaryFile } from '../files/temporary-files.ts';
 import { planRestore } from '../restore/plan/plan.ts';
 import { restore } from '../restore/restore.ts';
 import { SIDECAR_SUFFIXES } from '../restore/write/sidecars.ts';

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { namesIn, temporaryName } from './safe-files.ts';
+import { namesIn, temporaryName } from './temporary-files.ts';
 
 /** Marks the files of this process. A process ID is not enough: in a container, the next process often has the same one. */
 const OWN = randomBytes(8).toString('hex');

@@ -21,7 +21,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { kernel } from '@litestream/ltx';
-import { createFile, isOwnFile, OPEN_EXISTING, temporaryName } from '../files/safe-files.ts';
+import { createFile, isOwnFile, OPEN_EXISTING } from '../files/safe-files.ts';
+import { temporaryName } from '../files/temporary-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 import { BLOCK_ENTRIES, ENTRY_SIZE, PageLedger } from '../pages/page-ledger.ts';
 

@@ -2,7 +2,9 @@ import { rmSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatLtxFilename, parseLtxFilename } from '@litestream/ltx';
-import { makeFolder, namesIn, readFileChunks, removeFiles, requireSafeFolder } from '../files/safe-files.ts';
+import { readFileChunks } from '../files/safe-files.ts';
+import { makeFolder, requireSafeFolder } from '../files/safe-folders.ts';
+import { namesIn, removeFiles } from '../files/temporary-files.ts';
 import type { Ownership } from '../files/safe-files.ts';
 
 /** One local LTX file. */

@@ -1,9 +1,7 @@
-import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
 import { raceAbort } from '../storage/client-kit/sdk-abort.ts';
 import { systemClock } from '../util/clock.ts';
-import type { Clock } from '../util/clock.ts';
 import { Mutex } from '../util/mutex.ts';
 import type { History, Position } from '../db/session/options.ts';
 import { hasCode, LitestreamError } from '../util/error.ts';
@@ -11,21 +9,16 @@ import { silentLogger } from '../util/logger.ts';
 import type { Logger } from '../util/logger.ts';
 import { Conflict } from './conflict.ts';
 import { Cut } from './cut.ts';
-import { Evidence, unprovenError } from './evidence.ts';
-import { FirstContact } from './join/first-contact.ts';
-import { conflictError, type Level0File } from './upload/level0-writer.ts';
-import { readLocalFile, type LostFiles } from './upload/local-file.ts';
 import { asOneDatabase } from './join/one-database.ts';
-import { instantOf } from './position/instant.ts';
-import { maxTxidOfLevel, maxTxidsOfReplica, openLevel0, timeOf } from './position/remote-position.ts';
-import type { AskedEnds } from './position/remote-position.ts';
-import { RecentPositions } from './position/recent-positions.ts';
+import { Level0Uploader, type TakeSnapshot } from './level0-uploader.ts';
+import { RemoteEnds } from './position/remote-ends.ts';
+import { openLevel0 } from './position/remote-position.ts';
 import type { ReplicaDb } from './position/replica-db.ts';
 import type { ReplicaOptions, ReplicaStatus, StopOptions } from './replica-options.ts';
-import { replaceLost } from './upload/replace-lost.ts';
+import { SnapshotUploader } from './snapshot-uploader.ts';
 import { UploadLoop } from './upload/upload-loop.ts';
+import { UploadRecord } from './upload/upload-record.ts';
 import { syncForShutdown } from './upload/shutdown-sync.ts';
-import { uploadSnapshot } from './upload/upload-snapshot.ts';
 
 /**
  * Ships the level-0 files of one database to one replica, in order, each complete before the next starts. Never touches
@@ -34,103 +27,64 @@ import { uploadSnapshot } from './upload/upload-snapshot.ts';
 export class Replica implements History, AsyncDisposable {
   readonly client: ReplicaClient;
   readonly #db: ReplicaDb;
-  readonly #logger: Logger;
   /** As it was given, without this replica's type. */
   readonly #dbLogger: Logger;
-  readonly #clock: Clock;
-  readonly #uploadLoop: UploadLoop;
-  readonly #autoRecover: boolean;
-  readonly #onSnapshot: (file: LtxFileInfo) => void;
   readonly #mutex = new Mutex();
-  readonly #listeners = new Set<(position: Position) => void>();
-  /** Position of the remote; undefined until it is asked, and after any failure. */
-  #remote: TXID | undefined;
-  #confirmed: TXID = 0n;
-  #uploadCount = 0;
-  #newest: LtxFileInfo | undefined;
-  readonly #recentPositions: RecentPositions;
-  readonly #contact: FirstContact;
-  readonly #evidence: Evidence;
+  readonly #ends: RemoteEnds;
+  readonly #uploader: Level0Uploader;
+  readonly #snapshots: SnapshotUploader;
   readonly #conflict: Conflict;
   readonly #cut: Cut;
-  /** The local files were found to continue what the replica holds. */
-  #known = false;
-  /** Of the database, when it was last looked at: each time that it is opened the two meet again. */
-  #generation: number | undefined;
-  /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
-  #unverified: TXID;
+  readonly #rounds: UploadLoop;
+  readonly #record: UploadRecord;
   #unsubscribe: (() => void) | undefined;
-  /** First transactions of permanent gaps in level 0 that a warning has reported. There are few: each one is a disaster. */
-  readonly #reportedGaps = new Set<TXID>();
   #nextAcknowledgement: Promise<void> | undefined;
-  /** Why the last local file that was lost could not be read. */
-  #lost: unknown;
-  #lastSyncAt: Date | undefined;
-  #lastError: unknown;
 
   constructor(client: ReplicaClient, db: ReplicaDb, options: ReplicaOptions = {}) {
+    const { autoRecover = true, clock = systemClock, fence, conflictQuietMs: quietMs } = options;
     this.client = client;
     this.#db = db;
     this.#dbLogger = options.logger ?? silentLogger;
-    this.#logger = this.#dbLogger.child({ replica: client.type });
-    this.#clock = options.clock ?? systemClock;
-    this.#autoRecover = options.autoRecover ?? true;
-    this.#uploadLoop = new UploadLoop({
+    const logger = this.#dbLogger.child({ replica: client.type });
+    const ends = new RemoteEnds(client, clock, (found) => this.#uploader.learn(found));
+    const cut = new Cut(logger);
+    const parts = { client, db, clock, logger, ends, cut, fence };
+    this.#ends = ends;
+    this.#cut = cut;
+    this.#record = new UploadRecord(clock);
+    this.#conflict = new Conflict({ ...parts, ask: (op) => ends.ask(op), mayRecover: autoRecover, quietMs });
+    const takeSnapshot: TakeSnapshot = (op, prove) => this.#snapshots.take(op, prove);
+    const onConfirmed = (): void => this.#publish();
+    this.#uploader = new Level0Uploader({ ...parts, autoRecover, takeSnapshot, onConfirmed });
+    const onSnapshot = options.onSnapshot ?? ((): void => undefined);
+    this.#snapshots = new SnapshotUploader({ ...parts, uploader: this.#uploader, onSnapshot, onHealed: onConfirmed });
+    this.#rounds = new UploadLoop({
       round: (signal) => this.#mutex.run(() => this.#syncOnce({ signal }), signal),
-      isBehind: () =>
-        db.position.txid !== 0n && (db.position.txid !== this.#remote || !this.isKnown || this.#cut.isOpen),
+      isBehind: () => this.#uploader.isBehind,
       intervalMs: options.syncIntervalMs ?? 1000,
-      clock: this.#clock,
-      logger: this.#logger,
+      clock,
+      logger,
       onError: options.onError ?? (() => undefined),
-    });
-    this.#onSnapshot = options.onSnapshot ?? (() => undefined);
-    this.#unverified = db.position.txid;
-    this.#recentPositions = new RecentPositions(this.#clock);
-    const ask = (op: Op): Promise<AskedEnds> => this.#ask(op);
-    const parts = { client, db, clock: this.#clock, logger: this.#logger, ask, fence: options.fence };
-    this.#cut = new Cut(this.#logger);
-    this.#evidence = new Evidence({ ...parts, onCut: () => this.#cut.confirm() });
-    this.#conflict = new Conflict({ ...parts, mayRecover: this.#autoRecover, quietMs: options.conflictQuietMs });
-    this.#contact = new FirstContact({
-      ...parts,
-      create: (file, op) => this.#create(file, op),
-      upload: async (txid, op) => (await this.#uploadNext(txid, op)) ?? this.#replaceLost(txid, op),
-      snapshot: (after, op) => this.#takeSnapshot(op, (txid) => this.#uploadThrough(after, txid, op, 'covered')),
-      onGap: (txid) => this.#reportedGaps.add(txid),
     });
   }
 
   /** The last transaction that is known to be on the replica; 0 until it has been compared with the database. */
   get position(): Position {
-    return { txid: this.#generation === this.#db.generation && !this.#cut.isOpen ? this.#confirmed : 0n };
+    return { txid: this.#uploader.confirmed };
   }
 
   status(): ReplicaStatus {
-    return { position: this.position, lastSyncAt: this.#lastSyncAt, lastError: this.#lastError };
+    return { position: this.position, lastSyncAt: this.#record.lastSyncAt, lastError: this.#record.lastError };
   }
 
   /** Called after each upload, and when a replica that failed answers again. Returns what ends it. */
   onUpload(listener: (position: Position) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return this.#record.listeners.add(listener);
   }
 
   /** Highest TXID at any level of the replica. What it learns of level 0 saves the first upload a listing. */
   async maxTxid(options: Op = {}): Promise<TXID> {
-    const before = this.#uploadCount;
-    const ends = await this.#ask(options);
-    // Asked by a database that is being opened: the two meet next, unless more was sent meanwhile.
-    if (this.#uploadCount === before) this.#contact.learn(ends);
-    this.#newest = ends.newest;
-    return ends.max;
-  }
-
-  async #ask(options: Op): Promise<AskedEnds> {
-    const askedAt = instantOf(this.#clock);
-    const ends = await maxTxidsOfReplica(this.client, options);
-    this.#recentPositions.learn(ends.tops, askedAt.monotonic);
-    return { ...ends, askedAt };
+    return await this.#ends.maxTxid(options);
   }
 
   /**
@@ -138,17 +92,17 @@ export class Replica implements History, AsyncDisposable {
    * that is not known (any more). Who takes it keeps it up to date.
    */
   takeTops(): ReadonlyMap<number, LtxFileInfo> | undefined {
-    return this.#recentPositions.take();
+    return this.#ends.takeTops();
   }
 
   /** Time of the last transaction that `maxTxid` found; undefined if there was none. */
   async lastTimestamp(options: Op = {}): Promise<Date | undefined> {
-    return this.#newest === undefined ? undefined : await timeOf(this.client, this.#newest, options);
+    return await this.#ends.lastTimestamp(options);
   }
 
   /** The last attempt to send something failed, or another process writes to the replica. */
   get isDown(): boolean {
-    return this.#lastError !== undefined || this.#conflict.error !== undefined;
+    return this.#record.lastError !== undefined || this.#conflict.error !== undefined;
   }
 
   /**
@@ -156,7 +110,7 @@ export class Replica implements History, AsyncDisposable {
    * the database goes on from?
    */
   get isKnown(): boolean {
-    return this.#known && this.#generation === this.#db.generation;
+    return this.#uploader.isKnown;
   }
 
   /** The level-0 file of one transaction; undefined if the replica has none. */
@@ -166,11 +120,11 @@ export class Replica implements History, AsyncDisposable {
 
   /** Uploads by itself from now on: at once when the database changes after quiet, then once per interval. */
   start(): void {
-    if (this.#uploadLoop.signal !== undefined) return;
-    this.#unverified = this.#db.position.txid;
-    this.#uploadLoop.start();
-    this.#unsubscribe = this.#db.onChange(() => this.#uploadLoop.request());
-    this.#uploadLoop.request();
+    if (this.#rounds.signal !== undefined) return;
+    this.#uploader.begin();
+    this.#rounds.start();
+    this.#unsubscribe = this.#db.onChange(() => this.#rounds.request());
+    this.#rounds.request();
   }
 
   /** Uploads every local file that the replica does not have yet. */
@@ -187,7 +141,7 @@ export class Replica implements History, AsyncDisposable {
     this.#nextAcknowledgement ??= this.#mutex.run(async () => {
       // From here on a commit may come too late for this round: later callers need another.
       this.#nextAcknowledgement = undefined;
-      const { signal } = this.#uploadLoop;
+      const { signal } = this.#rounds;
       const [synced] = await Promise.allSettled([this.#db.sync({ signal, requires: 'file' })]);
       // Commits that were read from a file that is now gone are sent nevertheless.
       const [sent] = await Promise.allSettled([this.#syncOnce({ signal })]);
@@ -198,19 +152,12 @@ export class Replica implements History, AsyncDisposable {
 
   /** Asks how far the replica reaches. Rejects with `REPLICA_CONFLICT` if that is farther than this process has got. */
   async requireAlone(options: Op = {}): Promise<void> {
-    await this.#exclusively(() => this.#requireAlone(options), options);
-  }
-
-  /** Inside the mutex. First finds out whether a file whose answer was lost is ours. */
-  async #requireAlone(options: Op): Promise<void> {
-    const target = this.#db.position.txid;
-    if (this.isKnown && target > 0n) this.#remote ??= await this.#evidence.askPosition(target, options);
-    await this.#evidence.requireAlone(options);
+    await this.#exclusively(() => this.#uploader.requireAlone(options), options);
   }
 
   /** Compares database and replica, if there is a transaction to compare. Rejects with `PROMOTION_REFUSED` under a lease. */
   async meet(options: Op = {}): Promise<void> {
-    await this.#exclusively(() => this.#meet(options), options);
+    await this.#exclusively(() => this.#uploader.meet(options), options);
   }
 
   /** Last transaction that another program wrote, while a snapshot of ours is owed for it. */
@@ -219,8 +166,8 @@ export class Replica implements History, AsyncDisposable {
   }
 
   /** Was a warning given that level 0 lacks this transaction, and some that follow it, for good? */
-  isGapReported(txid: TXID): boolean {
-    return this.#reportedGaps.has(txid);
+  isHoleTold(txid: TXID): boolean {
+    return this.#uploader.isHoleTold(txid);
   }
 
   /**
@@ -233,10 +180,10 @@ export class Replica implements History, AsyncDisposable {
       async () => {
         if (this.#db.position.txid === 0n) await this.#db.sync(options);
         if (!this.isKnown || this.#conflict.error !== undefined)
-          await this.#exclusively(() => this.#meet(options), options);
+          await this.#exclusively(() => this.#uploader.meet(options), options);
         const upTo = (txid: TXID): Promise<void> =>
-          this.#exclusively(() => this.#uploadTo(txid, options, 'covered'), options);
-        return await this.#takeSnapshot(options, upTo);
+          this.#exclusively(() => this.#uploader.uploadTo(txid, options, 'covered'), options);
+        return await this.#snapshots.take(options, upTo);
       },
       options,
     );
@@ -250,42 +197,13 @@ export class Replica implements History, AsyncDisposable {
   async recoverCut(options: Op = {}): Promise<LtxFileInfo | undefined> {
     this.#cut.suspect();
     // Should this fail, rounds go on trying.
-    this.#uploadLoop.request();
+    this.#rounds.request();
     let taken: LtxFileInfo | undefined;
     await this.#exclusively(async () => {
-      await this.#meet(options);
-      if (this.#cut.isOpen) taken = await this.#healCut(options);
+      await this.#uploader.meet(options);
+      if (this.#cut.isOpen) taken = await this.#snapshots.healCut(options);
     }, options);
     return taken;
-  }
-
-  /** Inside the mutex, after first contact. Files that seem deleted may have been compacted by another process. */
-  async #healCut(options: Op): Promise<LtxFileInfo> {
-    await this.#requireAlone(options);
-    this.#cut.confirm();
-    const file = await this.#takeSnapshot(options, (txid) => this.#uploadTo(txid, options, 'covered'));
-    await this.#prove(file.maxTxid, options);
-    return file;
-  }
-
-  async #takeSnapshot(options: Op, prove: (txid: TXID) => Promise<void>): Promise<LtxFileInfo> {
-    this.#recentPositions.take();
-    const parts = {
-      client: this.client,
-      db: this.#db,
-      logger: this.#logger,
-      prove: async (txid: TXID): Promise<void> => {
-        this.#requireSameDatabase();
-        await prove(txid);
-        this.#requireSameDatabase();
-      },
-    };
-    const info = await this.#writing(() => uploadSnapshot(parts, options));
-    const wasCut = this.#cut.heal();
-    this.#db.snapshotKept?.();
-    this.#onSnapshot(info);
-    if (wasCut) this.#publish();
-    return info;
   }
 
   /**
@@ -295,7 +213,7 @@ export class Replica implements History, AsyncDisposable {
   async stop(options: StopOptions = {}): Promise<void> {
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
-    const lifetime = this.#uploadLoop.close();
+    const lifetime = this.#rounds.close();
     try {
       if (options.finalSync !== false && lifetime !== undefined) {
         await syncForShutdown((signal) => this.#syncAll(signal), this.#dbLogger, {
@@ -305,7 +223,7 @@ export class Replica implements History, AsyncDisposable {
       }
     } finally {
       lifetime?.abort(new LitestreamError('the replica was stopped', { code: 'ABORTED', operation: 'sync' }));
-      await this.#uploadLoop.idle();
+      await this.#rounds.idle();
     }
   }
 
@@ -331,13 +249,12 @@ export class Replica implements History, AsyncDisposable {
         options,
       );
       // Before there is anything to send, nothing is known to be safe.
-      if (this.#db.position.txid > 0n) this.#lastSyncAt = new Date(this.#clock.now());
-      // It answers again although there was nothing to send: who waits for that hears of it.
-      if (this.#lastError !== undefined) this.#publish();
+      if (this.#db.position.txid > 0n) this.#record.synced();
+      // It answers again although there was nothing to send: listeners hear of it.
+      if (this.#record.lastError !== undefined) this.#publish();
     } catch (error) {
-      // Nobody knows how far it came: the replica is asked again.
-      this.#remote = undefined;
-      if (options.signal?.aborted !== true) this.#lastError = error;
+      this.#uploader.failed();
+      if (options.signal?.aborted !== true) this.#record.failed(error);
       throw error;
     }
   }
@@ -349,152 +266,33 @@ export class Replica implements History, AsyncDisposable {
 
   /** Inside the mutex. Rejects at once in a conflict, and with `REPLICA_CONFLICT` where `work` finds one. */
   async #refusingConflicts(work: () => Promise<void>, options: Op): Promise<void> {
-    if (this.#generation !== this.#db.generation) this.#conflict.reopened(this.#db.inode);
+    if (!this.#uploader.isSameDatabase) this.#conflict.reopened(this.#db.inode);
     // What was known of the replica then is not true any more: the two meet once more.
     const theirs = await this.#conflict.endOfOther(options);
-    if (theirs !== undefined) this.#forget(theirs);
+    if (theirs !== undefined) this.#uploader.forget(theirs);
     try {
       await work();
     } catch (error) {
       if (hasCode(error, 'REPLICA_CONFLICT')) {
-        this.#remote = undefined;
+        this.#uploader.failed();
         await this.#conflict.found(error, this.#db, options);
-        this.#lastError = error;
+        this.#record.failed(error);
       }
       throw error;
     }
   }
 
   async #uploadPending(options: Op): Promise<void> {
-    await this.#meet(options);
+    await this.#uploader.meet(options);
     const target = this.#db.position.txid;
     // No database yet, or nothing committed: not a reason to ask the replica anything.
     if (target === 0n) return;
-    await this.#uploadTo(target, options);
-    if (this.#cut.isOpen) await this.#healCut(options);
-    // Each way here ends with evidence; an answer of the replica is none.
-    if (this.#evidence.proven < target) throw unprovenError(target);
-  }
-
-  /** Inside the mutex, once the two have met. */
-  async #uploadTo(target: TXID, options: Op, lost: LostFiles = 'replaced'): Promise<void> {
-    this.#remote ??= await this.#evidence.askPosition(target, options);
-    this.#requireSameDatabase();
-    if (this.#remote < target) {
-      this.#logger.debug('replica sync', { 'txid.replica': formatTxid(this.#remote), 'txid.db': formatTxid(target) });
-    }
-    await this.#uploadThrough(this.#remote, target, options, lost);
-  }
-
-  /** Uploads what comes after `from`, up to `target`, or to the first file that is lost where a snapshot is to cover it. */
-  async #uploadThrough(from: TXID, target: TXID, options: Op, lost: LostFiles): Promise<void> {
-    this.#remote = from;
-    if (this.#known && from <= this.#evidence.proven) await this.#prove(from, options);
-    while (this.#remote < target) {
-      options.signal?.throwIfAborted();
-      // Before each file: this process may be suspended in the middle of a backlog.
-      if (this.#remote === this.#evidence.proven) await this.#evidence.requireNewest(options);
-      const next = this.#remote + 1n;
-      const reached = await this.#uploadNext(next, options);
-      if (reached === undefined && lost === 'covered') return;
-      await this.#prove(reached ?? (await this.#replaceLost(next, options)), options);
-    }
-  }
-
-  /** The replica holds what this database wrote, up to here. */
-  async #prove(txid: TXID, options: Op): Promise<void> {
-    await this.#evidence.acknowledge(txid, options);
-    this.#remote = txid;
-    this.#evidence.prove(txid);
-    // Until database and replica have been compared, the restart is not complete.
-    if (this.#known) this.#confirm(txid);
-  }
-
-  /** Inside the mutex. Nothing is confirmed, and nothing written but what a new beginning takes, before this is done. */
-  async #meet(options: Op): Promise<void> {
-    const { generation, baseline, position } = this.#db;
-    if (this.#generation !== generation) {
-      if (this.#generation !== undefined) this.#unverified = baseline ?? position.txid;
-      this.#generation = generation;
-      this.#forget();
-    }
-    if (this.#known || position.txid === 0n) return;
-    const { askedAt, txid } = await this.#contact.meet(options);
-    this.#requireSameDatabase();
-    this.#evidence.prove(txid);
-    if (askedAt !== undefined) this.#evidence.seen(askedAt);
-    this.#remote = this.#evidence.proven;
-    this.#known = true;
-  }
-
-  /** Nothing is known of the replica: the two have to meet. */
-  #forget(theirs?: TXID): void {
-    this.#known = false;
-    this.#remote = undefined;
-    this.#confirmed = 0n;
-    this.#evidence.forget();
-    this.#contact.reset(theirs);
-  }
-
-  /** What was found out of the database, and its local files, may not hold for the one that took its place. */
-  #requireSameDatabase(): void {
-    if (this.#generation === this.#db.generation) return;
-    const message = 'the database was reopened while its replica was written to';
-    throw new LitestreamError(message, { code: 'ABORTED', operation: 'sync', retryable: true });
-  }
-
-  /** Returns the position after it; undefined if the file is lost, and no other stands in its place on the replica. */
-  async #uploadNext(txid: TXID, options: Op): Promise<TXID | undefined> {
-    const path = this.#db.localLtx(0).path(txid, txid);
-    const local = await readLocalFile(path, txid, { verified: txid <= this.#unverified });
-    if ('lost' in local) {
-      // What cannot be compared with the file that is lost is not taken for it.
-      if ((await maxTxidOfLevel(this.client, 0, { ...options, seek: txid })) > 0n) throw conflictError(txid);
-      this.#lost = local.lost;
-      return undefined;
-    }
-    this.#requireSameDatabase();
-    const { body, timestamp } = local;
-    await this.#create({ txid, timestamp, body }, options);
-    this.#requireSameDatabase();
-    return txid;
-  }
-
-  async #create(file: Level0File, options: Op): Promise<void> {
-    await this.#writing(() => this.#evidence.create(file, options));
-  }
-
-  /** What was learnt of the replica before is not up to date afterwards. */
-  async #writing<T>(write: () => Promise<T>): Promise<T> {
-    try {
-      return await write();
-    } finally {
-      this.#uploadCount += 1;
-      this.#contact.learn(undefined);
-    }
-  }
-
-  async #replaceLost(txid: TXID, options: Op): Promise<TXID> {
-    const parts = {
-      client: this.client,
-      db: this.#db,
-      logger: this.#logger,
-      autoRecover: this.#autoRecover,
-      requireSameDatabase: () => this.#requireSameDatabase(),
-      onGap: (from: TXID) => this.#reportedGaps.add(from),
-      takeSnapshot: (op: Op) => this.#takeSnapshot(op, async () => undefined),
-    };
-    return await replaceLost(parts, txid, this.#lost, options);
-  }
-
-  #confirm(txid: TXID): void {
-    if (txid === this.#confirmed) return;
-    this.#confirmed = txid;
-    this.#publish();
+    await this.#uploader.uploadTo(target, options);
+    if (this.#cut.isOpen) await this.#snapshots.healCut(options);
+    this.#uploader.requireProven(target);
   }
 
   #publish(): void {
-    this.#lastError = undefined;
-    for (const listener of this.#listeners) listener(this.position);
+    this.#record.publish(this.position);
   }
 }

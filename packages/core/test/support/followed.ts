@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { onTestFinished } from 'vitest';
 import type { ReplicatedDatabase } from '../../src/litestream/replicated-database.ts';
 import { Litestream } from '../../src/litestream/litestream.ts';
-import type { ReplicateOptions } from '../../src/litestream/litestream.ts';
+import type { ReplicateOptions } from '../../src/litestream/litestream-options.ts';
 import type { ReplicaClient } from '../../src/storage/contract/contract.ts';
 import { Follower } from '../../src/follower/follower.ts';
 import type { FollowOptions, FollowUpdate } from '../../src/follower/follower.ts';

@@ -11,6 +11,9 @@ export const DECODE_FAULTS: readonly string[] = [
   'wrong checksum in an LZ4 frame',
 ];
 
+/** In bytes. Long inputs of plain checksums go through the kernel in pieces, so that its memory stays small. */
+export const PIECE_SIZE: number = 1 << 20;
+
 /** The longest LZ4 block one page can take. */
 export function blockSizeMax(pageSize: number): number {
   return pageSize + Math.ceil(pageSize / 255) + 16;

@@ -9,7 +9,7 @@ import { databaseOf } from '../../databases/directory.ts';
 import type { SingleDatabase } from '../../databases/directory.ts';
 import { UsageError } from '../../util/usage-error.ts';
 
-interface Spec<T> {
+export interface Spec<T> {
   readonly kind: FlagKind<T>;
   readonly help: string;
 }

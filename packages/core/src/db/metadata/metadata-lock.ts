@@ -5,14 +5,10 @@ import { join } from 'node:path';
 import { isBusy } from '../../sqlite/driver/busy.ts';
 import { nodeSqlite } from '../../sqlite/driver/node-sqlite.ts';
 import type { SqliteConnection, SqliteDriver } from '../../sqlite/driver/sqlite-driver.ts';
-import {
-  createFile,
-  makeFolder,
-  readSmallFile,
-  requireSafeFolder,
-  temporaryName,
-  writeSmallFile,
-} from '../../files/safe-files.ts';
+import { createFile } from '../../files/safe-files.ts';
+import { makeFolder, requireSafeFolder } from '../../files/safe-folders.ts';
+import { readSmallFile, writeSmallFile } from '../../files/small-files.ts';
+import { temporaryName } from '../../files/temporary-files.ts';
 import type { Ownership } from '../../files/safe-files.ts';
 import { ownershipAt } from '../../local-ltx/local-ltx.ts';
 import { heldLocks, lockKeyOf } from '../../files/held-locks.ts';

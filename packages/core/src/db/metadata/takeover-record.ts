@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid, parseTxid } from '@litestream/ltx';
-import { isNoSmallFile, readSmallFile, writeSmallFile } from '../../files/safe-files.ts';
+import { isNoSmallFile, readSmallFile, writeSmallFile } from '../../files/small-files.ts';
 import type { Ownership } from '../../files/safe-files.ts';
 
 /**

@@ -17,7 +17,7 @@ import {
   releaseDeleted,
   releaseDeletedIndex,
 } from '../../sqlite/database-file/descriptor.ts';
-import { removeTemporaryFiles } from '../../files/safe-files.ts';
+import { removeTemporaryFiles } from '../../files/temporary-files.ts';
 import type { Ownership } from '../../files/safe-files.ts';
 import { requireLastingDescriptors } from '../../sqlite/database-file/lasting-descriptors.ts';
 import { LocalLtx } from '../../local-ltx/local-ltx.ts';

@@ -1,7 +1,7 @@
 /** Brings an open database to rest before it is closed: a copy of the database file alone then has everything. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../util/error.ts';
-import type { CheckpointContext } from '../checkpoint/checkpoint.ts';
+import type { CheckpointContext } from '../checkpoint/checkpoint-context.ts';
 import { checkpointNow } from '../checkpoint/checkpoint.ts';
 import { fileStateOf, hasFineTime, readBootId, recordResync, writeRestRecord } from '../session/rest-record.ts';
 import { SessionFaultError, findPathFault, reasonOf, requireUnchanged } from '../session/session-faults.ts';

@@ -6,7 +6,7 @@ import { existsSync, fstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TXID } from '@litestream/ltx';
 import { formatTxid } from '@litestream/ltx';
-import { isNoSmallFile, readSmallFile, writeSmallFile } from '../../files/safe-files.ts';
+import { isNoSmallFile, readSmallFile, writeSmallFile } from '../../files/small-files.ts';
 import type { Ownership } from '../../files/safe-files.ts';
 import type { LastFile } from '../../local-ltx/last-file.ts';
 import type { Session } from './session.ts';

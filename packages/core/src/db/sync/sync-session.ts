@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TXID } from '@litestream/ltx';
 import { isSecondLibraryOpen } from '../../sqlite/driver/library-conflict.ts';
 import { LitestreamError } from '../../util/error.ts';
-import type { BusyOptions } from '../session/connections.ts';
+import type { BusyOptions } from '../session/writer.ts';
 import { isSameBackfill } from '../../sqlite/database-file/database-mark.ts';
 import { isAtPath } from '../../sqlite/database-file/descriptor.ts';
 import { drainWal } from './drain-wal.ts';

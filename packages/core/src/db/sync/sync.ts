@@ -15,7 +15,7 @@ import { choosePages, isLastBefore, noteInLedger } from './choose-pages.ts';
 import type { SyncPlan } from './choose-pages.ts';
 import { nextSync, visibleEndOf } from '../session/next-sync.ts';
 import type { SyncDecision } from '../session/next-sync.ts';
-import { temporaryName } from '../../files/safe-files.ts';
+import { temporaryName } from '../../files/temporary-files.ts';
 import { inodeAt, publishDurably, usedByAnother } from '../../local-ltx/publish.ts';
 import type { PageSource } from '../../pages/page-source.ts';
 import { WalRestartedError } from '../../pages/page-source.ts';
