@@ -1,6 +1,6 @@
 /**
  * What the bytes, the times and the locks of the file at a path say of it. The evidence, and what it is worth, is in
- * docs/decisions/arrival.md.
+ * docs/decisions/0024-new-database-files.md.
  */
 import { fstatSync, readSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
