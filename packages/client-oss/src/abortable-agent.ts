@@ -6,8 +6,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { trustedTls } from '@litestream/core';
 
 /**
- * Sockets for the SDK, which knows nothing of an `AbortSignal`: every request that begins inside `run` is destroyed when
- * the signal is aborted. Node hands each request to its agent, and that is where they are caught.
+ * Agents for the SDK, which does not support `AbortSignal`: every request that begins inside `run` is destroyed when the
+ * signal is aborted. Node passes each request to its agent, which registers it.
  */
 export class AbortableAgents {
   readonly http: HttpAgent;
@@ -15,7 +15,7 @@ export class AbortableAgents {
   readonly #signals = new AsyncLocalStorage<AbortSignal | undefined>();
 
   constructor(socketsMax: number, tls: ReturnType<typeof trustedTls>) {
-    // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
+    // Honours HTTP(S)_PROXY and NO_PROXY.
     const options = { keepAlive: true, maxSockets: socketsMax, proxyEnv: process.env };
     this.http = new HttpAgent(options);
     this.https = new HttpsAgent({ ...options, ...tls });
@@ -23,7 +23,7 @@ export class AbortableAgents {
     this.#watch(this.https);
   }
 
-  /** Runs calls of the SDK under a signal. */
+  /** Runs calls of the SDK with a signal. */
   async run<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
