@@ -119,13 +119,13 @@ describe.skipIf('missing' in found)('login', () => {
     const timeout = '500ms';
     const none = await refused(server, { 'root-cas': [ca], timeout }, 'CONFIG_INVALID');
     expect(none).toMatchObject({
-      message: expect.stringMatching(/wants a certificate/),
+      message: expect.stringMatching(/requires a certificate/),
       hint: expect.stringMatching(/client-cert and client-key/),
     });
     const { client: foreign } = makeCertificates(join(server.folder, 'foreign'));
     const other = { 'root-cas': [ca], 'client-cert': foreign.cert, 'client-key': foreign.key, timeout };
     expect(await refused(server, other, 'CONFIG_INVALID')).toMatchObject({
-      message: expect.stringMatching(/does not take the certificate/),
+      message: expect.stringMatching(/does not accept the certificate/),
     });
   });
 

@@ -1,6 +1,6 @@
 /**
- * What another program of this project is made of, so that its flags, help, logs, progress and errors are those of
- * `litestream`: `litestream-test` is the other one. Not for general use: it changes with the commands.
+ * Parts that `litestream-test` shares, so that its flags, help, logs, progress and errors are those of `litestream`. Not a
+ * public API: it changes with the commands.
  */
 export { defineCommand } from './commands/shared/command.ts';
 export type { Command, CommandContext } from './commands/shared/command.ts';

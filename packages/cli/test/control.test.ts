@@ -357,7 +357,7 @@ describe('status -max-lag', () => {
     writeFileSync(other, `dbs: [{path: ${missing}, replica: {path: ${at.folder}/r3}}]\n`);
     const unknown = await run(['status', '-config', other, '-socket', at.socket, '-max-lag', '1m']);
     expect(unknown).toMatchObject({ exitCode: 1 });
-    expect(unknown.stderr).toContain(`${missing}: the daemon does not have it`);
+    expect(unknown.stderr).toContain(`${missing}: unknown to the daemon`);
 
     // Only the daemon knows it, and its file is lost.
     const registered = join(at.folder, 'registered.db');

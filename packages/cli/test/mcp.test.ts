@@ -161,7 +161,7 @@ describe('mcp-addr', () => {
     }
     const unknown = await call(client, 'ltx', { path: '/x.db' });
     expect(unknown.text).toBe(
-      'Error: database not found in config: /x.db. litestream_databases lists those that there are.',
+      'Error: database not found in config: /x.db. litestream_databases lists the databases of the config.',
     );
   });
 

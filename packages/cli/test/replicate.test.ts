@@ -92,9 +92,9 @@ describe('replicate', () => {
     const warned = 'level=WARN msg="database does not exist, waiting for it"';
     for (const daemon of daemons) await daemon.said(warned);
     const said = await Promise.all(daemons.map(async (daemon) => (await daemon.stop()).stdout));
-    expect(said[0]).toContain(`path=${folder}/ap.db hint="There is ${folder}/app.db. Is that the one?"`);
-    expect(said[1]).toContain(`hint="There is no folder ${folder}/nowhere. Is the path right?"`);
-    expect(said[2]).toContain('hint="It is replicated from when it is created."');
+    expect(said[0]).toContain(`path=${folder}/ap.db hint="Did you mean ${folder}/app.db?"`);
+    expect(said[1]).toContain(`hint="The folder ${folder}/nowhere does not exist. Check the path."`);
+    expect(said[2]).toContain('hint="Replication starts when the database is created."');
     for (const text of said) expect(text.split(warned)).toHaveLength(2);
   });
 

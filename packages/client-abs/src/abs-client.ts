@@ -38,7 +38,7 @@ export class AbsReplicaClient implements ReplicaClient {
   #session: Promise<AbsSession> | undefined;
 
   /**
-   * @param env variables that hold credentials where the options do not
+   * @param env variables with credentials for options that are not set
    * @throws `CONFIG_INVALID` for options that cannot work
    */
   constructor(options: AbsOptions, env: Readonly<Record<string, string | undefined>> = process.env) {

@@ -1,10 +1,10 @@
-/** The SDK refuses answers without Content-Length, which proxies that cut bodies into chunks send. */
+/** Accepts answers without Content-Length, which the SDK refuses: proxies that send bodies in chunks drop that header. */
 import type { RequestPolicy, RequestPolicyFactory } from '@azure/storage-blob';
 
-/** More than any blob holds. The service answers with what there is, and says where that ends. */
+/** More bytes than any blob has. The service answers with the existing bytes, and states where they end. */
 export const TO_THE_END: number = 2 ** 50;
 
-/** What the SDK throws for a download whose answer does not say how long it is. */
+/** Whether the SDK threw this error because the answer to a download states no length. */
 export function lacksLength(error: unknown): boolean {
   return error instanceof RangeError && error.message.includes('content length');
 }

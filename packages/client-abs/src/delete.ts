@@ -4,7 +4,7 @@ import { ltxPrefix } from './keys.ts';
 import { listBlobs } from './listing.ts';
 import { type AbsSession, aborting } from './session.ts';
 
-/** Deletes blobs by name, many at a time. One that is gone already is no error. */
+/** Deletes blobs by name, many at a time. A missing blob is not an error. */
 export async function deleteKeys(
   session: AbsSession,
   keys: AsyncIterable<string> | Iterable<string>,
@@ -13,7 +13,7 @@ export async function deleteKeys(
   await forEachConcurrent(keys, session.settings.concurrency * 4, (key) => deleteKey(session, key, signal));
 }
 
-/** Deletes every LTX file of every level under the path, and nothing else. */
+/** Deletes every LTX file of every level under the path, and no other objects. */
 export async function deleteAllLtx(session: AbsSession, signal: AbortSignal | undefined): Promise<void> {
   await deleteKeys(session, ltxKeys(session, signal), signal);
 }

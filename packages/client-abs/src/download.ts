@@ -5,16 +5,16 @@ import type { Readable } from 'node:stream';
 import { TO_THE_END, lacksLength } from './answer-length.ts';
 import { type AbsSession, aborting } from './session.ts';
 
-/** What was found of a blob, and its bytes. */
+/** The properties and the bytes of a blob. */
 export interface Download {
-  /** Undefined if the answer did not say it. */
+  /** Undefined if the answer states no size. */
   readonly size: number | undefined;
   readonly etag: string | undefined;
   readonly lastModified: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Opens a range of a blob. One past the end is empty; a missing blob rejects with `NOT_FOUND`. */
+/** Opens a range of a blob. A range past the end is empty; a missing blob rejects with `NOT_FOUND`. */
 export async function download(
   session: AbsSession,
   key: string,
@@ -25,7 +25,7 @@ export async function download(
   const blob = session.container.getBlobClient(key);
   try {
     signal?.throwIfAborted();
-    // Core resumes broken reads, and must know of each: the SDK's silent ones would mix versions of a blob.
+    // Core resumes broken reads. If the SDK resumed them silently, it could mix versions of a blob.
     const ask = (count: number | undefined): Promise<BlobDownloadResponseParsed> =>
       blob.download(offset, count, { ...aborting(signal), maxRetryRequests: 0 });
     const found = await ask(size).catch((error: unknown) => {

@@ -33,12 +33,12 @@ export async function* listBlobs(session: AbsSession, prefix: string, options: O
   }
 }
 
-/** The SDK takes every document for a listing, and looks for its parts. */
+/** The SDK treats every document as a listing, so a missing part is a TypeError. */
 function unread(error: unknown): never {
   throw error instanceof TypeError ? malformedAnswer('abs', 'it is not a valid listing') : error;
 }
 
-/** Files of a level. Their times stand in the listing itself; the service cannot start one at a name. */
+/** Files of a level. The listing has their times; the service cannot start a listing at a name. */
 export async function* listLtxFiles(
   session: AbsSession,
   level: number,
@@ -52,7 +52,7 @@ export async function* listLtxFiles(
   }
 }
 
-/** Files of all levels, whose folders sort as they do. */
+/** Files of all levels: the names of their folders sort like the levels. */
 export async function* listAllLtxFiles(session: AbsSession, options: Op): AsyncGenerator<LtxFileInfo> {
   const { path } = session.settings;
   const folder = ltxPrefix(path);
@@ -76,7 +76,7 @@ function toInfo({ name, properties, metadata }: BlobItem, prefix: string, level:
   };
 }
 
-/** ETags come quoted in answers and bare in listings: quoted is how conditions take them. */
+/** ETags are quoted in answers and bare in listings; conditions need them quoted. */
 export function etagOf(etag: string | undefined): string | undefined {
   if (etag === undefined || etag === '') return undefined;
   return etag.startsWith('"') || etag.startsWith('W/') ? etag : `"${etag}"`;

@@ -69,7 +69,7 @@ export class AbsObjects implements ObjectOperations {
       try {
         await blob.delete({ ...aborting(signal), conditions: { ifMatch } });
       } catch (error) {
-        // A condition on nothing fails as a condition: ask whether there is a blob at all.
+        // A condition on a missing blob fails like any other: check whether the blob exists.
         if ((error as { statusCode?: unknown }).statusCode === 412) await blob.getProperties(aborting(signal));
         throw error;
       }

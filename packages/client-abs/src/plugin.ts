@@ -3,7 +3,7 @@ import { ConfigReader, type LitestreamPlugin, type ReplicaUrl, definePlugin } fr
 import { AbsReplicaClient } from './abs-client.ts';
 import type { AbsOptions } from './options.ts';
 
-/** Brings `type: abs` and `abs://[ACCOUNT@]CONTAINER/PATH` to Litestream. */
+/** The plugin for `type: abs` and `abs://[ACCOUNT@]CONTAINER/PATH`. */
 export function abs(): LitestreamPlugin<AbsOptions> {
   return definePlugin({
     name: '@litestream/client-abs',
@@ -16,7 +16,7 @@ export function abs(): LitestreamPlugin<AbsOptions> {
   });
 }
 
-/** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
+/** Validates a config from YAML or from a URL. Fields of other backends are allowed and ignored. */
 export function parseAbsConfig(config: unknown): AbsOptions {
   const read = new ConfigReader(config, 'abs');
   return {

@@ -1,4 +1,4 @@
-/** A login page that answers 200 is not the service: it does not number its answers. */
+/** Tells answers of the service from a login page with status 200: only the service numbers its answers. */
 import type { RequestPolicyFactory, WebResource } from '@azure/storage-blob';
 import { malformedAnswer } from '@litestream/core';
 
@@ -24,8 +24,8 @@ export const requireProof: RequestPolicyFactory = {
 const DOCUMENT_SIZE_MAX = 64 << 20;
 
 /**
- * The SDK collects each body except those of downloads: one without an end would fill the memory. Returns a signal that is aborted
- * if the body is too long.
+ * The SDK collects each body except those of downloads: an endless body would fill the memory. Returns a signal that is
+ * aborted if the body is too long.
  */
 function limitLength(request: WebResource): AbortSignal {
   const limit = new AbortController();

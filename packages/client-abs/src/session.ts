@@ -9,7 +9,7 @@ import { lengthFromRange } from './answer-length.ts';
 import { requireProof } from './proof.ts';
 import { type AbsSettings, type Login, secretsOf } from './settings.ts';
 
-/** A connected SDK and what every operation needs of it. */
+/** A connected SDK, with what every operation needs. */
 export class AbsSession {
   readonly container: Sdk.ContainerClient;
   readonly settings: AbsSettings;
@@ -19,7 +19,7 @@ export class AbsSession {
     this.settings = settings;
   }
 
-  /** Runs a request; what it throws becomes the error to throw. */
+  /** Runs a request, and turns its failure into the error to throw. */
   async run<T>(object: string, signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
@@ -34,13 +34,13 @@ export class AbsSession {
   }
 }
 
-/** Loads the SDK, and the identity library only where no key or token is given. */
+/** Loads the SDK, and the identity library only without a key or token. */
 export async function connect(settings: AbsSettings): Promise<AbsSession> {
   const sdk = await loadSdk('@azure/storage-blob', () => import('@azure/storage-blob'));
   const { bucket, tls } = settings;
   const agent = tls.secureContext === undefined ? undefined : new Agent({ keepAlive: true, ...tls });
   const options: Sdk.StoragePipelineOptions = {
-    // Core retries operations; this is for the one lost request among many.
+    // Core retries operations; this covers one lost request among many.
     retryOptions: { maxTries: 3, retryDelayInMs: 200, maxRetryDelayInMs: 2000 },
     userAgentOptions: { userAgentPrefix: 'litestream' },
   };
@@ -78,7 +78,7 @@ async function credentialOf(
   return new identity.DefaultAzureCredential(agent === undefined ? {} : { additionalPolicies: [trustPolicy(agent)] });
 }
 
-/** Uses our agent, which trusts the machine's certificates. A request through a proxy keeps the SDK's agent. */
+/** Uses an agent that trusts the machine's certificates. A request through a proxy keeps the SDK's agent. */
 function trusting(agent: Agent): Sdk.RequestPolicyFactory {
   return {
     create: (next) => ({
@@ -90,7 +90,7 @@ function trusting(agent: Agent): Sdk.RequestPolicyFactory {
   };
 }
 
-/** The same for the library that signs in. */
+/** The same for the identity library. */
 function trustPolicy(agent: Agent): AdditionalPolicy {
   return {
     position: 'perRetry',
@@ -106,7 +106,7 @@ function trustPolicy(agent: Agent): AdditionalPolicy {
 
 type AdditionalPolicy = NonNullable<DefaultAzureCredentialOptions['additionalPolicies']>[number];
 
-/** How the SDK takes a signal: not at all, rather than as `undefined`. */
+/** The SDK accepts a missing signal, but not `undefined`. */
 export function aborting(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
 }

@@ -15,14 +15,14 @@ export interface AbsSettings {
   readonly tls: ReturnType<typeof trustedTls>;
 }
 
-/** How to get in: SAS token before shared key before whatever identity the machine has. */
+/** How to log in: by SAS token, else by shared key, else by an identity of the machine. */
 export type Login =
   | { readonly kind: 'sas'; readonly token: string }
   | { readonly kind: 'key'; readonly accountName: string; readonly accountKey: string }
   | { readonly kind: 'connectionString'; readonly connectionString: string }
   | { readonly kind: 'default' };
 
-/** It becomes part of a host name: anything else could lead to another server. A secondary ends with `-secondary`. */
+/** The name becomes part of a host name: other characters could lead to another server. A secondary ends with `-secondary`. */
 const ACCOUNT_NAME = /^[a-z0-9][a-z0-9-]*$/i;
 const PART_SIZE = 4 * 1024 * 1024;
 
@@ -39,7 +39,7 @@ export function resolveSettings(options: AbsOptions, env: Readonly<Record<string
   };
 }
 
-/** Everything in the settings that must never be shown. */
+/** The secrets in the settings, for redaction. */
 export function secretsOf({ login }: AbsSettings): readonly string[] {
   if (login.kind === 'sas') return [login.token, ...(/[?&]?sig=([^&]+)/.exec(login.token)?.slice(1) ?? [])];
   if (login.kind === 'key') return [login.accountKey];

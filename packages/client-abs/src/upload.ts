@@ -4,10 +4,10 @@ import { Readable } from 'node:stream';
 
 import { type AbsSession, aborting } from './session.ts';
 
-/** Most blocks of one blob. */
+/** The most blocks of one blob. */
 const BLOCK_COUNT_MAX = 50_000;
 
-/** What to store, and under which condition. */
+/** Name, metadata and condition of an upload. */
 export interface UploadTarget {
   readonly key: string;
   readonly contentType: string;
@@ -16,8 +16,8 @@ export interface UploadTarget {
 }
 
 /**
- * Stores a body: in one request up to the part size, above as blocks that only the last request makes a blob. Blocks
- * that a failure or an abort leaves behind are in no listing, and the service drops them.
+ * Stores a body: in one request up to the part size, otherwise as blocks that the last request turns into a blob. Blocks of
+ * a failed or aborted upload are in no listing, and the service drops them.
  */
 export async function upload(
   session: AbsSession,

@@ -7,7 +7,7 @@ import { listFiles } from './listing.ts';
 import { provenDeletion } from './transfer/proof.ts';
 import { objectUrl, request } from './transfer/request.ts';
 
-/** Deletes objects by key, `concurrency` at a time. One that is gone already is no error. */
+/** Deletes objects by key, `concurrency` at a time. A missing object is not an error. */
 export async function deleteKeys(
   bucket: Bucket,
   keys: AsyncIterable<string> | Iterable<string>,
@@ -16,7 +16,7 @@ export async function deleteKeys(
   await forEachConcurrent(keys, options.concurrency, (key) => deleteKey(bucket, key, options.signal));
 }
 
-/** Deletes every LTX file of every level under the path, and nothing else. */
+/** Deletes every LTX file of every level under the path, and no other objects. */
 export async function deleteAllLtx(
   bucket: Bucket,
   path: string,

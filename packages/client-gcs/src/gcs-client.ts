@@ -38,7 +38,7 @@ export class GcsReplicaClient implements ReplicaClient {
   readonly #settings: GcsSettings;
   #bucket: Promise<Bucket> | undefined;
 
-  /** @param env where `STORAGE_EMULATOR_HOST` is looked up; credentials are the SDK's own affair */
+  /** @param env source of `STORAGE_EMULATOR_HOST`; the SDK finds credentials itself */
   constructor(options: GcsOptions, env: Readonly<Record<string, string | undefined>> = process.env) {
     this.#settings = resolveSettings(options, env);
     this.objects = new GcsObjects(this.#settings, () => this.#open());

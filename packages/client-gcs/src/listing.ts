@@ -15,7 +15,7 @@ import { gcsBucketError } from './transfer/errors.ts';
 import { TIMESTAMP_KEY, levelPrefix, ltxPrefix } from './keys.ts';
 import { listUrl, request } from './transfer/request.ts';
 
-/** An object, as a listing describes it. */
+/** An object of a listing. */
 export interface ListedObject {
   readonly name: string;
   readonly metadata: {
@@ -28,8 +28,8 @@ export interface ListedObject {
 }
 
 /**
- * Objects whose key begins with `prefix`, ascending, from the key `start` on. Does not use the SDK's listing, which takes any
- * answer for a listing and ends the process if it is none.
+ * Objects whose key begins with `prefix`, ascending, from the key `start` on. Does not use the SDK's listing, which accepts
+ * any answer, and ends the process if the answer is not a listing.
  */
 export async function* listFiles(
   bucket: Bucket,
@@ -65,7 +65,7 @@ async function list(
     const { data } = await raceAbort(request<unknown>(bucket, { url: listUrl(bucket, query), signal }), signal);
     if (!isRecord(data)) throw malformedAnswer('gs', 'it is not a valid listing');
     const { kind, items = [], nextPageToken } = data;
-    // Without objects it holds nothing but its kind.
+    // A listing without objects holds only its kind.
     if (kind !== 'storage#objects' && data['items'] === undefined)
       throw malformedAnswer('gs', 'it is not a valid listing');
     if (!Array.isArray(items)) throw malformedAnswer('gs', 'the listing has no list of objects');
@@ -76,7 +76,7 @@ async function list(
 }
 
 function toObject(item: unknown): ListedObject {
-  if (!isRecord(item)) throw malformedAnswer('gs', 'the listing holds something that is no object');
+  if (!isRecord(item)) throw malformedAnswer('gs', 'the listing holds an entry that is not an object');
   const { name, size, generation, updated, timeCreated, metadata } = item;
   if (typeof name !== 'string' || name === '')
     throw malformedAnswer('gs', 'the listing holds an object without a name');
@@ -102,7 +102,7 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Files of a level. Their times stand in the listing itself. */
+/** Files of a level. The listing has their times. */
 export async function* listLtxFiles(
   bucket: Bucket,
   path: string,
@@ -118,7 +118,7 @@ export async function* listLtxFiles(
   }
 }
 
-/** Files of all levels, whose folders sort as they do. */
+/** Files of all levels: the names of their folders sort like the levels. */
 export async function* listAllLtxFiles(bucket: Bucket, path: string, { signal }: Op): AsyncGenerator<LtxFileInfo> {
   const folder = ltxPrefix(path);
   for await (const file of listFiles(bucket, folder, { signal })) {

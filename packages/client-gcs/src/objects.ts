@@ -54,7 +54,7 @@ export class GcsObjects implements ObjectOperations {
       contentType: key.endsWith('.json') ? 'application/json' : 'application/octet-stream',
       ifGenerationMatch: conditions.ifNoneMatch === '*' ? 0 : conditions.ifMatch,
     };
-    // Core gives small bodies here: one request whatever the part size.
+    // Core passes small bodies here: one request suffices.
     const options = { partSize: Number.MAX_SAFE_INTEGER, signal: conditions.signal };
     const source = { size: body.byteLength, open: () => once(body) };
     const stored = await upload(await this.#open(), target, source, options);

@@ -3,7 +3,7 @@ import { ConfigReader, type LitestreamPlugin, definePlugin } from '@litestream/c
 import { GcsReplicaClient } from './gcs-client.ts';
 import type { GcsOptions } from './options.ts';
 
-/** Brings `type: gs` (or `gcs`) and `gs://` to Litestream. */
+/** The plugin for `type: gs` (or `gcs`) and `gs://`. */
 export function gcs(): LitestreamPlugin<GcsOptions> {
   return definePlugin({
     name: '@litestream/client-gcs',
@@ -15,7 +15,7 @@ export function gcs(): LitestreamPlugin<GcsOptions> {
   });
 }
 
-/** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
+/** Validates a config from YAML or from a URL. Fields of other backends are allowed and ignored. */
 export function parseGcsConfig(config: unknown): GcsOptions {
   const read = new ConfigReader(config, 'gs');
   return {

@@ -16,7 +16,7 @@ export interface GcsSettings {
   readonly projectId: string | undefined;
   readonly partSize: number;
   readonly concurrency: number;
-  /** For HTTPS. undefined: the SDK's own. */
+  /** For HTTPS. Undefined: the SDK's own. */
   readonly agent: Agent | undefined;
 }
 
@@ -55,7 +55,7 @@ export async function openBucket(settings: GcsSettings): Promise<Bucket> {
 function createStorage(Sdk: typeof Storage, auth: typeof Auth, settings: GcsSettings): Storage {
   const { agent, endpoint, keyPath, projectId } = settings;
   const anonymous = endpoint !== undefined && !isGoogle(endpoint);
-  // Also for requests for credentials.
+  // Requests for credentials use it, too.
   const transport =
     agent === undefined
       ? undefined
@@ -63,16 +63,16 @@ function createStorage(Sdk: typeof Storage, auth: typeof Auth, settings: GcsSett
   const options: StorageOptions = {
     ...(transport === undefined ? {} : { clientOptions: transport }),
     ...(endpoint === undefined ? {} : { apiEndpoint: endpoint, useAuthWithCustomEndpoint: !anonymous }),
-    // An emulator knows no accounts, and its machine may have none.
+    // An emulator has no accounts, and its machine may have none.
     ...(anonymous ? { authClient: new auth.GoogleAuth({ authClient: new auth.PassThroughClient(transport) }) } : {}),
     ...(keyPath === undefined ? {} : { keyFilename: keyPath }),
-    // Without one, the SDK asks the metadata server, which an emulator's machine does not have.
+    // Without a project, the SDK asks the metadata server, which the machine of an emulator does not have.
     ...(projectId === undefined ? (endpoint === undefined ? {} : { projectId: 'litestream' }) : { projectId }),
-    // Core retries; once more here, for a connection that the server closed just as a request went out on it.
+    // Core retries. One retry here covers a connection that the server closes while a request is sent on it.
     retryOptions: { autoRetry: true, maxRetries: 1, retryDelayMultiplier: 2, maxRetryDelay: 2 },
     userAgent: 'litestream',
   };
-  // The SDK takes the whole base URL from this variable, where Google's other SDKs take the host: hide it meanwhile.
+  // The SDK reads the whole base URL from this variable, but Google's other SDKs read the host: hide it meanwhile.
   const hidden = process.env['STORAGE_EMULATOR_HOST'];
   delete process.env['STORAGE_EMULATOR_HOST'];
   try {

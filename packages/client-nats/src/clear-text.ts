@@ -5,7 +5,7 @@ import type { Logger } from '@litestream/core';
 
 import type { NatsOptions } from './options.ts';
 
-/** Warned once for each server and process, for any number of databases. */
+/** Servers with a warning: once for each server and process, for any number of databases. */
 const warned = new Set<string>();
 
 export interface Connected {
@@ -20,15 +20,15 @@ export function warnInClear(connection: Connected, options: NatsOptions, logger:
   warned.add(server);
   logger.warn('the connection to the NATS server is not encrypted', {
     server,
-    hint: 'Set tls: true, and TLS on the server.',
+    hint: 'Set tls: true, and turn TLS on in the server.',
   });
 }
 
-/** Does the connection leave this machine without TLS? */
+/** Whether the connection leaves this machine without TLS. */
 function isInClear(connection: Connected, { tls, rootCas = [], clientCert }: NatsOptions): boolean {
   const [, host = ''] = /^(?:\w+:\/\/)?\[?(.*?)\]?(?::\d+)?$/.exec(connection.getServer()) ?? [];
   if (host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'))) return false;
   const { tls_required: required, tls_available: available } = connection.info ?? {};
-  // The SDK uses TLS wherever the server offers it.
+  // The SDK uses TLS if the server offers it.
   return required !== true && available !== true && tls !== true && rootCas.length === 0 && clientCert === undefined;
 }

@@ -30,7 +30,7 @@ export async function connect(sdk: Sdk, options: NatsOptions): Promise<NatsConne
     });
   try {
     return await attempt(tls).catch(async (error: unknown) => {
-      // The server asks for TLS. Its authority may be one that only the machine trusts.
+      // The server requires TLS. Perhaps only the machine trusts its authority.
       const ca = tls === undefined && isUntrusted(error) ? trustedCertificates(options.env) : undefined;
       if (ca === undefined) throw error;
       return await attempt({ ca: ca.join('\n') });
@@ -42,7 +42,7 @@ export async function connect(sdk: Sdk, options: NatsOptions): Promise<NatsConne
   }
 }
 
-/** The first way to log in that is configured, in upstream's order. */
+/** The first configured login, in the order of Litestream (Go). */
 async function authenticatorOf(sdk: Sdk, options: NatsOptions): Promise<Authenticator | undefined> {
   const { jwt, seed, creds, nkey, username, password, token } = options;
   const encode = (text: string): Uint8Array => new TextEncoder().encode(text.trim());
@@ -57,7 +57,7 @@ async function authenticatorOf(sdk: Sdk, options: NatsOptions): Promise<Authenti
   return undefined;
 }
 
-/** The SDK parses keys when the server asks for a signature; here a bad one can be called by the name of its field. */
+/** The SDK parses keys only when the server asks for a signature. Parsed here, a bad key is reported with its field. */
 function tried(authenticator: Authenticator, field: 'creds' | 'nkey' | 'seed'): Authenticator {
   try {
     authenticator('challenge');
@@ -71,13 +71,13 @@ function tried(authenticator: Authenticator, field: 'creds' | 'nkey' | 'seed'): 
 }
 
 async function seedFile(nkey: string): Promise<Uint8Array> {
-  // A public key proves nothing by itself.
+  // A public key alone cannot sign.
   if (/^U[A-Z2-7]{55}$/.test(nkey)) throw invalid('nkey of the nats replica needs its seed', 'Set seed: SU…');
   const text = new TextDecoder().decode(await read(nkey, 'nkey'));
   return new TextEncoder().encode(/SU[A-Z2-7]+/.exec(text)?.[0] ?? text.trim());
 }
 
-/** Certificates are read here, so that a missing file is named as what it is. */
+/** Reads the certificates here, so that the error for a missing file names its field. */
 async function tlsOf(options: NatsOptions): Promise<{ ca?: string; cert?: string; key?: string } | undefined> {
   const { tls, rootCas = [], clientCert, clientKey } = options;
   if (isSet(clientCert) !== isSet(clientKey)) {
@@ -94,7 +94,7 @@ async function tlsOf(options: NatsOptions): Promise<{ ca?: string; cert?: string
   };
 }
 
-/** The SDK passes on the error of TLS, or wraps it. */
+/** Whether TLS did not trust the server. The SDK throws the error of TLS as it is, or wraps it. */
 function isUntrusted(error: unknown): boolean {
   const { code, message, cause } = (error ?? {}) as { code?: unknown; message?: unknown; cause?: unknown };
   if (/^(?:SELF_SIGNED_CERT|DEPTH_ZERO_SELF|UNABLE_TO_)/.test(String(code))) return true;

@@ -5,7 +5,7 @@ import type { StoredObject } from './objects.ts';
 import { chunkSubject } from './store.ts';
 import type { NatsStore } from './store.ts';
 
-/** Asked for at a time, and all that is held: the SDK's own `get` holds whatever the reader has not taken yet. */
+/** Limit of one fetch, and of the memory in use. The SDK's own `get` holds all bytes that the reader has not taken yet. */
 const BYTES_PER_FETCH = 4 * 1024 * 1024;
 const CHUNKS_PER_FETCH_MAX = 1024;
 const FETCH_TIMEOUT_MS = 2_000;
@@ -26,7 +26,7 @@ export async function* download(store: NatsStore, object: StoredObject, size: nu
   });
   try {
     const consumer = jetstream.consumers.getConsumerFromInfo(info);
-    // Go cuts objects as its reader gives the bytes, so chunks may be of any size.
+    // Litestream (Go) cuts objects as its reader returns bytes, so chunks may have any size.
     const perFetch = Math.ceil(BYTES_PER_FETCH / Math.max(object.size / object.chunks, 1));
     let position = 0;
     let emptyFetches = 0;
@@ -34,7 +34,7 @@ export async function* download(store: NatsStore, object: StoredObject, size: nu
       const asked = Math.min(left, perFetch, CHUNKS_PER_FETCH_MAX);
       let fetched = 0;
       for await (const message of await consumer.fetch({ max_messages: asked, expires: FETCH_TIMEOUT_MS })) {
-        // Nothing may be missing in the middle.
+        // No chunk may be missing in the middle.
         if (message.info.deliverySequence !== object.chunks - left + fetched + 1) throw lost(object, position);
         fetched += 1;
         const part = message.data.subarray(0, end - position);
@@ -49,7 +49,7 @@ export async function* download(store: NatsStore, object: StoredObject, size: nu
     }
     if (position < end) throw lost(object, position);
   } finally {
-    // The server forgets it by itself if it cannot be told.
+    // If this fails, the server removes the consumer by itself.
     manager.consumers.delete(stream, info.name).catch(() => undefined);
   }
 }

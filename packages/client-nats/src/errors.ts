@@ -8,7 +8,7 @@ const NO_TLS = 'The server offers no TLS: leave out tls, root-cas and client-cer
 const PEM = 'Check root-cas, client-cert and client-key: PEM files, and a key that belongs to the certificate.';
 const AUTHORITY = 'Put the certificate of the authority that signed the server’s into root-cas.';
 
-/** Names of the SDK's error classes; it gives most errors no code. */
+/** By the name of the SDK's error class: most of its errors have no code. */
 const NAMES: Readonly<Record<string, ErrorClass>> = {
   AuthorizationError: permanent('UNAUTHORIZED', LOGIN),
   ClosedConnectionError: { code: 'NETWORK', retryable: true },
@@ -25,7 +25,7 @@ const NAMES: Readonly<Record<string, ErrorClass>> = {
 /** Codes of the JetStream API (nats-server, server/errors.json). */
 const API_CODES: Readonly<Record<number, ErrorClass>> = {
   10002: permanent('DISK_FULL', 'The account is out of storage.'),
-  // Our consumer went with the server, which restarted.
+  // The server restarted and lost the consumer.
   10014: { code: 'NETWORK', retryable: true },
   10028: permanent('DISK_FULL', 'The account is out of storage.'),
   10037: permanent('NOT_FOUND'),
@@ -36,22 +36,22 @@ const API_CODES: Readonly<Record<number, ErrorClass>> = {
   10071: permanent('PRECONDITION_FAILED'),
   10076: permanent('UNSUPPORTED', JETSTREAM),
   10077: permanent('DISK_FULL', 'The object store has reached its size limit.'),
-  10109: permanent('PERMISSION_DENIED', 'The object store is sealed: nothing in it can be changed any more.'),
-  // The same as 10071, in the words of servers since 2.12.
+  10109: permanent('PERMISSION_DENIED', 'The object store is sealed: its objects cannot be changed any more.'),
+  // The same as 10071, from servers since 2.12.
   10164: permanent('PRECONDITION_FAILED'),
 };
 
-/** What an error of the NATS SDK, or what caused it, means. `undefined` for one of neither. */
+/** Classifies an error of the NATS SDK by itself or by its causes. `undefined` if it is unknown. */
 export function classifyNatsError(error: unknown): ErrorClass | undefined {
   const parts = causesOf(error);
-  // The SDK wraps these as if the network had failed.
+  // The SDK wraps these like network errors.
   if (parts.some(({ code }) => String(code).startsWith('ERR_OSSL_'))) return permanent('CONFIG_INVALID', PEM);
   return parts.map(classifyPart).find((found) => found !== undefined);
 }
 
 type ErrorPart = Error & { readonly code?: unknown; readonly status?: unknown };
 
-/** An error and what caused it, five deep at most. */
+/** An error and its causes, five at most. */
 function causesOf(error: unknown): ErrorPart[] {
   const parts: ErrorPart[] = [];
   for (let part = error; part instanceof Error && parts.length < 5; part = part.cause) parts.push(part);
@@ -72,7 +72,7 @@ function classifyPart(part: ErrorPart): ErrorClass | undefined {
   return unavailable ? { code: 'UNAVAILABLE', retryable: true } : undefined;
 }
 
-/** The error a caller gets: classified, and without what the SDK attached. Core's own errors pass unchanged. */
+/** The error to throw: classified, and without what the SDK attached. Errors of core pass unchanged. */
 export function natsError(error: unknown, doing: string, object?: string): Error {
   if (isLitestreamError(error)) return error;
   const found = classifyNatsError(error);

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events';
 
 import type { NatsConnection } from '@nats-io/transport-node';
 
-/** A request that is under way while the connection breaks is lost, but the SDK lets it wait for its whole timeout. */
+/** A request is lost when its connection breaks, but the SDK lets it wait for its whole timeout. */
 export class ConnectionLostError extends Error {
   override readonly name = 'ConnectionError';
 
@@ -12,8 +12,8 @@ export class ConnectionLostError extends Error {
 }
 
 /**
- * Watches a connection that reconnects by itself. `signal` is aborted when the connection breaks; there is a new one
- * once it stands again.
+ * Watches a connection that reconnects by itself. `signal` is aborted when the connection breaks; after a reconnection there
+ * is a new one.
  */
 export class Link {
   #broken: AbortController = newController();
@@ -28,7 +28,7 @@ export class Link {
     return this.#broken.signal;
   }
 
-  /** Resolves at once while the connection stands, otherwise when it does again. Rejects once it is given up. */
+  /** Resolves when the connection is up, at once if it is. Rejects when it is abandoned. */
   up(): Promise<void> {
     return this.#up.promise;
   }
@@ -49,7 +49,7 @@ export class Link {
   }
 }
 
-/** Aborted with either of the signals. Dispose of it: `source` may live as long as the program. */
+/** Aborted with either signal. Must be disposed: `source` may live as long as the process. */
 export class EitherSignal implements Disposable {
   readonly signal: AbortSignal;
   readonly #controller = new AbortController();
@@ -71,7 +71,7 @@ export class EitherSignal implements Disposable {
   readonly #abort = ({ target }: Event): void => this.#controller.abort((target as AbortSignal).reason);
 }
 
-/** All operations of a client listen at once, and that is no leak. */
+/** All operations of a client listen at the same time, which is not a leak. */
 function newController(): AbortController {
   const controller = new AbortController();
   setMaxListeners(0, controller.signal);

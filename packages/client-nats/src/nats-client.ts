@@ -34,10 +34,10 @@ import type { NatsStore } from './store.ts';
 import { upload } from './upload.ts';
 
 const TIMESTAMP_HEADER = 'Litestream-Timestamp';
-/** An aborted upload gets this long to take its chunks back. */
+/** An aborted upload has this long to remove its chunks. */
 const CLEANUP_MS = 2_000;
 const DELETES_IN_FLIGHT = 16;
-/** How long a call waits for a connection that is being made again. */
+/** How long a call waits for a reconnection. */
 const RECONNECT_MS = 10_000;
 
 /**
@@ -46,14 +46,14 @@ const RECONNECT_MS = 10_000;
  */
 export class NatsReplicaClient implements ReplicaClient {
   readonly type = 'nats';
-  /** A read cannot start in the middle: chunks may be of any size, and nothing says which holds a byte. */
+  /** A read cannot start in the middle: chunks may have any size, and no index tells which one holds a byte. */
   readonly capabilities: Capabilities = { timestamps: 'listing', conditionalCreate: true, ranges: false };
 
   readonly #options: NatsOptions;
   readonly #logger: Logger;
   #opened: Promise<NatsStore> | undefined;
 
-  /** @param logger Gets the warning about an unencrypted connection. Default: none. */
+  /** @param logger receives the warning about an unencrypted connection. Default: none. */
   constructor(options: NatsOptions, logger: Logger = silentLogger) {
     this.#options = options;
     this.#logger = logger;
@@ -89,7 +89,7 @@ export class NatsReplicaClient implements ReplicaClient {
   ): Promise<LtxFileBody> {
     const { offset = 0, size = Infinity, signal } = range;
     if (offset > 0) {
-      throw new LitestreamError('NATS reads objects from their beginning only', {
+      throw new LitestreamError('NATS reads objects only from their beginning', {
         code: 'UNSUPPORTED',
         backend: 'nats',
       });
@@ -155,7 +155,7 @@ export class NatsReplicaClient implements ReplicaClient {
     try {
       const store = await raceAbort(this.#open(), signal);
       if (store.link.signal.aborted) await waitFor(store.link.up(), signal);
-      // What is under way when the connection breaks would wait for an answer that cannot come.
+      // When the connection breaks, running work would wait for an answer that cannot come.
       return await raceAbort(settleAborted(work(store), signal, graceMs), store.link.signal);
     } catch (error) {
       signal?.throwIfAborted();
@@ -220,13 +220,13 @@ async function removeAll(store: NatsStore, names: readonly string[], signal?: Ab
   }
 }
 
-/** A server that restarts is given some time before the call fails; core then tries it again. */
+/** Gives a restarting server some time before the call fails. Core then retries the call. */
 async function waitFor(up: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   using limit = new EitherSignal(signal, AbortSignal.timeout(RECONNECT_MS));
   await raceAbort(up, limit.signal);
 }
 
-/** Those of a level, ascending. */
+/** The LTX files of a level, ascending. */
 function filesOf(objects: readonly StoredObject[], level: number): readonly LtxFileInfo[] {
   const prefix = `ltx/${level}/`;
   const files = objects.flatMap((object): LtxFileInfo[] => {

@@ -1,6 +1,6 @@
 /**
- * Objects of a store: what is stored about them, all of them, and how they are removed. The SDK's own calls are not used
- * for this: its `list` names an object twice that is replaced meanwhile, and its `delete` leaves a message for good.
+ * Finds, lists and removes the objects of a store. Does not use the SDK's calls for this: its `list` names an object twice if
+ * it is replaced meanwhile, and its `delete` leaves a message forever.
  */
 import type { JsMsg, StoredMsg } from '@nats-io/jetstream';
 
@@ -11,53 +11,53 @@ import type { NatsStore } from './store.ts';
 
 const BATCH_SIZE = 500;
 const FETCH_TIMEOUT_MS = 1_000;
-/** Fetches in a row that bring nothing, though the server says there is more. */
+/** The most empty fetches in a row while the server reports more messages. */
 const EMPTY_FETCHES_MAX = 10;
 const CONSUMER_IDLE_NS = 60e9;
 
-/** What is stored about an object (ADR-20, in the words of the SDKs of all languages). */
+/** The metadata of an object (ADR-20, with the field names that all SDKs use). */
 export interface StoredObject {
   readonly name: string;
-  /** Names the subject of its chunks. */
+  /** Part of the subject of its chunks. */
   readonly nuid: string;
   readonly size: number;
   readonly chunks: number;
   readonly digest: string;
   readonly mtime: string;
   readonly headers?: Readonly<Record<string, readonly string[]>>;
-  /** Deleted by another program, which left this in its place. */
+  /** True for the mark that another program leaves when it deletes an object. */
   readonly deleted?: boolean;
-  /** Sequence number of the message that says so. */
+  /** Sequence number of the metadata message. */
   readonly revision: number;
 }
 
-/** What is stored about an object, deleted or not. `undefined` if there is nothing. */
+/** The metadata of an object, deleted or not. `undefined` if there is none. */
 export async function findObject(store: NatsStore, name: string): Promise<StoredObject | undefined> {
   const message = await store.manager.streams.getMessage(store.stream, { last_by_subj: metaSubject(store, name) });
   return message === null ? undefined : parse(message, message.seq);
 }
 
-/** All objects, deleted ones with them, each once. */
+/** All objects, deleted ones included, each once. */
 export async function listObjects(store: NatsStore): Promise<StoredObject[]> {
   const found = new Map<string, StoredObject>();
   for await (const message of latestMessages(store)) {
     const object = parse(message, message.seq);
-    // One that is replaced while it is listed comes again, later.
+    // An object that is replaced during the listing appears again later.
     if (object !== undefined) found.set(object.name, object);
   }
   return [...found.values()];
 }
 
-/** Removes an object, and what a deletion by another program left of it. One that is gone already is no error. */
+/** Removes an object, or the mark of a deletion by another program. A missing object is not an error. */
 export async function removeObject(store: NatsStore, name: string): Promise<void> {
   const object = await findObject(store, name);
   if (object === undefined) return;
-  // Only this version of it: someone may be storing a new one.
+  // Only this version: another process may be storing a new one.
   await purge(store, metaSubject(store, name), object.revision + 1);
   if (object.deleted !== true) await purge(store, chunkSubject(store, object.nuid));
 }
 
-/** The last message about each object. Ends when none is left that was there at the beginning. */
+/** The last message about each object. Ends after all messages that existed at the beginning. */
 async function* latestMessages(store: NatsStore): AsyncGenerator<JsMsg> {
   const { stream, manager, jetstream } = store;
   const info = await manager.consumers.add(stream, {
@@ -80,11 +80,11 @@ async function* latestMessages(store: NatsStore): AsyncGenerator<JsMsg> {
       }
       emptyFetches = fetched === 0 ? emptyFetches + 1 : 0;
       if (emptyFetches > EMPTY_FETCHES_MAX) throw stuck(store);
-      // Messages that were to come may have been removed.
+      // Expected messages may have been removed.
       if (fetched < asked) left = (await manager.consumers.info(stream, info.name)).num_pending;
     }
   } finally {
-    // The server forgets it by itself if it cannot be told.
+    // If this fails, the server removes the consumer by itself.
     manager.consumers.delete(stream, info.name).catch(() => undefined);
   }
 }

@@ -7,7 +7,7 @@ import { parseDurationMs } from './duration.ts';
 import { NatsReplicaClient } from './nats-client.ts';
 import type { NatsOptions } from './options.ts';
 
-/** Brings `type: nats` and `nats://` to Litestream. */
+/** The plugin for `type: nats` and `nats://`. */
 export function nats(): LitestreamPlugin<NatsOptions> {
   return definePlugin({
     name: '@litestream/client-nats',
@@ -33,7 +33,7 @@ export function nats(): LitestreamPlugin<NatsOptions> {
 
 export default nats;
 
-/** Checks a config as it stands in YAML or comes from a URL. `path` and fields of other backends are ignored. */
+/** Validates a config from YAML or from a URL. `path` and fields of other backends are ignored. */
 export function parseNatsConfig(config: unknown): NatsOptions {
   const read = new ConfigReader(config, 'nats');
   const clientCert = read.string('client-cert');
@@ -76,7 +76,7 @@ export function natsConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   };
 }
 
-/** As upstream reads it from YAML: a text such as `2s`, or a number of nanoseconds. */
+/** As Litestream (Go) reads it from YAML: text such as `2s`, or a number of nanoseconds. */
 function duration(read: ConfigReader, name: string): number | undefined {
   const text = read.string(name);
   if (text === undefined) return undefined;

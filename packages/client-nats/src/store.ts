@@ -8,10 +8,10 @@ import { connect } from './connect.ts';
 import { Link } from './link.ts';
 import type { NatsOptions } from './options.ts';
 
-/** A JetStream answer that takes longer has been lost. */
+/** A JetStream answer that takes longer counts as lost. */
 const REQUEST_TIMEOUT_MS = 20_000;
 
-/** An open object store: a stream `OBJ_<bucket>` that holds objects as chunks and a message of metadata each (ADR-20). */
+/** An open object store: a stream `OBJ_<bucket>` with chunks and a metadata message for each object (ADR-20). */
 export interface NatsStore {
   readonly bucket: string;
   readonly stream: string;
@@ -19,13 +19,13 @@ export interface NatsStore {
   readonly link: Link;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
-  /** A name no other upload uses, for the chunks of one. */
+  /** A unique name for the chunks of an upload. */
   nextId(): string;
   /** Headers of a message that replaces all earlier ones of its subject. */
   rollup(): MsgHdrs;
 }
 
-/** Connects and looks whether the bucket is there. It is not made: its replicas, limits and storage are the operator's. */
+/** Connects and checks that the bucket exists. Does not create it: the operator chooses its replicas, limits and storage. */
 export async function openStore(options: NatsOptions, logger: Logger): Promise<NatsStore> {
   const [transport, { jetstream }] = await Promise.all([
     loadSdk('@nats-io/transport-node', () => import('@nats-io/transport-node')),
@@ -63,12 +63,12 @@ export function chunkSubject(store: NatsStore, id: string): string {
   return `$O.${store.bucket}.C.${id}`;
 }
 
-/** Subject of an object's metadata; `>` for that of all. */
+/** Subject of an object's metadata; with the name `>`, of all objects. */
 export function metaSubject(store: NatsStore, name: string): string {
   return `$O.${store.bucket}.M.${name === '>' ? name : urlSafe(Buffer.from(name).toString('base64'))}`;
 }
 
-/** Removes the messages of a subject, those before `before` only if it is given. */
+/** Removes the messages of a subject; with `before`, only those with a lower sequence number. */
 export async function purge(store: NatsStore, filter: string, before?: number): Promise<void> {
   await store.manager.streams.purge(store.stream, before === undefined ? { filter } : { filter, seq: before });
 }

@@ -4,15 +4,15 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
 import { LitestreamError } from '@litestream/core';
 
-/** How long a server is listened to. */
+/** How long to wait for the refusal of a server. */
 const PATIENCE_MS = 2_000;
 const PORT = 4222;
 
 /**
- * Why a server that let the SDK wait in vain does not take a client's certificate, or the lack of one. Under TLS 1.3 it
- * says so after the handshake, where the SDK listens no more, so the connection is made once again to hear it.
+ * Finds out why a server does not accept the client's certificate, or its absence, after the SDK timed out. Under TLS 1.3 the
+ * server refuses after the handshake, when the SDK no longer listens, so this connects again to read the refusal.
  *
- * @returns undefined if that is not what was wrong
+ * @returns undefined if the certificate was not the problem
  */
 export async function certificateRefusal(server: string, tls: ConnectionOptions): Promise<LitestreamError | undefined> {
   const { hostname, port } = new URL(server.includes('://') ? server : `nats://${server}`);
@@ -34,7 +34,7 @@ export async function certificateRefusal(server: string, tls: ConnectionOptions)
   }
 }
 
-/** An error that nobody waits for any more would end the program. */
+/** Ignores later errors: an unhandled one would end the process. */
 function quiet<T extends Socket>(socket: T): T {
   socket.on('error', () => undefined);
   return socket;
@@ -49,8 +49,8 @@ async function greeting(socket: Socket, signal: AbortSignal): Promise<Record<str
 
 function refusal(gave: boolean, cause: unknown): LitestreamError {
   const message = gave
-    ? 'the NATS server does not take the certificate of this client'
-    : 'the NATS server wants a certificate of its clients';
+    ? 'the NATS server does not accept the certificate of this client'
+    : 'the NATS server requires a certificate from its clients';
   const hint = gave
     ? 'Check client-cert and client-key: signed by an authority the server knows, not expired, made for clients.'
     : 'Set client-cert and client-key.';

@@ -7,28 +7,27 @@ import { findObject } from './objects.ts';
 import { chunkSubject, metaSubject, purge, urlSafe } from './store.ts';
 import type { NatsStore } from './store.ts';
 
-/** What the SDKs of all languages use, unless the server takes only smaller messages. */
+/** The chunk size of all SDKs, unless the server accepts only smaller messages. */
 const CHUNK_SIZE = 128 * 1024;
 const CHUNKS_IN_FLIGHT = 16;
 
-/** What to store. */
+/** Name, metadata and condition of an upload. */
 export interface UploadTarget {
   readonly name: string;
   readonly headers: Readonly<Record<string, readonly string[]>>;
-  /** Only if there is no such object; what a deletion by another program left is none. */
+  /** Store only if the object does not exist. A deletion mark of another program does not count. */
   readonly isNew?: boolean | undefined;
 }
 
-/** What is stored. */
+/** A stored object. */
 export interface Stored {
   readonly size: number;
   readonly digest: string;
 }
 
 /**
- * Stores an object: its chunks under a new id, then one message of metadata that makes them the object, in place of an
- * older one. Up to 16 chunks, 2 MiB, are under way; the SDK's own `put` waits for each. A failed upload takes its chunks
- * back.
+ * Stores an object: its chunks under a new id, then a metadata message that makes them the object, in place of an older one.
+ * Up to 16 chunks, 2 MiB, are in flight; the SDK's own `put` waits for each. A failed upload removes its chunks.
  */
 export async function upload(
   store: NatsStore,
@@ -37,7 +36,7 @@ export async function upload(
   signal?: AbortSignal,
 ): Promise<Stored> {
   const found = await findObject(store, name);
-  // Refused before a chunk is sent; who comes between this look and the last message is refused by the server.
+  // Refuse before a chunk is sent. If another writer stores the object after this check, the server refuses the last message.
   if (isNew && found !== undefined && found.deleted !== true) throw taken(name);
   const older = found?.nuid;
   const id = store.nextId();
@@ -58,7 +57,7 @@ export async function upload(
       digest,
     };
     await publishMeta(store, name, JSON.stringify(meta), isNew ? (found?.revision ?? 0) : undefined);
-    // The new object is live: were its predecessor's chunks to stay, they would only take room.
+    // The new object is visible. The chunks of its predecessor are no longer used and only take up space.
     if (older !== undefined && older !== id) await purge(store, chunkSubject(store, older)).catch(() => undefined);
     return { size, digest };
   } catch (error) {
@@ -99,7 +98,7 @@ async function publishChunks(
   return { size: reader.size, digest: `SHA-256=${urlSafe(hash.digest('base64'))}`, chunks };
 }
 
-/** The same bytes in chunks of exactly `size`, but for the last. */
+/** The same bytes in chunks of exactly `size`, except for the last. */
 async function* rechunk(source: AsyncIterable<Buffer>, size: number): AsyncGenerator<Buffer> {
   let parts: Buffer[] = [];
   let held = 0;
@@ -129,8 +128,8 @@ function taken(name: string): LitestreamError {
 }
 
 /**
- * Removes the chunks of a failed upload, unless they belong to the object after all: the answer to the last message may
- * have been lost, and not the message.
+ * Removes the chunks of a failed upload, unless they belong to the object: perhaps only the answer to the last message was
+ * lost, not the message.
  */
 async function takeBack(store: NatsStore, name: string, id: string): Promise<void> {
   await store.link.up();

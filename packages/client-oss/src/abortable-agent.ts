@@ -22,7 +22,7 @@ export class AbortableAgents {
   readonly #limits = new AsyncLocalStorage<CallLimits & { isExceeded: boolean }>();
 
   constructor(socketsMax: number, tls: ReturnType<typeof trustedTls>) {
-    // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
+    // Honours HTTP(S)_PROXY and NO_PROXY.
     const options = { keepAlive: true, maxSockets: socketsMax, proxyEnv: process.env };
     this.http = new HttpAgent(options);
     this.https = new HttpsAgent({ ...options, ...tls });

@@ -6,7 +6,7 @@ import type { OssSession } from './session.ts';
 
 const BATCH_SIZE = 1000;
 
-/** Deletes objects, up to 1,000 a request. One that is gone already counts as deleted. */
+/** Deletes objects, up to 1,000 a request. A missing object counts as deleted. */
 export async function deleteKeys(session: OssSession, keys: readonly string[], signal?: AbortSignal): Promise<void> {
   for (let from = 0; from < keys.length; from += BATCH_SIZE) {
     const batch = keys.slice(from, from + BATCH_SIZE);
@@ -14,7 +14,7 @@ export async function deleteKeys(session: OssSession, keys: readonly string[], s
     const gone = new Set(
       (deleted as unknown as (string | { Key: string })[]).map((one) => (typeof one === 'string' ? one : one.Key)),
     );
-    // The answer names no reason for those it leaves out.
+    // The answer leaves out objects that it did not delete, without a reason.
     const left = batch.filter((key) => !gone.has(key));
     if (left.length > 0) {
       throw new LitestreamError(`oss: ${left.length} of ${batch.length} objects could not be deleted`, {
@@ -27,7 +27,7 @@ export async function deleteKeys(session: OssSession, keys: readonly string[], s
   }
 }
 
-/** Deletes every LTX file of the replica and nothing else under its path. */
+/** Deletes every LTX file of the replica, and no other objects under its path. */
 export async function deleteAllLtx(session: OssSession, signal?: AbortSignal): Promise<void> {
   const { prefix } = session.settings;
   for await (const objects of listObjects(session, prefix, { signal })) {

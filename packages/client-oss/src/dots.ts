@@ -1,8 +1,8 @@
 import type OssSdk from 'ali-oss';
 
 /**
- * Lets the SDK ask for keys with `.` and `..` in them. The SDK signs a request with these segments. Its HTTP library then removes
- * them from a URL that is text, but not from one that is in parts.
+ * Makes keys with `.` and `..` segments work. The SDK signs a request with these segments. Its HTTP library then removes them
+ * from a URL in text form, but not from one in parts.
  */
 export function keepDots(client: OssSdk): OssSdk {
   const sdk = client as unknown as { urllib: HttpLibrary };
@@ -15,7 +15,7 @@ interface HttpLibrary {
   request(url: string | UrlParts, params: unknown): unknown;
 }
 
-/** What the library reads of a parsed URL. */
+/** The parts of a URL that the library reads. */
 interface UrlParts {
   readonly href: string;
   readonly protocol: string;

@@ -14,7 +14,7 @@ export async function download(
 ): Promise<LtxFileBody> {
   const { offset = 0, size = Infinity, signal } = range;
   const ranged = offset > 0 || size !== Infinity;
-  // A range holds a byte at least; of an empty one only the existence of the object matters.
+  // A range has at least one byte; for an empty range, only the existence of the object matters.
   const last = size === Infinity ? '' : String(offset + Math.max(size, 1) - 1);
   // Without the second header the service answers a range past the end with the whole object.
   const headers = ranged ? { Range: `bytes=${offset}-${last}`, 'x-oss-range-behavior': 'standard' } : {};
@@ -40,7 +40,7 @@ interface Answer {
   readonly headers: Readonly<Record<string, string | undefined>>;
 }
 
-/** `undefined` for a range that begins at or behind the end. */
+/** `undefined` for a range that begins at or after the end. */
 async function open(client: OssSdk, key: string, headers: object): Promise<Answer | undefined> {
   try {
     const { stream, res } = await client.getStream(key, { headers });
@@ -49,7 +49,7 @@ async function open(client: OssSdk, key: string, headers: object): Promise<Answe
     if (isLitestreamError(error)) throw error;
     const { status } = error as { status?: unknown };
     if (status === 416) return undefined;
-    // The SDK throws the body of a refused GET away, and the reason with it. A listing is refused for the same.
+    // The SDK drops the body of a refused GET, which holds the reason. A listing is refused for the same reason.
     if (status !== -1 && status !== -2) await client.list({ prefix: key, 'max-keys': 1 }, {});
     throw error;
   }

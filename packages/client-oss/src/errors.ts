@@ -10,7 +10,7 @@ import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 const CERTIFICATE = 'Check the TLS certificate of the endpoint. If a private authority signed it, set SSL_CERT_FILE.';
 const KEYS = 'Check access-key-id and secret-access-key.';
 
-/** Codes of the service (its reference, error responses). */
+/** By error code of the service (OSS reference, error responses). */
 const CODES: Readonly<Record<string, ErrorClass>> = {
   AccessForbidden: permanent('PERMISSION_DENIED', 'Let the key list, read, write and delete in the bucket.'),
   AccessDenied: permanent('PERMISSION_DENIED', 'Let the key list, read, write and delete in the bucket.'),
@@ -34,7 +34,7 @@ const CODES: Readonly<Record<string, ErrorClass>> = {
 /** Node's codes, which the SDK leaves only in the message: `connect ECONNREFUSED 127.0.0.1:80, GET …`. */
 const ERRNO = /\b(E[A-Z]{4,}|CERT_[A-Z_]+|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_[A-Z_]+|UNABLE_TO_[A-Z_]+)\b/;
 
-/** What an error of the OSS SDK means. `undefined` for one of something else. */
+/** Classifies an error of the OSS SDK. `undefined` if it is unknown. */
 export function classifyOssError(error: unknown): ErrorClass | undefined {
   if (!(error instanceof Error)) return undefined;
   const { code, name, status, message } = error as Error & { code?: unknown; status?: unknown };
@@ -52,7 +52,7 @@ export function classifyOssError(error: unknown): ErrorClass | undefined {
   return classifyHttpStatus(typeof status === 'number' ? status : undefined);
 }
 
-/** The error a caller gets: classified, and without the request the SDK attached. Core's own errors pass unchanged. */
+/** The error to throw: classified, and without the request that the SDK attached. Errors of core pass unchanged. */
 export function ossError(error: unknown, object: string, secrets: readonly (string | undefined)[] = []): Error {
   if (isLitestreamError(error)) return error;
   const found = classifyOssError(error);

@@ -13,7 +13,7 @@ export function ltxKey(prefix: string, file: LtxFileRef): string {
   return levelPrefix(prefix, file.level) + ltxObjectName(file);
 }
 
-/** Is it the key of an LTX file of this replica, of whatever level? */
+/** Whether this is the key of an LTX file of this replica, at any level. */
 export function isLtxKey(prefix: string, key: string): boolean {
   return (
     key.startsWith(prefix) &&

@@ -15,7 +15,7 @@ export interface ListedObject {
   readonly etag: string;
 }
 
-/** Objects whose key starts with `prefix`, in key order, page by page; with `startAfter`, only those behind that key. */
+/** Objects whose key starts with `prefix`, in key order, page by page; with `startAfter`, only those after that key. */
 export async function* listObjects(
   session: OssSession,
   prefix: string,
@@ -25,7 +25,7 @@ export async function* listObjects(
   let token: string | undefined;
   do {
     const query = {
-      // The SDK signs an empty value in another form than it sends it.
+      // The SDK signs an empty value in another form than it sends.
       ...(prefix === '' ? {} : { prefix }),
       'max-keys': String(PAGE_SIZE),
       ...(options.startAfter === undefined ? {} : { 'start-after': options.startAfter }),
@@ -39,7 +39,7 @@ export async function* listObjects(
   } while (token !== undefined);
 }
 
-/** Files of a level. Exact times cost a request a file: the listing has only the server's own. */
+/** Files of a level. Exact times cost one request for each file: the listing has only the server's times. */
 export async function* listLtxFiles(
   session: OssSession,
   level: number,
@@ -80,7 +80,7 @@ async function withExactTime(
   return { ...file, timestamp: parseObjectTime(typeof text === 'string' ? text : undefined) ?? file.timestamp };
 }
 
-/** Not through the SDK's own listing, which takes every well-formed document for one. */
+/** Does not use the SDK's listing, which accepts every well-formed document. */
 async function listPage(
   client: OssSdk,
   bucket: string,
@@ -111,7 +111,7 @@ function toObject({ Key: key, Size: size, LastModified: modified = '', ETag: eta
   return { key, size: Number(size), lastModified: new Date(modified), etag };
 }
 
-/** The XML parser says where it stopped, and the SDK adds nothing to it. */
+/** The XML parser reports where it stopped; the SDK passes its error on unchanged. */
 function unread(error: unknown): never {
   const isParser = error instanceof Error && !('status' in error) && /\nLine: \d+\nColumn: \d+/.test(error.message);
   throw isParser ? malformedAnswer('oss', 'it is not a valid listing') : error;
@@ -124,7 +124,7 @@ interface Row {
   readonly ETag?: string;
 }
 
-/** The method behind the SDK's own ones. Its types leave it out. */
+/** The method that the SDK's own methods use. Its types leave it out. */
 interface Requests {
   request(params: object): Promise<{
     /** Elements below the root; null for an empty body. */

@@ -21,7 +21,7 @@ import { OssSession, resolveSettings } from './session.ts';
 import type { OssSettings } from './session.ts';
 import { upload } from './upload.ts';
 
-/** An aborted upload gets this long to take its parts back. */
+/** An aborted upload has this long to remove its parts. */
 const CLEANUP_MS = 2_000;
 
 /**
@@ -42,7 +42,7 @@ export class OssReplicaClient implements ReplicaClient {
   #opened: Promise<OssSession> | undefined;
 
   /**
-   * @param env variables that hold the credentials where the options do not
+   * @param env variables with credentials for options that are not set
    * @throws `CONFIG_INVALID` or `UNAUTHORIZED` for options that cannot work
    */
   constructor(options: OssOptions, env: Readonly<Record<string, string | undefined>> = process.env) {

@@ -6,7 +6,7 @@ import { OssReplicaClient } from './oss-client.ts';
 
 const ENDPOINT_HOST = /^(?:([^.]+)\.)?oss-(.+?)(-internal)?\.aliyuncs\.com$/;
 
-/** Brings `type: oss` and `oss://` to Litestream. */
+/** The plugin for `type: oss` and `oss://`. */
 export function oss(): LitestreamPlugin<OssOptions> {
   return definePlugin({
     name: '@litestream/client-oss',
@@ -21,7 +21,7 @@ export function oss(): LitestreamPlugin<OssOptions> {
 
 export default oss;
 
-/** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
+/** Validates a config from YAML or from a URL. Fields of other backends are allowed and ignored. */
 export function parseOssConfig(config: unknown): OssOptions {
   const read = new ConfigReader(config, 'oss');
   const version = read.integer('signature-version');

@@ -2,8 +2,8 @@ import { isLitestreamError, malformedAnswer } from '@litestream/core';
 import type OssSdk from 'ali-oss';
 
 /**
- * Makes the SDK reject with `UNAVAILABLE` for an answer that the service did not give: the service numbers each one, and a
- * login page that answers 200 does not. The SDK itself goes by the status alone.
+ * Makes the SDK reject with `UNAVAILABLE` if an answer is not from the service: the service numbers its answers, and a login
+ * page with status 200 does not. The SDK itself checks only the status.
  */
 export function requireProof(client: OssSdk): OssSdk {
   const sdk = client as unknown as Inside;
@@ -17,12 +17,12 @@ export function requireProof(client: OssSdk): OssSdk {
       throw malformedAnswer('oss', 'it is not from the service');
     },
   };
-  // Makes an error of what the HTTP library throws.
+  // Turns a failure of the HTTP library into an error.
   sdk.requestError = async (failure) => (isLitestreamError(failure) ? failure : await requestError(failure));
   return client;
 }
 
-/** What the SDK's types leave out. */
+/** Members that the SDK's types leave out. */
 interface Inside {
   urllib: { request(url: unknown, params: unknown): Promise<Answer> };
   requestError(failure: unknown): Promise<unknown>;
@@ -31,6 +31,6 @@ interface Inside {
 interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, unknown>>;
-  /** Of a download: its stream. */
+  /** The stream of a download. */
   readonly res?: { readonly destroy?: () => void };
 }

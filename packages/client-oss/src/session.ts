@@ -8,7 +8,7 @@ import { CONCURRENCY, DEFAULT_REGION, METADATA_CONCURRENCY, PART_SIZE, PART_SIZE
 import type { OssOptions } from './options.ts';
 import { requireProof } from './proof.ts';
 
-/** A request, sending a part over a slow line included. Core bounds calls more tightly where it can. */
+/** Limit of one request, long enough for a part over a slow line. Core has tighter limits for most calls. */
 const REQUEST_TIMEOUT_MS = 300_000;
 
 /** Bytes of an answer that is not an object. A page of a listing has some 500 kB. */
@@ -16,7 +16,7 @@ const DOCUMENT_SIZE_MAX = 32 << 20;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The SDK takes more than its types know. */
+/** Options that the SDK's types leave out. */
 interface SdkOptions extends OssSdk.Options {
   readonly sldEnable: boolean;
   readonly authorizationV4: boolean;
@@ -25,7 +25,7 @@ interface SdkOptions extends OssSdk.Options {
 /** Options with every default filled in. */
 export interface OssSettings {
   readonly bucket: string;
-  /** Ends with a slash unless it is empty, and never begins with one: the service refuses such keys. */
+  /** Ends with a slash unless it is empty. Never begins with a slash: the service refuses such keys. */
   readonly prefix: string;
   readonly partSize: number;
   readonly concurrency: number;
@@ -64,7 +64,7 @@ export function resolveSettings(options: OssOptions, env: Environment): OssSetti
   };
 }
 
-/** The SDK's client and its sockets. */
+/** The SDK's client and its connections. */
 export class OssSession {
   readonly client: OssSdk;
   readonly settings: OssSettings;
@@ -133,13 +133,13 @@ function endpointUrl(endpoint: string | undefined): URL | undefined {
   });
 }
 
-/** An address or a loopback name has no subdomain for the bucket. */
+/** An IP address or a loopback name has no subdomain for the bucket. */
 function isAddress(endpoint: URL | undefined): boolean {
   const host = endpoint?.hostname ?? '';
   return host === 'localhost' || host.startsWith('[') || /^\d+(?:\.\d+){3}$/.test(host);
 }
 
-/** Keys of the config, else of the environment under the names Alibaba's own tools use. */
+/** Keys of the config, else of the environment, under the names that Alibaba's tools use. */
 function credentials(
   options: OssOptions,
   env: Environment,

@@ -4,11 +4,11 @@ import type { Body } from '@litestream/core';
 import { PART_COUNT_MAX } from './options.ts';
 import type { OssSession } from './session.ts';
 
-/** What every object carries. */
+/** Metadata and condition of an upload. */
 export interface ObjectMeta {
   readonly meta: Readonly<Record<string, string>>;
   readonly mime: string;
-  /** Only if there is no such object. */
+  /** Store only if the object does not exist. */
   readonly isNew?: boolean | undefined;
 }
 
@@ -17,8 +17,8 @@ function headersOf({ isNew }: ObjectMeta): { readonly headers?: Record<string, s
 }
 
 /**
- * Stores a body: in one request if it fits in a part, in parts otherwise, of which no more than `concurrency` and the
- * one being filled are held. An upload that fails is taken back.
+ * Stores a body: in one request if it fits in a part, otherwise in parts. At most `concurrency + 1` parts are in memory. A
+ * failed upload leaves no parts.
  *
  * @returns bytes stored
  */
@@ -36,7 +36,7 @@ export async function upload(
     const content = first.done === true ? Buffer.alloc(0) : first.value.content;
     if (first.done === true || first.value.last) {
       const etag = await put(session, key, object, content, signal);
-      // Only now is the body known to have ended where it said it would.
+      // Only now is it known that the body has the announced size.
       return { size: reader.size, etag };
     }
     const etag = await multipart(session, key, object, content, parts, signal);
@@ -99,7 +99,7 @@ async function multipart(
     return etagOf(res);
   } catch (error) {
     await Promise.all(inFlight);
-    // Parts nobody completes would stay, unseen and paid for.
+    // Parts of an incomplete upload would stay, invisible and charged for.
     await session.call(key, undefined, (client) => client.abortMultipartUpload(key, uploadId)).catch(() => undefined);
     throw error;
   }
@@ -114,8 +114,8 @@ async function uploadPart(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const { res } = await session.call(key, signal, (client) => {
-    // The SDK's own `uploadPart` sends a stream, and its HTTP library then prints a warning for each one that fails. A
-    // buffer goes quietly, and with its MD5.
+    // The SDK's own `uploadPart` sends a stream, and its HTTP library prints a warning for each failed one. A
+    // buffer causes no warning, and is sent with its MD5.
     const { bucket } = session.settings;
     const subres = { partNumber: number, uploadId };
     return (client as unknown as Requests).request({
@@ -130,7 +130,7 @@ async function uploadPart(
   return etagOf(res);
 }
 
-/** What the SDK's own methods are made of: its types leave it out. */
+/** The method that the SDK's own methods use. Its types leave it out. */
 interface Requests {
   request(params: object): Promise<{ res: unknown }>;
 }
@@ -140,7 +140,7 @@ interface Part {
   readonly last: boolean;
 }
 
-/** Cuts a stream into parts of the given sizes. Looks one chunk ahead, to know the last part as such. */
+/** Cuts a stream into parts of the given sizes. Reads one chunk ahead to detect the last part. */
 async function* inParts(chunks: AsyncIterable<Buffer>, sizes: Iterator<number>): AsyncGenerator<Part, undefined> {
   let size = nextSize(sizes);
   let held: Buffer[] = [];
@@ -165,8 +165,8 @@ async function* inParts(chunks: AsyncIterable<Buffer>, sizes: Iterator<number>):
 }
 
 /**
- * Where the size is known, equal parts, few enough. Where not, parts that double every 1,000, so that 10,000 of them
- * hold any object the service takes.
+ * For a known size, equal parts, at most as many as the service accepts. Otherwise parts that double every 1,000, so that
+ * 10,000 of them hold any object that the service accepts.
  */
 function* partSizes(partSize: number, total: number | undefined): Generator<number> {
   if (total !== undefined) {
@@ -180,7 +180,7 @@ function nextSize(sizes: Iterator<number>): number {
   return Number(sizes.next().value);
 }
 
-/** What the service says of each thing it stored. */
+/** The ETag that the service returns for each stored object or part. */
 function etagOf(res: unknown): string {
   const { headers } = res as { headers?: { etag?: unknown } };
   if (typeof headers?.etag !== 'string') throw malformedAnswer('oss', 'it names no ETag');

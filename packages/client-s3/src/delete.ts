@@ -4,10 +4,10 @@ import { classifyS3Error } from './connection/errors.ts';
 import { listPages } from './listing.ts';
 import { type S3Session, sendOptions } from './connection/session.ts';
 
-/** Keys one request deletes at most. */
+/** The most keys of one request. */
 const BATCH_SIZE = 1000;
 
-/** Deletes objects by key, a thousand a request. One that is gone already is no error. */
+/** Deletes objects by key, a thousand a request. A missing object is not an error. */
 export async function deleteKeys(
   session: S3Session,
   keys: readonly string[],
@@ -27,12 +27,12 @@ export async function deleteKeys(
   }
 }
 
-/** Deletes every LTX file of every level under the path, page by page, and nothing else. */
+/** Deletes every LTX file of every level under the path, page by page, and no other objects. */
 export async function deleteAllLtx(session: S3Session, signal: AbortSignal | undefined): Promise<void> {
   const prefix = `${session.settings.path}/`;
   let after: string | undefined;
   for (;;) {
-    // A listing may not be continued after its keys were deleted, so each page is the first one behind a key.
+    // A listing cannot continue after its keys were deleted, so each page is the first page after a key.
     const keys = await firstKeys(session, prefix, { signal, after });
     if (keys.length === 0) return;
     await deleteKeys(
@@ -57,7 +57,7 @@ function isLtxKey(relative: string): boolean {
   return /^[0-9a-f]{4}\/[^/]+$/.test(relative) && parseLtxObjectName(relative) !== undefined;
 }
 
-/** One error for a request that deleted some objects and not others. */
+/** The error for a request that deleted only some objects. */
 function deleteError(
   failed: readonly { Key?: string | undefined; Code?: string | undefined; Message?: string | undefined }[],
   count: number,

@@ -4,23 +4,23 @@ import type { Readable } from 'node:stream';
 
 import { type S3Session, sendOptions } from './connection/session.ts';
 
-/** Which bytes: from `offset`, `size` of them; to the end without one. */
+/** `size` bytes from `offset`; without a size, all bytes up to the end. */
 export interface Range {
   readonly offset?: number | undefined;
   readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What was found of an object, and its bytes. */
+/** The properties and the bytes of an object. */
 export interface Download {
-  /** Undefined if the answer did not say it. */
+  /** Undefined if the answer states no size. */
   readonly size: number | undefined;
   readonly etag: string | undefined;
   readonly lastModified: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Opens a range of an object. One past the end is empty; a missing object rejects with `NOT_FOUND`. */
+/** Opens a range of an object. A range past the end is empty; a missing object rejects with `NOT_FOUND`. */
 export async function download(session: S3Session, key: string, range: Range): Promise<Download> {
   if (range.size === 0) return head(session, key, range.signal);
   const { sdk, client, settings } = session;

@@ -12,8 +12,8 @@ export function ltxKey(path: string, file: LtxFileRef): string {
 }
 
 /**
- * Key of any other object of the replica: here an empty path leaves no slash. The files of v0.3 lie under the cleaned path,
- * where that version put them.
+ * Key of any other object of the replica: with an empty path, it has no slash. The files of v0.3 are under the cleaned path,
+ * where that version stored them.
  */
 export function objectKey(path: string, key: string): string {
   if (key.startsWith('generations/')) return posix.join(path, key);

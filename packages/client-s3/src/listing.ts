@@ -14,7 +14,7 @@ import type { _Object as S3Object } from '@aws-sdk/client-s3';
 import { TIMESTAMP_KEY, levelPrefix, ltxKey } from './keys.ts';
 import { type S3Session, sendOptions } from './connection/session.ts';
 
-/** Pages of objects whose key begins with `prefix`, ascending, from behind the key `after`. */
+/** Pages of objects whose key begins with `prefix`, ascending, after the key `after`. */
 export async function* listPages(
   session: S3Session,
   prefix: string,
@@ -31,7 +31,7 @@ export async function* listPages(
       ...(token === undefined && options.after !== undefined ? { StartAfter: options.after } : {}),
     });
     const page = await session.run(prefix, options.signal, () => client.send(command, sendOptions(options.signal)));
-    // Each page of S3 has it. The SDK accepts every well-formed document.
+    // Every page of S3 has this field. The SDK accepts every well-formed document.
     if (page.IsTruncated === undefined) throw malformedAnswer('s3', 'it is not a valid listing');
     yield (page.Contents ?? []).map(checked);
     token = page.IsTruncated ? tokens.next(page.NextContinuationToken, page.Contents?.length ?? 0) : undefined;
@@ -74,7 +74,7 @@ export async function* listLtxFiles(
   }
 }
 
-/** Files of all levels: their folders begin alike, and sort as the levels do. */
+/** Files of all levels: their folders have the same prefix, and sort like the levels. */
 export async function* listAllLtxFiles(session: S3Session, { signal }: Op): AsyncGenerator<LtxFileInfo> {
   const { path } = session.settings;
   const first = levelPrefix(path, 0);
@@ -104,7 +104,7 @@ function toInfo(object: S3Object, prefix: string, level: number): LtxFileInfo | 
   };
 }
 
-/** The file with the time of its metadata; as it is where it has none; `undefined` if it is gone by now. */
+/** The file with the time from its metadata, if it has one; `undefined` if it was deleted meanwhile. */
 async function withTime(
   session: S3Session,
   file: LtxFileInfo,

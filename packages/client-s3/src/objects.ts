@@ -76,7 +76,7 @@ export class S3Objects implements ObjectOperations {
         await client.send(new sdk.DeleteObjectCommand(target), sendOptions(conditions.signal));
         return;
       }
-      // Servers differ on a conditional delete of nothing (404, 412, 204), and some ignore the condition: look first.
+      // Servers differ on a conditional delete of a missing object (404, 412, 204), and some ignore the condition: check first.
       const found = await client.send(
         new sdk.HeadObjectCommand({ ...target, ...settings.keyParams, IfMatch: conditions.ifMatch }),
         sendOptions(conditions.signal),

@@ -4,7 +4,7 @@ import type { S3Options } from './connection/options.ts';
 import { S3ReplicaClient } from './s3-client.ts';
 import { s3ConfigFromUrl } from './connection/url.ts';
 
-/** Brings `type: s3` and `s3://` to Litestream. */
+/** The plugin for `type: s3` and `s3://`. */
 export function s3(): LitestreamPlugin<S3Options> {
   return definePlugin({
     name: '@litestream/client-s3',
@@ -17,7 +17,7 @@ export function s3(): LitestreamPlugin<S3Options> {
   });
 }
 
-/** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
+/** Validates a config from YAML or from a URL. Fields of other backends are allowed and ignored. */
 export function parseS3Config(config: unknown): S3Options {
   const read = new ConfigReader(config, 's3');
   return {

@@ -27,13 +27,13 @@ import { S3Session, secretsOf } from './connection/session.ts';
 import { type S3Settings, resolveSettings } from './connection/settings.ts';
 import { upload } from './upload.ts';
 
-/** A replica in a bucket of Amazon S3 or of a server that speaks its protocol. */
+/** A replica in a bucket of Amazon S3 or of a compatible server. */
 export class S3ReplicaClient implements ReplicaClient {
   readonly type = 's3';
   readonly capabilities: Capabilities = {
     objects: true,
     conditions: true,
-    // Servers that speak S3 differ: some refuse the condition, some ignore it.
+    // Compatible servers differ: some refuse the condition, some ignore it.
     conditionalCreate: 'probe',
     timestamps: 'metadata',
     timestampResolutionMs: 1,
@@ -46,8 +46,8 @@ export class S3ReplicaClient implements ReplicaClient {
   #session: Promise<S3Session> | undefined;
 
   /**
-   * @param env variables that hold credentials and the endpoint where the options do not
-   * @param logger takes what `LITESTREAM_S3_DEBUG` in `env` asks for
+   * @param env variables with credentials and the endpoint, for options that are not set
+   * @param logger receives the lines that `LITESTREAM_S3_DEBUG` in `env` asks for
    * @throws `CONFIG_INVALID` for options that cannot work
    */
   constructor(
@@ -97,7 +97,7 @@ export class S3ReplicaClient implements ReplicaClient {
       ContentType: 'application/octet-stream',
       Metadata: { [TIMESTAMP_KEY]: formatObjectTime(file.timestamp) },
       ...this.#settings.writeParams,
-      // Of an object in parts, the last request carries it.
+      // For an object in parts, the last request carries the condition.
       ...(options.ifNoneMatch === undefined ? {} : { IfNoneMatch: options.ifNoneMatch }),
     };
     const stored = await upload(session, input, body, options.signal);

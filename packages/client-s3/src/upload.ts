@@ -4,11 +4,11 @@ import { Readable } from 'node:stream';
 
 import { type S3Session, sendOptions } from './connection/session.ts';
 
-/** Most parts S3 takes of one object. */
+/** The most parts of one object. */
 const PART_COUNT_MAX = 10_000;
 
 /**
- * Stores a body: in one request below the part size, in parts above. At most `concurrency + 1` parts are in memory.
+ * Stores a body: in one request below the part size, otherwise in parts. At most `concurrency + 1` parts are in memory.
  * After a failure or an abort no part is left on the server.
  *
  * @returns the object's ETag and how many bytes it has
@@ -64,10 +64,10 @@ async function putParts(
 }
 
 /**
- * The SDK's client as `Upload` should see it. `Upload` has an abort of its own, but that one rejects while parts are
- * still under way and forgets them on the server. So the signal goes into each request instead: they fail, `Upload`
- * removes its parts, and only then rejects. Creating the upload is never cut off (its answer names what to remove),
- * nor is removing it, whose failure must not hide the first error.
+ * The SDK's client for `Upload`. The abort of `Upload` itself rejects while parts are still in flight, and leaves them on the
+ * server. So the signal goes into each request instead: the requests fail, `Upload` removes its parts, and only then rejects.
+ * Creating the upload is never aborted (its answer names what to remove), nor is removing it, whose failure must not hide the
+ * first error.
  */
 function tidyClient(session: S3Session, signal: AbortSignal | undefined): S3Client {
   const { sdk, client } = session;

@@ -11,7 +11,7 @@ import type { SftpOptions } from './options.ts';
 import { readablePrivateKey } from './private-key.ts';
 import { SftpSession } from './session.ts';
 
-/** A peer that answers nothing for this long is gone: three keep-alives, five seconds apart. */
+/** Three unanswered keep-alives at this interval mean that the peer is gone. */
 const KEEPALIVE_INTERVAL_MS = 5_000;
 const KEEPALIVE_COUNT_MAX = 3;
 
@@ -22,7 +22,7 @@ export function splitHost(text: string): { host: string; port: number } {
   return { host: match[1] ?? match[2] ?? '', port: match[3] === undefined ? 22 : Number(match[3]) };
 }
 
-/** Connects, checks the server's key, logs in and opens the SFTP channel. */
+/** Connects, verifies the server's key, logs in and opens the SFTP channel. */
 export async function connect(options: SftpOptions): Promise<SftpSession> {
   const { host, port } = splitHost(options.host);
   const check = await hostCheck(options, host, port);
@@ -55,7 +55,7 @@ export async function connect(options: SftpOptions): Promise<SftpSession> {
   }
 }
 
-/** Ways to log in: all that are configured. */
+/** All configured logins. */
 async function credentials(options: SftpOptions): Promise<ConnectConfig> {
   const { password, keyPath, keyPassphrase } = options;
   const config: ConnectConfig = {};
@@ -97,7 +97,7 @@ function openChannel(client: Client, password: string | undefined, config: Conne
     });
     try {
       client.connect(config);
-      // Requests are small and wait for answers: gathering them into packets would cost 40 ms each.
+      // Requests are small and wait for answers: Nagle's algorithm would cost 40 ms each.
       client.setNoDelay(true);
     } catch (error) {
       reject(invalidKey(error));
@@ -105,7 +105,7 @@ function openChannel(client: Client, password: string | undefined, config: Conne
   });
 }
 
-/** The library parses the private key when it starts to connect, and throws at once if it cannot. */
+/** The library parses the private key before it connects, and throws if it cannot. */
 function invalidKey(error: unknown): unknown {
   const message = error instanceof Error ? error.message : '';
   if (!/privateKey|passphrase/i.test(message)) return error;
@@ -116,7 +116,7 @@ function invalidKey(error: unknown): unknown {
   });
 }
 
-/** A server without a key of the kind we know cannot even begin: say so, not "no matching algorithm". */
+/** Explains the library's "no matching algorithm": the server has no host key of the known kind. */
 function keyMismatch(error: unknown): LitestreamError | undefined {
   const message = error instanceof Error ? error.message : '';
   if (!/no matching host key/i.test(message)) return undefined;

@@ -5,8 +5,8 @@ import type { SftpOptions } from './options.ts';
 import type { SftpSession } from './session.ts';
 
 /**
- * One connection to one server as one user, shared by all clients of this process that name the same: a thousand
- * databases on one server need one login. It is made on first use, and again after it was lost.
+ * One connection to one server as one user, shared by all clients of this process with the same settings: a thousand
+ * databases on one server need one login. Connects on first use, and reconnects after a loss.
  */
 export class SftpConnection {
   static readonly #open = new Map<string, SftpConnection>();
@@ -30,13 +30,13 @@ export class SftpConnection {
     this.#identity = identity;
   }
 
-  /** A live session. Callers that meet while it is being made wait for the same one. */
+  /** A live session. Concurrent callers wait for the same one. */
   async session(): Promise<SftpSession> {
     const current = this.#session;
     if (current !== undefined) {
       const session = await current;
       if (!session.ended) return session;
-      // Another caller may have begun to reconnect while this one waited.
+      // Another caller may have reconnected while this one waited.
       if (this.#session !== current && this.#session !== undefined) return this.session();
     }
     const made = connect(this.#options);
@@ -49,7 +49,7 @@ export class SftpConnection {
     }
   }
 
-  /** The last user's release closes the connection. */
+  /** The last release closes the connection. */
   async release(): Promise<void> {
     this.#users -= 1;
     if (this.#users > 0) return;
@@ -59,7 +59,7 @@ export class SftpConnection {
   }
 }
 
-/** Hashed, for it covers the password. The path is no part of it. */
+/** Identifies a connection. Hashed, because the password is a part of it. The path is not. */
 function identityOf(options: SftpOptions): string {
   const { host, user, password, keyPath, keyPassphrase, agent, hostKey, knownHostsPath, skipVerify, timeoutMs } =
     options;

@@ -10,11 +10,11 @@ export const SFTP_STATUS = {
   noConnection: 6,
   connectionLost: 7,
   unsupported: 8,
-  /** Of later versions; some servers say it in version 3, too. */
+  /** From later versions of the protocol; some servers use it in version 3, too. */
   fileAlreadyExists: 11,
 } as const;
 
-/** What an error of the SSH library, of the SFTP protocol or of a socket means. `undefined` for one of neither. */
+/** Classifies an error of the SSH library, of the SFTP protocol or of a socket. `undefined` if it is unknown. */
 export function classifySftpError(error: unknown): ErrorClass | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const { code, level, message } = error as { code?: unknown; level?: unknown; message?: unknown };
@@ -24,7 +24,11 @@ export function classifySftpError(error: unknown): ErrorClass | undefined {
     case SFTP_STATUS.permissionDenied:
       return { code: 'PERMISSION_DENIED', retryable: false, hint: 'Let the user write in the replica’s folder.' };
     case SFTP_STATUS.failure:
-      return { code: 'UNAVAILABLE', retryable: true, hint: 'Is the disk of the server full, or a quota reached?' };
+      return {
+        code: 'UNAVAILABLE',
+        retryable: true,
+        hint: 'Check whether the disk of the server is full, or a quota is reached.',
+      };
     case SFTP_STATUS.noConnection:
     case SFTP_STATUS.connectionLost:
       return { code: 'NETWORK', retryable: true };
@@ -45,14 +49,14 @@ export function classifySftpError(error: unknown): ErrorClass | undefined {
     case 'handshake':
     case 'protocol':
     case 'sftp-protocol':
-      return { code: 'NETWORK', retryable: true, hint: 'Does an SSH server answer at this address?' };
+      return { code: 'NETWORK', retryable: true, hint: 'Check that an SSH server answers at this address.' };
     default:
   }
   if (message === 'No response from server' || message === 'Not connected') return { code: 'NETWORK', retryable: true };
   return classifyNetworkError(error);
 }
 
-/** The error a caller gets: classified, and without what the library attached. Core's own errors pass unchanged. */
+/** The error to throw: classified, and without what the library attached. Errors of core pass unchanged. */
 export function sftpError(error: unknown, doing: string, object?: string): Error {
   if (isLitestreamError(error)) return error;
   const found = classifySftpError(error);

@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { classifySftpError } from './errors.ts';
 import type { SftpSession } from './session.ts';
 
-/** Makes a folder and those above it. One that exists already is no error. */
+/** Creates a folder and its parents. An existing folder is not an error. */
 export async function makeFolder(session: SftpSession, path: string): Promise<void> {
   try {
     await session.mkdir(path);
@@ -13,7 +13,7 @@ export async function makeFolder(session: SftpSession, path: string): Promise<vo
       await makeFolder(session, parent);
       return makeFolder(session, path);
     }
-    // Version 3 of the protocol has no "exists": it is a failure like any other, so look.
+    // Version 3 of the protocol has no status for "exists", only a general failure, so check.
     const found = await session.stat(path).catch(() => undefined);
     if (found?.isDirectory() !== true) throw error;
   }
@@ -37,7 +37,7 @@ export async function readFolder(
   }
 }
 
-/** Removes a file. One that is gone already is no error. */
+/** Removes a file. A missing file is not an error. */
 export async function removeFile(session: SftpSession, path: string): Promise<void> {
   await session.unlink(path).catch((error: unknown) => {
     if (!isNotFound(error)) throw error;

@@ -5,17 +5,17 @@ import { defaultKnownHostsFiles, parseHostKeys, readKnownHost } from './known-ho
 import type { HostKey } from './known-hosts.ts';
 import type { SftpOptions } from './options.ts';
 
-/** Decides whether the server that answered is the one the user means. */
+/** Decides whether the server that answers is the intended one. */
 export interface HostCheck {
-  /** Signature algorithms to ask for, so that the server shows the key we know. `undefined`: the library's own list. */
+  /** Signature algorithms to request, so that the server presents the known key. `undefined`: the library's own list. */
   readonly algorithms: readonly string[] | undefined;
-  /** `undefined` if the key (SSH wire form) is right, otherwise the error that explains it. */
+  /** `undefined` if the key (SSH wire form) is right, otherwise the error to throw. */
   verify(key: Buffer): LitestreamError | undefined;
 }
 
 /**
- * The check the options ask for: `hostKey` if it is given, otherwise the known hosts. A server nobody has vouched for is
- * refused, for whoever answers in its place would get the data.
+ * The check for these options: against `hostKey` if it is set, otherwise against the known hosts. Refuses an unknown server,
+ * because an impostor would get the data.
  */
 export async function hostCheck(options: SftpOptions, host: string, port: number): Promise<HostCheck> {
   if (options.hostKey !== undefined && options.hostKey !== '') return checkFixed(options.hostKey);
@@ -30,7 +30,7 @@ export async function hostCheck(options: SftpOptions, host: string, port: number
       if (trusted.length > 0) {
         return refusal(
           'the host key of the SFTP server is not the known one',
-          `Someone may be answering in its place. If the key was changed on purpose, correct ${files[0]}.`,
+          `Another server may be answering in its place. If the key was changed on purpose, correct ${files[0]}.`,
         );
       }
       return refusal(
@@ -41,7 +41,7 @@ export async function hostCheck(options: SftpOptions, host: string, port: number
   };
 }
 
-/** `ALGORITHM BASE64`, as config files and `known_hosts` have it. */
+/** `ALGORITHM BASE64`, as in config files and `known_hosts`. */
 export function publicKeyText(key: Buffer): string {
   return `${key.toString('latin1', 4, 4 + key.readUInt32BE(0))} ${key.toString('base64')}`;
 }
@@ -61,7 +61,7 @@ function checkFixed(text: string): HostCheck {
         ? undefined
         : refusal(
             'the host key of the SFTP server is not the configured one',
-            `Someone may be answering in its place. The server shows: ${publicKeyText(key)}`,
+            `Another server may be answering in its place. The server shows: ${publicKeyText(key)}`,
           ),
   };
 }
@@ -70,7 +70,7 @@ function has(keys: readonly HostKey[], key: Buffer): boolean {
   return keys.some(({ blob }) => blob.equals(key));
 }
 
-/** An RSA key signs under three names, of which servers of today accept the newer two (RFC 8332). */
+/** An RSA key signs with three algorithms, of which current servers accept the newer two (RFC 8332). */
 function algorithmsOf(keys: readonly HostKey[]): string[] {
   const names = keys.flatMap(({ algorithm }) =>
     algorithm === 'ssh-rsa' ? ['rsa-sha2-512', 'rsa-sha2-256', 'ssh-rsa'] : [algorithm],

@@ -1,4 +1,4 @@
-/** Host keys a user already trusts, in the format of OpenSSH's `known_hosts` (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
+/** Host keys that a user trusts, in the format of OpenSSH's `known_hosts` (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT). */
 import { createHmac } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -10,13 +10,13 @@ export interface HostKey {
   readonly blob: Buffer;
 }
 
-/** What the files say about one host. */
+/** The keys of one host in the files. */
 export interface KnownHost {
   readonly trusted: readonly HostKey[];
   readonly revoked: readonly HostKey[];
 }
 
-/** Files that are looked into if none is configured. */
+/** Files to read if none is configured. */
 export function defaultKnownHostsFiles(): string[] {
   return [join(homedir(), '.ssh', 'known_hosts'), '/etc/ssh/ssh_known_hosts'];
 }
@@ -26,14 +26,14 @@ export function parsePublicKey(text: string): HostKey | undefined {
   const [algorithm, base64] = text.trim().split(/\s+/);
   if (algorithm === undefined || base64 === undefined) return undefined;
   const blob = Buffer.from(base64, 'base64');
-  // The wire form begins with the algorithm's name, so a truncated or foreign text does not pass.
+  // The wire form begins with the algorithm's name, so truncated or foreign text does not pass.
   if (blob.length < 4 + algorithm.length || blob.readUInt32BE(0) !== algorithm.length) return undefined;
   return blob.toString('latin1', 4, 4 + algorithm.length) === algorithm ? { algorithm, blob } : undefined;
 }
 
 /**
- * The keys of a text as `ssh-keyscan` prints it, one a line. Plain or hashed hosts before a key, and a comment after it, are
- * ignored. A line with a marker, such as `@revoked`, gives no key.
+ * The keys of a text in the format of `ssh-keyscan`, one a line. Ignores hosts before a key, plain or hashed, comments after
+ * it, and lines with a marker such as `@revoked`.
  */
 export function parseHostKeys(text: string): HostKey[] {
   return text.split(/\r?\n/).flatMap((line) => {
@@ -43,7 +43,7 @@ export function parseHostKeys(text: string): HostKey[] {
   });
 }
 
-/** All keys the files hold for a host. A file that does not exist says nothing. */
+/** All keys of a host in the files. A missing file counts as empty. */
 export async function readKnownHost(files: readonly string[], host: string, port: number): Promise<KnownHost> {
   const trusted: HostKey[] = [];
   const revoked: HostKey[] = [];
@@ -64,7 +64,7 @@ function parseLine(line: string, host: string, port: number): { key: HostKey; re
   const fields = line.trim().split(/\s+/);
   if (fields[0] === undefined || fields[0] === '' || fields[0].startsWith('#')) return undefined;
   const marker = fields[0].startsWith('@') ? fields.shift() : undefined;
-  // Certificates are out of reach of the SSH library; their line must not count as a plain key.
+  // The SSH library does not support certificates; their line must not count as a plain key.
   if (marker === '@cert-authority') return undefined;
   const [patterns = '', ...rest] = fields;
   if (!matches(patterns, host, port)) return undefined;

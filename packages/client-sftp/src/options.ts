@@ -1,9 +1,9 @@
-/** Where an SFTP replica lives and how to get in. Only `host` and `user` have no default. */
+/** Location of a replica on an SFTP server, and its login. Only `host` and `user` have no default. */
 export interface SftpOptions {
   /** `name`, `name:port` or `[address]:port`. Port 22 if none is given. */
   readonly host: string;
   readonly user: string;
-  /** Folder of the replica on the server. Relative to the folder a login starts in unless it begins with a slash. */
+  /** Folder of the replica on the server. Relative to the folder of the login unless it begins with a slash. */
   readonly path?: string | undefined;
   /** Answers both the password and the keyboard-interactive method. */
   readonly password?: string | undefined;
@@ -17,7 +17,7 @@ export interface SftpOptions {
   readonly hostKey?: string | undefined;
   /** Default `~/.ssh/known_hosts`, then `/etc/ssh/ssh_known_hosts`. */
   readonly knownHostsPath?: string | undefined;
-  /** Trust any server. Whoever answers at the address then gets the data, and the password. Default false. */
+  /** Trust any server. An impostor at the address would get the data and the password. Default false. */
   readonly skipVerify?: boolean | undefined;
   /** Keep many writes of one file in flight. Default true. */
   readonly concurrentWrites?: boolean | undefined;

@@ -6,7 +6,7 @@ import type { LitestreamPlugin, ReplicaUrl } from '@litestream/core';
 import type { SftpOptions } from './options.ts';
 import { SftpReplicaClient } from './sftp-client.ts';
 
-/** Brings `type: sftp` and `sftp://` to Litestream. */
+/** The plugin for `type: sftp` and `sftp://`. */
 export function sftp(): LitestreamPlugin<SftpOptions> {
   return definePlugin({
     name: '@litestream/client-sftp',
@@ -27,7 +27,7 @@ export function sftp(): LitestreamPlugin<SftpOptions> {
 
 export default sftp;
 
-/** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
+/** Validates a config from YAML or from a URL. Fields of other backends are allowed and ignored. */
 export function parseSftpConfig(config: unknown): SftpOptions {
   const read = new ConfigReader(config, 'sftp');
   const hostKey = read.string('host-key');
@@ -53,8 +53,8 @@ export function parseSftpConfig(config: unknown): SftpOptions {
 }
 
 /**
- * `sftp://user[:password]@host[:port][/path]`. The path is absolute, and `/` is the root; without a slash the replica lies in
- * the folder that the login leads to.
+ * `sftp://user[:password]@host[:port][/path]`. The path is absolute, and `/` is the root; without a slash the replica is in
+ * the folder of the login.
  */
 export function sftpConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   return {
@@ -66,7 +66,7 @@ export function sftpConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   };
 }
 
-/** An agent of the environment is asked only where nothing else is configured. */
+/** The agent of the environment is used only if no other login is configured. */
 function agentOf(options: SftpOptions, env: Readonly<Record<string, string | undefined>>): string | undefined {
   return options.password === undefined && options.keyPath === undefined ? env['SSH_AUTH_SOCK'] : undefined;
 }

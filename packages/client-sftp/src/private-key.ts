@@ -1,4 +1,4 @@
-/** Converts private keys to a form that the SSH library reads: it knows only the older PEM forms. */
+/** Converts private keys to a form that the SSH library reads: it supports only the older PEM forms. */
 import { createPrivateKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 
@@ -9,7 +9,7 @@ const BLOCK = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----[\s\S]*?-----END \1-----/;
 /**
  * The first private key of a file, without the text around it.
  *
- * @throws LitestreamError `CONFIG_INVALID` for a key that does not decrypt, or of a kind that SSH has not
+ * @throws LitestreamError `CONFIG_INVALID` for a key that does not decrypt, or whose kind SSH does not have
  */
 export function readablePrivateKey(file: Buffer, passphrase: string | undefined): Buffer | string {
   const [block, kind] = BLOCK.exec(file.toString('latin1')) ?? [];
@@ -22,7 +22,7 @@ function parse(pem: string, passphrase: string | undefined): KeyObject {
   try {
     return createPrivateKey({ key: pem, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
   } catch {
-    // What OpenSSL says depends on its version.
+    // The message of OpenSSL depends on its version.
     if (/^(?:Proc-Type|-----BEGIN ENCRYPTED)/m.test(pem)) {
       if (passphrase === undefined) throw invalid('it is encrypted', 'Set key-passphrase.');
       throw invalid('it does not decrypt', 'Check key-passphrase.');
@@ -47,7 +47,7 @@ function opensshEd25519(key: KeyObject): string {
   const publicKey = Buffer.from(x, 'base64url');
   const publicBlob = Buffer.concat([field('ssh-ed25519'), field(publicKey)]);
   const secret = field(Buffer.concat([Buffer.from(d, 'base64url'), publicKey]));
-  // Two equal numbers show that a key decrypted; this one is not encrypted.
+  // Two equal numbers prove that a key was decrypted; this one is not encrypted.
   const body = Buffer.concat([Buffer.alloc(8), publicBlob, secret, field('')]);
   const padding = Buffer.from([1, 2, 3, 4, 5, 6, 7].slice(0, (8 - (body.length % 8)) % 8));
   const count = Buffer.from([0, 0, 0, 1]);

@@ -6,8 +6,8 @@ import { SFTP_STATUS } from './errors.ts';
 type Callback<T> = (error: Error | null | undefined, result: T) => void;
 
 /**
- * One SFTP channel over one SSH connection, as promises. Once the connection has ended every call rejects with the error
- * that ended it: the library itself would let later calls wait for ever.
+ * One SFTP channel over one SSH connection, with promises. After the connection has ended, every call rejects with the error
+ * that ended it: with the library itself, later calls would wait forever.
  */
 export class SftpSession {
   readonly #client: Client;
@@ -24,7 +24,7 @@ export class SftpSession {
     sftp.on('error', (error: Error) => this.#end(error));
   }
 
-  /** The connection is gone; this session is of no more use. */
+  /** Whether the connection has ended; the session can then no longer be used. */
   get ended(): boolean {
     return this.#ended !== undefined;
   }
@@ -66,7 +66,7 @@ export class SftpSession {
     return this.#call((done) => this.#sftp.unlink(path, (error) => done(error, undefined)));
   }
 
-  /** Bytes at a position, fewer at the end of the file and none behind it. */
+  /** Bytes at a position: fewer at the end of the file, and none after it. */
   read(handle: Buffer, position: number, size: number): Promise<Buffer> {
     const bytes = Buffer.allocUnsafeSlow(size);
     return this.#call((done) =>
@@ -77,7 +77,7 @@ export class SftpSession {
     );
   }
 
-  /** The bytes are copied before this returns. */
+  /** Copies the bytes before it returns. */
   write(handle: Buffer, position: number, bytes: Uint8Array): Promise<void> {
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     return this.#call((done) =>
@@ -85,24 +85,24 @@ export class SftpSession {
     );
   }
 
-  /** Sets the modification time, in whole seconds: the protocol has no finer one. */
+  /** Sets the modification time, in whole seconds: the protocol has no finer unit. */
   setTime(handle: Buffer, time: Date): Promise<void> {
     const seconds = Math.floor(time.getTime() / 1000);
     return this.#call((done) => this.#sftp.futimes(handle, seconds, seconds, (error) => done(error, undefined)));
   }
 
-  /** Brings a file to the server's disk, where the server can be asked to. */
+  /** Syncs a file to the server's disk, if the server supports it. */
   async sync(handle: Buffer): Promise<void> {
     await this.#extended('ext_openssh_fsync', handle);
   }
 
-  /** Renames over whatever is there, atomically where the server can (OpenSSH and most others). */
+  /** Renames a file and replaces an existing one, atomically if the server supports it (OpenSSH and most others). */
   async replace(from: string, to: string): Promise<void> {
     if (await this.#extended('ext_openssh_rename', from, to)) return;
     try {
       await this.#rename(from, to);
     } catch (error) {
-      // Version 3 of the protocol refuses to rename over a file, and says no more than "failure".
+      // Version 3 of the protocol refuses to rename over a file, with a general failure.
       if (statusOf(error) !== SFTP_STATUS.failure) throw error;
       await this.unlink(to);
       await this.#rename(from, to);
@@ -110,8 +110,8 @@ export class SftpSession {
   }
 
   /**
-   * Renames unless the new name is taken; false if it is. Version 3 of the protocol refuses to rename over a file, and
-   * says no more than "failure": then it is looked at what is there.
+   * Renames unless the new name is taken; false if it is. Version 3 of the protocol refuses to rename over a file, with a
+   * general failure: then this checks whether a file exists.
    */
   async create(from: string, to: string): Promise<boolean> {
     try {

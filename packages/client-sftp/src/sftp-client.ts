@@ -28,21 +28,21 @@ import type { SftpOptions } from './options.ts';
 import type { SftpSession } from './session.ts';
 import { download, upload } from './transfer.ts';
 
-/** An aborted upload gets this long to remove its temporary file. */
+/** An aborted upload has this long to remove its temporary file. */
 const CLEANUP_MS = 2_000;
 const DELETES_IN_FLIGHT = 32;
 const TEMPORARY = /\.ltx\.\d+\.[0-9a-f]+\.tmp$/;
 
 /**
- * A replica on an SFTP server: `<path>/ltx/<level>/<min>-<max>.ltx`, the commit time kept as the file's modification
- * time, in whole seconds. A file is written under a temporary name and renamed when it is complete.
+ * A replica on an SFTP server: `<path>/ltx/<level>/<min>-<max>.ltx`, with the commit time as the file's modification time, in
+ * whole seconds. A file is written under a temporary name and renamed when it is complete.
  */
 export class SftpReplicaClient implements ReplicaClient {
   readonly type = 'sftp';
   readonly capabilities: Capabilities = {
     timestamps: 'listing',
     timestampResolutionMs: 1000,
-    // The protocol forbids to rename over a file, and some servers do it nevertheless.
+    // The protocol forbids a rename over an existing file; some servers do it nevertheless.
     conditionalCreate: 'probe',
   };
 
@@ -85,7 +85,7 @@ export class SftpReplicaClient implements ReplicaClient {
       const handle = await session.open(name, 'r');
       try {
         const fileSize = (await session.fstat(handle)).size;
-        signal?.throwIfAborted(); // The caller is gone: nobody else would close the handle.
+        signal?.throwIfAborted(); // No caller is left to close the handle.
         return { session, handle, fileSize };
       } catch (error) {
         closeQuietly(session, handle);
@@ -115,7 +115,7 @@ export class SftpReplicaClient implements ReplicaClient {
     );
   }
 
-  /** Removes the LTX files of every level, what aborted uploads left, and the folders if they are empty then. */
+  /** Removes the LTX files of every level, the remains of aborted uploads, and folders that are then empty. */
   async deleteAll(options?: Op): Promise<void> {
     const root = posix.join(this.#root, 'ltx');
     await this.#run('delete the replica', root, options?.signal, async (session) => {
@@ -176,7 +176,7 @@ export class SftpReplicaClient implements ReplicaClient {
     }
   }
 
-  /** Runs work on a live session. An abort rejects at once, or after `graceMs` if the work has something to tidy up. */
+  /** Runs work on a live session. Rejects at once on an abort, or after `graceMs`, in which the work can clean up. */
   async #run<T>(
     doing: string,
     object: string | undefined,
@@ -234,7 +234,7 @@ async function removeFiles(session: SftpSession, paths: readonly string[], signa
   }
 }
 
-/** A folder that someone is writing into just now, or keeps other files in, stays. */
+/** Removes a folder, unless it is not empty: another process may write to it, or keep other files in it. */
 async function removeFolder(session: SftpSession, path: string): Promise<void> {
   await session.rmdir(path).catch(() => undefined);
 }

@@ -4,14 +4,14 @@ import type { Body } from '@litestream/core';
 import type { SftpSession } from './session.ts';
 
 /**
- * Every server takes packets of 34,000 bytes (draft-ietf-secsh-filexfer-02, section 3), of which the library keeps 2 KiB
- * for headers. It would cut more in two, and send the second half only when the first is answered.
+ * Every server accepts packets of 34,000 bytes (draft-ietf-secsh-filexfer-02, section 3), of which the library reserves 2 KiB
+ * for headers. It would split more bytes in two, and send the second half only after the answer to the first.
  */
 const PACKET_SIZE = 31 * 1024;
 const PACKETS_IN_FLIGHT = 64;
 
 /**
- * Writes a body to an open file. Up to 64 packets are in flight, 2 MB, whatever the size.
+ * Writes a body to an open file. Up to 64 packets, 2 MB, are in flight.
  *
  * @returns bytes written
  */
@@ -53,9 +53,9 @@ export async function upload(
 }
 
 /**
- * Reads `[start, end)` of an open file in order, asking ahead: up to 64 packets, 2 MB, are under way or waiting.
+ * Reads `[start, end)` of an open file in order, with read-ahead: up to 64 packets, 2 MB, are in flight or in memory.
  *
- * @param end must not lie behind the end of the file
+ * @param end must not be after the end of the file
  */
 export async function* download(
   session: SftpSession,
@@ -70,7 +70,7 @@ export async function* download(
   while (position < end) {
     while (asked < end && ahead.length < PACKETS_IN_FLIGHT) {
       const packet = readFully(session, handle, asked, Math.min(PACKET_SIZE, end - asked));
-      packet.catch(() => undefined); // Met again below, unless the reader leaves before.
+      packet.catch(() => undefined); // The loop awaits it again, unless the reader stops before.
       ahead.push(packet);
       asked += PACKET_SIZE;
     }
@@ -83,7 +83,7 @@ export async function* download(
   }
 }
 
-/** A server may answer with fewer bytes than asked for, though there are more. */
+/** Reads all bytes: a server may answer with fewer than requested, although the file has more. */
 async function readFully(session: SftpSession, handle: Buffer, position: number, size: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (let read = 0; read < size;) {

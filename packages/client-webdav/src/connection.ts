@@ -29,28 +29,28 @@ export interface WebdavResponse {
 
 interface ConnectionFacts {
   readonly baseUrl: string;
-  /** Folder of the replica, which may not exist yet. A folder above it may be a web site without WebDAV. */
+  /** Folder of the replica, which may not exist yet. Its parent may be a web site without WebDAV. */
   readonly probePath: string;
   readonly agents: readonly [HttpAgent, HttpsAgent];
   readonly parse: ReadMultistatus;
 }
 
-/** The SDK, its login and its sockets. Paths are absolute and not encoded; they lie under the configured URL. */
+/** The SDK, its login and its sockets. Paths are absolute, not encoded, and below the configured URL. */
 export class WebdavConnection {
   readonly #client: WebDAVClient;
   readonly #facts: ConnectionFacts;
-  /** false: the server has no MOVE. */
+  /** False: the server has no MOVE. */
   canMove = true;
-  /** The server wants a path, and no URL, as the destination of a MOVE. */
+  /** The server requires a path, not a URL, as the destination of a MOVE. */
   movesToPath = false;
-  /** The login is Digest, whose one-time number may be refused and replaced at any request. */
+  /** The login is Digest: the server may refuse and replace its nonce at any request. */
   readonly digest: boolean;
 
-  /** Loads the SDK, finds out how the server wants the password, and that it takes it. */
+  /** Loads the SDK, finds out which login the server requires, and verifies the password. */
   static async open(options: WebdavOptions, signal?: AbortSignal): Promise<WebdavConnection> {
     const sdk = await loadSdk('webdav', () => import('webdav'));
     const { url, username, password } = splitUrl(options);
-    // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
+    // Honours HTTP(S)_PROXY and NO_PROXY.
     const agentOptions = { keepAlive: true, maxSockets: SOCKETS_MAX, proxyEnv: process.env };
     const agents: [HttpAgent, HttpsAgent] = [
       onlyTo(url, new HttpAgent(agentOptions)),
@@ -98,7 +98,7 @@ export class WebdavConnection {
     this.digest = digest;
   }
 
-  /** One request. Statuses of 400 and more reject with `WebdavStatusError`, but for those in `allowed`. */
+  /** Sends a request. Rejects with `WebdavStatusError` for a status of 400 or more, except those in `allowed`. */
   async request(
     method: string,
     path: string,
@@ -109,20 +109,20 @@ export class WebdavConnection {
     try {
       response = await this.#client.customRequest(path, {
         method,
-        // The SDK would drop the slash of a folder, and many servers redirect such a request.
+        // The SDK would drop the trailing slash of a folder, and many servers redirect such a request.
         url: this.urlOf(path),
         headers: { ...options.headers },
         ...(options.body === undefined ? {} : { data: options.body }),
         ...(options.signal === undefined ? {} : { signal: options.signal }),
       });
     } catch (error) {
-      // The SDK attaches the whole response; it must be read or dropped, or its socket stays taken.
+      // The SDK attaches the whole response, which must be read or dropped to free its socket.
       response = (error as { response?: Awaited<ReturnType<WebDAVClient['customRequest']>> }).response;
       if (response === undefined) throw error;
     }
     const { body } = response as unknown as { body: Readable };
     const { status, headers } = response;
-    // Under Digest the SDK hands 401 on as if all were well.
+    // With Digest, the SDK returns status 401 like a success.
     if (status >= 400 && !allowed.includes(status)) {
       // A web server reports in the body that it speaks TLS only.
       const words = status === 400 ? await textOf(body).catch(() => '') : '';
@@ -134,7 +134,7 @@ export class WebdavConnection {
     return { status, body, header: (name) => headers.get(name) ?? undefined, text: () => textOf(body) };
   }
 
-  /** A request whose answer is only its status. */
+  /** Sends a request whose answer is only a status. */
   async call(
     method: string,
     path: string,
@@ -146,7 +146,7 @@ export class WebdavConnection {
     return response.status;
   }
 
-  /** A folder and what lies directly in it. `undefined` if there is no such folder. */
+  /** A folder and its direct entries. `undefined` if the folder does not exist. */
   async list(path: string, signal?: AbortSignal): Promise<DavEntry[] | undefined> {
     const headers = { Depth: '1', Accept: 'text/xml,application/xml' };
     const response = await this.request('PROPFIND', `${path}/`, { headers, signal }, [404]);
@@ -156,7 +156,7 @@ export class WebdavConnection {
     return this.#facts.parse(text);
   }
 
-  /** Is there a file? */
+  /** Whether a file exists. */
   async exists(path: string, signal?: AbortSignal): Promise<boolean> {
     return (await this.call('HEAD', path, { signal }, [404, 409])) < 300;
   }
@@ -170,13 +170,13 @@ export class WebdavConnection {
     for (const agent of this.#facts.agents) agent.destroy();
   }
 
-  /** Any request that the server must let this login do. */
+  /** Sends a request that every login may do. */
   async ping(signal?: AbortSignal): Promise<WebdavResponse> {
     const headers = { Depth: '0' };
     return await this.request('PROPFIND', this.#facts.probePath, { headers, signal }, [401, 404, 409]);
   }
 
-  /** The server's challenge if it refuses this login, `undefined` if it takes it. */
+  /** The server's challenge if it refuses this login; `undefined` if it accepts it. */
   async #probe(signal?: AbortSignal): Promise<string | undefined> {
     const response = await this.ping(signal);
     await response.text();
@@ -185,7 +185,7 @@ export class WebdavConnection {
   }
 }
 
-/** In bytes, for one folder; a file takes some 600. */
+/** In bytes, for one folder; each file takes about 600. */
 const LISTING_SIZE_MAX = 256 * 2 ** 20;
 
 async function textOf(body: Readable): Promise<string> {
@@ -200,7 +200,8 @@ async function textOf(body: Readable): Promise<string> {
 }
 
 /**
- * The HTTP library follows redirects and sends the login along. This agent sends requests only to the server of the URL.
+ * Returns an agent that sends requests only to the server of the URL: the HTTP library follows redirects, and would send the
+ * login along.
  */
 function onlyTo<Agent extends HttpAgent>(url: string, agent: Agent): Agent {
   const { protocol, hostname, port } = new URL(url);
@@ -212,20 +213,20 @@ function onlyTo<Agent extends HttpAgent>(url: string, agent: Agent): Agent {
     const { host = '', port: toPort = '' } = options;
     const isSame = `${host.replace(/^\[|\]$/g, '')}:${toPort}` === wanted && agent instanceof HttpsAgent === isHttps;
     if (isSame) addRequest(request, options, ...rest);
-    // Thrown, since a request that has no socket yet does not report its error.
+    // Throws, because a request without a socket does not report its error.
     else throw Object.assign(new Error('the server redirects elsewhere'), { type: 'no-redirect' });
   };
   return agent;
 }
 
-/** Each request through a Node agent calls this. Undocumented, but agent libraries depend on it. */
+/** Node calls this for each request through an agent. It is undocumented, but agent libraries depend on it. */
 type AddRequest = (
   request: ClientRequest,
   options: { host?: string; port?: number | string },
   ...rest: unknown[]
 ) => void;
 
-/** The HTTP library refuses URLs with a login in them. */
+/** Separates the login from the URL: the HTTP library refuses URLs with a login. */
 function splitUrl(options: WebdavOptions): { url: string; username: string | undefined; password: string | undefined } {
   const url = new URL(options.url);
   const username = options.username ?? (url.username === '' ? undefined : decodeURIComponent(url.username));

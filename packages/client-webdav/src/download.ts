@@ -12,12 +12,12 @@ export async function download(
 ): Promise<LtxFileBody> {
   const { offset = 0, size = Infinity, signal } = range;
   const ranged = offset > 0 || size !== Infinity;
-  // A range holds a byte at least; of an empty one only the existence of the file matters.
+  // A range has at least one byte; for an empty range, only the existence of the file matters.
   const last = size === Infinity ? '' : String(offset + Math.max(size, 1) - 1);
   const response = await connection.request(
     'GET',
     path,
-    // Compressed, the bytes would be counted differently.
+    // With compression, offsets would count other bytes.
     { headers: { 'Accept-Encoding': 'identity', ...(ranged ? { Range: `bytes=${offset}-${last}` } : {}) }, signal },
     [416],
   );
@@ -29,7 +29,7 @@ export async function download(
   const start = partial?.start ?? 0;
   if (start > offset) {
     response.body.destroy();
-    throw new LitestreamError('the server answered with another range than it was asked for', {
+    throw new LitestreamError('the server answered with another range than the requested one', {
       code: 'UNSUPPORTED',
       backend: 'webdav',
       object: path,
@@ -53,7 +53,7 @@ async function* slice(source: AsyncIterable<Uint8Array>, skip: number, size: num
     const part = chunk.subarray(Math.max(skip - position, 0), Math.max(skip + size - position, 0));
     position += chunk.byteLength;
     if (part.byteLength > 0) yield part;
-    // Not at exactly the end: reading on to it is what frees the connection for the next request.
+    // Not exactly at the end: only reading up to the end of the body frees the connection.
     if (position > skip + size) return;
   }
 }

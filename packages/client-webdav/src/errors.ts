@@ -8,7 +8,7 @@ import {
 } from '@litestream/core';
 import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
 
-/** An answer that is not the one expected. Its message holds no header and no body: both may quote credentials. */
+/** An unexpected answer. Its message has no header and no body: both may quote credentials. */
 export class WebdavStatusError extends Error {
   override readonly name = 'WebdavStatusError';
   readonly status: number;
@@ -24,10 +24,10 @@ const redirected = permanent(
   'The server redirects elsewhere: put the address it redirects to into webdav-url.',
 );
 const STATUSES: Readonly<Record<number, ErrorClass>> = {
-  207: permanent('PERMISSION_DENIED', 'The server could not do all of what it was asked.'),
+  207: permanent('PERMISSION_DENIED', 'The server could not do all of the request.'),
   401: permanent('UNAUTHORIZED', 'Check webdav-username and webdav-password.'),
   403: permanent('PERMISSION_DENIED', 'Let the user write in the folder of the replica.'),
-  405: permanent('UNSUPPORTED', 'Does webdav-url lead to a WebDAV collection?'),
+  405: permanent('UNSUPPORTED', 'Check that webdav-url leads to a WebDAV collection.'),
   409: permanent(
     'BUCKET_MISSING',
     'The collection that webdav-url names does not exist: create it, or correct the URL.',
@@ -38,12 +38,12 @@ const STATUSES: Readonly<Record<number, ErrorClass>> = {
     'The server, or a proxy before it, limits the size of uploads: see LimitRequestBody of Apache (1 GiB unless set), ' +
       'client_max_body_size of nginx (1 MiB unless set).',
   ),
-  423: { code: 'UNAVAILABLE', retryable: true, hint: 'Someone holds a lock on the file or its folder.' },
-  501: permanent('UNSUPPORTED', 'Does webdav-url lead to a WebDAV collection?'),
+  423: { code: 'UNAVAILABLE', retryable: true, hint: 'Another client holds a lock on the file or its folder.' },
+  501: permanent('UNSUPPORTED', 'Check that webdav-url leads to a WebDAV collection.'),
   507: permanent('DISK_FULL', 'The server is out of space, or a quota is reached.'),
 };
 
-/** What an error of the WebDAV or HTTP library means. `undefined` for one of neither. */
+/** Classifies an error of the WebDAV or HTTP library. `undefined` if it is unknown. */
 export function classifyWebdavError(error: unknown): ErrorClass | undefined {
   const status = httpStatus(error);
   const known = status === undefined ? undefined : STATUSES[status];
@@ -57,7 +57,7 @@ export function classifyWebdavError(error: unknown): ErrorClass | undefined {
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }
 
-/** The error a caller gets: classified, and without what the library attached. Core's own errors pass unchanged. */
+/** The error to throw: classified, and without what the library attached. Errors of core pass unchanged. */
 export function webdavError(error: unknown, doing: string, object?: string): Error {
   if (isLitestreamError(error)) return error;
   const found = classifyWebdavError(error);

@@ -7,7 +7,7 @@ import { WebdavStatusError } from './errors.ts';
 
 const ATTEMPTS = 6;
 
-/** Makes collections, each once: callers that need the same one wait for the same request. */
+/** Creates collections, each once: callers that need the same one wait for the same request. */
 export class WebdavFolders {
   readonly #connection: WebdavConnection;
   readonly #made = new Map<string, Promise<void>>();
@@ -16,7 +16,7 @@ export class WebdavFolders {
     this.#connection = connection;
   }
 
-  /** Makes a collection and those above it, unless it is known to be there. */
+  /** Creates a collection and its parents, unless it is known to exist. */
   ensure(path: string): Promise<void> {
     let made = this.#made.get(path);
     if (made === undefined) {
@@ -29,7 +29,7 @@ export class WebdavFolders {
     return made;
   }
 
-  /** What was known is wrong: someone removed a collection. */
+  /** Drops the known collections, because one of them was removed. */
   forget(): void {
     this.#made.clear();
   }
@@ -37,18 +37,18 @@ export class WebdavFolders {
   async #make(path: string): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       const status = await this.#connection.call('MKCOL', `${path}/`, {}, [403, 404, 405, 409, 423, 500]);
-      // 405 is the protocol's word for "exists" (RFC 4918, section 9.3.1).
+      // 405 means that the collection exists (RFC 4918, section 9.3.1).
       if (status === 201 || status === 405) return;
       const parent = path.slice(0, path.lastIndexOf('/'));
       if ((status === 409 || status === 404) && parent !== '') {
-        // It was made once, and removed since.
+        // The parent was created once and removed since.
         this.#made.delete(parent);
         await this.ensure(parent);
       }
-      // Apache answers 403, others 423 or 500, if another client makes the same collection at this moment. Some servers answer
-      // 200 to a collection they made, and so does every login page.
+      // Apache answers 403, others 423 or 500, if another client creates the same collection at the same time. Some servers
+      // answer 200 when they create a collection, and so does every login page.
       else if (await this.#exists(path)) return;
-      else if (status < 300) throw malformedAnswer('webdav', 'nothing is made');
+      else if (status < 300) throw malformedAnswer('webdav', 'no collection was created');
       if (attempt === ATTEMPTS) throw new WebdavStatusError('MKCOL', status);
       await sleep(20 * 2 ** attempt);
     }

@@ -4,10 +4,13 @@ import type { WebdavConnection } from './connection.ts';
 import { WebdavStatusError } from './errors.ts';
 import { expectGone } from './proof.ts';
 
-/** Servers refuse a URL of another server with these. Behind a proxy that ends TLS, or renames the host, ours looks like one. */
+/**
+ * Statuses with which servers refuse the URL of another server. Behind a proxy that terminates TLS or changes the host name,
+ * the right URL looks like one.
+ */
 const ELSEWHERE: ReadonlySet<number> = new Set([400, 403, 502]);
 
-/** How often a file is moved again. Of several writers that replace a file, each deletes it first, and some find nothing to delete. */
+/** How often a failed move is repeated. Of several writers that replace a file, each deletes it first, and one may miss it. */
 const ATTEMPTS = 5;
 
 /**
@@ -39,7 +42,7 @@ export async function move(connection: WebdavConnection, from: string, to: strin
     connection.canMove = false;
     return false;
   }
-  // Some servers answer 200, and so does every login page. 207 means that the move failed (RFC 4918, section 9.9.4).
+  // Some servers answer 200 after a move, and so does every login page. 207 means that it failed (RFC 4918, section 9.9.4).
   if (status === 200) await expectGone(connection, from);
   else if (status !== 201 && status !== 204) throw new WebdavStatusError('MOVE', status);
   return true;

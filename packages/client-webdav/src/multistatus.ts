@@ -1,4 +1,4 @@
-/** Reads what a server says of a folder: a `multistatus` document (RFC 4918, section 13). */
+/** Reads the listing of a folder: a `multistatus` document (RFC 4918, section 13). */
 import { posix } from 'node:path';
 
 import { loadSdk, malformedAnswer } from '@litestream/core';
@@ -12,7 +12,7 @@ export interface DavEntry {
   /** Bytes; undefined if the server does not report it. */
   readonly size: number | undefined;
   readonly lastmod: string | undefined;
-  /** As it is sent. */
+  /** As the server sends it. */
   readonly etag: string | undefined;
 }
 
@@ -25,7 +25,7 @@ export async function multistatusReader(): Promise<ReadMultistatus> {
     removeNSPrefix: true,
     ignoreAttributes: true,
     parseTagValue: false,
-    // A document may declare entities that expand some hundred bytes to gigabytes: only those of XML itself are decoded.
+    // Declared entities can expand some hundred bytes to gigabytes, so only those of XML itself are decoded.
     processEntities: false,
     isArray: (name) => name === 'response' || name === 'propstat',
   });
@@ -41,12 +41,12 @@ function entriesOf(document: unknown): DavEntry[] {
   if (!isRecord(document) || !('multistatus' in document)) throw malformed('it is not a valid listing');
   const { multistatus } = document;
   const { response = [] } = isRecord(multistatus) ? multistatus : {};
-  // The folder itself is a part of it.
+  // A listing includes the folder itself.
   if ((response as unknown[]).length === 0) throw malformed('the listing does not name the folder');
   return (response as unknown[]).flatMap((one) => entryOf(one) ?? []);
 }
 
-/** undefined for an entry that is gone by now. */
+/** Undefined for an entry that was deleted meanwhile. */
 function entryOf(response: unknown): DavEntry | undefined {
   if (!isRecord(response)) throw malformed('the listing holds something that is not an entry');
   const { href, status, propstat } = response;
@@ -54,7 +54,7 @@ function entryOf(response: unknown): DavEntry | undefined {
   if (propstat === undefined) {
     const code = statusOf(status);
     if (code === 404 || code === 410) return undefined;
-    // 507: the server cut the listing short.
+    // 507: the server truncated the listing.
     throw malformed(`the listing has ${code === undefined ? 'no status' : `status ${code}`} for an entry`);
   }
   const prop = propertiesOf(propstat as unknown[]);
@@ -69,7 +69,7 @@ function entryOf(response: unknown): DavEntry | undefined {
   };
 }
 
-/** The properties that an entry has. A server may list missing ones before them. */
+/** The properties of an entry. A server may list missing ones before them. */
 function propertiesOf(propstats: readonly unknown[]): Readonly<Record<string, unknown>> {
   const found = propstats.filter(isRecord).filter(({ status }) => (statusOf(status) ?? 200) < 300);
   return Object.assign({}, ...found.map(({ prop }) => prop)) as Readonly<Record<string, unknown>>;

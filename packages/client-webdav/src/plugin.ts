@@ -4,7 +4,7 @@ import type { LitestreamPlugin, ReplicaUrl } from '@litestream/core';
 import type { WebdavOptions } from './options.ts';
 import { WebdavReplicaClient } from './webdav-client.ts';
 
-/** Brings `type: webdav`, `webdav://` (HTTP) and `webdavs://` (HTTPS) to Litestream. */
+/** The plugin for `type: webdav`, `webdav://` (HTTP) and `webdavs://` (HTTPS). */
 export function webdav(): LitestreamPlugin<WebdavOptions> {
   return definePlugin({
     name: '@litestream/client-webdav',
@@ -20,7 +20,7 @@ export function webdav(): LitestreamPlugin<WebdavOptions> {
 
 export default webdav;
 
-/** Checks a config as it stands in YAML or comes from a URL. Fields of other backends are legal beside, and ignored. */
+/** Validates a config from YAML or from a URL. Fields of other backends are allowed and ignored. */
 export function parseWebdavConfig(config: unknown): WebdavOptions {
   const read = new ConfigReader(config, 'webdav');
   const url = read.required('webdav-url');

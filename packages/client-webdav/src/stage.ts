@@ -1,4 +1,4 @@
-/** Writes a body of unknown size to a file on this machine first. */
+/** Writes a body of unknown size to a local file before its upload. */
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -13,7 +13,7 @@ export interface SizedBody extends AsyncDisposable {
   open(): AsyncIterable<Uint8Array>;
 }
 
-/** The file's name is removed before anything is written: a process that is killed leaves nothing. */
+/** Unlinks the file before it writes to it, so that a killed process leaves no file. */
 export async function stage(body: Body, stagingPath: string | undefined, signal?: AbortSignal): Promise<SizedBody> {
   const folder = stagingPath ?? tmpdir();
   if (stagingPath !== undefined) await mkdir(folder, { recursive: true });
@@ -47,16 +47,16 @@ async function copy(chunks: AsyncIterable<Uint8Array>, to: FileHandle, folder: s
   return size;
 }
 
-/** This machine's disk is full, not the server's. */
+/** The local disk is full, not that of the server. */
 function fullError(cause: unknown, folder: string): unknown {
   const { code } = cause as { code?: unknown };
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return cause;
-  return new LitestreamError(`no space left for a file on its way to the server: ${folder}`, {
+  return new LitestreamError(`no space left to stage an upload: ${folder}`, {
     code: 'DISK_FULL',
     retryable: true,
     backend: 'webdav',
     object: folder,
-    hint: 'Free some space, or set staging-path to a folder on a disk with room.',
+    hint: 'Free some space, or set staging-path to a folder on a disk with free space.',
     cause,
   });
 }

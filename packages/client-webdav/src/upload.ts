@@ -13,23 +13,23 @@ import type { WebdavFolders } from './folders.ts';
 import { stage } from './stage.ts';
 import type { SizedBody } from './stage.ts';
 
-/** What servers say of a file below a collection that is not there: 409 by the protocol, 500 by nginx. */
+/** Answers to a PUT into a missing collection: 409 by the protocol, 500 from nginx. */
 const FOLDER_GONE: ReadonlySet<number> = new Set([403, 404, 409, 500]);
 
-/** Names of unfinished uploads: no program takes them for an LTX file. */
+/** Names of unfinished uploads, which no program mistakes for an LTX file. */
 export const TEMPORARY: RegExp = /\.ltx\.\d+\.[0-9a-f]+\.tmp$/;
 
 export interface Target {
   readonly path: string;
-  /** Fails where there is one of that name. */
+  /** Fail if the file exists. */
   readonly isNew: boolean;
   /** Folder for a body of unknown size. Undefined: the system's temporary folder. */
   readonly stagingPath: string | undefined;
 }
 
 /**
- * Stores a body under a temporary name and moves it in place, so that no reader sees a part of it. On a server without MOVE,
- * stores it in place.
+ * Stores a body under a temporary name and moves it into place, so that no reader sees a part of it. Without MOVE, stores it
+ * in place.
  *
  * @returns bytes stored
  */
@@ -55,14 +55,14 @@ export async function upload(
   return await uploadInPlace(connection, folders, { path, isNew }, sized, signal);
 }
 
-/** Does `store`, in a folder that is there. */
+/** Runs `store` in an existing folder. */
 async function putBelow(folders: WebdavFolders, path: string, store: () => Promise<void>): Promise<void> {
   await folders.ensure(posix.dirname(path));
   try {
     await store();
   } catch (error) {
     if (!(error instanceof WebdavStatusError) || !FOLDER_GONE.has(error.status)) throw error;
-    // The folder may have been removed since it was made.
+    // The folder may have been removed since its creation.
     folders.forget();
     await folders.ensure(posix.dirname(path));
     await store();
@@ -70,8 +70,8 @@ async function putBelow(folders: WebdavFolders, path: string, store: () => Promi
 }
 
 /**
- * For servers without MOVE. They answer a PUT only when the file is whole, but a reader may see a part of it before. Removes what
- * a broken upload left, unless a file was there already: it may still be the old one.
+ * For servers without MOVE. They answer a PUT only when the file is complete, but a reader may see a part of it before. After a
+ * failure, removes the file unless it existed before: it may still be the old one.
  */
 async function uploadInPlace(
   connection: WebdavConnection,
@@ -81,7 +81,7 @@ async function uploadInPlace(
   signal?: AbortSignal,
 ): Promise<number> {
   const isThere = await connection.exists(path, signal);
-  // Servers without MOVE may know no conditions either.
+  // Servers without MOVE may not support conditions either.
   if (isThere && isNew) throw new WebdavStatusError('PUT', 412);
   try {
     await putBelow(folders, path, () => put(connection, path, body, isNew ? { 'If-None-Match': '*' } : {}, signal));
@@ -103,11 +103,11 @@ async function put(
   conditions: Readonly<Record<string, string>>,
   signal?: AbortSignal,
 ): Promise<void> {
-  // A refused one-time number would come back after the body is spent; this request renews it.
+  // A refused nonce would be noticed only after the body is spent; this request renews it.
   if (connection.digest) await (await connection.ping(signal)).text();
   const reader = new BodyReader({ size: body.size, open: () => untilAborted(body.open(), signal) }, signal);
   const source = Readable.from(reader.chunks(), { objectMode: false });
-  source.on('error', () => undefined); // The request fails with it; there it is met.
+  source.on('error', () => undefined); // The request fails with this error, too.
   try {
     const headers = { 'Content-Length': String(body.size), 'Content-Type': 'application/octet-stream', ...conditions };
     const status = await connection.call('PUT', path, { headers, body: source, signal });
@@ -116,11 +116,11 @@ async function put(
   } catch (error) {
     throw reader.errorOr(error);
   } finally {
-    source.destroy(); // An early refusal leaves the rest unread.
+    source.destroy(); // After an early refusal, the rest stays unread.
   }
 }
 
-/** Many servers lose or refuse a body without Content-Length (nginx with FastCGI, lighttpd): its size has to be known. */
+/** Many servers lose or refuse a body without Content-Length (nginx with FastCGI, lighttpd), so its size must be known. */
 async function withSize(body: Body, stagingPath: string | undefined, signal?: AbortSignal): Promise<SizedBody> {
   if (body.size === undefined) return await stage(body, stagingPath, signal);
   return { size: body.size, open: () => body.open(), [Symbol.asyncDispose]: () => Promise.resolve() };

@@ -22,21 +22,21 @@ import type { WebdavOptions } from './options.ts';
 import { expectGone } from './proof.ts';
 import { TEMPORARY, upload } from './upload.ts';
 
-/** An aborted upload gets this long to remove its temporary file. */
+/** An aborted upload has this long to remove its temporary file. */
 const CLEANUP_MS = 2_000;
 const DELETES_IN_FLIGHT = 8;
 
 /**
- * A replica on a WebDAV server: `<path>/ltx/<level>/<min>-<max>.ltx`. The protocol keeps no time but the server's own. A
- * file is sent under a temporary name and moved in place when it is complete.
+ * A replica on a WebDAV server: `<path>/ltx/<level>/<min>-<max>.ltx`. The protocol has no time other than the server's. A file
+ * is sent under a temporary name and moved into place when it is complete.
  */
 export class WebdavReplicaClient implements ReplicaClient {
   readonly type = 'webdav';
   readonly capabilities: Capabilities = {
     timestamps: 'none',
-    // Servers look whether there is a file, and then rename. Some rename over it although they are told not to.
+    // Servers check for a file, and then rename in a second step. Some rename over a file although they must not.
     conditionalCreate: 'unlocked',
-    // To MOVE over a file is to DELETE it first (RFC 4918, section 9.9.3), which Apache does.
+    // A MOVE over a file first deletes it (RFC 4918, section 9.9.3), as Apache does.
     atomicReplace: false,
   };
 
@@ -103,7 +103,7 @@ export class WebdavReplicaClient implements ReplicaClient {
     );
   }
 
-  /** A folder that holds nothing but our files goes as a whole; one with others in it loses only ours. */
+  /** Removes a folder that holds only files of the replica as a whole; from other folders, removes only those files. */
   async deleteAll(options?: Op): Promise<void> {
     const signal = options?.signal;
     await this.#run('delete the replica', this.#root, signal, async ({ connection, folders }) => {
@@ -166,24 +166,24 @@ export class WebdavReplicaClient implements ReplicaClient {
   }
 }
 
-/** Servers that keep no time of a file leave it out. */
+/** A server that keeps no time of a file leaves it out. */
 function dateOf(text: string | undefined): Date {
   const date = new Date(text ?? 0);
   return Number.isNaN(date.getTime()) ? new Date(0) : date;
 }
 
-/** Apache calls the tag of a file weak while the file is younger than a second; it is the same tag. */
+/** Apache marks the tag of a file as weak while the file is younger than a second; it is the same tag. */
 function versionOf(etag: string | undefined): string | undefined {
   return etag?.replace(/^W\//, '').replaceAll('"', '');
 }
 
-/** What lies in a folder; the listing names the folder itself, too. */
+/** The entries of a folder, without the folder itself, which the listing includes. */
 async function children(connection: WebdavConnection, folder: string, signal?: AbortSignal): Promise<DavEntry[]> {
   const entries = (await connection.list(folder, signal)) ?? [];
   return entries.filter(({ filename }) => !filename.replace(/\/$/, '').endsWith(folder));
 }
 
-/** @returns whether the folder is gone */
+/** @returns whether the folder was removed */
 async function clear(connection: WebdavConnection, folder: string, signal?: AbortSignal): Promise<boolean> {
   const entries = await children(connection, folder, signal);
   const ours = entries.filter(
@@ -207,8 +207,8 @@ async function removeAll(connection: WebdavConnection, paths: readonly string[],
 
 async function remove(connection: WebdavConnection, path: string, signal?: AbortSignal): Promise<void> {
   const status = await connection.call('DELETE', path, { signal }, [404]);
-  // 207 says that parts of a folder could not be removed (RFC 4918, section 9.6.1).
-  if (status === 207) throw Object.assign(new Error('not everything could be deleted'), { status });
+  // 207 means that parts of a folder could not be removed (RFC 4918, section 9.6.1).
+  if (status === 207) throw Object.assign(new Error('some files could not be deleted'), { status });
   if (status === 200) await expectGone(connection, path, signal);
 }
 

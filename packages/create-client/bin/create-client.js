@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs on any Node, so that one too old says so in a sentence; therefore nothing newer than ES2018 here.
+// Uses nothing newer than ES2018, so that an old Node prints this error and not a syntax error.
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18)) {
   console.error(`Error: a Litestream client needs Node 22.18 or newer, this is ${process.versions.node}`);

@@ -9,7 +9,7 @@ export interface CreateClientOptions {
   readonly name: string;
   /** `type:` in configs and scheme of URLs. Default: the last part of the name. */
   readonly type?: string | undefined;
-  /** Folder to make it in. Default: the package's name, without a scope, in the working directory. */
+  /** Folder of the new repository. Default: the package's name, without a scope, in the working directory. */
   readonly folder?: string | undefined;
 }
 
@@ -22,12 +22,12 @@ export interface CreatedClient extends ClientNames {
 
 const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
 const templateFolder = join(packageFolder, 'template');
-/** npm leaves a `.gitignore` out of packages, and tools take a `package.json` for that of a package. */
+/** npm leaves `.gitignore` out of packages, and tools treat a folder with a `package.json` as a package. */
 const RENAMED: Readonly<Record<string, string>> = { _gitignore: '.gitignore', '_package.json': 'package.json' };
-/** What tools leave behind in the template while this project is worked on. */
+/** Files that tools create in the template during development of this project. */
 const SKIPPED: ReadonlySet<string> = new Set(['node_modules', 'dist', 'package-lock.json']);
 
-/** Makes a repository from the template. Throws if the folder is there and not empty. */
+/** Creates a repository from the template. Throws if the folder exists and is not empty. */
 export function createClient(options: CreateClientOptions): CreatedClient {
   const names = namesOf(options.name, options.type);
   const path = resolve(options.folder ?? names.folder);
@@ -41,7 +41,7 @@ export function createClient(options: CreateClientOptions): CreatedClient {
   return { ...names, path, files: files.sort() };
 }
 
-/** The template is a client called acme-store that works as it stands; only its names change. */
+/** The template is a working client called acme-store; only its names are replaced. */
 function fill(text: string, { packageName, type, camel, pascal }: ClientNames): string {
   return text
     .replaceAll('litestream-client-acme-store', packageName)
@@ -52,7 +52,7 @@ function fill(text: string, { packageName, type, camel, pascal }: ClientNames): 
     .replaceAll('"@litestream/core": ">=0.0.0"', `"@litestream/core": ">=${ownVersion()}"`);
 }
 
-/** Core and this package are released together, under one version. */
+/** Core and this package are released together, with one version. */
 function ownVersion(): string {
   const manifest: unknown = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
   return (manifest as { version: string }).version;

@@ -1,15 +1,15 @@
-/** From the one name a user gives to all those that a client needs. */
+/** Derives all names of a client from the one name that the user gives. */
 
 export interface ClientNames {
   /** The npm package. */
   readonly packageName: string;
-  /** The folder that is made. */
+  /** The folder of the new repository. */
   readonly folder: string;
   /** `type:` in a config, and the scheme of URLs. */
   readonly type: string;
-  /** The function that makes the plugin. */
+  /** The function that returns the plugin. */
   readonly camel: string;
-  /** Begins the names of types. */
+  /** First part of the names of types. */
   readonly pascal: string;
 }
 
@@ -23,7 +23,7 @@ const TAKEN: ReadonlySet<string> = new Set([
   'oss',
   's3',
   'sftp',
-  // Read as the path of a database.
+  // litestream reads such a URL as the path of a database.
   'sqlite',
   'sqlite3',
   'webdav',
@@ -39,7 +39,7 @@ const PACKAGE_LENGTH_MAX = 214;
 
 /**
  * @param name `redis`, `litestream-client-redis` or `@acme/litestream-client-redis`
- * @param type overrides what is read from the name
+ * @param type overrides the type from the name
  */
 export function namesOf(name: string, type?: string): ClientNames {
   const [, scope = '', base = ''] = /^(@[a-z0-9][a-z0-9._-]*\/)?([a-z0-9][a-z0-9._-]*)$/.exec(name) ?? [];

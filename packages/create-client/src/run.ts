@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { createClient } from './create-client.ts';
 import type { CreatedClient } from './create-client.ts';
 
-const USAGE = `Makes a repository for a Litestream storage client: source, proof of conformance, README and CI.
+const USAGE = `Creates a repository for a Litestream storage client: source, proof of conformance, README and CI.
 
 Usage:
 
@@ -15,7 +15,7 @@ Arguments:
 	    redis, litestream-client-redis or @acme/litestream-client-redis.
 
 	FOLDER
-	    Where to make it. Defaults to the package's name, without a scope.
+	    Folder of the repository. Defaults to the package's name, without a scope.
 
 	--type TYPE
 	    "type:" in configs and scheme of URLs. Defaults to the last part of NAME.
@@ -72,6 +72,6 @@ function nextSteps({ packageName, path, type, files }: CreatedClient): string {
 	npm install
 	npm test
 
-Then replace src/store.ts with your service; npm test says when it is right. Users write "type: ${type}" or ${type}://…
+Then replace src/store.ts with calls of your service, until npm test passes again. Users write "type: ${type}" or ${type}://…
 `;
 }

@@ -15,7 +15,7 @@ interface Result {
 }
 
 async function run(args: readonly string[], cwd: string): Promise<Result> {
-  // node:test reports to a parent of its own kind if it thinks that it has one.
+  // With this variable set, node:test reports to a parent process in a format of its own.
   const { NODE_TEST_CONTEXT: _, VITEST: __, ...env } = process.env;
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
@@ -35,7 +35,7 @@ function scratchFolder(): string {
   return folder;
 }
 
-/** What `npm install` would put there, from this repository. */
+/** Installs what `npm install` would install, from this repository. */
 function install(folder: string): void {
   for (const name of ['@litestream/core', '@litestream/ltx', '@types/node', 'undici-types']) {
     const target = join(folder, 'node_modules', name);

@@ -32,6 +32,6 @@ const COMMANDS: readonly CommandEntry[] = [
 /** Runs `litestream-test ARGV…` in this process and sets its exit code. */
 export async function run(argv: readonly string[], terminal: Terminal = processTerminal): Promise<void> {
   prepareEnvironment();
-  const about = 'litestream-test puts SQLite databases and their replicas to the test.';
+  const about = 'litestream-test creates load on SQLite databases and validates their replicas.';
   await runProgram({ name: 'litestream-test', about, commands: COMMANDS }, argv, terminal);
 }

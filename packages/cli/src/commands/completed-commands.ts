@@ -1,15 +1,15 @@
-/** Every command and flag as data, from the tables that parsing and help use too. */
+/** Every command and flag as data, made from the tables that parsing and help use. */
 import type { CommandEntry } from './shared/command.ts';
 
 export interface CompletedFlag {
-  /** With its dash. */
+  /** With the leading dash. */
   readonly name: string;
-  /** First sentence of its help. */
+  /** First sentence of the help text. */
   readonly about: string;
   readonly takesValue: boolean;
-  /** Its value is a file. */
+  /** The value is a path. */
   readonly isPath: boolean;
-  /** All values that it takes; empty where they are without number. */
+  /** All valid values; empty if they cannot be listed. */
   readonly words: readonly string[];
 }
 

@@ -1,4 +1,4 @@
-/** The scripts that shells load. Everything stands in them, so that completing starts no process. */
+/** The completion scripts of the shells. They contain every command and flag, so a completion starts no process. */
 import type { CompletedCommand } from './completed-commands.ts';
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;

@@ -16,11 +16,11 @@ const flags = {
 export const command: Command = defineCommand({
   name: 'databases',
   help: {
-    about: 'Lists the databases of the config file, with the kind of storage that each is replicated to.',
+    about: 'Lists the databases of the config file, with the type of each replica.',
     usage: ['databases [arguments]'],
     examples: [
       { about: 'The databases of the default config.', line: 'databases' },
-      { about: 'Those of another one, for a script.', line: 'databases -json -config /path/to/litestream.yml' },
+      { about: 'The databases of another config, as JSON.', line: 'databases -json -config /path/to/litestream.yml' },
     ],
   },
   flags,

@@ -14,7 +14,7 @@ export const command: Command = defineCommand({
     usage: ['mcp [arguments]'],
     examples: [
       { about: 'With the default config.', line: 'mcp' },
-      { about: 'With another one.', line: 'mcp -config /path/to/litestream.yml' },
+      { about: 'With another config.', line: 'mcp -config /path/to/litestream.yml' },
     ],
   },
   flags,

@@ -16,7 +16,7 @@ export const command: Command = defineCommand({
   name: 'plugins',
   help: {
     about:
-      'Lists the storage clients that can be found: installed beside litestream or beside the config file, and those that -plugin or the config names. Exits with 1 if one that is named cannot be used.',
+      'Lists the storage clients that litestream finds: those installed beside litestream or the config file, and those that -plugin or the config names. Exits with 1 if a named client cannot be used.',
     usage: ['plugins [arguments]'],
     examples: [{ about: 'Which backends can be used here?', line: 'plugins' }],
   },
@@ -29,7 +29,7 @@ export const command: Command = defineCommand({
       ? await readConfig(values, terminal)
       : { plugins: values.plugin, path: undefined };
     const registry = await openRegistry({ ...config, plugins: [] });
-    // One that cannot be used must not hide the others, nor its own reason.
+    // An unusable client must not hide the others. Its reason is printed.
     const unusable: PluginListing[] = [];
     for (const plugin of config.plugins) {
       try {
@@ -46,7 +46,7 @@ export const command: Command = defineCommand({
       version: version ?? null,
       types,
       schemes,
-      // `file` is a part of litestream itself, and has none.
+      // `file` is built in and has no path.
       path: url === undefined ? null : fileURLToPath(url),
       error: error === undefined ? null : describeError(error),
     }));

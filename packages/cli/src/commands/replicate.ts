@@ -14,24 +14,24 @@ const flags = {
   ...configFlags,
   exec: {
     kind: text('CMD'),
-    help: 'Runs this program beside replication. Signals are passed on to it; when it ends, what it wrote is replicated and litestream exits with its exit code.',
+    help: 'Runs this program beside replication, and passes signals on to it. When it exits, litestream replicates its last commits and exits with the same exit code.',
   },
   once: {
     kind: flag(),
-    help: 'Replicates everything that is committed by now, then exits. Cannot be used with -exec.',
+    help: 'Replicates all commits made so far, then exits. Cannot be used with -exec.',
   },
   'force-snapshot': { kind: flag(), help: 'Writes a snapshot of every database. Needs -once.' },
   'enforce-retention': {
     kind: flag(),
-    help: 'Removes snapshots that are older than the retention of the config, and what only they need. Needs -once.',
+    help: 'Removes snapshots older than the retention in the config, and the files that only they need. Needs -once.',
   },
   lease: {
     kind: flag(),
-    help: 'Waits for the lease on each replica, and writes there only while this process holds it. Like lease: true in the config.',
+    help: 'Waits for the lease on each replica, and writes to the replica only while this process holds the lease. Like lease: true in the config.',
   },
   'log-level': {
     kind: oneOf('LEVEL', [...LOG_LEVELS, 'TRACE', 'DEBUG', 'INFO', 'WARN', 'ERROR', 'warning', 'WARNING'], undefined),
-    help: 'Logs from this level up: trace, debug, info, warn, error.\nWins over LOG_LEVEL and the config.',
+    help: 'Logs from this level up: trace, debug, info, warn, error.\nOverrides LOG_LEVEL and the config.',
   },
   'restore-if-db-not-exists': {
     kind: flag(),
@@ -44,10 +44,10 @@ export const command: Command = defineCommand({
   name: 'replicate',
   help: {
     about:
-      'Follows SQLite databases and replicates every commit, until it is told to stop: the databases of a config file, or the one on the command line.',
+      'Monitors SQLite databases and replicates every commit until it is stopped: the databases of a config file, or the one on the command line.',
     usage: ['replicate [arguments]', 'replicate [arguments] DB_PATH REPLICA_URL...'],
     notes:
-      'SIGINT or SIGTERM stops it after a last sync. The whole shutdown takes 30 seconds at most (shutdown-timeout); a second signal ends it at once. The exit status is 1 if the last sync did not succeed. SIGHUP reads the config file again: databases that were added, removed or changed in it start, stop or restart, and the others go on.',
+      'SIGINT or SIGTERM stops it after a last sync. The shutdown takes at most 30 seconds (shutdown-timeout); a second signal ends it at once. The exit status is 1 if the last sync fails. SIGHUP reloads the config file: added databases start, removed ones stop, changed ones restart, and the others continue.',
     examples: [
       { about: 'The databases of /etc/litestream.yml.', line: 'replicate' },
       { about: 'One database into a folder.', line: 'replicate app.db file:///backup/app' },
@@ -119,13 +119,13 @@ function checkFlags({ values, args, given }: Parsed): void {
   }
 }
 
-/** What a command line with a database and replica URLs means. */
+/** The config that a command line with a database and replica URLs stands for. */
 async function configOf(path: string, urls: readonly string[], plugins: readonly string[]): Promise<Config> {
   const { commandLineConfig } = await import('../databases/command-line.ts');
   return commandLineConfig(path, urls, plugins);
 }
 
-/** Flags win over the config. */
+/** Flags override the config. */
 function override(config: Config, { values }: Parsed): Config {
   const restore = values['restore-if-db-not-exists'];
   const lease = { ttlMs: undefined, owner: undefined };

@@ -65,12 +65,12 @@ export const command: Command = defineCommand({
       const logger = plainLogger(terminal, false).child({ db: basename(path) });
       logger.info('resetting local litestream state', { meta_path: metaPath, ltx_dir: folder });
       await removeFolder(folder);
-      // What the last stop recorded belongs to the files that are gone.
+      // The record of the last stop describes the removed files.
       rmSync(join(metaPath, 'rest.json'), { force: true });
       logger.info('local state reset complete, next sync will create fresh snapshot');
     };
     try {
-      // A Litestream that starts meanwhile stands by.
+      // With the lock held, a Litestream that starts meanwhile stands by.
       await withMetadataLock({ path, metaPath }, reset);
     } catch (error) {
       if (!isHeldHere(error)) throw error;
@@ -81,14 +81,17 @@ export const command: Command = defineCommand({
   },
 });
 
-/** An assistant asks the daemon itself, which has its commands run by a child, and recovers from the loss of local files. */
+/**
+ * Whether this process or its parent holds the lock. The daemon runs the commands of an assistant in a child process, and
+ * recovers from the loss of its local files.
+ */
 function isHeldHere(error: unknown): boolean {
   if (!isDatabaseInUse(error)) return false;
   const { pid, host } = error.holder ?? {};
   return (pid === process.pid || pid === process.ppid) && host === hostname();
 }
 
-/** A config that cannot be read stops a reset before it looks at anything, and says so. */
+/** A config that cannot be read stops the reset before it looks at any file. */
 async function readNamedConfig(values: ConfigFlagValues, terminal: Terminal): Promise<Config> {
   try {
     return await readConfig(values, terminal);

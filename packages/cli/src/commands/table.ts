@@ -1,4 +1,4 @@
-/** Every command, with what the overview says about it. A command's code loads when it is run. */
+/** Every command, with its line in the overview. The code of a command loads when it runs. */
 import type { CommandEntry } from './shared/command.ts';
 
 const entry = (name: string, summary: string, load: CommandEntry['load']): CommandEntry => ({ name, summary, load });

@@ -1,4 +1,4 @@
-/** Which requests a server of ours answers: by the host name in them, and by their token. */
+/** Decides which requests a server answers, by their host name and token. */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { isIP, isIPv4 } from 'node:net';
@@ -8,8 +8,8 @@ import { hostname } from 'node:os';
 export const TOKEN_LENGTH_MIN = 16;
 
 /**
- * Does the request carry this token: as `Authorization: Bearer TOKEN`, or as the password of a Basic login, for which a
- * browser can ask its user? Compares in constant time.
+ * Whether the request carries this token: as `Authorization: Bearer TOKEN`, or as the password of a Basic login, for which a
+ * browser asks its user. Compares in constant time.
  */
 export function showsToken({ headers }: Pick<IncomingMessage, 'headers'>, token: string): boolean {
   const [, scheme = '', value = ''] = /^(\w+) +(\S+) *$/.exec(headers.authorization ?? '') ?? [];
@@ -17,7 +17,7 @@ export function showsToken({ headers }: Pick<IncomingMessage, 'headers'>, token:
   return timingSafeEqual(digest(shown), digest(token));
 }
 
-/** Which host names the server answers to. A web page in a browser may ask by any name that resolves to this machine. */
+/** The host names that a server answers to. A web page in a browser may use any name that resolves to this machine. */
 export interface HostRule {
   /** Address that the server listens on; undefined: every interface. */
   readonly bound: string | undefined;
@@ -26,9 +26,9 @@ export interface HostRule {
 }
 
 /**
- * DNS rebinding is impossible with an IP address in the `Host` header: the page would have to come from that address. It
- * is possible with a name, unless the name is one of this machine. Names without a dot (`litestream` in a container
- * network) do not exist on the internet; a server on loopback refuses them as well.
+ * DNS rebinding is impossible with an IP address in the `Host` header: the page would have to come from that address. It is
+ * possible with a name that is not a name of this machine. Names without a dot (`litestream` in a container network) do not
+ * exist on the internet; a server on loopback refuses them as well.
  */
 export function isAllowedHost(header: string | undefined, { bound, names }: HostRule): boolean {
   const name = hostOf(header ?? '');
@@ -38,7 +38,7 @@ export function isAllowedHost(header: string | undefined, { bound, names }: Host
   return own.includes(name) || (!name.includes('.') && !isLoopback(bound));
 }
 
-/** Can only this machine reach a server at this address? */
+/** Whether only this machine can reach a server at this address. */
 export function isLoopback(host: string | undefined): boolean {
   return host !== undefined && (host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.')));
 }

@@ -1,14 +1,14 @@
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** `$`, and what may follow it: `{NAME}`, `NAME`, a special sign, or a brace that nothing closes. */
+/** `$`, and what may follow it: `{NAME}`, `NAME`, a special sign, or a brace that is not closed. */
 const VARIABLE = /\$(?:\{([^}]*)\}|([A-Za-z_]\w*)|([*#$@!?\-0-9])|(\{))?/g;
 
-/** More than these in one config tell nobody more. */
+/** The most warnings for one config. */
 const WARNINGS_MAX = 20;
 
 /**
- * `$NAME` and `${NAME}` in a config, the way Go expands them: an unset variable is empty, `$PID` is this process, a `$`
- * that no name follows stays, and there is no way to escape one but `-no-expand-env`.
+ * Expands `$NAME` and `${NAME}` in a config as Go does: an unset variable is empty, `$PID` is the id of this process, and a
+ * `$` without a name stays. Only `-no-expand-env` keeps a `$` before a name.
  */
 export function expandEnv(text: string, env: Env = process.env): string {
   return text.replaceAll(VARIABLE, (whole, braced, plain, special, open) => {
@@ -19,7 +19,7 @@ export function expandEnv(text: string, env: Env = process.env): string {
   });
 }
 
-/** A sentence for each variable outside comments that `expandEnv` replaces by nothing because it is not set. */
+/** A warning for each unset variable outside comments, which `expandEnv` replaces by nothing. */
 export function unsetVariables(text: string, file: string, env: Env = process.env): string[] {
   const warnings = new Set<string>();
   for (const [index, line] of text.split('\n').entries()) {
@@ -38,7 +38,7 @@ function uncommented(line: string): string {
   return start === -1 ? line : line.slice(0, start);
 }
 
-/** What stands behind a `$` may be the rest of a password, which no log is to hold. */
+/** The text after a `$` may be the rest of a password, which no log may hold. */
 function described(whole: string, name: string): string {
   const isMeant = whole.startsWith('${') || /^[A-Z_][A-Z0-9_]*$/.test(name);
   if (isMeant) return `variable ${name} is not set`;

@@ -1,19 +1,19 @@
-/** The folder that a `file:` URL stands for, as upstream reads it. */
+/** The folder of a `file:` URL, as Litestream (Go) reads it. */
 import { posix } from 'node:path';
 import { LitestreamError, redact } from '@litestream/core';
 
 const FILE_URL = /^file:/i;
 
-/** Without `//` too: upstream takes `file:backups/app`. */
+/** Also true without `//`: Litestream (Go) accepts `file:backups/app`. */
 export function isFileUrl(text: string): boolean {
   return FILE_URL.test(text);
 }
 
 /**
- * The path, relative only where the URL has no slash at its start. A host is a part of the path: `file://data/app` is
- * `/data/app`. What a URL cannot hold bare stands in the path as its escape: `file:///my backups` is `/my%20backups`.
+ * The path, relative only if the URL has no slash at its start. A host is a part of the path: `file://data/app` is
+ * `/data/app`. Characters that a URL must escape are escaped in the path: `file:///my backups` is `/my%20backups`.
  *
- * @throws LitestreamError `CONFIG_INVALID` for a broken escape, or where there is no path.
+ * @throws LitestreamError `CONFIG_INVALID` for a broken escape, or without a path.
  */
 export function pathOfFileUrl(url: string): string {
   const rest = url.replace(FILE_URL, '').replace(/^([^#?]*)\?[^#]*/, '$1');
@@ -42,7 +42,7 @@ export function urlWarning(url: string): string | undefined {
   }
   const [, host] = /^file:\/\/([^/?#]+)/i.exec(url) ?? [];
   if (host === undefined) return undefined;
-  // What looks like a password is one, though it means nothing here.
+  // Text that looks like a password may be one, though a file URL has none.
   if (url.includes('@')) return 'a file URL has no user and no host: the text before the first / is part of the path';
   const path = pathOfFileUrl(url);
   return `${url} means the folder ${path}: write it as file://${path}`;

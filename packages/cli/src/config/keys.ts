@@ -1,6 +1,6 @@
-/** How the scalars of known keys are read: YAML alone would make a number of `access-key-id: 0123`. */
+/** Types of known keys. Without them, YAML would read `access-key-id: 0123` as a number. */
 
-/** Keys whose values are true or false. YAML 1.1 knows `yes`, `on` and their likes. */
+/** Keys whose values are true or false. YAML 1.1 also has `yes`, `on` and others. */
 export const BOOLEAN_KEYS: ReadonlySet<string> = new Set([
   'enabled',
   'recursive',

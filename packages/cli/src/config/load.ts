@@ -17,12 +17,12 @@ import { replicasOf, validateConfig } from './validate.ts';
 import { parseYaml } from './yaml.ts';
 import type { YamlConfig } from './yaml.ts';
 
-/** More typing errors than these in one message are not read. */
+/** The most typing errors that one message lists. */
 const SLIPS_MAX = 3;
 
 export interface LoadedConfig {
   readonly config: Config;
-  /** Sentences about what was ignored, with the place in the file. */
+  /** Warnings about ignored parts, with file, line and column. */
   readonly warnings: readonly string[];
   readonly notices: readonly Notice[];
 }
@@ -32,7 +32,7 @@ export function loadConfig(
   path: string,
   options: {
     readonly expandEnv: boolean;
-    /** What does without a config file, for the advice where there is none. */
+    /** Advice for a user without a config file: what to give instead. */
     readonly alternative?: string | undefined;
   },
 ): LoadedConfig {
@@ -61,7 +61,7 @@ export function parseConfig(
   }
 }
 
-/** Empty, as a variable that is not set leaves them, these keys would open what they are to protect. */
+/** An empty value, as an unset variable leaves it, would disable the protection that these keys provide. */
 const NEVER_EMPTY = ['addr-token', 'mcp-token'];
 
 function checked(plain: unknown, yaml: YamlConfig): RawConfig {
@@ -89,7 +89,7 @@ interface Suspects {
   readonly yaml: YamlConfig;
 }
 
-/** A refused config names the slip that most likely is behind it: nobody gets to see warnings about it. */
+/** Adds the likely cause to the error: warnings about a refused config are not printed. */
 function withLikelyCause(error: unknown, { unknown, unset, yaml }: Suspects): unknown {
   if (!isLitestreamError(error) || error.hint !== undefined) return error;
   const slips = unknown.filter(({ isSlip }) => isSlip).slice(0, SLIPS_MAX);
@@ -100,7 +100,7 @@ function withLikelyCause(error: unknown, { unknown, unset, yaml }: Suspects): un
   return new LitestreamError(error.message, { code: error.code, hint: `${hint}.`, cause: error.cause });
 }
 
-/** Databases whose `replica:` has nothing below it, because that was not indented far enough. */
+/** Databases with an empty `replica:`, often because its settings are not indented far enough. */
 function emptySections(yaml: YamlConfig): (readonly PropertyKey[])[] {
   const databases = isRecord(yaml.value) && Array.isArray(yaml.value['dbs']) ? yaml.value['dbs'] : [];
   return databases
@@ -122,7 +122,7 @@ function upperFirst(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 
-/** A config made of nothing but defaults. */
+/** A config of defaults only. */
 export function defaultConfig(): Config {
   return normaliseConfig({}, {}, undefined, () => 'default config');
 }

@@ -1,4 +1,4 @@
-/** From what the file says to what the commands use: defaults filled in, settings inherited, paths made absolute. */
+/** Turns the content of a config file into a `Config`: fills in defaults, inherits settings, makes paths absolute. */
 import { TOKEN_LENGTH_MIN } from './access.ts';
 import { LOG_TYPES } from '../log/format.ts';
 import { parseLogLevel } from '../log/logger.ts';
@@ -24,7 +24,7 @@ export const DEFAULT_LOGGING: LoggingConfig = {
   source: false,
 };
 
-/** @param plain The file's content before the schema changed units: what plugins get. */
+/** @param plain The file's content before the schema converts units, as plugins get it. */
 export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | undefined, where: Where): Config {
   const databaseSnapshot = (key: 'interval' | 'retention'): number | undefined =>
     raw.dbs?.find((database) => database.snapshot?.[key] !== undefined)?.snapshot?.[key];
@@ -76,7 +76,7 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
   };
 }
 
-/** The part after the host is often the key to the service. */
+/** The part after the host is often the secret key of the service. */
 function registerHeartbeat(text: string): void {
   const url = URL.parse(text);
   if (url === null) return;
@@ -126,7 +126,7 @@ function plainReplicasOf(database: unknown): unknown[] {
   return Array.isArray(database['replicas']) ? database['replicas'] : [];
 }
 
-/** Keys that say where a replica is or what core does with it; the rest is its plugin's. */
+/** Keys that core reads. All others belong to the plugin of the replica. */
 const OWN_KEYS = new Set([
   'type',
   'name',
@@ -187,7 +187,7 @@ function normaliseLogging(raw: RawConfig['logging'], where: Where): LoggingConfi
   const level = levelText === '' ? 'info' : parseLogLevel(levelText);
   if (level === undefined) {
     const message = `unknown log level "${levelText}": use trace, debug, info, warn or error`;
-    // The variable wins over the file, which then is not where the mistake is.
+    // The variable overrides the file, so the mistake is in the variable.
     throw invalid(message, ['logging', 'level'], process.env['LOG_LEVEL'] ? () => 'LOG_LEVEL' : where);
   }
   const type = LOG_TYPES.find((name) => name === (raw?.type || 'text'));

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 
-/** Where the config is when no `-config` says so: `LITESTREAM_CONFIG`, else `/etc/litestream.yml`. */
+/** Path of the config without `-config`: `LITESTREAM_CONFIG`, else `/etc/litestream.yml`. */
 export function defaultConfigPath(): string {
   const path = process.env['LITESTREAM_CONFIG'];
   if (path !== undefined && path !== '') return path;
@@ -16,7 +16,7 @@ export function expandPath(path: string): string {
   return bare.startsWith('~/') ? resolve(homedir(), bare.slice(2)) : resolve(bare);
 }
 
-/** True for `scheme://…`: what tells a replica URL from the path of a database. */
+/** True for `scheme://…`, which is a replica URL and not the path of a database. */
 export function isReplicaUrl(text: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(text) && !/^sqlite3?:\/\//.test(text);
 }

@@ -1,19 +1,19 @@
-/** A config after defaults, inheritance and checks: what the commands work with. Times are in milliseconds. */
+/** A config after defaults, inheritance and checks, as the commands use it. Times are in milliseconds. */
 import type { LogLevel, LogType } from '../log/format.ts';
 
 export interface Config {
-  /** The file it came from. */
+  /** The config file, if there is one. */
   readonly path: string | undefined;
   readonly databases: readonly DatabaseConfig[];
   readonly logging: LoggingConfig;
   readonly plugins: readonly string[];
   readonly exec: string | undefined;
-  /** Does the program of `exec` get the credentials of the environment, too? */
+  /** Whether the program of `exec` gets the credentials of the environment, too. */
   readonly execCredentials: boolean;
   /** `host:port` of the metrics server. */
   readonly addr: string | undefined;
   readonly addrToken: string | undefined;
-  /** Host names that the server answers to, beside its own. */
+  /** Host names that the server answers to, in addition to its own. */
   readonly addrHosts: readonly string[];
   /** `host:port`, or `unix:` and a path. */
   readonly mcpAddr: string | undefined;
@@ -32,7 +32,7 @@ export interface Config {
   readonly verifyCompaction: boolean;
   readonly retentionEnabled: boolean;
   readonly heartbeat: { readonly url: string; readonly intervalMs: number } | undefined;
-  /** Of the whole shutdown. */
+  /** Time limit of the whole shutdown. */
   readonly shutdownTimeoutMs: number;
   readonly shutdownSyncTimeoutMs: number;
   readonly shutdownSyncIntervalMs: number;
@@ -49,7 +49,7 @@ export interface SocketConfig {
 
 export interface LoggingConfig {
   readonly level: LogLevel;
-  /** The level as it was written, which the first line of the log repeats. */
+  /** The level as the config writes it; the first log line repeats it. */
   readonly levelText: string;
   readonly type: LogType;
   readonly stderr: boolean;
@@ -99,6 +99,6 @@ export interface ReplicaConfig {
   readonly autoRecover: boolean | undefined;
   /** Undefined: the replica is written without a lease. */
   readonly lease: LeaseConfig | undefined;
-  /** Every other key as the config has it, defaults from its top level included: what the backend's plugin reads. */
+  /** All other keys for the backend's plugin, as the config has them, with the defaults from its top level. */
   readonly settings: Readonly<Record<string, unknown>>;
 }

@@ -1,4 +1,4 @@
-/** Rules between keys, and ranges: what upstream refuses, with its words for the fact, and the place in the file. */
+/** Ranges, and rules between keys. Messages begin with file, line and column, then use the words of Litestream (Go). */
 import { LitestreamError, isLitestreamError } from '@litestream/core';
 import { formatDuration } from '../units/duration.ts';
 import { pathOfFileUrl } from './file-url.ts';
@@ -6,7 +6,7 @@ import { replicaType } from './replica-type.ts';
 import type { RawConfig, RawDatabase, RawReplica } from './schema/schema.ts';
 import { formatPath } from './schema/unknown-keys.ts';
 
-/** Where in the file a path is: `file:line:column`. */
+/** Position of a path in the file: `file:line:column`. */
 export type Where = (path: readonly PropertyKey[]) => string;
 
 const HEARTBEAT_INTERVAL_MS_MIN = 60_000;
@@ -69,7 +69,7 @@ export function validateConfig(config: RawConfig, where: Where): void {
   validateSnapshots(config, where);
 }
 
-/** The replicas of a database with their places in the file. */
+/** The replicas of a database with their paths in the config. */
 export function replicasOf(
   database: RawDatabase,
   path: readonly PropertyKey[],
@@ -85,7 +85,7 @@ export function replicasOf(
 function validateHeartbeat(config: RawConfig, where: Where): void {
   const url = config['heartbeat-url'];
   if (url !== undefined && url !== '' && !/^https?:\/\//.test(url)) {
-    // What comes after the host often is the key to the service.
+    // The part after the host is often the secret key of the service.
     const [, scheme = '', host = '', rest = ''] = /^([a-z]+:\/\/)?(?:[^/]*@)?([^/]*)(.*)$/is.exec(url) ?? [];
     const isUnclear = rest.includes('@') || host.includes('%');
     const shown = `${scheme}${isUnclear ? '…' : `${host}${rest.length > 1 ? '/…' : rest}`}`;
@@ -159,7 +159,7 @@ function validateLease(lease: RawReplica['lease'], path: readonly PropertyKey[],
   throw invalid(`${formatPath(at)}: the ttl of a lease must be at least 1s (got ${formatDuration(ttlMs)})`, at, where);
 }
 
-/** Beside a URL, what it tells cannot be told a second time; by type. */
+/** Keys that repeat a part of the URL, by type: a config must not set them beside a URL. */
 const IN_URL: Readonly<Record<string, readonly ('path' | 'bucket' | 'host' | 'webdav-url')[]>> = {
   file: ['path'],
   s3: ['path', 'bucket'],
@@ -186,11 +186,11 @@ function validatePlace(replica: RawReplica, path: readonly PropertyKey[], where:
     throw invalid(`cannot specify url & ${told} for ${type} replica`, [...path, told], where);
   }
   if (type === 'file' && replica.url) readable(replica.url, [...path, 'url'], where);
-  // Without a path it would be the folder that the program was started in.
+  // Without a path, the replica would be the working directory.
   if (type === 'file' && !replica.url && !replica.path) throw invalid('file replica path required', path, where);
 }
 
-/** Snapshots are scheduled for all databases together, so databases that say different things contradict each other. */
+/** All databases share one schedule of snapshots, so their settings must not differ. */
 function validateSnapshots(config: RawConfig, where: Where): void {
   for (const [key, plural] of [
     ['interval', 'intervals'],

@@ -1,4 +1,4 @@
-/** YAML as people write it for Litestream: version 1.1, repeated keys (the last one counts), every place remembered. */
+/** Reads the YAML of configs: version 1.1, repeated keys (the last one counts), with the position of every node. */
 import { LitestreamError } from '@litestream/core';
 import { LineCounter, isAlias, isMap, isScalar, isSeq, parseAllDocuments, parseDocument } from 'yaml';
 import type { Document, Node, Scalar } from 'yaml';
@@ -9,9 +9,9 @@ export interface YamlConfig {
   readonly value: unknown;
   /** `file:line:column` of the node at this path, or of the nearest one around it that exists. */
   readonly where: (path: readonly PropertyKey[]) => string;
-  /** The same for the key that the last part of the path is. */
+  /** The same for the key at the end of the path, not its value. */
   readonly whereKey: (path: readonly PropertyKey[]) => string;
-  /** Keys with nothing behind them, as `replica:` where what was to be below it is not indented. */
+  /** True for a key without a value, such as a `replica:` whose settings are not indented. */
   readonly isEmpty: (path: readonly PropertyKey[]) => boolean;
   /** A warning that documents follow the first one; undefined if none does. */
   readonly ignored: string | undefined;
@@ -118,7 +118,7 @@ function plainOf(node: unknown, key: string | undefined, reading: Reading): unkn
       if (name === '__proto__') throw refusal(keyNode, reading, 'no key is called __proto__');
       const item = plain(value, name, reading);
       if (name === '<<') Object.assign(entries, merged(item), entries);
-      // An empty section (`snapshot:` and nothing below) says nothing, so it does not take a default away.
+      // An empty section (`snapshot:` with nothing below) leaves the defaults as they are.
       else if (item !== null) entries[name] = item;
     }
     return entries;

@@ -1,4 +1,4 @@
-/** Asks a running daemon, ours or Go's, over its control socket. */
+/** Sends requests to a running daemon over its control socket. The daemon may be Litestream (Go). */
 import { request } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { UsageError } from '../util/usage-error.ts';
@@ -6,22 +6,22 @@ import { goJson } from './go-json.ts';
 
 export interface ControlRequest {
   readonly socket: string;
-  /** What it is about, for messages: `info`, `start`, … */
+  /** Name for messages: `info`, `start`, … */
   readonly name: string;
   readonly path: string;
-  /** Sent with POST; GET without. */
+  /** Makes the request a POST; without a body it is a GET. */
   readonly body?: object;
   /** 0: no limit. */
   readonly timeoutSeconds: number;
 }
 
-/** The answer as it came. Throws upstream's sentence for what went wrong. */
+/** Resolves to the answer, which is not validated. Rejects with the error messages of Litestream (Go). */
 export async function askDaemon<Answer>(options: ControlRequest): Promise<Answer> {
   const { name } = options;
   const { status, body } = await exchange(options);
   if (status !== 200) throw new Error(`${name} failed: ${errorIn(body) ?? body.trimEnd()}`);
   try {
-    // Transactions are numbers beyond 2^53 at times: their digits are taken as they are.
+    // A TXID may exceed 2^53, so it is read from its digits.
     return JSON.parse(body, (key, value: unknown, context?: { source?: string }) =>
       key.endsWith('txid') && typeof value === 'number' ? BigInt(context?.source ?? value) : value,
     ) as Answer;

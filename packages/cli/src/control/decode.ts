@@ -1,4 +1,4 @@
-/** Request bodies, with Go's words for what is wrong with one. */
+/** Decodes request bodies, with the error messages of Litestream (Go). */
 
 export type FieldType = 'string' | 'int' | 'bool';
 
@@ -16,14 +16,14 @@ export type BodyOf<Fields extends Record<string, FieldType>> = {
       : boolean;
 };
 
-/** The body is none; the message says why. */
+/** The body cannot be decoded; the message gives the reason. */
 export class BodyError extends Error {
   override readonly name = 'BodyError';
 }
 
 const ZERO = { string: '', int: 0, bool: false } as const;
 
-/** Fields that are missing or null have their zero value; others than those of the type are ignored. */
+/** Fields that are missing or null get their zero value; unknown fields are ignored. */
 export function decodeBody<Fields extends Record<string, FieldType>>(
   text: string,
   type: BodyType<Fields>,
@@ -69,7 +69,7 @@ function isCutOff(error: unknown): boolean {
   return error instanceof SyntaxError && /end of JSON|Unterminated|after property|double-quoted/i.test(error.message);
 }
 
-/** Offset behind the object that the text begins with; undefined if it does not end. Reads each character once. */
+/** Offset after the object at the start of the text; undefined if the object does not end. Reads each character once. */
 function endOfObject(text: string): number | undefined {
   if (!text.startsWith('{')) return undefined;
   let depth = 0;

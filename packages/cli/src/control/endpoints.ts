@@ -8,7 +8,7 @@ import type { ReplicaConfig } from '../config/types.ts';
 
 /**
  * Credentials that a URL can bring itself, by the type of the replica. With one of these sets, a client uses no credentials of the
- * environment. Paths of files do not count: those files belong to this machine. Other types have no such settings that are known.
+ * environment. Paths of files do not count: those files belong to this machine. Other types have no known setting of this kind.
  */
 const OWN_CREDENTIALS: Readonly<Record<string, readonly (readonly string[])[]>> = {
   s3: [['accesskeyid', 'secretaccesskey']],

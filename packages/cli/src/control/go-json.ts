@@ -1,11 +1,11 @@
 /** JSON as Go's encoder writes it, which scripts compare byte for byte. */
 
-/** On one line, with its end. */
+/** JSON on one line, with a line break at the end. */
 export function goJson(value: unknown): string {
   return `${encode(value, '', '')}\n`;
 }
 
-/** Indented by two spaces, with its end. */
+/** JSON indented by two spaces, with a line break at the end. */
 export function goJsonIndented(value: unknown): string {
   return `${encode(value, '  ', '\n')}\n`;
 }
@@ -55,7 +55,7 @@ function wrap(open: string, close: string, items: readonly string[], step: strin
   return `${open}${indent}${step}${items.join(`,${indent}${step}`)}${indent}${close}`;
 }
 
-/** Go escapes what HTML or JavaScript might take for its own. */
+/** Go escapes characters that have a meaning in HTML or JavaScript. */
 function text(value: string): string {
   return JSON.stringify(value).replaceAll(/[<>&\u2028\u2029]/g, (char) => {
     return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;

@@ -1,4 +1,4 @@
-/** `/debug/pprof/…`: what Go's tools show of a Go process, V8's show of this one. */
+/** `/debug/pprof/…`: profiles of this process as V8 makes them, in place of those of Litestream (Go). */
 import { Session } from 'node:inspector/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -15,9 +15,9 @@ const INDEX = `<html>
 <ul>
 <li><a href="profile?seconds=30">profile</a>: CPU profile over the given seconds, to be saved as .cpuprofile</li>
 <li><a href="allocs?seconds=30">allocs</a>: what allocates over the given seconds, to be saved as .heapprofile</li>
-<li><a href="heap">heap</a>: snapshot of the heap, to be saved as .heapsnapshot; the process stands still meanwhile. It
+<li><a href="heap">heap</a>: snapshot of the heap, to be saved as .heapsnapshot; the process pauses meanwhile. It
 holds every secret, so it needs heap-snapshots in the socket section of the config</li>
-<li><a href="cmdline">cmdline</a>: the command line, words parted by zero bytes</li>
+<li><a href="cmdline">cmdline</a>: the command line, words separated by zero bytes</li>
 </ul>
 </body>
 </html>
@@ -60,7 +60,7 @@ export async function serveProfile(
   }
 }
 
-/** Both hold only names of functions, no values. */
+/** CPU and allocation profiles, which contain only names of functions, no values. */
 async function serveSampled(
   domain: 'Profiler' | 'HeapProfiler',
   request: IncomingMessage,

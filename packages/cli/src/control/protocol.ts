@@ -1,4 +1,4 @@
-/** What goes over the control socket: paths, bodies and field names are upstream's. */
+/** Requests and answers of the control socket: paths, bodies and field names are those of Litestream (Go). */
 import type { TXID } from '@litestream/core';
 
 export interface InfoResponse {
@@ -13,7 +13,7 @@ export interface DatabaseSummary {
   readonly path: string;
   /** `replicating`, `open` or `stopped`. */
   readonly status: string;
-  /** RFC 3339; missing if the replica never had everything. */
+  /** RFC 3339; missing if the database was never fully replicated. */
   readonly last_sync_at?: string | undefined;
 }
 
@@ -53,7 +53,7 @@ export interface RegisterResponse {
   readonly path: string;
 }
 
-/** `/debug/sync-status`, one database. Zero values are left out, as upstream does. */
+/** `/debug/sync-status`, one database. Zero values are left out, as in Litestream (Go). */
 export interface SyncDiagnostic {
   readonly path: string;
   readonly active: boolean;

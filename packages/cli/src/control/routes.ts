@@ -1,4 +1,4 @@
-/** What each path of the control socket does, with upstream's status codes and words. */
+/** Handlers for the paths of the control socket, with the status codes and messages of Litestream (Go). */
 import type { StopOptions } from '@litestream/core';
 import { commandLineConfig } from '../databases/command-line.ts';
 import { expandPath, isReplicaUrl } from '../config/paths.ts';
@@ -29,7 +29,7 @@ export interface RouteResponse {
 export interface RouteContext {
   readonly daemon: Daemon;
   readonly startedAt: Date;
-  /** How long the config lets a last sync try. */
+  /** Time limits of the last sync, from the config. */
   readonly stop: StopOptions;
   /** `socket.endpoints`: get credentials of the environment even if only a request names them. */
   readonly endpoints: readonly string[];
@@ -104,7 +104,7 @@ async function register({ daemon, endpoints }: RouteContext, { body }: RouteRequ
     for (const replica of database.replicas) {
       await checkEndpoint(replica, daemon.registry, { known, allowed: endpoints });
     }
-    // Made for a moment, to tell a wrong URL from a database that cannot be replicated.
+    // Opened and closed here to tell a wrong URL from a database that cannot be replicated.
     const replicas = await openReplicas(database.replicas, daemon.registry, path);
     await replicas[Symbol.asyncDispose]();
   } catch (error) {
@@ -243,27 +243,27 @@ function ok(body: object): RouteResponse {
   return { status: 200, body };
 }
 
-/** Paths in answers stay as they are: scripts look for them. An error may quote the request. */
+/** An error may quote the request, so it is redacted. Paths stay unchanged, because scripts look for them. */
 function failure(status: number, error: string): RouteResponse {
   return { status, body: { error: redact(error) } };
 }
 
-/** Upstream gives a stop 30 seconds unless the request says otherwise. */
+/** Without a timeout in the request, a stop gets 30 seconds, as in Litestream (Go). */
 function shortened(stop: StopOptions, seconds: number): StopOptions {
   const timeoutMs = (seconds > 0 ? seconds : DEFAULT_TIMEOUT_SECONDS) * 1000;
   return { ...stop, timeoutMs: Math.min(stop.timeoutMs ?? timeoutMs, timeoutMs) };
 }
 
-/** Rejects once the time is over; 0 is no limit. What is under way is aborted where it can be. */
+/** Rejects, and aborts `abort`, after this many seconds; 0 is no limit. */
 async function within<T>(seconds: number, work: Promise<T>, what: string, abort?: AbortController): Promise<T> {
   if (seconds <= 0) return await work;
   const { promise, reject } = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
-    const error = new Error(`${what}: no end within ${seconds}s`);
+    const error = new Error(`${what}: not finished within ${seconds}s`);
     abort?.abort(error);
     reject(error);
   }, seconds * 1000);
-  // Whoever waits has left; its own log tells how it ends.
+  // After the timeout no caller waits for the work, so its failure must not be an unhandled rejection.
   work.catch(() => undefined);
   try {
     return await Promise.race([work, promise]);

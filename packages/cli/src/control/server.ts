@@ -1,4 +1,4 @@
-/** The control socket of a daemon: HTTP over a Unix socket, as upstream speaks it. */
+/** The control socket of a daemon: HTTP over a Unix socket, as in Litestream (Go). */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { text } from 'node:stream/consumers';
 import type { Logger } from '@litestream/core';
@@ -19,7 +19,7 @@ const PROFILES = '/debug/pprof/';
 export interface ControlServerOptions extends Omit<RouteContext, 'startedAt'> {
   readonly path: string;
   readonly permissions: number;
-  /** May clients take a heap snapshot, with every secret in it? */
+  /** Whether clients may take a heap snapshot, which contains every secret. */
   readonly heapSnapshots: boolean;
   readonly logger: Logger;
 }
@@ -36,7 +36,7 @@ export class ControlServer {
     this.#server = boundedServer((request, response) => void this.#answer(request, response));
   }
 
-  /** Listens. Undefined, and a warning, if it cannot: replication does not depend on it. */
+  /** Listens. If that fails, logs a warning and resolves to undefined: replication does not depend on it. */
   static async start(options: ControlServerOptions): Promise<ControlServer | undefined> {
     const { path, permissions, logger } = options;
     const server = new ControlServer(options);
@@ -52,7 +52,7 @@ export class ControlServer {
     return server;
   }
 
-  /** Takes no further requests; those under way get five seconds. */
+  /** Accepts no more requests; running ones get five seconds. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     this.#server.closeIdleConnections();

@@ -1,4 +1,4 @@
-/** The file of a Unix socket: made with the permissions it is to have, in place of one that nobody listens on. */
+/** The file of a Unix socket: created with its final permissions, in place of a socket without a listening process. */
 import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { connect } from 'node:net';
@@ -27,12 +27,12 @@ function statsOf(path: string): Stats | undefined {
   }
 }
 
-/** Listens there. Nobody without the permission can connect at any moment. */
+/** Listens on the path. Users without the permission can never connect. */
 export async function listenOn(server: Server, path: string, permissions: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once('error', reject);
   server.once('listening', resolve);
-  // The file is made within this call; between it and `chmod` anybody could open one with the usual mode.
+  // `listen` creates the file. With the default mode, any user could connect before a later `chmod`.
   const umask = process.umask(0o777 & ~permissions);
   try {
     server.listen({ path });
@@ -43,7 +43,7 @@ export async function listenOn(server: Server, path: string, permissions: number
     throw socketError(path, error);
   });
   server.off('error', reject);
-  // Only if the system did not apply the mask. A link that another user put there meanwhile is not followed.
+  // Only if the system did not apply the mask. Does not follow a link that another user has created meanwhile.
   const stats = lstatSync(path);
   if (stats.isSocket() && (stats.mode & 0o777) !== permissions) chmodSync(path, permissions);
 }
@@ -55,7 +55,7 @@ function isListening(path: string): Promise<boolean> {
       socket.destroy();
       resolve(true);
     });
-    // Refused: nobody is there. A full queue or no permission means that somebody is.
+    // Refused: no process listens. A full queue or no permission: a process listens.
     socket.once('error', (error: NodeJS.ErrnoException) => {
       resolve(error.code !== 'ECONNREFUSED' && error.code !== 'ENOENT');
     });

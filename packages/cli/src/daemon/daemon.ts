@@ -1,6 +1,6 @@
 /**
- * All databases of a process, by path: the one place that adds, removes, starts and stops them, and that knows how they
- * are. The control socket, a reload of the config and watched folders act on it; whoever shows something reads from it.
+ * All databases of a process, by path. Only the daemon adds, removes, starts and stops databases, and reports their state.
+ * The control socket, a reload of the config and watched folders act on it; metrics and status pages read from it.
  */
 import type { Logger, OperationEvent, PluginRegistry, StopOptions } from '@litestream/core';
 import type { Config } from '../config/types.ts';
@@ -17,7 +17,7 @@ import { announceStores } from './services/compaction-store.ts';
 import { BackendStores } from './services/backend-stores.ts';
 import { settleBounded } from '../util/task-queue.ts';
 
-/** As many as upstream opens at a time. */
+/** How many databases open at a time, as in Litestream (Go). */
 const OPENING_MAX = 50;
 
 export interface DaemonOptions {
@@ -25,9 +25,9 @@ export interface DaemonOptions {
   readonly registry: PluginRegistry;
   readonly logger: Logger;
   readonly terminal: Terminal;
-  /** Nothing runs by itself: `-once`. */
+  /** `-once`: nothing runs in the background. */
   readonly once: boolean;
-  /** Told of each call of a backend. */
+  /** Called after each call of a backend. */
   readonly onOperation?: ((event: OperationEvent) => void) | undefined;
 }
 
@@ -36,7 +36,7 @@ export class Daemon {
   readonly #options: DaemonOptions;
   readonly #databases = new Map<string, ManagedDatabase>();
   readonly #collisions = new Collisions();
-  /** Removals that are under way: what comes to the same path waits for them. */
+  /** Running removals, by path. A database that is added at the same path waits for them. */
   readonly #leaving = new Map<string, Promise<void>>();
   /** By path: why the last sync of a database that was removed failed. */
   readonly #unsent = new Map<string, unknown>();
@@ -50,22 +50,22 @@ export class Daemon {
     this.#stores = options.once ? undefined : new BackendStores(options.config, options.logger);
   }
 
-  /** Those it knows, stopped ones included, in the order they came. */
+  /** All databases, stopped ones included, in the order they were added. */
   get databases(): readonly ManagedDatabase[] {
     return [...this.#databases.values()];
   }
 
-  /** Makes the clients of replicas. */
+  /** Creates the clients of replicas. */
   get registry(): PluginRegistry {
     return this.#options.registry;
   }
 
-  /** Paths of databases that have a place, local or remote, which this one would take. */
+  /** Paths of the databases that already use a local folder or a replica of this one. */
   ownersOf(config: SingleDatabase): readonly string[] {
     return this.#collisions.ownersOf(config);
   }
 
-  /** The path under which the file at this path is replicated, which a link may lead to; undefined if it is not. */
+  /** The path under which the file at this path, or behind this link, is replicated; undefined if it is not. */
   nameOf(path: string): string | undefined {
     return this.#collisions.nameOf(path);
   }
@@ -81,7 +81,7 @@ export class Daemon {
     await Promise.all(this.databases.map(async ({ running }) => await running?.promoted));
   }
 
-  /** Resolves when a lease is lost, if that happens. */
+  /** Resolves when a lease is lost, otherwise never. */
   get lost(): Promise<{ readonly error: unknown }> {
     return this.#lost.promise;
   }
@@ -91,8 +91,8 @@ export class Daemon {
   }
 
   /**
-   * Opens databases, many at a time. One that cannot be replicated is logged and left out; if none can be, the first
-   * failure is thrown.
+   * Opens databases, many at a time. Logs and leaves out a database that cannot be replicated. Rejects with the first
+   * failure if all of them fail.
    */
   async open(configs: readonly SingleDatabase[], origin: (config: SingleDatabase) => Origin): Promise<void> {
     const { logger, once } = this.#options;
@@ -112,20 +112,20 @@ export class Daemon {
     if (failures.length > 0 && failures.length === added.length) throw failures[0];
   }
 
-  /** Says which databases go where, in upstream's words. */
+  /** Logs which databases go where, in the words of Litestream (Go). */
   announce(): void {
     for (const database of this.databases) this.#announce(database);
   }
 
-  /** Starts to follow all that are open. */
-  follow(): void {
+  /** Starts to monitor all open databases. */
+  monitor(): void {
     announceStores(this.#options.config, this.#options.logger);
-    for (const database of this.databases) database.follow();
+    for (const database of this.databases) database.monitor();
   }
 
   /**
-   * Takes a further database and starts it, unless it is one that was stopped by request. False if it is known already.
-   * Rejects if it cannot be replicated.
+   * Adds a database, and starts it unless it was stopped by request. False if the daemon already has a database at this
+   * path. Rejects if the database cannot be replicated.
    */
   async add(
     config: SingleDatabase,
@@ -146,8 +146,8 @@ export class Daemon {
   }
 
   /**
-   * Stops a database and forgets it; its local state and its replicas stay. Resolves to what it was, undefined if it is
-   * not known. Rejects if the last sync failed; it is forgotten all the same.
+   * Stops and removes a database; its local state and its replicas stay. Resolves to the removed database, or to undefined
+   * if there is none at this path. Rejects if the last sync fails; the database is removed nevertheless.
    */
   async remove(path: string, options: StopOptions): Promise<ManagedDatabase | undefined> {
     const database = this.#databases.get(path);

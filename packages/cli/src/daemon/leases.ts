@@ -37,7 +37,7 @@ export class Leases {
       running.holder === undefined ? [] : [{ running, holder: running.holder }],
     );
     if (this.#leased.length === 0) this.#opened.resolve();
-    // It is possible that no caller waits for it.
+    // Perhaps no caller waits for it: then a rejection must not be unhandled.
     this.#opened.promise.catch(() => undefined);
   }
 
@@ -62,7 +62,7 @@ export class Leases {
 
   /**
    * Waits for the leases, one after the other in the order of the config, so that two processes do not wait for each other.
-   * Then restores the database if it is missing and the config says so.
+   * Then restores the database if it is missing and the config asks for that.
    */
   async take({ once, signal }: { readonly once: boolean; readonly signal: AbortSignal }): Promise<void> {
     const { path } = this.#database;

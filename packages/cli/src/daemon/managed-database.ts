@@ -1,4 +1,4 @@
-/** One database that a daemon knows, whether it is replicated at the moment or not. */
+/** One database of a daemon, replicated or stopped. */
 import type { StopOptions, TXID, VerifyLiveOptions } from '@litestream/core';
 import { defaultMetaPath, localTxid } from '../util/local-state.ts';
 import type { SingleDatabase } from '../databases/directory.ts';
@@ -8,14 +8,14 @@ import type { ReplicaVerification } from './running-replica.ts';
 import type { Services } from './services/services.ts';
 import { TaskQueue } from '../util/task-queue.ts';
 
-/** Who asked for a database: a reload of the config removes only what the config, or one of its folders, brought. */
+/** Where a database comes from. A reload of the config removes only databases of the config and its folders. */
 export type Origin = 'config' | 'directory' | 'socket';
 
 export interface SyncResult {
-  /** There was something that was not in the local files yet. */
+  /** Whether the sync added transactions to the local files. */
   readonly changed: boolean;
   readonly txid: TXID;
-  /** What every replica has. */
+  /** The last transaction that every replica has. */
   readonly replicatedTxid: TXID;
 }
 
@@ -47,7 +47,7 @@ export class ManagedDatabase {
     return this.#origin;
   }
 
-  /** Somebody else answers for it from now on. */
+  /** Changes where the database comes from. */
   adopt(origin: Origin): void {
     this.#origin = origin;
   }
@@ -56,7 +56,7 @@ export class ManagedDatabase {
     return this.#running;
   }
 
-  /** Where its local files are. */
+  /** Folder of its local files. */
   get metaPath(): string {
     return this.config.metaPath ?? defaultMetaPath(this.path);
   }
@@ -71,27 +71,27 @@ export class ManagedDatabase {
     return this.#unsent;
   }
 
-  /** Opens it, so that `follow` can start. Rejects if it cannot be replicated. */
+  /** Opens the database, so that `monitor` can start. Rejects if it cannot be replicated. */
   async open(options: { readonly once: boolean } = { once: false }): Promise<void> {
     await this.#tasks.run(() => this.#open(options));
   }
 
-  /** Starts to follow and upload what was opened. */
-  follow(): void {
+  /** Starts to monitor the open database and to upload its commits. */
+  monitor(): void {
     this.#running?.start();
   }
 
-  /** False if it was being replicated already. */
+  /** Opens and monitors the database. False if it already runs. */
   async start(): Promise<boolean> {
     return await this.#tasks.run(async () => {
       if (this.#running !== undefined) return false;
       await this.#open({ once: false });
-      this.follow();
+      this.monitor();
       return true;
     });
   }
 
-  /** Makes a last sync, then removes the database. False if there was nothing to stop. Rejects if the last sync failed. */
+  /** Syncs a last time, then closes the database. False if it was stopped already. Rejects if the last sync fails. */
   async stop(options: StopOptions): Promise<boolean> {
     return await this.#tasks.run(async () => {
       const running = this.#running;
@@ -113,7 +113,7 @@ export class ManagedDatabase {
     });
   }
 
-  /** Undefined if it is stopped. Rejects with what went wrong, or with `ABORTED` reasons of the signal. */
+  /** Undefined if the database is stopped. Rejects with the failure, or with the reason of the aborted signal. */
   async sync(options: { readonly upload: boolean; readonly signal: AbortSignal }): Promise<SyncResult | undefined> {
     const running = this.#running;
     if (running === undefined) return undefined;
@@ -189,7 +189,7 @@ export class ManagedDatabase {
   }
 }
 
-/** Undefined if one of them is. */
+/** Undefined if one of the times is. */
 function earliest(times: readonly (Date | undefined)[]): Date | undefined {
   const known = times.filter((time) => time !== undefined);
   if (known.length < times.length) return undefined;

@@ -1,4 +1,4 @@
-/** One replica of a database that is being replicated: its client, its uploads and its place in the store. */
+/** One replica of a running database: its client, its uploads and its maintenance by the store. */
 import { basename } from 'node:path';
 import { fencedClient, LeaseHolder, Replica, StoredReplica, proveNewest, verifyLive } from '@litestream/core';
 import type {
@@ -20,14 +20,14 @@ import type { ReplicaReport } from './services/report.ts';
 import type { Services } from './services/services.ts';
 import { levelsOf } from './services/compaction-store.ts';
 
-/** The replica states the checksum of the database. */
+/** Proof that the replica states the checksum of the live database. */
 export interface ReplicaVerification extends LiveProof {
-  /** Faults of files that only restores to earlier states need. */
+  /** Faults in files that only restores to earlier states need. */
   readonly faults: readonly string[];
 }
 
 export interface RunningReplicaOptions {
-  /** Where large temporary files of the database are made. Undefined: in its metadata folder. */
+  /** Folder for large temporary files of the database. Undefined: its metadata folder. */
   readonly stagingPath: string | undefined;
   readonly onError: (error: unknown) => void;
   readonly onLease: (status: LeaseStatus) => void;
@@ -77,7 +77,7 @@ export class RunningReplica {
     });
   }
 
-  /** Uploads from now on. The store takes care of it once it has answered: before that there is nothing to look after. */
+  /** Starts uploads. The store maintains the replica once it has answered: before that, there is nothing to maintain. */
   start(): void {
     if (this.#started) return;
     this.#started = true;
@@ -93,13 +93,13 @@ export class RunningReplica {
 
   async stop(options: StopOptions): Promise<void> {
     const given = this.#care === 'given';
-    // What the last sync uploads is left to the next process.
+    // The next process maintains what the last sync uploads.
     this.#care = 'over';
     if (given) await this.#services.stores?.remove(this.open.config, this.stored);
     await this.replica.stop(options);
   }
 
-  /** Lets local files go that it has not got, older than this: a snapshot will take their place. */
+  /** Releases older local files that the replica does not have: a snapshot will replace them. */
   forgo(before: Date): void {
     const { position } = this.replica;
     if (this.#forgoneAt !== position.txid) {
@@ -128,7 +128,7 @@ export class RunningReplica {
     // If a fault prevents restores, `validate` takes a snapshot.
     const { faults, snapshotNeeded } = await stored.validate({ sample: 'all', signal });
     let isSnapshotTaken = snapshotNeeded;
-    // Files that are whole may still make another database than the last one states.
+    // Undamaged files may still make a database with another checksum than the last file states.
     if ((await proveNewest(replica.client, { signal }))?.fault !== undefined) {
       await stored.snapshot({ signal });
       isSnapshotTaken = true;
@@ -154,8 +154,8 @@ export class RunningReplica {
 }
 
 /**
- * What the database last looked at without finding anything new is on a replica that has all as well. Before its first
- * look nobody knows what was committed while this process did not run.
+ * If the replica has every transaction, a look at the database that finds nothing new proves it up to date again. Before
+ * the first look it is unknown what was committed while this process did not run.
  */
 function latestIf(hasAll: boolean, lastSyncAt: Date | undefined, lastLookAt: Date): Date | undefined {
   return hasAll && (lastSyncAt === undefined || lastLookAt > lastSyncAt) ? lastLookAt : lastSyncAt;

@@ -1,4 +1,4 @@
-/** Two databases in one folder of local files, or on one replica, would each take the other's files for its own. */
+/** Refuses databases that share a folder of local files or a replica: each would take the other's files for its own. */
 import { LitestreamError, realDatabasePath } from '@litestream/core';
 import { pathOfFileUrl } from '../config/file-url.ts';
 import { expandPath } from '../config/paths.ts';
@@ -7,14 +7,14 @@ import { defaultMetaPath } from '../util/local-state.ts';
 import type { SingleDatabase } from './directory.ts';
 
 export class Collisions {
-  /** Place → path of the database that has it. */
+  /** Local folder or replica → path of the database that uses it. */
   readonly #places = new Map<string, string>();
-  /** Path of a database → its file when its places were taken: a link may lead elsewhere later. */
+  /** Path of a database → its file at the time of the claim: a link may lead to another file later. */
   readonly #files = new Map<string, string>();
   /** File → path of the database. */
   readonly #names = new Map<string, string>();
 
-  /** Takes the places of a database. Throws, and takes none, if another one has one of them. */
+  /** Reserves the local folder and the replicas of a database. Throws, and reserves none, if another database uses one. */
   claim(database: SingleDatabase): void {
     const places = placesOf(database);
     this.#requireOtherFile(database.path);
@@ -31,7 +31,7 @@ export class Collisions {
       throw new LitestreamError(`databases ${other} and ${database.path} would share ${what}`, {
         code: 'CONFIG_INVALID',
         object: database.path,
-        hint: 'Each would overwrite what the other one wrote there: give them different places.',
+        hint: 'Each would overwrite the files of the other. Give them different folders or replicas.',
       });
     }
     for (const { key } of places) this.#places.set(key, database.path);
@@ -40,7 +40,7 @@ export class Collisions {
     this.#names.set(file, database.path);
   }
 
-  /** Paths of the databases that have one of its places. */
+  /** Paths of the databases that use its local folder or one of its replicas. */
   ownersOf(database: SingleDatabase): readonly string[] {
     return placesOf(database).flatMap(({ key }) => this.#places.get(key) ?? []);
   }
@@ -80,7 +80,7 @@ function placesOf(database: SingleDatabase): { readonly key: string; readonly wh
   ];
 }
 
-/** Where a replica is, by everything that the config says of it. Not for display: it may hold credentials. */
+/** Identifies the location of a replica by all its settings. Not for display: it may hold credentials. */
 function placeOf({ type, url, path, settings }: ReplicaConfig): string {
   if (type === 'file') return `file ${expandPath(path ?? pathOfFileUrl(url ?? ''))}`;
   return JSON.stringify([type, url, path, Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1))]);

@@ -1,4 +1,4 @@
-/** Databases of a `dir:` entry: found by pattern, each with its own place below the replica's path. */
+/** Databases of a `dir:` entry: found by pattern, each with its own path below the replica's path. */
 import { lstatSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, posix, relative, sep } from 'node:path';
 import { LitestreamError, realDatabasePath } from '@litestream/core';
@@ -8,7 +8,7 @@ import { findDatabases, isMetaFolder, nameFilter } from './scan.ts';
 export type SingleDatabase = DatabaseConfig & { readonly path: string };
 export type WatchedDirectory = DatabaseConfig & { readonly directory: DirectoryConfig };
 
-/** A single database as it is, or those that a folder holds now. `skipped`: for each folder below that cannot be listed. */
+/** The database of a `path` entry, or those that a `dir` holds now. Calls `skipped` for each subfolder that it cannot list. */
 export function databasesOf(database: DatabaseConfig, skipped?: (folder: string) => void): SingleDatabase[] {
   const { path, directory } = database;
   if (path !== undefined) return [{ ...database, path }];
@@ -55,8 +55,8 @@ export function isLink(path: string): boolean {
 }
 
 /**
- * The config's entry for the database of this path, by its name alone: a database that is lost is still one of its
- * folder. One that is named by itself goes before the folder that holds it.
+ * The config of the database at this path, found by name alone: a deleted database still belongs to its `dir`. A `path`
+ * entry takes precedence over a `dir`.
  */
 export function databaseOf(databases: readonly DatabaseConfig[], path: string): SingleDatabase | undefined {
   const named = databases.find((database) => database.path === path);
@@ -68,7 +68,7 @@ export function databaseOf(databases: readonly DatabaseConfig[], path: string): 
   return undefined;
 }
 
-/** Would a scan of the folder take a database of this path? */
+/** Whether a scan of the folder would find a database at this path. */
 function mayHold(directory: DirectoryConfig, path: string): boolean {
   const below = relative(directory.path, path);
   if (below === '' || isAbsolute(below)) return false;
@@ -92,7 +92,7 @@ export function entryOf(database: WatchedDirectory, path: string): SingleDatabas
   };
 }
 
-/** `meta-dir/<relative path>-litestream`, or `meta-path/<relative folder>/.<name>-litestream`, as upstream names them. */
+/** `meta-dir/<relative path>-litestream`, or `meta-path/<relative folder>/.<name>-litestream`, as in Litestream (Go). */
 function metaPathOf(database: DatabaseConfig, directory: DirectoryConfig, below: string): string | undefined {
   if (directory.metaDir !== undefined) return join(directory.metaDir, `${below}-litestream`);
   if (database.metaPath === undefined) return undefined;

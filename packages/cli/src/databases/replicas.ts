@@ -1,4 +1,4 @@
-/** From a replica in the config to a client: the one place where the CLI meets core's plugins. */
+/** Creates the clients of replicas in the config. Only this module uses core's plugins. */
 import { basename, dirname, resolve } from 'node:path';
 import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
 import type { GuardOptions, LogFields, PluginContext, ReplicaClient, ReplicaUrl } from '@litestream/core';
@@ -13,11 +13,11 @@ import { trustMachine } from '../util/trust.ts';
 export interface OpenReplica {
   readonly config: ReplicaConfig;
   readonly client: ReplicaClient;
-  /** How to name it in messages, without credentials. */
+  /** Name for messages, without credentials. */
   readonly text: string;
   /** The folder of a file replica. */
   readonly folder: string | undefined;
-  /** What `replicating to` logs of it. */
+  /** Its fields in the log line `replicating to`. */
   readonly facts: LogFields;
 }
 
@@ -25,7 +25,7 @@ export interface OpenReplicas extends AsyncDisposable {
   readonly all: readonly OpenReplica[];
 }
 
-/** The replica of a URL on a command line. */
+/** The config of a replica URL from a command line. */
 export function replicaFromUrl(url: string): ReplicaConfig {
   registerUrlSecrets(url);
   return {
@@ -40,7 +40,7 @@ export function replicaFromUrl(url: string): ReplicaConfig {
   };
 }
 
-/** Makes the clients of these replicas; none of them connects yet. */
+/** Creates the clients of these replicas; none of them connects yet. */
 export async function openReplicas(
   replicas: readonly ReplicaConfig[],
   registry: PluginRegistry,
@@ -95,7 +95,7 @@ function impliedBy({ host, path }: ReplicaUrl): Record<string, unknown> {
   return { bucket: host, path };
 }
 
-/** What upstream's `replicating to` says of each backend. */
+/** The settings that Litestream (Go) logs in `replicating to`, by backend. */
 const FACTS: Readonly<Record<string, readonly string[]>> = {
   s3: ['bucket', 'path', 'region', 'endpoint'],
   gs: ['bucket', 'path'],
@@ -114,7 +114,7 @@ function factsOf(type: string, config: Readonly<Record<string, unknown>>): LogFi
   );
 }
 
-/** Core's plugins, and those that the config lists; others are looked for beside the config when they are needed. */
+/** A registry with core's plugins and those in the config. It looks for others beside the config when they are needed. */
 export async function openRegistry(config: Pick<Config, 'plugins' | 'path'>): Promise<PluginRegistry> {
   const registry = new PluginRegistry({
     folder: config.path === undefined ? undefined : dirname(resolve(config.path)),

@@ -1,4 +1,4 @@
-/** `restore-if-db-not-exists`: what is missing comes back from its replica before it is replicated. */
+/** `restore-if-db-not-exists`: restores a missing database from its replica before replication starts. */
 import { existsSync } from 'node:fs';
 import { LitestreamError, hasCode, realDatabasePath, restore } from '@litestream/core';
 import type { Logger, PluginRegistry, TXID } from '@litestream/core';
@@ -20,7 +20,7 @@ export function isRestoredFirst({ replicas, restoreIfDbNotExists }: SingleDataba
   return restoreIfDbNotExists && replicas.every(({ lease }) => lease === undefined);
 }
 
-/** Restores the database if it does not exist. A replica without a backup is no error: that is a first start. */
+/** Restores the database if it does not exist. A replica without a backup is not an error: that is a first start. */
 export async function restoreIfMissing(database: SingleDatabase, options: RestoreMissingOptions): Promise<void> {
   const { registry, logger } = options;
   const { path } = database;
@@ -62,8 +62,8 @@ async function restoreFrom({ client }: OpenReplica, output: string, options: Res
 }
 
 /**
- * The replica that reaches farthest comes first. All have to answer: going on from one that lags behind another would
- * bring an old state back, and with it a second history.
+ * Sorts the replicas, the highest TXID first. All have to answer: a replica that lags behind another would bring back an
+ * old state, and begin a second timeline.
  */
 async function farthestFirst(replicas: readonly OpenReplica[], signal: AbortSignal): Promise<readonly OpenReplica[]> {
   if (replicas.length < 2) return replicas;
@@ -72,9 +72,9 @@ async function farthestFirst(replicas: readonly OpenReplica[], signal: AbortSign
       try {
         return { replica, end: await endOf(replica, signal) };
       } catch (cause) {
-        throw new LitestreamError(`cannot tell how far replica ${replica.text} reaches`, {
+        throw new LitestreamError(`cannot read the last TXID of replica ${replica.text}`, {
           code: 'UNAVAILABLE',
-          hint: 'All replicas have to answer, so that the newest state is restored. Take this one out of the config for now, or restore by hand with litestream restore.',
+          hint: 'All replicas have to answer, so that the newest state is restored. Remove this one from the config for now, or run litestream restore yourself.',
           cause,
         });
       }

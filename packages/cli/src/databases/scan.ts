@@ -1,4 +1,4 @@
-/** Looking for databases in folders, without ever opening one that is open in this process. */
+/** Finds databases in folders, without ever opening one that is open in this process. */
 import type { BigIntStats, Dirent } from 'node:fs';
 import { closeSync, constants, fstatSync, openSync, readSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,17 +9,17 @@ import { compileGlob } from '../text/glob.ts';
 const META_SUFFIX = '-litestream';
 const MAGIC = Buffer.from('SQLite format 3\0');
 
-/** Copies that people and programs leave beside a database. */
+/** Backup copies beside a database. */
 const COPY_SUFFIX = /(\.(bak|backup|old|orig|tmp|swp)|-backup|~)$/;
 
-/** Tells by its name whether a file of the folder may be a database of this config. */
+/** Decides by name whether a file of the folder may be a database of this config. */
 export function nameFilter({ pattern }: DirectoryConfig): (name: string) => boolean {
   const matches = compileGlob(pattern);
-  // Whoever writes `*.bak` means it.
+  // A pattern such as `*.bak` asks for copies.
   const copies = COPY_SUFFIX.test(pattern);
   return (name) =>
     matches(name) &&
-    // SQLite's own companions of a database never are databases, whatever the pattern says.
+    // The side files of SQLite are never databases, even if the pattern matches them.
     !/-(wal|shm|journal)$/.test(name) &&
     (copies || !COPY_SUFFIX.test(name));
 }
@@ -32,7 +32,7 @@ export function isMetaFolder(name: string): boolean {
 /**
  * Paths of all databases that the folder holds now, in order.
  *
- * @param skipped called with each folder below that cannot be listed
+ * @param skipped called with each subfolder that cannot be listed
  */
 export function findDatabases(
   directory: DirectoryConfig,
@@ -54,13 +54,13 @@ export function findDatabases(
   return found.sort();
 }
 
-/** What is in a folder. Throws for the one that the config names if it cannot be listed. */
+/** The entries of a folder. Throws if the folder is the one in the config and cannot be listed. */
 function listFolder(folder: string, directory: DirectoryConfig, skipped: (folder: string) => void): Dirent[] {
   try {
     return readdirSync(folder, { withFileTypes: true });
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
-    // A folder below may vanish while it is scanned, and its owner may close it; the one in the config has to be there.
+    // A subfolder may vanish during the scan, or deny access; the folder in the config has to be readable.
     if (folder !== directory.path) {
       if (code !== 'ENOENT') skipped(folder);
       return [];
@@ -73,7 +73,7 @@ function listFolder(folder: string, directory: DirectoryConfig, skipped: (folder
   }
 }
 
-/** The file that the path leads to. Undefined if there is none, or if the system refuses, as for a link that leads to itself. */
+/** The file behind the path. Undefined if it does not exist, or if the system refuses, as for a link to itself. */
 export function statsOf(path: string): BigIntStats | undefined {
   try {
     return statSync(path, { bigint: true, throwIfNoEntry: false });
@@ -83,8 +83,8 @@ export function statsOf(path: string): BigIntStats | undefined {
 }
 
 /**
- * Does the file begin as a SQLite database does? One that is open here is known to be one, and is not touched: closing
- * it again would drop the locks that SQLite holds on it (fcntl(2)).
+ * Whether the file begins like a SQLite database. A file that is open in this process is known to be one and is not opened
+ * again: closing it would drop the locks that SQLite holds on it (fcntl(2)).
  */
 export function isSqliteDatabase(path: string): boolean {
   const stats = statsOf(path);
@@ -93,7 +93,7 @@ export function isSqliteDatabase(path: string): boolean {
   if (stats.size < MAGIC.length) return false;
   let descriptor: number;
   try {
-    // If a pipe has taken its place, this must not wait for the other end.
+    // If a pipe has replaced the file, the open must not wait for the other end.
     descriptor = openSync(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   } catch {
     return false;

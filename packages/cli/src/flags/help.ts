@@ -1,21 +1,21 @@
 import type { FlagSpecs } from './parse.ts';
 
-/** What a command says about itself. */
+/** The help of a command. */
 export interface HelpText {
   /** One or more paragraphs. */
   readonly about: string;
-  /** Forms of the command line, without the program's name. */
+  /** Forms of the command line, without the name of the program. */
   readonly usage: readonly string[];
   readonly examples?: readonly { readonly about: string; readonly line: string }[];
   /** Paragraphs after the flags. */
   readonly notes?: string;
 }
 
-/** Wider lines are hard to read, and narrower ones than these are no help. */
+/** Bounds of the line width: wider and narrower lines are hard to read. */
 const [COLUMNS_MIN, COLUMNS_MAX] = [40, 76];
 const TAB_COLUMNS = 8;
 
-/** The page that `-h` prints, laid out as upstream's, for a terminal of so many columns. */
+/** The page that `-h` prints, in the layout of Litestream (Go), for a terminal with this many columns. */
 export function formatHelp(program: string, help: HelpText, specs: FlagSpecs, columns = COLUMNS_MAX): string {
   const width = Math.max(COLUMNS_MIN, Math.min(COLUMNS_MAX, columns - 1));
   const wrap = (text: string, indent: string): string => wrapTo(width, text, indent);
@@ -33,7 +33,7 @@ export function formatHelp(program: string, help: HelpText, specs: FlagSpecs, co
   return `${out.join('\n\n')}\n`;
 }
 
-/** Paragraphs (parted by an empty line) wrapped at words; lines that start with a space are kept as they are. */
+/** Paragraphs (separated by an empty line) wrapped at words; lines that start with a space are kept as they are. */
 function wrapTo(width: number, text: string, indent: string): string {
   const room = width - indent.replaceAll('\t', ' '.repeat(TAB_COLUMNS)).length;
   const lines: string[] = [];

@@ -2,13 +2,13 @@ import { parseObjectTime } from '@litestream/core';
 import type { TXID } from '@litestream/ltx';
 import { parseDuration } from '../units/duration.ts';
 
-/** How a flag's text becomes a value. `parse` throws an `Error` whose message ends the sentence `invalid value …:`. */
+/** Turns the text of a flag into a value. `parse` throws an `Error` whose message ends the sentence `invalid value …:`. */
 export interface FlagKind<T> {
   readonly parse: (text: string) => T;
   readonly initial: T;
-  /** Stands for the value in help. Flags without one are switches and take no argument. */
+  /** Name of the value in the help. Flags without one are switches and take no argument. */
   readonly placeholder?: string | undefined;
-  /** All values, where they can be counted: for completions. */
+  /** All valid values if they can be listed, for completions. */
   readonly words?: readonly string[];
 }
 
@@ -16,7 +16,7 @@ export function text(placeholder: string): FlagKind<string | undefined> {
   return { placeholder, initial: undefined, parse: (value) => value };
 }
 
-/** Text that is always there. */
+/** Text with a default. */
 export function word(placeholder: string, initial: string): FlagKind<string> {
   return { placeholder, initial, parse: (value) => value };
 }
@@ -92,7 +92,7 @@ export function oneOf<const T extends string, const I extends T | undefined>(
   return {
     placeholder,
     initial,
-    // Spellings that are taken for the sake of old scripts are not proposed.
+    // Spellings that are accepted for old scripts are not suggested.
     words: words.filter((word) => word === word.toLowerCase() && word !== 'warning'),
     parse: (value) => {
       const found = words.find((word) => word === value);

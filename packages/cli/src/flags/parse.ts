@@ -27,7 +27,7 @@ export interface ParsedFlags<S extends FlagSpecs> {
   readonly help: boolean;
 }
 
-/** @param command Program and command, for the advice that goes with an error: `litestream ltx`. */
+/** @param command program and command, for the advice with an error: `litestream ltx` */
 export function parseFlags<S extends FlagSpecs>(command: string, specs: S, argv: readonly string[]): ParsedFlags<S> {
   const values: Record<string, unknown> = {};
   for (const [name, spec] of Object.entries(specs)) values[name] = spec.kind.initial;
@@ -47,7 +47,7 @@ export function parseFlags<S extends FlagSpecs>(command: string, specs: S, argv:
     const spec = Object.hasOwn(specs, name) ? specs[name] : undefined;
     if (spec === undefined) {
       if (name === 'h' || name === 'help') return { values: values as FlagValues<S>, given, args: [], help: true };
-      // One letter is near to every other.
+      // Every one-letter name is near to every other.
       const meant = name.length === 1 ? undefined : nearest(name, Object.keys(specs));
       const question = meant === undefined ? '' : ` (did you mean -${meant}?)`;
       throw new UsageError(`flag provided but not defined: -${name}${question}`, explain);

@@ -5,7 +5,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** @throws Error for what is no address. */
+/** @throws Error if the text is not an address. */
 export function parseAddress(text: string): Address {
   const found = /^(?:\[([^\]]+)\]|([^:]*)):(\w+)$/.exec(text);
   const port = found?.[3] === 'http' ? 80 : Number(found?.[3]);
@@ -15,7 +15,7 @@ export function parseAddress(text: string): Address {
   return { host: found[1] ?? (found[2] || undefined), port };
 }
 
-/** What stands in a URL for it. */
+/** The host for a URL that reaches the address from this machine. */
 export function hostText({ host }: Address): string {
   if (host === undefined) return 'localhost';
   return host.includes(':') ? `[${host}]` : host;

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import { ConnectionLimit } from './connection-limit.ts';
 
-/** Descriptors that clients can use at a time; databases need the others. */
+/** The most descriptors that clients can use at a time; databases need the others. */
 const CONNECTIONS_MAX = 64;
 
 export interface ServerBounds {
@@ -20,7 +20,7 @@ export function boundedServer(
   const limit = new ConnectionLimit(CONNECTIONS_MAX, endsSlowAnswers);
   const server = createServer(
     {
-      // Counted from the connection on, so that one that sends nothing is closed, too.
+      // The time counts from the connection, so that a silent connection is closed, too.
       headersTimeout: 5000,
       requestTimeout: 30_000,
       keepAliveTimeout: 5000,

@@ -25,7 +25,7 @@ export class ConnectionLimit {
   readonly #countMax: number;
   readonly #endsSlowAnswers: boolean;
 
-  /** @param endsSlowAnswers May a new connection replace one whose answer takes longer than a second? */
+  /** @param endsSlowAnswers whether a new connection may replace one whose answer takes longer than a second */
   constructor(countMax: number, endsSlowAnswers: boolean) {
     this.#countMax = countMax;
     this.#endsSlowAnswers = endsSlowAnswers;
@@ -40,7 +40,7 @@ export class ConnectionLimit {
     socket.once('close', () => this.#connections.delete(socket));
   }
 
-  /** To be called when a request begins. False: its connection was closed, so do not answer. */
+  /** Call this when a request begins. False: its connection was closed, so do not answer. */
   admits(socket: Socket, response: ServerResponse): boolean {
     const connection = this.#connections.get(socket);
     if (connection === undefined || connection.answering >= REQUESTS_AT_ONCE_MAX) {

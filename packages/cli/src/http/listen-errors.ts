@@ -1,4 +1,4 @@
-/** Why a server cannot listen, and what to do: the system has one error number for several reasons, and Node adds its own. */
+/** Explains why a server cannot listen: the system has one error number for several reasons, and Node adds its own. */
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LitestreamError } from '@litestream/core';
@@ -30,13 +30,13 @@ export function socketPathFault(path: string): LitestreamError | undefined {
         `Create ${folder}, or choose another socket path.`,
       );
     }
-    // No permission to look: listening fails with that, too.
+    // No permission to check: listening fails with the same error.
     if (code !== 'ENOTDIR') return undefined;
   }
   return fault(`a parent of the socket path ${path} is a file`, path, 'Choose a path whose parents are folders.');
 }
 
-/** Why the file of a socket cannot be made. */
+/** Why the file of a socket cannot be created. */
 export function socketError(path: string, cause: NodeJS.ErrnoException): Error {
   const known = SOCKET_REASONS[cause.code ?? ''];
   return known === undefined ? cause : fault(`socket path ${path}: ${known.what}`, path, known.hint);
@@ -51,7 +51,7 @@ const SOCKET_REASONS: Readonly<Record<string, { readonly what: string; readonly 
   ENOSPC: { what: 'no space is left to create it', hint: 'Free space, or choose another socket path.' },
 };
 
-/** Why an address of the network cannot be listened on. */
+/** Why the server cannot listen on a network address. */
 export function addressError(address: Address, cause: NodeJS.ErrnoException): Error {
   const host = address.host === undefined ? '' : hostText(address);
   const shown = `${host}:${address.port}`;

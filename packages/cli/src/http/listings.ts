@@ -1,26 +1,26 @@
-/** Listings of replicas for the status page: each costs requests, so one serves all requests within some seconds. */
+/** Listings of replicas for the status page. A listing costs requests at the backend, so it is cached for some seconds. */
 import type { ReplicaClient } from '@litestream/core';
 import { fileStatus } from './status.ts';
 
 const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
-/** Files of a level that are shown at most. */
+/** The most files of a level that are shown. */
 const FILES_MAX = 2000;
 const AGE_MS_MAX = 10_000;
 /** How many replicas are listed at the same time. */
 const RUNNING_MAX = 2;
-/** How many requests may wait for that. The status page asks for one replica at a time. */
+/** How many listings may wait. The status page requests one replica at a time. */
 const WAITING_MAX = 32;
 
 export interface LevelListing {
   readonly level: number;
   readonly files: readonly object[];
-  /** Has the level more files than these? */
+  /** Whether the level has more files than these. */
   readonly more: boolean;
 }
 
 interface Entry {
   readonly listing: Promise<readonly LevelListing[]>;
-  /** Undefined while it is under way. */
+  /** Undefined while the listing runs. */
   endedAtMs: number | undefined;
 }
 
@@ -43,7 +43,7 @@ export class ReplicaListings {
   }
 
   async #list(client: ReplicaClient): Promise<readonly LevelListing[]> {
-    if (this.#waiting.length >= WAITING_MAX) throw new Error('too many listings are asked for at the same time');
+    if (this.#waiting.length >= WAITING_MAX) throw new Error('too many listings are requested at the same time');
     while (this.#running >= RUNNING_MAX) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#running += 1;
     try {

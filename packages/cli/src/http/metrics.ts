@@ -1,4 +1,4 @@
-/** Prometheus metrics: upstream's names and labels, and some more. Most are read from the daemon when they are asked for. */
+/** Prometheus metrics: the names and labels of Litestream (Go), and some more. Most are read from the daemon at each scrape. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { statSync } from 'node:fs';
 import { hasCode } from '@litestream/core';
@@ -23,7 +23,7 @@ export class Metrics {
   };
   readonly #delay = monitorEventLoopDelay({ resolution: 20 });
 
-  /** @param report What is known of the databases now. */
+  /** @param report Returns the current state of the databases. */
   constructor(report: () => readonly DatabaseReport[]) {
     const registers = [this.#registry];
     this.#operations = {
@@ -61,7 +61,7 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** A guard's `onOperation`. */
+  /** Counts a call of a backend. */
   readonly onOperation = ({ backend, kind, durationMs, bytes, code }: OperationEvent): void => {
     const labels = { replica_type: backend, operation: kind };
     this.#operations.total.inc(labels);
@@ -100,7 +100,7 @@ export class Metrics {
         }),
       );
     };
-    /** The same for what only grows. */
+    /** The same for a counter. */
     const perDatabaseTotal = (name: string, help: string, value: (database: DatabaseReport) => number): void => {
       this.#registry.registerMetric(
         new Counter({
@@ -234,7 +234,7 @@ function fileSize(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.size;
 }
 
-/** Zero while a look at the database or an upload may be under way is not asked for: this is the age of the last proof. */
+/** Seconds since all replicas were last known to have all commits. A sync that still runs does not make it smaller. */
 export function lagSeconds({ lastSyncAt, db }: DatabaseReport, nowMs: number = Date.now()): number | undefined {
   if (db === undefined || lastSyncAt === undefined) return undefined;
   return Math.max(0, (nowMs - lastSyncAt.getTime()) / 1000);

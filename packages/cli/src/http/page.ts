@@ -73,7 +73,7 @@ function card(db) {
       history.replaceState(null, '', '#' + encodeURIComponent(db.path));
       void timeline(db.path, levels);
     });
-    // A link to one database opens it.
+    // A link to one database shows its details.
     details.open = decodeURIComponent(location.hash.slice(1)) === db.path;
     opened.set(db.path, (entry = { details, summary, facts, levels }));
   }

@@ -1,4 +1,4 @@
-/** What each path of the status server answers. */
+/** The answers of the status server, by path. */
 import { formatTxid } from '@litestream/ltx';
 import type { Daemon } from '../daemon/daemon.ts';
 import { isWaitingForLease } from '../daemon/services/report.ts';
@@ -15,7 +15,7 @@ export interface PageContext {
   readonly daemon: Daemon;
   readonly metrics: Metrics;
   readonly listings: ReplicaListings;
-  /** The request uses one of our names, and the token if there is one: it may see the names of databases. */
+  /** The request uses an allowed host name, and the token if there is one: it may see the names of databases. */
   readonly isTrusted: boolean;
 }
 
@@ -40,7 +40,7 @@ export const ROUTES: Readonly<Record<string, Route>> = {
 
 const MAX_LAG_MS = 60_000;
 
-/** Every database is replicated, and was not long ago: `?max-lag=30s`, a minute by default. */
+/** 200 if every database was fully replicated within `?max-lag=30s`, by default within a minute. */
 function ready({ daemon, isTrusted }: PageContext, query: URLSearchParams): Page {
   const maxLagMs = parseDuration(query.get('max-lag') ?? '') ?? MAX_LAG_MS;
   const behind = daemon.report().flatMap((report) => {

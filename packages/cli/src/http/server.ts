@@ -1,4 +1,4 @@
-/** What `addr` serves: metrics, health and the status page. It only reads. */
+/** The server at `addr`: metrics, health and the status page. It only reads. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from '@litestream/core';
 import { describeError } from '../util/describe-error.ts';
@@ -15,7 +15,7 @@ export interface StatusServerOptions extends Omit<PageContext, 'listings' | 'isT
   readonly addr: string;
   /** Token that requests must carry; undefined: none. */
   readonly token: string | undefined;
-  /** Host names that it answers to, beside its own. */
+  /** Host names that it answers to, in addition to its own. */
   readonly hosts: readonly string[];
   readonly logger: Logger;
 }
@@ -23,12 +23,12 @@ export interface StatusServerOptions extends Omit<PageContext, 'listings' | 'isT
 const CLOSE_TIMEOUT_MS = 2000;
 const IDLE_TIMEOUT_MS = 60_000;
 
-/** Probes have no token, and use any name that the orchestrator gives; the answer to them is one word. */
+/** Probes have no token, and use any host name that the orchestrator gives; their answer reveals no names. */
 const OPEN: ReadonlySet<string> = new Set(['/healthz', '/readyz']);
 
 const HEADERS: Readonly<Record<string, string>> = {
   'Cache-Control': 'no-store',
-  // The page is one file: nothing is loaded from elsewhere, and nobody frames it.
+  // The page is one file: it loads nothing from elsewhere, and no other page may frame it.
   'Content-Security-Policy':
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; img-src data:; frame-ancestors 'none'",
   'Referrer-Policy': 'no-referrer',
@@ -49,7 +49,7 @@ export class StatusServer {
     });
   }
 
-  /** Listens. Undefined, and an error in the log, if it cannot: replication does not depend on it. */
+  /** Listens. If that fails, logs an error and resolves to undefined: replication does not depend on it. */
   static async start(options: StatusServerOptions): Promise<StatusServer | undefined> {
     const { addr, logger } = options;
     const server = new StatusServer(options);
@@ -65,7 +65,7 @@ export class StatusServer {
     }
   }
 
-  /** What it listens on: the system's choice where the config says 0. */
+  /** The port that it listens on: chosen by the system if the config has port 0. */
   get port(): number {
     const address = this.#server.address();
     return typeof address === 'object' && address !== null ? address.port : 0;

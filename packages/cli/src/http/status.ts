@@ -1,4 +1,4 @@
-/** What the status page shows, as JSON: nothing in it is a secret. */
+/** The content of the status page as JSON, without secrets. */
 import type { DrillStatus, LeaseStatus, LtxFileInfo } from '@litestream/core';
 import { formatTxid } from '@litestream/ltx';
 import { describeError } from '../util/describe-error.ts';

@@ -1,4 +1,4 @@
-/** One line of log in each of the three formats of the `logging.type` key. */
+/** Formats a log line in the three formats of the `logging.type` key. */
 import type { LogFields } from '@litestream/core';
 import { quoteIfNeeded } from './quote.ts';
 import { fieldJson, fieldText, formatLocalTime } from './value.ts';
@@ -18,7 +18,7 @@ export interface LogRecord {
   readonly time: Date;
   readonly level: LogLevel;
   readonly message: string;
-  /** The caller, where asked for. */
+  /** The caller, with `logging.source`. */
   readonly source?: LogSource | undefined;
   readonly fields: LogFields;
 }
@@ -87,7 +87,7 @@ const SHORT_LEVEL: Readonly<Record<LogLevel, string>> = {
   error: '\u001B[91mERR\u001B[0m',
 };
 
-/** `15:04:05 INF initialized db path=/app.db`, for eyes. */
+/** `15:04:05 INF initialized db path=/app.db`, for people. */
 export function formatPretty({ time, level, message, source, fields }: LogRecord, colour: boolean): string {
   const clock = [time.getHours(), time.getMinutes(), time.getSeconds()]
     .map((n) => String(n).padStart(2, '0'))

@@ -6,7 +6,7 @@ import type { LineStyle, LogLevel, LogRecord } from './format.ts';
 
 export interface LoggerOptions extends LineStyle {
   readonly level: LogLevel;
-  /** Adds the place in the code that a line comes from. */
+  /** Adds the place in the code that logs the line. */
   readonly source: boolean;
   /** Takes whole lines, without their end. */
   readonly write: (line: string) => void;
@@ -42,7 +42,7 @@ export function createLogger(options: LoggerOptions, base: LogFields = {}): Logg
   };
 }
 
-/** An error's next step stands beside it, whoever logs it. */
+/** Adds the hint of a logged error as a field of its own. */
 function withHint(fields: LogFields): LogFields {
   const { error, hint } = fields;
   if (hint !== undefined || !isLitestreamError(error) || error.hint === undefined) return fields;

@@ -6,7 +6,7 @@ export function quoteIfNeeded(text: string): string {
 }
 
 function needsQuoting(text: string): boolean {
-  // Control characters, space, ", = and whatever Unicode does not print (spaces but U+0020 among them), or lone surrogates.
+  // Control characters, space, ", =, lone surrogates, and characters that do not print, such as spaces other than U+0020.
   return text === '' || /[\p{C}\p{Z}"=\uFFFD]/u.test(text.replaceAll('\u007F', ''));
 }
 

@@ -68,7 +68,7 @@ function jsonValue(value: unknown): unknown {
   return value;
 }
 
-/** RFC 3339 with milliseconds, in the time zone of the machine: what the times of Go's log lines are in. */
+/** RFC 3339 with milliseconds, in the time zone of the machine: as in the log lines of Litestream (Go). */
 export function formatLocalTime(time: Date): string {
   const offset = -time.getTimezoneOffset();
   if (offset === 0 || Number.isNaN(offset)) return formatTime(time);

@@ -21,7 +21,7 @@ export function mcpAddressOf(addr: string, token: string | undefined): McpAddres
   if (path !== undefined) return { kind: 'socket', path: expandPath(path) };
   const { host = LOOPBACK, port } = parseAddress(addr);
   if (token !== undefined) return { kind: 'tcp', host, port, token };
-  throw new LitestreamError(`mcp-addr ${hostText({ host, port })}:${port} would serve everybody who reaches it`, {
+  throw new LitestreamError(`mcp-addr ${hostText({ host, port })}:${port} would serve every client that reaches it`, {
     code: 'CONFIG_INVALID',
     hint: 'Set mcp-token (made with: openssl rand -hex 24), or mcp-addr: unix:///run/litestream/mcp.sock.',
   });

@@ -1,4 +1,4 @@
-/** What a command printed, as the answer of a tool: data alone, warnings apart, advice only where a tool can take it. */
+/** Turns the output of a command into the answer of a tool: data apart from warnings, and no advice about flags. */
 import type { CallToolResult } from '@modelcontextprotocol/server';
 import { redact } from '../util/secrets.ts';
 import type { CommandResult } from './command.ts';
@@ -18,7 +18,7 @@ export function failure(text: string, results: readonly CommandResult[]): CallTo
   return { content: [{ type: 'text', text: redact(text) }, ...warningsOf(results)], isError: true };
 }
 
-/** Why a command failed, after what it said before that. */
+/** The output of a failed command, with the reason of the failure at its end. */
 export function reasonOf({ exitCode, stdout, stderr }: CommandResult): string {
   const lines = stderr.split('\n').filter((line) => !WARNING.test(line) && !line.startsWith('Try: '));
   const said = `${stdout}${lines.map(withoutFlagAdvice).join('\n')}`.trim();
@@ -26,7 +26,7 @@ export function reasonOf({ exitCode, stdout, stderr }: CommandResult): string {
   return said === '' ? `exit status ${exitCode}` : said;
 }
 
-/** Sentences after the first tell what to do. A flag is nothing that a tool could be given. */
+/** Removes advice that names a flag, which a tool cannot take. Sentences after the first are advice. */
 function withoutFlagAdvice(line: string): string {
   const [what = '', ...advice] = line.split(/(?<=[.?!]) (?=[A-Z])/);
   return [what, ...advice.filter((sentence) => !/(^|[\s(])-[a-z]/.test(sentence))].join(' ');

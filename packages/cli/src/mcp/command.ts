@@ -1,12 +1,12 @@
 /**
- * Runs a command of this very program as a process of its own, as upstream's tools do: what it opens and closes cannot
- * disturb the databases that are open here, and no shell ever sees an argument.
+ * Runs a command of this program in a process of its own, as the tools of Litestream (Go) do: files that it opens and
+ * closes do not affect the databases that are open here, and no shell ever sees an argument.
  */
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import { PROGRAM_PATH } from '../util/package-folder.ts';
 
-/** More than anybody reads; a list of files that is longer is cut. */
+/** Longer output, such as a long list of files, is cut. */
 const OUTPUT_LENGTH_MAX = 1 << 20;
 /** Commands that run at the same time; further ones wait. */
 const RUNNING_MAX = 4;
@@ -17,7 +17,7 @@ export interface CommandResult {
   readonly exitCode: number | undefined;
   /** The command's standard output. */
   readonly stdout: string;
-  /** And on standard error: warnings, and what went wrong. */
+  /** The command's standard error: warnings and errors. */
   readonly stderr: string;
 }
 
@@ -27,7 +27,7 @@ export class CommandRunner {
   readonly #waiting = new Set<() => void>();
   readonly #lifetime = new AbortController();
 
-  /** Ends what runs. */
+  /** Ends running commands. */
   close(): void {
     this.#lifetime.abort(new Error('litestream is stopping'));
   }
@@ -75,7 +75,7 @@ export class CommandRunner {
 
 function execute(args: readonly string[], signal: AbortSignal): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
-    // Its log is its result here: the level that this process was started with is no business of who asks.
+    // The log of the command is a part of the answer, so the log level of this process must not apply to it.
     const env = { ...process.env, LOG_LEVEL: '' };
     const child = spawn(process.execPath, [PROGRAM_PATH, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env, signal });
     const stdout = collect(child.stdout);
@@ -87,7 +87,7 @@ function execute(args: readonly string[], signal: AbortSignal): Promise<CommandR
   });
 }
 
-/** Keeps what a stream says; returns a function that tells it. */
+/** Collects the output of a stream. The returned function returns it. */
 function collect(stream: Readable): () => string {
   let output = '';
   let isCut = false;

@@ -3,7 +3,7 @@ import { lstatSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { distrust, LitestreamError } from '@litestream/core';
 
-/** SQLite takes files with these suffixes for parts of another database. */
+/** SQLite treats files with these suffixes as parts of another database. */
 const SIDE_FILE = /-(?:wal|shm|journal)$/;
 
 /**
@@ -34,7 +34,7 @@ export function outputPath(folder: string | undefined, wanted: string | undefine
   });
 }
 
-/** A user who could put links there could make us create files elsewhere. */
+/** Checks the folder: a user who could create links in it could make Litestream create files elsewhere. */
 function trusted(folder: string): string {
   const stats = lstatSync(folder, { throwIfNoEntry: false });
   const refuse = (what: string): LitestreamError =>

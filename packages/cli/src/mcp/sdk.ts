@@ -12,7 +12,7 @@ export const MESSAGE_LENGTH_MAX: number = 1 << 20;
 
 export type Sdk = typeof sdkModule;
 
-/** @param needs names what needs it, in the error that says how to install it */
+/** @param needs names the feature that needs the SDK, for the error that explains how to install it */
 export async function loadSdk(needs: string): Promise<{ readonly sdk: Sdk; readonly stdio: typeof stdioModule }> {
   try {
     const sdk = await import('@modelcontextprotocol/server');
@@ -27,7 +27,7 @@ export async function loadSdk(needs: string): Promise<{ readonly sdk: Sdk; reado
   }
 }
 
-/** Makes a server with our tools for each client. */
+/** Creates a server with the tools for each client. */
 export async function serverFactory(sdk: Sdk, options: ToolsOptions): Promise<() => sdkModule.McpServer> {
   const { registerTools } = await import('./tools.ts');
   return () => {

@@ -1,4 +1,4 @@
-/** What `mcp-addr` serves: the Model Context Protocol over streamable HTTP, for assistants that look after backups. */
+/** The server at `mcp-addr`: the Model Context Protocol over streamable HTTP, for assistants that manage backups. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -24,9 +24,9 @@ export interface McpServerOptions {
   readonly token: string | undefined;
   readonly configPath: string;
   readonly noExpandEnv: boolean;
-  /** Those of the config as it was last read. */
+  /** The databases of the config as last read. */
   readonly databases: () => readonly DatabaseConfig[];
-  /** The folder that restores go to. */
+  /** The folder for restored databases. */
   readonly outputDir: string | undefined;
   readonly logger: Logger;
 }
@@ -48,7 +48,7 @@ export class McpHttpServer {
     this.#server = boundedServer((request, response) => void this.#answer(request, response));
   }
 
-  /** Listens. Undefined, and an error in the log, if it cannot: replication does not depend on it. */
+  /** Listens. If that fails, logs an error and resolves to undefined: replication does not depend on it. */
   static async start(options: McpServerOptions): Promise<McpHttpServer | undefined> {
     const { addr, token, logger } = options;
     try {
@@ -112,7 +112,7 @@ export class McpHttpServer {
       // Do not wait for the rest of the request.
       else outgoing.writeHead(refusal.status, { Connection: 'close', ...refusal.headers }).end(`${refusal.text}\n`);
     } catch (error) {
-      // A client that went away is no error of ours.
+      // A client that disconnected is not an error of the server.
       if (!outgoing.destroyed) this.#parts.logger.warn('mcp request failed', { error: describeError(error) });
       outgoing.destroy();
     }

@@ -16,16 +16,16 @@ import { outputPath } from './output.ts';
 export interface ToolsOptions {
   /** The config that the daemon runs with. */
   readonly configPath: string;
-  /** The daemon was told to leave variables in the config as they are. */
+  /** Whether the daemon leaves variables in the config as they are. */
   readonly noExpandEnv: boolean;
-  /** Those of the config as it was last read. */
+  /** The databases of the config as last read. */
   readonly databases: () => readonly DatabaseConfig[];
-  /** The folder that restores go to. */
+  /** The folder for restored databases. */
   readonly outputDir: string | undefined;
   readonly commands: CommandRunner;
 }
 
-/** What begins with a dash would be taken for a flag. */
+/** A value that begins with a dash would be taken for a flag. */
 const word = z.string().min(1).regex(/^[^-]/, 'must not begin with -');
 const database = word.describe('Path of a database in the config.');
 
@@ -120,7 +120,7 @@ export function registerTools(server: McpServer, options: ToolsOptions): void {
   server.registerTool(
     'litestream_status',
     {
-      description: 'How far the databases are replicated: status, local transaction and size of the log.',
+      description: 'How far the databases are replicated: status, local transaction and size of the WAL.',
       inputSchema: schemas.status,
       annotations: readOnly,
     },
@@ -148,11 +148,11 @@ function configuredPath(databases: readonly DatabaseConfig[], given: string): st
   if (databaseOf(databases, path) !== undefined) return path;
   throw new LitestreamError(`database not found in config: ${given}`, {
     code: 'INVALID_ARGUMENT',
-    hint: 'litestream_databases lists those that there are.',
+    hint: 'litestream_databases lists the databases of the config.',
   });
 }
 
-/** A tool that fails answers with its error; it is no error of the server. */
+/** A tool that fails answers with its error, which is not an error of the server. */
 async function orRefusal(work: () => Promise<CallToolResult>): Promise<CallToolResult> {
   try {
     return await work();
@@ -162,7 +162,7 @@ async function orRefusal(work: () => Promise<CallToolResult>): Promise<CallToolR
   }
 }
 
-/** Databases whose files are listed; a report of more would be read by nobody. */
+/** The most databases whose files the report lists. */
 const LISTED_MAX = 100;
 
 async function info(

@@ -1,4 +1,4 @@
-/** What a config that was read again changes: by database, and nothing else is touched. */
+/** The changes of a reloaded config, by database. A reload touches nothing else. */
 import { isDeepStrictEqual } from 'node:util';
 import { Collisions } from '../databases/collisions.ts';
 import type { SingleDatabase } from '../databases/directory.ts';
@@ -18,8 +18,10 @@ export interface ReloadPlan {
 }
 
 /**
- * Compares what runs with what is wanted. Databases that came over the socket stay unless the config names them now.
- * @throws LitestreamError `CONFIG_INVALID` if two databases would share a place.
+ * Compares the running databases with those of the new config. Databases that came over the socket stay unless the config
+ * names them now.
+ *
+ * @throws LitestreamError `CONFIG_INVALID` if two databases would share a local folder or a replica
  */
 export function planReload(running: readonly ManagedDatabase[], wanted: readonly Wanted[]): ReloadPlan {
   const byPath = new Map(wanted.map((each) => [each.config.path, each]));
@@ -39,7 +41,7 @@ export function planReload(running: readonly ManagedDatabase[], wanted: readonly
   };
 }
 
-/** Settings that matter only at the start are no reason to restart. */
+/** Leaves out settings that matter only at the start: a change of them needs no restart. */
 function material(config: SingleDatabase): SingleDatabase {
   return { ...config, restoreIfDbNotExists: false };
 }

@@ -1,6 +1,6 @@
 /**
  * SIGHUP: reads the config again, and starts, removes or restarts the databases that it adds, removes or changes. All others
- * continue without interruption. A config that cannot be used changes nothing.
+ * continue without interruption. An invalid config changes nothing.
  */
 import type { Logger, StopOptions } from '@litestream/core';
 import type { Config } from '../config/types.ts';
@@ -22,15 +22,15 @@ const STARTING_MAX = 50;
 export interface ReloadOptions {
   /** The config that the daemon was started with. */
   readonly config: Config;
-  /** Reads it again, flags applied. Rejects with what is wrong in it. */
+  /** Reads the config again and applies the flags. Rejects with the mistake in it. */
   readonly reread: () => Promise<Config>;
   readonly daemon: Daemon;
   readonly watchers: Watchers;
   readonly logger: Logger;
   readonly terminal: Terminal;
-  /** How a database that is removed, or restarted, is stopped. */
+  /** How to stop a database that is removed or restarted. */
   readonly stop: StopOptions;
-  /** Told of a config that is used from now on. */
+  /** Called with the config that applies from now on. */
   readonly onReload: (config: Config) => Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export interface ReloadOptions {
 interface Coming {
   readonly wanted: Wanted;
   readonly before: Wanted | undefined;
-  /** By request, and it stays so. */
+  /** Whether it was stopped by request, and stays stopped. */
   readonly isStopped: boolean;
   readonly waitsFor: readonly PromiseWithResolvers<void>[];
 }
@@ -50,27 +50,27 @@ export class Reload {
     this.#lifetime.signal.addEventListener('abort', () => resolve(), { once: true });
   });
   #work: Promise<void> = Promise.resolve();
-  /** One that is asked for and has not begun reads what every further one would. */
+  /** A requested reload has not begun yet: it serves all further requests, too. */
   #isWaiting = false;
 
   constructor(options: ReloadOptions) {
     this.#options = options;
   }
 
-  /** Reads the config once whatever is under way is done. Failures are logged. */
+  /** Reads the config after the reload that runs now, if any. Logs failures. */
   request(): void {
     if (this.#isWaiting || this.#lifetime.signal.aborted) return;
     this.#isWaiting = true;
     this.#work = this.#work.then(() => this.#reload());
   }
 
-  /** Starts nothing any more; resolves when what has begun to start has started. */
+  /** Starts no more databases. Resolves when those that are starting have started. */
   async stop(): Promise<void> {
     this.#lifetime.abort(new Error('litestream is stopping'));
     await this.#work;
   }
 
-  /** Never rejects: whatever is wrong with a new config, what runs goes on. */
+  /** Never rejects: running databases continue if the new config has mistakes. */
   async #reload(): Promise<void> {
     this.#isWaiting = false;
     if (this.#lifetime.signal.aborted) return;
@@ -91,7 +91,7 @@ export class Reload {
     }
   }
 
-  /** Throws if the new config could not have been started with, before anything is touched. */
+  /** Throws, before any change, if the daemon could not have started with the new config. */
   async #check(config: Config): Promise<ReloadPlan> {
     const { daemon } = this.#options;
     const named = new Set(config.databases.map(({ path }) => path));
@@ -100,7 +100,7 @@ export class Reload {
       origin: named.has(each.path) ? 'config' : 'directory',
     }));
     const plan = planReload(daemon.databases, wanted);
-    // A database whose replica has a mistake in it is better off with the replica that it has.
+    // A database keeps its current replica if the new one has a mistake.
     for (const { config: database } of [...plan.changed, ...plan.added]) {
       const replicas = await openReplicas(database.replicas, daemon.registry, database.path);
       await replicas[Symbol.asyncDispose]();
@@ -124,7 +124,7 @@ export class Reload {
     });
   }
 
-  /** A database starts once it, and those whose places it takes over, have stopped; it waits for no other. */
+  /** A database starts once it and the databases whose folder or replica it takes over have stopped. It waits for no others. */
   async #applyPlan({ added, changed, removed, unchanged }: ReloadPlan): Promise<void> {
     const { daemon } = this.#options;
     for (const { config, origin } of unchanged) daemon.find(config.path)?.adopt(origin);
@@ -151,7 +151,7 @@ export class Reload {
       if (!this.#lifetime.signal.aborted) await this.#add(each);
     });
     await starting;
-    // At the end of the process the daemon itself waits for those that are still leaving.
+    // At the end of the process, the daemon waits for the databases that are still stopping.
     await Promise.race([stopping, this.#aborted]);
   }
 
@@ -166,7 +166,7 @@ export class Reload {
     if (isGone) logger.info('removed database from replication', { path });
   }
 
-  /** One that cannot be replicated as it is wanted now goes on as it was. */
+  /** A database that cannot be replicated with its new settings continues with its old ones. */
   async #add({ wanted: { config, origin }, before, isStopped }: Coming): Promise<void> {
     const { daemon, logger, terminal } = this.#options;
     const { path } = config;

@@ -1,8 +1,8 @@
-/** Which settings of a config that was read again take effect only in a new process. */
+/** The settings of a reloaded config that take effect only in a new process. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../config/types.ts';
 
-/** Key in the file → what it became. Databases and `heartbeat-*` are not here: they change as we go. */
+/** Key in the file → its value in `Config`. Databases and `heartbeat-*` are left out: a reload applies them. */
 const SETTINGS: readonly (readonly [string, (config: Config) => unknown])[] = [
   ['addr', ({ addr }) => addr],
   ['addr-token', ({ addrToken }) => addrToken],

@@ -9,7 +9,7 @@ import { credentialNames } from '../util/secrets.ts';
 import { shellWords } from '../text/shell-words.ts';
 
 export interface ChildExit {
-  /** What a shell would report: the exit code, or 128 and the number of the signal. */
+  /** As a shell reports it: the exit code, or 128 plus the number of the signal. */
   readonly exitCode: number;
   readonly signal: NodeJS.Signals | undefined;
 }
@@ -26,8 +26,8 @@ export interface ExecOptions {
 }
 
 /**
- * Starts a command line, with our standard input, output and error, and our environment without the credentials of
- * storage backends. No shell expands it.
+ * Starts a command line with the standard input, output and error of this process, and with its environment without the
+ * credentials of storage backends. No shell expands it.
  */
 export async function startExec(commandLine: string, { logger, passCredentials }: ExecOptions): Promise<ExecProcess> {
   const [program, ...args] = shellWords(commandLine) ?? [];

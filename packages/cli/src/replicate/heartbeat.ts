@@ -1,4 +1,4 @@
-/** Tells a monitoring service that all is well, as long as it is: `heartbeat-url`. */
+/** Pings a monitoring service while replication works: `heartbeat-url`. */
 import type { Logger } from '@litestream/core';
 import { describeError } from '../util/describe-error.ts';
 import { trustMachine } from '../util/trust.ts';
@@ -9,7 +9,7 @@ const TIMEOUT_MS = 30_000;
 
 export interface HeartbeatOptions {
   readonly url: string;
-  /** Least time between two pings, and the greatest age of a sync that counts as a recent one. */
+  /** Minimum time between two pings, and the maximum age of a recent sync. */
   readonly intervalMs: number;
   readonly daemon: Pick<Daemon, 'report'>;
   readonly logger: Logger;
@@ -38,7 +38,7 @@ export class Heartbeat {
     this.#timer.unref();
   }
 
-  /** Pings if it is time, and if every database that is not stopped has reached its replicas within the interval. */
+  /** Pings if a ping is due, and if every database that is not stopped was fully replicated within the interval. */
   check(): void {
     const nowMs = this.#now();
     const { intervalMs, daemon } = this.#options;
@@ -48,7 +48,7 @@ export class Heartbeat {
       ({ lastSyncAt }) => lastSyncAt !== undefined && lastSyncAt.getTime() >= nowMs - intervalMs,
     );
     if (running.length === 0 || !isWell) return;
-    // Counted before it is sent: a service that does not answer is not asked more often for it.
+    // Set before the request, so that a service that does not answer is not pinged more often.
     this.#pingedAtMs = nowMs;
     this.#ping = this.#send();
   }
@@ -60,7 +60,7 @@ export class Heartbeat {
   }
 
   async #send(): Promise<void> {
-    // What comes after the host often is the key to the service.
+    // The part after the host is often the secret key of the service.
     const url = `${new URL(this.#options.url).origin}/…`;
     try {
       const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(TIMEOUT_MS)]);

@@ -7,9 +7,9 @@ export interface ReplicateOptions {
   readonly config: Config;
   readonly logger: Logger;
   readonly terminal: Terminal;
-  /** Sync once and end. */
+  /** `-once`: sync once, then exit. */
   readonly once: OnceOptions | undefined;
-  /** Reads the config file again, flags applied; undefined if there is none. */
+  /** Reads the config file again and applies the flags; undefined without a config file. */
   readonly reread: (() => Promise<Config>) | undefined;
   /** Variables in the config file are left as they are. */
   readonly noExpandEnv: boolean;

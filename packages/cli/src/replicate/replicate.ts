@@ -1,4 +1,4 @@
-/** The life of `litestream replicate`: open, follow, stop. */
+/** The phases of `litestream replicate`: open, monitor, stop. */
 import type { Logger } from '@litestream/core';
 import type { Config } from '../config/types.ts';
 import { openRegistry } from '../databases/replicas.ts';
@@ -22,7 +22,7 @@ import { settleBounded } from '../util/task-queue.ts';
 /** A restore keeps several cores busy by itself. */
 const RESTORING_MAX = 2;
 
-/** Resolves to the exit code. Rejects if the last sync failed, or if the shutdown was given up. */
+/** Resolves to the exit code. Rejects if the last sync fails, or if the shutdown times out or is interrupted. */
 export async function replicate(options: ReplicateOptions): Promise<number> {
   const { config, once } = options;
   using signals = new Signals({ canReload: once === undefined && options.reread !== undefined });
@@ -62,18 +62,18 @@ async function live(options: ReplicateOptions, { signals, shutdown }: Ends): Pro
       logger.info('replication complete, litestream shutting down');
     }
   } catch (error) {
-    // Who interrupts a run that was to end by itself does not want a last sync, which is all that it is.
+    // A run with -once is itself the last sync. After an interrupt, a second one is not wanted.
     if (once === undefined || !signals.stopping.aborted) await stopDaemon(daemon, { config, logger, shutdown });
     throw error;
   }
   const failure = await stopDaemon(daemon, { config, logger, shutdown });
-  // The program of -exec may have failed by itself; that says more.
+  // If the program of -exec failed, its exit code says more than the failure of the last sync.
   if (failure !== undefined && exitCode === 0) throw failure;
   if (failure === undefined) logger.info('litestream shut down');
   return exitCode;
 }
 
-/** Rejects as soon as the signal is aborted; what is under way is left to the end of the process. */
+/** Rejects as soon as the signal is aborted. The task may then run until the process exits. */
 async function unlessStopped(signal: AbortSignal, task: () => Promise<void>): Promise<void> {
   signal.throwIfAborted();
   const { promise, reject } = Promise.withResolvers<never>();
@@ -81,7 +81,7 @@ async function unlessStopped(signal: AbortSignal, task: () => Promise<void>): Pr
   await Promise.race([task(), promise]);
 }
 
-/** Nothing is counted, and the library not loaded, where nobody can ask. */
+/** Without an address to serve metrics at, counts nothing and does not load the library. */
 async function openMetrics(config: Config, report: () => readonly DatabaseReport[]): Promise<Metrics | undefined> {
   if (config.addr === undefined) return undefined;
   const { Metrics } = await import('../http/metrics.ts');

@@ -1,4 +1,4 @@
-/** `-once`: everything that is committed by now goes to the replicas, and that is all. */
+/** `-once`: replicates all commits made so far, then ends. */
 import type { Logger } from '@litestream/core';
 import { describeError } from '../util/describe-error.ts';
 import type { Daemon } from '../daemon/daemon.ts';
@@ -9,7 +9,7 @@ export interface OnceOptions {
   readonly enforceRetention: boolean;
 }
 
-/** One database after the other; one that fails does not keep the rest from their turn. Throws the first failure. */
+/** Syncs one database after the other, and continues after failures. Rejects with the first failure at the end. */
 export async function runOnce(daemon: Daemon, options: OnceOptions, logger: Logger): Promise<void> {
   const failures: unknown[] = [];
   for (const { path, running } of daemon.databases) {

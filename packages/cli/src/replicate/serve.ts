@@ -19,11 +19,11 @@ import { stopOptionsOf } from './stop-daemon.ts';
 import { Watchers } from '../watch/watchers.ts';
 
 export interface ServeOptions extends ReplicateOptions {
-  /** There if the config has an address to serve them at. */
+  /** Undefined if the config has no address to serve them at. */
   readonly metrics: Metrics | undefined;
 }
 
-/** What ends it. */
+/** What ends the run. */
 export interface Ends {
   readonly signals: Signals;
   readonly shutdown: Shutdown;
@@ -36,7 +36,7 @@ export async function serve(daemon: Daemon, { signals, shutdown }: Ends, options
   const { enabled, ...socket } = config.socket;
   const control = enabled ? await ControlServer.start({ ...socket, daemon, logger, stop }) : undefined;
   daemon.announce();
-  daemon.follow();
+  daemon.monitor();
   const watchers = new Watchers({ daemon, logger, stop });
   watchers.start(config.databases);
   const status = metrics === undefined ? undefined : await serveStatus(config, { daemon, metrics, logger });
@@ -104,7 +104,7 @@ async function waitForEnd(
   { config, logger }: ReplicateOptions,
 ): Promise<number> {
   const { exec, execCredentials: passCredentials } = config;
-  // The program must not find an older state, or write while another process does.
+  // The program must not read an older state, or write while another process does.
   const isStopped = exec !== undefined && (await Promise.race([daemon.promoted(), signals.first()])) !== undefined;
   const child = exec === undefined || isStopped ? undefined : await startExec(exec, { logger, passCredentials });
   if (child !== undefined) void child.exited.then(forwardSignals((signal) => child.kill(signal)));
@@ -129,13 +129,13 @@ async function stopChild(
   first: StopSignal,
   { shutdown, logger }: { readonly shutdown: Shutdown; readonly logger: Logger },
 ): Promise<number> {
-  // No shutdown leaves the program running.
+  // A shutdown never leaves the program running.
   shutdown.over.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
   if (shutdown.over.aborted) child.kill('SIGKILL');
   logger.info('sending signal to exec process');
   child.kill(first);
   logger.info('waiting for exec process to close');
   const { exitCode, signal } = await child.exited;
-  // It ended as it was told to.
+  // A program that the signal ended has succeeded.
   return signal === undefined ? exitCode : 0;
 }

@@ -1,12 +1,12 @@
-/** The end of `replicate`: bounded in time as a whole, and ended by a second signal. */
+/** The shutdown of `replicate`: it has one time limit, and a second signal ends it. */
 import { LitestreamError } from '@litestream/core';
 import { formatDuration } from '../units/duration.ts';
 import { loggedSignal } from './signals.ts';
 import type { Signals } from './signals.ts';
 
-/** How long a shutdown that is given up may still close files and log what it leaves. */
+/** After a timeout or a second signal, the shutdown has this long to close files and log what it skips. */
 const GRACE_MS = 1000;
-/** The longest delay of a timer in Node, some 24 days. */
+/** The longest delay of a timer in Node, about 24 days. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 const HINT =
   'Changes since the last upload are in the database and the local files, and are uploaded when replication restarts.';
@@ -25,7 +25,7 @@ export class Shutdown implements Disposable {
     });
   }
 
-  /** Aborted when the shutdown took too long, or at a second signal; the reason is the error to exit with. */
+  /** Aborted when the shutdown times out, or at a second signal; the reason is the error to exit with. */
   get over(): AbortSignal {
     return this.#over.signal;
   }
@@ -42,7 +42,7 @@ export class Shutdown implements Disposable {
     );
   }
 
-  /** Settles as `life` does; once the shutdown is given up, it rejects with why, at most a second later. */
+  /** Settles as `life` does. After a timeout or a second signal, it rejects with the reason, at most a second later. */
   async bound<T>(life: Promise<T>): Promise<T> {
     const { promise: cut, reject } = Promise.withResolvers<never>();
     let grace: NodeJS.Timeout | undefined;

@@ -1,18 +1,18 @@
-/** SIGHUP has two meanings: read the config again, or the terminal that the process was started in is gone. */
+/** SIGHUP has two meanings: reload the config, or the terminal in which the process was started is gone. */
 import { closeSync, openSync } from 'node:fs';
 import { isatty } from 'node:tty';
 
 export class ControllingTerminal {
-  /** `nohup` and service managers leave none of these on a terminal; Node hides whether the signal was to be ignored. */
+  /** `nohup` and service managers connect none of these to a terminal. Node hides whether SIGHUP was ignored at the start. */
   readonly #startedInTerminal = [0, 1, 2].some((fd) => isatty(fd));
 
-  /** Asked when the signal arrives. A process that outlived its terminal would go on unseen beside its successor. */
+  /** Call this when the signal arrives. A process that outlives its terminal would run unnoticed beside its successor. */
   isGone(): boolean {
     return this.#startedInTerminal && !hasTerminal();
   }
 }
 
-/** Has this process a terminal that controls it? The system takes it away from the whole session when it is closed. */
+/** Whether this process has a controlling terminal. A closed terminal is taken from all processes of its session. */
 function hasTerminal(): boolean {
   try {
     closeSync(openSync('/dev/tty', 'r+'));

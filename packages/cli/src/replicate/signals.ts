@@ -1,4 +1,4 @@
-/** Signals as they arrive from when this is made until it is disposed: those to stop one after the other, and SIGHUP. */
+/** Receives SIGHUP and the signals to stop, from its creation until it is disposed. */
 import { constants } from 'node:os';
 import { LoggedSignal } from '../log/value.ts';
 import { ControllingTerminal } from './sighup.ts';
@@ -7,12 +7,12 @@ const NAMES = { SIGINT: 'interrupt', SIGTERM: 'terminated', SIGHUP: 'hangup' } a
 export type StopSignal = keyof typeof NAMES;
 const SIGNALS = Object.keys(NAMES) as readonly StopSignal[];
 
-/** A signal as Go's log lines tell it. */
+/** A signal as the log lines of Litestream (Go) show it. */
 export function loggedSignal(signal: StopSignal): LoggedSignal {
   return new LoggedSignal(NAMES[signal], constants.signals[signal]);
 }
 
-/** Litestream does not use these; the program of `-exec` may. The first lines of the command keep them from ending it. */
+/** Litestream does not use these; the program of `-exec` may. The command's first lines prevent them from ending it. */
 const FOR_CHILD: readonly NodeJS.Signals[] =
   process.platform === 'win32' ? [] : ['SIGUSR1', 'SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGIO'];
 
@@ -40,7 +40,7 @@ export class Signals implements Disposable {
     for (const name of SIGNALS) process.on(name, this.#receive);
   }
 
-  /** What SIGHUP asks for, unless it says that the terminal is gone. Called at once if it came already. */
+  /** Calls `reload` on SIGHUP, unless the terminal is gone. Calls it at once if SIGHUP has already arrived. */
   onReload(reload: () => void): void {
     this.#reload = reload;
     if (this.#isReloadDue) reload();
@@ -51,7 +51,7 @@ export class Signals implements Disposable {
     return this.#first.signal;
   }
 
-  /** Resolves at the first signal to stop, which may have come already. */
+  /** Resolves at the first signal to stop, which may have arrived already. */
   first(): Promise<StopSignal> {
     return this.#firstSignal.promise;
   }

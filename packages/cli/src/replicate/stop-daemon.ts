@@ -25,7 +25,7 @@ export async function stopDaemon(
   return new LitestreamError(`close store: ${messageWithCauses(first)}`, { code, hint, operation: 'stop' });
 }
 
-/** How long the config lets a last sync try. */
+/** Time limits of the last sync, from the config. */
 export function stopOptionsOf({ shutdownSyncTimeoutMs, shutdownSyncIntervalMs }: Config): StopOptions {
   return { timeoutMs: shutdownSyncTimeoutMs, intervalMs: shutdownSyncIntervalMs };
 }

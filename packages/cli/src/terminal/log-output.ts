@@ -1,6 +1,6 @@
 /**
- * Where log lines go. Replication does not depend on them: a line that cannot be written is dropped and counted, and the
- * next one is tried again, so the log is back as soon as its file has room, or its pipe a reader.
+ * Where log lines go. Replication does not depend on them: a line that cannot be written is dropped and counted, and each
+ * later line is tried, so logging resumes as soon as the file has room or the pipe has a reader.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { errnoOf, sleepSync } from './write-all.ts';
@@ -10,7 +10,7 @@ const PATIENCE_MS = 100;
 
 const outputs = new Map<number, LogOutput>();
 
-/** The log output of standard output or standard error. All loggers share it, and so know of a line that was cut off. */
+/** The log output of standard output or standard error. All loggers share it, so each can end a line that was cut off. */
 export function logOutput(descriptor: number): LogOutput {
   const made = outputs.get(descriptor) ?? new LogOutput(descriptor);
   outputs.set(descriptor, made);
@@ -24,7 +24,7 @@ export class LogOutput {
   readonly #descriptor: number;
   #lost = 0;
   #reason = '';
-  /** The reader has taken nothing for the whole of `PATIENCE_MS`. */
+  /** The reader has taken no byte for `PATIENCE_MS`. */
   #isStalled = false;
   /** The last line was written only in part. */
   #isCut = false;
@@ -33,7 +33,7 @@ export class LogOutput {
     this.#descriptor = withoutBlocking(descriptor) ?? descriptor;
   }
 
-  /** Writes the line, if that is possible at once or almost. Never throws. */
+  /** Writes the line if the output takes it within `PATIENCE_MS`. Never throws. */
   write(line: string, lostLine: LostLine): void {
     if (this.#lost > 0) {
       if (!this.#tryWrite(lostLine(this.#lost, this.#reason))) {
@@ -45,7 +45,7 @@ export class LogOutput {
     if (!this.#tryWrite(line)) this.#lost = 1;
   }
 
-  /** Writes as much of the text as is taken at once or almost; returns how many bytes. Never throws. */
+  /** Writes as much of the text as the output takes within `PATIENCE_MS`; returns the number of bytes. Never throws. */
   put(text: string): number {
     const bytes = Buffer.from(text);
     const patienceMs = this.#isStalled ? 0 : PATIENCE_MS;

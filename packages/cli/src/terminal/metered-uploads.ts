@@ -2,15 +2,15 @@ import type { Body, Logger, ReplicaClient } from '@litestream/core';
 import { Progress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Smaller files are sent before anybody could read about it. */
+/** Smaller files upload too fast for a progress bar. */
 const SIZE_MIN = 16 * 1024 * 1024;
 
-/** The same client; while it sends a large file, the first snapshot above all, progress is shown. */
+/** Wraps a client: shows progress while it uploads a large file, such as the first snapshot. */
 export function showUploads(client: ReplicaClient, options: { terminal: Terminal; logger: Logger }): ReplicaClient {
   return new Proxy(client, {
     get(target, name) {
       if (name === 'writeLtxFile') return writeLtxFile;
-      // The client's own private fields are reached through itself only.
+      // Private fields work only on the client itself.
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? (value.bind(target) as unknown) : value;
     },

@@ -1,4 +1,4 @@
-/** Progress of something long: a bar on a terminal, a log line now and then elsewhere. */
+/** Progress of a long operation: a bar on a terminal, otherwise a log line from time to time. */
 import type { Logger } from '@litestream/core';
 import { formatDuration } from '../units/duration.ts';
 import { formatSize } from '../units/size.ts';
@@ -11,9 +11,9 @@ const [BAR_WIDTH_MIN, BAR_WIDTH_MAX] = [5, 30];
 export interface ProgressOptions {
   readonly terminal: Terminal;
   readonly logger: Logger;
-  /** What is going on: `restore`, `snapshot`. */
+  /** The operation: `restore`, `snapshot`. */
   readonly name: string;
-  /** Milliseconds of a clock that only goes forward; for tests. */
+  /** A monotonic clock in milliseconds; for tests. */
   readonly now?: () => number;
 }
 
@@ -31,7 +31,7 @@ export class Progress {
     this.#lastMs = this.#startMs;
   }
 
-  /** @param phase What part of it is going on; only `write` moves bytes. @param total Bytes in all, where known. */
+  /** @param phase Current part of the operation; only `write` moves bytes. @param total All bytes, if known. */
   update(phase: string, done: number, total: number | undefined): void {
     const { terminal, logger, name } = this.#options;
     const nowMs = this.#now();
@@ -64,14 +64,14 @@ export class Progress {
     this.#drawn = true;
   }
 
-  /** Takes the bar away. */
+  /** Removes the bar. */
   clear(): void {
     if (this.#drawn) this.#options.terminal.status(undefined);
     this.#drawn = false;
   }
 }
 
-/** `restore ━━━━━━━──── 45 %  483 MB of 1.1 GB  812 MB/s  1s left`; on a narrow terminal, as much of it as there is room for. */
+/** `restore ━━━━━━━──── 45 %  483 MB of 1.1 GB  812 MB/s  1s left`; on a narrow terminal, as much of it as fits. */
 export function formatBar(
   name: string,
   done: number,

@@ -2,7 +2,7 @@ import type { OnWriteProgress } from '@litestream/core';
 import { Progress } from './progress.ts';
 import type { ProgressOptions } from './progress.ts';
 
-/** Shows how far a big file is, the first snapshot of a database above all, while the database is read for it. */
+/** Shows progress while a database is read for a large file, such as its first snapshot. */
 export function showSnapshots(options: Omit<ProgressOptions, 'name'>): OnWriteProgress {
   let shown: Progress | undefined;
   return (progress) => {

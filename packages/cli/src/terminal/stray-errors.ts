@@ -1,7 +1,7 @@
 /**
  * Handles errors that a library throws where nothing can catch them: in a callback of a socket, or in a promise that it does not
- * await. Node would print such an error with its properties, credentials too, and end the process. Here, only the call that it
- * came from ends, which would get no answer: no other replica is affected.
+ * await. Node would print such an error with its properties, credentials too, and end the process. Here, only the call that
+ * caused it fails, which would get no answer: no other replica is affected.
  */
 import { currentClientCall, errorText } from '@litestream/core';
 import type { ClientCall, Logger } from '@litestream/core';
@@ -9,7 +9,7 @@ import { describeError } from '../util/describe-error.ts';
 import { redact } from '../util/secrets.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Handles one error; `call` is the one that it came from, where that is known. Must not throw. */
+/** Handles one error; `call` is the call that caused it, if known. Must not throw. */
 type Handler = (error: unknown, call: ClientCall | undefined) => void;
 
 const handlers: Handler[] = [];
@@ -46,7 +46,7 @@ export function failOnStrayErrors(terminal: Terminal): Disposable {
 const BURST = 10;
 const INTERVAL_MS = 10_000;
 
-/** For a daemon: the error is logged, with the replica where it is known, and replication goes on. */
+/** For a daemon: logs the error, with the replica if it is known. Replication continues. */
 export class StrayErrors implements Disposable {
   readonly #logger: Logger;
   #watching: Disposable | undefined;

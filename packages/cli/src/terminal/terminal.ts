@@ -13,7 +13,7 @@ export interface Terminal {
   out(text: string): void;
   /** Prints a line on standard error, redacted, if that is possible. */
   err(line: string): void;
-  /** Shows this line below all others until the next one, or takes it away. Only where standard error is a terminal. */
+  /** Shows this line below all others until the next call; undefined removes it. Only if standard error is a terminal. */
   status(line: string | undefined): void;
   /**
    * Prints log lines to standard output, or to standard error, if that is possible. `lost` makes the line that reports lost
@@ -22,14 +22,14 @@ export interface Terminal {
   logLine(stderr: boolean, lost: LostLine): (line: string) => void;
   readonly stdoutIsTty: boolean;
   readonly stderrIsTty: boolean;
-  /** Columns of the terminal that standard error is, 80 where unknown. */
+  /** Columns of the terminal at standard error; 80 if unknown. */
   readonly columns: number;
 }
 
 const STDOUT = 1;
 const STDERR = 2;
 
-/** The process's own. */
+/** The terminal of this process. */
 export const processTerminal: Terminal = {
   out: (text) => {
     clearStatus();

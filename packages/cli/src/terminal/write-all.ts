@@ -13,7 +13,7 @@ export function errnoOf(error: unknown): string {
   return String((error as NodeJS.ErrnoException).code ?? error);
 }
 
-/** Synchronous, so that what is printed is whole and in order whatever ends the process next. */
+/** Writes synchronously, so that the output is complete and in order even if the process ends next. */
 export function writeAll(descriptor: number, text: string): void {
   const bytes = Buffer.from(text);
   for (let offset = 0; offset < bytes.length;) {

@@ -1,5 +1,5 @@
 /**
- * Rows as columns two spaces apart; the last column is not padded. The same bytes as upstream's tables, so that
+ * Rows as columns two spaces apart; the last column is not padded. The same bytes as tables of Litestream (Go), so that
  * scripts which cut columns keep working.
  */
 export function formatTable(rows: readonly Row[]): string {
@@ -33,7 +33,7 @@ export function* formatTableParts(rowsOf: () => Iterable<Row>): Generator<string
   }
 }
 
-/** Code points, as upstream counts them. */
+/** Number of code points, as in Litestream (Go). */
 function widthOf(text: string): number {
   return Array.from(text).length;
 }

@@ -1,4 +1,4 @@
-/** Byte sizes as upstream's config reads them: decimal (`5MB`), binary (`5MiB`), short (`5M` = 5,000,000) or plain. */
+/** Byte sizes as the config of Litestream (Go) reads them: decimal (`5MB`), binary (`5MiB`), short (`5M` = 5,000,000) or plain. */
 
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,
@@ -37,7 +37,7 @@ export function parseSize(text: string): number | undefined {
 
 const NAMES = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
-/** `0 B`, `4.1 kB`, `32 kB`, `1.1 GB`: decimal units, one digit after the point below ten. As upstream prints them. */
+/** `0 B`, `4.1 kB`, `32 kB`, `1.1 GB`: decimal units, one digit after the point below ten. As in Litestream (Go). */
 export function formatSize(bytes: number): string {
   if (bytes < 10) return `${bytes} B`;
   const exponent = Math.min(Math.floor(Math.log10(bytes) / 3 + 1e-12), NAMES.length - 1);

@@ -1,4 +1,4 @@
-/** What Litestream keeps beside a database: `<meta>/ltx/<level>/<min>-<max>.ltx`. */
+/** Files that Litestream keeps beside a database: `<meta>/ltx/<level>/<min>-<max>.ltx`. */
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -15,7 +15,7 @@ export function ltxFolder(metaPath: string): string {
   return join(metaPath, 'ltx');
 }
 
-/** The highest TXID among the local level-0 files, 0 where there are none. */
+/** The highest TXID of the local level-0 files; 0 without files. */
 export function localTxid(metaPath: string): TXID {
   let highest = 0n;
   for (const name of entriesOf(join(ltxFolder(metaPath), '0'))) {
@@ -33,12 +33,12 @@ export function filesBelow(folder: string): string[] {
   });
 }
 
-/** Not `rmSync`: in Node 24 it stops without an error where another process removes a file at the same time. */
+/** Not `rmSync`: in Node 24 it stops without an error if another process removes a file at the same time. */
 export async function removeFolder(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-/** Bytes of a file, undefined where it does not exist. */
+/** Bytes of a file; undefined if it does not exist. */
 export function sizeOf(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.size;
 }

@@ -1,6 +1,6 @@
 /**
- * Values that must never be printed. Whoever reads one (config, URL, environment) registers it here; the logger and
- * the error printer blot out every registered value, so that not even the message of an SDK can show one.
+ * Values that must never be printed. Code that reads one (config, URL, environment) registers it here. The logger and the
+ * error printer redact every registered value, so that not even the message of an SDK shows one.
  */
 
 import {
@@ -45,7 +45,7 @@ export function registerSecret(value: unknown): void {
   if (typeof value !== 'string' || value === '') return;
   for (const form of secretForms(value)) values.add(form);
   sorted = undefined;
-  // A connection string of Azure: what is secret in it may be quoted alone.
+  // A connection string of Azure: a message may quote only its secret part.
   for (const [, part = ''] of value.matchAll(/(?:AccountKey|SharedAccessSignature)=([^;]+)/gi)) {
     if (part !== value) registerSecret(part);
   }
@@ -56,7 +56,7 @@ export function registerUrlSecrets(text: string): void {
   for (const secret of urlSecrets(text)) registerSecret(secret);
 }
 
-/** Registers what the environment holds under the names that backends read. */
+/** Registers the values of the variables that backends read. */
 export function registerEnvironmentSecrets(env: Environment): void {
   for (const value of environmentSecrets(env)) registerSecret(value);
 }
@@ -67,7 +67,7 @@ export function credentialNames(env: Environment): string[] {
   return Object.keys(env).filter((name) => named.has(name) || values.has(env[name] ?? ''));
 }
 
-/** The text without credentials: without what looks like one, and without every registered value. */
+/** The text without registered values, and without any text that looks like a credential. */
 export function redact(text: string): string {
   sorted ??= longestFirst(values);
   return redactValues(redactPatterns(text), sorted, '***');

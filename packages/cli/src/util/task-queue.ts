@@ -4,13 +4,13 @@ export class TaskQueue {
 
   run<T>(task: () => Promise<T>): Promise<T> {
     const turn = this.#tail.then(task);
-    // The next turn comes whatever this one ends with; who asked for it hears of that.
+    // A failed task does not stop the queue; its caller gets the error.
     this.#tail = turn.catch(() => undefined);
     return turn;
   }
 }
 
-/** Calls `task` for each item, at most `limit` at a time, and tells how each ended, in the order of the items. */
+/** Calls `task` for each item, at most `limit` at a time. Resolves to the results in the order of the items. */
 export async function settleBounded<T, R>(
   items: readonly T[],
   limit: number,

@@ -1,8 +1,8 @@
 /**
  * Watches a folder of databases. New ones are replicated within a second or two; deleted ones are removed.
  *
- * A look at a folder costs one `stat` while no name in it comes or goes, so nothing is subscribed to: an inotify watch on
- * the folder would report every write to every file in it, and cost each writer for it.
+ * The watcher polls: a look at a folder costs one `stat` while no name in it comes or goes. An inotify watch on the folder
+ * would report every write to every file in it, and slow down each writer.
  */
 import type { Dirent } from 'node:fs';
 import { existsSync } from 'node:fs';
@@ -18,7 +18,7 @@ import { isMetaFolder, isSqliteDatabase, nameFilter, statsOf } from '../database
 import { settleBounded } from '../util/task-queue.ts';
 
 const LOOK_INTERVAL_MS = 1000;
-/** Folders looked at in one go: more of them take turns, so that no look takes long. */
+/** Folders in one look. If there are more, each look takes a part of them, so that no look takes long. */
 const FOLDERS_PER_LOOK = 2500;
 const OPENING_MAX = 50;
 
@@ -26,7 +26,7 @@ export interface DirectoryWatcherOptions {
   readonly directory: WatchedDirectory;
   readonly daemon: Daemon;
   readonly logger: Logger;
-  /** How a database that is gone is stopped. */
+  /** How a deleted database is stopped. */
   readonly stop: StopOptions;
 }
 
@@ -37,7 +37,7 @@ export class DirectoryWatcher {
   readonly #folders = new Map<string, FolderState>();
   /** Databases, by path, with the folder they are in. */
   readonly #databases = new Map<string, string>();
-  /** Files that may become databases, with how they looked when they were none. */
+  /** Files that may become databases, with their inode, size and time when they were not databases. */
   readonly #candidates = new Map<string, string>();
   readonly #complained = new Set<string>();
   #turn = 0;
@@ -63,13 +63,13 @@ export class DirectoryWatcher {
     this.#timer.unref();
   }
 
-  /** No look begins any more; resolves when what one found is done with. */
+  /** Begins no more looks. Resolves when the changes of the last one are applied. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     await this.#work;
   }
 
-  /** One look, unless what the last one found is still being worked on. */
+  /** Looks once, unless the changes of the last look are still being applied. */
   look(): void {
     if (!this.#idle) return;
     const { gone, found } = this.#changes();
@@ -78,7 +78,7 @@ export class DirectoryWatcher {
     this.#work = this.#apply(gone, found).finally(() => (this.#idle = true));
   }
 
-  /** First those that are gone: a database that was renamed is both, and is open only once. */
+  /** Removes databases before it adds some: a renamed database is in both lists, and must not be open twice. */
   async #apply(gone: readonly string[], found: readonly string[]): Promise<void> {
     await settleBounded(gone, OPENING_MAX, (path) => this.#remove(path));
     await settleBounded(found, OPENING_MAX, (path) => this.#add(path));
@@ -95,7 +95,7 @@ export class DirectoryWatcher {
       }
     } catch (error) {
       this.#databases.delete(path);
-      // Looked at again once it has changed.
+      // The file is tried again once it has changed.
       this.#candidates.set(path, appearanceOf(path) ?? '');
       if (existsSync(path)) this.#logger.error('register database with store', { path, error: describeError(error) });
     }
@@ -106,7 +106,7 @@ export class DirectoryWatcher {
     this.#databases.delete(path);
     const database = daemon.find(path);
     if (database === undefined || database.origin !== 'directory') return;
-    // What is in the local files is still sent, if they are not gone with it.
+    // The last sync uploads the local files, unless they are deleted, too.
     const options = existsSync(ltxFolder(database.metaPath)) ? stop : { ...stop, timeoutMs: 0 };
     try {
       await daemon.remove(path, options);
@@ -116,7 +116,7 @@ export class DirectoryWatcher {
     this.#logger.info('removed database from replication', { path });
   }
 
-  /** Compares what is there with what is known. Reads names, and the first bytes of files that may be new databases. */
+  /** Compares the folders with the known databases. Reads names, and the first bytes of files that may be new databases. */
   #changes(): { readonly gone: string[]; readonly found: string[] } {
     const gone: string[] = [];
     for (const folder of this.#nextFolders()) {
@@ -136,11 +136,11 @@ export class DirectoryWatcher {
       }
     }
     const found = [...this.#candidates.keys()].filter((path) => this.#isNewDatabase(path));
-    // A database that appears together with a link to it goes by its own name.
+    // A database that appears together with a link to it is replicated under its own name.
     return { gone, found: [...found.filter((path) => !isLink(path)), ...found.filter(isLink)] };
   }
 
-  /** All folders if they are few, else a share of them; those that are found on the way come along. */
+  /** All folders if they are few, with those that are found during the look; otherwise a part of them. */
   *#nextFolders(): Generator<FolderState> {
     if (this.#folders.size <= FOLDERS_PER_LOOK) {
       yield* this.#folders.values();
@@ -166,7 +166,7 @@ export class DirectoryWatcher {
     }
   }
 
-  /** Wanted names of a folder; its folders are watched from now on where the config says so. */
+  /** Paths in a folder that match the pattern. With `recursive`, also starts to watch its subfolders. */
   #filesOf(folder: FolderState, entries: readonly Dirent[]): Set<string> {
     const { recursive } = this.#options.directory.directory;
     const files = new Set<string>();
@@ -192,7 +192,7 @@ export class DirectoryWatcher {
     for (const path of this.#candidates.keys()) if (dirname(path) === folder.path) this.#candidates.delete(path);
   }
 
-  /** Is it a link to a database that is replicated under another name? It stays a candidate: the other one may be removed. */
+  /** Whether it is a link to a database that is replicated under another name. It stays a candidate: the other may be removed. */
   #isReplicatedElsewhere(path: string): boolean {
     const name = isLink(path) ? this.#options.daemon.nameOf(path) : undefined;
     if (name === undefined || name === path) return false;
@@ -204,7 +204,7 @@ export class DirectoryWatcher {
     return true;
   }
 
-  /** A file is looked into when it has changed since it was last seen to be no database. */
+  /** Reads a file only if it has changed since it was last found not to be a database. */
   #isNewDatabase(path: string): boolean {
     const appearance = appearanceOf(path);
     if (appearance === undefined || appearance === this.#candidates.get(path)) return false;

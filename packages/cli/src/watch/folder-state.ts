@@ -1,11 +1,11 @@
-/** One watched folder: tells cheaply whether its names may have changed since it was last listed. */
+/** One watched folder: finds out cheaply whether its names may have changed since it was last listed. */
 import type { Dirent } from 'node:fs';
 import { readdirSync, statSync } from 'node:fs';
 
 /** Times of folders are exact to two seconds on the coarsest file systems: a change so soon after a list may not show. */
 const GRAIN_MS = 2500;
 
-/** A folder whose names change all the time is listed at most one twentieth of the time, and yet every four seconds. */
+/** Listing a folder that changes all the time takes at most a twentieth of the time, but happens every four seconds. */
 const LIST_SHARE = 20;
 const LIST_INTERVAL_MS_MAX = 4000;
 
@@ -24,7 +24,7 @@ export class FolderState {
     const stats = statSync(this.path, { throwIfNoEntry: false });
     if (stats === undefined || !stats.isDirectory()) return 'gone';
     const startMs = performance.now();
-    // Changed by names that come and go in it, never by what is written to its files.
+    // Changes when a name in the folder comes or goes, but not on writes to its files.
     const mark = `${stats.ino} ${stats.mtimeMs} ${stats.ctimeMs}`;
     if ((mark === this.#mark && !this.#uncertain) || startMs < this.#notBeforeMs) return 'unchanged';
     const entries = readOrNothing(this.path);

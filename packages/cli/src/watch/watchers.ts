@@ -1,4 +1,4 @@
-/** The watched folders of a daemon, as the config of the moment has them. */
+/** The watched folders of a daemon, as the current config lists them. */
 import { isDeepStrictEqual } from 'node:util';
 import { DirectoryWatcher } from './directory-watcher.ts';
 import type { DirectoryWatcherOptions } from './directory-watcher.ts';
@@ -13,7 +13,7 @@ export class Watchers {
     this.#options = options;
   }
 
-  /** Watches what is to be watched and is not yet. */
+  /** Starts to watch the folders that are not watched yet. */
   start(databases: readonly DatabaseConfig[]): void {
     for (const directory of databases.filter(isWatched)) {
       if ([...this.#watchers.keys()].some((each) => isDeepStrictEqual(each, directory))) continue;
@@ -23,7 +23,7 @@ export class Watchers {
     }
   }
 
-  /** Lets go of the folders that are not among these, or not in the same words. Their databases stay as they are. */
+  /** Stops watching folders that are not listed here with the same settings. Their databases stay as they are. */
   async retain(databases: readonly DatabaseConfig[]): Promise<void> {
     const wanted = databases.filter(isWatched);
     for (const [directory, watcher] of this.#watchers) {

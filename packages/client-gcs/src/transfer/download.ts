@@ -6,16 +6,16 @@ import { gcsError, statusOf } from './errors.ts';
 import { storedObject } from './proof.ts';
 import { mediaUrl, objectUrl, request } from './request.ts';
 
-/** What was found of an object, and its bytes. */
+/** The properties and the bytes of an object. */
 export interface Download {
-  /** Undefined if the answer did not say it. */
+  /** Undefined if the answer states no size. */
   readonly size: number | undefined;
   readonly generation: string;
   readonly updated: Date | undefined;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Opens a range of an object. One past the end is empty; a missing object rejects with `NOT_FOUND`. */
+/** Opens a range of an object. A range past the end is empty; a missing object rejects with `NOT_FOUND`. */
 export async function download(
   bucket: Bucket,
   key: string,

@@ -10,7 +10,7 @@ import {
 
 const BUCKET_HINT = 'Create the bucket, or correct its name.';
 
-/** Reasons of the JSON API and errors of Google's auth library, by what they mean. */
+/** Classes of the JSON API's reasons and of the auth library's errors. */
 const PATTERNS: readonly (readonly [RegExp, ErrorClass])[] = [
   [/bucket does not exist|notFound.*bucket|bucket.*not found/i, permanent('BUCKET_MISSING', BUCKET_HINT)],
   [
@@ -27,7 +27,7 @@ const PATTERNS: readonly (readonly [RegExp, ErrorClass])[] = [
   ],
 ];
 
-/** What an error of Google's SDK means. */
+/** Classifies an error of Google's SDK. */
 export function classifyGcsError(error: unknown): ErrorClass | undefined {
   const message = error instanceof Error ? error.message : String(error);
   const found = PATTERNS.find(([pattern]) => pattern.test(message));
@@ -39,7 +39,7 @@ export function classifyGcsError(error: unknown): ErrorClass | undefined {
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }
 
-/** The same for a request that concerns no object that could be missing: what is not found is the bucket. */
+/** The same for a request that names no object: NOT_FOUND means the bucket. */
 export function gcsBucketError(error: unknown, object: string, signal?: AbortSignal): unknown {
   const kind = gcsError(error, object, signal);
   if (!hasCode(kind, 'NOT_FOUND')) return kind;
@@ -47,7 +47,7 @@ export function gcsBucketError(error: unknown, object: string, signal?: AbortSig
   return new LitestreamError(kind.message, { ...missing, backend: 'gs', object, cause: kind.cause });
 }
 
-/** What to throw for a failed operation: the signal's reason after an abort, else an error with a code and no secrets. */
+/** The error to throw for a failed operation: the reason of an aborted signal, else an error with a code and no secrets. */
 export function gcsError(error: unknown, object: string, signal?: AbortSignal): unknown {
   if (signal?.aborted === true) return signal.reason;
   if (isLitestreamError(error)) return error;
@@ -56,7 +56,7 @@ export function gcsError(error: unknown, object: string, signal?: AbortSignal): 
   return new LitestreamError(`gs: ${cause.message}`, { ...kind, backend: 'gs', object, cause });
 }
 
-/** The SDK puts the HTTP status into `code`, now as a number, now as a text. */
+/** The SDK puts the HTTP status into `code`, as a number or as text. */
 export function statusOf(error: unknown): number | undefined {
   const { code, status, response } = (error ?? {}) as {
     code?: unknown;

@@ -1,12 +1,12 @@
 /**
- * A proxy or a login page may answer any request with status 200. Each answer that counts must hold what the service gives, and
- * no web page does.
+ * A proxy or a login page may answer any request with status 200. Each answer must hold what the service returns, and what no
+ * web page holds.
  */
 import { malformedAnswer } from '@litestream/core';
 
 import type { GcsResponse } from './request.ts';
 
-/** What the server says of a stored object. */
+/** The server's description of a stored object. */
 export interface StoredObject {
   readonly size: number;
   readonly generation: string;
@@ -26,17 +26,17 @@ export function storedObject(data: unknown, key: string): StoredObject {
   };
 }
 
-/** Reads the resource of an object that was just stored: it must be these bytes. */
+/** Reads the resource of an object that was just stored, and compares it with the sent bytes. */
 export function storedUpload(data: unknown, key: string, sent: { size: number; md5: string }): StoredObject {
   const stored = storedObject(data, key);
   if (stored.size !== sent.size) throw malformedAnswer('gs', `it has ${stored.size} of ${sent.size} bytes stored`);
-  // Left out for objects under a key of the customer's.
+  // Missing for objects under a customer's key.
   const { md5Hash } = recordOf(data);
   if (md5Hash !== undefined && md5Hash !== sent.md5) throw malformedAnswer('gs', 'it has other bytes stored');
   return stored;
 }
 
-/** The service says 204. An emulator says 200, and `null`. */
+/** The service answers with 204; an emulator with 200 and `null`. */
 export function provenDeletion({ status, data }: GcsResponse<unknown>): void {
   if (status === 204 || data === null || data === undefined || data === '') return;
   throw malformedAnswer('gs', `it confirms a deletion with status ${status} and a text`);

@@ -8,9 +8,9 @@ export interface GcsRequest {
   readonly body?: Buffer | string;
   readonly responseType?: 'json' | 'stream';
   readonly signal?: AbortSignal | undefined;
-  /** May it arrive twice? Default: what only asks may. */
+  /** Whether the request may arrive twice. Default: true for requests that only read. */
   readonly repeatable?: boolean;
-  /** Statuses beside 2xx that are an answer, not an error. */
+  /** Statuses other than 2xx that are not errors. */
   readonly accept?: readonly number[];
 }
 
@@ -24,8 +24,8 @@ export interface GcsResponse<T> {
 const DOCUMENT_SIZE_MAX = 64 << 20;
 
 /**
- * Sends a request as the SDK's own credentials. Objects move this way and not through the SDK's streams: those cannot be
- * aborted and keep the socket of a download nobody reads on.
+ * Sends a request with the credentials of the SDK. Transfers do not use the SDK's streams: those cannot be aborted, and keep
+ * the socket of a download whose reader has stopped.
  */
 export async function request<T>(bucket: Bucket, options: GcsRequest): Promise<GcsResponse<T>> {
   const { accept = [], body, signal, repeatable = (options.method ?? 'GET') === 'GET', ...rest } = options;
@@ -35,7 +35,7 @@ export async function request<T>(bucket: Bucket, options: GcsRequest): Promise<G
       ...(rest.responseType === 'stream' ? {} : { maxContentLength: DOCUMENT_SIZE_MAX }),
       ...(body === undefined ? {} : { body }),
       ...(signal === undefined ? {} : { signal }),
-      // Core retries, and has to know of each try.
+      // Core retries, and has to see each attempt.
       retry: false,
       redirect: 'manual',
       errorRedactor: forgetRequest,
@@ -44,7 +44,7 @@ export async function request<T>(bucket: Bucket, options: GcsRequest): Promise<G
   try {
     return await send();
   } catch (error) {
-    // A server may close an idle connection just as a request goes out on it; the next one finds a new connection.
+    // A server may close an idle connection while a request is sent on it; the next request opens a new one.
     if (!repeatable || (error as { code?: unknown }).code !== 'ECONNRESET' || signal?.aborted === true) throw error;
     return await send();
   }

@@ -17,9 +17,9 @@ interface Session {
 }
 
 /**
- * Uploads in a session, `partSize` bytes a request; one part and the next one's beginning are in memory.
+ * Uploads in a session, `partSize` bytes a request. One part and the beginning of the next are in memory.
  *
- * @returns what the server says of the object
+ * @returns the server's description of the object
  */
 export async function uploadResumable(
   bucket: Bucket,
@@ -46,7 +46,7 @@ export async function uploadResumable(
   }
 }
 
-/** Not cut off by an abort: its answer names what has to be closed. */
+/** Ignores aborts: the answer names the session that must be closed. */
 async function openSession(bucket: Bucket, target: UploadTarget): Promise<string> {
   const { query, resource } = describeUpload(target);
   const response = await request<unknown>(bucket, {
@@ -61,7 +61,7 @@ async function openSession(bucket: Bucket, target: UploadTarget): Promise<string
   return url;
 }
 
-/** Sends a part, again from where the server stands if it breaks. The object after the last part, else `undefined`. */
+/** Sends a part; after a failure, continues where the server stopped. Resolves to the object after the last part. */
 async function sendPart(session: Session, bytes: Buffer, offset: number, total: number | undefined): Promise<unknown> {
   let sent = 0;
   for (let attempt = 1; ; attempt++) {
@@ -97,7 +97,7 @@ function put(session: Session, body: Buffer, offset: number, total: number | und
   });
 }
 
-/** Asks how much has arrived. */
+/** Asks the server how many bytes have arrived. */
 function query(session: Session, total: number | undefined): Promise<GcsResponse<unknown>> {
   return request<unknown>(session.bucket, {
     method: 'PUT',
@@ -114,7 +114,7 @@ function persisted(response: GcsResponse<unknown>): number {
   return last === undefined ? 0 : Number(last) + 1;
 }
 
-/** Google forgets an open session after a week, so a failure here does no harm. */
+/** Google drops an open session after a week, so a failure here is harmless. */
 async function closeSession({ bucket, url }: Session): Promise<void> {
   const signal = AbortSignal.timeout(5000);
   await request(bucket, { method: 'DELETE', url, headers: { 'content-length': '0' }, signal, accept: [499] }).catch(
@@ -129,7 +129,7 @@ async function* parts(chunks: AsyncIterable<Buffer>, size: number): AsyncGenerat
   for await (const chunk of chunks) {
     pending.push(chunk);
     pendingSize += chunk.byteLength;
-    // A full part waits for one byte more: the last one has to be known as such.
+    // A full part waits for one more byte: the last part has to be marked as the last.
     while (pendingSize > size) {
       const joined = Buffer.concat(pending);
       yield { bytes: joined.subarray(0, size), last: false };

@@ -1,13 +1,13 @@
-/** What to store, and under which condition. */
+/** Name, metadata and condition of an upload. */
 export interface UploadTarget {
   readonly key: string;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
   readonly contentType: string;
-  /** 0: only if there is no such object. */
+  /** 0: only if the object does not exist. */
   readonly ifGenerationMatch?: number | string | undefined;
 }
 
-/** Name, condition and metadata of an upload, as every kind of it takes them. */
+/** The query and the resource that describe an upload, for all kinds of uploads. */
 export function describeUpload(target: UploadTarget): { query: Record<string, string>; resource: string } {
   const { key, contentType, metadata, ifGenerationMatch } = target;
   return {

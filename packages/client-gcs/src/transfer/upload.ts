@@ -9,8 +9,8 @@ import { uploadResumable } from './resumable.ts';
 import { type UploadTarget, describeUpload } from './upload-target.ts';
 
 /**
- * Stores a body: in one request up to the part size, above in a resumable session, a part per request. Only the last
- * byte makes the object visible; after a failure or an abort the session is closed.
+ * Stores a body: in one request up to the part size, otherwise in a resumable session with a request for each part. Only the
+ * last byte makes the object visible. Closes the session after a failure or an abort.
  */
 export async function upload(
   bucket: Bucket,
@@ -56,7 +56,7 @@ async function uploadWhole(
     body: Buffer.concat([Buffer.from(head + middle), bytes, Buffer.from(`\r\n--${boundary}--`)]),
     responseType: 'json',
     signal,
-    // Under a condition, the second arrival would be refused by what the first one stored.
+    // With a condition, the object stored by the first arrival would make the server refuse the second.
     repeatable: target.ifGenerationMatch === undefined,
   });
   return response.data;

@@ -15,7 +15,7 @@ interface Request {
   readonly body?: unknown;
 }
 
-/** An SDK client for these settings; looks the bucket's region up where nothing says it. */
+/** An SDK client for these settings. Looks up the bucket's region if no setting has it. */
 export async function connect(sdk: typeof Sdk, settings: S3Settings, logger: Logger): Promise<Sdk.S3Client> {
   const region = settings.region ?? (settings.endpoint === undefined ? undefined : 'us-east-1');
   if (region !== undefined) return createClient(sdk, settings, region, logger);
@@ -27,7 +27,7 @@ export async function connect(sdk: typeof Sdk, settings: S3Settings, logger: Log
   }
 }
 
-/** The region AWS names in the headers of its answer, be it a refusal: this needs no permission at all. */
+/** The region that AWS names in the headers of any answer, even of a refusal: this needs no permission. */
 async function findRegion(sdk: typeof Sdk, client: Sdk.S3Client, bucket: string): Promise<string> {
   try {
     const found = await client.send(new sdk.HeadBucketCommand({ Bucket: bucket }));
@@ -36,10 +36,10 @@ async function findRegion(sdk: typeof Sdk, client: Sdk.S3Client, bucket: string)
     const response = (error as { $response?: { headers?: Record<string, string> } }).$response;
     const region = response?.headers?.['x-amz-bucket-region'];
     if (region !== undefined) return region;
-    // A refusal of HEAD has no body, so nobody says what was wrong with the request; all that was guessed is the region.
+    // A refusal of HEAD has no body with a reason. The region is the only part of the request that was guessed.
     if (httpStatus(error) !== 400) throw error;
     throw new LitestreamError(
-      `the server did not tell the region of bucket ${bucket}, and refused the request for it`,
+      `the server did not return the region of bucket ${bucket}, and refused the request for it`,
       {
         code: 'CONFIG_INVALID',
         hint: 'Set region; for a server of your own, endpoint as well.',
@@ -55,7 +55,7 @@ function createClient(sdk: typeof Sdk, settings: S3Settings, region: string, log
     keepAlive: true,
     maxSockets: 128,
     timeout: 90_000,
-    // HTTP(S)_PROXY and NO_PROXY, as everybody else on the machine honours them.
+    // Honours HTTP(S)_PROXY and NO_PROXY.
     proxyEnv: process.env,
   };
   const config: Sdk.S3ClientConfig = {
@@ -71,10 +71,10 @@ function createClient(sdk: typeof Sdk, settings: S3Settings, region: string, log
       httpAgent: new HttpAgent(agentOptions),
       httpsAgent: new HttpsAgent({ ...agentOptions, ...settings.tls, rejectUnauthorized: !settings.skipVerify }),
     },
-    // Compatible servers know neither aws-chunked bodies nor CRC trailers; LTX files carry their own checksum.
+    // Compatible servers support neither aws-chunked bodies nor CRC trailers. LTX files have a checksum of their own.
     requestChecksumCalculation: custom ? 'WHEN_REQUIRED' : 'WHEN_SUPPORTED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    // Where a body is chunked after all, strict servers refuse chunks below 8 KiB.
+    // If a body is chunked nevertheless, strict servers refuse chunks below 8 KiB.
     requestStreamBufferSize: 64 * 1024,
     customUserAgent: 'litestream',
     ...(settings.endpoint === undefined ? {} : { endpoint: settings.endpoint }),
@@ -92,7 +92,7 @@ function addMiddleware(client: Sdk.S3Client, settings: S3Settings): void {
     (next) => async (args) => {
       const { headers } = args.request as Request;
       Object.assign(headers, settings.headers);
-      // A hash that is there already is signed as it is.
+      // An existing hash is signed unchanged.
       if (!settings.signPayload) headers['x-amz-content-sha256'] = 'UNSIGNED-PAYLOAD';
       return next(args);
     },
@@ -106,8 +106,8 @@ function addMiddleware(client: Sdk.S3Client, settings: S3Settings): void {
 }
 
 /**
- * Batch deletes must carry a digest, and so must objects in buckets with Object Lock. Many compatible servers know only
- * MD5, so the SDK's own CRC gives way to it.
+ * Batch deletes must carry a digest, and so must objects in buckets with Object Lock. Many compatible servers support only
+ * MD5, so MD5 replaces the SDK's CRC.
  */
 function addContentMd5(client: Sdk.S3Client, commands: readonly string[], custom: boolean): void {
   client.middlewareStack.add(

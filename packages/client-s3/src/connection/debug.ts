@@ -1,14 +1,14 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { Logger } from '@litestream/core';
 
-/** What `LITESTREAM_S3_DEBUG` may name, several with commas between. Bodies are told by their size: they are data. */
+/** Values of `LITESTREAM_S3_DEBUG`, separated by commas. Of bodies, only the size is logged: they are user data. */
 const MODES = ['signing', 'request', 'request-with-body', 'response', 'response-with-body', 'retries'] as const;
 type Mode = (typeof MODES)[number];
 
-/** Headers that let whoever reads the log in. */
+/** Headers with credentials, which must not be logged. */
 const SECRET = /^(authorization|x-amz-security-token|x-amz-server-side-encryption-customer-key(-md5)?)$/i;
 
-/** Logs what goes over the line, as far as the environment asks for it; never a credential. */
+/** Logs requests and answers as `LITESTREAM_S3_DEBUG` asks for; never a credential. */
 export function addDebugLog(client: S3Client, text: string | undefined, logger: Logger): void {
   const modes = parseModes(text, logger);
   if (modes.size === 0) return;
@@ -31,7 +31,7 @@ export function addDebugLog(client: S3Client, text: string | undefined, logger: 
       }
       return result;
     },
-    // Behind the signature, around the request itself.
+    // After the signature, around the request itself.
     { step: 'deserialize', name: 'litestreamDebug', priority: 'low' },
   );
   if (modes.has('retries')) {

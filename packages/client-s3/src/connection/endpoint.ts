@@ -1,4 +1,4 @@
-/** Which provider an endpoint belongs to, and what that provider needs. Source of the facts: upstream's provider guide. */
+/** Which provider an endpoint belongs to, and what that provider needs. Source: the provider guide of Litestream (Go). */
 
 const LOCAL = [
   /^localhost$/,
@@ -10,7 +10,7 @@ const LOCAL = [
   /\.localhost$/,
 ];
 
-/** What a provider changes about the defaults. */
+/** Defaults that differ for a provider. */
 export interface ProviderDefaults {
   readonly forcePathStyle?: boolean | undefined;
   readonly requireContentMd5?: boolean | undefined;
@@ -19,7 +19,7 @@ export interface ProviderDefaults {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-/** `host` or `host:port` of an endpoint in lower case; empty if it is none, or carries credentials. */
+/** `host` or `host:port` of an endpoint, in lower case. Empty if the text is no endpoint, or has credentials. */
 function endpointHost(endpoint: string | undefined): string {
   const text = (endpoint ?? '').trim().toLowerCase();
   if (text === '') return '';

@@ -19,7 +19,7 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'InvalidToken',
     'InvalidClientTokenId',
     'UnrecognizedClientException',
-    // Words of s3s and, under status 404, of versitygw.
+    // Codes of s3s and, with status 404, of versitygw.
     'NotSignedUp',
     'XAdminUserNotFound',
   ]),
@@ -33,8 +33,8 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'ExpiredTokenException',
     'TokenRefreshRequired',
   ]),
-  // The SDK reads the server's clock out of the first refusal and goes by it from then on, but repeats only the request
-  // that met it: those beside it are core's to try again.
+  // The SDK takes the server's clock from the first refusal and uses it from then on, but repeats only the refused request:
+  // core retries the concurrent ones.
   ...retryable(
     'UNAUTHORIZED',
     ['RequestTimeTooSkewed', 'RequestExpired'],
@@ -58,8 +58,8 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
     'IllegalLocationConstraintException',
   ]),
   ...all('PRECONDITION_FAILED', undefined, ['PreconditionFailed']),
-  ...all('UNSUPPORTED', 'The server does not know this kind of request.', ['NotImplemented']),
-  // Words of MinIO and Ceph: AWS itself never fills up.
+  ...all('UNSUPPORTED', 'The server does not support this kind of request.', ['NotImplemented']),
+  // Codes of MinIO and Ceph: AWS itself never fills up.
   ...all('DISK_FULL', 'The server is out of space, or a quota is reached.', [
     'XMinioStorageFull',
     'XMinioAdminBucketQuotaExceeded',
@@ -84,13 +84,13 @@ const BY_NAME: Readonly<Record<string, ErrorClass>> = {
   ]),
 };
 
-/** What an error of the AWS SDK means: by its S3 error code, else by what broke on the network, else by HTTP status. */
+/** Classifies an error of the AWS SDK: by S3 error code, else by network error, else by HTTP status. */
 export function classifyS3Error(error: unknown): ErrorClass | undefined {
   const source = error as { name?: unknown; Code?: unknown; code?: unknown } | null | undefined;
   for (const name of [source?.Code, source?.name, source?.code]) {
     if (typeof name !== 'string' || !Object.hasOwn(BY_NAME, name)) continue;
     const { message } = source as { message?: unknown };
-    // Servers say "access denied" of what a lock protects, and the difference in words only.
+    // Servers use "access denied" for locked objects, too; only the message differs.
     const locked = name === 'AccessDenied' && typeof message === 'string' && LOCK.test(message);
     return BY_NAME[locked ? 'ObjectLocked' : name];
   }
@@ -100,7 +100,7 @@ export function classifyS3Error(error: unknown): ErrorClass | undefined {
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }
 
-/** What to throw for a failed operation: the signal's reason after an abort, else an error with a code and no secrets. */
+/** The error to throw for a failed operation: the reason of an aborted signal, else an error with a code and no secrets. */
 export function s3Error(
   error: unknown,
   context: { object: string; secrets: readonly (string | undefined)[]; signal?: AbortSignal | undefined },
@@ -118,13 +118,13 @@ export function s3Error(
   });
 }
 
-/** A refusal that the SDK cannot parse: it is not the service's. */
+/** The status of a refusal that the SDK cannot parse, because it is not from the service. */
 function refusalStatus(error: unknown): number | undefined {
   const { statusCode } = (error as { $response?: { statusCode?: unknown } } | null)?.$response ?? {};
   return typeof statusCode === 'number' && statusCode >= 300 ? statusCode : undefined;
 }
 
-/** The SDK expects XML and found none. */
+/** Whether the SDK expected XML and found none. */
 function isUnreadable(error: unknown): boolean {
   return (
     error instanceof Error &&

@@ -1,17 +1,17 @@
 /**
- * A proxy or a login page may answer any request with status 200, and the SDK takes nearly every answer for success. So each
- * answer must hold what S3 and all servers of its protocol give, and no web page does.
+ * A proxy or a login page may answer any request with status 200, and the SDK accepts nearly every answer as success. So each
+ * answer must hold what S3 and all compatible servers return, and what no web page holds.
  */
 import type * as Sdk from '@aws-sdk/client-s3';
 import { isWebPage, malformedAnswer } from '@litestream/core';
 
-/** Answers that say what became of the object in a header. */
+/** Operations whose answer describes the object in a header. */
 const WITH_ETAG: ReadonlySet<string> = new Set(['PutObject', 'UploadPart', 'GetObject', 'HeadObject']);
 
-/** Answers that say it in a document, and its root. */
+/** Operations whose answer is a document, and the root of that document. */
 const ROOTS: Readonly<Record<string, RegExp>> = {
   CreateMultipartUpload: /<(\w+:)?InitiateMultipartUploadResult[\s>]/,
-  // The service may begin with status 200 and fail later; the SDK reads that error.
+  // The service may answer with status 200 and fail later; the SDK reads that error.
   CompleteMultipartUpload: /<(\w+:)?(CompleteMultipartUploadResult|Error)[\s>]/,
   // Without a failure it has no content.
   DeleteObjects: /<(\w+:)?DeleteResult[\s/>]/,
@@ -25,7 +25,7 @@ interface Answer {
   body?: AsyncIterable<Uint8Array> | Uint8Array;
 }
 
-/** Makes the client reject with `UNAVAILABLE` for an answer that no server of S3 gives. */
+/** Makes the client reject with `UNAVAILABLE` for an answer that is not from an S3 server. */
 export function requireProof(client: Sdk.S3Client): void {
   client.middlewareStack.add(
     (next, context) => async (args) => {
@@ -52,14 +52,14 @@ function doubtOf(
   sent: Readonly<Record<string, string>>,
   { statusCode, headers }: Answer,
 ): string | undefined {
-  // AWS numbers its answers, not every server does.
+  // AWS numbers its answers; some servers do not.
   const isServed = headers['x-amz-request-id'] !== undefined;
   if (WITH_ETAG.has(operation)) {
     if (!headers['etag']) return 'it names no ETag';
-    // A page from a file has one, too. moto calls every answer a page, also one without a byte.
+    // A static web page has an ETag, too. moto calls every answer a page, even an empty one.
     if (isWebPage(headers['content-type']) && headers['content-length'] !== '0' && !isServed) return 'it is a web page';
   }
-  // S3 says 204. A server that says 200 has nothing to add.
+  // S3 answers with 204. A server that answers with 200 sends no body.
   if (operation === 'DeleteObject' && statusCode !== 204 && headers['content-length'] !== '0' && !isServed) {
     return `it confirms a deletion with status ${statusCode} and a text`;
   }
@@ -80,14 +80,14 @@ function doubtOfDocument(operation: string, { body }: Answer): string | undefine
 /** In bytes. A page of a listing has 1000 keys of 1 KiB at most, and other documents are shorter. */
 const DOCUMENT_SIZE_MAX = 32 << 20;
 
-/** The SDK would collect a body without an end until there is no memory left. */
+/** Limits the length of a body: the SDK would collect an endless one until the memory is full. */
 async function collect(body: Answer['body']): Promise<Uint8Array> {
   if (body === undefined || body instanceof Uint8Array) return body ?? new Uint8Array(0);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
     size += chunk.length;
-    // Leaving the iteration closes the connection.
+    // Leaving the loop closes the connection.
     if (size > DOCUMENT_SIZE_MAX) throw malformedAnswer('s3', 'it is too long');
     chunks.push(chunk);
   }

@@ -3,7 +3,7 @@ import type * as Sdk from '@aws-sdk/client-s3';
 import { s3Error } from './errors.ts';
 import type { S3Settings } from './settings.ts';
 
-/** A connected SDK and what every operation needs of it. */
+/** A connected SDK, with what every operation needs. */
 export class S3Session {
   readonly sdk: typeof Sdk;
   readonly client: Sdk.S3Client;
@@ -15,7 +15,7 @@ export class S3Session {
     this.settings = settings;
   }
 
-  /** Runs a request; what it throws becomes the error to throw. */
+  /** Runs a request, and turns its failure into the error to throw. */
   async run<T>(object: string, signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T> {
     signal?.throwIfAborted();
     try {
@@ -38,7 +38,7 @@ export function secretsOf(settings: S3Settings): readonly (string | undefined)[]
   return [settings.credentials?.secretAccessKey, settings.credentials?.sessionToken, settings.keyParams.SSECustomerKey];
 }
 
-/** How the SDK takes a signal: not at all, rather than as `undefined`. */
+/** The SDK accepts a missing signal, but not `undefined`. */
 export function sendOptions(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
 }

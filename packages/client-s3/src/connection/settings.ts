@@ -26,11 +26,11 @@ export interface S3Settings {
   readonly concurrency: number;
   readonly metadataConcurrency: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** What `LITESTREAM_S3_DEBUG` asks to be logged. */
+  /** The value of `LITESTREAM_S3_DEBUG`. */
   readonly debug: string | undefined;
-  /** Goes with every write. */
+  /** Parameters of every write. */
   readonly writeParams: WriteParams;
-  /** Goes with every read and write of an object: empty, or the customer's key. */
+  /** Parameters of every read and write of an object: empty, or the customer's key. */
   readonly keyParams: KeyParams;
 }
 
@@ -46,7 +46,7 @@ interface WriteParams extends KeyParams {
   readonly SSEKMSKeyId?: string;
 }
 
-/** Applies defaults, provider quirks and the environment; refuses what cannot work. */
+/** Applies defaults, provider quirks and the environment. @throws `CONFIG_INVALID` for settings that cannot work */
 export function resolveSettings(options: S3Options, env: Readonly<Record<string, string | undefined>>): S3Settings {
   if (options.bucket === '') throw invalid('bucket required for s3 replica');
   const given = options.endpoint || env['LITESTREAM_S3_ENDPOINT'] || undefined;
@@ -54,7 +54,7 @@ export function resolveSettings(options: S3Options, env: Readonly<Record<string,
   const provider = providerDefaults(endpoint);
   const partSize = options.partSize ?? PART_SIZE_MIN;
   if (partSize < PART_SIZE_MIN) {
-    const hint = 'S3 takes no smaller parts. Write 5MiB or more: 5MB are 5000000 bytes.';
+    const hint = 'S3 accepts no smaller parts. Write 5MiB or more: 5MB are 5000000 bytes.';
     throw invalid(`part size must be at least ${PART_SIZE_MIN} bytes, got ${partSize}`, hint);
   }
   const keyParams = customerKey(options, endpoint);
@@ -90,7 +90,7 @@ function withScheme(endpoint: string, fallback: string | undefined): string {
   return `${fallback}://${endpoint}`;
 }
 
-/** Keys of the options, else Litestream's own variables where AWS's are not set; else the SDK's chain finds them. */
+/** Keys of the options, else of Litestream's own variables if AWS's are not set. Undefined: the SDK's chain finds them. */
 function staticCredentials(
   options: S3Options,
   env: Readonly<Record<string, string | undefined>>,
@@ -120,7 +120,7 @@ function customerKey(options: S3Options, endpoint: string | undefined): KeyParam
   if (endpoint !== undefined && endpoint.startsWith('http://') && !isPrivate(endpoint)) {
     throw invalid('sse-customer-key requires an HTTPS endpoint (HTTP only for localhost and private networks)');
   }
-  // The SDK encodes key and digest itself where they are not base64 yet, so hand both over encoded.
+  // The SDK encodes key and digest if they are not base64 yet, so both are passed encoded.
   const digest = createHash('md5').update(bytes).digest('base64');
   return { SSECustomerAlgorithm: algorithm, SSECustomerKey: key, SSECustomerKeyMD5: digest };
 }

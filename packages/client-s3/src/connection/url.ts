@@ -10,7 +10,7 @@ const SCALEWAY = /^(?:(.+)\.)?s3\.([^.]+)\.scw\.cloud$/;
 /** Each branch of a project has an endpoint of its own, with the bucket before it. */
 const NEON = /^(.+)\.(br-[^.]+\.storage\.[^.]+\.([^.]+)\.[^.]+\.neon\.tech)$/;
 
-/** What the host of a URL says; a field it does not mention is absent. */
+/** Settings from the host of a URL; missing ones are absent. */
 interface S3Host {
   readonly bucket?: string | undefined;
   readonly region?: string | undefined;
@@ -20,7 +20,7 @@ interface S3Host {
 
 /**
  * Config of a replica URL: `s3://bucket/path`, `s3://bucket.host:port/path`, `s3://bucket.s3.REGION.amazonaws.com/path`
- * and the like of other providers, `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`; options as a query.
+ * and the same of other providers, `s3://arn:aws:s3:REGION:ACCOUNT:accesspoint/NAME/path`; options as a query.
  */
 export function s3ConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   const query = new Map([...url.query].map(([name, value]) => [kebab(name), value]));
@@ -28,7 +28,7 @@ export function s3ConfigFromUrl(url: ReplicaUrl): Record<string, unknown> {
   const host = /^arn:/i.test(url.host)
     ? { bucket: url.host, region: url.host.split(':')[3] }
     : parseHost(url.host, endpoint !== '');
-  // An endpoint of one's own is nearly always a server that knows only path style.
+  // A server with an endpoint of its own nearly always supports only path style.
   const own = endpoint === '' ? {} : { endpoint: ensureEndpointScheme(endpoint), forcePathStyle: true };
   const implied = Object.entries({ ...host, ...own, path: pathOf(url) }).map(([name, value]) => [kebab(name), value]);
   const { endpoint: _, ...rest } = Object.fromEntries(query);
@@ -40,12 +40,12 @@ function pathOf({ hasPath, path }: ReplicaUrl): string {
   return hasPath === false ? '.' : path;
 }
 
-/** Names as YAML spells them, so that a URL and the config beside it never hold one option under two names. */
+/** The YAML spelling of a name, so that a URL and the config beside it never have one option under two names. */
 function kebab(name: string): string {
   return name.replaceAll(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
 }
 
-/** Bucket, region, endpoint and addressing that the host of a URL stands for. `hasEndpoint`: beside it, another is named. */
+/** Bucket, region, endpoint and addressing from the host of a URL. `hasEndpoint`: the URL also has an endpoint option. */
 function parseHost(host: string, hasEndpoint: boolean): S3Host {
   if (host.includes(':') && !host.includes('.com')) {
     const dot = host.indexOf('.');

@@ -14,10 +14,10 @@ import type { Entry, Range } from './store.ts';
 
 const LEVELS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 
-/** The files of one replica. Core checks arguments, retries, times out, and resumes broken reads: this stays naive. */
+/** The files of one replica. Core checks arguments, retries, times out, and resumes broken reads, so this class stays simple. */
 export class AcmeStoreClient implements ReplicaClient {
   readonly type = 'acme-store';
-  /** See "Capabilities" in the contract: declare what you have, say nothing of the rest. */
+  /** See "Capabilities" in the contract: declare what your service supports, and leave out the rest. */
   readonly capabilities = { timestamps: 'listing', conditionalCreate: true } as const;
   readonly #store: Store;
 
@@ -25,7 +25,7 @@ export class AcmeStoreClient implements ReplicaClient {
     this.#store = new Store(folder, path);
   }
 
-  /** Connects, and loads the SDK: `const { Sdk } = await loadSdk('your-sdk', () => import('your-sdk'))`. Creates nothing. */
+  /** Connects, and loads the SDK: `const { Sdk } = await loadSdk('your-sdk', () => import('your-sdk'))`. Creates no objects. */
   async init({ signal }: Op = {}): Promise<void> {
     signal?.throwIfAborted();
   }
@@ -74,7 +74,7 @@ export class AcmeStoreClient implements ReplicaClient {
   }
 }
 
-/** Names sort as their TXIDs do. */
+/** Names sort like their TXIDs. */
 function keyOf(file: LtxFileRef): string {
   return `ltx/${file.level}/${ltxObjectName(file)}`;
 }

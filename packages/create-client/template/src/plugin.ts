@@ -3,11 +3,11 @@ import { ConfigReader, definePlugin } from '@litestream/core';
 import type { LitestreamPlugin } from '@litestream/core';
 import { AcmeStoreClient } from './client.ts';
 
-/** What a user writes below `type: acme-store`. */
+/** The settings below `type: acme-store`. */
 export interface AcmeStoreConfig {
-  /** Where all replicas are. Your service may need an endpoint and a key instead: never put them into error messages. */
+  /** Folder of all replicas. Your service may need an endpoint and a key instead: never put them into error messages. */
   readonly folder: string;
-  /** Name of this replica within it. */
+  /** Name of this replica in the folder. */
   readonly path: string;
 }
 

@@ -1,4 +1,4 @@
-/** The service. This one is a folder, so that everything works before you begin: replace what its methods do. */
+/** The service. This one is a folder, so that everything works before you begin: replace the bodies of its methods. */
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -6,14 +6,14 @@ import { basename, dirname, join } from 'node:path';
 import { BodyReader, LitestreamError, readStream } from '@litestream/core';
 import type { Body } from '@litestream/core';
 
-/** What a listing says of an object. */
+/** An object in a listing. */
 export interface Entry {
   /** The last part of its key. */
   readonly name: string;
   readonly size: number;
-  /** The time given to `write`, if your service keeps it (say so in `capabilities.timestamps`), else its own. */
+  /** The time passed to `write`, if your service keeps it (declare that in `capabilities.timestamps`), else its own. */
   readonly time: Date;
-  /** ETag, generation: anything that changes with the content. */
+  /** ETag or generation: a text that changes with the content. */
   readonly version: string;
 }
 
@@ -23,11 +23,11 @@ export interface Range {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What to write. */
+/** Name, time and condition of an object to write. */
 export interface Target {
   readonly key: string;
   readonly time: Date;
-  /** Only if there is no such object. */
+  /** Write only if the object does not exist. */
   readonly isNew: boolean;
 }
 
@@ -40,17 +40,17 @@ export class Store {
     this.#root = join(folder, path);
   }
 
-  /** Everything directly in a folder, by name. A service lists in pages: fetch the next one when it is asked for. */
+  /** The direct entries of a folder, by name. If your service lists in pages, fetch a page only when the reader needs it. */
   async *list(folder: string, signal?: AbortSignal): AsyncGenerator<Entry> {
     signal?.throwIfAborted();
     for (const name of await namesIn(join(this.#root, folder))) {
       const entry = await this.#find(`${folder}/${name}`);
-      // Deleted since: a listing may miss what changes meanwhile.
+      // Undefined: deleted meanwhile. A listing may miss concurrent changes.
       if (entry !== undefined) yield entry;
     }
   }
 
-  /** Rejects if there is none: core knows ENOENT, 404 and `NoSuchKey`; teach it others in the client's `classify`. */
+  /** Rejects if the object is missing. Core knows ENOENT, 404 and `NoSuchKey`; add others in the client's `classify`. */
   async open(
     key: string,
     { offset = 0, size = Infinity, signal }: Range,
@@ -67,8 +67,8 @@ export class Store {
   }
 
   /**
-   * All or nothing: nobody may see the object, or a part of it, before it is whole. With `isNew` never in place of another:
-   * a service that cannot refuse that in one step cannot do it (leave out `conditionalCreate`).
+   * All or nothing: no reader may see the object, or a part of it, before it is complete. With `isNew`, it must never replace
+   * another object. If your service cannot refuse that in one step, leave out `conditionalCreate`.
    */
   async write({ key, time, isNew }: Target, body: Body, signal?: AbortSignal): Promise<Entry> {
     const path = join(this.#root, key);
@@ -77,7 +77,7 @@ export class Store {
     try {
       const file = await open(temporary, 'wx');
       try {
-        // Gives chunks that may be kept, and holds the body to the size it announced.
+        // `BodyReader` returns chunks that may be kept, and verifies the announced size of the body.
         for await (const chunk of new BodyReader(body, signal).chunks()) await file.writeFile(chunk);
         await file.utimes(time, time);
         await file.sync();
@@ -94,12 +94,12 @@ export class Store {
     }
   }
 
-  /** What is gone already is no error. */
+  /** A missing object is not an error. */
   async delete(key: string): Promise<void> {
     await rm(join(this.#root, key), { force: true });
   }
 
-  /** Frees connections. May be called twice, and before anything else. */
+  /** Closes connections. May be called twice, and before any other method. */
   async close(): Promise<void> {}
 
   async #find(key: string): Promise<Entry | undefined> {
@@ -108,13 +108,13 @@ export class Store {
   }
 }
 
-/** A link fails where the name is taken; a rename would replace what is there. */
+/** Creates a link, which fails if the name is taken; a rename would replace the existing file. */
 async function create(temporary: string, path: string): Promise<void> {
   try {
     await link(temporary, path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-    throw new LitestreamError(`there is one: ${basename(path)}`, { code: 'PRECONDITION_FAILED' });
+    throw new LitestreamError(`the object exists: ${basename(path)}`, { code: 'PRECONDITION_FAILED' });
   }
   await rm(temporary, { force: true });
 }
@@ -133,7 +133,7 @@ async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
 }
 
 function entryOf(key: string, { size, mtimeMs, mtimeNs, ctimeNs, ino }: BigIntStats): Entry {
-  // Set from a floating-point number of seconds, so a nanosecond below the millisecond is the millisecond.
+  // Node sets times from a floating-point number of seconds, so a nanosecond below a millisecond means that millisecond.
   const timeMs = Number(mtimeMs) + Math.round(Number(mtimeNs % 1_000_000n) / 1e6);
   return { name: basename(key), size: Number(size), time: new Date(timeMs), version: `${ino}-${ctimeNs}` };
 }

@@ -16,12 +16,12 @@ const flags = {
   db: dbFlag,
   'write-rate': {
     kind: integer('RATE', 100, 0),
-    help: 'Operations per second of all workers together, reads among them; 0 for as many as possible.\nDefaults to 100.',
+    help: 'Operations per second of all workers together, including reads; 0 for as many as possible.\nDefaults to 100.',
   },
   duration: { kind: duration('DURATION', MINUTE_MS), help: 'How long to run, such as 10m or 1h.\nDefaults to 1m.' },
   pattern: {
     kind: word('PATTERN', PATTERNS, 'constant'),
-    help: 'constant: the rate all the time. burst: 3 s of every 10. random: three quarters of it on average, changing ten times a second. wave: between 60 % and all of it, in waves of a minute.\nDefaults to constant.',
+    help: 'constant: always the full rate. burst: the full rate for 3 s of every 10. random: three quarters of it on average, changing ten times a second. wave: between 60 % and 100 % of it, in waves of a minute.\nDefaults to constant.',
   },
   'payload-size': { kind: binarySize('SIZE', 1024), help: 'Bytes of the blob in each row.\nDefaults to 1024.' },
   'read-ratio': {
@@ -40,7 +40,7 @@ export const command: Command = defineCommand({
   name: 'load',
   help: {
     about:
-      'Writes to a database and reads from it, as an application would, until the time is over or a signal ends it. Its rows go into a table of their own, load_test.',
+      'Writes to a database and reads from it, as an application does, until the duration is over or a signal arrives. It uses a table of its own, load_test.',
     usage: ['load [arguments] -db PATH'],
     notes: 'Exits with 1 if an operation failed.',
     examples: [
@@ -50,7 +50,7 @@ export const command: Command = defineCommand({
         about: 'A heavy load from four connections.',
         line: 'load -db /tmp/test.db -write-rate 1000 -workers 4 -read-ratio 0.1',
       },
-      { about: 'As fast as it goes.', line: 'load -db /tmp/test.db -write-rate 0 -batch-size 10' },
+      { about: 'As fast as possible.', line: 'load -db /tmp/test.db -write-rate 0 -batch-size 10' },
     ],
   },
   flags,
@@ -105,7 +105,7 @@ export const command: Command = defineCommand({
   },
 });
 
-/** Rates of the last stretch: a line of log now and then, or one that stays on a terminal. */
+/** Reports rates since the last report: in log lines, or in one line on a terminal. */
 class Reporter {
   readonly #terminal: Terminal;
   readonly #logger: Logger;

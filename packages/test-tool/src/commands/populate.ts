@@ -27,14 +27,13 @@ const flags = {
 export const command: Command = defineCommand({
   name: 'populate',
   help: {
-    about:
-      'Makes a database of a size, filled with rows that do not compress. A database that is there already is replaced.',
+    about: 'Creates a database of a given size, filled with rows that do not compress. Replaces an existing database.',
     usage: ['populate [arguments] -db PATH'],
     examples: [
       { about: 'A database of 1 GiB.', line: 'populate -db /tmp/test.db -target-size 1GB' },
       { about: 'Larger rows.', line: 'populate -db /tmp/test.db -target-size 2GB -row-size 4096' },
       {
-        about: 'Past the lock page, with another page size.',
+        about: 'Beyond the lock page, with another page size.',
         line: 'populate -db /tmp/test.db -target-size 1.5GB -page-size 8192',
       },
     ],

@@ -13,7 +13,7 @@ const flags = {
     kind: decimal('PCT', 50, 0, 100),
     help: 'Share of the rows of each table to delete, 0 to 100.\nDefaults to 50.',
   },
-  vacuum: { kind: flag(), help: 'Runs VACUUM at last, which gives the room back.' },
+  vacuum: { kind: flag(), help: 'Runs VACUUM at the end, which makes the file smaller.' },
   checkpoint: { kind: flag(), help: 'Runs a checkpoint after the deletion.' },
   'checkpoint-mode': {
     kind: word('MODE', CHECKPOINT_MODES, 'PASSIVE'),
@@ -30,11 +30,11 @@ export const command: Command = defineCommand({
     examples: [
       { about: 'Half of the rows.', line: 'shrink -db /tmp/test.db -delete-percentage 50' },
       {
-        about: 'Three quarters, and give the room back.',
+        about: 'Three quarters of the rows, and a smaller file.',
         line: 'shrink -db /tmp/test.db -delete-percentage 75 -vacuum',
       },
       {
-        about: 'With a checkpoint that empties the write-ahead log.',
+        about: 'With a checkpoint that empties the WAL.',
         line: 'shrink -db /tmp/test.db -checkpoint -checkpoint-mode TRUNCATE',
       },
     ],

@@ -24,16 +24,16 @@ const ATTEMPT = 'litestream-test validate -source-db /path/to/db -replica-url s3
 const flags = {
   'source-db': { kind: text('PATH'), help: 'Path of the database that is replicated. Required.' },
   'replica-url': { kind: text('URL'), help: 'Validates this replica.' },
-  config: { kind: text('PATH'), help: 'Validates the replica that this config file has for the database.' },
+  config: { kind: text('PATH'), help: 'Validates the replica of the database in this config file.' },
   'no-expand-env': configFlags['no-expand-env'],
   plugin: configFlags.plugin,
   'restored-db': {
     kind: text('PATH'),
-    help: 'Restores to this path. What is there is replaced, and the result is kept.\nDefaults to that of the database, with .restored after it.',
+    help: 'Restores to this path. Replaces an existing file, and keeps the result.\nDefaults to the path of the database, with .restored after it.',
   },
   'check-type': {
     kind: word('TYPE', CHECK_TYPES, 'quick'),
-    help: 'quick or integrity: what SQLite says of the restored database. checksum: its schema and rows are those of the source. full: all of these, and the numbers of rows.\nDefaults to quick.',
+    help: 'quick or integrity: the check of SQLite with this name, on the restored database. checksum: its schema and rows equal those of the source. full: all of these, and the numbers of rows.\nDefaults to quick.',
   },
   'ltx-continuity': {
     kind: flag(),
@@ -41,7 +41,7 @@ const flags = {
   },
   wait: {
     kind: duration('DURATION', 0),
-    help: 'While the replica still moves, validates again for this long before giving up.\nDefaults to one try.',
+    help: 'Validates again, for at most this long, while the replica still changes.\nDefaults to one attempt.',
   },
   json: jsonFlag,
 };
@@ -55,11 +55,11 @@ export const command: Command = defineCommand({
       'validate [arguments] -source-db PATH -config PATH',
     ],
     notes:
-      'checksum and full compare with the source as it is now, so nobody should be writing it. Exits with 1 if a check did not pass.',
+      'checksum and full compare with the current source, so stop all writers first. Exits with 1 if a check fails.',
     examples: [
-      { about: 'Quickly.', line: 'validate -source-db /tmp/test.db -replica-url s3://bucket/test' },
+      { about: 'With the quick check.', line: 'validate -source-db /tmp/test.db -replica-url s3://bucket/test' },
       {
-        about: 'Everything, once the replica has caught up.',
+        about: 'With all checks, once the replica has caught up.',
         line: 'validate -source-db /tmp/test.db -replica-url s3://bucket/test -check-type full -wait 30s',
       },
       {
@@ -144,7 +144,7 @@ function logResult(logger: Logger, { name, passed, durationMs, error, details }:
   else logger.error('Validation failed', { ...facts, error });
 }
 
-/** What fits on a line. */
+/** The details that fit on a line. */
 function shortOf(details: CheckResult['details']): Record<string, unknown> {
   return Object.fromEntries(Object.entries(details).filter(([, value]) => typeof value !== 'object'));
 }

@@ -6,21 +6,21 @@ import { LitestreamError } from '@litestream/core';
 import { openDatabase } from '../util/sqlite.ts';
 
 export interface PopulateOptions {
-  /** Database to make. One that is there is replaced. */
+  /** Path of the database. An existing one is replaced. */
   readonly path: string;
-  /** Bytes that the database shall have. */
+  /** Size of the database, in bytes. */
   readonly targetSize: number;
   /** Bytes of the blob in each row. */
   readonly rowSize: number;
   /** Rows in a transaction. */
   readonly batchSize: number;
   readonly tableCount: number;
-  /** Share of the columns, but for the blob, that get an index: 0 to 1. */
+  /** Share of the columns, without the blob, that get an index: 0 to 1. */
   readonly indexRatio: number;
   /** 512 to 65,536, a power of two. */
   readonly pageSize: number;
   readonly signal?: AbortSignal | undefined;
-  /** Bytes so far, after each transaction. */
+  /** Called after each transaction with the size so far, in bytes. */
   readonly onProgress?: ((size: number) => void) | undefined;
 }
 
@@ -52,8 +52,8 @@ function requireReplaceable(path: string): void {
 }
 
 /**
- * Makes a database in WAL mode and fills its tables `test_table_0`, `test_table_1`, … with rows that do not compress,
- * until it has the size asked for. Rejects with the signal's reason, and leaves what is written, when it is aborted.
+ * Creates a database in WAL mode and fills its tables `test_table_0`, `test_table_1`, … with rows that do not compress, until
+ * it has the target size. On an abort, rejects with the signal's reason and keeps the rows written so far.
  */
 export async function populate(options: PopulateOptions): Promise<PopulateResult> {
   check(options);
@@ -64,7 +64,7 @@ export async function populate(options: PopulateOptions): Promise<PopulateResult
   const database = openDatabase(path, { create: true, pageSize });
   let rowCount = 0;
   try {
-    // Nothing to lose yet: what is written reaches the disk once, at the end.
+    // A new database has no data to lose, so it is synced to disk only once, at the end.
     database.exec('PRAGMA synchronous = OFF');
     for (let table = 0; table < tableCount; table += 1) createTable(database, `test_table_${table}`, indexRatio);
     for (let table = 0; table < tableCount; table += 1) {
@@ -76,7 +76,7 @@ export async function populate(options: PopulateOptions): Promise<PopulateResult
     }
     database.exec('PRAGMA synchronous = FULL');
   } finally {
-    // The last connection moves the write-ahead log into the database and deletes it.
+    // The last connection moves the WAL into the database and deletes it.
     database.close();
   }
   return { size: statSync(path).size, pageSize, rowCount, durationMs: performance.now() - startMs };
@@ -118,7 +118,7 @@ async function* fill(
     const reached = Number(pageCount.get()?.['page_count']) * pageSize;
     onProgress?.(reached);
     if (reached >= size) return;
-    // A row takes more than its blob: going half of the way, the last transactions come close and not past it.
+    // A row is larger than its blob: with half of the remaining rows each, the last transactions do not exceed the size.
     const count = Math.min(batchSize, Math.ceil((size - reached) / rowSize / 2));
     database.exec('BEGIN IMMEDIATE');
     for (let each = 0; each < count; each += 1, row += 1) {
@@ -128,7 +128,7 @@ async function* fill(
     }
     database.exec('COMMIT');
     yield count;
-    // Lets signals in.
+    // Lets the event loop handle signals.
     await setImmediate();
   }
 }

@@ -10,20 +10,20 @@ export type CheckpointMode = (typeof CHECKPOINT_MODES)[number];
 
 export interface ShrinkOptions {
   readonly path: string;
-  /** Share of the rows of each table to delete, 0 to 100. Which ones is up to chance. */
+  /** Percentage of the rows of each table to delete, 0 to 100. The rows are chosen at random. */
   readonly deletePercentage: number;
-  /** Run VACUUM at last. */
+  /** Run VACUUM at the end. */
   readonly vacuum: boolean;
   /** Run a checkpoint of this mode after the deletion; undefined: none. */
   readonly checkpoint: CheckpointMode | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** What comes next: a sentence without its end. */
+  /** Called before each step with its description, a sentence without a full stop. */
   readonly onStep?: ((step: string) => void) | undefined;
 }
 
 export interface CheckpointResult {
   readonly mode: CheckpointMode;
-  /** Another connection kept it from doing all it should. */
+  /** Another connection prevented a complete checkpoint. */
   readonly busy: boolean;
   readonly frameCount: number;
   readonly checkpointedFrameCount: number;
@@ -50,7 +50,7 @@ export async function shrink(options: ShrinkOptions): Promise<ShrinkResult> {
   const startMs = performance.now();
   const initialSize = diskSize(path);
   const done = await work(options);
-  // Measured after the connection is closed: if it was the last, that emptied the write-ahead log.
+  // Measured after the connection is closed: the last connection empties the WAL when it closes.
   return { initialSize, ...done, finalSize: diskSize(path), durationMs: performance.now() - startMs };
 }
 
@@ -58,7 +58,7 @@ async function work(options: ShrinkOptions): Promise<Pick<ShrinkResult, 'deleted
   const { path, deletePercentage, signal, onStep } = options;
   const step = async (what: string): Promise<void> => {
     onStep?.(what);
-    // Lets signals in.
+    // Lets the event loop handle signals.
     await setImmediate();
     signal?.throwIfAborted();
   };

@@ -1,4 +1,4 @@
-/** One worker of a load: a connection of its own, in a thread of its own that it may block. */
+/** One worker of a load, with a connection and a thread of its own. It may block the thread. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { openDatabase } from '../util/sqlite.ts';
 import { Operations } from './operations.ts';
@@ -6,7 +6,7 @@ import { Pacer } from './pacer.ts';
 import { MESSAGE_COUNT_MAX, SharedState } from './shared.ts';
 import type { WorkerMessage, WorkerOptions } from './shared.ts';
 
-/** Operations between two looks at the clock and the stop. */
+/** Operations between two checks of the clock and the stop flag. */
 const SLICE_COUNT = 32;
 
 const options = workerData as WorkerOptions;

@@ -8,7 +8,7 @@ import type { Counts, WorkerMessage, WorkerOptions } from './shared.ts';
 
 export interface LoadOptions {
   readonly path: string;
-  /** Operations a second of all workers together, reads among them; 0: as many as they can. */
+  /** Operations per second of all workers together, including reads; 0: as many as possible. */
   readonly writeRate: number;
   readonly durationMs: number;
   readonly pattern: Pattern;
@@ -20,10 +20,10 @@ export interface LoadOptions {
   readonly workerCount: number;
   /** Rows that a write inserts, in one transaction. */
   readonly batchSize: number;
-  /** Ends it early, which is no error. */
+  /** Ends the load early, which is not an error. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
-  /** What failed, for the first few failures of each worker. */
+  /** Called with the message of the first few failures of each worker. */
   readonly onError?: ((message: string) => void) | undefined;
 }
 
@@ -38,7 +38,7 @@ export interface LoadResult extends Counts {
 const PROGRESS_INTERVAL_MS = 200;
 const WORKER_COUNT_MAX = 256;
 
-/** Writes to a database, and reads from it, for a while. The rows go into a table of their own, `load_test`. */
+/** Writes to a database and reads from it, for `durationMs`. Uses a table of its own, `load_test`. */
 export async function load(options: LoadOptions): Promise<LoadResult> {
   check(options);
   const { path, writeRate, workerCount, signal, onProgress } = options;
@@ -83,13 +83,13 @@ export async function load(options: LoadOptions): Promise<LoadResult> {
   } finally {
     clearInterval(ticker);
     signal?.removeEventListener('abort', stop);
-    // After a worker failed the others would go on, or wait for the start.
+    // After one worker failed, the others would continue or wait for the start.
     stop();
     await Promise.allSettled(workers.map((worker) => worker.ended));
   }
 }
 
-/** `ready` never rejects; a worker that breaks rejects `ended`. */
+/** `ready` never rejects; a worker that fails rejects `ended`. */
 function startWorker(
   options: WorkerOptions,
   onError: LoadOptions['onError'],

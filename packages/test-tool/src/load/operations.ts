@@ -7,12 +7,12 @@ const SCHEMA = `
   );
   CREATE INDEX IF NOT EXISTS idx_load_test_timestamp ON load_test (timestamp);
 `;
-/** Rows of one read: what an application shows at a time. */
+/** Rows of one read, as many as an application shows at a time. */
 const READ_COUNT = 10;
-/** Payloads are cut from this many random bytes, each at another place, so that no page compresses. */
+/** Payloads are cut from this many random bytes, each at another offset, so that no page compresses. */
 const RANDOM_SIZE = 1 << 20;
 
-/** Makes the table that a load writes, if need be. */
+/** Creates the table of the load if it does not exist. */
 export function createLoadTable(database: DatabaseSync): void {
   database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`);
 }
@@ -43,7 +43,7 @@ export class Operations {
     this.#select = database.prepare(`SELECT id, data FROM load_test WHERE id >= ? ORDER BY id LIMIT ${READ_COUNT}`);
   }
 
-  /** One transaction. */
+  /** Writes one transaction. */
   write(): void {
     if (this.#batchSize === 1) {
       this.#insertRow();
@@ -63,13 +63,13 @@ export class Operations {
     this.#newestId = Number(lastInsertRowid);
   }
 
-  /** A few neighbouring rows from anywhere in the table. */
+  /** Reads a few adjacent rows at a random position of the table. */
   read(): void {
     if (this.#newestId === 0) this.#newestId = Number(this.#newest.get()?.['id'] ?? 0);
     this.#select.all(Math.floor(Math.random() * this.#newestId));
   }
 
-  /** Ends what a failed write began. */
+  /** Rolls back the transaction of a failed write. */
   recover(): void {
     if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
   }

@@ -1,13 +1,13 @@
 import { rateShare } from './pattern.ts';
 import type { Pattern } from './pattern.ts';
 
-/** The share of the rate is looked up once for each stretch of this length; so `random` jumps, and does not blur. */
+/** The share of the rate changes once in each slot of this length, so that `random` has visible steps. */
 const SLOT_MS = 100;
-/** Who falls behind by more than this much work does not catch up: a load is a rate, not a sum. */
+/** A worker that lags by more than this does not catch up: a load is a rate, not a total. */
 const BACKLOG_MS_MAX = 1000;
 const WAIT_MS_MAX = 50;
 
-/** Says how many operations are due, for a rate that follows a pattern. */
+/** Computes how many operations are due, for a rate with a pattern. */
 export class Pacer {
   readonly #perMs: number;
   readonly #pattern: Pattern;
@@ -16,7 +16,7 @@ export class Pacer {
   #share = 0;
   #due = 0;
 
-  /** @param rate Operations a second where the pattern asks for all of it, above 0. */
+  /** @param rate operations per second at the full rate of the pattern, above 0 */
   constructor(rate: number, pattern: Pattern, random: () => number = Math.random) {
     this.#perMs = rate / 1000;
     this.#pattern = pattern;
@@ -41,7 +41,7 @@ export class Pacer {
     this.#due -= count;
   }
 
-  /** Milliseconds to sleep before asking again. */
+  /** Milliseconds to sleep before the next call of `due`. */
   get waitMs(): number {
     return Math.min(WAIT_MS_MAX, Math.max(1, (1 - this.#due) / this.#perMs));
   }

@@ -1,4 +1,4 @@
-/** How much of the rate is asked for at each moment. */
+/** How the rate changes over time. */
 export const PATTERNS = ['constant', 'burst', 'random', 'wave'] as const;
 export type Pattern = (typeof PATTERNS)[number];
 
@@ -9,8 +9,8 @@ const WAVE_SPEED = 1 / 10_000;
 const WAVE_HEIGHT = 0.4;
 
 /**
- * Share of the rate, 0 to 1, at a moment of the load. `burst`: all of it for 3 s of every 10, then nothing. `wave`: all of
- * it for half a minute, then down to 60 % and back. `random`: now all, now less, three quarters on average.
+ * Share of the rate, 0 to 1, at a time of the load. `burst`: 100 % for 3 s of every 10, then 0. `wave`: 100 % for half a
+ * minute, then down to 60 % and back. `random`: at most 100 %, three quarters on average.
  */
 export function rateShare(pattern: Pattern, elapsedMs: number, random: () => number = Math.random): number {
   return SHARES[pattern](elapsedMs, random);

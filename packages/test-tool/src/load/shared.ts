@@ -1,4 +1,4 @@
-/** What the main thread and the workers of a load share, in memory: neither waits for the other's event loop. */
+/** Memory that the main thread and the workers of a load share, so that neither waits for the other's event loop. */
 import type { Pattern } from './pattern.ts';
 
 export const MESSAGE_COUNT_MAX = 5;
@@ -6,7 +6,7 @@ const COUNTER_COUNT = 3;
 
 export interface WorkerOptions {
   readonly path: string;
-  /** Operations a second of this worker; 0: as many as it can. */
+  /** Operations per second of this worker; 0: as many as possible. */
   readonly rate: number;
   readonly durationMs: number;
   readonly pattern: Pattern;
@@ -63,12 +63,12 @@ export class SharedState {
     Atomics.notify(this.#signal, 0);
   }
 
-  /** Blocks the thread until the start, or the stop. */
+  /** Blocks the thread until the load starts or stops. */
   waitForStart(): void {
     Atomics.wait(this.#signal, 0, WAITING);
   }
 
-  /** Blocks the thread for a while; a stop ends it. */
+  /** Blocks the thread for this long, or until a stop. */
   sleep(durationMs: number): void {
     Atomics.wait(this.#signal, 0, RUNNING, durationMs);
   }

@@ -17,7 +17,7 @@ export function decimal(placeholder: string, initial: number, min: number, max: 
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
-/** Bytes: `500MB`, `1.5GB`. Units are powers of 1,024, as upstream's tool has them, unlike those of the config. */
+/** Bytes: `500MB`, `1.5GB`. Units are powers of 1,024, as in the tool of Litestream (Go), unlike those of the config. */
 export function binarySize(placeholder: string, initial: number): FlagKind<number> {
   return {
     placeholder,

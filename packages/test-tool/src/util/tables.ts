@@ -3,7 +3,7 @@ import { quoteName } from './sqlite.ts';
 
 export interface Table {
   readonly name: string;
-  /** Expressions that tell its rows apart: the rowid under a name that no column has, or the primary key. */
+  /** Expressions that identify a row: the rowid, under a name that no column has, or the primary key. */
   readonly key: readonly string[];
 }
 
@@ -28,7 +28,7 @@ function keyOf(database: DatabaseSync, table: string, withoutRowid: boolean): st
   if (!withoutRowid) {
     const names = new Set(columns.map(({ name }) => name.toLowerCase()));
     const rowid = ['rowid', '_rowid_', 'oid'].find((alias) => !names.has(alias));
-    // A table may hide all three; then only its whole rows are left to tell them apart.
+    // If columns hide all three names, only whole rows identify a row.
     return rowid === undefined ? columns.map(({ name }) => quoteName(name)) : [rowid];
   }
   return columns.filter(({ pk }) => pk > 0).map(({ name }) => quoteName(name));

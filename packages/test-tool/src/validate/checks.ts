@@ -1,4 +1,4 @@
-/** Single checks of a restored database, each with what it found. */
+/** Single checks of a restored database. */
 import type { DatabaseSync } from 'node:sqlite';
 import { validateReplica } from '@litestream/core';
 import type { ReplicaClient } from '@litestream/core';
@@ -6,7 +6,7 @@ import { openImmutable, openReadOnly, quoteName } from '../util/sqlite.ts';
 import { tablesOf } from '../util/tables.ts';
 import { contentChecksum } from './content-checksum.ts';
 
-/** What a check found out. `error` says in a sentence why it did not pass. */
+/** The result of a check. `error` is a sentence with the reason for a failure. */
 export interface Finding {
   readonly error?: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
@@ -55,7 +55,7 @@ export function sameRowCounts(sourcePath: string, restoredPath: string): Finding
   };
 }
 
-/** Each level is one unbroken chain and stands on a base; `all` reads every file whole and verifies its checksum. */
+/** Each level is one chain without gaps, with a base; `all` reads every file and verifies its checksum. */
 export async function continuity(client: ReplicaClient, all: boolean, signal?: AbortSignal): Promise<Finding> {
   const report = await validateReplica(client, { sample: all ? 'all' : 0, signal });
   const details = { files_listed: report.filesListed, files_verified: report.filesVerified, faults: report.faults };
@@ -74,7 +74,7 @@ function rowCounts(database: DatabaseSync): ReadonlyMap<string, number> {
   );
 }
 
-/** The source as of one moment, whoever writes it meanwhile. */
+/** Reads the source in one read transaction, so that concurrent writes do not show. */
 function readSource<T>(path: string, work: (database: DatabaseSync) => T): T {
   const database = openReadOnly(path);
   try {

@@ -1,7 +1,7 @@
 /**
- * A checksum of what a database holds, whatever its pages look like: its schema and every row, with types. Two files
- * with the same rows can differ in every page (VACUUM, free pages, change counters), and a source lies partly in its
- * write-ahead log, so a checksum of files would prove nothing.
+ * A checksum of the content of a database, independent of its pages: the schema and every row, with types. Two files with the
+ * same rows can differ in every page (VACUUM, free pages, change counters), and a part of the source is in its WAL, so a
+ * checksum of files would prove nothing.
  */
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
@@ -22,10 +22,13 @@ export interface ContentChecksum {
   readonly tables: ReadonlyMap<string, TableChecksum>;
 }
 
-/** Settings that are kept in the database and change what it means. */
+/** Settings in the database that change the meaning of its content. */
 const PRAGMAS = ['encoding', 'user_version', 'application_id', 'auto_vacuum'] as const;
 
-/** Reads everything; the caller holds a read transaction if others write. Litestream's own tables do not count. */
+/**
+ * Reads all rows, without Litestream's own tables. If other connections write, the caller must have a read transaction
+ * open.
+ */
 export function contentChecksum(database: DatabaseSync): ContentChecksum {
   const whole = createHash('sha256');
   for (const pragma of PRAGMAS) {
@@ -67,7 +70,7 @@ const BLOB = 4;
 /** Type and length, or type and number. */
 const HEAD_SIZE = 9;
 
-/** Hashes rows so that no two different ones look the same: each value with its type and length. */
+/** Hashes each value of a row with its type and length, so that different rows have different input. */
 class RowHasher {
   readonly #hash: Hash = createHash('sha256');
   readonly #buffer: Buffer = Buffer.allocUnsafe(BUFFER_SIZE);

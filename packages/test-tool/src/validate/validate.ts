@@ -14,22 +14,22 @@ type CheckName = CheckResult['name'];
 
 export interface ValidateOptions {
   readonly sourcePath: string;
-  /** The replica, initialised or not. */
+  /** The client of the replica, initialised or not. */
   readonly client: ReplicaClient;
-  /** Where to restore to. Replaced if it exists, and kept. */
+  /** Path to restore to. An existing file is replaced, and the result is kept. */
   readonly restoredPath: string;
   /** `quick` and `integrity`: SQLite's checks. `checksum`: every row equals the source's. `full`: all of it, and row counts. */
   readonly checkType: CheckType;
-  /** Check that each level of the replica is one unbroken chain; with `full`, that every file is sound too. */
+  /** Check that each level of the replica is a chain without gaps; with `full`, also that no file is damaged. */
   readonly ltxContinuity: boolean;
   /** How long to wait for a replica that is behind its database. Default 0. */
   readonly waitMs?: number | undefined;
   readonly logger?: Logger | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
-  /** A check begins: its name. */
+  /** Called when a check begins. */
   readonly onCheck?: ((name: CheckName) => void) | undefined;
-  /** A check is over. One that did not pass is not the last word while there is time to wait. */
+  /** Called when a check ends. A failed check is repeated while there is time to wait. */
   readonly onResult?: ((result: CheckResult) => void) | undefined;
 }
 
@@ -50,10 +50,10 @@ export interface ValidateResult {
 const POLL_INTERVAL_MS = 200;
 
 /**
- * Restores a replica and checks the result against its database. What is wrong with the replica is part of the result;
- * rejects only where the check itself cannot be made: `DATABASE_MISSING`, `INVALID_ARGUMENT`, or the signal's reason.
+ * Restores a replica and checks the result against its database. Faults of the replica are part of the result. Rejects only if
+ * the check itself is not possible: `DATABASE_MISSING`, `INVALID_ARGUMENT`, or the signal's reason.
  *
- * Comparisons (`checksum`, `full`) need a source that is quiet: they are made with its state now.
+ * Comparisons (`checksum`, `full`) need a source without writers: they use its current state.
  */
 export async function validate(options: ValidateOptions): Promise<ValidateResult> {
   requireDatabase(options.sourcePath);
@@ -96,7 +96,7 @@ async function attempt(options: ValidateOptions): Promise<ValidateResult> {
   return { passed: checks.every(({ passed }) => passed), checks, restored };
 }
 
-/** A check that throws did not pass: a replica that cannot be read is what this program is there to find. */
+/** A check that throws has failed: this program has to find a replica that cannot be read. */
 async function checked(
   name: CheckName,
   find: () => Finding | Promise<Finding>,
@@ -115,7 +115,7 @@ async function checked(
   return { name, passed: error === undefined, durationMs: performance.now() - startMs, error, details };
 }
 
-/** Waits until the replica holds more than what was restored; false if it does not before the time is over. */
+/** Waits until the replica is ahead of the restored database; false if the time ends before. */
 async function newer(
   { client, signal }: ValidateOptions,
   restored: RestoreResult | undefined,
@@ -127,14 +127,14 @@ async function newer(
       const plan = await planRestore(client, { signal });
       if ((plan.at(-1)?.maxTxid ?? 0n) > (restored?.txid ?? 0n)) return true;
     } catch (error) {
-      // Nothing there yet, or a chain that an upload is about to close.
+      // The replica is still empty, or has a gap that an upload is about to fill.
       if (!hasCode(error, 'REPLICA_EMPTY') && !hasCode(error, 'REPLICA_GAP')) throw error;
     }
   }
   return false;
 }
 
-/** The restored database replaces what is at its place: that must not be the source. */
+/** The restored database replaces the file at its path, which must not be the source. */
 function refuseSameFile(sourcePath: string, restoredPath: string): void {
   if (restoredPath === '') throw invalid('restored database path required');
   const source = statSync(sourcePath);

@@ -24,11 +24,11 @@ export const command: Command = defineCommand({
   name: 'copy',
   help: {
     about:
-      'Copies a replica with its whole history to another place or backend. Each file is verified on its way. A copy that was interrupted goes on where it stopped; nothing is ever deleted.',
+      'Copies a replica with all its restore points to another location or backend. Verifies each file while it is copied. Continues an interrupted copy where it stopped. Never deletes anything.',
     usage: ['copy [arguments] REPLICA_URL TARGET_URL', 'copy [arguments] DB_PATH TARGET_URL'],
     examples: [
       { about: 'From a folder to a bucket.', line: 'copy file:///backups/app s3://mybkt/app' },
-      { about: 'Out of the bucket of a database in the config.', line: 'copy /path/to/db file:///backups/app' },
+      { about: 'From the replica of a database in the config.', line: 'copy /path/to/db file:///backups/app' },
     ],
   },
   flags,

@@ -13,7 +13,7 @@ const flags = {
   ...configFlags,
   break: {
     kind: flag(),
-    help: 'Takes the lease away from its holder, and deletes its record of acknowledged commits. The holder stops replicating when it next renews; the next process waits for one term.',
+    help: 'Takes the lease from its holder, and deletes its record of acknowledged commits. The holder stops replicating at its next renewal; the next process waits for one term.',
   },
   json: { kind: flag(), help: 'Prints JSON in place of text.' },
 };

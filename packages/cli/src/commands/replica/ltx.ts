@@ -29,8 +29,8 @@ export const command: Command = defineCommand({
     examples: [
       { about: 'Files of a database in the config.', line: 'ltx /path/to/db' },
       { about: 'Files of a replica.', line: 'ltx s3://mybkt/db' },
-      { about: 'Its snapshots.', line: 'ltx -level 9 s3://mybkt/db' },
-      { about: 'Everything.', line: 'ltx -level all s3://mybkt/db' },
+      { about: 'The snapshots of a replica.', line: 'ltx -level 9 s3://mybkt/db' },
+      { about: 'The files of all levels.', line: 'ltx -level all s3://mybkt/db' },
     ],
   },
   flags,
@@ -40,7 +40,7 @@ export const command: Command = defineCommand({
     const levels =
       values.level === 'all' ? Array.from({ length: SNAPSHOT_LEVEL + 1 }, (_, each) => each) : [values.level];
     const withTimes = values['created-at'];
-    // There may be hundreds of thousands: only the infos are kept, and rows are made while they are printed.
+    // A replica may have hundreds of thousands of files: only their infos are kept, and rows are made while they are printed.
     const files: LtxFileInfo[] = [];
     for (const each of levels) {
       const listed = await Array.fromAsync(opened.client.ltxFiles(each));

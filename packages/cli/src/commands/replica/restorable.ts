@@ -1,4 +1,4 @@
-/** What a config's replicas hold, for somebody who asked for a restore and did not say of what. */
+/** Lists what the replicas of a config hold, as help for a restore command without a database. */
 import { existsSync } from 'node:fs';
 import { SNAPSHOT_LEVEL } from '@litestream/core';
 import type { LtxFileInfo, ReplicaClient } from '@litestream/core';
@@ -12,11 +12,14 @@ import { formatSeconds } from '../../text/time.ts';
 import { readConfig } from '../shared/config-flags.ts';
 import type { ConfigFlagValues } from '../shared/config-flags.ts';
 
-/** A replica that does not answer must not keep the advice from anybody. */
+/** The list does not wait longer than this for replicas that do not answer. */
 const WAIT_MS = 5000;
 const DATABASE_COUNT_MAX = 50;
 
-/** A table of each database with what of it could be restored; undefined where there is no config to tell. */
+/**
+ * A table of the databases of the config with the oldest and newest restore point of each. Undefined without a config
+ * file or without databases.
+ */
 export async function restorable(values: ConfigFlagValues, terminal: Terminal): Promise<string | undefined> {
   if (!existsSync(values.config ?? defaultConfigPath())) return undefined;
   const config = await readConfig(values, terminal, () => undefined);
@@ -42,7 +45,7 @@ export async function restorable(values: ConfigFlagValues, terminal: Terminal): 
   return `What could be restored:\n${formatTable([['database', 'replica', 'holds'], ...rows])}${rest}`.trimEnd();
 }
 
-/** The TXIDs and times from the oldest state that can be restored to the newest. */
+/** TXID and time of the oldest and the newest restore point. */
 async function spanOf(client: ReplicaClient, signal: AbortSignal): Promise<string> {
   let oldest: LtxFileInfo | undefined;
   let newest: LtxFileInfo | undefined;

@@ -21,7 +21,7 @@ export async function verifyLiveDatabase(request: LiveRequest, terminal: Termina
     name: 'verify',
     path: '/verify',
     body: { path: expandPath(request.path), ...(repair ? { repair } : {}) },
-    // All pages are read, and with `repair` all files of the replica.
+    // No limit: the daemon reads all pages and, with `repair`, all files of the replica.
     timeoutSeconds: 0,
   });
   const isSame = replicas.length > 0 && replicas.every(({ ok }) => ok);

@@ -21,7 +21,7 @@ const flags = {
   json: { kind: flag(), help: 'Prints JSON in place of text.' },
   live: {
     kind: flag(),
-    help: 'Lets the running daemon compare all pages of the live database with its replicas, in place of reading the files of one replica.',
+    help: 'Makes the running daemon compare all pages of the live database with its replicas, instead of reading the files of one replica.',
   },
   repair: {
     kind: flag(),
@@ -43,7 +43,7 @@ export const command: Command = defineCommand({
     notes:
       'A state is proven if it has the database checksum that its last file states. Files of Litestream (Go) state no checksum. A state that ends with such a file is unproven, which is not a fault.',
     examples: [
-      { about: 'The replica of a database of the config.', line: 'verify /path/to/db' },
+      { about: 'The replica of a database in the config.', line: 'verify /path/to/db' },
       { about: 'A replica URL, for a script.', line: 'verify -json s3://mybkt/db' },
       { about: 'The live database against its replicas.', line: 'verify -live /path/to/db' },
     ],

@@ -2,7 +2,7 @@ import type { HelpText } from '../../flags/help.ts';
 import type { FlagSpecs, ParsedFlags } from '../../flags/parse.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
 
-/** What a command gets besides its flags. */
+/** What a command gets in addition to its flags. */
 export interface CommandContext {
   readonly terminal: Terminal;
   /** All commands of the program. */
@@ -22,19 +22,19 @@ export interface Command {
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
-  /** A command's code loads when it is run. */
+  /** Loads the code of the command when it runs. */
   readonly load: () => Promise<{ readonly command: Command }>;
-  /** Not in the overview: an old name. */
+  /** The command that replaces this one. A deprecated command is not in the overview. */
   readonly deprecatedFor?: string;
 }
 
-/** Makes a command; `run` sees the values of its flags with their types. */
+/** Defines a command; `run` gets the values of its flags with their types. */
 export function defineCommand<S extends FlagSpecs>(
   command: Omit<Command, 'flags' | 'run'> & {
     readonly flags: S;
     run(parsed: ParsedFlags<S>, context: CommandContext): Promise<number>;
   },
 ): Command {
-  // `run.ts` parses with these very flags, so what `run` gets is what it asks for.
+  // `run.ts` parses with these flags, so the values have the types that `run` expects.
   return command;
 }

@@ -1,4 +1,4 @@
-/** What commands that read a config have in common. */
+/** Flags and checks that all commands with a config share. */
 import { LitestreamError } from '@litestream/core';
 import type { Config, DatabaseConfig } from '../../config/types.ts';
 import { defaultConfigPath, expandPath, isReplicaUrl } from '../../config/paths.ts';
@@ -23,7 +23,7 @@ export const configFlags: {
   'no-expand-env': { kind: flag(), help: 'Leaves $VARIABLES in the config file as they are.' },
   plugin: {
     kind: list('NAME'),
-    help: 'Loads a storage client from this npm package or path, beside those that are found by name. May be repeated.',
+    help: 'Also loads a storage client from this npm package or path. May be repeated.',
   },
 };
 
@@ -33,7 +33,10 @@ export interface ConfigFlagValues {
   readonly plugin: readonly string[];
 }
 
-/** Reads the config that the flags name; what was ignored in it is said on standard error, or to `warn`. `alternative` tells what does without one. */
+/**
+ * Reads the config that the flags name. `warn` receives warnings about ignored parts; by default they go to standard
+ * error. `alternative` is advice for a user without a config file.
+ */
 export async function readConfig(
   values: ConfigFlagValues,
   terminal: Terminal,
@@ -46,14 +49,18 @@ export async function readConfig(
   for (const warning of warnings) warn(warning);
   if (notices.length > 0) {
     const { configuredLogger } = await import('./configured-logger.ts');
-    // To standard error, whatever the config says of logs: standard output may hold a result.
+    // Always to standard error: standard output may hold a result.
     const logger = configuredLogger({ ...config.logging, stderr: true }, terminal);
     for (const { message, fields } of notices) logger.warn(message, fields);
   }
   return { ...config, plugins: [...config.plugins, ...values.plugin] };
 }
 
-/** The database of this path in the config, by itself or in a folder; its file need not be there any more. */
+/**
+ * The config of the database at this path, from a `path` or a `dir` entry. The file may be missing.
+ *
+ * @throws LitestreamError `CONFIG_INVALID` if no entry matches
+ */
 export function findDatabase(config: Config, path: string): SingleDatabase {
   const wanted = expandPath(path);
   const found = databaseOf(config.databases, wanted);
@@ -63,21 +70,21 @@ export function findDatabase(config: Config, path: string): SingleDatabase {
   throw new LitestreamError(`database not found in config: ${wanted}`, { code: 'CONFIG_INVALID', hint });
 }
 
-/** How an entry of the config is told from the others. */
+/** Names an entry of the config in a message. */
 function nameOf({ path, directory }: DatabaseConfig): string[] {
   if (path !== undefined) return [path];
   if (directory === undefined) return [];
   return [`${directory.pattern} in ${directory.recursive ? 'and below ' : ''}${directory.path}`];
 }
 
-/** Refuses `-config` beside a replica URL, which needs none. */
+/** Refuses `-config` together with a replica URL, which needs no config. */
 export function refuseConfigWithUrl(values: ConfigFlagValues, target: string): void {
   if (isReplicaUrl(target) && values.config !== undefined) {
     throw new UsageError('cannot specify a replica URL and the -config flag');
   }
 }
 
-/** Exactly one argument; flags after it would be taken for a second one, so they get their own message. */
+/** Returns the only argument. A flag after it would count as a second argument, so it has its own message. */
 export function oneArgument(args: readonly string[], missing: string, attempt: string): string {
   const [first, second] = args;
   if (first === undefined || first === '') throw new UsageError(missing, attempt);

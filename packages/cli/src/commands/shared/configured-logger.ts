@@ -1,4 +1,3 @@
-/** Loggers of the commands. */
 import type { Logger } from '@litestream/core';
 import type { LoggingConfig } from '../../config/types.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
@@ -7,7 +6,7 @@ import type { LineStyle } from '../../log/format.ts';
 import { createLogger, parseLogLevel } from '../../log/logger.ts';
 import type { LoggerOptions } from '../../log/logger.ts';
 
-/** The logger a config asks for. */
+/** The logger that a config describes. */
 export function configuredLogger(logging: LoggingConfig, terminal: Terminal): Logger {
   return loggerOn(terminal, logging.stderr, {
     level: logging.level,
@@ -17,7 +16,7 @@ export function configuredLogger(logging: LoggingConfig, terminal: Terminal): Lo
   });
 }
 
-/** Text at INFO, or what `LOG_LEVEL` says: for commands that read no `logging` section. */
+/** Logs text from `LOG_LEVEL` up, by default INFO: for commands that read no `logging` section. */
 export function plainLogger(terminal: Terminal, stderr: boolean): Logger {
   return loggerOn(terminal, stderr, {
     level: parseLogLevel(process.env['LOG_LEVEL'] ?? '') ?? 'info',

@@ -1,4 +1,4 @@
-/** From a command line to an exit code, for any program that is a table of commands. */
+/** Runs the command lines of a program that is a table of commands. */
 import { nearest } from '@litestream/core/nearest';
 import { UsageError } from '../../util/usage-error.ts';
 import type { CommandEntry } from './command.ts';
@@ -11,14 +11,14 @@ import { ReaderGone } from '../../terminal/write-all.ts';
 export interface Program {
   /** Name of the executable: `litestream`. */
   readonly name: string;
-  /** What it is for, a sentence. */
+  /** One sentence about its purpose. */
   readonly about: string;
   readonly commands: readonly CommandEntry[];
 }
 
 /** Runs `NAME ARGV…` in this process and sets its exit code. */
 export async function runProgram(program: Program, argv: readonly string[], terminal: Terminal): Promise<void> {
-  // Core's timers and watchers let a process end; a command ends when it has an exit code.
+  // Timers and watchers of core do not keep the process alive. This timer does, until the command has an exit code.
   const alive = setInterval(() => undefined, 2 ** 30);
   const strays = failOnStrayErrors(terminal);
   try {

@@ -1,4 +1,4 @@
-/** What commands that talk to a running daemon have in common. */
+/** Flags and checks that all commands with a control socket share. */
 import { DEFAULT_SOCKET_PATH } from '../../control/protocol.ts';
 import { UsageError } from '../../util/usage-error.ts';
 import { flag, integer, word } from '../../flags/kinds.ts';

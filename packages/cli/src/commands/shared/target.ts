@@ -1,4 +1,4 @@
-/** What `restore` and `ltx` work on: a replica URL, or a database of the config. */
+/** The target of a command such as `restore` or `ltx`: a replica URL, or a database of the config. */
 import type { ReplicaClient } from '@litestream/core';
 import { LitestreamError } from '@litestream/core';
 import { urlWarning } from '../../config/file-url.ts';
@@ -13,11 +13,11 @@ export interface Target extends AsyncDisposable {
   readonly client: ReplicaClient;
   /** The database of the config; undefined for a URL. */
   readonly databasePath: string | undefined;
-  /** How to name it in messages, without credentials. */
+  /** Name for messages, without credentials. */
   readonly text: string;
 }
 
-/** Opens the (first) replica of a target. */
+/** Opens the replica of a URL, or the first replica of a database. */
 export async function openTarget(target: string, values: ConfigFlagValues, terminal: Terminal): Promise<Target> {
   refuseConfigWithUrl(values, target);
   let config: Pick<Config, 'plugins' | 'path'>;

@@ -11,10 +11,10 @@ import { checkTimeout, socketFlags } from '../shared/socket-flags.ts';
 export const command: Command = defineCommand({
   name: 'info',
   help: {
-    about: 'Shows what a running daemon says of itself.',
+    about: 'Shows the version, process id, uptime and number of databases of a running daemon.',
     usage: ['info [arguments]'],
     examples: [
-      { about: 'For people.', line: 'info' },
+      { about: 'As text.', line: 'info' },
       { about: 'For a script, on another socket.', line: 'info -json -socket /tmp/litestream.sock' },
     ],
   },

@@ -10,11 +10,11 @@ import { checkTimeout, socketFlags } from '../shared/socket-flags.ts';
 export const command: Command = defineCommand({
   name: 'list',
   help: {
-    about: 'Lists the databases of a running daemon, and when their replicas last had everything.',
+    about: 'Lists the databases of a running daemon, and when each was last fully replicated.',
     usage: ['list [arguments]'],
-    notes: 'A database is replicating, open (followed, but nothing is sent) or stopped.',
+    notes: 'A database is replicating, open (monitored, but not uploaded) or stopped.',
     examples: [
-      { about: 'For people.', line: 'list' },
+      { about: 'As text.', line: 'list' },
       { about: 'For a script, on another socket.', line: 'list -json -socket /tmp/litestream.sock' },
     ],
   },

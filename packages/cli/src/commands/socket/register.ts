@@ -17,7 +17,8 @@ const flags = {
 export const command: Command = defineCommand({
   name: 'register',
   help: {
-    about: 'Lets a running daemon replicate one more database, until it ends or the database is unregistered.',
+    about:
+      'Makes a running daemon replicate one more database, until the daemon exits or the database is unregistered.',
     usage: ['register [arguments] DB_PATH'],
     examples: [
       { about: 'Into a bucket.', line: 'register -replica s3://mybucket/db /path/to/db' },

@@ -1,4 +1,4 @@
-/** What `start` and `stop` have in common. */
+/** The request and the output that `start` and `stop` share. */
 import { expandPath } from '../../config/paths.ts';
 import { askDaemon } from '../../control/client.ts';
 import type { StateResponse } from '../../control/protocol.ts';

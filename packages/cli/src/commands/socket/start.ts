@@ -6,10 +6,10 @@ import { changeState } from './start-stop.ts';
 export const command: Command = defineCommand({
   name: 'start',
   help: {
-    about: 'Starts the replication of a database that a running daemon knows and that was stopped.',
+    about: 'Makes a running daemon replicate a stopped database again.',
     usage: ['start [arguments] DB_PATH'],
     examples: [
-      { about: 'Go on with it.', line: 'start /path/to/db' },
+      { about: 'After a stop.', line: 'start /path/to/db' },
       { about: 'For a script, on another socket.', line: 'start -json -socket /tmp/litestream.sock /path/to/db' },
     ],
   },

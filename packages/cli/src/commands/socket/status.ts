@@ -19,7 +19,7 @@ const flags = {
   config: configFlags.config,
   'max-lag': {
     kind: duration('DURATION', undefined),
-    help: 'Asks the running daemon, too, how long ago each of its databases was last known to be replicated whole, and exits with 1 if one of them was not within this time, or is not ok. One that was stopped by request does not count.',
+    help: 'Also asks the running daemon when each of its databases was last fully replicated. Exits with 1 if a database is not ok, or was not fully replicated within this time. Databases that were stopped by request do not count.',
   },
   socket: {
     kind: text('PATH'),
@@ -33,14 +33,14 @@ export const command: Command = defineCommand({
   name: 'status',
   help: {
     about:
-      'Shows how far the databases of the config file are replicated locally: one of them, or all. Without -max-lag it looks at files only, so it works whether a daemon runs or not.',
+      'Shows the local replication state of one database of the config file, or of all. Without -max-lag it reads files only, so it needs no running daemon.',
     usage: ['status [arguments] [DB_PATH]'],
     notes:
-      'status is ok, not initialized (nothing was replicated yet), no database (there is none at the path) or error. local txid is the latest transaction in the local LTX files. With -max-lag, status is stopped for a database that was stopped by request, which has no lag, and lag is the time since every replica was last known to have everything; databases that were registered over the socket are listed too.',
+      'status is ok, not initialized (nothing was replicated yet), no database (no file at the path) or error. local txid is the latest transaction in the local LTX files. With -max-lag, lag is the time since every replica was last known to have all commits. A database that was stopped by request has the status stopped and no lag. Databases that were registered over the socket are also listed.',
     examples: [
       { about: 'All databases.', line: 'status' },
       { about: 'One of them, for a script.', line: 'status -json /path/to/db' },
-      { about: 'For cron or a probe: fails unless all is replicated.', line: 'status -max-lag 30s' },
+      { about: 'For cron or a probe: fails if a database lags.', line: 'status -max-lag 30s' },
     ],
   },
   flags,
@@ -57,7 +57,7 @@ export const command: Command = defineCommand({
     }
     const daemon = await summaries(values.socket ?? config.socket.path);
     if (only === undefined) {
-      // Registered over the socket, or lost from a folder of the config: the daemon answers for them all the same.
+      // Databases that only the daemon knows: registered over the socket, or deleted from a folder of the config.
       const known = new Set(rows.map((row) => row.database));
       const others = [...daemon.keys()].filter((path) => !known.has(path));
       rows.push(...others.map((path) => statusOf(databaseOf(config.databases, path) ?? { path, metaPath: undefined })));
@@ -72,7 +72,7 @@ export const command: Command = defineCommand({
     if (problems.length === 0) return 0;
     const limit = formatDuration(maxLagMs);
     terminal.err(`Error: not replicated within ${limit}: ${problems.join('; ')}`);
-    terminal.err('Try: look at the daemon’s log, or at its status page, for what is in the way');
+    terminal.err('Try: look for the cause in the log of the daemon, or on its status page');
     return 1;
   },
 });
@@ -90,23 +90,23 @@ const cellsOf = (row: Row): Record<string, string> => ({
   'wal size': row.wal_size,
 });
 
-/** What the daemon knows, by path; either program's daemon answers this. */
+/** The databases of the daemon, by path. The daemon of Litestream (Go) answers this request, too. */
 async function summaries(socket: string): Promise<ReadonlyMap<string, DatabaseSummary>> {
   const list = await askDaemon<ListResponse>({ socket, name: 'list', path: '/list', timeoutSeconds: 10 });
   return new Map(list.databases.map((database) => [database.path, database]));
 }
 
-/** Returns what is wrong with it, if anything is. */
+/** Adds the lag to the row. Returns the problem of the database, if it has one. */
 function addLag(row: Row, summary: DatabaseSummary | undefined, maxLagMs: number): string | undefined {
   if (summary?.status === 'stopped') {
     row.status = 'stopped';
     return undefined;
   }
   row.lag_seconds = null;
-  if (summary === undefined) return 'the daemon does not have it';
+  if (summary === undefined) return 'unknown to the daemon';
   const { last_sync_at: time } = summary;
   const unwell = PROBLEMS[row.status];
-  if (time === undefined) return unwell ?? 'never replicated whole';
+  if (time === undefined) return unwell ?? 'never fully replicated';
   const lagMs = Math.max(0, Date.now() - new Date(time).getTime());
   row.lag_seconds = lagMs / 1000;
   if (unwell !== undefined) return unwell;
@@ -129,7 +129,7 @@ interface Row {
   status: string;
   local_txid: string;
   wal_size: string;
-  /** Seconds since all was last known to be replicated; null: never, or unknown. Missing: not asked, or stopped. */
+  /** Seconds since the last full replication; null: never, or unknown. Missing: without `-max-lag`, or stopped. */
   lag_seconds?: number | null;
 }
 
@@ -145,7 +145,7 @@ function statusOf({ path, metaPath }: Pick<SingleDatabase, 'path' | 'metaPath'>)
     if (txid > 0n) row.local_txid = formatTxid(txid);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === undefined) throw error;
-    // Not readable for us: the table says so and goes on with the others.
+    // Unreadable files are an error of this row; the other rows follow.
     row.status = 'error';
   }
   return row;

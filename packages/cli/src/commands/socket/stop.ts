@@ -6,10 +6,10 @@ import { changeState } from './start-stop.ts';
 export const command: Command = defineCommand({
   name: 'stop',
   help: {
-    about: 'Stops the replication of one database of a running daemon, after a last sync that it waits for.',
+    about: 'Stops the replication of one database of a running daemon, and waits for a last sync.',
     usage: ['stop [arguments] DB_PATH'],
     examples: [
-      { about: 'Before the database file is worked on.', line: 'stop /path/to/db' },
+      { about: 'Before maintenance of the database file.', line: 'stop /path/to/db' },
       { about: 'With ten seconds for the last sync.', line: 'stop -timeout 10 /path/to/db' },
     ],
   },

@@ -8,18 +8,18 @@ import { printResult } from '../shared/result.ts';
 import { checkTimeout, databaseArgument, socketFlags } from '../shared/socket-flags.ts';
 
 const flags = {
-  wait: { kind: flag(), help: 'Waits until everything committed is on the replicas, not only in the local files.' },
+  wait: { kind: flag(), help: 'Waits until all commits are on the replicas, not only in the local files.' },
   ...socketFlags(30),
 };
 
 export const command: Command = defineCommand({
   name: 'sync',
   help: {
-    about: 'Lets a running daemon sync a database now.',
+    about: 'Makes a running daemon sync a database now.',
     usage: ['sync [arguments] DB_PATH'],
     examples: [
-      { about: 'Into the local files; the upload follows by itself.', line: 'sync /path/to/db' },
-      { about: 'To the replicas, two minutes at most.', line: 'sync -wait -timeout 120 /path/to/db' },
+      { about: 'To the local files; the daemon uploads them afterwards.', line: 'sync /path/to/db' },
+      { about: 'To the replicas, within two minutes.', line: 'sync -wait -timeout 120 /path/to/db' },
     ],
   },
   flags,

@@ -8,7 +8,7 @@ import { printResult } from '../shared/result.ts';
 import { checkTimeout, databaseArgument, socketFlags } from '../shared/socket-flags.ts';
 
 const flags = {
-  'dry-run': { kind: flag(), help: 'Prints what would be asked of the daemon and asks nothing.' },
+  'dry-run': { kind: flag(), help: 'Prints the request and does not send it.' },
   ...socketFlags(30),
 };
 
@@ -16,7 +16,7 @@ export const command: Command = defineCommand({
   name: 'unregister',
   help: {
     about:
-      'Lets a running daemon forget a database, after a last sync that it waits for. The database, its local state and its replicas stay as they are.',
+      'Removes a database from a running daemon, and waits for a last sync. The database, its local state and its replicas stay as they are.',
     usage: ['unregister [arguments] DB_PATH'],
     examples: [
       { about: 'What would be done?', line: 'unregister -dry-run /path/to/db' },

@@ -1,4 +1,4 @@
-/** Files that are made from the config's schema and checked in, so that editors and readers find them. */
+/** Files that are generated from the config's schema and committed, so that editors and readers find them. */
 import { readFileSync } from 'node:fs';
 import { configJsonSchema } from './json-schema.ts';
 import { configReference } from './reference.ts';

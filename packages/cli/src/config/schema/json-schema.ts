@@ -3,12 +3,12 @@ import { z } from 'zod';
 import { EDITOR_TYPE } from './scalars.ts';
 import { configSchema } from './schema.ts';
 
-/** Where a published version can be had: what goes into `# yaml-language-server: $schema=…`. */
+/** URL of the published schema, for `# yaml-language-server: $schema=…`. */
 export const SCHEMA_URL = 'https://unpkg.com/@litestream/cli/schema/litestream.schema.json';
 
 type Json = Record<string, unknown>;
 
-/** What the parser takes beyond the type of a key: YAML makes numbers of digits, and YAML 1.1 knows `yes`. */
+/** What the parser accepts beyond the type of a key: YAML reads digits as a number, and YAML 1.1 reads `yes` as true. */
 const EDITOR_TYPES: Readonly<Record<string, Json>> = {
   text: { type: ['string', 'number'] },
   boolean: { type: ['boolean', 'string'], enum: [true, false, 'yes', 'no', 'on', 'off'] },
@@ -27,9 +27,9 @@ export function configJsonSchema(): Json {
     override: ({ jsonSchema }) => {
       const json = jsonSchema as Json;
       const kind = json[EDITOR_TYPE];
-      // An optional section comes by twice, the second time without its mark.
+      // An optional section is visited twice, the second time without its mark.
       if (typeof json['additionalProperties'] === 'object') json['additionalProperties'] = kind === 'open';
-      // A variable of the environment may stand where a number is meant.
+      // An environment variable may stand in place of a number.
       if (json['type'] === 'integer') Object.assign(json, { type: ['integer', 'string'], pattern: String.raw`^\$` });
       if (typeof kind === 'string') Object.assign(json, EDITOR_TYPES[kind]);
       if (kind === 'octal') Reflect.deleteProperty(json, 'maximum');

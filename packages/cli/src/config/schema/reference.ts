@@ -1,4 +1,4 @@
-/** The config as a page: one table a section, from the same schema that reads it. */
+/** The config reference in Markdown: one table for each section, made from the schema that reads configs. */
 import { z } from 'zod';
 import { EDITOR_TYPE } from './scalars.ts';
 import { configSchema, databaseSchema, replicaSchema, replicaSettings } from './schema.ts';

@@ -4,7 +4,7 @@ import { parseDuration } from '../../units/duration.ts';
 import { parseSize } from '../../units/size.ts';
 
 /**
- * Key of `meta`: what editors should know of a value beyond its type: `text`, `boolean`, `choice`, `duration`, `size`,
+ * Key of `meta` that describes a value to editors beyond its type: `text`, `boolean`, `choice`, `duration`, `size`,
  * `octal` (YAML 1.2 reads 0600 as six hundred), `open` (a section that may have other keys).
  */
 export const EDITOR_TYPE = 'x-litestream-type';
@@ -44,7 +44,7 @@ export function count(about: string): z.ZodInt {
   return z.int().describe(about);
 }
 
-/** One of these words; which ones is checked later, with a message of its own. */
+/** One of these words. A later check refuses others, with a message of its own. */
 export function choice(words: readonly string[], about: string): z.ZodOptional<z.ZodString> {
   return z
     .string()
@@ -54,7 +54,7 @@ export function choice(words: readonly string[], about: string): z.ZodOptional<z
 
 type Scalar = z.ZodPipe<z.ZodString, z.ZodTransform<number, string>>;
 
-/** In Go's notation; milliseconds. */
+/** A duration in Go's notation, in milliseconds. */
 export function duration(about: string): z.ZodOptional<Scalar> {
   return scalar(
     about,
@@ -64,7 +64,7 @@ export function duration(about: string): z.ZodOptional<Scalar> {
   );
 }
 
-/** A duration with its unit, as text. An invalid one is no error here: the config decides what it means. */
+/** A duration with its unit, as text. An invalid one is not an error here: the config decides what it means. */
 export function lenientDuration(about: string): z.ZodOptional<z.ZodUnknown> {
   return z
     .unknown()
@@ -72,7 +72,7 @@ export function lenientDuration(about: string): z.ZodOptional<z.ZodUnknown> {
     .optional();
 }
 
-/** Bytes. */
+/** A size in bytes. */
 export function size(about: string): z.ZodOptional<Scalar> {
   return scalar(about, 'size', parseSize, 'a size, write it like 512KB, 5MB or 64MiB');
 }
@@ -92,7 +92,7 @@ function scalar(
   return kind.meta({ description: about, [EDITOR_TYPE]: type }).optional();
 }
 
-/** Go takes a number without a unit for nanoseconds, and old configs may carry one. */
+/** Go reads a number without a unit as nanoseconds; old configs may have one. */
 function nanoseconds(value: string): number | undefined {
   return /^\d+$/.test(value) ? Number(value) / 1e6 : undefined;
 }

@@ -1,4 +1,4 @@
-/** What a config file may hold. The JSON Schema for editors and the reference in `docs/` are made from this. */
+/** The schema of a config file. The JSON Schema for editors and the reference in `docs/` are generated from it. */
 import { z } from 'zod';
 import {
   EDITOR_TYPE,
@@ -23,7 +23,7 @@ const lease = z.looseObject({
   owner: text('How other processes see this one. Default: host and process id.'),
 });
 
-/** Keys of a replica that are legal at the top level of a config too, as defaults of all replicas. */
+/** Keys of a replica that may also be at the top level of a config, as defaults of all replicas. */
 export const replicaSettings = {
   'sync-interval': duration('The least time between two uploads of one database while it changes. Default 1s.'),
   'validation-interval': duration('Of Litestream 0.3: use `validation.interval`.'),
@@ -31,7 +31,7 @@ export const replicaSettings = {
     .min(0, 'must not be negative')
     .optional(),
   'auto-recover': boolean(
-    'Go on with a snapshot where a local file was lost or damaged before it was sent; false: stop this replica with an error until `litestream reset`. Default true.',
+    'Continue with a snapshot if a local file is lost or damaged before its upload; false: stop this replica with an error until `litestream reset`. Default true.',
   ),
   lease: switchable(
     lease,
@@ -72,7 +72,7 @@ export const replicaSettings = {
   'webdav-username': text('WebDAV: the user.'),
   'webdav-password': text('WebDAV: the password.'),
   jwt: text('NATS: the user’s JWT.'),
-  seed: text('NATS: the seed that goes with it.'),
+  seed: text('NATS: the seed of that user.'),
   creds: text('NATS: a credentials file.'),
   nkey: text('NATS: a file with an nkey seed.'),
   username: text('NATS: the user.'),
@@ -80,9 +80,9 @@ export const replicaSettings = {
   tls: boolean('NATS: use TLS.'),
   'root-cas': texts('NATS: files with certificates of authorities to trust.'),
   'client-cert': text('NATS: a file with the client’s certificate.'),
-  'client-key': text('NATS: a file with its key.'),
-  'max-reconnects': count('NATS: attempts to reconnect; -1 is for ever.').optional(),
-  'reconnect-wait': duration('NATS: time between two of them. Default 2s.'),
+  'client-key': text('NATS: a file with the key of that certificate.'),
+  'max-reconnects': count('NATS: attempts to reconnect; -1 is no limit.').optional(),
+  'reconnect-wait': duration('NATS: time between two attempts. Default 2s.'),
   timeout: duration('NATS: how long a request may take. Default 10s.'),
   age: age.optional().describe('Not supported yet, and therefore refused.'),
 };
@@ -94,7 +94,7 @@ const replica = z
     ),
     name: text('Of Litestream 0.3: replicas have no names any more.'),
     path: text('Folder, or prefix in the bucket.'),
-    url: text('Where it is, as one URL: `s3://bucket/path`.'),
+    url: text('The address of the replica, as one URL: `s3://bucket/path`.'),
     ...replicaSettings,
   })
   .meta({
@@ -121,21 +121,21 @@ const database = z
     ),
     snapshot: snapshot
       .optional()
-      .describe('Of all databases together, so two of them must not say different things; better at the top level.'),
+      .describe('Applies to all databases, so two of them must not differ; better set at the top level.'),
     'meta-path': text('Folder of the local files. Default: `.NAME-litestream` beside the database.'),
     'staging-path': text(
-      'Folder to make snapshots in before they are sent, best on another disk. Default: with the local files. Where there is no ample room, snapshots are streamed. WebDAV replicas use it for compactions, too; by default the system folder for temporary files.',
+      'Folder for snapshots before their upload, best on another disk. Default: the folder of the local files. Without ample free space, snapshots are streamed. WebDAV replicas also use it for compactions; their default is the system folder for temporary files.',
     ),
     'meta-dir': text('With `dir`: the folder under which each database has its local files.'),
     'monitor-interval': duration('How often to look for changes that no file event reported. Default 1s.'),
     'checkpoint-interval': duration('The longest time between two checkpoints of a changed database. Default 1m.'),
     'busy-timeout': duration('How long to wait for locks of the application. Default 1s.'),
-    'min-checkpoint-page-count': count('Checkpoint once the log holds this many pages. Default 1000.').optional(),
-    'truncate-page-n': count('Truncate the log once it holds this many pages. Default 121359.').optional(),
-    'max-sync-wal-bytes': count('The most bytes of the log that one file holds; 0 is no limit.').optional(),
+    'min-checkpoint-page-count': count('Checkpoint once the WAL holds this many pages. Default 1000.').optional(),
+    'truncate-page-n': count('Truncate the WAL once it holds this many pages. Default 121359.').optional(),
+    'max-sync-wal-bytes': count('The most bytes of the WAL that one file holds; 0 is no limit.').optional(),
     'restore-if-db-not-exists': boolean('Restore the database before replicating, if it is missing. Default false.'),
     replica: replica.optional(),
-    replicas: z.array(replica).optional().describe('Several of them.'),
+    replicas: z.array(replica).optional().describe('Several replicas.'),
   })
   .describe('A database, or a folder of them.');
 
@@ -143,7 +143,7 @@ export const configSchema = z.looseObject({
   dbs: z.array(database).optional().describe('The databases to replicate.'),
   addr: text('Serve metrics and the status page here: `:9090`, `127.0.0.1:9090`.'),
   'addr-token': text(
-    'A token that requests to `addr` must show, all but `/healthz` and `/readyz`: as `Authorization: Bearer`, or as the password of a login in the browser. At least 16 characters.',
+    'A token that requests to `addr` must carry, except `/healthz` and `/readyz`: as `Authorization: Bearer`, or as the password of a login in the browser. At least 16 characters.',
   ),
   'addr-hosts': texts(
     'Further names that `addr` is reached by. Addresses, `localhost` and the name of this machine need no entry.',
@@ -158,7 +158,7 @@ export const configSchema = z.looseObject({
         .meta({ [EDITOR_TYPE]: 'octal' })
         .optional(),
       endpoints: texts(
-        'Endpoints that get credentials of the environment though only a URL given to `register` names them: `https://name:port`, or `http://…`. Those of the config’s replicas need no entry.',
+        'Endpoints that get credentials of the environment even if only a URL given to `register` names them: `https://name:port`, or `http://…`. Those of the config’s replicas need no entry.',
       ),
       'heap-snapshots': boolean(
         'Let `/debug/pprof/heap` hand out snapshots of the memory, with every secret in it. Default false.',
@@ -182,30 +182,30 @@ export const configSchema = z.looseObject({
     })
     .optional(),
   'l0-retention': duration('How long files of level 0 are kept once they are in level 1. Default 5m.'),
-  'l0-retention-check-interval': duration('How often to look for them. Default 15s.'),
+  'l0-retention-check-interval': duration('How often to look for expired files of level 0. Default 15s.'),
   'verify-compaction': boolean('List a level again after each compaction and check it. Default false.'),
   retention: z
     .looseObject({ enabled: boolean('False: files on the replica are never deleted. Default true.') })
     .optional(),
-  'heartbeat-url': text('Called while replication works.'),
+  'heartbeat-url': text('A URL to call while replication works.'),
   'heartbeat-interval': duration('Time between two of these calls, 1m at least. Default 5m.'),
   exec: text('A program to run; replication ends with it.'),
   'exec-credentials': boolean(
-    'Leave the credentials of storage backends in the environment of that program. Default false.',
+    'Leave the credentials of storage backends in the environment of the program of `exec`. Default false.',
   ),
   logging: z
     .looseObject({
       level: choice(['trace', 'debug', 'info', 'warn', 'error'], 'Default info. Environment: `LOG_LEVEL`.'),
       type: choice(['text', 'json', 'pretty'], 'Default text.'),
       stderr: boolean('Write to standard error in place of standard output. Default false.'),
-      source: boolean('Name the place in the code. Default false.'),
+      source: boolean('Log the place in the code. Default false.'),
     })
     .optional(),
   'mcp-addr': text(
-    'Where the Model Context Protocol is served: `unix:///path` for a socket that only this user can open, or `host:port`, without a host this machine only, which needs `mcp-token`. Needs the package `@modelcontextprotocol/server`.',
+    'Where the Model Context Protocol is served: `unix:///path` for a socket that only this user can open, or `host:port`, which needs `mcp-token`; without a host, only this machine is served. Needs the package `@modelcontextprotocol/server`.',
   ),
   'mcp-token': text(
-    'The token that clients of `mcp-addr` must show, as `Authorization: Bearer`. At least 16 characters.',
+    'The token that clients of `mcp-addr` must send, as `Authorization: Bearer`. At least 16 characters.',
   ),
   'mcp-output-dir': text('The folder that `litestream_restore` writes into. Without it the tool is refused.'),
   'shutdown-timeout': lenientDuration(
@@ -214,7 +214,7 @@ export const configSchema = z.looseObject({
   'shutdown-sync-timeout': duration(
     'How long the last sync may take when the program ends, at most `shutdown-timeout`. Default 30s.',
   ),
-  'shutdown-sync-interval': duration('Time between its attempts. Default 500ms.'),
+  'shutdown-sync-interval': duration('Time between two attempts of the last sync. Default 500ms.'),
   plugins: texts('Third-party backends: names of packages, or paths.'),
   ...replicaSettings,
 });

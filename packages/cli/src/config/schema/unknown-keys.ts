@@ -1,4 +1,4 @@
-/** Warnings about keys that nothing reads: most are typing errors, some are left over from older versions. */
+/** Warnings about unknown keys: most are typing errors, some belong to older versions. */
 import { nearest } from '@litestream/core/nearest';
 import { configSchema, databaseSchema, leaseSchema, replicaSchema, snapshotSchema } from './schema.ts';
 
@@ -6,7 +6,7 @@ export interface UnknownKey {
   readonly path: readonly PropertyKey[];
   /** A sentence for the user. */
   readonly message: string;
-  /** A known key was meant, or the place is wrong: what was configured with it is missing. */
+  /** True for a typing error or a key in the wrong place: the intended setting is missing. */
   readonly isSlip: boolean;
 }
 
@@ -28,7 +28,7 @@ const SECTIONS: Readonly<Record<string, Keys>> = {
   lease: Object.keys(leaseSchema.shape),
 };
 
-/** Keys of Litestream 0.3 that 0.5 has no use for. */
+/** Keys of Litestream 0.3 that have no effect in 0.5. */
 const OLD: Readonly<Record<string, string>> = {
   retention: 'use snapshot.retention',
   'retention-check-interval': 'retention is checked after each snapshot',
@@ -39,7 +39,7 @@ const OLD: Readonly<Record<string, string>> = {
   'persist-snapshots': 'snapshots are always kept on the replica',
 };
 
-/** @param isBuiltIn Is this replica type one of ours? Others may have keys that only their plugin knows. */
+/** @param isBuiltIn whether a replica type belongs to this project. Other types may have keys that only their plugin knows. */
 export function unknownKeys(config: unknown, isBuiltIn: (replica: Record<string, unknown>) => boolean): UnknownKey[] {
   const found: UnknownKey[] = [];
   section(config, [], ROOT);

@@ -1,4 +1,4 @@
-/** One store for each backend: replicas on one that does not answer keep only each other waiting. */
+/** One store for each backend: a backend that does not answer delays only its own replicas. */
 import type { Logger, StoredReplica, Store } from '@litestream/core';
 import { parseReplicaUrl } from '@litestream/core';
 import type { Config, ReplicaConfig } from '../../config/types.ts';
@@ -15,7 +15,7 @@ export class BackendStores {
     this.#logger = logger;
   }
 
-  /** Looks after this replica from now on. */
+  /** Maintains this replica from now on. */
   add(replica: ReplicaConfig, stored: StoredReplica): void {
     if (this.#closed) return;
     const backend = backendOf(replica);
@@ -24,7 +24,7 @@ export class BackendStores {
     store.add(stored);
   }
 
-  /** Lets it go; work on it is aborted and waited for. */
+  /** Stops maintaining the replica. Aborts running work on it, and waits until that has ended. */
   async remove(replica: ReplicaConfig, stored: StoredReplica): Promise<void> {
     await this.#stores.get(backendOf(replica))?.remove(stored);
   }
@@ -37,9 +37,9 @@ export class BackendStores {
 
 const PLACES = ['bucket', 'endpoint', 'host', 'webdav-url', 'account-name', 'region'];
 
-/** What fails together: type, and the host or bucket. */
+/** Identifies the backend, whose replicas fail together: type, and host or bucket. */
 export function backendOf({ type, url, settings }: ReplicaConfig): string {
-  // Folders may be on different disks, but none keeps the others waiting for long.
+  // Folders may be on different disks, but none delays the others for long.
   if (type === 'file') return type;
   const host = url === undefined ? undefined : parseReplicaUrl(url).host;
   return JSON.stringify([type, host, ...PLACES.map((key) => settings[key])]);

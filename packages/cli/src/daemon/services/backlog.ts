@@ -4,12 +4,12 @@ import type { DB, TXID } from '@litestream/core';
 
 /** A snapshot of any size is cheaper than this many uploads. */
 const FILES_MAX = 10_000;
-/** A snapshot of a small database is no reason to let so little go. */
+/** Fewer bytes are kept even if a snapshot is smaller. */
 const BYTES_MIN = 64 * 1024 * 1024;
 
 /**
- * Do the files that a replica still has to get outweigh a snapshot? Only those count that another replica has: what none
- * has is never deleted.
+ * Whether the files that a replica lacks outweigh a snapshot. Only files that another replica has count: files that no
+ * replica has are never deleted.
  */
 export function isTooFarBehind(db: DB, position: TXID, farthest: TXID): boolean {
   const bytesMax = Math.max(BYTES_MIN, statSync(db.path, { throwIfNoEntry: false })?.size ?? 0);

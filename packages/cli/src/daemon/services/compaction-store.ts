@@ -19,11 +19,11 @@ export function openStore(config: Config, logger: Logger): Store {
   });
 }
 
-/** What upstream says when its monitors start. */
+/** Logs the start of the monitors, in the words of Litestream (Go). */
 export function announceStores(config: Config, logger: Logger): void {
   if (!config.retentionEnabled) {
     logger.warn('retention disabled; cloud provider lifecycle policies must handle retention', {
-      hint: 'a database that nobody writes to gets no new snapshots: it loses its backup if the lifecycle rules of the cloud delete the last one',
+      hint: 'a database without writes gets no new snapshots: it loses its backup if the lifecycle rules of the cloud delete the last one',
     });
   }
   const store = logger.child({ system: 'store' });

@@ -1,17 +1,17 @@
-/** The history of a database with several replicas: that of the one which reaches farthest. */
+/** The timeline of a database with several replicas: that of the replica with the highest TXID. */
 import { hasCode } from '@litestream/core';
 import type { History, Op, Replica, TXID } from '@litestream/core';
 import type { CircuitBreaker } from './open-patience.ts';
 
 export interface TimelinePart {
   readonly history: Pick<Replica, 'maxTxid' | 'openLevel0' | 'lastTimestamp'>;
-  /** What fails together with it, undefined if it stands alone. */
+  /** The backend of the replica, which fails as a whole; undefined for a folder, which fails alone. */
   readonly backend: string | undefined;
 }
 
 /**
- * Replicas that do not answer in time are left out: replication to the others does not wait for them. What they turn out
- * to hold is dealt with when they are met (`Replica`). Without a breaker, all have to answer.
+ * Leaves out replicas that do not answer in time: replication to the others does not wait for them. `Replica` compares them
+ * with the database when they answer. Without a breaker, all replicas have to answer.
  */
 export class FarthestTimeline implements History {
   readonly #parts: readonly TimelinePart[];
@@ -32,7 +32,7 @@ export class FarthestTimeline implements History {
     return top;
   }
 
-  /** Of the replica that reaches farthest: another one may hold other pages under the same number. */
+  /** Reads from the replica with the highest TXID: another one may hold other pages under the same TXID. */
   async openLevel0(txid: TXID, options: Op = {}): Promise<AsyncIterable<Uint8Array> | undefined> {
     return await this.#farthest?.openLevel0(txid, options);
   }
@@ -41,7 +41,7 @@ export class FarthestTimeline implements History {
     return await this.#farthest?.lastTimestamp(options);
   }
 
-  /** One that fails is asked again when something is sent to it, which tells what is wrong with it. */
+  /** A replica that fails is asked again at its first upload, which reports the failure. */
   #throwIfHopeless(asked: readonly PromiseSettledResult<unknown>[], { signal }: Op): void {
     signal?.throwIfAborted();
     const failures = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));

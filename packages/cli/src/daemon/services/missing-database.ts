@@ -1,13 +1,13 @@
-/** A path in the config that leads to no database: often a typing error, which would never be heard of otherwise. */
+/** Warns about a path in the config without a database: often a typing error, which would stay unnoticed otherwise. */
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { nearest } from '@litestream/core/nearest';
 import type { Logger } from '@litestream/core';
 
-/** An application that is just starting has its database by then. */
+/** Within this time a starting application creates its database. */
 const PATIENCE_MS = 3000;
 
-/** Says once, after a few seconds, that there is no database yet, and which file may be meant. Disposing it ends the wait. */
+/** Warns once, after a few seconds, if the database does not exist, and suggests a similar path. Disposing it cancels that. */
 export function warnIfMissing(path: string, logger: Logger): Disposable {
   const timer = setTimeout(() => {
     if (!existsSync(path)) logger.warn('database does not exist, waiting for it', { path, hint: hintFor(path) });
@@ -18,10 +18,10 @@ export function warnIfMissing(path: string, logger: Logger): Disposable {
 
 function hintFor(path: string): string {
   const folder = dirname(path);
-  if (!existsSync(folder)) return `There is no folder ${folder}. Is the path right?`;
+  if (!existsSync(folder)) return `The folder ${folder} does not exist. Check the path.`;
   const found = nearest(basename(path), databasesIn(folder));
-  if (found !== undefined) return `There is ${join(folder, found)}. Is that the one?`;
-  return 'It is replicated from when it is created.';
+  if (found !== undefined) return `Did you mean ${join(folder, found)}?`;
+  return 'Replication starts when the database is created.';
 }
 
 function databasesIn(folder: string): string[] {

@@ -2,7 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LitestreamError } from '@litestream/core';
 
-/** Refuses a replica folder that can never be written to, before an application is started on the strength of it. */
+/** Refuses a replica folder that can never be written to, before an application starts that relies on it. */
 export function checkReplicaFolder(path: string): void {
   let folder = path;
   for (;;) {

@@ -1,4 +1,4 @@
-/** What is known of the databases of a daemon at one moment: for the control socket, metrics and status pages. */
+/** The state of a daemon's databases at one point in time, for the control socket, metrics and status pages. */
 import type { DbStatus, LeaseStatus, StoredReplicaCounts, TXID } from '@litestream/core';
 
 export type DatabaseState = 'replicating' | 'stopped';
@@ -6,15 +6,15 @@ export type DatabaseState = 'replicating' | 'stopped';
 export interface ReplicaReport {
   /** `file`, `s3`, … */
   readonly type: string;
-  /** How to name it, without credentials. */
+  /** Name for messages, without credentials. */
   readonly text: string;
-  /** The last transaction that is known to be there. */
+  /** The last transaction that the replica is known to have. */
   readonly txid: TXID;
-  /** When everything that was committed was last known to be there. */
+  /** When the replica was last known to have all commits. */
   readonly lastSyncAt: Date | undefined;
-  /** What the last attempt failed with; undefined once one succeeded. */
+  /** The error of the last attempt; undefined if it succeeded. */
   readonly lastError: unknown;
-  /** What the store did for it. */
+  /** Counts of the store's work on the replica. */
   readonly counts: StoredReplicaCounts;
   /** Undefined if the replica has no lease. */
   readonly lease: LeaseStatus | undefined;
@@ -33,8 +33,8 @@ export interface DatabaseReport {
   /** Undefined while it is stopped. */
   readonly db: DbStatus | undefined;
   readonly replicas: readonly ReplicaReport[];
-  /** When all replicas last had everything; undefined if one of them never did. */
+  /** When all replicas last had all commits; undefined if one of them never did. */
   readonly lastSyncAt: Date | undefined;
-  /** Why replication does not go on, if something is in its way. */
+  /** The error that blocks replication, if there is one. */
   readonly lastError: unknown;
 }

@@ -4,18 +4,18 @@ import type { Terminal } from '../../terminal/terminal.ts';
 import type { CircuitBreaker } from './open-patience.ts';
 import type { BackendStores } from './backend-stores.ts';
 
-/** What the databases of a process share. */
+/** Services that all databases of a process share. */
 export interface Services {
   readonly config: Config;
   readonly registry: PluginRegistry;
-  /** Compact, take snapshots and delete what has expired; undefined with `-once`. */
+  /** Compact replicas, take snapshots and delete expired files; undefined with `-once`. */
   readonly stores: BackendStores | undefined;
   /** Skips backends that do not answer when a database opens. Undefined with `-once`: then all replicas have to answer. */
   readonly breaker: CircuitBreaker | undefined;
   readonly logger: Logger;
-  /** Told of each call of a backend; undefined where nobody counts them. */
+  /** Called after each call of a backend; undefined without metrics. */
   readonly onOperation: ((event: OperationEvent) => void) | undefined;
   readonly terminal: Terminal;
-  /** Another process has the lease of a replica: the database is no longer replicated there. */
+  /** Called when another process has taken the lease of a replica: the database is no longer replicated there. */
   readonly onLeaseLost: (error: unknown) => void;
 }
