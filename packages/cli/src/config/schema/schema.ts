@@ -35,7 +35,7 @@ export const replicaSettings = {
   ),
   lease: switchable(
     lease,
-    'Wait for the lease on the replica, and write there only while it is held ([rolling deploys](https://github.com/litestream-ts/litestream-ts/blob/main/docs/guides/deploy.md#rolling-deploys-with-a-lease)). `true`, or a section with `ttl` and `owner`. Needs a backend with conditional writes: s3, gs, abs, file. Default false.',
+    'Wait for the lease on the replica, and write to it only while this process holds the lease ([rolling deploys](https://github.com/litestream-ts/litestream-ts/blob/main/docs/guides/deploy.md#rolling-deploys-with-a-lease)). `true`, or a section with `ttl` and `owner`. Needs a backend with conditional writes: s3, gs, abs, file. Default false.',
   ),
   'access-key-id': text('S3, OSS: the key. Environment: `AWS_ACCESS_KEY_ID`, `LITESTREAM_ACCESS_KEY_ID`.'),
   'secret-access-key': text(
@@ -105,7 +105,7 @@ const replica = z
 const snapshot = z.looseObject({
   interval: duration('Time between two snapshots. Default 24h.'),
   retention: duration(
-    'How long snapshots, and all that a restore to a time after them needs, are kept; the newest snapshot always is. ' +
+    'How long snapshots, and the files for restores to a later time, are kept. The newest snapshot is always kept. ' +
       'Make it longer than the interval ([restoring](https://github.com/litestream-ts/litestream-ts/blob/main/docs/guides/restore.md)). Default 24h.',
   ),
 });
