@@ -97,7 +97,7 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'sync: database was removed': 'Go logs an error.',
   'taking over from the other litestream': 'Go does not detect another process.',
   'the other process writes no more to this replica, continuing after its files': 'Go does not detect another process.',
-  'the rest of the log of a removed database could not be read': 'Go does not read it.',
+  'the rest of the WAL of a removed database could not be read': 'Go does not read it.',
   'this storage cannot create a file only if there is none: another process that replicates to the same place is noticed before an upload, but not during one, and one of two commits made at that moment can be lost':
     'Go replaces the file that is there.',
   'waiting for exec process to close': 'Go 0.5.17 logs it, Go 0.5.18 does not.',

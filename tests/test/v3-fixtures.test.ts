@@ -93,11 +93,11 @@ describe('a v0.3 replica that is not whole', () => {
   });
 
   test.each([
-    ['a whole log', (path: string) => path.includes('/wal/00000001_'), /log 00000001 is missing/],
+    ['a whole log', (path: string) => path.includes('/wal/00000001_'), /WAL 00000001 is missing/],
     [
       'the first piece of a log',
       (path: string) => path.includes('/wal/00000001_00000000'),
-      /first piece of log 00000001/,
+      /first segment of WAL 00000001/,
     ],
     [
       'a piece in the middle',

@@ -196,7 +196,7 @@ describe('what cannot be restored says what can', () => {
     const output = join(scratchFolder(), 'out.db');
     const { exitCode, stdout, stderr } = await run(['restore', '-o', output, 'acme://bucket/app']);
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
-    expect(stderr).toMatch(/^Error: no known package handles replicas of type acme\. Known are abs, file, .*\n$/);
+    expect(stderr).toMatch(/^Error: no known package handles replicas of type acme\. Known types are abs, file, .*\n$/);
   });
 });
 

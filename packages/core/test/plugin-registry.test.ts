@@ -100,8 +100,8 @@ describe('plugin registry', () => {
       code: 'PLUGIN_MISSING',
       message: 'no known package handles replicas of type moon',
       hint:
-        'Known are abs, file, gcs, gs, mem, nats, oss, s3, sftp, webdav and webdavs. A client from elsewhere has to be ' +
-        'named: under plugins: in the config, with -plugin, or in the plugins of new Litestream({ plugins }).',
+        'Known types are abs, file, gcs, gs, mem, nats, oss, s3, sftp, webdav and webdavs. Name a third-party client ' +
+        'under plugins: in the config, with -plugin, or in the plugins of new Litestream({ plugins }).',
     });
     for (const [written, meant] of [
       ['sftpp', 'sftp'],
@@ -110,7 +110,7 @@ describe('plugin registry', () => {
       ['men', 'mem'],
     ] as const) {
       await expect(registry.plugin(written)).rejects.toMatchObject({
-        hint: expect.stringMatching(new RegExp(`^Did you mean ${meant}\\? Known are `)),
+        hint: expect.stringMatching(new RegExp(`^Did you mean ${meant}\\? Known types are `)),
       });
     }
   });
@@ -119,7 +119,7 @@ describe('plugin registry', () => {
     install('litestream-client-moon', plugin(`name: 'litestream-client-moon', schemes: ['moon'], types: ['moon']`));
     await expect(new PluginRegistry({ folder }).plugin('moon')).rejects.toMatchObject({
       code: 'PLUGIN_MISSING',
-      hint: expect.stringMatching(/^litestream-client-moon is installed, and has to be named: under plugins: /),
+      hint: expect.stringMatching(/^litestream-client-moon is installed, but must be named: under plugins: /),
     });
   });
 
@@ -166,7 +166,7 @@ describe('plugin registry', () => {
       const registry = new PluginRegistry({ folder });
       await expect(registry.createClient({ url: 'moon://crater' })).rejects.toMatchObject({
         code: 'PLUGIN_MISSING',
-        hint: expect.stringContaining(`${name} is installed, and has to be named`),
+        hint: expect.stringContaining(`${name} is installed, but must be named`),
       });
       expect(existsSync(mark)).toBe(false);
     },

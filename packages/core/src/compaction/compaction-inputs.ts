@@ -12,17 +12,17 @@ export const INPUTS_MAX = 256;
 export interface InputQuery {
   /** Last TXID of the destination level, 0 if it is empty. */
   readonly top: TXID;
-  /** Last TXIDs of the snapshots there are: a break that a snapshot covers is history, not damage. */
+  /** Last TXIDs of the existing snapshots: a gap that a snapshot covers is not damage. */
   readonly snapshots: readonly TXID[];
   readonly inputsMax?: number;
 }
 
 /**
  * The first run to merge out of `files`, ascending and all beginning after `top`. Files that lie wholly within another
- * one are passed over: they are what is left of a compaction that was done twice.
+ * one are skipped: a compaction that ran twice leaves them.
  *
  * @throws LitestreamError `REPLICA_GAP` where files are missing, overlap or are out of order, unless a snapshot reaches
- *   past the break: then every restore point behind it has a base, and the level goes on from there.
+ *   past the gap: then every restore point behind it has a base, and the level continues from there.
  */
 export function compactionInputs(files: readonly LtxFileInfo[], query: InputQuery): readonly LtxFileInfo[] {
   const chain = withoutContained(files);

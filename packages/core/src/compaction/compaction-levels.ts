@@ -1,6 +1,6 @@
 /**
  * Compaction levels: level 0 holds one file per sync, each level above merges the one below at its own interval, and
- * snapshots live at level 9. Levels and defaults are upstream's (`compaction_level.go`, `store.go`).
+ * snapshots live at level 9. Levels and defaults are those of Litestream (Go) (`compaction_level.go`, `store.go`).
  */
 import { LitestreamError } from '../util/error.ts';
 import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';

@@ -1,7 +1,8 @@
 /**
  * Merges the files of one level into the level above, through the client alone. A local copy of a file, where there is
- * one, is read instead of the remote object: it is faster, and a slow or eventually consistent store cannot serve it
- * stale. Behaviour after upstream's `compactor.go`; gaps are refused when a file is written, not found at a restore.
+ * one, is read instead of the remote object: it is faster, and an eventually consistent store cannot serve it stale.
+ * Behaves like `compactor.go` of Litestream (Go), except that gaps are refused when a file is written, not found at a
+ * restore.
  */
 import { decodeHeader, HEADER_SIZE, isLtxError } from '@litestream/ltx';
 import type { LtxError, TXID } from '@litestream/ltx';
@@ -23,8 +24,8 @@ export interface LocalFiles {
   /** Path of a copy of just this size, or undefined if there is none. */
   path(file: LtxFileInfo): string | undefined;
   /**
-   * This replica needs no local file that ends before `txid`; those written before `before` may go, once no other
-   * replica needs them. Returns how many went, and how many are left.
+   * This replica needs no local file that ends before `txid`; those written before `before` may be deleted once no
+   * other replica needs them. Returns how many were deleted, and how many remain.
    */
   release?(upTo: ReleasedUpTo): { readonly deleted: number; readonly left: number };
 }
@@ -32,15 +33,15 @@ export interface LocalFiles {
 export interface ReleasedUpTo {
   readonly txid: TXID;
   readonly before: Date;
-  /** Up to here they are old, whatever time they bear. */
+  /** Files up to this TXID are old, even if their timestamps are newer. */
   readonly seenTo?: TXID | undefined;
-  /** Told of each file just before it goes. */
+  /** Called with each file just before it is deleted. */
   readonly deleting?:
     | ((file: { readonly minTxid: TXID; readonly maxTxid: TXID; readonly path: string }) => void)
     | undefined;
 }
 
-/** Transactions that no file of a level holds any more, or none that can be read: a snapshot makes up for them. */
+/** Transactions that no readable file of a level holds any more: a snapshot replaces them. */
 export interface Gap {
   readonly kind: 'gap' | 'damaged file';
   readonly level: number;
@@ -51,13 +52,16 @@ export interface Gap {
 export interface CompactorOptions {
   readonly logger?: Logger | undefined;
   readonly local?: LocalFiles | undefined;
-  /** Shared with whoever else writes to the same replica, so that nobody lists a level to learn what is known. */
+  /**
+   * Shared by everything in this process that writes to the same replica, so that no level is listed to learn what is
+   * known.
+   */
   readonly tops?: NewestOfLevel | undefined;
   readonly inputsMax?: number | undefined;
   readonly clock?: Clock | undefined;
   /** Called with the first file of another page size than those before it: only a snapshot can be a base for it. */
   readonly onPageSizeChange?: ((file: LtxFileInfo) => void) | undefined;
-  /** Called for what a compaction goes past; again where one is repeated. */
+  /** Called for each gap that a compaction skips; again if the compaction is repeated. */
   readonly onGap?: ((gap: Gap) => void) | undefined;
 }
 
@@ -86,15 +90,15 @@ export class Compactor {
    * Merges what level `level - 1` has beyond the end of `level` and stores the result. Returns the files written, in
    * order: none if there is nothing new, more than one where a chain breaks or the inputs are too many for one.
    *
-   * @throws LitestreamError `REPLICA_GAP` if the inputs are not one unbroken chain, `LTX_CORRUPT` if one is damaged; both
-   *   only where no snapshot makes up for it. What was written until then stays.
+   * @throws LitestreamError `REPLICA_GAP` if the inputs are not one unbroken chain, `LTX_CORRUPT` if one is damaged;
+   *   both only where no snapshot replaces the missing files. Files written until then stay.
    */
   async compact(level: number, op: Op = {}): Promise<readonly LtxFileInfo[]> {
     if (level < 1 || level >= SNAPSHOT_LEVEL) {
       throw new LitestreamError(`cannot compact into level ${level}`, { code: 'INVALID_ARGUMENT' });
     }
     let top = (await this.tops.get(level, op))?.maxTxid ?? 0n;
-    // Level 0 is written to by others, who do not keep its end here.
+    // Uploads write to level 0, and they do not update `tops`.
     const isSourceKnown = level > 1 && this.tops.isKnown(level - 1);
     if (isSourceKnown && ((await this.tops.get(level - 1, op))?.maxTxid ?? 0n) <= top) return [];
     let pending = await Array.fromAsync(this.#client.ltxFiles(level - 1, { seek: top + 1n, ...op }));
@@ -122,7 +126,7 @@ export class Compactor {
   ): Promise<{ readonly written: readonly LtxFileInfo[]; readonly reached: TXID }> {
     const merged = await this.#mergeOrFail(level, inputs, op);
     if ('maxTxid' in merged) return { written: [merged], reached: merged.maxTxid };
-    // What comes before the fault is merged first, and may have faults of its own; the rest is the next run.
+    // The files before the fault are merged first, and may have other faults; the rest is the next run.
     if (merged.code === 'NOT_CONTIGUOUS') {
       const count = await this.#samePageSize(inputs, op);
       const change = inputs[count];
@@ -141,7 +145,10 @@ export class Compactor {
     return { written: [], reached: damaged.maxTxid };
   }
 
-  /** The merged file, or the fault of an input on the replica. A damaged local copy is passed over for the remote file. */
+  /**
+   * The merged file, or the fault of an input on the replica. If a local copy is damaged, the remote file is read
+   * instead.
+   */
   async #mergeOrFail(level: number, inputs: readonly LtxFileInfo[], op: Op): Promise<LtxFileInfo | LtxError> {
     const damaged = new Set<string>();
     for (;;) {
@@ -158,7 +165,7 @@ export class Compactor {
         if (!isLtxError(error)) throw error;
         const { file = '' } = error;
         if (error.code === 'NOT_CONTIGUOUS' || !read.has(file)) return error;
-        damaged.add(file); // each is passed over once, so this ends
+        damaged.add(file); // each is skipped once, so this ends
         this.#logger.warn('local ltx file is damaged, reading the replica instead', { level, error: error.message });
       }
     }
@@ -178,7 +185,7 @@ export class Compactor {
     const open = (): AsyncGenerator<Uint8Array> =>
       mergeInputs(this.#client, inputs, { local, clock: this.#clock, ...op });
 
-    // The header of the merged file, its first chunk, holds the time under which the file has to be stored.
+    // The header of the merged file, its first chunk, has the time with which the file must be stored.
     const started = open();
     const head = await started.next();
     if (head.done === true) throw new LitestreamError('a merge gave no bytes', { code: 'INTERNAL' });
@@ -218,7 +225,7 @@ export class Compactor {
     return inputs.length;
   }
 
-  /** Asked only where it matters: the chain has a break, and a snapshot may stand behind it. */
+  /** Asked only where it matters: the chain has a break, and a snapshot may reach past it. */
   async #snapshotEnds(op: Op): Promise<readonly TXID[]> {
     const snapshots = await Array.fromAsync(this.#client.ltxFiles(SNAPSHOT_LEVEL, op));
     const newest = await this.tops.get(SNAPSHOT_LEVEL, op); // a listing may lag behind what was just written
@@ -227,12 +234,15 @@ export class Compactor {
   }
 }
 
-/** Pages go through as they are, so a merge is no larger than its inputs; pages of old files, packed otherwise, hardly. */
+/**
+ * Pages are copied without recompression, so a merge is no larger than its inputs, or hardly, where old files use LZ4
+ * frames.
+ */
 function mergedSizeMax(inputs: readonly LtxFileInfo[]): number {
   return Math.ceil(inputs.reduce((total, { size }) => total + size, 0) * 1.1) + 2 ** 20;
 }
 
-/** From nothing, any first file will do: what came before it is expired. */
+/** An empty level accepts any first file: what came before it has expired. */
 function isUnbroken(pending: readonly LtxFileInfo[], top: TXID): boolean {
   return pending.every((file, index) => {
     const before = pending[index - 1]?.maxTxid ?? top;
@@ -245,7 +255,7 @@ function corrupt(file: LtxFileInfo | undefined, cause: Error): LitestreamError {
     code: 'LTX_CORRUPT',
     operation: 'compact',
     object: file === undefined ? undefined : fileName(file),
-    hint: 'A new snapshot makes up for it; litestream takes one by itself while it replicates this database.',
+    hint: 'A new snapshot replaces it; litestream takes one by itself while it replicates this database.',
     cause,
   });
 }

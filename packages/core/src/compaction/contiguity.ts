@@ -8,7 +8,7 @@ export interface ContiguityFault {
   readonly next: LtxFileInfo;
 }
 
-/** Every place where `files`, in the order given, are not one unbroken chain of TXIDs. */
+/** Every gap and overlap of `files`, in the order given. */
 export function contiguityFaults(files: readonly LtxFileInfo[]): readonly ContiguityFault[] {
   const faults: ContiguityFault[] = [];
   let previous: LtxFileInfo | undefined;

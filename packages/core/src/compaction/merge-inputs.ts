@@ -1,4 +1,4 @@
-/** Reads what a compaction merges: straight from local files where all inputs are such, as streams otherwise. */
+/** Reads what a compaction merges: directly from local files if all inputs are local, as streams otherwise. */
 import { statSync } from 'node:fs';
 import { readFileChunks } from '../files/safe-files.ts';
 import { isLtxError, mergeLtx } from '@litestream/ltx';
@@ -10,12 +10,12 @@ import type { Clock } from '../util/clock.ts';
 import { fileName } from './contiguity.ts';
 
 export interface MergeInputsOptions extends Op {
-  /** Path of a local copy, preferred to what the client has. */
+  /** Path of a local copy, which is read instead of the client's file. */
   readonly local?: ((file: LtxFileInfo) => string | undefined) | undefined;
   readonly clock?: Clock | undefined;
 }
 
-/** The chunks of the merged file; each lasts until the next but one is asked for. */
+/** The chunks of the merged file; each is valid until the next but one is requested. */
 export function mergeInputs(
   client: ReplicaClient,
   inputs: readonly LtxFileInfo[],
@@ -35,7 +35,7 @@ export function mergeInputs(
   );
 }
 
-/** Only of a file that is still the listed one, as far as its size tells: anything else the client shall report. */
+/** Only if the file still has the listed size. Otherwise the client reads the file, and reports the fault. */
 function pathOf(client: ReplicaClient, file: LtxFileInfo): string | undefined {
   const path = client.localPath?.(file);
   if (path === undefined) return undefined;

@@ -1,6 +1,6 @@
 /**
- * The newest file of each level, remembered. It is listed once, when first asked for, and then kept up to date by who
- * writes: a level that nothing was written to costs no request.
+ * The newest file of each level, remembered. It is listed once, at the first request, and then each write updates it: a
+ * level without writes costs no request.
  */
 import { isSnapshotFile, SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
@@ -34,7 +34,7 @@ export class NewestOfLevel {
   learn(tops: ReadonlyMap<number, LtxFileInfo>): void {
     for (let level = 1; level <= SNAPSHOT_LEVEL; level++) {
       const top = tops.get(level);
-      // A file that is no snapshot may hide one: then that level is listed when it is asked for.
+      // A file that is no snapshot may hide one: then that level is listed at its first request.
       if (level === SNAPSHOT_LEVEL && top !== undefined && !isSnapshotFile(top)) continue;
       if (!this.#tops.has(level)) this.#tops.set(level, top);
     }
@@ -49,7 +49,7 @@ export class NewestOfLevel {
     this.#tops.set(level, file);
   }
 
-  /** Forgets everything: the replica was changed behind our back, or a write ended in an unknown state. */
+  /** Forgets everything: another process changed the replica, or the result of a write is not known. */
   clear(): void {
     this.#tops.clear();
   }

@@ -1,6 +1,6 @@
 /**
- * Runs a task on aligned boundaries, but only while there is something to do: between the last run that left nothing
- * pending and the next `wake()` there is no timer at all.
+ * Runs a task on aligned boundaries, but only while there is work: after a run that left nothing pending, there is no
+ * timer until the next `wake()`.
  */
 import type { Clock } from '../util/clock.ts';
 import { boundaryAfter } from './compaction-levels.ts';
@@ -12,7 +12,9 @@ export interface ScheduleOptions {
   readonly run: () => Promise<boolean>;
 }
 
-/** `asleep` → (wake) → `armed` → (boundary) → `running` → `armed` or `asleep`; `stopped` from anywhere, for good. */
+/**
+ * `asleep` → (wake) → `armed` → (boundary) → `running` → `armed` or `asleep`; `stopped` from any state, permanently.
+ */
 type State = 'asleep' | 'armed' | 'running' | 'stopped';
 
 export class Schedule {
@@ -32,14 +34,14 @@ export class Schedule {
     else if (this.#state === 'asleep') this.#arm();
   }
 
-  /** Runs at once, then goes on with the boundaries. */
+  /** Runs at once, then continues at the boundaries. */
   runNow(): void {
     if (this.#state === 'stopped' || this.#state === 'running') return;
     this.#disarm?.();
     this.#running = this.#run();
   }
 
-  /** No run begins any more; resolves when one under way has ended. */
+  /** Begins no further run; resolves when the current one has ended. */
   async stop(): Promise<void> {
     this.#state = 'stopped';
     this.#disarm?.();

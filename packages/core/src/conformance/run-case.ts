@@ -15,7 +15,7 @@ import type { CaseContext, ConformanceCase, Requirement, Variation } from './mod
 import type { ConformanceOptions } from './model/options.ts';
 
 const FILE_COUNT = 2500;
-/** Still more than one page of any backend. */
+/** More than one page of any backend. */
 const FILE_COUNT_REPEATED = 1100;
 const TIMEOUT_MS = 60_000;
 
@@ -24,7 +24,7 @@ export interface Setup {
   readonly testCase: ConformanceCase;
   readonly variation: Variation;
   readonly seed: number;
-  /** Makes the case's place like no other. */
+  /** Makes the path of the case unique. */
   readonly number: number;
 }
 
@@ -66,13 +66,13 @@ function placeOf({ variation, number, seed }: Setup): string {
 /** The client as the variation wants it. */
 function wrapClient(client: ReplicaClient, { variation, testCase }: Setup, random: Seeded): ReplicaClient {
   if (variation === 'direct' || variation === 'prefix') return client;
-  // A server that is not there comes back no sooner for being waited for.
+  // Waiting longer does not bring back a server that does not exist.
   const fastRetries =
     testCase.requires?.includes('unreachable') === true ? { retry: { delayMsMin: 1, delayMsMax: 4 } } : {};
   if (variation === 'guarded') return guardClient(client, fastRetries);
   const seed = random.below(0xffffffff);
   const faulty = new FaultClient(client, { seed, faults: testCase.faults, inRowMax: 1 });
-  // Retries without real waits: the faults are made up, and there are hundreds of them.
+  // Retries without real waits: the faults are injected, and there are hundreds of them.
   return guardClient(faulty, { retry: { attemptCountMax: 10, delayMsMin: 1, delayMsMax: 4 } });
 }
 

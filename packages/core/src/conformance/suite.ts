@@ -12,7 +12,7 @@ import { runCase } from './run-case.ts';
 
 /**
  * Defines the suite with the runner's own `describe` and `it`: every case of the contract, plain, under a long path,
- * behind core's layer, and behind that layer with injected faults; at last a test that prints and checks how many ran.
+ * behind core's guard, and behind that guard with injected faults. The last test prints and checks how many cases ran.
  */
 export function conformance(options: ConformanceOptions): void {
   const seed = options.seed ?? defaultSeed();

@@ -17,7 +17,7 @@ import { verifiedSource } from './verified-source.ts';
 export interface CopyOptions extends Op {
   /** Files copied at the same time; those of level 0 go one by one. Default 8. */
   readonly parallelism?: number | undefined;
-  /** Only find out what is to be copied. */
+  /** Only determine what would be copied. */
   readonly dryRun?: boolean | undefined;
   readonly logger?: Logger | undefined;
   readonly onProgress?: ((progress: CopyProgress) => void) | undefined;
@@ -43,20 +43,22 @@ export interface CopyResult {
 }
 
 const LEVELS = [9, 8, 7, 6, 5, 4, 3, 2, 1, 0];
-/** A replica that is written to meanwhile gains files; after so many rounds what is new since is left for later. */
+/**
+ * A replica in use gains files during the copy; files that are new after this many rounds are left for a later call.
+ */
 const ROUNDS_MAX = 5;
 
 /**
- * Copies every file of `source` that `target` lacks, snapshots first and level 0 in order, so that a copy that ends early
- * can be restored from and is taken up again by another call. Each file is verified on its way: what arrives has the
- * checksum that it states. Nothing is deleted.
+ * Copies every file of `source` that `target` lacks, snapshots first and level 0 in order, so that a copy that ends
+ * early can be restored, and another call can continue it. Each file is verified as it is copied: the target only gets
+ * files that have the checksum that they state. Nothing is deleted.
  *
  * Compares the database checksums that the copied files state. The result names the files that contradict each other.
  *
- * A source in use may gain and lose files meanwhile; the copy looks again until it has everything.
+ * A source in use may gain and lose files meanwhile; the copy lists it again until it has everything.
  *
  * @throws LitestreamError `REPLICA_EMPTY` if there is nothing to copy, `ALREADY_EXISTS` if `target` holds another
- *   history, `LTX_CORRUPT` or `CHECKSUM_MISMATCH` with the name of a damaged file.
+ *   timeline, `LTX_CORRUPT` or `CHECKSUM_MISMATCH` with the name of a damaged file.
  */
 export async function copyReplica(
   source: ReplicaClient,
@@ -80,7 +82,7 @@ export async function copyReplica(
   return { copied, present, size: sizeOf(copied), contradictions };
 }
 
-/** What the target lacks. Refuses one whose files are not the source's. */
+/** The files that the target lacks. Refuses a target whose files are not the source's. */
 async function compare(
   source: ReplicaClient,
   target: ReplicaClient,
@@ -129,7 +131,7 @@ async function compare(
   return { missing, shared };
 }
 
-/** Do both sides' files end in the same checksums? Two databases may well have files of one name and size. */
+/** Do the files of both sides end with the same checksums? Files of two databases can have the same name and size. */
 async function sameTrailer(source: ReplicaClient, target: ReplicaClient, file: LtxFileInfo, op: Op): Promise<boolean> {
   const [here, there] = await Promise.all(
     [source, target].map(async (client) => {
@@ -181,7 +183,7 @@ async function copyFiles(
         if (header !== undefined) options.onStated(statedBy(file, header));
         copied.push(file);
       } catch (error) {
-        // Retention, or a compaction: the next round sees what took its place.
+        // Retention or a compaction deleted it: the next round lists the file that replaced it.
         if (!hasCode(error, 'NOT_FOUND')) throw error;
         logger.debug('file was deleted while it was to be copied', { file: ltxName(file) });
       }
@@ -211,7 +213,7 @@ async function copyFile(
       }
       sent = 0;
     } finally {
-      // An attempt that failed starts over.
+      // A failed attempt starts again from the first byte.
       if (sent > 0) onBytes(-sent);
     }
   };
@@ -219,7 +221,9 @@ async function copyFile(
   return header;
 }
 
-/** Of the last commit in the file, to the millisecond: what the backend has beside it, or else what stands in it. */
+/**
+ * Time of the last commit in the file, to the millisecond: from the backend's metadata, or else from the file's header.
+ */
 async function commitTime(source: ReplicaClient, file: LtxFileInfo, op: Op): Promise<Date> {
   const { timestamps, timestampResolutionMs } = resolveCapabilities(source.capabilities);
   if (timestamps !== 'none' && timestampResolutionMs <= 1) return file.timestamp;

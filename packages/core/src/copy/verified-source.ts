@@ -1,12 +1,13 @@
-/** A file on its way, verified as it passes. */
+/** A file that is verified while it is copied. */
 import { verifyLtx } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileRef } from '../storage/contract/contract.ts';
 import { corrupt, fault, ltxName } from '../restore/read/ltx-errors.ts';
 
 /**
- * The chunks of `source`, unchanged. Holds the last one back until all of them are known to be one complete LTX file of these
- * transactions: a server that knows the size stores an object as soon as it has its last byte. Calls `onHeader` before the last one.
+ * The chunks of `source`, unchanged. Holds the last one back until all of them are known to be one complete LTX file of
+ * these transactions: a server that knows the size stores an object as soon as it has received the last byte. Calls
+ * `onHeader` before the last one.
  *
  * @throws LitestreamError `LTX_CORRUPT` or `CHECKSUM_MISMATCH`, with the file's name.
  */
@@ -16,7 +17,7 @@ export async function* verifiedSource(
   onHeader: (header: LtxHeader) => void = () => undefined,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const name = ltxName(file);
-  // Has no room of its own: a write resolves once the verifier took the chunk.
+  // It has no buffer: a write resolves once the verifier took the chunk.
   const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
   const writer = writable.getWriter();
   const verdict = verifyLtx(readable, { file: name });
@@ -37,7 +38,7 @@ export async function* verifiedSource(
   } catch (error) {
     throw fault(name, error);
   } finally {
-    // Ends the verifier too, where the reader left or the source broke.
+    // Also ends the verifier if the reader stopped or the source failed.
     await Promise.allSettled([writer.abort(new Error('the copy ended')), verdict]);
   }
 }

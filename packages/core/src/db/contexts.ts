@@ -1,4 +1,4 @@
-/** What each kind of work on an open database gets. */
+/** The contexts of each kind of work on an open database. */
 import type { TXID } from '@litestream/ltx';
 import type { Op } from '../storage/contract/contract.ts';
 import { checkpointContextOf } from './checkpoint/checkpoint-context.ts';

@@ -43,7 +43,7 @@ export class Drills {
     return this.#status;
   }
 
-  /** Rejects as `drill` does. A drill that is aborted is not counted. */
+  /** Rejects as `drill` does. An aborted drill does not change `status`. */
   async run(op: Op): Promise<DrillResult> {
     const { place, clock, logger, onDrill } = this.#options;
     const before = this.#status ?? NONE;

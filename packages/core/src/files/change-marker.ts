@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { realDatabasePath } from './real-path.ts';
 
-/** Times of a file are kept to a few milliseconds: a write right after a look may leave them as they were. */
+/** File times are only exact to a few milliseconds: a write right after a look may leave them unchanged. */
 const CLOCK_GRAIN_MS = 50;
 
 /** Remembers how a database and its WAL looked, to tell cheaply whether they may have changed since. */
@@ -18,7 +18,7 @@ export class ChangeMarker {
     this.#file = path;
   }
 
-  /** To be called before the WAL is read, never after. */
+  /** Call this before the WAL is read, never after. */
   mark(): void {
     this.#file = realDatabasePath(this.#path);
     const { mark, modifiedMs } = this.#look();
@@ -26,7 +26,7 @@ export class ChangeMarker {
     this.#uncertain = Date.now() - modifiedMs < CLOCK_GRAIN_MS;
   }
 
-  /** The next look is needed, even if the files look unchanged. */
+  /** Reports a change at the next look, even if the files look unchanged. */
   forget(): void {
     this.#uncertain = true;
   }
@@ -40,7 +40,7 @@ export class ChangeMarker {
     const database = statSync(this.#path, { throwIfNoEntry: false });
     const wal = statSync(`${this.#file}-wal`, { throwIfNoEntry: false });
     return {
-      // The database file, too: a checkpoint of another program changes it, and nothing else should.
+      // Includes the database file: a checkpoint of another program changes it, and nothing else should.
       mark: [database, wal].map((file) => `${file?.ino} ${file?.size} ${file?.mtimeMs}`).join(' '),
       modifiedMs: wal?.mtimeMs ?? 0,
     };

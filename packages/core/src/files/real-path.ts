@@ -14,7 +14,7 @@ export function realDatabasePath(path: string): string {
     try {
       return realpathSync.native(at);
     } catch {
-      // Nothing is there, a link leads to nothing or in a circle, or a folder is missing or closed to us.
+      // There is no file, a link is dangling or circular, or a folder is missing or not accessible.
     }
     const target = targetOf(at);
     if (target === undefined) return join(realFolder(dirname(at)), at.slice(dirname(at).length).replace(/^\//, ''));

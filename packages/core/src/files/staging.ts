@@ -1,4 +1,7 @@
-/** Where large temporary files of a database lie: snapshots until they are sent, restored copies until they are proven. */
+/**
+ * Where large temporary files of a database are kept: snapshots until they are uploaded, restored copies until they are
+ * proven.
+ */
 import { createHash, randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -26,7 +29,9 @@ export function stagedPath({ metaPath, stagingPath }: StagingPlace, fileName: st
   return join(stagingPath, `${mine}${OWN}-${name}`);
 }
 
-/** Of other processes on the same metadata folder: the lock of that folder says that they have ended. */
+/**
+ * Removes files of other processes on the same metadata folder: we hold the lock of that folder, so they have ended.
+ */
 function removeLeftovers(folder: string, mine: string): void {
   for (const name of namesIn(folder)) {
     if (!name.startsWith(mine) || name.startsWith(`${mine}${OWN}-`)) continue;

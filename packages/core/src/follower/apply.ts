@@ -1,4 +1,4 @@
-/** Turns LTX files into one transaction on a copy. */
+/** Applies LTX files to a followed database as one transaction. */
 import { readSync } from 'node:fs';
 import { isChained, kernel, lockPageNumber, LtxDecoder } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
@@ -15,7 +15,7 @@ export interface ApplyOptions {
   readonly client: ReplicaClient;
   /** In the order they apply. */
   readonly chain: readonly LtxFileInfo[];
-  /** The files make up the whole database: what the copy held before does not matter. */
+  /** The files hold the whole database: the earlier content of the copy does not matter. */
   readonly isWhole: boolean;
   readonly signal?: AbortSignal | undefined;
   /** Called with the headers of the newest and the oldest file when all files passed the checks. False: change nothing. */
@@ -25,18 +25,18 @@ export interface ApplyOptions {
 export interface Applied {
   /** Pages written. */
   readonly pageCount: number;
-  /** The files made up the whole database. */
+  /** The files held the whole database. */
   readonly isWhole: boolean;
-  /** The index header of the transaction; undefined if the copy already was what the files make it. */
+  /** The wal-index header of the transaction; undefined if the copy already had this content. */
   readonly header: WalIndexHeader | undefined;
 }
 
 const CHECKSUM_MASK = (1n << 63n) - 1n;
 
 /**
- * Writes what the files change, the newest version of each page once, and commits it if every byte of every file proved
- * right. The caller holds the copy's lock. Rejects with the errors of `restore`, and then nothing has changed. Nor has it
- * if `beforeCommit` refused, or if the log is in the way: pages of another size than the copy's need an empty one.
+ * Writes the newest version of each page that the files change, and commits if every file passed its checks. The caller
+ * holds the copy's lock. Nothing changes if this rejects, with the errors of `restore`, or if `beforeCommit` refuses,
+ * or if the WAL is in the way: pages of another size than the copy's need an empty WAL.
  */
 export async function applyFiles(
   copy: FollowedDatabase,
@@ -55,15 +55,15 @@ export async function applyFiles(
   return await run.commit();
 }
 
-/** What the newest file says of the state it leaves, and how far that state is put together. */
+/** The state after the newest file, according to its header, and how much of that state is known. */
 interface Target {
   readonly name: string;
   readonly header: LtxHeader;
   readonly claims: PageClaims;
   readonly writer: WalWriter;
-  /** What the copy holds does not matter: the files make up the whole database. */
+  /** The content of the copy does not matter: the files hold the whole database. */
   readonly isWhole: boolean;
-  /** All of the copy's content is in its database file, where pages can be compared with. */
+  /** All of the copy's content is in its database file, where pages can be compared. */
   readonly isComparable: boolean;
   readonly expectedChecksum: bigint | undefined;
 }
@@ -84,7 +84,7 @@ class ApplyRun {
     this.#present = new Uint8Array(copy.pageSize);
   }
 
-  /** False if the copy's log is in the way. */
+  /** False if the copy's WAL is in the way. */
   async addFile(info: LtxFileInfo): Promise<boolean> {
     const { client, signal } = this.#options;
     const name = ltxName(info);
@@ -98,7 +98,7 @@ class ApplyRun {
       this.#oldest = { name, header };
       const target = (this.#target ??= this.#begin(name, header));
       if (target === undefined) return false;
-      // A change of page size begins with a file that holds every page: what is older than that is of no use.
+      // A change of page size begins with a file that holds every page, which makes older files irrelevant.
       if (header.pageSize !== target.header.pageSize) return isSuperseded(name, header, target);
       for await (const batch of decoder.batches()) {
         signal?.throwIfAborted();
@@ -111,7 +111,7 @@ class ApplyRun {
     }
   }
 
-  /** Files come from the newest to the oldest. */
+  /** Files are added from the newest to the oldest. */
   #requireChained(before: LtxHeader): void {
     const { name, header } = this.#oldest ?? {};
     if (name === undefined || header === undefined || isChained(before, header)) return;
@@ -172,7 +172,7 @@ class ApplyRun {
     if (!(await this.#options.beforeCommit(header, this.#oldest?.header ?? header))) return 'refused';
     if (writer.count === 0) {
       if (header.commit === writer.pageCountBefore) return { pageCount: 0, isWhole, header: undefined };
-      // A shorter database with all its pages unchanged: some frame has to carry the new length.
+      // The database shrank and no remaining page changed: a frame must carry the new size.
       if (this.#firstPage === undefined) throw corrupt(name, 'it changes the size of the database, but no page');
       writer.add(1, this.#firstPage);
     }
@@ -188,7 +188,7 @@ function isSuperseded(name: string, header: LtxHeader, { claims, header: newest 
   throw corrupt(name, `${sizes}, and none of these holds page ${missing}`);
 }
 
-/** Bytes 18 and 19 of the database header say that readers use the write-ahead log: else they would not see it. */
+/** Sets bytes 18 and 19 of the database header, which tell readers to use the WAL. */
 function asWalDatabase(page: Uint8Array): Uint8Array {
   const copy = page.slice();
   copy[18] = 2;

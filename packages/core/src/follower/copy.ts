@@ -19,12 +19,12 @@ export interface CopyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How long to wait for a lock that somebody else holds: only checkpoints and recoveries by readers need it, briefly. */
+/** How long to wait for a lock of another connection: only checkpoints and recoveries by readers take one, briefly. */
 const BUSY_TIMEOUT_MS = 10_000;
 
 /**
- * A database that is kept up with a replica while others read it. New pages enter through its write-ahead log, under
- * SQLite's own write lock, which a connection of this process takes: to readers it is a database somebody writes to.
+ * A database that follows a replica while other programs read it. New pages enter through its WAL, under SQLite's own
+ * write lock, which a connection of this process takes: to readers, it is a database with a writer.
  */
 export class FollowedDatabase {
   readonly path: string;
@@ -33,7 +33,7 @@ export class FollowedDatabase {
   readonly #database: DatabaseDescriptor;
   readonly #shm: DatabaseDescriptor;
   readonly #wal: number;
-  /** Idle but for checkpoints. While it is open, log and index stay where they are. */
+  /** Idle except for checkpoints. While it is open, the WAL and the wal-index stay in place. */
   readonly #keeper: SqliteConnection;
   #pageSize = 0;
 
@@ -54,7 +54,7 @@ export class FollowedDatabase {
     this.#look();
   }
 
-  /** Opens an existing database; whatever a killed process left in its log or journal is recovered by SQLite first. */
+  /** Opens an existing database; SQLite first recovers what a killed process left in its WAL or journal. */
   static async open(path: string, { driver, signal }: CopyOptions): Promise<FollowedDatabase> {
     await requireLastingDescriptors(path);
     const database = openDatabaseFile(path);
@@ -64,11 +64,11 @@ export class FollowedDatabase {
     const keeper = openSame(database, path, () => driver.open(path));
     try {
       await retry('read', () => requireSmallSchemaOn(keeper, path, 'r+'));
-      // One that upstream followed is in rollback mode: it writes pages in place.
+      // A copy that Litestream (Go) followed is in rollback mode: that program writes pages in place.
       const mode = await retry('journal_mode', () => keeper.get('PRAGMA journal_mode = wal')?.['journal_mode']);
       if (mode !== 'wal') throw notWal(path, `its journal mode stays "${String(mode)}"`);
       keeper.get('PRAGMA wal_autocheckpoint = 0');
-      // The first read opens log and index.
+      // The first read opens the WAL and the wal-index.
       await retry('read', () => keeper.get('SELECT count(*) FROM sqlite_schema'));
       refuseSecondLibrary(path, driver);
       return new FollowedDatabase(path, driver, { database, keeper });
@@ -94,9 +94,9 @@ export class FollowedDatabase {
     if (!isAtPath(this.#database, this.path)) throw gone(this.path);
   }
 
-  /** Runs `body` while nobody else can write to the database, restart its log, or recover it. */
+  /** Runs `body` while no other connection can write to the database, restart its WAL, or recover it. */
   async locked<T>(signal: AbortSignal | undefined, body: () => Promise<T>): Promise<T> {
-    // A connection of its own each time: one that slept through a change of its pages would go on with its old ones.
+    // A new connection each time: an idle one would not notice that its pages changed, and use the old ones.
     const locker = openSame(this.#database, this.path, () => this.#driver.open(this.path));
     try {
       await retryBusy(() => locker.exec('BEGIN IMMEDIATE'), {
@@ -114,15 +114,15 @@ export class FollowedDatabase {
   }
 
   /**
-   * Starts a transaction. Inside `locked`. Pages of another size than those the copy has can only begin a log: undefined
-   * if it is not empty, as `emptyWal` makes it.
+   * Starts a transaction. Inside `locked`. Pages of another size than the copy's must begin a WAL: undefined if the WAL
+   * is not empty; `emptyWal` empties it.
    */
   begin(pageSize: number): WalWriter | undefined {
     if (pageSize !== this.#pageSize && this.index.readHeader().frameCount > 0) return undefined;
     return new WalWriter(this.index, this.#wal, pageSize, fstatSync(this.#database.fd).size);
   }
 
-  /** Has SQLite look at a transaction that was committed: does it see what was written? */
+  /** Lets SQLite read a committed transaction, and throws if it does not see what was written. */
   confirm(header: WalIndexHeader): void {
     const count = this.#look();
     if (count === header.pageCount && this.#pageSize === header.pageSize) return;
@@ -135,7 +135,7 @@ export class FollowedDatabase {
     });
   }
 
-  /** Has SQLite read the newest state: only then does it tell, and checkpoint by, the present page size. */
+  /** Lets SQLite read the newest state: only then does it report, and use for checkpoints, the current page size. */
   #look(): number {
     requireSmallSchema(this.path, 'r+');
     const count = Number(this.#keeper.get('PRAGMA page_count')?.['page_count']);
@@ -144,8 +144,8 @@ export class FollowedDatabase {
   }
 
   /**
-   * Moves the log's pages into the database file and, once they all are and no reader uses the log, empties it. What
-   * readers keep it from doing is left to the next time.
+   * Moves the pages of the WAL into the database file and, once all are moved and no reader uses the WAL, empties it.
+   * What readers prevent is left to the next call.
    */
   checkpoint(): void {
     try {
@@ -156,15 +156,15 @@ export class FollowedDatabase {
     }
   }
 
-  /** Outside of `locked`. False while a reader stays with a state that is in the log. */
+  /** Outside of `locked`. False while a reader uses a state that is in the WAL. */
   emptyWal(): boolean {
     this.checkpoint();
     return this.index.readHeader().frameCount === 0;
   }
 
   /**
-   * Closes everything. The last connection of all processes moves everything into the database file, and deletes the WAL and
-   * its index.
+   * Closes everything. The last connection of all processes moves everything into the database file, and deletes the
+   * WAL and the wal-index.
    */
   close(): void {
     this.#keeper.close();
@@ -188,6 +188,6 @@ function notWal(path: string, why: string): LitestreamError {
     code: 'DATABASE_INVALID',
     operation: 'follow',
     object: path,
-    hint: 'A copy that is followed must be writable, and on a local file system.',
+    hint: 'Make the copy writable, and keep it on a local file system.',
   });
 }

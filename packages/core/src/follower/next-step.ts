@@ -1,4 +1,4 @@
-/** What a copy has to do to catch up with its replica. */
+/** Determines what a copy must apply to catch up with its replica. */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../storage/contract/contract.ts';
@@ -7,7 +7,7 @@ import { extendChain, newestSnapshot } from '../restore/plan/chain.ts';
 import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 
 export type Step =
-  /** Nothing is new; or it is, behind a gap that nothing bridges. */
+  /** There is nothing to apply: nothing is new, or new files are behind a gap. */
   | {
       readonly kind: 'none';
       readonly hasGap: boolean;
@@ -16,7 +16,7 @@ export type Step =
     }
   /** These files continue the copy. */
   | { readonly kind: 'extend'; readonly chain: readonly LtxFileInfo[]; readonly hasGap: boolean }
-  /** Only the whole database, made of these files, brings it further. */
+  /** Only the whole database, from these files, can continue the copy. */
   | { readonly kind: 'rebase'; readonly chain: readonly LtxFileInfo[]; readonly reason: string }
   /** The replica ends before the copy does: it was reset, or its listing is late. */
   | { readonly kind: 'ahead'; readonly newest: TXID };
@@ -29,7 +29,10 @@ export interface StepContext {
 
 const RELIST_COUNT_MAX = 2;
 
-/** One listing of level 0 from the next transaction on: all that an idle replica costs. More only if there is a gap. */
+/**
+ * One listing of level 0 from the next transaction on, which is all that an idle replica costs. More only if there is a
+ * gap.
+ */
 export async function nextStep(context: StepContext, position: TXID): Promise<Step> {
   const files = await listLevel(context, 0, position + 1n);
   if (files.length === 0) return { kind: 'none', hasGap: false };
@@ -40,9 +43,9 @@ export async function nextStep(context: StepContext, position: TXID): Promise<St
 }
 
 /**
- * The same from all levels. Files move upwards between two listings, so what looks like a gap is looked at again. The
- * chain ends at the newest transaction that can be reached. `known`: the copy may hold any transaction up to this one, and
- * only a chain that gets there makes it whole.
+ * The same from all levels. Files move upwards between two listings, so an apparent gap is listed again. The chain ends
+ * at the newest transaction that can be reached. `known`: the copy may hold any transaction up to this one, and only a
+ * chain that reaches it makes the copy consistent.
  */
 export async function completeStep(context: StepContext, position: TXID, known: TXID = position): Promise<Step> {
   const { logger } = context;
@@ -71,7 +74,7 @@ function stepOf(chain: readonly LtxFileInfo[], hasGap: boolean): Step {
   return chain.length === 0 ? { kind: 'none', hasGap } : { kind: 'extend', chain, hasGap };
 }
 
-/** The files for the newest state that can be had; empty where there is none. */
+/** The files for the newest state that can be restored; empty if there is none. */
 function wholeChain(files: readonly LtxFileInfo[]): LtxFileInfo[] {
   const snapshot = newestSnapshot(files, {});
   const chain = extendChain(files, snapshot?.maxTxid ?? 0n, {});
@@ -79,7 +82,7 @@ function wholeChain(files: readonly LtxFileInfo[]): LtxFileInfo[] {
   return chain;
 }
 
-/** The whole database as the replica has it now; `otherwise` where it has none. */
+/** A rebase to the whole database as the replica has it now; `otherwise` if it has none. */
 export async function wholeStep(context: StepContext, reason: string, otherwise: Step): Promise<Step> {
   const chain = wholeChain(await listAll(context));
   return chain.length === 0 ? otherwise : { kind: 'rebase', chain, reason };

@@ -1,4 +1,4 @@
-/** Do the files of a replica continue what a copy holds, or are they another database's with the same TXIDs? */
+/** Do the files of a replica continue a copy, or do they belong to another database with the same TXIDs? */
 import { encodeHeader, formatTxid, isLtxError } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo } from '../storage/contract/contract.ts';
@@ -11,8 +11,8 @@ import type { StepContext } from './next-step.ts';
 import type { TargetRecord } from '../restore/write/target-record.ts';
 
 /**
- * Undefined if the replica still holds the file that the copy ends with, or what was merged from it; otherwise why the
- * copy cannot go on from there. One read of 100 bytes, and a listing only where that file is gone.
+ * Undefined if the replica still holds the file that the copy ends with, or a file merged from it; otherwise why the
+ * copy cannot continue from there. Costs one read of 100 bytes, and a listing only if that file is gone.
  */
 export async function otherTimelineReason(context: StepContext, record: TargetRecord): Promise<string | undefined> {
   const { txid, level, minTxid, size, header } = record;
@@ -26,7 +26,7 @@ export async function otherTimelineReason(context: StepContext, record: TargetRe
   const covering = (await listAll(context)).filter(
     (other) => other.level !== SNAPSHOT_LEVEL && other.minTxid <= txid && other.maxTxid >= txid,
   );
-  // One that ends there tells most, and so do those of low levels, which come first.
+  // A file that ends there is the best evidence, then those of low levels, which come first.
   covering.sort((a, b) => Number(b.maxTxid === txid) - Number(a.maxTxid === txid));
   for (const other of covering) {
     const merged = await lookAt(context, other);
@@ -36,7 +36,7 @@ export async function otherTimelineReason(context: StepContext, record: TargetRe
   return `no file of the replica tells whether it continues TXID ${formatTxid(txid)} of the copy`;
 }
 
-/** Does a listing give reason to ask? That is free, so it may be asked where nothing is new. */
+/** Does a listing suggest another timeline? This costs no request, so it may be called when nothing is new. */
 export function looksLikeOtherTimeline(
   { client }: StepContext,
   listed: readonly LtxFileInfo[],
@@ -51,7 +51,7 @@ export function looksLikeOtherTimeline(
   });
 }
 
-/** By the times of the commits in it: a database that took the other's place began after the last one of that. */
+/** Decides by commit times: a database that replaced another one began after the last commit of that one. */
 function covers(merged: LtxHeader, { txid, header }: TargetRecord): boolean {
   const atMs = header.timestampMs;
   if (merged.maxTxid === txid) return merged.timestampMs === atMs;
@@ -59,7 +59,7 @@ function covers(merged: LtxHeader, { txid, header }: TargetRecord): boolean {
   return createdAtMs <= atMs && atMs <= merged.timestampMs;
 }
 
-/** Undefined for a file that is gone, or has no header that could be compared. */
+/** Undefined if the file is gone, or has no valid header. */
 async function lookAt({ client, signal }: StepContext, file: LtxFileInfo): Promise<LtxHeader | 'changed' | undefined> {
   try {
     return await readLtxHeader(client, file, { signal });

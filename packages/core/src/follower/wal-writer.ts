@@ -12,9 +12,9 @@ const datasync = promisify(fdatasync);
 const BUFFER_SIZE = 512 << 10;
 
 /**
- * One transaction appended to a write-ahead log as SQLite appends its own: frames, then the index, and last the index
- * header, which makes them count. Given up, or killed, before that, it leaves bytes that nobody reads and the next
- * transaction overwrites. The caller holds SQLite's write lock all the time.
+ * Appends one transaction to a WAL as SQLite does: frames, then the wal-index, and last the wal-index header, which
+ * makes them visible. If it is abandoned or killed before that, the bytes that it leaves are not read, and the next
+ * transaction overwrites them. The caller holds SQLite's write lock all the time.
  */
 export class WalWriter {
   readonly #index: WalIndex;
@@ -36,14 +36,14 @@ export class WalWriter {
   /** Pages of the database before this transaction. */
   readonly pageCountBefore: number;
 
-  /** `fd`: of the log, open for reading and writing. `fileSize`: of the database file, in bytes. */
+  /** `fd`: the WAL, open for reading and writing. `fileSize`: size of the database file in bytes. */
   constructor(index: WalIndex, fd: number, pageSize: number, fileSize: number) {
     this.#index = index;
     this.#fd = fd;
     this.#pageSize = pageSize;
     const before = index.readHeader();
     this.#before = before;
-    // While the log is empty, the database is what its file is.
+    // While the WAL is empty, the database file alone is the database.
     this.pageCountBefore = before.frameCount > 0 ? before.pageCount : Math.floor(fileSize / pageSize);
     this.#frameCount = before.frameCount;
     this.#appender = index.appender(before.frameCount);
@@ -86,7 +86,7 @@ export class WalWriter {
     this.#hasPending = true;
   }
 
-  /** Makes the pages durable, then visible, as one transaction. Resolves with the index header that says so. */
+  /** Makes the pages durable, then visible, as one transaction. Resolves to the wal-index header of the transaction. */
   async commit(pageCount: number): Promise<WalIndexHeader> {
     if (!this.#hasPending) throw new Error('a transaction holds at least one page');
     this.#writeFrame(pageCount);
@@ -135,17 +135,17 @@ export class WalWriter {
   }
 }
 
-/** The index and the log must speak of the same generation, or what is appended would be read by nobody. */
+/** The wal-index and the WAL must be of the same generation, or no connection would read the appended frames. */
 function checkContinues(fd: number, before: WalIndexHeader, pageSize: number): void {
   const header = readWalHeader(fd);
   const salts = Buffer.alloc(8);
   salts.writeUInt32BE(header?.salt1 ?? 0, 0);
   salts.writeUInt32BE(header?.salt2 ?? 0, 4);
   if (header?.pageSize === pageSize && before.pageSize === pageSize && salts.equals(before.salts)) return;
-  throw new LitestreamError('the write-ahead log of the copy and its index do not fit together', {
+  throw new LitestreamError('the WAL of the copy and its wal-index do not match', {
     code: 'DATABASE_INVALID',
     operation: 'follow',
-    hint: 'Was its -wal file replaced? Delete the copy and its -txid file to restore it from scratch.',
+    hint: 'Delete the copy and its -txid file, then restart to restore it from scratch. Let only SQLite touch the -wal file.',
   });
 }
 

@@ -39,11 +39,11 @@ export function unreadableError(backend: string): LitestreamError {
     operation: 'acquire',
     backend,
     object: LEASE_KEY,
-    hint: `Look at ${LEASE_KEY} in the replica. If no process uses it, run litestream lease -break.`,
+    hint: `Check ${LEASE_KEY} in the replica. If no process uses it, run litestream lease -break.`,
   });
 }
 
-/** Another process has the lease, or the operator broke it. Nothing is written by this process any more. */
+/** Another process has the lease, or the operator broke it. This process writes nothing any more. */
 export function lostError(backend: string, cause: LitestreamError): LitestreamError {
   return new LitestreamError(`this process lost its lease: ${cause.message}`, {
     code: 'LEASE_LOST',

@@ -1,6 +1,7 @@
 /**
- * A lease on a replica, so that one process at a time writes to it: an object `lock.json` beside the LTX files, changed only
- * under conditions that the store enforces. Layout and rules are those of Litestream (Go), so both respect leases of the other.
+ * A lease on a replica, so that one process at a time writes to it: an object `lock.json` beside the LTX files, changed
+ * only under conditions that the store enforces. Layout and rules are those of Litestream (Go), so each respects the
+ * leases of the other.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';

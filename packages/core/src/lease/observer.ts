@@ -23,8 +23,8 @@ export class LeaseObserver {
   }
 
   /**
-   * Judges the lease that was just read. A lease counts as unchanged from the first time that it was read, so a lease that its
-   * holder renews is never judged as expired, whatever the wall clocks show.
+   * Judges the lease that was just read. A lease counts as unchanged from the first time that it was read, so a lease
+   * that its holder renews is never judged as expired, regardless of wall clocks.
    */
   judge(seen: Lease | undefined): Verdict {
     if (seen === undefined || seen.releasedAt !== undefined) return 'free';

@@ -35,7 +35,7 @@ export interface Lease extends LeaseRecord {
 /** In characters. Every process that can write to the replica can choose any name, and logs repeat it. */
 const OWNER_LENGTH_MAX = 300;
 
-/** Expiry of a released lease, so that Litestream (Go) takes it at once, whatever its clock shows. */
+/** Expiry of a released lease, so that Litestream (Go) takes it at once, with any clock. */
 export const RELEASED_EXPIRY: Date = new Date(0);
 
 export function encodeLease(record: LeaseRecord): Uint8Array {

@@ -28,7 +28,7 @@ const REPLAY_COUNT_MAX = 1000;
 /** A ledger with many more pages than the database is not that of the database. */
 const EXTRA_PAGES_MAX = 1 << 20;
 
-/** All pages of the live database were read, and were what was replicated, or became so with the next file. */
+/** All pages of the live database were read, and matched what was replicated, or were replicated with the next file. */
 export interface PageProof {
   /** After this transaction. */
   readonly txid: TXID;
@@ -160,8 +160,8 @@ export class Ledger {
   }
 
   /**
-   * All pages were read as they were after `then`, while there was no ledger. Level 0 now ends with `last`. False if the
-   * transactions between the two are not known.
+   * All pages were read in their state after `then`, while there was no ledger. Level 0 now ends with `last`. False if
+   * the transactions between the two are not known.
    */
   async adopt(then: LastFile, summed: SummedPages, last: LastFile, ownership: Ownership): Promise<boolean> {
     const pages = ledgerOf(then, summed);

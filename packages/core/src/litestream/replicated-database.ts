@@ -22,8 +22,8 @@ export class ReplicatedDatabase implements AsyncDisposable {
   #stopped: Promise<void> | undefined;
 
   /**
-   * Made by `Litestream.replicate`. `leaveStore` ends compaction and retention, and resolves once none is under way; `release`
-   * frees resources of this database alone.
+   * Made by `Litestream.replicate`. `leaveStore` ends compaction and retention, and resolves once neither is running;
+   * `release` frees resources of this database alone.
    */
   constructor(parts: {
     db: DB;
@@ -52,9 +52,9 @@ export class ReplicatedDatabase implements AsyncDisposable {
 
   /**
    * Resolves once every commit made before the call is on the replica: then it is safe to acknowledge them. Rejects if
-   * the upload fails, with `LEASE_LOST` while the lease is not held, with `DATABASE_IN_USE` while another Litestream replicates the database, with `DATABASE_MISSING` as
-   * long as there is no database file, or with `DATABASE_NOT_READY` while there is one that is not ready; replication goes on
-   * trying, and so may you.
+   * the upload fails, with `LEASE_LOST` while the lease is not held, with `DATABASE_IN_USE` while another Litestream
+   * replicates the database, with `DATABASE_MISSING` as long as there is no database file, or with `DATABASE_NOT_READY`
+   * while there is one that is not ready. Replication keeps retrying; you may call this again.
    */
   async replicated(options: Op = {}): Promise<void> {
     await this.#replica.replicated(options);
@@ -103,7 +103,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
       await this.#db.stop();
       // Compaction reads and deletes local files, which may belong to another process once the database is closed.
       await this.#leaveStore();
-      // While another Litestream replicates the database there is nothing of ours to send.
+      // While another Litestream replicates the database, this process has nothing to upload.
       const isStandby = this.#db.status().state === 'standby';
       await this.#replica.stop(isStandby ? { ...options, finalSync: false } : options);
       isSent = true;
@@ -124,6 +124,6 @@ function neverOpenedError(path: string): LitestreamError {
     retryable: true,
     operation: 'replicated',
     object: path,
-    hint: 'Check the path. If the database is yet to be made, call this again once it is there.',
+    hint: 'Check the path. If the database does not exist yet, call this again once it does.',
   });
 }

@@ -5,8 +5,7 @@ import { sqliteResultCode } from '../sqlite/driver/busy.ts';
 const SQLITE_FULL = 13;
 
 const DENIED_HINT = 'Give the process access to the database, its -wal and -shm files and the metadata folder.';
-const DISK_HINT =
-  'The file system answered with an error: see the log of the system. Replication tries again by itself.';
+const DISK_HINT = 'The file system returned an error: check the system log. Litestream retries by itself.';
 
 const CODES: Readonly<
   Record<string, { readonly code: LitestreamErrorCode; readonly what: string; readonly hint: string }>
@@ -22,26 +21,28 @@ const CODES: Readonly<
   EMFILE: {
     code: 'UNAVAILABLE',
     what: 'too many open files',
-    hint: 'Raise the limit of open files (ulimit -n). Replication tries again by itself.',
+    hint: 'Raise the limit of open files (ulimit -n). Litestream retries by itself.',
   },
 };
 
 const SAME: Readonly<Record<string, string>> = { EDQUOT: 'ENOSPC', EPERM: 'EACCES', ENFILE: 'EMFILE' };
 
-/** A local file that a replica still needs is missing or damaged, and nothing may be put in its place. */
+/**
+ * A local file that a replica still needs is missing or damaged, and without `auto-recover` it must not be replaced.
+ */
 export function lostFileError(error: unknown, path: string): LitestreamError {
   return new LitestreamError(`local ltx file is missing or damaged: ${path}`, {
     code: 'LTX_CORRUPT',
     operation: 'sync',
     object: path,
-    hint: "Run 'litestream reset' on the database, or set auto-recover: true, to go on with a snapshot.",
+    hint: "Run 'litestream reset' on the database, or set auto-recover: true, to continue with a snapshot.",
     cause: error,
   });
 }
 
 /**
- * What the file system, or SQLite on it, failed with, as an error that says where and what to do: `DISK_FULL`,
- * `PERMISSION_DENIED` or `UNAVAILABLE`. Anything else stays as it is.
+ * Turns a failure of the file system, or of SQLite on it, into an error that names the path and what to do:
+ * `DISK_FULL`, `PERMISSION_DENIED` or `UNAVAILABLE`. Returns other errors unchanged.
  */
 export function localFileError(error: unknown, path: string): unknown {
   const errno = (error as { code?: unknown } | null)?.code;

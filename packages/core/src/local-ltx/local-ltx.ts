@@ -14,7 +14,7 @@ export interface LocalLtxFile {
   readonly path: string;
 }
 
-/** The ownership that is due to what lies beside this database. */
+/** The ownership for files beside this database. */
 export function ownershipAt(path: string): Ownership {
   const file = statSync(path);
   return {
@@ -25,7 +25,10 @@ export function ownershipAt(path: string): Ownership {
   };
 }
 
-/** The local LTX files of one level of one database: `<metaPath>/ltx/<level>/<min>-<max>.ltx`, as upstream names them. */
+/**
+ * The local LTX files of one level of one database: `<metaPath>/ltx/<level>/<min>-<max>.ltx`, as Litestream (Go) names
+ * them.
+ */
 export class LocalLtx {
   readonly folder: string;
   readonly level: number;
@@ -67,7 +70,9 @@ export class LocalLtx {
     return readFileChunks(this.path(minTxid, maxTxid));
   }
 
-  /** Makes the folder if need be. Throws `FOLDER_UNSAFE` if it, or one above it in the metadata folder, is not ours. */
+  /**
+   * Creates the folder if necessary. Throws `FOLDER_UNSAFE` if it, or one above it in the metadata folder, is not ours.
+   */
   makeFolder(ownership: Ownership): void {
     this.requireSafe(ownership);
     makeFolder(this.folder, ownership);
@@ -79,7 +84,7 @@ export class LocalLtx {
     for (const folder of [dirname(parent), parent, this.folder]) requireSafeFolder(folder, ownership);
   }
 
-  /** Deletes a file. One that is gone is no error. */
+  /** Deletes a file. A missing file is no error. */
   delete(minTxid: TXID, maxTxid: TXID): void {
     rmSync(this.path(minTxid, maxTxid), { force: true });
   }

@@ -5,12 +5,12 @@ import { OPEN_FOLDER } from '../files/safe-files.ts';
 import type { Steps } from '../util/cooperative.ts';
 import { durable } from '../util/cooperative.ts';
 
-/** What `link` answers where the file system, or the system's policy, has no hard links. */
+/** Errors of `link` if the file system, or a policy of the system, does not allow hard links. */
 const NO_LINKS: ReadonlySet<string | undefined> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
 /**
- * Gives a durable temporary file its name, durably, and only if nobody has given that name to another: a second process
- * that follows the same database would otherwise replace transactions that were already sent. Throws `ALREADY_EXISTS`.
+ * Gives a durable temporary file its name, durably, and only if no file has that name: otherwise a second process that
+ * replicates the same database could replace transactions that were already uploaded. Throws `ALREADY_EXISTS`.
  */
 export function* publishDurably(from: string, to: string): Steps<void> {
   claim(from, to);
@@ -24,34 +24,35 @@ export function* publishDurably(from: string, to: string): Steps<void> {
     }
     isDurable = true;
   } finally {
-    // It is written again under the same name. Not by `catch`: steps that fail are ended where they stand.
+    // The next attempt writes it again under the same name. Not in `catch`: a failed step ends the generator, which
+    // runs only `finally`.
     if (!isDurable) rmSync(to, { force: true });
   }
 }
 
-/** The file that has this name now, as a number; undefined if there is none. */
+/** Inode of the file that has this name now; undefined if there is none. */
 export function inodeAt(path: string): bigint | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })?.ino;
 }
 
-/** Somebody else writes the local files of this database. */
+/** Another process writes the local files of this database. */
 export function usedByAnother(path: string): LitestreamError {
   return new LitestreamError(`another process replicates this database, its file is already there: ${path}`, {
     code: 'ALREADY_EXISTS',
     retryable: true,
     operation: 'sync',
     object: path,
-    hint: 'Stop one of the two: each database, and each metadata folder, is for one Litestream. Nothing was overwritten.',
+    hint: 'Stop one of the two processes: run one Litestream per database and metadata folder. Nothing was overwritten.',
   });
 }
 
-/** A link fails where the name is taken; a rename would replace what has it. */
+/** A link fails if the name is taken; a rename would replace that file. */
 function claim(from: string, to: string): void {
   try {
     linkSync(from, to);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    // The temporary file is gone when another process has opened the database, and cleaned up.
+    // Another process opened the database and removed the temporary file.
     if (code === 'EEXIST' || (code === 'ENOENT' && !existsSync(from))) {
       rmSync(from, { force: true });
       throw usedByAnother(to);

@@ -17,9 +17,12 @@ import type { StoredReplica } from './stored-replica.ts';
 import type { ValidationOptions, ValidationReport } from '../verify/validation.ts';
 import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 
-/** Durations in milliseconds; defaults are upstream's. */
+/** Durations in milliseconds; defaults are those of Litestream (Go). */
 export interface StoreOptions {
-  /** Default 1 at 30 s, 2 at 5 min, 3 at 1 h. None: snapshots alone, and level 0 lives until one takes its place. */
+  /**
+   * Default 1 at 30 s, 2 at 5 min, 3 at 1 h. Empty: only snapshots, and level-0 files stay until a snapshot covers
+   * them.
+   */
   readonly levels?: readonly CompactionLevel[] | undefined;
   /** Default 24 h. */
   readonly snapshotIntervalMs?: number | undefined;
@@ -38,7 +41,7 @@ export interface StoreOptions {
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;
-/** Between two attempts at a snapshot that is due at once, where the first one failed. */
+/** Delay before a failed snapshot that is due at once is retried. */
 const SNAPSHOT_RETRY_MS = 60_000;
 /** Delay before a restore drill is repeated after a transient failure: its next turn may be a day away. */
 const DRILL_RETRY_MS = 10 * 60_000;
@@ -46,26 +49,26 @@ const DRILL_RETRY_MS = 10 * 60_000;
 /** One kind of work on every replica, at its own interval. */
 interface Task {
   readonly failure: string;
-  /** Of the log line that reports a failure. */
+  /** Fields of the log line that reports a failure. */
   readonly fields: (replica: StoredReplica) => LogFields;
   readonly isPending: (replica: StoredReplica) => boolean;
   readonly run: (replica: StoredReplica, op: { readonly signal: AbortSignal }) => Promise<unknown>;
-  /** It may take long: others must not wait for it. */
+  /** It may take long: short tasks must not wait for it. */
   readonly isLong: boolean;
   /**
    * It only reads, and other work on the same replica continues meanwhile. It takes no slots from other work. One such task runs
    * at a time, because each may need room for a database on the same disk.
    */
   readonly isAside: boolean;
-  /** Is a replica that is new to the store served at once, not at the next boundary? */
+  /** Does it run at once on a replica that is new to the store, not at the next boundary? */
   readonly atOnce: (replica: StoredReplica) => boolean;
-  /** Replicas on which it runs, or waits for its turn. */
+  /** Replicas on which it runs or waits for its turn. */
   readonly under: Set<StoredReplica>;
 }
 
-/** What a replica gets while the store takes care of it. */
+/** What the store keeps for each replica. */
 interface Care {
-  /** One thing at a time is done to it; who waits for that takes no slot. */
+  /** One task at a time runs on the replica; a task that waits for its turn takes no slot. */
   readonly turns: Mutex;
   /** Aborts the work on the replica when it is removed. */
   readonly abort: AbortController;
@@ -116,7 +119,7 @@ export class Store {
     }
   }
 
-  /** Takes a replica into its care, unless it was closed. What it lacks is looked up once, at once. */
+  /** Adds a replica, unless the store was closed. The store looks up once, at once, what the replica lacks. */
   add(replica: StoredReplica): void {
     if (this.#stopped) return;
     this.#replicas.set(replica, { turns: new Mutex(), abort: new AbortController(), work: new Set() });
@@ -136,7 +139,7 @@ export class Store {
     await replica.idle();
   }
 
-  /** Stops all schedules; work under way is aborted and waited for. */
+  /** Stops all schedules; aborts current work and waits for its end. */
   async close(): Promise<void> {
     this.#stopped = true;
     for (const { abort } of this.#replicas.values()) abort.abort(new Error('the store was closed'));
@@ -154,7 +157,7 @@ export class Store {
 
   #wake(replica: StoredReplica): void {
     for (const { task, schedule } of this.#jobs) if (task.isPending(replica)) schedule.wake();
-    // Without a base nothing can be restored: that does not wait for a boundary.
+    // Without a snapshot nothing can be restored: this does not wait for a boundary.
     const failedAtMs = this.#snapshotFailedAtMs.get(replica) ?? Number.NEGATIVE_INFINITY;
     if (replica.lacksSnapshot && this.#clock.monotonic() - failedAtMs >= SNAPSHOT_RETRY_MS) {
       this.#begin(this.#snapshots.task, replica);
@@ -184,7 +187,7 @@ export class Store {
     care.work.add(run);
   }
 
-  /** One replica's failure is logged, counted and kept from the others. */
+  /** The failure of one replica is logged and counted, and does not affect the others. */
   async #run(task: Task, replica: StoredReplica, { turns, abort }: Care): Promise<void> {
     const { signal } = abort;
     const work = async (): Promise<void> => {

@@ -14,9 +14,11 @@ export interface ReplicaUnderStore {
   readonly client: ReplicaClient;
   /** Last TXID that is wholly on the backend. */
   readonly position: { readonly txid: TXID };
-  /** Nothing reaches the backend now. Until something does, the store does no work on the replica. */
+  /** The backend is unreachable. Until an upload succeeds, the store does no work on the replica. */
   readonly isDown?: boolean | undefined;
-  /** False until it is certain that the replica's files are those of the database: local files are not read till then. */
+  /**
+   * False until it is certain that the replica's files are those of the database: until then, local files are not read.
+   */
   readonly isKnown?: boolean | undefined;
   /** Last transaction of another program, which may have broken the timeline. Undefined once a snapshot has repaired that. */
   readonly snapshotOwedFor?: TXID | undefined;
@@ -26,15 +28,15 @@ export interface ReplicaUnderStore {
    */
   takeTops?(): ReadonlyMap<number, LtxFileInfo> | undefined;
   /**
-   * Files that were on the backend are gone: from now on nothing is safe there until a snapshot is on it. Resolves once it is: to
-   * that snapshot, or to undefined if another call took it.
+   * Call this if files of the backend are gone: from then on nothing counts as replicated until a snapshot is uploaded.
+   * Resolves then, to that snapshot, or to undefined if another call took it.
    */
   recoverCut?(op?: Op): Promise<LtxFileInfo | undefined>;
   /** Rejects with `REPLICA_CONFLICT` if the backend has a file that another process wrote, and reports it. */
   requireAlone?(op?: Op): Promise<void>;
-  /** Has it warned by itself that level 0 lacks this transaction, and some that follow it? */
+  /** Has the replica already warned of the gap at level 0 that begins with this transaction? */
   isGapReported?(txid: TXID): boolean;
-  /** Writes the current state of the database to the snapshot level. Undefined if the database is not there yet. */
+  /** Writes the current state of the database to the snapshot level. Undefined if there is no database yet. */
   snapshot(op?: Op): Promise<LtxFileInfo | undefined>;
 }
 
@@ -59,7 +61,7 @@ export interface StoredReplicaOptions {
   readonly drills?: Pick<DrillsOptions, 'place' | 'onDrill'> | undefined;
 }
 
-/** Counts since the store got the replica. */
+/** Counts since the replica was added to the store. */
 export interface StoredReplicaCounts {
   readonly compactions: number;
   readonly snapshots: number;

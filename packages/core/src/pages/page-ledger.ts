@@ -7,13 +7,13 @@ import type { TXID } from '@litestream/ltx';
 
 /** One page checksum, in bytes. */
 export const ENTRY_SIZE = 8;
-/** Checksums that reach the disk together: 4 KiB. */
+/** Checksums that are written to the disk together: 4 KiB. */
 export const BLOCK_ENTRIES = 512;
 
 /** Memory: 8 bytes for each page, and up to a quarter more while the database grows. */
 export class PageLedger {
   readonly pageSize: number;
-  /** Blocks that differ from what `takeChangedBlocks` gave last. */
+  /** Blocks that changed since the last call of `takeChangedBlocks`. */
   readonly #changed = new Set<number>();
   #txid: TXID;
   #pageCount: number;
@@ -31,29 +31,29 @@ export class PageLedger {
     this.#xor = xorOf(checksums);
   }
 
-  /** The transaction after which the database has these pages. */
+  /** The last transaction that the ledger includes. */
   get txid(): TXID {
     return this.#txid;
   }
 
-  /** Of the database, with the lock page. */
+  /** Pages of the database, including the lock page. */
   get pageCount(): number {
     return this.#pageCount;
   }
 
-  /** Of the database, with the flag that every LTX checksum has: never 0. */
+  /** Checksum of the database, with the flag that every LTX checksum has: never 0. */
   get databaseChecksum(): bigint {
     return CHECKSUM_FLAG | this.#xor;
   }
 
-  /** Of all pages, in order. A view, valid until the next change. */
+  /** Checksums of all pages, in order. A view, valid until the next change. */
   get checksums(): BigUint64Array<ArrayBuffer> {
     return this.#checksums.subarray(0, this.#pageCount);
   }
 
   /**
-   * Xor of the checksums of the pages that a transaction leaves as they are: those that are not in `pgnos`, up to `pageCount`,
-   * the size of the database after it. Without the flag.
+   * Xor of the checksums of the pages that a transaction does not change: those that are not in `pgnos`, up to
+   * `pageCount`, the size of the database after it. Without the flag.
    */
   xorOfOthers(pgnos: Uint32Array, pageCount: number): bigint {
     const words = wordsOf(this.#checksums);

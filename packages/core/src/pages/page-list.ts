@@ -1,7 +1,7 @@
 import { lockPageNumber } from '@litestream/ltx';
 import type { PageList } from './page-source.ts';
 
-/** Every page of a database of `commit` pages: from its frame where there is one, from the database file otherwise. */
+/** Every page of a database of `commit` pages: from its WAL frame if there is one, from the database file otherwise. */
 export function listAllPages(pageSize: number, commit: number, frames: ReadonlyMap<number, number>): PageList {
   const lockPage = lockPageNumber(pageSize);
   const count = commit >= lockPage ? commit - 1 : commit;
@@ -16,7 +16,9 @@ export function listAllPages(pageSize: number, commit: number, frames: ReadonlyM
   return { pgnos, walOffsets };
 }
 
-/** Pages that a grown database gained without a frame for them. SQLite does not write a page that it frees at once. */
+/**
+ * Pages that a database gained as it grew, but that have no frame. SQLite does not write a page that it frees at once.
+ */
 export function unwrittenPages(
   pageSize: number,
   commits: { before: number; after: number },

@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs';
 import { WAL_FRAME_HEADER_SIZE } from '../sqlite/wal/wal-header.ts';
 
-/** Where pages of one state of a database are read from: frames of one generation of the log, and the database file. */
+/** Where pages of one state of a database are read from: frames of one generation of the WAL, and the database file. */
 export interface PageSource {
   readonly pageSize: number;
   readonly databaseFd: number;
@@ -9,13 +9,16 @@ export interface PageSource {
   /** The generation that the offsets belong to. */
   readonly salt1: number;
   readonly salt2: number;
-  /** Where those salts stand as long as no frame is overwritten: in the header, or in the first frame of a tail. */
+  /** Offset of those salts as long as no frame is overwritten: in the WAL header, or in the first frame of a tail. */
   readonly saltsOffset: number;
-  /** Does the state end where the log ended, so that a restart of the log leaves this very state in the database file? */
+  /**
+   * Does the state end at the end of the WAL, so that a restart of the WAL leaves exactly this state in the database
+   * file?
+   */
   readonly endsAtLogEnd: boolean;
 }
 
-/** The log restarted before all pages of a state in its middle were read. */
+/** The WAL restarted before all pages of an earlier state were read. */
 export class WalRestartedError extends Error {
   override readonly name = 'WalRestartedError';
 }
@@ -35,9 +38,10 @@ export interface PageScan {
 /**
  * Reads pages of one state of the database while others write.
  *
- * Under a read transaction taken before the state's end was read, a page is either in a frame up to that end or, final,
- * in the database file; and the log can only restart once all of it is in the database file. So whoever sees other salts
- * in the header after reading takes all pages from the database file (docs/decisions/0010-reading-a-live-database.md).
+ * Under a read transaction that began before the end of the state was read, a page is either in a frame up to that end
+ * or, in its final version, in the database file; and the WAL can only restart once all of it is in the database file.
+ * So if the header has other salts after a read, all pages are read from the database file
+ * (docs/decisions/0010-reading-a-live-database.md).
  */
 export class PageReader {
   readonly #source: PageSource;
@@ -53,13 +57,13 @@ export class PageReader {
     if (!this.#restarted) {
       const complete = this.#readPages(list, start, end, target);
       if (complete && this.#sameGeneration()) return;
-      if (!this.#source.endsAtLogEnd) throw new WalRestartedError('the log restarted while it was read');
+      if (!this.#source.endsAtLogEnd) throw new WalRestartedError('the WAL restarted while it was read');
       this.#restarted = true;
     }
     this.#readPages(list, start, end, target);
   }
 
-  /** False if the log ends before a frame. Neighbouring pages of the database file are read at once. */
+  /** False if the WAL ends before a frame. Neighbouring pages of the database file are read with one call. */
   #readPages(list: PageList, start: number, end: number, target: Uint8Array): boolean {
     const { pageSize, databaseFd, walFd } = this.#source;
     for (let index = start; index < end;) {
@@ -81,7 +85,7 @@ export class PageReader {
         count++;
       const pages = target.subarray(at, at + count * pageSize);
       const size = readFully(databaseFd, pages, (first - 1) * pageSize);
-      // A page that is allocated but was never written: SQLite, too, reads zeros past the end of the file.
+      // The page is allocated but was never written: SQLite, too, reads zeros past the end of the file.
       pages.fill(0, size);
       index += count;
     }

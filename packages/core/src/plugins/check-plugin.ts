@@ -1,10 +1,10 @@
-/** Is this export a plugin we can use? */
+/** Checks that an export is a usable plugin. */
 import { LitestreamError } from '../util/error.ts';
 import { PLUGIN_API_VERSION } from './plugin.ts';
 import type { LitestreamPlugin } from './plugin.ts';
 
 /**
- * A plugin, or a function that makes one without arguments, checked.
+ * Checks a plugin, or a function that creates one without arguments, and returns the plugin.
  *
  * @throws LitestreamError `PLUGIN_INCOMPATIBLE` for another `apiVersion`, `PLUGIN_INVALID` for anything else, with
  *   `source` (a package name or a path) in the message.
@@ -15,7 +15,7 @@ export function checkPlugin(exported: unknown, source: string): LitestreamPlugin
   const { name, apiVersion, schemes, types, configSchema, create } = plugin as Partial<LitestreamPlugin>;
   if (typeof name !== 'string' || name === '') throw invalid(source, 'its plugin has no name');
   if (apiVersion !== PLUGIN_API_VERSION) {
-    throw new LitestreamError(`plugin ${name} is made for version ${String(apiVersion)} of the plugin interface`, {
+    throw new LitestreamError(`plugin ${name} is built for version ${String(apiVersion)} of the plugin interface`, {
       code: 'PLUGIN_INCOMPATIBLE',
       object: source,
       hint: `This version of @litestream/core takes version ${PLUGIN_API_VERSION}: install a release of ${name} that fits it.`,
@@ -31,7 +31,7 @@ function make(factory: () => unknown, source: string): unknown {
   try {
     return factory();
   } catch (cause) {
-    throw invalid(source, 'it threw while it was made', cause);
+    throw invalid(source, 'it threw while it was created', cause);
   }
 }
 
@@ -43,7 +43,7 @@ export function invalid(source: string, why: string, cause?: unknown): Litestrea
   return new LitestreamError(`${source} is not a usable Litestream plugin: ${why}`, {
     code: 'PLUGIN_INVALID',
     object: source,
-    hint: 'Ask its author; docs/guides/write-a-client.md says what a plugin exports.',
+    hint: 'Report this to its author. docs/guides/write-a-client.md describes what a plugin exports.',
     cause,
   });
 }

@@ -1,4 +1,6 @@
-/** What is wrong with a config, in one line: a schema library lists it field by field, anything else has a message. */
+/**
+ * The faults of a config in one line: the list of a schema library, field by field, or the message of any other error.
+ */
 export function configIssues(error: unknown): string {
   const { issues, message } = (error ?? {}) as { issues?: unknown; message?: unknown };
   if (!Array.isArray(issues)) return typeof message === 'string' ? message : String(error);

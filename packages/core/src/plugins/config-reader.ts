@@ -1,4 +1,4 @@
-/** Reads the fields of a replica config, whatever it came from: YAML, a URL's query, or an app's own object. */
+/** Reads the fields of a replica config from any source: YAML, a URL's query, or an object of the application. */
 import { LitestreamError } from '../util/error.ts';
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -19,9 +19,9 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Fields are looked up without regard to case and hyphens, so `part-size`, `partSize` and `PartSize` are one. Empty
- * strings count as absent, as in upstream's YAML. A value of the wrong kind is refused with `CONFIG_INVALID`; messages
- * name the field and never its value, which may be a secret.
+ * Fields are looked up without regard to case and hyphens, so `part-size`, `partSize` and `PartSize` are the same
+ * field. Empty strings count as absent, as in the YAML of Litestream (Go). A value of the wrong kind is refused with
+ * `CONFIG_INVALID`; messages name the field and never its value, which may be a secret.
  */
 export class ConfigReader {
   readonly #fields: ReadonlyMap<string, { readonly name: string; readonly value: unknown }>;
@@ -36,7 +36,7 @@ export class ConfigReader {
     this.#fields = new Map(Object.entries(config).map(([name, value]) => [normalize(name), { name, value }]));
   }
 
-  /** Rejects an absent one with upstream's words: `bucket required for s3 replica`. */
+  /** Throws for an absent field with the message of Litestream (Go): `bucket required for s3 replica`. */
   required(name: string): string {
     const value = this.string(name);
     if (value === undefined) throw this.#invalid(`${name} required for ${this.#type} replica`);

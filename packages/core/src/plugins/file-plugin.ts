@@ -1,4 +1,4 @@
-/** The plugin that is always there: replicas in a folder of this machine. */
+/** The built-in plugin: replicas in a folder on this machine. */
 import { resolve } from 'node:path';
 import { FileClient } from '../storage/file/file-client.ts';
 import { ConfigReader } from './config-reader.ts';

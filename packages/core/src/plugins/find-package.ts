@@ -21,10 +21,10 @@ export function isPath(name: string): boolean {
 /**
  * The first match of a package name in the trusted folders, without packages that another user could change.
  *
- * @throws LitestreamError `PLUGIN_INVALID` for a package that lies there without the file it names as its own
+ * @throws LitestreamError `PLUGIN_INVALID` for a package without the file that it names as its main file
  */
 export function findPackage(name: string, folders: PackageFolders): FoundPackage | undefined {
-  // `require.resolve` would refuse a package that exports to `import` alone.
+  // `require.resolve` would refuse a package that only exports to `import`.
   for (const folder of folders.trusted) {
     const path = join(folder, name);
     // Nothing is read before it is trusted.

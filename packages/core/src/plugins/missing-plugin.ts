@@ -1,4 +1,4 @@
-/** What to tell who asks for a backend that nothing brings: never to install a package that does not exist. */
+/** Errors for a backend without a plugin. They never suggest installing a package that does not exist. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,10 +31,10 @@ export interface SearchedFolders extends PackageFolders {
 }
 
 /**
- * No plugin answers to this type or scheme.
+ * No plugin handles this type or scheme.
  *
- * @param registered what plugins that are there answer to
- * @param folders where packages were looked for; undefined if they were not
+ * @param registered types and schemes of the registered plugins
+ * @param folders where packages were searched; undefined if they were not
  */
 export function missingBackend(
   type: string,
@@ -61,17 +61,17 @@ function hintFor(type: string, registered: Iterable<string>, folders: SearchedFo
     [...(folders?.trusted ?? []), ...(folders?.refused.keys() ?? [])].some((folder) => existsSync(join(folder, name)));
   if (/^[a-z0-9][a-z0-9.-]*$/.test(type)) {
     const installed = [`litestream-client-${type}`, `@litestream/client-${type}`].find(present);
-    if (installed !== undefined) return `${installed} is installed, and has to be named: ${NAMED}.`;
+    if (installed !== undefined) return `${installed} is installed, but must be named: ${NAMED}.`;
   }
   const known = [...new Set([...PACKAGES.keys(), ...registered])].sort();
   const meant = nearest(type, known);
   const question = meant === undefined ? '' : `Did you mean ${meant}? `;
   const list = `${known.slice(0, -1).join(', ')} and ${known.at(-1) ?? ''}`;
-  return `${question}Known are ${list}. A client from elsewhere has to be named: ${NAMED}.`;
+  return `${question}Known types are ${list}. Name a third-party client ${NAMED}.`;
 }
 
 /**
- * A plugin that was named is not there.
+ * A named plugin does not exist.
  *
  * @param folder where relative paths start from
  */
@@ -80,7 +80,7 @@ export function missingPlugin(name: string, folder: string, folders: SearchedFol
     return new LitestreamError(`there is no plugin at ${resolve(folder, name)}`, {
       code: 'PLUGIN_MISSING',
       object: name,
-      hint: 'Name the file of a plugin, or the folder of its package. A relative path starts from the folder of the config.',
+      hint: 'Name the file of a plugin, or the folder of its package. Relative paths start from the folder of the config.',
     });
   }
   return new LitestreamError(`plugin ${name} is not installed`, {
@@ -106,7 +106,7 @@ function notUsed(path: string, reason: string): string {
   return `${path} is not used: ${reason}. Name it by its path if you trust it: -plugin ${path}`;
 }
 
-/** `npm i -g` installs into PREFIX/lib/node_modules, on Windows into a folder of npm's own. */
+/** `npm i -g` installs into PREFIX/lib/node_modules, on Windows into npm's own folder. */
 function isInstalledGlobally(): boolean {
   for (let at = fileURLToPath(import.meta.url); dirname(at) !== at; at = dirname(at)) {
     if (basename(at) !== 'node_modules' || basename(dirname(at)) === '.pnpm') continue;

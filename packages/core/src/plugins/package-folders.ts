@@ -1,7 +1,7 @@
 /**
  * Which `node_modules` folders a storage client may be loaded from. Its code runs with our rights and sees our
- * credentials, so a folder counts only if no other user can change what lies there. The working directory never counts: it may
- * belong to another user.
+ * credentials, so a folder is searched only if no other user can change its content. The working directory is never
+ * searched: it may belong to another user.
  */
 import { statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
@@ -19,7 +19,7 @@ export interface PackageFolders {
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 
-/** @param configFolder the folder of the config file, where there is one */
+/** @param configFolder the folder of the config file, if there is one */
 export function packageFolders(configFolder: string | undefined): PackageFolders {
   const trusted = new Set<string>();
   const refused = new Map<string, string>();

@@ -1,8 +1,8 @@
 /**
- * Which plugin answers to which `type:` or URL scheme, and the way from a replica's config to its client. Plugins are
- * kept in a tsyringe container, one token a name; nobody outside core sees it.
+ * Maps each `type:` and URL scheme to its plugin, and creates clients from replica configs. Keeps plugins in a tsyringe
+ * container, which is private to core, with one token per name.
  */
-// tsyringe refuses to load before it.
+// tsyringe throws on import without it.
 import 'reflect-metadata';
 import { resolve } from 'node:path';
 import { container } from 'tsyringe';
@@ -31,7 +31,7 @@ export interface PluginListing {
   /** The package. */
   readonly name: string;
   readonly version?: string | undefined;
-  /** URL of its entry; undefined for a plugin that a program handed over. */
+  /** URL of its entry; undefined for a plugin that the program registered. */
   readonly url?: string | undefined;
   readonly types: readonly string[];
   readonly schemes: readonly string[];
@@ -43,7 +43,7 @@ export interface ReplicaSpec {
   readonly url?: string | undefined;
   /** Default: the scheme of the URL, or `file`. */
   readonly type?: string | undefined;
-  /** The backend's own keys; they win over what the URL says. */
+  /** Keys of the backend; they take precedence over the URL. */
   readonly settings?: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -51,12 +51,12 @@ export interface RegistryOptions {
   /** Plugins to begin with, beside `file`. */
   readonly plugins?: readonly LitestreamPlugin[] | undefined;
   /**
-   * The folder of the config file. Packages are looked for beside core first, and then here and above, except where another
-   * user can change what lies there. Relative paths start here. Default: none, and relative paths start from the
-   * working directory, which is never searched for packages.
+   * The folder of the config file. Packages are searched beside core first, and then here and above, except in folders
+   * that another user can change. Relative paths start here. Default: none, and relative paths start from the working
+   * directory, which is never searched for packages.
    */
   readonly folder?: string | undefined;
-  /** Look for packages that were not registered. Default true. */
+  /** Search for packages that were not registered. Default true. */
   readonly discover?: boolean | undefined;
 }
 
@@ -74,12 +74,15 @@ export class PluginRegistry {
     for (const plugin of [file(), ...(options.plugins ?? [])]) this.register(plugin);
   }
 
-  /** Adds a plugin. Rejects one that claims a name another one has (`PLUGIN_CONFLICT`); the same one again is fine. */
+  /**
+   * Adds a plugin. Throws `PLUGIN_CONFLICT` if another plugin has one of its names; adding the same plugin again has no
+   * effect.
+   */
   register(exported: unknown, source: string = 'the given plugin'): LitestreamPlugin {
     return this.#add(exported, source, {});
   }
 
-  /** Every plugin registered so far, `file` first, then what else is installed where packages are looked for. */
+  /** Every plugin registered so far, `file` first, then others that are installed in the searched folders. */
   async list(): Promise<readonly PluginListing[]> {
     const listings = new Map(this.#listings);
     for (const name of installedPackages(this.#searched().trusted)) {
@@ -130,7 +133,7 @@ export class PluginRegistry {
     return this.#add(exportedPlugin(module), name, found);
   }
 
-  /** The plugin for a type or a scheme, found and loaded if need be. */
+  /** The plugin for a type or a scheme, which is found and loaded if necessary. */
   async plugin(name: string): Promise<LitestreamPlugin> {
     const known = this.#get(`plugin:${name}`);
     if (known !== undefined) return known;
@@ -141,11 +144,11 @@ export class PluginRegistry {
     }
     await this.load(packageName);
     const loaded = this.#get(`plugin:${name}`);
-    if (loaded === undefined) throw invalid(packageName, `it does not answer to ${name}`);
+    if (loaded === undefined) throw invalid(packageName, `it does not handle ${name}`);
     return loaded;
   }
 
-  /** The client of a replica, within core's guard. It connects when it is first used. */
+  /** The client of a replica, wrapped by core's guard. It connects at its first use. */
   async createClient(
     spec: ReplicaSpec,
     context: Partial<PluginContext> = {},
@@ -158,7 +161,7 @@ export class PluginRegistry {
     const config = { ...fromUrl, ...spec.settings };
     const logger = context.logger ?? guard.logger ?? silentLogger;
     const env = context.env ?? process.env;
-    // A password in a URL may have become part of the config, under whatever name.
+    // A password in a URL may have become part of the config, under any name.
     const secrets = [
       ...secretsOf(config),
       ...urlSecrets(spec.url ?? ''),
@@ -173,7 +176,7 @@ export class PluginRegistry {
     } catch (error) {
       if (isLitestreamError(error)) throw redactError(error, secrets);
       const message = redact(error instanceof Error ? error.message : String(error), secrets);
-      throw invalid(plugin.name, `it threw while it made a client: ${message}`, new Error(message));
+      throw invalid(plugin.name, `it threw while it created a client: ${message}`, new Error(message));
     }
     return guardClient(client, { logger, ...guard, secrets: [...secrets, ...(guard.secrets ?? [])] });
   }
@@ -182,7 +185,7 @@ export class PluginRegistry {
     return { ...packageFolders(this.#configFolder), configFolder: this.#configFolder };
   }
 
-  /** Types and schemes that are answered to. */
+  /** Types and schemes of all registered plugins. */
   #names(): string[] {
     return [...this.#listings.values()].flatMap(({ types, schemes }) => types.concat(schemes));
   }
@@ -192,7 +195,7 @@ export class PluginRegistry {
   }
 }
 
-/** The checked config. What a schema has to say goes into one message, without any value that may be a secret. */
+/** The checked config. All issues of the schema go into one message, without any value that may be a secret. */
 function parseConfig(plugin: LitestreamPlugin, config: unknown, secrets: readonly string[]): unknown {
   try {
     return plugin.configSchema.parse(config);
@@ -203,13 +206,13 @@ function parseConfig(plugin: LitestreamPlugin, config: unknown, secrets: readonl
     throw new LitestreamError(`the config of the ${type} replica: ${issues}`, {
       code: 'CONFIG_INVALID',
       backend: type,
-      hint: `See the README of ${plugin.name} for its keys.`,
+      hint: `Check its keys against the README of ${plugin.name}.`,
       cause: new Error(issues),
     });
   }
 }
 
-/** `export default`, or a named `plugin`; a CommonJS module arrives as a default with its own inside. */
+/** `export default`, or a named `plugin`; a CommonJS module has its own default inside the default. */
 function exportedPlugin(module: { readonly default?: unknown; readonly plugin?: unknown }): unknown {
   const exported = module.default ?? module.plugin;
   if (typeof exported !== 'object' || exported === null || 'apiVersion' in exported) return exported;
@@ -224,7 +227,10 @@ function defaultConfig(url: ReplicaUrl): Record<string, unknown> {
   return { ...Object.fromEntries(url.query), bucket: url.host, path: url.path };
 }
 
-/** The package that an import did not find; a file missing inside the plugin is the plugin's own fault. */
+/**
+ * The package that an import did not find; undefined if a file inside the plugin is missing, which is the plugin's
+ * fault.
+ */
 function missingModule(code: unknown, message: string): string | undefined {
   if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') return undefined;
   const specifier = /Cannot find (?:package|module) '([^']+)'/.exec(message)?.[1];
@@ -235,7 +241,7 @@ function missingModule(code: unknown, message: string): string | undefined {
     .join('/');
 }
 
-/** The package is there, but something it imports is not; or it threw. */
+/** The package exists, but one of its imports does not, or it threw. */
 function loadFailure(name: string, cause: unknown): LitestreamError {
   const { code, message = '' } = cause as { code?: unknown; message?: string };
   const sdk = missingModule(code, message);

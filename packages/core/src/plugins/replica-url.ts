@@ -1,4 +1,6 @@
-/** Replica URLs as upstream reads them: `scheme://[user[:password]@]host/path?query`, S3 ARNs, and plain paths. */
+/**
+ * Replica URLs as Litestream (Go) reads them: `scheme://[user[:password]@]host/path?query`, S3 ARNs, and plain paths.
+ */
 import { posix, resolve } from 'node:path';
 
 import { redact, urlSecrets } from '../storage/errors/redact.ts';
@@ -16,14 +18,17 @@ export interface ReplicaUrl {
   readonly query: ReadonlyMap<string, string>;
   readonly username?: string | undefined;
   readonly password?: string | undefined;
-  /** The URL as it may be shown: without credentials. */
+  /** The URL without credentials, safe to show. */
   readonly text: string;
 }
 
 const URL_SHAPE = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/is;
 const ARN_SHAPE = /^(arn:[^/?]*:accesspoint\/[^/?]+)(?:\/([^?]*))?$/i;
 const HOST_SHAPE = /^(?:\[[^\]]*\]|[^:[\]]*)(?::\d*)?$/;
-/** Not allowed in a host. URL parsers end a host at `\`, so a client that builds a URL with it would send to another server. */
+/**
+ * Not allowed in a host. URL parsers end a host at `\`, so a client that builds a URL with it would connect to another
+ * server.
+ */
 const NOT_IN_HOST = /[\p{Cc}\s\\<>^|"`{}]/u;
 
 /** Is it a URL, and not a path? `C:\data` is a path. */
@@ -32,8 +37,8 @@ export function isReplicaUrl(text: string): boolean {
 }
 
 /**
- * Reads a URL or a path. A relative path starts from `folder`. Rejects what it cannot read with `CONFIG_INVALID`. Its message
- * names nothing but the scheme: a part of a URL that cannot be read may be a part of a password.
+ * Reads a URL or a path. A relative path starts from `folder`. Throws `CONFIG_INVALID` for text that it cannot parse.
+ * Its message names only the scheme: a part of a URL that cannot be read may be a part of a password.
  */
 export function parseReplicaUrl(text: string, folder: string = process.cwd()): ReplicaUrl {
   const [, rawScheme = 'file', rest = text] = URL_SHAPE.exec(text) ?? [];
@@ -42,7 +47,7 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
   if (scheme === 'file') return parseFile(isReplicaUrl(text) ? cutQuery(rest) : rest, folder, text, isReplicaUrl(text));
 
   const isArn = /^arn:/i.test(rest);
-  // An ARN is no URL: Litestream (Go) takes the text after it as it is.
+  // An ARN is no URL: Litestream (Go) takes the text after it unchanged.
   const [location, search = ''] = split(isArn ? rest : (rest.split('#')[0] ?? ''), '?');
   const query = new Map(new URLSearchParams(search));
   if (isArn) {
@@ -76,7 +81,7 @@ export function parseReplicaUrl(text: string, folder: string = process.cwd()): R
 function parseFile(rest: string, folder: string, text: string, isUrl: boolean): ReplicaUrl {
   const path = isUrl ? decode(rest, text) : rest;
   if (path === '') throw invalid('the replica path is empty', text);
-  // `file://data/app` names no host: upstream reads it as the absolute path /data/app.
+  // `file://data/app` names no host: Litestream (Go) reads it as the absolute path /data/app.
   return {
     scheme: 'file',
     host: '',
@@ -109,7 +114,7 @@ function decode(part: string, text: string): string {
   }
 }
 
-/** As it may be shown. */
+/** The text without credentials. */
 function shown(text: string): string {
   return redact(text, urlSecrets(text));
 }

@@ -1,6 +1,6 @@
 /**
- * Another process writes to the replica of a database. Until that has ended nothing is acknowledged, and nothing written:
- * two that take over from each other in turn would mix their timelines for ever.
+ * Another process writes to the replica of a database. Until that has ended, this process acknowledges and writes
+ * nothing: two processes that take over from each other in turn would mix their timelines endlessly.
  */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
@@ -16,9 +16,9 @@ export interface ConflictParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly ask: (options: Op) => Promise<ReplicaEnds>;
-  /** False: it is left to the operator. */
+  /** False: the operator must act. */
   readonly mayRecover: boolean;
-  /** How long the other process must not have written before this one goes on behind its files. Default 60 s. */
+  /** Milliseconds that the other process must be quiet before this one continues behind its files. Default 60,000. */
   readonly quietMs?: number | undefined;
   /**
    * The lease of this process. If this process still has it, a file of another process arrived late, and this process need not
@@ -28,20 +28,20 @@ export interface ConflictParts {
 }
 
 const QUIET_MS = 60_000;
-/** Looks in a time of quiet: no more, however often somebody asks. */
+/** Maximum number of listings in one quiet time, even if there are more calls. */
 const LOOKS = 6;
 
 export class Conflict {
   readonly #parts: ConflictParts;
   readonly #quietMs: number;
   #error: LitestreamError | undefined;
-  /** Of the database file that met the other writer. */
+  /** Inode of the database file that had the conflict. */
   #inode: bigint | undefined;
-  /** Highest TXID at any level of the replica, when it was last looked. */
+  /** Highest TXID at any level of the replica, at the last look. */
   #theirs: TXID | undefined;
   #quietSinceMs = 0;
   #lookedAtMs = 0;
-  /** A process gives way once. Were it to do so again, two of them could go on like that. */
+  /** A process takes over once. Otherwise two processes could take over from each other endlessly. */
   #hasRecovered = false;
 
   constructor(parts: ConflictParts) {
@@ -49,7 +49,7 @@ export class Conflict {
     this.#quietMs = parts.fence === undefined ? (parts.quietMs ?? QUIET_MS) : 0;
   }
 
-  /** Why nothing is written at the moment; undefined while there is no conflict. */
+  /** Why this process writes nothing now; undefined while there is no conflict. */
   get error(): LitestreamError | undefined {
     return this.#parts.fence?.error ?? this.#error;
   }
@@ -58,7 +58,10 @@ export class Conflict {
     return !this.#parts.mayRecover || (this.#hasRecovered && this.#parts.fence === undefined);
   }
 
-  /** Logged once, however often the file is found. Rejects with `LEASE_LOST` if the other process now has the lease. */
+  /**
+   * Logged once, even if the file is found several times. Rejects with `LEASE_LOST` if the other process now has the
+   * lease.
+   */
   async found(error: LitestreamError, db: Pick<ReplicaDb, 'position' | 'inode'>, options: Op): Promise<void> {
     const { logger, fence } = this.#parts;
     await fence?.verify(options);

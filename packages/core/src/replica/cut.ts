@@ -1,4 +1,4 @@
-/** Files of the replica are gone: until a snapshot is there, nothing on it counts as replicated. */
+/** Files of the replica are gone: nothing on it counts as replicated until a snapshot is uploaded. */
 import type { Logger } from '../util/logger.ts';
 
 export class Cut {
@@ -28,7 +28,7 @@ export class Cut {
     this.#logger.warn(`${what}; nothing counts as replicated until it is there`);
   }
 
-  /** A snapshot is there. Was it needed? */
+  /** A snapshot was uploaded. Returns whether it was needed. */
   heal(): boolean {
     const wasOpen = this.#isOpen;
     this.#isOpen = this.#isReported = false;

@@ -1,6 +1,6 @@
 /**
- * What is known of level 0 of a replica, and by what: a file that this process created there, or one found there that is
- * the local one. Where a replica says that it ends is no evidence.
+ * What is known of level 0 of a replica, and the evidence: a file that this process created there, or one found there
+ * that equals the local one. The end of a listing alone is no evidence.
  */
 import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
@@ -25,7 +25,7 @@ export interface EvidenceParts {
   readonly logger: Logger;
   readonly ask: (options: Op) => Promise<AskedEnds>;
   readonly fence?: ReplicaFence | undefined;
-  /** The last file of ours is gone, or damaged, and nothing came after it. */
+  /** Our last file is gone or damaged, and no file follows it. */
   readonly onCut: () => void;
 }
 
@@ -34,8 +34,8 @@ export class Evidence {
   readonly #writer: Level0Writer;
   #proven: TXID = 0n;
   /**
-   * At this time or later the end of the replica was seen, or created. Taken before the request, since the process may be
-   * suspended at any point after it.
+   * The end of the replica was seen, or created, at this time or later. Taken before the request, since the process may
+   * be suspended at any point after it.
    */
   #seenAt: Instant | undefined;
 
@@ -44,7 +44,7 @@ export class Evidence {
     this.#writer = new Level0Writer(parts.client, parts.logger);
   }
 
-  /** Up to here the replica holds what this database wrote. */
+  /** The replica holds what this database wrote up to this TXID. */
   get proven(): TXID {
     return this.#proven;
   }
@@ -64,7 +64,7 @@ export class Evidence {
     await this.#parts.fence?.acknowledge(txid, options);
   }
 
-  /** At `askedAt` the replica was asked where it ends; the next upload begins there. */
+  /** The end of the replica was requested at `askedAt`; the next upload begins there. */
   seen(askedAt: Instant): void {
     this.#seenAt = askedAt;
   }
@@ -79,15 +79,15 @@ export class Evidence {
       this.#seenAt = startedAt;
       return;
     }
-    // Long enough for another process to use and free this name, and to write files after it.
+    // In this time, another process can have used and freed this name, and written files after it.
     const { askedAt, max } = await ask(options);
     if (max > file.txid) throw conflictError(max);
     this.#seenAt = askedAt;
   }
 
   /**
-   * Where the replica ends, after a failure that left this open. Beyond what is proven there is one file of ours at the
-   * most, whose answer was lost; anything else is another's.
+   * Finds the end of the replica after a failure that left it unknown. Beyond what is proven there can be one file of
+   * ours, whose answer was lost; any other file is of another process.
    */
   async askPosition(target: TXID, options: Op): Promise<TXID> {
     const askedAt = instantOf(this.#parts.clock);
@@ -107,9 +107,9 @@ export class Evidence {
   }
 
   /**
-   * The name behind our last file may be free because another process used it, and has deleted the file since: we may have
-   * been suspended for so long. Of level 0 the newest file is never deleted, so ours is looked for before anything is
-   * created, unless that was done a moment ago.
+   * The name behind our last file may be free because another process used it and has deleted the file since, if we
+   * were suspended for long enough. The newest file of level 0 is never deleted, so this checks that ours is there
+   * before anything is created, unless that was checked within the last seconds.
    */
   async requireNewest(options: Op): Promise<void> {
     const txid = this.#proven;
@@ -127,13 +127,13 @@ export class Evidence {
     this.#seenAt = askedAt;
   }
 
-  /** Nothing is on the replica beyond what is proven. Only where nothing is being uploaded. */
+  /** Rejects if the replica has files beyond what is proven. Call it only while nothing is being uploaded. */
   async requireAlone(options: Op): Promise<void> {
     const { max } = await this.#parts.ask(options);
     if (this.#proven > 0n && max > this.#proven) throw conflictError(max);
   }
 
-  /** A file that is not the local one, and not whole either, is no sign of another writer: the storage spoiled it. */
+  /** A file that differs from the local one and is damaged is no sign of another writer: the storage damaged it. */
   async #compare(txid: TXID, options: Op): Promise<Awaited<ReturnType<typeof compareTimeline>> | 'damaged'> {
     const { client, db } = this.#parts;
     const compared = await compareTimeline(client, { path: db.localLtx(0).path(txid, txid), txid }, options);
@@ -151,7 +151,7 @@ export class Evidence {
   }
 }
 
-/** Should not happen. If it does, nothing is acknowledged. */
+/** An internal error. If it occurs, nothing is acknowledged. */
 export function unprovenError(txid: TXID): LitestreamError {
   return new LitestreamError(`nothing proves that the replica holds TXID ${formatTxid(txid)} of this database`, {
     code: 'INTERNAL',

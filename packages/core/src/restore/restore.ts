@@ -26,14 +26,14 @@ import type { WrittenDatabase } from './write/write-database.ts';
 
 const PLAN_COUNT_MAX = 3;
 const PARALLELISM_DEFAULT_MAX = 4;
-/** How often the output is written back while it grows: the disk then works beside the workers, not after them. */
+/** How often the output is flushed while it grows: then the disk works while the workers do, not after them. */
 const FLUSH_COUNT = 4;
 /** Below this many bytes of input, starting workers takes longer than they save. */
 const INLINE_INPUT_SIZE_MAX = 2 << 20;
 
 /**
- * Restores a database from a replica: plans, then decodes every page once, straight into its place. The output appears
- * whole or not at all; a failed or aborted restore leaves nothing behind.
+ * Restores a database from a replica: plans, then decodes every page once, directly to its offset. The output appears
+ * complete or not at all; a failed or aborted restore leaves nothing behind.
  *
  * Every file's checksum is verified. Rejects with the errors of `planRestore`, `OUTPUT_EXISTS`, `LTX_CORRUPT`,
  * `CHECKSUM_MISMATCH`, `DATABASE_INVALID` (integrity check), `DISK_FULL`, `PERMISSION_DENIED`, or the signal's reason.
@@ -102,7 +102,7 @@ async function restoreUntraced(
         ...times,
       };
     } catch (error) {
-      // Retention or compaction removed a file after it was listed: another chain of files leads there now.
+      // Retention or compaction removed a file after it was listed: now another chain reaches the target.
       if (hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED')) {
         goneCount += 1;
         if (goneCount === PLAN_COUNT_MAX) throw error;
@@ -123,7 +123,10 @@ async function restoreUntraced(
   }
 }
 
-/** The same state from the next older snapshot; undefined if the error is of another kind, or no such snapshot leads there. */
+/**
+ * The same state from the next older snapshot; undefined if the error is of another kind, or no such snapshot leads to
+ * the target.
+ */
 async function planFromOlderBase(
   client: ReplicaClient,
   { files, doubts }: RestorePlan,
@@ -146,7 +149,7 @@ function onlyV3(): LitestreamError {
   return new LitestreamError('the newest backup on the replica is one of v0.3, which cannot be followed', {
     code: 'REPLICA_EMPTY',
     operation: 'restore',
-    hint: 'Restore it without -f, and start replication of the database from scratch: then there is something to follow.',
+    hint: 'Restore it without -f, and start replication of that database. Then follow the new replica.',
   });
 }
 
@@ -154,14 +157,16 @@ type PlannedFormat =
   | { readonly format: 'ltx'; readonly plan: RestorePlan }
   | { readonly format: 'v0.3'; readonly plan: V3Plan };
 
-/** Plans from whichever format upstream would restore. A TXID is of LTX files alone; both listings run side by side. */
+/**
+ * Plans from the format that Litestream (Go) would restore. Only LTX files have TXIDs. Both listings run in parallel.
+ */
 async function planFormat(client: ReplicaClient, options: RestoreOptions): Promise<PlannedFormat> {
   const { txid, timestamp, signal } = options;
   const [ltx, v3] = await Promise.allSettled([
     planWithDoubts(client, options),
     txid === undefined ? listV3(client, { signal }) : undefined,
   ]);
-  // Options that make no sense are refused whatever the replica holds.
+  // Invalid options are refused regardless of what the replica holds.
   if (ltx.status === 'rejected' && hasCode(ltx.reason, 'INVALID_ARGUMENT')) throw ltx.reason;
   if (v3.status === 'rejected') throw v3.reason;
   const context = { client, timestamp, signal, logger: options.logger ?? silentLogger };

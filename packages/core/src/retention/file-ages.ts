@@ -1,6 +1,7 @@
 /**
- * What is older than a retention. Clocks are set, and files bear what they showed; so the present is never later than the
- * time at which a process first looked at a replica, and what has passed since by a clock that nobody sets.
+ * Decides which files are older than a retention. Wall clocks can be set, and files have their times. So the present is
+ * never later than the time at which this process first looked at a replica, plus the time that has passed since by the
+ * monotonic clock.
  */
 import type { TXID } from '@litestream/ltx';
 import type { Clock } from '../util/clock.ts';
@@ -8,19 +9,21 @@ import type { Clock } from '../util/clock.ts';
 /** A file is old if its time is before `before`, or if it ends at or below `seenTo`. */
 export interface AgeLimit {
   readonly before: Date;
-  /** Up to here this process has seen the files for as long as the retention, whatever time they bear. 0: nothing. */
+  /**
+   * This process has seen the files up to this TXID for as long as the retention, regardless of their times. 0: none.
+   */
   readonly seenTo: TXID;
 }
 
-/** Looks that are remembered within one retention, so a file may be kept longer by this part of it. */
+/** Looks that are remembered per retention, so a file may be kept longer by 1/64 of it. */
 const MARKS_MAX = 64;
 
 export class FileAges {
   readonly #clock: Clock;
   readonly #retentionMs: number;
-  /** The time of day less the reading of the clock that nobody sets, as this process found them. */
+  /** Wall clock minus monotonic clock, at the first look of this process. */
   #offsetMs: number | undefined;
-  /** By then the files reached up to there; ascending. The first may be older than the retention, no other is. */
+  /** The end of the files at each look; ascending. Only the first mark may be older than the retention. */
   #marks: { readonly atMs: number; readonly txid: TXID }[] = [];
 
   constructor(clock: Clock, retentionMs: number) {
@@ -29,16 +32,16 @@ export class FileAges {
   }
 
   /**
-   * To be called at each look at the files, which reach up to `txid`.
+   * Call this at each look at the files, which reach up to `txid`.
    *
-   * @param newest Time of the newest file that is listed. A clock that is ahead of it may be wrong, so for files that were
-   *   there before this process it is the present: they are kept for longer where nobody has written since.
+   * @param newest Time of the newest file that is listed. A clock that is ahead of it may be wrong, so it is the
+   *   present for files from before this process: if nothing was written since, they are kept for longer.
    */
   look(txid: TXID, newest: Date | undefined): AgeLimit {
     const nowMs = this.#clock.monotonic();
     const wallMs = this.#clock.now();
     if (newest !== undefined) this.#offsetMs ??= Math.min(wallMs, newest.getTime()) - nowMs;
-    // A clock that was set ahead since makes nothing old. After one that was set back, files may bear times to come: they
+    // A clock that was set ahead since makes no file old. After a clock was set back, files may have future times: they
     // are old once they have been seen for long enough.
     const presentMs = Math.min(wallMs, (this.#offsetMs ?? Number.POSITIVE_INFINITY) + nowMs);
     return { before: new Date(presentMs - this.#retentionMs), seenTo: this.#see(txid, nowMs) };

@@ -12,14 +12,14 @@ import type { LocalFiles, ReleasedUpTo } from '../compaction/compactor.ts';
 
 export class LocalLevel0 {
   readonly #local: LocalLtx;
-  /** What each replica still needs: nothing that ends before this. */
+  /** Each replica needs no file that ends before this TXID. */
   readonly #needed = new Map<object, TXID>();
 
   constructor(local: LocalLtx) {
     this.#local = local;
   }
 
-  /** The files as one replica uses them; each replica of the database takes its own. */
+  /** The view of one replica on the files; each replica of the database needs its own. */
   forReplica(): LocalFiles {
     const replica = {};
     this.#needed.set(replica, 0n);
@@ -32,13 +32,13 @@ export class LocalLevel0 {
     };
   }
 
-  /** Another size means another content: a file of the same transaction from another history. */
+  /** Another size means other content: a file of the same transaction from another timeline. */
   #path({ level, minTxid, maxTxid, size }: LtxFileInfo): string | undefined {
     if (level !== 0 || this.#local.size(minTxid, maxTxid) !== size) return undefined;
     return this.#local.path(minTxid, maxTxid);
   }
 
-  /** Keeps the newest file, from which the position is recovered, and what is left without a gap before it. */
+  /** Keeps the newest file, from which the position is recovered, and an unbroken chain before it. */
   #release({ before, seenTo = 0n, deleting }: ReleasedUpTo): { readonly deleted: number; readonly left: number } {
     const needed = [...this.#needed.values()].reduce((lowest, txid) => (txid < lowest ? txid : lowest));
     const files = this.#local.list();
@@ -57,7 +57,7 @@ export class LocalLevel0 {
 
 const CHECK_INTERVAL_MS = 15_000;
 
-/** Where no store takes care of a replica: deletes what is uploaded and old enough, when something is uploaded. */
+/** For a replica without a store: deletes uploaded files that are old enough, after each upload. */
 export function releaseOnUpload(local: LocalFiles, retentionMs: number): (position: { readonly txid: TXID }) => void {
   const ages = new FileAges(systemClock, retentionMs);
   let checkedAtMs = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,4 @@
-/** Deletes what one replica no longer needs, in batches. What may go is decided in `retention.ts`. */
+/** Deletes the files that one replica no longer needs, in batches. `retention.ts` decides which ones. */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
@@ -21,13 +21,13 @@ export interface RetentionOptions {
   readonly levels: readonly CompactionLevel[];
   readonly snapshotRetentionMs: number;
   readonly level0RetentionMs: number;
-  /** False: nothing is deleted on the backend, whose own lifecycle rules do that; local files still are. */
+  /** False: nothing is deleted on the backend, whose own lifecycle rules do that; local files are still deleted. */
   readonly retentionEnabled: boolean;
 }
 
-/** Files of level 0 on the backend, as the last look at them found them. */
+/** Counts of level-0 files on the backend, as of the last look. */
 export interface Level0Counts {
-  /** Deleted by that look. */
+  /** Files that the look deleted. */
   readonly eligible: number;
   /** Old enough, but level 1 does not hold them yet. */
   readonly notCompacted: number;
@@ -47,7 +47,7 @@ export class Retention {
     this.#level0Ages = new FileAges(options.clock, options.level0RetentionMs);
   }
 
-  /** Something may come to be deleted at level 0: a file was uploaded, or compacted. */
+  /** Call this when a file was uploaded or compacted: then level-0 files may expire. */
   uploaded(): void {
     this.#level0Pending = true;
   }
@@ -60,7 +60,7 @@ export class Retention {
     return this.#level0Counts;
   }
 
-  /** Snapshots by age, then the levels below by what the kept snapshots need. */
+  /** Deletes snapshots by age, then files of the levels below that no kept snapshot needs. */
   async enforceSnapshots(op: Op): Promise<void> {
     const { client, logger } = this.#options;
     const snapshots = await Array.fromAsync(client.ltxFiles(SNAPSHOT_LEVEL, op));
@@ -77,7 +77,7 @@ export class Retention {
     }
   }
 
-  /** Level 0 has a retention of its own; what that passes over (no level 1, or a break) ends here. */
+  /** Level 0 has its own retention; files that it skips (there is no level 1, or a gap) are included here. */
   #levelsBelow(): readonly number[] {
     const { levels, level0RetentionMs } = this.#options;
     return [...(level0RetentionMs > 0 ? [0] : []), ...levels.map(({ level }) => level)];
@@ -93,7 +93,7 @@ export class Retention {
     const limit = this.#level0Ages.look(position, files.at(-1)?.timestamp);
     const remoteLeft = isRemote ? await this.#enforceRemoteLevel0(files, limit, op) : 0;
     const localLeft = this.#releaseLocal({ txid: compactedTo < position ? compactedTo : position, ...limit });
-    // Nothing more can expire until another file arrives, once all that is left is the newest one.
+    // Once only the newest file remains, nothing can expire until another file is uploaded.
     this.#level0Pending = remoteLeft > 1 || localLeft > 1;
   }
 
@@ -106,7 +106,7 @@ export class Retention {
       this.#level0Counts = { eligible: 0, notCompacted: 0, tooRecent };
       return files.length;
     }
-    // Listed, not remembered: what is to take the place of the deleted files must be there.
+    // Listed, not remembered: the files that replace the deleted ones must exist.
     const level1 = await Array.fromAsync(client.ltxFiles(1, op));
     const snapshot = (await tops.get(SNAPSHOT_LEVEL, op))?.maxTxid ?? 0n;
     const { expired, notCompacted, tooRecent } = expiredLevel0(files, { level1, snapshot }, limit);

@@ -1,6 +1,6 @@
 /**
- * What may be deleted: pure decisions over listings. Each errs on the side of keeping, because a file deleted too early
- * is a restore that fails.
+ * Decides which files may be deleted, with pure functions over listings. In doubt, they keep a file, because a file
+ * that is deleted too early makes a restore fail.
  */
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../storage/contract/contract.ts';
@@ -10,16 +10,16 @@ import type { AgeLimit } from './file-ages.ts';
 export interface SnapshotRetention {
   readonly expired: readonly LtxFileInfo[];
   /**
-   * Files of lower levels whose last TXID is below this are not needed by any kept snapshot. `undefined` keeps all.
-   * It is the end of the newest *expired* snapshot, not of the oldest kept one: a restore that was planned a moment
-   * ago may still stand on the expired snapshot and read the files that follow it.
+   * Files of lower levels whose last TXID is below this are not needed by any kept snapshot. `undefined` keeps all. It
+   * is the end of the newest *expired* snapshot, not of the oldest kept one: a restore that was just planned may still
+   * start from the expired snapshot and read the files that follow it.
    */
   readonly floor: TXID | undefined;
 }
 
 /**
- * Of the files at the level of snapshots, those older than `limit`; the newest snapshot is always kept, whatever its
- * age, and so is what is none.
+ * Files at the snapshot level that are older than `limit`. The newest snapshot is always kept, regardless of its age,
+ * and so are files that are no snapshots.
  */
 export function expiredSnapshots(files: readonly LtxFileInfo[], limit: AgeLimit): SnapshotRetention {
   const snapshots = files.filter(isSnapshotFile);
@@ -32,29 +32,29 @@ function isOlder({ timestamp, maxTxid }: LtxFileInfo, { before, seenTo }: AgeLim
   return timestamp < before || maxTxid <= seenTo;
 }
 
-/** Files of a level that end below `floor`. The newest file is always kept: it marks how far the level has come. */
+/** Files of a level that end below `floor`. The newest file is always kept: it marks the end of the level. */
 export function expiredBelow(files: readonly LtxFileInfo[], floor: TXID): readonly LtxFileInfo[] {
   return files.slice(0, -1).filter((file) => file.maxTxid < floor);
 }
 
-/** At level 0, where the limit itself is old enough. */
+/** For level 0, where a file at the limit is old enough. */
 export function isRecent({ timestamp, maxTxid }: LtxFileInfo, { before, seenTo }: AgeLimit): boolean {
   return timestamp > before && maxTxid > seenTo;
 }
 
-/** Level 0, sorted by what retention makes of it. */
+/** The decision of retention for level 0. */
 export interface Level0Retention {
   readonly expired: readonly LtxFileInfo[];
-  /** Files that level 1 does not hold yet, or that may only be kept for its sake. */
+  /** Files that level 1 does not hold yet, or that may be kept only because of such a file. */
   readonly notCompacted: number;
   readonly tooRecent: number;
 }
 
 /**
  * Level 0 files that a file of level 1 holds and that are older than `limit`. The newest file is always kept: the
- * position is read from it. Ends at the first file that is young or not compacted, so what is left has no new gap; but a
- * file that compaction left behind (it was damaged) is no reason to stop where a snapshot holds what it held. What level 1
- * holds in one file goes together, so that each file that is left still continues a chain, and can be restored to.
+ * position is read from it. Ends at the first file that is recent or not compacted, so the rest has no new gap; but it
+ * skips a file that compaction left behind (because it was damaged) if a snapshot covers it. Files that level 1 holds
+ * in one file are deleted together, so that each remaining file still continues a chain, and can be restored.
  */
 export function expiredLevel0(
   files: readonly LtxFileInfo[],

@@ -1,4 +1,4 @@
-/** A wrapper that makes any client fail now and then, as networks do, in an order that its seed decides. */
+/** A wrapper that makes any client fail at random, as networks do, in an order that the seed determines. */
 import type {
   Body,
   Capabilities,
@@ -31,9 +31,9 @@ export interface FaultOptions {
   readonly rate?: number | undefined;
   /** Default: all but `stale`. */
   readonly faults?: readonly Fault[] | undefined;
-  /** Faults in a row after which a call on the same object is spared, so that retries must succeed. Default 2. */
+  /** Consecutive faults after which a call on the same object gets none, so that retries must succeed. Default 2. */
   readonly inRowMax?: number | undefined;
-  /** Longest delay of `latency`. Default 5. */
+  /** Longest delay of `latency`, in milliseconds. Default 5. */
   readonly latencyMsMax?: number | undefined;
 }
 
@@ -53,7 +53,7 @@ export class FaultClient implements ReplicaClient {
   readonly #client: ReplicaClient;
   readonly #random: Seeded;
   readonly #options: Required<{ [K in keyof FaultOptions]: NonNullable<FaultOptions[K]> }>;
-  /** Faults in a row, per operation and object. */
+  /** Consecutive faults, per operation and object. */
   readonly #inRow = new Map<string, number>();
 
   constructor(client: ReplicaClient, options: FaultOptions = {}) {
@@ -99,7 +99,7 @@ export class FaultClient implements ReplicaClient {
 
   async writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo> {
     const fault = await this.#enter('writeLtxFile', nameOf(file));
-    // A reset in the middle of an upload reaches the client as a source that breaks.
+    // The client sees a reset in the middle of an upload as a source that fails.
     const sent: Body =
       fault === 'reset' ? { size: body.size, sizeMax: body.sizeMax, open: () => this.#body(body.open(), fault) } : body;
     const info = await this.#client.writeLtxFile(file, sent, options);
@@ -146,7 +146,7 @@ export class FaultClient implements ReplicaClient {
     return leave(operation, fault, await call());
   }
 
-  /** Decides on a call's fault; fails at once where it is `before`. */
+  /** Chooses the fault of a call; throws at once for `before`. */
   async #enter(operation: string, object: string): Promise<Fault | undefined> {
     const { rate, faults, inRowMax, latencyMsMax } = this.#options;
     const subject = `${operation} ${object}`;

@@ -1,4 +1,4 @@
-/** A replica in memory that can do everything a client can do: for tests of what is built on clients. */
+/** A replica in memory with every capability, for tests of code that uses clients. */
 import type {
   Body,
   Capabilities,
@@ -20,7 +20,7 @@ interface Entry {
   readonly version: string;
 }
 
-/** What several clients share, like the clients of one bucket. Keys are full paths. */
+/** A store that several clients share, like a bucket. Keys are full paths. */
 export class MemoryStore {
   readonly entries: Map<string, Entry> = new Map();
   #versions = 0;
@@ -37,11 +37,11 @@ export class MemoryStore {
 }
 
 export interface MemoryClientOptions {
-  /** Default: a store of its own. */
+  /** Default: a new store. */
   readonly store?: MemoryStore | undefined;
   /** Path under the store. Default: its root. */
   readonly path?: string | undefined;
-  /** Called before each operation takes effect; what it throws, the operation rejects with. */
+  /** Called before each operation takes effect; if it throws, the operation rejects with that error. */
   readonly before?: ((operation: string, object: string) => void | Promise<void>) | undefined;
   /** Bytes per chunk of a body that is read. Default 64 KiB. */
   readonly chunkSize?: number | undefined;
@@ -216,7 +216,7 @@ function cut(bytes: Uint8Array, range: { offset?: number | undefined; size?: num
 
 async function* chunks(bytes: Uint8Array, size: number, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.byteLength; at += size) {
-    // One turn per chunk, as a socket would take: an abort between two chunks is seen.
+    // One microtask per chunk, so that an abort between two chunks is noticed, as with a socket.
     await Promise.resolve();
     signal?.throwIfAborted();
     yield bytes.slice(at, at + size);

@@ -1,4 +1,4 @@
-/** Chance that can be repeated: xorshift32 over a seed. */
+/** Repeatable random numbers: xorshift32 with a seed. */
 export class Seeded {
   readonly seed: number;
   #state: number;
@@ -19,7 +19,7 @@ export class Seeded {
     return this.#state / 0x1_0000_0000;
   }
 
-  /** Whole number from 0 to `end`, `end` left out. */
+  /** Integer from 0 to `end`, excluding `end`. */
   below(end: number): number {
     return Math.floor(this.next() * end);
   }

@@ -1,4 +1,4 @@
-/** How often, and how far apart, a failed call is made again. */
+/** How often, and with which delays, a failed call is retried. */
 export interface RetryPolicy {
   /** Calls in all, the first included. 1 means no retry. */
   readonly attemptCountMax: number;
@@ -11,8 +11,8 @@ export interface RetryPolicy {
 export const DEFAULT_RETRY_POLICY: RetryPolicy = { attemptCountMax: 4, delayMsMin: 250, delayMsMax: 10_000 };
 
 /**
- * Wait in milliseconds after the `attempt`-th failure, counted from 1: doubling, and shortened at random by up to half,
- * so that clients which failed together do not come back together.
+ * Delay in milliseconds after the `attempt`-th failure, from 1 on: it doubles, and is shortened at random by up to
+ * half, so that clients that failed together do not retry together.
  */
 export function backoffDelayMs(policy: RetryPolicy, attempt: number, random: number): number {
   const delayMs = Math.min(policy.delayMsMin * 2 ** (attempt - 1), policy.delayMsMax);

@@ -1,4 +1,7 @@
-/** Calls `task` for each item, at most `limit` at a time. The first failure rejects, after all under way have ended. */
+/**
+ * Calls `task` for each item, at most `limit` at a time. Rejects with the first failure, after all running tasks have
+ * ended.
+ */
 export async function forEachBounded<T>(
   items: Iterable<T>,
   limit: number,

@@ -1,17 +1,17 @@
-/** Time as schedules, retries and timeouts see it, so that a test can own it. */
+/** The clock of schedules, retries and timeouts, which tests can replace. */
 export interface Clock {
-  /** Milliseconds since the epoch. People and NTP set it, so it may jump, also back. */
+  /** Milliseconds since the epoch. Users and NTP set this clock, so it may jump, also back. */
   now(): number;
-  /** Milliseconds since some moment, whoever sets the clock: what durations are measured by. */
+  /** Milliseconds since an arbitrary start, by a clock that is never set: use it to measure durations. */
   monotonic(): number;
   /**
-   * Calls `task` once, after `delayMs`, unless the returned function is called first. Only with `keepAlive` is the
-   * process kept alive for it: where somebody waits for what it does.
+   * Calls `task` once, after `delayMs`, unless the returned function is called first. The timer keeps the process alive
+   * only with `keepAlive`: use that if a caller waits for the result.
    */
   schedule(delayMs: number, task: () => void, options?: { readonly keepAlive?: boolean }): () => void;
 }
 
-/** The machine's own. */
+/** The clocks of the machine. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),

@@ -4,19 +4,24 @@ import { promisify } from 'node:util';
 
 export const fsyncAsync: (fd: number) => Promise<void> = promisify(fsync);
 
-/** A part that may take long, in two ways: at once on this thread, or elsewhere while the event loop turns. */
+/**
+ * A step that may take long, which can run in two ways: at once on this thread, or elsewhere while the event loop
+ * turns.
+ */
 export interface LongStep {
   now(): unknown;
   cooperatively(signal: AbortSignal | undefined): Promise<unknown>;
 }
 
-/** What a piece of work asks of whoever runs it: a long step, or nothing but a chance for the event loop to turn. */
+/** What a piece of work yields to its runner: a long step, or undefined to let the event loop turn. */
 export type Step = LongStep | undefined;
 
-/** Work in small synchronous steps: the same code runs at leisure, or without a pause behind the write barrier. */
+/** Work in small synchronous steps: the same code runs cooperatively, or without a pause behind the write barrier. */
 export type Steps<T> = Generator<Step, T, unknown>;
 
-/** Runs to the end without giving up the thread: for what must not be interleaved with the application's own writes. */
+/**
+ * Runs to the end without yielding the thread, for work that must not be interleaved with the application's own writes.
+ */
 export function runBlocking<T>(steps: Steps<T>): T {
   try {
     let next = steps.next();
@@ -44,7 +49,7 @@ export async function runCooperatively<T>(steps: Steps<T>, signal?: AbortSignal)
   }
 }
 
-/** Makes what was written to a descriptor durable. */
+/** Makes the data of a descriptor durable. */
 export function durable(fd: number): LongStep {
   return { now: () => fsyncSync(fd), cooperatively: () => fsyncAsync(fd) };
 }

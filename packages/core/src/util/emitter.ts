@@ -1,8 +1,8 @@
-/** Typed events. A listener that throws is the listener's own fault: it is reported as an uncaught error. */
+/** Typed events. An error that a listener throws is reported as an uncaught error. */
 export class Emitter<Events extends object> {
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
 
-  /** Returns what ends it. */
+  /** Returns a function that removes the listener. */
   on<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
@@ -15,7 +15,7 @@ export class Emitter<Events extends object> {
       try {
         (listener as (event: Events[Name]) => void)(event);
       } catch (error) {
-        // Replication goes on; the program decides what an uncaught error means to it.
+        // Replication continues; the program decides how to handle an uncaught error.
         queueMicrotask(() => {
           throw error;
         });

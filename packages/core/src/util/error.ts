@@ -1,13 +1,13 @@
 /**
  * The one error type of the framework.
  *
- * Clients are installed apart from core, so two copies of this class can meet in one process: errors are recognised by
- * a brand (`isLitestreamError`), never by `instanceof`.
+ * Clients are installed separately from core, so one process may have two copies of this class: errors are recognised
+ * by a brand (`isLitestreamError`), never by `instanceof`.
  */
 
 const brand: symbol = Symbol.for('litestream.error');
 
-/** What a program may decide on. Every code is described in `docs/reference/errors.md`, which a test holds to this list. */
+/** Codes for programs to act on. `docs/reference/errors.md` describes every code; a test compares the two lists. */
 export const ERROR_CODES = [
   'ABORTED',
   'ALREADY_EXISTS',
@@ -63,13 +63,13 @@ export type LitestreamErrorCode = (typeof ERROR_CODES)[number];
 /** Everything known about a failure: what happened, to what, why, and what to do next. */
 export interface LitestreamErrorOptions {
   readonly code: LitestreamErrorCode;
-  /** May the same call succeed if it is made again unchanged? Decided by who raises it. Default false. */
+  /** May the same call succeed if it is repeated unchanged? The code that throws the error decides. Default false. */
   readonly retryable?: boolean | undefined;
-  /** What was being done, in the words of the API: `writeLtxFile`, `checkpoint`, … */
+  /** The operation, in the terms of the API: `writeLtxFile`, `checkpoint`, … */
   readonly operation?: string | undefined;
   /** Type of the client involved: `file`, `s3`, … */
   readonly backend?: string | undefined;
-  /** The thing it was done to: a path, an object key. Never a URL with credentials in it. */
+  /** The object of the operation: a path, an object key. Never a URL with credentials. */
   readonly object?: string | undefined;
   /** The next step for the user, as a sentence. */
   readonly hint?: string | undefined;

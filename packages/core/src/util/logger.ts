@@ -1,7 +1,10 @@
-/** Facts that go with a message; keys are upstream's (`txid.min`, `db`, `error`, …). */
+/** Fields of a log line; keys are those of Litestream (Go) (`txid.min`, `db`, `error`, …). */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** What the framework logs to. The CLI brings one that prints; a library user brings their own, or none. */
+/**
+ * The logger of the framework. The CLI provides one that prints; a program that embeds the library provides its own, or
+ * none.
+ */
 export interface Logger {
   trace(message: string, fields?: LogFields): void;
   debug(message: string, fields?: LogFields): void;
@@ -14,7 +17,7 @@ export interface Logger {
 
 const nothing = (): void => undefined;
 
-/** Says nothing. */
+/** Logs nothing. */
 export const silentLogger: Logger = {
   trace: nothing,
   debug: nothing,

@@ -2,7 +2,7 @@
 export class Mutex {
   #tail: Promise<void> = Promise.resolve();
 
-  /** A signal takes a task out of the line; once it runs, it must heed the signal itself. */
+  /** An aborted signal removes a task from the queue; a running task must check the signal itself. */
   async run<T>(task: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const turn = this.#tail;
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,4 +1,4 @@
-/** Lets at most `size` tasks run at a time, in the order they came. */
+/** Runs at most `size` tasks at a time, in the order of the calls. */
 export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];

@@ -1,4 +1,7 @@
-/** One timer per interval for all databases of the process: ten thousand idle ones wake it once a second, not each. */
+/**
+ * One timer per interval for all databases of the process: ten thousand idle databases wake it once a second, not ten
+ * thousand times.
+ */
 const sweeps = new Map<number, { readonly checks: Set<() => void>; readonly timer: NodeJS.Timeout }>();
 
 /** Calls `check` every `intervalMs` until the returned function is called. Does not keep the process alive. */
@@ -14,7 +17,7 @@ export function onSharedTimer(intervalMs: number, check: () => void): () => void
     sweeps.set(intervalMs, sweep);
   }
   const { checks, timer } = sweep;
-  // A function of its own, so that the same check can be registered twice.
+  // A new function, so that the same check can be registered twice.
   const own = (): void => check();
   checks.add(own);
   return () => {

@@ -1,4 +1,7 @@
-/** The candidate most like a mistyped word, if one is near enough to be meant. A module of its own: it loads nothing else. */
+/**
+ * The candidate that is most similar to a mistyped word, if one is similar enough. A separate module, because it must
+ * load nothing else.
+ */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.min(3, Math.floor(word.length / 3) + 1) + 1;

@@ -1,7 +1,7 @@
 /**
- * What Litestream does, on channels of `node:diagnostics_channel`: OpenTelemetry and other tracers listen there. Each
- * operation has the five events of a `TracingChannel`, `tracing:litestream:upload:start` and so on. Without a listener an
- * operation costs one look at a flag.
+ * Publishes operations on channels of `node:diagnostics_channel`, for OpenTelemetry and other tracers. Each operation
+ * has the five events of a `TracingChannel`, `tracing:litestream:upload:start` and so on. Without a subscriber, an
+ * operation costs one check of a flag.
  */
 import { tracingChannel } from 'node:diagnostics_channel';
 import type { TracingChannel } from 'node:diagnostics_channel';
@@ -19,10 +19,10 @@ export const TRACED_OPERATIONS = [
 
 export type TracedOperation = (typeof TRACED_OPERATIONS)[number];
 
-/** What every event of an operation carries: the same object from `start` on. Node adds `result` or `error`. */
+/** The message of every event of an operation: the same object from `start` on. Node adds `result` or `error`. */
 export interface TraceMessage {
   readonly operation: TracedOperation;
-  /** What is known at its start: `path`, `replica`, `level`, `txid`, … Never a credential. */
+  /** Facts at the start of the operation: `path`, `replica`, `level`, `txid`, … Never a credential. */
   readonly facts: Readonly<Record<string, unknown>>;
   result?: unknown;
   error?: unknown;
@@ -37,7 +37,7 @@ export function litestreamChannel(operation: TracedOperation): TracingChannel<Tr
   return channels[operation];
 }
 
-/** Does the work, and tells listeners of its start, end and failure. */
+/** Runs the work, and publishes its start, end and failure. */
 export async function traced<T>(
   operation: TracedOperation,
   facts: () => Record<string, unknown>,
@@ -48,7 +48,7 @@ export async function traced<T>(
   return await channel.tracePromise(work, { operation, facts: facts() });
 }
 
-/** The same for work that is over when it returns. */
+/** The same for synchronous work. */
 export function tracedSync<T>(operation: TracedOperation, facts: () => Record<string, unknown>, work: () => T): T {
   const channel = channels[operation];
   if (!channel.hasSubscribers) return work();

@@ -1,4 +1,4 @@
-/** Whether the files of a replica agree on the checksums of the database before and after each file. */
+/** Checks whether the files of a replica agree on the checksums of the database before and after each file. */
 import { formatTxid } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo } from '../storage/contract/contract.ts';
@@ -14,7 +14,7 @@ export interface StatedFile {
   readonly startsHigh: number;
 }
 
-/** What the header of a file states. */
+/** The checksums that the header of a file states. */
 export function statedBy(file: LtxFileInfo, { extension }: LtxHeader): StatedFile {
   return { file, leaves: extension?.databaseChecksum ?? 0n, startsHigh: extension?.previousChecksumHigh ?? 0 };
 }

@@ -59,15 +59,15 @@ export async function proveNewest(client: ReplicaClient, op: Op): Promise<Newest
 }
 
 interface SummedState {
-  /** Of the last file. */
+  /** Header of the last file. */
   readonly header: LtxHeader;
-  /** Of the checksums of all pages that the files contain. */
+  /** Xor of the checksums of all pages that the files contain. */
   readonly xor: bigint;
   readonly pageCount: number;
 }
 
 /**
- * Reads the files one after the other, newest first: the first version of a page is the one that counts. Ends when it has every
+ * Reads the files one after the other, newest first: the first version of a page is the newest. Ends when it has every
  * page; files of an earlier page size are not needed, because a change of the page size rewrites every page.
  */
 async function sumNewest(client: ReplicaClient, plan: readonly LtxFileInfo[], op: Op): Promise<SummedState> {
@@ -99,7 +99,7 @@ async function sumNewest(client: ReplicaClient, plan: readonly LtxFileInfo[], op
 
 const BLOCK_PAGES = 1 << 15;
 
-/** Page numbers. Its memory depends on the pages that are there, and not on what a header states. */
+/** A set of page numbers. Its memory depends on the pages in it, and not on what a header states. */
 class PageSet {
   readonly #blocks = new Map<number, Uint8Array>();
   #size = 0;
@@ -108,7 +108,7 @@ class PageSet {
     return this.#size;
   }
 
-  /** False if it is there already. */
+  /** False if the page is already in the set. */
   add(pgno: number): boolean {
     const number = Math.floor(pgno / BLOCK_PAGES);
     let block = this.#blocks.get(number);
@@ -120,7 +120,7 @@ class PageSet {
   }
 }
 
-/** Without the lock page, which no file contains. */
+/** Number of pages without the lock page, which no file contains. */
 function pagesOf({ commit, pageSize }: LtxHeader): number {
   return commit >= lockPageNumber(pageSize) ? commit - 1 : commit;
 }

@@ -1,4 +1,4 @@
-/** What checks of a replica found, by level: for metrics. */
+/** Results of the checks of a replica, by level, for metrics. */
 import type { Clock } from '../util/clock.ts';
 import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 import type { ValidationReport } from './validation.ts';
@@ -31,7 +31,7 @@ export class ValidationOutcomes {
     return this.#outcomes;
   }
 
-  /** Counts a check as its report says, or as one that could not be carried out. */
+  /** Counts a check by its report; undefined: the check could not be carried out. */
   add(report: ValidationReport | undefined): void {
     const invalid = new Set(report?.faults.map(({ level }) => level));
     for (const level of new Set([...this.#levels, ...invalid])) {

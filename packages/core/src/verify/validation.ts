@@ -1,6 +1,6 @@
 /**
- * Looks a replica over: is each level one unbroken chain, can its newest state be restored, and are the files what they
- * claim to be? Reads only. After upstream's `ValidateLevel`, which checks contiguity alone.
+ * Validates a replica: is each level one unbroken chain, can its newest state be restored, and do the files match their
+ * names and checksums? Only reads. Like `ValidateLevel` of Litestream (Go), which only checks contiguity.
  */
 import { formatTxid, isLtxError, verifyLtx } from '@litestream/ltx';
 import type { LtxHeader, TXID } from '@litestream/ltx';
@@ -22,19 +22,19 @@ export interface ValidationFault {
 
 export interface ValidationReport {
   readonly faults: readonly ValidationFault[];
-  /** A fault keeps some later state from being restored, until a new snapshot is taken. */
+  /** A fault prevents a later state from being restored, until a new snapshot is taken. */
   readonly snapshotNeeded: boolean;
   readonly filesListed: number;
-  /** Files read whole and checked against their own checksum. */
+  /** Files that were read completely and checked against their own checksum. */
   readonly filesVerified: number;
 }
 
 export interface ValidationOptions extends Op {
-  /** Files to read whole, per replica, drawn at random; `all` reads every one. Default 2. */
+  /** Files to read completely, per replica, chosen at random; `all` reads every file. Default 2. */
   readonly sample?: number | 'all' | undefined;
-  /** Last transaction that is known to have been on the replica: it must still reach there. */
+  /** Last transaction that is known to have been on the replica: the replica must still reach it. */
   readonly confirmed?: TXID | undefined;
-  /** Draws the sample: a number in [0, 1). */
+  /** Chooses the sample: returns a number in [0, 1). */
   readonly random?: (() => number) | undefined;
   readonly clock?: Clock | undefined;
   /** Called for each file that was read to its end; without a header if it is damaged or the file no longer exists. */
@@ -48,9 +48,9 @@ interface Listing {
 }
 
 /**
- * The full check of a replica is `sample: 'all'`. Needs no database, and may run beside a live `litestream`: a fault of
- * the listings is looked for twice before it is reported, since compaction and retention between two listings look the
- * same.
+ * The full check of a replica is `sample: 'all'`. Needs no database, and may run beside a live `litestream`: a fault in
+ * the listings is reported only if a second listing confirms it, since compaction and retention between two listings
+ * look the same.
  */
 export async function validateReplica(
   client: ReplicaClient,
@@ -89,7 +89,7 @@ export async function validateReplica(
   };
 }
 
-/** After a compaction: is the level one unbroken chain, and do the files just written read back as they should? */
+/** After a compaction: is the level one unbroken chain, and are the new files readable and valid? */
 export async function verifyLevel(
   client: ReplicaClient,
   level: number,
@@ -107,7 +107,7 @@ export async function verifyLevel(
   return faults;
 }
 
-/** Lowest level first, snapshots last: files only ever move upwards, so none is missed on its way. */
+/** Lowest level first, snapshots last: files only ever move upwards, so none is missed. */
 async function list(client: ReplicaClient, op: Op): Promise<Listing> {
   const levels: LtxFileInfo[][] = [];
   for (let level = 0; level < SNAPSHOT_LEVEL; level += 1) {
@@ -134,7 +134,7 @@ function listingFaults({ levels, snapshots, all }: Listing, confirmed: TXID): re
   return [...faults, ...reachFaults(levels.flat(), snapshots, faults, confirmed)];
 }
 
-/** Breaks of one level, but for those that a snapshot covers: they were healed, and restores go around them. */
+/** Gaps of one level, except those that a snapshot covers: they were repaired, and restores skip them. */
 function chainFaults(files: readonly LtxFileInfo[], snapshots: readonly LtxFileInfo[]): readonly ValidationFault[] {
   const base = lastTxid(snapshots);
   return contiguityFaults(files)
@@ -147,7 +147,7 @@ function chainFaults(files: readonly LtxFileInfo[], snapshots: readonly LtxFileI
     }));
 }
 
-/** Every level may be whole, and yet one may end before the level below it begins. */
+/** Even if every level is complete, one may end before the level below it begins. */
 function reachFaults(
   files: readonly LtxFileInfo[],
   snapshots: readonly LtxFileInfo[],
@@ -161,11 +161,11 @@ function reachFaults(
     .sort((a, b) => (a.minTxid < b.minTxid ? -1 : a.minTxid > b.minTxid ? 1 : b.level - a.level));
   if (beyond === undefined && known.length === 0 && reached < confirmed) return [endFault(reached, confirmed)];
   if (beyond === undefined || known.some(({ file }) => file === fileName(beyond))) return [];
-  const message = `gap between ${formatTxid(reached)}, up to which the replica is whole, and ${fileName(beyond)}`;
+  const message = `gap between ${formatTxid(reached)}, up to which the replica is complete, and ${fileName(beyond)}`;
   return [{ kind: 'gap', level: beyond.level, file: fileName(beyond), message }];
 }
 
-/** What is missing at the very end leaves no gap behind: only who sent it knows. */
+/** Missing files at the end leave no gap: only the uploader knows that they existed. */
 function endFault(reached: TXID, confirmed: TXID): ValidationFault {
   const message = `the replica ends at ${formatTxid(reached)}, but held everything up to ${formatTxid(confirmed)}: files were deleted`;
   return { kind: 'gap', level: 0, file: undefined, message };
@@ -175,7 +175,7 @@ function lastTxid(files: readonly LtxFileInfo[]): TXID {
   return files.reduce((max, file) => (file.maxTxid > max ? file.maxTxid : max), 0n);
 }
 
-/** Retention may delete a file between its listing and its reading: that is no fault of the replica. */
+/** Retention may delete a file after it was listed and before it is read: that is no fault of the replica. */
 async function fileFault(
   client: ReplicaClient,
   file: LtxFileInfo,
@@ -199,7 +199,7 @@ function corruptFault(file: LtxFileInfo, what: string): ValidationFault {
   return { kind: 'corrupt', level: file.level, file: fileName(file), message: `${fileName(file)}: ${what}` };
 }
 
-/** `count` different items, each as likely as any other. */
+/** `count` different items, chosen uniformly. */
 function draw<T>(items: readonly T[], count: number, random: () => number): readonly T[] {
   const pool = [...items];
   const drawn: T[] = [];

@@ -8,7 +8,9 @@ import { hasCode, LitestreamError } from '../util/error.ts';
 import { planRestore } from '../restore/plan/plan.ts';
 import { fileName } from '../compaction/contiguity.ts';
 
-/** What a verification repaired: pages of the database that were not as they were replicated, or files of the replica. */
+/**
+ * What a verification repaired: pages of the database that differed from what was replicated, or files of the replica.
+ */
 export type LiveRepair = 'pages' | 'snapshot';
 
 /**
@@ -32,7 +34,7 @@ export interface VerifyLiveOptions extends Op {
 
 export interface LiveParts {
   readonly client: ReplicaClient;
-  /** Rejects with `DATABASE_CHANGED` if the database is not what its level-0 files make. */
+  /** Rejects with `DATABASE_CHANGED` if the database differs from the state after its level-0 files. */
   readonly comparePages: (options: Op) => Promise<ComparedPages>;
   /** Resolves once everything committed is on the replica. */
   readonly replicated: (options: Op) => Promise<void>;
@@ -42,7 +44,7 @@ export interface LiveParts {
 
 /** A compaction may delete the file of the transaction meanwhile. */
 const ATTEMPTS_MAX = 3;
-/** One for the pages, one for the replica, and one for what changed meanwhile. */
+/** One for the pages, one for the replica, and one for changes meanwhile. */
 const REPAIRS_MAX = 3;
 
 /**
@@ -78,7 +80,7 @@ async function compare(parts: LiveParts, op: Op): Promise<Omit<LiveProof, 'repai
 /** Faults of a replica that a snapshot repairs, because a restore of it needs no other file. */
 const SNAPSHOT_REPAIRS = ['CHECKSUM_MISMATCH', 'UNPROVEN', 'REPLICA_GAP', 'OBJECT_CHANGED'] as const;
 
-/** Undefined if the error names nothing that can be repaired. */
+/** Undefined if the error cannot be repaired. */
 async function repairFor(error: unknown, parts: LiveParts, op: Op): Promise<LiveRepair | undefined> {
   if (hasCode(error, 'DATABASE_CHANGED')) {
     await parts.replicated(op);

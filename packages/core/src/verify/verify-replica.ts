@@ -1,4 +1,4 @@
-/** Proves a replica without a database: every file, the chain that they make, and the newest state that can be restored. */
+/** Verifies a replica without a database: every file, their chain, and the newest state that can be restored. */
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
 import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';

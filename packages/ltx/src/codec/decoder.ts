@@ -10,25 +10,28 @@ import { PageOrder } from '../format/page-order.ts';
 import { decodeTrailer, validateTrailer } from '../format/trailer.ts';
 import type { LtxTrailer } from '../format/trailer.ts';
 
-/** Some pages of a file: views valid until the next batch, whatever else the kernel does meanwhile. */
+/** Some pages of a file: views that are valid until the next batch, even if the kernel is used meanwhile. */
 export interface PageBatch {
   readonly pgnos: Uint32Array;
   /** Bytes of each frame, headers included. */
   readonly sizes: Uint32Array;
-  /** The frames as they stand in the file. */
+  /** The frames, as in the file. */
   readonly frames: Uint8Array;
   /** Their content: `pgnos.length × pageSize` bytes. */
   readonly pages: Uint8Array;
 }
 
-/** Some frames of a file whose pages were decoded, verified and forgotten. `frames` is a view valid until the next batch. */
+/**
+ * Some frames of a file, whose pages were decoded, verified and discarded. `frames` is a view that is valid until the
+ * next batch.
+ */
 export interface FrameBatch {
   readonly pgnos: Uint32Array;
   /** Bytes of each frame, headers included. */
   readonly sizes: Uint32Array;
-  /** The frames as they stand in the file. */
+  /** The frames, as in the file. */
   readonly frames: Uint8Array;
-  /** CRC of each frame as the file checksum sees it. */
+  /** CRC of each frame as the file checksum includes it. */
   readonly checksums: BigUint64Array;
   /** Flags of each frame. */
   readonly kinds: Uint8Array;
@@ -37,18 +40,18 @@ export interface FrameBatch {
 export interface LtxDecoderOptions {
   /** Name of the file, for errors. */
   readonly file?: string;
-  /** Bytes of pages in a batch, about; also of frames gathered for one. Default 256 KiB. */
+  /** Approximate bytes of pages in a batch, and of frames that are gathered for one. Default 256 KiB. */
   readonly batchSize?: number;
 }
 
 const BATCH_SIZE = 256 * 1024;
-/** Frames of a batch whose pages are forgotten: bounds what very small frames need beside themselves. */
+/** Maximum frames of a batch whose pages are discarded: limits the memory for the metadata of very small frames. */
 const FRAME_COUNT_MAX = 4096;
 
 /**
- * Reads a file from start to end in bounded memory and verifies all of it: `header`, `batches`, `finish`. Throws
- * `LtxError` on the slightest doubt; errors of the source pass through. `finish` ends the source; whoever stops earlier
- * calls `close`.
+ * Reads a file from start to end in bounded memory and verifies all of it: call `header`, `batches`, `finish`. Throws
+ * `LtxError` for any fault; errors of the source pass through. `finish` ends the source; if you stop earlier, call
+ * `close`.
  */
 export class LtxDecoder {
   readonly #queue: ByteQueue;
@@ -58,9 +61,9 @@ export class LtxDecoder {
   #header: LtxHeader | undefined;
   #pageCount = 0;
   #crc = 0n;
-  /** Xor of page checksums, in snapshots that carry them. */
+  /** Xor of page checksums, in snapshots with checksums. */
   #databaseChecksum = 0n;
-  // The index must list exactly the frames that came before it, so its bytes are known: length and CRC suffice.
+  // The index must list exactly the frames before it, so its bytes are known: length and CRC suffice.
   readonly #index = new IndexWriter(HEADER_SIZE);
   #indexSize = 0;
   #indexCrc = 0n;
@@ -76,7 +79,7 @@ export class LtxDecoder {
     return this.#pageCount;
   }
 
-  /** The header; may be asked for again. */
+  /** The header; can be called again. */
   async header(): Promise<LtxHeader> {
     if (this.#header !== undefined) return this.#header;
     await this.#queue.fill(HEADER_SIZE);
@@ -89,7 +92,7 @@ export class LtxDecoder {
     return header;
   }
 
-  /** The pages, to their end. Reads the header first if nobody did. */
+  /** All pages. Reads the header first if it was not read yet. */
   async *batches(): AsyncGenerator<PageBatch, void, undefined> {
     const header = await this.header();
     if (this.#state !== 'pages') throw new LtxError('WRONG_STATE', 'the pages of this file were read already');
@@ -106,7 +109,7 @@ export class LtxDecoder {
       const source = queue.bytes;
       const batch = wasmKernel().decodeFramesOf(source, pageSize, this.#crc, countMax, place);
       if (batch.count > 0) {
-        // Copied out of the kernel, so that what a consumer does with it cannot disturb the batch.
+        // Copied out of the kernel's memory, so that a consumer can use the kernel without destroying the batch.
         pages.set(batch.pages);
         const own = {
           pgnos: batch.pgnos.slice(),
@@ -127,7 +130,7 @@ export class LtxDecoder {
     this.#state = 'end';
   }
 
-  /** As `batches`, for who needs no pages: frames, to be passed on as they are. */
+  /** Like `batches`, for callers that need no pages: frames to pass on unchanged. */
   async *frames(): AsyncGenerator<FrameBatch, void, undefined> {
     const header = await this.header();
     if (this.#state !== 'pages') throw new LtxError('WRONG_STATE', 'the pages of this file were read already');
@@ -156,7 +159,7 @@ export class LtxDecoder {
     this.#state = 'end';
   }
 
-  /** Reads and verifies index and trailer, once the batches are through. `size` is the file's, in bytes. */
+  /** Reads and verifies index and trailer, after all batches. `size` is the size of the file in bytes. */
   async finish(): Promise<LtxTrailer & { size: number }> {
     if (this.#state !== 'end' || this.#header === undefined) {
       throw new LtxError('WRONG_STATE', 'a decoder finishes once, after all its batches');
@@ -199,12 +202,12 @@ export class LtxDecoder {
     return { ...trailer, size: this.#queue.offset };
   }
 
-  /** Tells the source that no more is wanted. */
+  /** Ends the source early. */
   async close(): Promise<void> {
     await this.#queue.close();
   }
 
-  /** Hands over exactly `size` bytes, in pieces. */
+  /** Passes exactly `size` bytes to `use`, in pieces. */
   async #take(size: number, use: (bytes: Uint8Array) => void): Promise<void> {
     let left = size;
     while (left > 0) {
@@ -224,7 +227,7 @@ export class LtxDecoder {
     this.#crc = wasmKernel().crc64(bytes, this.#crc);
   }
 
-  /** Takes frames that are well-formed into all that is verified at the end. Throws if they are out of order. */
+  /** Adds well-formed frames to the state that is verified at the end. Throws if they are out of order. */
   #accept(
     order: PageOrder,
     batch: {

@@ -15,8 +15,8 @@ const BLOCK_SIZE_SIZE = 4;
 
 /**
  * Writes a file, chunk by chunk: `begin`, pages in any number of batches, `finish`. Each chunk is a view valid until
- * the next call on this encoder or kernel: write or copy it at once. Memory grows by some ten bytes a page, for the
- * index. After a throw the encoder is of no more use.
+ * the next call on this encoder or kernel: write or copy it at once. Memory grows by about ten bytes per page, for the
+ * index. After an error the encoder must not be used.
  */
 export class LtxEncoder {
   #header: LtxHeader;
@@ -86,8 +86,9 @@ export class LtxEncoder {
   }
 
   /**
-   * Replaces the extension of the header, which may be known only now. Returns the new header: write it over the one that
-   * `begin` returned, at the start of the file. Must not be called after `appendFrames` or `passFrames`.
+   * Replaces the extension of the header, which may be known only after the pages. Returns the new header: write it
+   * over the one that `begin` returned, at the start of the file. Must not be called after `appendFrames` or
+   * `passFrames`.
    */
   replaceExtension(extension: LtxExtension): Uint8Array {
     this.#expect('pages');
@@ -101,8 +102,8 @@ export class LtxEncoder {
   }
 
   /**
-   * Takes frames that are compressed already, of `sizes` bytes each, and returns them; `pages` is what they hold, and
-   * is believed. Throws as `encodePages`, and for a frame whose header does not fit its page number or size.
+   * Adds frames that are compressed already, of `sizes` bytes each, and returns them; `pages` is their content, which
+   * is not verified. Throws as `encodePages`, and for a frame whose header does not match its page number or size.
    */
   appendFrames(pgnos: ArrayLike<number>, sizes: ArrayLike<number>, frames: Uint8Array, pages: Uint8Array): Uint8Array {
     this.#expect('pages');
@@ -115,8 +116,8 @@ export class LtxEncoder {
   }
 
   /**
-   * Takes pages that `Kernel.encodeFrames` compressed elsewhere, beginning with a checksum of 0, and of which `crc` came:
-   * their frames, of `sizes` bytes each, follow in the file. Throws as `encodePages`.
+   * Adds pages that `Kernel.encodeFrames` compressed elsewhere, from an initial checksum of 0 to `crc`: their frames,
+   * of `sizes` bytes each, follow in the file. Throws as `encodePages`.
    */
   appendCompressed(pgnos: ArrayLike<number>, sizes: Uint32Array, crc: bigint): void {
     this.#expect('pages');
@@ -128,7 +129,7 @@ export class LtxEncoder {
     for (const size of sizes) this.#size += size;
   }
 
-  /** Takes frames as `LtxDecoder.frames` gave them; their bytes follow in the file. Throws as `encodePages`. */
+  /** Adds frames of `LtxDecoder.frames`; their bytes follow in the file. Throws as `encodePages`. */
   passFrames({ pgnos, sizes, frames, checksums, kinds }: FrameBatch): void {
     this.#expect('pages');
     this.#order.next(pgnos, 'INVALID_ARGUMENT', () => ({}));
@@ -139,9 +140,9 @@ export class LtxEncoder {
   }
 
   /**
-   * Zero header, index and trailer. `postApplyChecksum` is the checksum of the database after the file is applied: in a
-   * file that carries checksums only. Throws `LtxError` for a snapshot that lacks pages (`BAD_PAGE`), a checksum that
-   * does not fit the header (`BAD_TRAILER`).
+   * Zero header, index and trailer. `postApplyChecksum` is the checksum of the database after the file is applied: only
+   * in a file with checksums. Throws `LtxError` for a snapshot that lacks pages (`BAD_PAGE`), or a checksum that does
+   * not match the header (`BAD_TRAILER`).
    */
   finish(postApplyChecksum = 0n): Uint8Array {
     this.#expect('pages');

@@ -3,7 +3,7 @@ import type { LtxDecoderOptions } from './decoder.ts';
 import type { LtxHeader } from '../format/header.ts';
 import type { LtxTrailer } from '../format/trailer.ts';
 
-/** Reads a whole file and throws `LtxError` unless everything in it holds. `size` is the file's, in bytes. */
+/** Reads a whole file and throws `LtxError` unless it is valid. `size` is the size of the file in bytes. */
 export async function verifyLtx(
   source: AsyncIterable<Uint8Array>,
   options: LtxDecoderOptions = {},

@@ -1,6 +1,6 @@
 /**
- * Bytes from an async source, gathered in one buffer: what a kernel that wants long runs needs of a
- * source that yields chunks of any size. Takes a new chunk only when the last one is used up.
+ * Gathers bytes from an async source with chunks of any size in one buffer, for a kernel that needs long runs. Takes a
+ * new chunk only when the last one is used up.
  */
 export class ByteQueue {
   readonly #iterator: AsyncIterator<Uint8Array>;
@@ -21,17 +21,17 @@ export class ByteQueue {
     return this.#offset;
   }
 
-  /** What is gathered: a view valid until the next `fill`. */
+  /** The gathered bytes: a view that is valid until the next `fill`. */
   get bytes(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
   }
 
-  /** True once the source ended and nothing waits outside the buffer. */
+  /** True once the source has ended and all of its bytes are in the buffer. */
   get ended(): boolean {
     return this.#ended && this.#chunk.length === 0;
   }
 
-  /** Gathers until `bytes` holds `size` bytes, for which the buffer grows if it must, or the source ends. */
+  /** Gathers until `bytes` holds `size` bytes, or the source ends. The buffer grows if necessary. */
   async fill(size: number): Promise<void> {
     if (this.#end - this.#start >= size) return;
     if (size > this.#buffer.length) {
@@ -70,7 +70,7 @@ export class ByteQueue {
     this.#offset += size;
   }
 
-  /** Tells the source that no more is wanted. */
+  /** Ends the source early. */
   async close(): Promise<void> {
     if (this.#ended) return;
     this.#ended = true;

@@ -1,4 +1,4 @@
-/** Header flag: the file carries no database checksums. */
+/** Header flag: the file has no database checksums. */
 export const HEADER_FLAG_NO_CHECKSUM = 2;
 /** Bytes of a file header. */
 export const HEADER_SIZE = 100;
@@ -14,10 +14,10 @@ export const CHECKSUM_FLAG: bigint = 1n << 63n;
 export const PAGE_SIZE_MIN = 512;
 export const PAGE_SIZE_MAX = 65536;
 
-/** SQLite locks this byte of the database; the page that holds it never carries data. */
+/** SQLite locks this byte of the database; the page that contains it never has data. */
 const PENDING_BYTE = 0x40000000;
 
-/** The page that is never written. */
+/** Number of the lock page, which is never written. */
 export function lockPageNumber(pageSize: number): number {
   return PENDING_BYTE / pageSize + 1;
 }

@@ -1,12 +1,12 @@
 /**
- * The error type of this package. It carries no dependency on `@litestream/core`, which wraps it.
+ * The error type of this package. It does not depend on `@litestream/core`, which wraps it.
  *
- * Recognised by a brand (`isLtxError`), never by `instanceof`: two copies of this package can meet in one process.
+ * Recognised by a brand (`isLtxError`), never by `instanceof`: one process may have two copies of this package.
  */
 
 const brand: symbol = Symbol.for('litestream.ltx-error');
 
-/** What was wrong, for programs. Alphabetical. */
+/** Error codes for programs. Alphabetical. */
 export const LTX_ERROR_CODES = [
   /** A header field is out of range or contradicts another. */
   'BAD_HEADER',
@@ -20,9 +20,9 @@ export const LTX_ERROR_CODES = [
   'BAD_TXID',
   /** The file checksum does not match the content. */
   'CHECKSUM_MISMATCH',
-  /** The caller passed something the API does not take. */
+  /** The caller passed an invalid argument. */
   'INVALID_ARGUMENT',
-  /** Files given to a merge do not follow on each other, or differ in page size. */
+  /** Input files of a merge are not contiguous, or differ in page size. */
   'NOT_CONTIGUOUS',
   /** The first four bytes are not `LTX1`. */
   'NOT_LTX',
@@ -30,19 +30,19 @@ export const LTX_ERROR_CODES = [
   'TRAILING_DATA',
   /** The file ends too early. */
   'TRUNCATED',
-  /** A method was called out of its order. */
+  /** A method was called in the wrong order. */
   'WRONG_STATE',
 ] as const;
 
 export type LtxErrorCode = (typeof LTX_ERROR_CODES)[number];
 
-/** A file that is not what it should be, or a call that cannot be. */
+/** An invalid file, or an invalid call. */
 export class LtxError extends Error {
   override readonly name = 'LtxError';
   readonly code: LtxErrorCode;
-  /** Name of the file, where the caller gave one. */
+  /** Name of the file, if the caller passed one. */
   readonly file?: string;
-  /** Byte offset in the file at which the fault was noticed, where there is one. */
+  /** Byte offset in the file at which the fault was detected, if there is one. */
   readonly offset?: number;
 
   constructor(

@@ -2,9 +2,9 @@ import { CHECKSUM_FLAG } from './constants.ts';
 import { LtxError } from './error.ts';
 
 /**
- * What this project keeps in the header's 20 reserved bytes, which other readers ignore. Big-endian:
- * marker u16, u48, databaseChecksum u64, previousChecksumHigh u32. The marker says what the u48 is: 0x5453 ("TS") for
- * createdAtMs, 0x5457 ("TW") for walEndOffset.
+ * The data of this project in the header's 20 reserved bytes, which other readers ignore. Big-endian: marker u16, u48,
+ * databaseChecksum u64, previousChecksumHigh u32. The marker says what the u48 is: 0x5453 ("TS") for createdAtMs,
+ * 0x5457 ("TW") for walEndOffset.
  */
 export type LtxExtension = MergedExtension | WalExtension;
 
@@ -15,21 +15,21 @@ interface DatabaseChecksums {
   readonly previousChecksumHigh: number;
 }
 
-/** Of a file that may hold several transactions. */
+/** Extension of a file that may hold several transactions. */
 export interface MergedExtension extends DatabaseChecksums {
   /** When the earliest transaction in the file was read, in ms since 1970: less than 2^48. */
   readonly createdAtMs: number;
   readonly walEndOffset?: undefined;
 }
 
-/** Of a file of one transaction that was read from a WAL: the earliest time in it is that of the header. */
+/** Extension of a file of one transaction that was read from a WAL: its earliest time is that of the header. */
 export interface WalExtension extends DatabaseChecksums {
   readonly createdAtMs?: undefined;
   /** Offset in the WAL, in bytes, after the last frame that the file was read from: less than 2^48. */
   readonly walEndOffset: number;
 }
 
-/** Another marker is somebody else's, and ignored. */
+/** Bytes with another marker belong to another program, and are ignored. */
 const MERGED_MARKER = 0x5453;
 const WAL_MARKER = 0x5457;
 const OFFSET = 80;
@@ -47,7 +47,7 @@ export function writeExtension(view: DataView, extension: LtxExtension): void {
   view.setUint32(OFFSET + 16, previousChecksumHigh);
 }
 
-/** Reads the reserved bytes of a header: undefined if they are zero or somebody else's. */
+/** Reads the reserved bytes of a header: undefined if they are zero or belong to another program. */
 export function readExtension(view: DataView, file?: string): LtxExtension | undefined {
   const marker = view.getUint16(OFFSET);
   if (marker !== MERGED_MARKER && marker !== WAL_MARKER) return undefined;

@@ -6,7 +6,7 @@ import type { TXID } from './txid.ts';
 
 const MAGIC = 0x4c545831;
 const U32_MAX = 2 ** 32 - 1;
-/** Further from 1970 than this, either way, there is no `Date`. */
+/** Largest distance from 1970 that a `Date` can have, in ms. */
 const TIME_MS_MAX = 8.64e15;
 const U64_MAX = 2n ** 64n - 1n;
 
@@ -23,23 +23,23 @@ export interface LtxHeader {
   readonly timestampMs: number;
   /** Checksum of the database before the file is applied; 0 in snapshots and in files without checksums. */
   readonly preApplyChecksum: bigint;
-  /** Where in the WAL the pages came from, in bytes; 0 if from no WAL. */
+  /** Offset in the WAL of the first frame of the pages, in bytes; 0 if they are not from a WAL. */
   readonly walOffset: number;
-  /** Bytes of the WAL they came from. */
+  /** Bytes of the WAL that the pages are from. */
   readonly walSize: number;
   readonly salt1: number;
   readonly salt2: number;
   readonly nodeId: bigint;
-  /** What this project keeps in the 20 reserved bytes; absent in files of others. */
+  /** The data of this project in the 20 reserved bytes; absent in files of other programs. */
   readonly extension?: LtxExtension;
 }
 
-/** True for a file that starts at the first transaction, and so holds the whole database. */
+/** True for a file that starts at the first transaction, so that it holds the whole database. */
 export function isSnapshot(header: Pick<LtxHeader, 'minTxid'>): boolean {
   return header.minTxid === 1n;
 }
 
-/** True for a file that carries checksums of the database before and after. */
+/** True for a file with checksums of the database before and after it. */
 export function hasChecksums(header: Pick<LtxHeader, 'flags'>): boolean {
   return (header.flags & HEADER_FLAG_NO_CHECKSUM) === 0;
 }
@@ -58,7 +58,7 @@ export function isChained(
   return Number(left >> 32n) === found;
 }
 
-/** A header with defaults for what is not given: no checksums, no WAL, the time now. Not yet validated. */
+/** A header with defaults for missing fields: no checksums, no WAL, the current time. Not validated yet. */
 export function newHeader(
   fields: Partial<LtxHeader> & Pick<LtxHeader, 'pageSize' | 'commit' | 'minTxid' | 'maxTxid'>,
 ): LtxHeader {
@@ -75,7 +75,7 @@ export function newHeader(
   };
 }
 
-/** The 100 bytes. Throws `LtxError` (`BAD_HEADER`) for a header that must not be written. */
+/** Encodes a header as 100 bytes. Throws `LtxError` (`BAD_HEADER`) for an invalid header. */
 export function encodeHeader(header: LtxHeader): Uint8Array {
   validateHeader(header);
   const bytes = new Uint8Array(HEADER_SIZE);
@@ -127,7 +127,7 @@ export function decodeHeader(bytes: Uint8Array, options: { readonly file?: strin
   return header;
 }
 
-/** Throws `LtxError` (`BAD_HEADER`) unless every field is in range and fits the others. */
+/** Throws `LtxError` (`BAD_HEADER`) unless every field is in range and consistent with the others. */
 export function validateHeader(header: LtxHeader, file?: string): void {
   const check = (holds: boolean, offset: number, what: string): void => {
     if (!holds) throw new LtxError('BAD_HEADER', `header: ${what}`, { file, offset });

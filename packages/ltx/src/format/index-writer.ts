@@ -1,7 +1,7 @@
 /** Three varints: a page number of 5 bytes, an offset of 8 (below 2^53), a size of 3. */
 const ENTRY_SIZE_MAX = 16;
 
-/** Encodes page index entries, which follow on each other from the end of the header. */
+/** Encodes page index entries of consecutive frames, which begin at the end of the header. */
 export class IndexWriter {
   #bytes = new Uint8Array(1024);
   #length = 0;
@@ -11,7 +11,7 @@ export class IndexWriter {
     this.#offset = firstOffset;
   }
 
-  /** Adds frames in the order they stand in the file. */
+  /** Adds frames in the order of the file. */
   add(pgnos: ArrayLike<number>, sizes: ArrayLike<number>): void {
     this.#grow(pgnos.length * ENTRY_SIZE_MAX);
     const bytes = this.#bytes;
@@ -26,7 +26,7 @@ export class IndexWriter {
     this.#length = at;
   }
 
-  /** What was added since the last `take`: a view valid until the next `add`. */
+  /** The entries since the last `take`: a view that is valid until the next `add`. */
   take(): Uint8Array {
     const taken = this.#bytes.subarray(0, this.#length);
     this.#length = 0;
@@ -41,7 +41,7 @@ export class IndexWriter {
   }
 }
 
-/** The end of an index of `length` bytes: a zero for its end, then its size with that zero as u64. */
+/** The end of an index of `length` bytes: a zero byte, then the size of the index with that byte as u64. */
 export function indexEnd(length: number): Uint8Array {
   const bytes = new Uint8Array(9);
   new DataView(bytes.buffer).setBigUint64(1, BigInt(length + 1));
@@ -51,7 +51,7 @@ export function indexEnd(length: number): Uint8Array {
 function putVarint(bytes: Uint8Array, start: number, value: number): number {
   let at = start;
   let rest = value;
-  // Offsets pass 2^32, where bit operations end.
+  // Offsets can exceed 2^32, the limit of bit operations.
   while (rest >= 0x80000000) {
     bytes[at] = (rest % 128) | 128;
     rest = Math.floor(rest / 128);

@@ -3,26 +3,26 @@ import { LtxError } from './error.ts';
 import { decodeTrailer } from './trailer.ts';
 import type { LtxTrailer } from './trailer.ts';
 
-/** A file that can be read anywhere. `read` returns exactly `size` bytes or throws. */
+/** A file with random access. `read` returns exactly `size` bytes or throws. */
 export interface RandomAccess {
   /** Bytes. */
   readonly size: number;
   read(offset: number, size: number): Promise<Uint8Array>;
 }
 
-/** Where a page's frame stands. */
+/** Position of a page's frame in the file. */
 export interface PageIndexEntry {
   readonly pgno: number;
-  /** Absolute, of the page header. */
+  /** Absolute offset of the page header. */
   readonly offset: number;
   /** Bytes, headers included. */
   readonly size: number;
 }
 
-/** Where each page of a file stands, in ascending page number, each frame right behind the last. */
+/** Position of each page in a file, ascending by page number; the frames are contiguous. */
 export class PageIndex {
   readonly pgnos: Uint32Array;
-  /** Absolute, of the page headers. Past 2^32 in large files. */
+  /** Absolute offsets of the page headers. Above 2^32 in large files. */
   readonly offsets: Float64Array;
   /** Bytes, headers included. */
   readonly sizes: Uint32Array;
@@ -51,7 +51,7 @@ export class PageIndex {
   }
 }
 
-/** The size of the index, behind it. */
+/** Bytes of the size field behind the index. */
 const SIZE_SIZE = 8;
 /** Page header, and at least one byte of a legacy frame or block. */
 export const FRAME_SIZE_MIN: number = PAGE_HEADER_SIZE + 5;
@@ -99,7 +99,7 @@ export async function readPageIndex(
   return { index, trailer, pagesEnd };
 }
 
-/** Decodes an index: its triples, the zero and its size, all of `bytes`. Throws `LtxError` (`BAD_INDEX`). */
+/** Decodes an index. `bytes` is exactly its triples, the zero byte and its size. Throws `LtxError` (`BAD_INDEX`). */
 export function decodePageIndex(bytes: Uint8Array): PageIndex {
   return decodeEntries(bytes, { offset: 0 });
 }
@@ -113,7 +113,7 @@ function decodeEntries(bytes: Uint8Array, place: { file?: string | undefined; of
   if (view.getBigUint64(end) !== BigInt(end)) throw refuse(end, 'its size is not what it says');
   if (bytes[end - 1] !== 0) throw refuse(end - 1, 'no end mark');
 
-  // Every varint ends in a byte below 128, so their number is known before any is decoded.
+  // Every varint ends with a byte below 128, so their number is known before they are decoded.
   let varints = 0;
   for (let i = 0; i < end - 1; i += 1) if ((bytes[i] ?? 0) < 128) varints += 1;
   if (varints % 3 !== 0) throw refuse(0, `${varints} numbers are not whole entries`);

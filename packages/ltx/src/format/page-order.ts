@@ -5,8 +5,8 @@ import { isSnapshot } from './header.ts';
 import type { LtxHeader } from './header.ts';
 
 /**
- * The rules of page numbers in a file, the same for writing and reading: ascending, within the database, never the lock
- * page, and in a snapshot without gaps.
+ * Checks the rules for page numbers in a file, for writing and reading: ascending, within the database, never the lock
+ * page, and without gaps in a snapshot.
  */
 export class PageOrder {
   readonly #commit: number;
@@ -26,7 +26,9 @@ export class PageOrder {
     return this.#count;
   }
 
-  /** Takes the next pages. Throws `LtxError` with this code; `place` gives the offset of the i-th for errors. */
+  /**
+   * Checks the next pages. Throws `LtxError` with this code; `place` returns the offset of the i-th page for errors.
+   */
   next(
     pgnos: ArrayLike<number>,
     code: LtxErrorCode,

@@ -11,7 +11,7 @@ export interface LtxTrailer {
   readonly fileChecksum: bigint;
 }
 
-/** Where an object stands, for errors. */
+/** File and offset of an object, for errors. */
 export interface Place {
   readonly file?: string | undefined;
   readonly offset?: number | undefined;
@@ -27,7 +27,7 @@ export function decodeTrailer(bytes: Uint8Array, place: Place): LtxTrailer {
   return trailer;
 }
 
-/** Throws `LtxError` (`BAD_TRAILER`) unless the checksum of the database after fits what the header promises. */
+/** Throws `LtxError` (`BAD_TRAILER`) unless the checksum of the database after the file matches the header's flags. */
 export function validateTrailer(trailer: LtxTrailer, header: LtxHeader, place: Place = {}): void {
   const checksum = trailer.postApplyChecksum;
   if (!hasChecksums(header)) {

@@ -24,7 +24,7 @@ export function formatLtxFilename(minTxid: TXID, maxTxid: TXID): string {
   return `${formatTxid(minTxid)}-${formatTxid(maxTxid)}.ltx`;
 }
 
-/** The transactions a file name stands for; undefined for a name of another form. */
+/** The transactions of a file name; undefined for names of another form. */
 export function parseLtxFilename(name: string): { minTxid: TXID; maxTxid: TXID } | undefined {
   const match = NAME_PATTERN.exec(name);
   if (match === null) return undefined;

@@ -1,6 +1,6 @@
 import { KERNEL_WASM_BASE64 } from '../generated/kernel-wasm.ts';
 
-/** What `assembly/index.ts` exports. Addresses and sizes are bytes in `memory`. */
+/** The exports of `assembly/index.ts`. Addresses and sizes are bytes in `memory`. */
 export interface KernelExports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   heapBase(): number;
@@ -92,7 +92,7 @@ export interface KernelExports {
   ): number;
 }
 
-// The types of WebAssembly come with the DOM library, which a package for Node has no business to load.
+// The types of WebAssembly are in the DOM library, which a package for Node should not load.
 interface WebAssemblyApi {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object, imports: object) => { readonly exports: unknown };
@@ -100,7 +100,9 @@ interface WebAssemblyApi {
 
 let compiled: object | undefined;
 
-/** A new instance of the kernel, made synchronously: it is a few KiB, and imports nothing. Compiled once a thread. */
+/**
+ * A new instance of the kernel, created synchronously: it is a few KiB, and imports nothing. Compiled once per thread.
+ */
 export function instantiate(): KernelExports {
   const { WebAssembly } = globalThis as unknown as { WebAssembly: WebAssemblyApi };
   compiled ??= new WebAssembly.Module(decodeBase64());

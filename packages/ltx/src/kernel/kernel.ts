@@ -1,12 +1,12 @@
 /** Result of encoding pages: views valid until the next kernel call on this thread. */
 export interface EncodedFrames {
-  /** Page header, size and LZ4 block of each page, one after the other. */
+  /** Page header, size and LZ4 block of each page, in order. */
   readonly frames: Uint8Array;
   /** Bytes of each frame, headers included. */
   readonly sizes: Uint32Array;
   /** The running file checksum after these pages. */
   readonly crc: bigint;
-  /** As `Kernel.pageHashes` gives them, if asked for; else empty. A copy. */
+  /** As `Kernel.pageHashes` returns them, if requested; else empty. A copy. */
   readonly pageHashes: BigUint64Array;
 }
 
@@ -14,7 +14,7 @@ export interface EncodedFrames {
 export interface DecodedFrames {
   /** Frames decoded. */
   readonly count: number;
-  /** Bytes of `src` they took, without the zero header. */
+  /** Bytes of `src` that they took, without the zero header. */
   readonly consumed: number;
   readonly pgnos: Uint32Array;
   /** Bytes of each frame, headers included. */
@@ -23,35 +23,35 @@ export interface DecodedFrames {
   readonly pages: Uint8Array;
   /** The running file checksum after these frames. */
   readonly crc: bigint;
-  /** The six zero bytes that end the pages stand at `consumed`. */
+  /** The six zero bytes that end the pages are at `consumed`. */
   readonly endOfPages: boolean;
-  /** Bytes that the file checksum covers for these frames, as `crc64Combine` wants to know. */
+  /** Bytes of these frames that the file checksum covers, for `crc64Combine`. */
   readonly crcLength: number;
-  /** As `Kernel.pageHashes` gives them, but also of the lock page, if asked for; else empty. */
+  /** As `Kernel.pageHashes` returns them, but also for the lock page, if requested; else empty. */
   readonly pageHashes: BigUint64Array;
 }
 
-/** Result of checking frames: pages are decoded and forgotten, the rest is the caller's to keep. */
+/** Result of checking frames: pages are decoded and discarded; the caller owns the arrays. */
 export interface CheckedFrames {
   /** Frames checked. */
   readonly count: number;
-  /** Bytes they took, without the zero header. */
+  /** Bytes that they took, without the zero header. */
   readonly consumed: number;
   readonly pgnos: Uint32Array;
   /** Bytes of each frame, headers included. */
   readonly sizes: Uint32Array;
-  /** CRC of each frame as the file checksum sees it. */
+  /** CRC of each frame as the file checksum includes it. */
   readonly checksums: BigUint64Array;
-  /** Flags of each frame: they say how many bytes its CRC covers. */
+  /** Flags of each frame, which determine how many bytes its CRC covers. */
   readonly kinds: Uint8Array;
-  /** Xor of the pages' own checksums, if asked for. */
+  /** Xor of the page checksums, if requested. */
   readonly pageChecksums: bigint;
   /** The running file checksum after these frames. */
   readonly crc: bigint;
   readonly endOfPages: boolean;
 }
 
-/** The valid frames at the start of a piece of a WAL. The arrays are the caller's to keep. */
+/** The valid frames at the start of a piece of a WAL. The caller owns the arrays. */
 export interface WalFrames {
   /** Frames with a page number, matching salts and checksum, from the start. */
   readonly count: number;
@@ -70,19 +70,24 @@ export interface WalFrames {
 
 /**
  * Checksums and compression in WASM, over the memory of this thread's one instance. That memory grows to the largest
- * batch and stays: 256 KiB to 2 MiB of pages a call is where speed levels off. Inputs may be views of earlier results.
+ * batch and does not shrink. Pages of 256 KiB to 2 MiB per call are enough for full speed. Inputs may be views of
+ * earlier results.
  */
 export interface Kernel {
   /**
-   * `size` bytes of the kernel's own memory, to be filled and given to the next call on this thread: to `decodeFrames` as
-   * `src`, to `encodeFrames` as `pages`, or, up to 1 MiB, to `walFrames`, which then copy nothing. Any other call, and that one, make it void.
+   * `size` bytes of the kernel's own memory, to fill and pass to the next call on this thread: to `decodeFrames` as
+   * `src`, to `encodeFrames` as `pages`, or, up to 1 MiB, to `walFrames`, which then copy nothing. It is invalid after
+   * that call, and after any other.
    */
   input(size: number): Uint8Array;
   /** CRC-64/GO-ISO of all bytes so far; `seed` is the value before these, 0n at the start. */
   crc64(bytes: Uint8Array, seed?: bigint): bigint;
   /** CRC of A‖B from the CRC of A, that of B, and the length of B in bytes. */
   crc64Combine(a: bigint, b: bigint, bLength: number): bigint;
-  /** Compresses `pgnos.length` pages into frames and runs the file checksum over them. Knows no order of pages. */
+  /**
+   * Compresses `pgnos.length` pages into frames and computes the file checksum over them. Does not check the order of
+   * pages.
+   */
   encodeFrames(
     pgnos: ArrayLike<number>,
     pages: Uint8Array,
@@ -91,10 +96,10 @@ export interface Kernel {
     options?: { readonly withPageHashes?: boolean },
   ): EncodedFrames;
   /**
-   * Decodes as many whole frames as `src` holds, at most `pageCountMax` (by default what makes 16 MiB of pages: loop
-   * until nothing is consumed), stopping before the zero header. A frame cut off by the end of `src` is left for the
-   * next call; `frameSizeMax` bounds how long one can be. Throws `LtxError` (`BAD_PAGE`, its `offset` in `src`) for a
-   * malformed frame. Order and range of page numbers are the caller's to check.
+   * Decodes as many complete frames as `src` holds, at most `pageCountMax` (by default 16 MiB of pages: loop until
+   * nothing is consumed), and stops before the zero header. A frame that `src` holds only in part is left for the next
+   * call; `frameSizeMax` is the longest possible frame. Throws `LtxError` (`BAD_PAGE`, its `offset` in `src`) for a
+   * malformed frame. The caller must check the order and the range of page numbers.
    */
   decodeFrames(
     src: Uint8Array,
@@ -120,12 +125,12 @@ export interface Kernel {
     s0: number,
     s1: number,
   ): WalFrames;
-  /** 1<<63 | CRC(page number ‖ page) of each page; 0 for the lock page. A copy, the caller's to keep. */
+  /** 1<<63 | CRC(page number ‖ page) of each page; 0 for the lock page. A copy that the caller owns. */
   pageChecksums(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array;
   /**
-   * 1<<63 | f(CRC(page number ‖ page)) of each page, where f is the finalizer of MurmurHash3; 0 for the lock page. A CRC is
-   * linear: the xor of page checksums is the same after two pages were swapped, or changed in the same bytes. The xor of
-   * these is not. A copy, the caller's to keep.
+   * 1<<63 | f(CRC(page number ‖ page)) of each page, where f is the finalizer of MurmurHash3; 0 for the lock page. A
+   * CRC is linear: the xor of page checksums is the same after two pages were swapped, or changed in the same bytes.
+   * The xor of these is not. A copy that the caller owns.
    */
   pageHashes(pgnos: ArrayLike<number>, pages: Uint8Array, pageSize: number): BigUint64Array;
 }

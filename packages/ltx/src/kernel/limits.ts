@@ -1,7 +1,7 @@
 import { isPageSize } from '../format/constants.ts';
 import { LtxError } from '../format/error.ts';
 
-/** By the state that the kernel's `decodeFrames` and `mergeFrames` leave, from 2. */
+/** Faults by the state of the kernel's `decodeFrames` and `mergeFrames`, from state 2 on. */
 export const DECODE_FAULTS: readonly string[] = [
   'page number 0 with flags',
   'unknown page flags',
@@ -20,8 +20,8 @@ export function blockSizeMax(pageSize: number): number {
 }
 
 /**
- * The longest frame accepted for one page, headers included. An LZ4 block cannot be longer than its bound; the older
- * LZ4 frames could be arbitrarily long in theory, and get twice the page and some more.
+ * The size of the longest frame that is accepted for one page, including headers. An LZ4 block cannot be longer than
+ * its bound; legacy LZ4 frames have no limit in theory, and may take slightly more than twice the page size.
  */
 export function frameSizeMax(pageSize: number): number {
   return 2 * pageSize + 1024;

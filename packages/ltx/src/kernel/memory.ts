@@ -1,13 +1,14 @@
 import { LtxError } from '../format/error.ts';
 import type { KernelExports } from './instance.ts';
 
-/** The copies of the kernel work by sixteen bytes and may touch this many past an area. */
+/** The kernel copies 16 bytes at a time and may access this many bytes past an area. */
 const SLACK = 64;
 const WASM_PAGE = 65536;
 
 /**
- * Allocates the areas of one call in the memory of the kernel, from its base up. Each call starts at the base, so results are
- * valid until the next. Growing detaches all views, so an area's place is found first and looked at afterwards.
+ * Allocates the areas of one call in the memory of the kernel, from its base up. Each call starts at the base, so
+ * results are valid until the next. Growing detaches all views, so an area's address is reserved first, and its view is
+ * created afterwards.
  */
 export class KernelMemory {
   readonly #exports: KernelExports;
@@ -20,18 +21,18 @@ export class KernelMemory {
     this.#top = this.#base;
   }
 
-  /** Starts a call: whatever was there may be overwritten. */
+  /** Starts a call: earlier areas may be overwritten. */
   reset(): void {
     this.#top = this.#base;
   }
 
-  /** An area at the base, for a caller to fill: what the next call is given there is not copied. */
+  /** An area at the base for the caller to fill: the next call does not copy data that is there. */
   input(bytes: number): Uint8Array {
     this.reset();
     return this.bytes(this.reserve(bytes), bytes);
   }
 
-  /** Starts a call on `data`, which stays where it is if that is the base: all other areas come after it. */
+  /** Starts a call on `data`, which is not copied if it is at the base: all other areas come after it. */
   begin(data: Uint8Array): number {
     const { length } = data;
     const inPlace = data.buffer === this.#exports.memory.buffer && data.byteOffset === this.#base;
@@ -88,7 +89,7 @@ export class KernelMemory {
     return new DataView(this.#exports.memory.buffer, at, length);
   }
 
-  /** The argument itself, or a copy if it is a view of this very memory, which the call is about to overwrite. */
+  /** The argument itself, or a copy if it is a view of this memory, which the call will overwrite. */
   outside(data: Uint8Array): Uint8Array {
     return data.buffer === this.#exports.memory.buffer ? data.slice() : data;
   }

@@ -2,7 +2,10 @@ import { LtxDecoder } from '../codec/decoder.ts';
 import type { FrameBatch, LtxDecoderOptions } from '../codec/decoder.ts';
 import type { LtxTrailer } from '../format/trailer.ts';
 
-/** A place among the frames of one input, moving forward only: within a batch at once, to the next one with a wait. */
+/**
+ * A position in the frames of one input that only moves forward: synchronously within a batch, asynchronously to the
+ * next one.
+ */
 export class Cursor {
   readonly decoder: LtxDecoder;
   /** Position of the input in the merge: higher is newer. */
@@ -19,12 +22,12 @@ export class Cursor {
     this.rank = rank;
   }
 
-  /** What is loaded; undefined at the end, which is reached only once all of the input is verified. */
+  /** The loaded batch; undefined at the end, which is reached only once all of the input is verified. */
   get batch(): FrameBatch | undefined {
     return this.#batch;
   }
 
-  /** Index in the batch of the frame the cursor stands at. */
+  /** Index of the current frame in the batch. */
   get at(): number {
     return this.#at;
   }
@@ -34,7 +37,7 @@ export class Cursor {
     return this.#frameAt;
   }
 
-  /** Is every frame of the batch passed? */
+  /** Have all frames of the batch been passed? */
   get isSpent(): boolean {
     return this.#batch !== undefined && this.#at === this.#batch.pgnos.length;
   }
@@ -44,7 +47,7 @@ export class Cursor {
     return this.#lastPgno;
   }
 
-  /** What the input ended with, once it did. */
+  /** The trailer of the input, once its end is reached. */
   get trailer(): LtxTrailer | undefined {
     return this.#trailer;
   }

@@ -4,9 +4,9 @@ import type { Cursor } from './cursor.ts';
 import { Stage } from './stage.ts';
 
 /**
- * Passes on the newest frame of each page up to the header's commit, in order. Goes in windows: up to the lowest page at
- * which any input's batch ends, everything is there, so a window is merged without a wait and at least one batch is
- * used up by it. Chunks are the caller's to keep.
+ * Yields the newest frame of each page up to the header's commit, in order. Works in windows: up to the lowest page at
+ * which any input's batch ends, all frames are loaded, so a window is merged without waiting, and uses up at least one
+ * batch. The caller owns the chunks.
  */
 export async function* mergeFrames(
   cursors: readonly Cursor[],

@@ -21,18 +21,18 @@ export interface MergeOptions {
   readonly dropPagesPastCommit?: true;
 }
 
-/** Buffers of all inputs together, about, until there are so many that each has the least it can do with. */
+/** Approximate size of the buffers of all inputs together; with many inputs, each has at least the minimum. */
 const BUFFERS_SIZE = 16 << 20;
 const BATCH_SIZE_MIN = 32 << 10;
 const BATCH_SIZE_MAX = 256 << 10;
 
 /**
- * Merges files into one that holds the newest version of each page. Inputs ascend by transaction and follow on each
- * other. Compressed frames pass through as they are; every page of every input is decoded once, and the last chunk
- * comes only after every input proved whole: until then the output must not be used. Chunks are the caller's to keep.
+ * Merges files into one that holds the newest version of each page. Inputs ascend by transaction and are contiguous.
+ * Compressed frames pass through unchanged; every page of every input is decoded once, and the last chunk comes only
+ * after every input was verified: until then the output must not be used. The caller owns the chunks.
  *
- * The output carries no database checksums unless `options.header.flags` is 0; then those of the inputs are kept.
- * Throws `LtxError`, with the name of the input at fault; errors of a source pass through.
+ * The output has no database checksums unless `options.header.flags` is 0; then those of the inputs are kept. Throws
+ * `LtxError`, with the name of the input at fault; errors of a source pass through.
  */
 export async function* mergeLtx(
   inputs: readonly MergeInput[],
@@ -52,12 +52,12 @@ export async function* mergeLtx(
     yield* mergeFrames(cursors, header, encoder);
     yield encoder.finish(databaseChecksum(cursors.at(-1)?.trailer, header)).slice();
   } finally {
-    // A source that fails to stop must not hide why it was stopped.
+    // An error of a source on closing must not hide the original error.
     await Promise.allSettled(cursors.map((cursor) => cursor.decoder.close()));
   }
 }
 
-/** What the output's trailer says of the database: what the newest input's does, if anything. */
+/** The database checksum of the output's trailer: that of the newest input, if it has one. */
 export function databaseChecksum(newest: LtxTrailer | undefined, header: LtxHeader): bigint {
   if (!hasChecksums(header)) return 0n;
   const checksum = newest?.postApplyChecksum ?? 0n;

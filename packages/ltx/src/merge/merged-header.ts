@@ -6,9 +6,9 @@ import type { LtxHeader } from '../format/header.ts';
 import { formatTxid } from '../format/txid.ts';
 
 /**
- * The header of a merge of files with these headers, in order. Throws `LtxError` (`NOT_CONTIGUOUS`) where page sizes differ or
- * transactions are missing, and (`CHECKSUM_MISMATCH`) where a file states that it starts from another database than the one
- * before it leaves. Files may overlap if each ends at a higher TXID than the one before it.
+ * The header of a merge of files with these headers, in order. Throws `LtxError` (`NOT_CONTIGUOUS`) if page sizes
+ * differ or transactions are missing, and (`CHECKSUM_MISMATCH`) if a file states that it starts from another database
+ * than the one before it leaves. Files may overlap if each ends at a higher TXID than the one before it.
  */
 export function mergedHeader(
   headers: readonly LtxHeader[],
@@ -43,10 +43,11 @@ export function mergedHeader(
     commit: last.commit,
     minTxid: first.minTxid,
     maxTxid: last.maxTxid,
-    // Of files of others, whose clock was set back, none may hold a transaction later than its time.
+    // Files of other programs may have falling times, if the clock was set back: no transaction may be later than the
+    // merged time.
     timestampMs: headers.reduce((max, header) => Math.max(max, header.timestampMs), last.timestampMs),
     preApplyChecksum: flags === HEADER_FLAG_NO_CHECKSUM ? 0n : first.preApplyChecksum,
-    // A merge is cut from no one place in a WAL, and made by no one node.
+    // A merge has no single position in a WAL, and no single node.
     walOffset: 0,
     walSize: 0,
     salt1: 0,
@@ -57,7 +58,7 @@ export function mergedHeader(
   };
 }
 
-/** Spans from before the first file to after the last; of a file of others, its own time is the earliest known. */
+/** Spans all files; for files of other programs, the header's time is the earliest known. */
 function mergedExtension(headers: readonly LtxHeader[], first: LtxHeader, last: LtxHeader): MergedExtension {
   const earliestMs = headers.reduce(
     (min, header) => Math.min(min, header.extension?.createdAtMs ?? header.timestampMs),

@@ -20,7 +20,7 @@ export class Stage {
     this.#frames = new Uint8Array(this.#frameCapacity);
   }
 
-  /** Copies one frame in; false if it does not fit any more. */
+  /** Copies one frame into the stage; false if it does not fit. */
   add(batch: FrameBatch, index: number, frameAt: number): boolean {
     const size = batch.sizes[index] ?? 0;
     const at = this.#count;
@@ -36,8 +36,8 @@ export class Stage {
   }
 
   /**
-   * Returns what was gathered, and empties the stage. The caller owns the frames; the rest is a view, valid until the next
-   * `add`.
+   * Returns the gathered frames, and empties the stage. The caller owns `frames`; the other arrays are views that are
+   * valid until the next `add`.
    */
   take(): FrameBatch {
     const count = this.#count;

@@ -1,7 +1,7 @@
 import { read } from 'node:fs';
 import type { RandomAccess } from '../format/page-index.ts';
 
-/** Random access over an open descriptor, which stays the caller's to close. `size` is the file's length in bytes. */
+/** Random access over an open descriptor, which the caller must close. `size` is the length of the file in bytes. */
 export function fileAccess(fd: number, size: number): RandomAccess {
   return {
     size,

@@ -10,28 +10,30 @@ import { decodeTrailer, validateTrailer } from '../format/trailer.ts';
 import type { LtxTrailer } from '../format/trailer.ts';
 import type { FramePart, MergeKernel } from './merge-kernel.ts';
 
-/** A pipe in the place of the file does not stop this thread: neither opening nor reading it waits. */
+/**
+ * A pipe in the place of the file must not block this thread: with these flags, neither opening nor reading it waits.
+ */
 export const READ: number = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** The size of the index stands this far before the end, and takes eight bytes. */
+/** The size field of the index is this far before the end, and takes eight bytes. */
 const INDEX_SIZE_AT = TRAILER_SIZE + 8;
-/** Holds all that comes after the frames in most level-0 files. */
+/** In most level-0 files, everything after the frames fits. */
 const TAIL_SIZE = 4096;
 
 /**
- * A local file that is merged: its index is read first, its frames later, a piece at a time, straight into the kernel's
- * memory. All of it is verified once `finish` returns; until then the index is only a claim that the frames must bear out.
+ * A local input file of a merge: its index is read first, its frames later, piece by piece, directly into the kernel's
+ * memory. All of it is verified once `finish` returns; until then the index is unverified.
  */
 export class InputFile {
   readonly name: string | undefined;
   readonly header: LtxHeader;
   readonly #fd: number;
   readonly #size: number;
-  /** The end of the file. */
+  /** The last bytes of the file. */
   readonly #tail: Uint8Array;
   readonly #withPageChecksums: boolean;
   readonly #headerCrc: bigint;
-  /** Where the next frames stand. */
+  /** Offset of the next frames. */
   #at = HEADER_SIZE;
 
   constructor(path: string, name: string | undefined) {
@@ -51,7 +53,7 @@ export class InputFile {
     }
   }
 
-  /** Bytes of the index, as the file has it: not to be trusted, but enough to know what reading it would take. */
+  /** Bytes of the index as the file states it: not verified, but enough to plan the memory. */
   get indexSize(): number {
     const at = this.#tail.length - INDEX_SIZE_AT;
     if (at < 0) return 0;
@@ -59,7 +61,7 @@ export class InputFile {
     return Math.min(this.#size, Number(view.getBigUint64(at)));
   }
 
-  /** Tells the kernel what the file says it holds. Throws `LtxError` unless it could be so. */
+  /** Passes the index to the kernel. Throws `LtxError` unless it is plausible. */
   async readIndex(kernel: MergeKernel): Promise<void> {
     const { indexSize } = this;
     const pagesEnd = this.#pagesEnd();
@@ -72,7 +74,7 @@ export class InputFile {
         if (kernel.parseIndex(entries.length, this.header, pagesEnd, this.#headerCrc)) return;
       }
     }
-    // The kernel only knows that something is wrong. This finds out what.
+    // The kernel only reports that the index is invalid. This finds the fault.
     const { index } = await readPageIndex(
       { size: this.#size, read: (offset, length) => Promise.resolve(this.#part(offset, length)) },
       { file: this.name },
@@ -83,14 +85,14 @@ export class InputFile {
     kernel.addIndex(index, this.#headerCrc);
   }
 
-  /** Reads the next frames, and has them verified and merged. Throws `LtxError`. */
+  /** Reads, verifies and merges the next frames. Throws `LtxError`. */
   merge(part: FramePart, kernel: MergeKernel): void {
     this.#read(kernel.scratch(part.length), this.#at);
     kernel.take(part, this.#withPageChecksums, { file: this.name, offset: this.#at });
     this.#at += part.length;
   }
 
-  /** Verifies what comes after the frames, and with it all of the file. Throws `LtxError`. */
+  /** Verifies everything after the frames, and with it the whole file. Throws `LtxError`. */
   finish({ crc, pages }: { readonly crc: bigint; readonly pages: bigint }): LtxTrailer {
     const after = this.#end(this.#size - this.#pagesEnd());
     const place = { file: this.name, offset: this.#size - TRAILER_SIZE };
@@ -109,7 +111,7 @@ export class InputFile {
     closeSync(this.#fd);
   }
 
-  /** Where the frames end, if the size of the index is right. */
+  /** Offset of the end of the frames, if the size of the index is right. */
   #pagesEnd(): number {
     return this.#size - INDEX_SIZE_AT - this.indexSize - PAGE_HEADER_SIZE;
   }

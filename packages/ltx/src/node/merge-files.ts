@@ -17,22 +17,22 @@ export interface MergeFile {
 }
 
 export interface MergeFilesOptions extends MergeOptions {
-  /** A chunk is overwritten once the next but one is asked for. Default: chunks are the caller's to keep. */
+  /** A chunk is overwritten once the next but one is requested. Default: the caller owns the chunks. */
   readonly reuseChunks?: boolean | undefined;
-  /** Bytes of all inputs together that are merged at a time, about; a chunk is as long at most. Default 8 MiB. */
+  /** Approximate bytes of all inputs together that are merged at a time, and maximum size of a chunk. Default 8 MiB. */
   readonly windowSize?: number | undefined;
 }
 
-/** Large enough for large reads, small enough to be at hand. */
+/** Large enough for large reads, small enough for the caches. */
 const WINDOW_SIZE = 8 << 20;
-/** Indexes of all inputs together that are held, in bytes as they stand in the files. What has more is streamed. */
+/** Maximum bytes of all indexes together, as encoded in the files. A merge with more is streamed. */
 const INDEXES_SIZE_MAX = 16 << 20;
-/** Other work of this thread gets its turn this often. */
+/** How often the merge yields to other work of this thread. */
 const TURN_MS = 5;
 
 /**
- * As `mergeLtx`, for files on a local disk: knows from their indexes which frames will be needed, reads each file in
- * large pieces straight to where they are verified, and copies only frames that stay. Same output, same errors.
+ * Like `mergeLtx`, for files on a local disk: learns from their indexes which frames are needed, reads each file in
+ * large pieces directly to where they are verified, and copies only needed frames. Same output, same errors.
  */
 export async function* mergeLtxFiles(
   inputs: readonly MergeFile[],

@@ -9,7 +9,7 @@ import { KernelMemory } from '../kernel/memory.ts';
 import { FRAME_SIZE_MIN, INDEXED_SIZE_MAX } from '../format/page-index.ts';
 import type { PageIndex } from '../format/page-index.ts';
 
-/** Bytes of frames that are read and checked at a time: some of the fastest caches hold them. */
+/** Bytes of frames that are read and checked at a time: few enough for a CPU cache. */
 const PIECE_SIZE = 512 << 10;
 /** The fewest bytes of an index entry. */
 const ENTRY_SIZE_MIN = 3;
@@ -17,24 +17,24 @@ const ENTRY_SIZE_MIN = 3;
 const KEPT_SIZE_MAX = 32 << 20;
 const BAD_INDEX_FAULT = 8;
 
-/** What has to be known before memory can be laid out. */
+/** What must be known before memory can be laid out. */
 export interface MergeShape {
   readonly inputCount: number;
   /** Bytes of all indexes together, and of the longest. */
   readonly indexesSize: number;
   readonly indexSizeMax: number;
   readonly pageSize: number;
-  /** Of the output. */
+  /** Database size of the output, in pages. */
   readonly commit: number;
-  /** Bytes of all inputs together that are merged at a time, about. */
+  /** Approximate bytes of all inputs together that are merged at a time. */
   readonly windowSize: number;
 }
 
-/** The output of one window. Views, valid until the next one; frames until the next but one. */
+/** The output of one window. Views that are valid until the next window; `frames` until the next but one. */
 export interface MergedWindow {
   readonly pgnos: Uint32Array;
   readonly sizes: Uint32Array;
-  /** Valid once the frames of all inputs were taken, as is what follows. */
+  /** Valid once the frames of all inputs were taken, like the fields below. */
   readonly frames: Uint8Array;
   readonly checksums: BigUint64Array;
   readonly kinds: Uint8Array;
@@ -53,8 +53,8 @@ type WindowArea =
   | 'otherOut';
 
 /**
- * A kernel of its own for one merge of files, because what it knows has to outlive calls of others. Indexes, the plan and
- * the output of a window stay in its memory, and files are read straight to there.
+ * A separate kernel for one merge of files, because its state must survive calls of other users. Indexes, the plan and
+ * the output of a window stay in its memory, and files are read directly into it.
  */
 export class MergeKernel {
   readonly #wasm: KernelExports = instantiate();
@@ -90,14 +90,14 @@ export class MergeKernel {
     };
   }
 
-  /** Where an index, or a piece of frames, is to be read to. Void after the next call. */
+  /** The memory to read an index, or a piece of frames, into. Invalid after the next call. */
   scratch(length: number): Uint8Array {
     return this.#memory.bytes(this.#place('scratch'), length);
   }
 
   /**
    * Adds the next input, whose index, without its end, is the first `length` bytes of `scratch`. False if that index is
-   * not as it should be; then the same input may be added by `addIndex`. `crc` is that of the header.
+   * invalid; then the same input may be added by `addIndex`. `crc` is that of the header.
    */
   parseIndex(length: number, header: LtxHeader, pagesEnd: number, crc: bigint): boolean {
     const at = 4 * this.#frameCount;
@@ -134,7 +134,7 @@ export class MergeKernel {
     state.setBigUint64(8, 0n, true);
   }
 
-  /** All indexes are in: lays out the rest. No memory grows from here on, so views stay. */
+  /** Call this after all indexes: lays out the rest. The memory does not grow from here on, so views stay valid. */
   plan(): void {
     const memory = this.#memory;
     const { pageSize, windowSize } = this.#known();
@@ -152,7 +152,7 @@ export class MergeKernel {
     } satisfies Record<WindowArea, number>);
   }
 
-  /** The next stretch of the output: pages that are next, in every input at once. Undefined once there are no more. */
+  /** The next window of the output: the next pages of all inputs. Undefined at the end. */
   nextWindow(): (MergedWindow & { readonly parts: readonly FramePart[] }) | undefined {
     const memory = this.#memory;
     const { inputCount, commit, windowSize } = this.#known();
@@ -194,7 +194,7 @@ export class MergeKernel {
     };
   }
 
-  /** Parts that fit the place where they are read to. */
+  /** Splits a part into pieces that fit the scratch memory. */
   #split(part: FramePart, into: FramePart[]): void {
     if (part.length <= PIECE_SIZE) {
       into.push(part);
@@ -213,8 +213,8 @@ export class MergeKernel {
   }
 
   /**
-   * Verifies frames that were read to `scratch`, and copies those that stay to the output of the window. Throws `LtxError`;
-   * `place` says where they stand in which file.
+   * Verifies frames that were read into `scratch`, and copies the needed ones to the output of the window. Throws
+   * `LtxError`; `place` is their file and offset.
    */
   take(
     { input, from, end, length }: FramePart,
@@ -250,7 +250,7 @@ export class MergeKernel {
     throw new LtxError('BAD_PAGE', `${DECODE_FAULTS[fault - 2]}`, where);
   }
 
-  /** The running file checksum of an input, and the xor of its pages' own checksums, if asked for. */
+  /** The running file checksum of an input, and the xor of its page checksums, if requested. */
   checksums(input: number): { readonly crc: bigint; readonly pages: bigint } {
     const state = this.#memory.view(this.#place('states') + 16 * input, 16);
     return { crc: state.getBigUint64(0, true), pages: state.getBigUint64(8, true) };
@@ -268,7 +268,7 @@ export class MergeKernel {
   }
 }
 
-/** Frames of one input that stand one behind the other, numbered through all inputs. */
+/** Contiguous frames of one input, numbered across all inputs. */
 export interface FramePart {
   readonly input: number;
   readonly from: number;
@@ -279,7 +279,7 @@ export interface FramePart {
 
 let idle: MergeKernel | undefined;
 
-/** A kernel for one merge: the one that the last merge of this thread gave back, or a new one. */
+/** A kernel for one merge: the one that the last merge of this thread returned, or a new one. */
 export function borrowMergeKernel(): MergeKernel {
   const kernel = idle ?? new MergeKernel();
   idle = undefined;

@@ -6,7 +6,7 @@ import { socketCount } from './reading.ts';
 
 const timestamp = new Date(1_700_000_000_000);
 
-/** The reason must come through as it is, so that the caller knows its own abort again. */
+/** The reason must arrive unchanged, so that the caller recognises its own abort. */
 async function assertAborted(call: () => Promise<unknown>, reason: unknown, what: string): Promise<void> {
   try {
     await call();
@@ -87,7 +87,7 @@ export const abortingCases: readonly ConformanceCase[] = [
         );
         assert.equal(namesOf(await list()), '', 'an aborted write is listed');
         assert.equal(await codeOf(async () => await client.openLtxFile(fileOf(1))), 'NOT_FOUND');
-        // A part under a name of its own would take room for ever.
+        // A part under its own name would take space permanently.
         const objects = await Array.fromAsync(client.objects?.list('') ?? []);
         assert.deepEqual(
           objects.map(({ key }) => key),

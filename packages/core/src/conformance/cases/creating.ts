@@ -8,7 +8,7 @@ import { fileOf } from '../model/case.ts';
 const faults = ['before', 'reset', 'latency'] as const;
 
 const timestamp = new Date(1_700_000_000_000);
-/** Past the part size of every backend, with a remainder, and of unknown size: it goes in parts. */
+/** More than the part size of every backend, with a remainder, and of unknown size: it is uploaded in parts. */
 const PART_COUNT = 180;
 const PART_SIZE = 65_536;
 

@@ -14,7 +14,7 @@ const DELETIONS: readonly Operation[] = [
   ['deleteAll', async (client) => await client.deleteAll()],
 ];
 
-/** Whichever comes first, `init` or the operation, must say it. */
+/** The first call, `init` or the operation, must report the failure. */
 async function assertFails(context: CaseContext, kind: Kind, allowed: readonly LitestreamErrorCode[]): Promise<void> {
   const operations: readonly Operation[] = [
     ['ltxFiles', async (client) => await Array.fromAsync(client.ltxFiles(0))],
@@ -30,7 +30,7 @@ async function assertFails(context: CaseContext, kind: Kind, allowed: readonly L
         await client.writeLtxFile({ ...fileOf(1), timestamp: new Date(0) }, body);
       },
     ],
-    // Where the bucket is missing, what is to be deleted is gone: that is no error everywhere.
+    // In a missing bucket, the object to delete is gone too: not every backend reports that as an error.
     ...(kind === 'missingBucket' ? [] : DELETIONS),
   ];
   for (const [name, operate] of operations) {

@@ -54,7 +54,7 @@ export const objectCases: readonly ConformanceCase[] = [
     requires: ['objects'],
     run: async (context) => {
       const objects = objectsOf(context);
-      // Two pages: more of them are gone through by the case about many LTX files.
+      // Two pages: the case about many LTX files lists more.
       const count = Math.min(context.listCount, 1100);
       const keys = Array.from({ length: count }, (_, index) => `many/${String(index).padStart(6, '0')}`);
       await inParallel(keys, 16, async (key) => void (await objects.put(key, Buffer.from('x'))));
@@ -77,7 +77,7 @@ export const objectCases: readonly ConformanceCase[] = [
       }
       const { info, body } = await objects.open('k', { offset: 2, size: 3 });
       assert.equal(info.size, 10, 'info describes the whole object, not the range');
-      // Its bytes were compared above; here it is read to free its connection, which a fault may break.
+      // Its bytes were compared above. Reading it here frees its connection; a fault may break that read.
       await Array.fromAsync(body).catch(() => undefined);
     },
   },

@@ -179,7 +179,7 @@ export const writingCases: readonly ConformanceCase[] = [
           throw error;
         }
         assert.equal(found.length, size, 'a part of the file was read');
-        // Without a version, what a resumed read goes on with cannot be told from what it began with.
+        // Without a version, a resumed read cannot detect that the object was replaced.
         if (variation === 'faults' && info.version === undefined) return;
         assert.ok(
           found.every((byte) => byte === found[0]),

@@ -22,7 +22,10 @@ export type Requirement =
   | 'unreachable'
   | 'large';
 
-/** How a case meets the client: as it is, under a long path, behind core's layer, and behind that layer with faults. */
+/**
+ * How a case uses the client: directly, under a long path, behind core's guard, and behind that guard with injected
+ * faults.
+ */
 export type Variation = 'direct' | 'prefix' | 'guarded' | 'faults';
 
 export const VARIATIONS: readonly Variation[] = ['direct', 'prefix', 'guarded', 'faults'];
@@ -32,7 +35,7 @@ export interface ConformanceCase {
   /** A sentence; names are stable, reports refer to them. */
   readonly name: string;
   readonly requires?: readonly Requirement[] | undefined;
-  /** Faults it can bear. Default all; calls that must not be repeated bear those that had no effect. */
+  /** Faults that may be injected. Default all; for calls that must not be repeated, only faults without an effect. */
   readonly faults?: readonly Fault[] | undefined;
   /** Variations it makes sense in. Default all. */
   readonly variations?: readonly Variation[] | undefined;
@@ -46,19 +49,19 @@ export interface TestFile extends LtxFileRef {
   readonly timestamp?: Date | undefined;
 }
 
-/** What a case works with. Each case has a fresh place. */
+/** What a case works with. Each case has an empty replica of its own. */
 export interface CaseContext {
   readonly variation: Variation;
   readonly client: ReplicaClient;
   readonly capabilities: ResolvedCapabilities;
   readonly random: Seeded;
-  /** Files for cases about many: more than two pages of any backend where it counts, fewer in repetitions. */
+  /** File count for cases about many files: more than two pages of any backend, fewer in repetitions. */
   readonly fileCount: number;
   /** The same for cases that list them. */
   readonly listCount: number;
   /** Bytes of the largest object. */
   readonly largeSize: number;
-  /** Another client, initialised, beside this one's path: same parent, this suffix. '' is the very same place. */
+  /** Another client, initialised, for a path beside this one's: same parent, this suffix. '' is the same path. */
   readonly open: (suffix: string) => Promise<ReplicaClient>;
   /** A client made by the proof to fail. */
   readonly broken: (kind: 'wrongCredentials' | 'missingBucket' | 'unreachable') => Promise<ReplicaClient>;
@@ -90,7 +93,7 @@ export function fileOf(txid: number | bigint, bytes: Uint8Array | string = `file
   };
 }
 
-/** `1-1 2-3`: what a listing says, short enough for a message. */
+/** `1-1 2-3`: the TXIDs of a listing, short enough for a message. */
 export function namesOf(files: readonly LtxFileRef[]): string {
   return files.map(({ minTxid, maxTxid }) => `${minTxid}-${maxTxid}`).join(' ');
 }

@@ -21,7 +21,7 @@ export interface ConformanceOptions {
   readonly missingBucket?: ((place: string) => ReplicaClient | Promise<ReplicaClient>) | undefined;
   /** A client for a port where nothing listens. Left out where there is no network. */
   readonly unreachable?: ((place: string) => ReplicaClient | Promise<ReplicaClient>) | undefined;
-  /** Decides on faults and contents. Default: `SEED` of the environment, or else a random one; it is printed. */
+  /** Determines faults and contents. Default: `SEED` of the environment, or else a random one; it is printed. */
   readonly seed?: number | undefined;
   /** Default: all four. */
   readonly variations?: readonly Variation[] | undefined;

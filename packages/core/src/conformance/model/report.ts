@@ -1,11 +1,11 @@
 import type { ConformanceCase, Variation } from './case.ts';
 
-/** What became of one case in one variation. */
+/** The result of one case in one variation. */
 export interface CaseResult {
   readonly name: string;
   readonly variation: Variation;
   readonly outcome: 'passed' | 'failed' | 'skipped';
-  /** Requirements the adapter does not meet, where it was skipped. */
+  /** Requirements that the adapter does not meet, if the case was skipped. */
   readonly lacks?: readonly string[] | undefined;
   readonly error?: unknown;
   readonly durationMs: number;

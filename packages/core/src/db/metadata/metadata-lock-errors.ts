@@ -7,7 +7,7 @@ const SQLITE_PERM = 3;
 const SQLITE_READONLY = 8;
 const SQLITE_CANTOPEN = 14;
 
-/** Another Litestream holds the lock. `holder` is undefined where that one is not known (yet). */
+/** Another Litestream holds the lock. `holder` is undefined if it is not known (yet). */
 export class DatabaseInUseError extends LitestreamError {
   readonly holder: LockHolder | undefined;
 
@@ -19,7 +19,7 @@ export class DatabaseInUseError extends LitestreamError {
       retryable: true,
       operation: 'open',
       object: path,
-      hint: 'Each database is for one Litestream. This one stands by, and takes over when the other one ends.',
+      hint: 'Run one Litestream per database. This one waits, and takes over when the other one ends.',
       cause,
     });
     this.holder = holder;
@@ -35,12 +35,12 @@ export function noLocksError(folder: string, cause: unknown): LitestreamError {
     code: 'UNSUPPORTED',
     operation: 'open',
     object: folder,
-    hint: 'Nothing would keep a second Litestream from the same local files. Set meta-path to a folder on a local disk.',
+    hint: 'Set meta-path to a folder on a local disk. Without locks, two Litestream processes could change the same local files.',
     cause,
   });
 }
 
-/** What kept the lock from being taken, other than another holder, as an error that says where and what to do. */
+/** Why the lock could not be taken, other than another holder, as an error that names the path and what to do. */
 export function lockFault(error: unknown, path: string): unknown {
   if (isLitestreamError(error)) return error;
   const code = sqliteResultCode(error);

@@ -21,8 +21,8 @@ const HOLDER_NAME = 'lock-holder.json';
 const OURS = { fileMode: 0o600, uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0 };
 
 /**
- * The lock of one metadata folder. It is a write transaction on an empty SQLite database in that folder: a lock of the
- * kernel, which ends with the process, however that ends, and which both drivers understand. Costs one descriptor.
+ * The lock of one metadata folder. It is a write transaction on an empty SQLite database in that folder: a kernel lock,
+ * which ends with the process in every case, and which both drivers support. Costs one descriptor.
  */
 export class MetadataLock {
   readonly #folder: string;
@@ -38,15 +38,15 @@ export class MetadataLock {
   }
 
   /**
-   * Takes the lock, or makes sure that the one that is held is still that of the folder. The folder is made if need be.
+   * Takes the lock, or checks that the lock that is held still belongs to the folder. Creates the folder if necessary.
    *
-   * @throws LitestreamError `DATABASE_IN_USE` (retryable) while another holds it; `UNSUPPORTED` on a file system without
-   *   locks; `PERMISSION_DENIED` where the folder cannot be written to; `DISK_FULL`; `FOLDER_UNSAFE` where the folder is a link, or belongs to
-   *   a user who has nothing to do with the database.
+   * @throws LitestreamError `DATABASE_IN_USE` (retryable) while another holds it; `UNSUPPORTED` on a file system
+   *   without locks; `PERMISSION_DENIED` where the folder cannot be written to; `DISK_FULL`; `FOLDER_UNSAFE` where the
+   *   folder is a link, or belongs to an unrelated user.
    */
   acquire(ownership: Ownership): void {
     if (this.#own !== undefined && keyAt(this.#path) === this.#own.key) return;
-    // The folder was removed: whoever makes it again has another lock.
+    // The folder was removed: a process that creates it again has another lock.
     this.release();
     try {
       requireSafeFolder(this.#folder, ownership);
@@ -59,7 +59,7 @@ export class MetadataLock {
     this.#writeHolder(ownership);
   }
 
-  /** Nothing in the folder may be touched afterwards. */
+  /** Do not use any file of the folder afterwards. */
   release(): void {
     const own = this.#own;
     if (own === undefined) return;
@@ -88,7 +88,7 @@ export class MetadataLock {
     }
     const opened = keyAt(this.#path);
     if (opened === undefined || opened !== key) {
-      // Removed or replaced in between: what is locked is no lock of this folder.
+      // The file was removed or replaced meanwhile: the locked file is not the lock of this folder.
       connection.close();
       throw new DatabaseInUseError(this.#path, undefined);
     }
@@ -112,7 +112,7 @@ export class MetadataLock {
     }
   }
 
-  /** For those who stand by. The lock does not depend on it, so a disk that is full is no reason to fail. */
+  /** For processes that wait for the lock. The lock does not depend on it, so a full disk is no reason to fail. */
   #writeHolder(ownership: Ownership): void {
     const holder = this.#own === undefined ? undefined : heldLocks.get(this.#own.key);
     try {
@@ -123,7 +123,10 @@ export class MetadataLock {
   }
 }
 
-/** Does what changes local files while no Litestream may use them. The database must exist. Rejects as `acquire` throws. */
+/**
+ * Runs work that changes local files while no Litestream may use them. The database must exist. Rejects as `acquire`
+ * throws.
+ */
 export async function withMetadataLock<T>(
   { path, metaPath, driver = nodeSqlite }: { path: string; metaPath: string; driver?: SqliteDriver },
   work: () => T | Promise<T>,

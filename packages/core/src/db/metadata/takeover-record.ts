@@ -5,8 +5,9 @@ import { isNoSmallFile, readSmallFile, writeSmallFile } from '../../files/small-
 import type { Ownership } from '../../files/safe-files.ts';
 
 /**
- * Remembers, across restarts, that another program wrote the history up to a transaction. Upstream may have torn it
- * (docs/decisions/0007-take-over-from-litestream-go.md): a snapshot of ours is owed, which restores then stand on.
+ * Remembers, across restarts, that another program wrote the timeline up to a transaction. Litestream (Go) may have
+ * left a gap in it (docs/decisions/0007-take-over-from-litestream-go.md): so we owe the replica a snapshot, which later restores start
+ * from.
  */
 export class TakeoverRecord {
   readonly #path: string;
@@ -27,7 +28,7 @@ export class TakeoverRecord {
   opened(txid: TXID | undefined, ownership: Ownership): void {
     this.#ownership = ownership;
     this.#load();
-    // Nothing was committed since: what was made good is not made good again at each start.
+    // Nothing was committed since: one snapshot is enough, not one at each start.
     if (txid === undefined || txid <= this.#txid) return;
     this.#txid = txid;
     this.#settled = false;
@@ -41,7 +42,7 @@ export class TakeoverRecord {
     this.#save();
   }
 
-  /** A mark that was cut short by a crash is one all the same. */
+  /** A record that a crash cut short still counts. */
   #load(): void {
     let text: string;
     try {

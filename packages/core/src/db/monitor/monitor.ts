@@ -4,37 +4,43 @@ import type { ResolvedDbOptions } from '../session/options.ts';
 import { onSharedTimer } from '../../util/shared-timer.ts';
 import { WalWatch } from './wal-watch.ts';
 
-/** The database as the loop sees it. */
+/** What the monitor needs of a database. */
 export interface MonitoredDatabase {
-  /** The database file, no link to it. */
+  /** The database file itself, not a link to it. */
   readonly pathOf: () => string;
   readonly options: ResolvedDbOptions;
   readonly logger: Logger;
-  /** Takes everything committed. Resolves to true if there was something. */
+  /** Replicates all visible commits to local files. Resolves to true if there were any. */
   readonly sync: () => Promise<boolean>;
-  /** Cheap: may there be something that `sync` would do? Asked at every sweep. */
+  /** Cheap: may there be work for `sync`? Called once per monitor interval. */
   readonly mayHaveWork: () => boolean;
-  /** In how many milliseconds there is something to do although nothing changes; undefined if there is not. */
+  /** Milliseconds until there is work although nothing changes; undefined if there is none. */
   readonly quietInMs: () => number | undefined;
-  /** Cheap: what is to be done while the interval lasts. Resolves to true if the next sync should not wait for its end. */
+  /**
+   * Cheap: maintenance between two syncs. Resolves to true if the next sync should not wait for the end of the
+   * interval.
+   */
   readonly tend: () => Promise<boolean>;
 }
 
-/** How often a database that is being written to is tended between two syncs. */
+/** How often `tend` runs between two syncs of a database that is being written to. */
 const TEND_INTERVAL_MS = 40;
 
 const CHASE_DELAY_MS_MAX = 16;
 const BACKOFF_MS_MAX = 5 * 60_000;
 const ERROR_LOG_INTERVAL_MS = 30_000;
-/** A lock that somebody holds for less than this is no error: applications do, and each attempt waits for it anyway. */
+/**
+ * A lock that is held for less than this is no error: applications hold such locks, and each attempt waits for it
+ * anyway.
+ */
 const LOCK_PATIENCE_MS = 10_000;
 const LOCK_RETRY_MS = 100;
 /** How often to look whether the Litestream that replicates the database has ended. */
 const STANDBY_RETRY_MS = 800;
 
 /**
- * Follows one database: the first commit after quiet is taken at once, then at most one file per sync interval while it
- * is being written to; nothing happens while nobody writes. An error slows the loop down and never ends it.
+ * Monitors one database: the first commit after a quiet time is replicated at once, then at most one file per sync
+ * interval while commits continue. An idle database costs nothing. An error slows the loop down and never ends it.
  */
 export class Monitor {
   readonly #database: MonitoredDatabase;
@@ -43,7 +49,10 @@ export class Monitor {
   #errorCount = 0;
   #lockedSinceMs: number | undefined;
   #errorLoggedAtMs = Number.NEGATIVE_INFINITY;
-  /** One of the errors in a row was logged: two processes on one database fail every other time, and are not reported each time. */
+  /**
+   * One of the consecutive errors was logged. Two processes on one database fail at every other sync; not each is
+   * reported.
+   */
   #isErrorReported = false;
 
   constructor(database: MonitoredDatabase) {
@@ -65,7 +74,7 @@ export class Monitor {
     this.#wake();
   }
 
-  /** Resolves when the sync that is under way is finished. */
+  /** Resolves when the current sync has finished. */
   async stop(): Promise<void> {
     const running = this.#running;
     if (running === undefined) return;
@@ -87,18 +96,19 @@ export class Monitor {
       while (!signal.aborted) {
         const startedMs = performance.now();
         if (await this.#look(signal)) {
-          // Disarmed, and one file per interval: a writer at full speed hardly notices that it is monitored.
+          // Disarmed, and one file per interval: a writer at full speed hardly loses any speed.
           watch.disarm();
           await this.#interval(options.syncIntervalMs - (performance.now() - startedMs), signal);
           continue;
         }
         if (!watch.isArmed && this.#errorCount === 0) {
           watch.arm();
-          // What came before the watch was armed is found by looking once more; without a watch, the sweep tells.
+          // One more look finds writes before the watch was armed; without a watch, the shared timer wakes the monitor.
           if (watch.isArmed) continue;
         }
         await this.#waitForChange(signal);
-        // The watch is silent once it has reported something. If it is not, the sweep woke us, and one look is enough.
+        // The watch is disarmed once it has reported a write. If it is still armed, the shared timer woke us, and one
+        // look is enough.
         if (!watch.isArmed && !signal.aborted && (await this.#chase(signal)))
           await this.#interval(options.syncIntervalMs, signal);
       }
@@ -121,7 +131,7 @@ export class Monitor {
     return false;
   }
 
-  /** The time between two files, or less of it if much is written. */
+  /** Waits between two files, for less than `durationMs` if much is written. */
   async #interval(durationMs: number, signal: AbortSignal): Promise<void> {
     const endsMs = performance.now() + durationMs;
     for (let leftMs = durationMs; leftMs > 0; leftMs = endsMs - performance.now()) {
@@ -130,7 +140,7 @@ export class Monitor {
     }
   }
 
-  /** Whatever fails here fails again, and is reported, when the next sync meets it. */
+  /** A failure here repeats in the next sync, which reports it. */
   async #tended(): Promise<boolean> {
     try {
       return await this.#database.tend();
@@ -141,7 +151,7 @@ export class Monitor {
   }
 
   async #waitForChange(signal: AbortSignal): Promise<void> {
-    // Stopped during the last look: an aborted signal tells nobody who listens only now.
+    // Stopped during the last look: an aborted signal does not call listeners that are added later.
     if (signal.aborted) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     const wake = (): void => resolve();
@@ -186,10 +196,10 @@ export class Monitor {
     }
   }
 
-  /** Waits until the other Litestream has ended, which is no error: whoever stands by has said so once. */
+  /** Waits until the other Litestream has ended. That is no error, and was logged once. */
   async #standBy(signal: AbortSignal): Promise<boolean> {
     while (!signal.aborted) {
-      // At random, so that two that stand by do not keep each other from the lock by looking at the same moments.
+      // With jitter, so that two waiting processes do not block each other by trying at the same time.
       await pause(STANDBY_RETRY_MS * (0.75 + Math.random() / 2), signal);
       try {
         if (!signal.aborted) await this.#database.sync();
@@ -217,7 +227,7 @@ export class Monitor {
   }
 }
 
-/** Sleeps, or less if the signal says so. Never rejects, and does not keep the process alive. */
+/** Sleeps until the delay is over or the signal is aborted. Never rejects, and does not keep the process alive. */
 async function pause(delayMs: number, signal: AbortSignal): Promise<void> {
   if (delayMs <= 0 || signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();

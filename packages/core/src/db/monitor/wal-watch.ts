@@ -4,11 +4,11 @@ import { basename, dirname } from 'node:path';
 import type { Logger } from '../../util/logger.ts';
 
 /**
- * Tells of the first write to a WAL, then falls silent.
+ * Reports the first write to a WAL, then disarms itself.
  *
- * A watch left armed on the log of a busy writer costs that writer a quarter of its speed (one inotify event per write):
- * so it is armed only while nothing happens, and whoever is told arms it again when things have calmed down. While there
- * is no WAL, or no database, the folder is watched instead.
+ * A watch that stays armed on the WAL of a busy writer costs that writer a quarter of its speed (one inotify event per
+ * write). So it is armed only while the database is quiet, and the caller arms it again after the writes have ended.
+ * While there is no WAL, or no database, the folder is watched instead.
  */
 export class WalWatch {
   readonly #pathOf: () => string;
@@ -17,7 +17,10 @@ export class WalWatch {
   #watcher: FSWatcher | undefined;
   #warned = false;
 
-  /** `pathOf` gives the database file, no link to it. `onEvent` is called once for each time the watch is armed. */
+  /**
+   * `pathOf` returns the database file itself, not a link to it. `onEvent` is called once for each time the watch is
+   * armed.
+   */
   constructor(pathOf: () => string, logger: Logger, onEvent: () => void) {
     this.#pathOf = pathOf;
     this.#logger = logger;
@@ -28,7 +31,7 @@ export class WalWatch {
     return this.#watcher !== undefined;
   }
 
-  /** Whoever arms must look once more afterwards: what was written before is not told. */
+  /** Look once more after this call: earlier writes are not reported. */
   arm(): void {
     if (this.#watcher !== undefined) return;
     const path = this.#pathOf();
@@ -41,7 +44,7 @@ export class WalWatch {
     this.#watcher = undefined;
   }
 
-  /** Undefined if there is no such file, or if the system refuses: then the timer alone finds changes. */
+  /** Undefined if there is no such file, or if the system refuses: then only the timer finds changes. */
   #watch(path: string, names?: readonly string[]): FSWatcher | undefined {
     try {
       const watcher = watch(path, { persistent: false }, (_event, name) => {

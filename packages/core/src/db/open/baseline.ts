@@ -21,7 +21,7 @@ import { endSumsOf, isOurs } from '../../sqlite/wal/wal-end.ts';
 import type { WalState } from '../session/wal-state.ts';
 import { renameDurably } from '../../local-ltx/writer/write-ltx.ts';
 
-/** Where replication stood when it stopped, as the files tell it. */
+/** Where replication stopped, according to the files. */
 export interface Baseline {
   /** Highest TXID in use. */
   readonly txid: TXID;
@@ -29,8 +29,8 @@ export interface Baseline {
   /** The last file was written by another program. */
   readonly otherProgram: boolean;
   /**
-   * The start goes on although the database file was written to since it was recorded, or although the comparison after an
-   * earlier start has not ended.
+   * The start continues although the database file was written to since it was recorded, or although the comparison
+   * after an earlier start has not ended.
    */
   readonly isPartlyCompared: boolean;
 }
@@ -54,8 +54,8 @@ export interface BaselineContext {
 }
 
 /**
- * Finds the place to go on from: the last local file if it is whole, or, where a replica has seen more (the database was
- * restored from an older copy, or the local files are gone), the replica's newest transaction.
+ * Finds where to continue: at the last local file if it is complete, or, if a replica has more (the database was
+ * restored from an older copy, or the local files are gone), at the replica's newest transaction.
  */
 export async function findBaseline(context: BaselineContext, op: Op = {}): Promise<Baseline> {
   const { level0, logger, history } = context;
@@ -74,7 +74,7 @@ export async function findBaseline(context: BaselineContext, op: Op = {}): Promi
   return readLastFile(context);
 }
 
-/** Takes the replica's newest level-0 file as ours. False if it is gone or damaged. */
+/** Downloads the replica's newest level-0 file as a local file. False if it is gone or damaged. */
 async function fetchLevel0(context: BaselineContext, history: History, txid: TXID, op: Op): Promise<boolean> {
   const { level0, logger, ownership } = context;
   const body = await history.openLevel0(txid, op);
@@ -135,8 +135,8 @@ async function readLastFile(context: BaselineContext): Promise<Baseline> {
 const VERIFIED_SIZE_MAX = 64 * 1024 * 1024;
 
 /**
- * The header of a local file, after a check of what the start depends on: for a long file, only header, index and trailer. The
- * pages are verified before they are uploaded, merged, or added to a page ledger. Throws `LtxError`.
+ * The header of a local file, after a check of the parts that the start depends on: for a long file, only header, index
+ * and trailer. The pages are verified before they are uploaded, merged, or added to a page ledger. Throws `LtxError`.
  */
 async function readHeader(path: string): Promise<LtxHeader> {
   await using handle = await open(path, OPEN_EXISTING.read);

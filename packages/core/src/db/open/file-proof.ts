@@ -1,6 +1,6 @@
 /**
- * Is the database file below a WAL the one that was replicated? The WAL's checksums say nothing of it: an older copy may have
- * been put under a WAL that stayed where it was.
+ * Is the database file below a WAL the one that was replicated? The WAL's checksums do not cover it: an older copy may
+ * have been put under a WAL that stayed in place.
  */
 import { readSync } from 'node:fs';
 import { scanWal } from '../../sqlite/wal/wal-scan.ts';
@@ -21,7 +21,7 @@ export interface FileProofContext {
   readonly record: RestRecord | undefined;
 }
 
-/** Is it the very file that was recorded last, since the system was started? What it holds may have changed. */
+/** Is it the file that was recorded last, since the system was started? Its content may have changed. */
 export function isRecordedFile({ databaseFd, record }: Pick<FileProofContext, 'databaseFd' | 'record'>): boolean {
   if (record?.kind !== 'in-use' || record.bootId !== readBootId()) return false;
   return fileStateOf(databaseFd).inode === record.file.inode;
@@ -35,12 +35,12 @@ export function isUnchangedFile(place: Pick<FileProofContext, 'databaseFd' | 're
 }
 
 /**
- * True if nothing wrote to the file since it was recorded, or if each page that was moved to it, and is not in a later frame,
- * is there as the WAL has it. False where neither is the case, or no page can be compared. Pages that the WAL does not hold are
- * compared later, in the background.
+ * True if nothing wrote to the file since it was recorded, or if each page that was moved to it, and is not in a later
+ * frame, is there as the WAL has it. False where neither is the case, or no page can be compared. Pages that the WAL
+ * does not hold are compared later, in the background.
  *
- * Meanwhile, others may checkpoint: what is compared stays as it is, since a later frame of such a page is behind the read
- * transaction, where no checkpoint goes.
+ * Meanwhile, other connections may checkpoint: the compared pages stay unchanged, since a later frame of such a page is
+ * behind the read transaction, and no checkpoint copies it.
  */
 export async function isFileProven(context: FileProofContext): Promise<boolean> {
   const { wal, visible, record } = context;
@@ -56,7 +56,7 @@ export async function isFileProven(context: FileProofContext): Promise<boolean> 
   return moved.length > 0 && (await runCooperatively(arePagesInFile(context, moved)));
 }
 
-/** In pages: what is compared before the event loop turns. */
+/** Number of pages that are compared before the event loop turns. */
 const COMPARED_AT_ONCE = 256;
 
 function* arePagesInFile(

@@ -43,7 +43,9 @@ export interface OpenSessionContext {
   readonly patienceMs: number | undefined;
 }
 
-/** Opens the database file at the path and finds the place to go on from; undefined if there is none that may be opened. */
+/**
+ * Opens the database file at the path and finds where to continue; undefined if there is no file that may be opened.
+ */
 export async function openSession(context: OpenSessionContext): Promise<Session | undefined> {
   await requireLastingDescriptors(context.path);
   const descriptor = await context.arrival.settled({
@@ -55,7 +57,7 @@ export async function openSession(context: OpenSessionContext): Promise<Session 
   try {
     return await openFile(descriptor, context);
   } catch (error) {
-    // Deleted meanwhile: there is no database, and that is no failure.
+    // Deleted meanwhile: then there is no database, which is no failure.
     if (isAtPath(descriptor, context.path)) throw error;
     releaseDeleted(descriptor);
     return undefined;
@@ -109,7 +111,7 @@ function requireOpenedAt(fd: number, path: string): void {
   if (openedAt !== path && !openedAt.endsWith(' (deleted)')) throw changedError(path);
 }
 
-/** Every connection maps the `-shm`, so it is there; deleted at this very moment, it comes back with the next attempt. */
+/** Every connection maps the `-shm`, so it exists; if it was deleted just now, the next attempt creates it again. */
 function keepIndex(path: string): DatabaseDescriptor {
   const index = keepDescriptor(`${path}-shm`);
   if (index !== undefined) return index;

@@ -1,4 +1,4 @@
-/** Brings an open database to rest before it is closed: a copy of the database file alone then has everything. */
+/** Brings an open database to rest before it is closed: then a copy of the database file alone is complete. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../util/error.ts';
 import type { CheckpointContext } from '../checkpoint/checkpoint-context.ts';
@@ -6,10 +6,10 @@ import { checkpointNow } from '../checkpoint/checkpoint.ts';
 import { fileStateOf, hasFineTime, readBootId, recordResync, writeRestRecord } from '../session/rest-record.ts';
 import { SessionFaultError, findPathFault, reasonOf, requireUnchanged } from '../session/session-faults.ts';
 
-/** A file system gives two writes within one tick the same time: a later change has to show. */
+/** A file system gives two writes within one tick the same time, but a later change must be visible. */
 const CLOCK_GRAIN_MS = 50;
 
-/** The same as `bringToRest`; what goes wrong leaves the WAL as it is, and is logged. */
+/** The same as `bringToRest`, but a failure leaves the WAL as it is, and is logged. */
 export async function bringToRestOrLeave(context: CheckpointContext, metaPath: string): Promise<boolean> {
   try {
     return await bringToRest(context, metaPath);
@@ -20,9 +20,10 @@ export async function bringToRestOrLeave(context: CheckpointContext, metaPath: s
 }
 
 /**
- * Moves everything to the database file, empties the WAL, and records at which TXID and in which state of the file that
- * was. False where others read or write meanwhile, or the WAL was not read to its end: then it stays as it is, and its
- * running checksum says at the next start where to continue. False, and recorded, also if another program wrote to the file.
+ * Moves everything to the database file, empties the WAL, and records the TXID and the state of the file. False if
+ * other connections read or write meanwhile, or the WAL was not read to its end: then it stays as it is, and its
+ * running checksum tells the next start where to continue. False, and recorded, also if another program wrote to the
+ * file.
  */
 async function bringToRest(context: CheckpointContext, metaPath: string): Promise<boolean> {
   const { session, logger } = context;
@@ -45,7 +46,7 @@ async function settle(context: CheckpointContext, metaPath: string): Promise<boo
   if (session.state.kind === 'at-rest') return session.readVisible().frameCount === 0;
   if (!session.isCaughtUp) return false;
   await checkpointNow(context, 'PASSIVE');
-  // The read transaction stands on the database file now: until it is released, no checkpoint changes that.
+  // The read transaction reads the database file alone now: until it is released, no checkpoint changes the file.
   const { descriptor, connections, ownership } = session;
   const ageMs = Date.now() - Number(fileStateOf(descriptor.fd).mtimeNs / 1_000_000n);
   if (ageMs < CLOCK_GRAIN_MS) await sleep(Math.min(CLOCK_GRAIN_MS, CLOCK_GRAIN_MS - ageMs));

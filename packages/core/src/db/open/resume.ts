@@ -1,4 +1,4 @@
-/** Finds, on start, where the WAL stands beside the last level-0 file. A read transaction is held while this runs. */
+/** Finds, at a start, where the WAL continues the last level-0 file. A read transaction is held while this runs. */
 import { readSync } from 'node:fs';
 import { scanWal, storedSums } from '../../sqlite/wal/wal-scan.ts';
 import type { WalScan } from '../../sqlite/wal/wal-scan.ts';
@@ -15,7 +15,7 @@ import { runCooperatively } from '../../util/cooperative.ts';
 import { sameSums } from '../../sqlite/wal/wal-end.ts';
 import type { WalState } from '../session/wal-state.ts';
 
-/** What a start has to go by. */
+/** What a start knows. */
 export interface ResumePlace {
   readonly databaseFd: number;
   readonly wal: WalFile;
@@ -31,8 +31,8 @@ export interface ResumePlace {
  * The state to begin with.
  *
  * The running checksum at the end of the last file covers every frame of its generation up to there, and the salts name
- * the generation: both equal in the WAL prove that it is the WAL that was read. Where the database and its WAL were put back
- * from a copy, or other transactions were written in place of those that were read, another checksum is there. `file-proof.ts`
+ * the generation: if both are equal, it is the WAL that was read. Where the database and its WAL were put back from a
+ * copy, or other transactions were written in place of those that were read, the checksum differs. `file-proof.ts`
  * proves the database file below it.
  */
 export async function findWalState(place: ResumePlace): Promise<WalState> {
@@ -80,9 +80,9 @@ function hasEnd(wal: WalFile, last: LastFile, sums: WalSums): boolean {
 }
 
 /**
- * The WAL restarted exactly once while it was not held. Its new frames overwrite the old ones from the start of the file
- * on, one after the other: as long as they have not reached the end of the last file, everything that the old generation
- * held beyond that end is still there, and the new generation begins where the old one stops.
+ * The WAL restarted exactly once while no read transaction was held. New frames overwrite the old ones from the start
+ * of the WAL on, one after the other. As long as they have not reached the end of the last file, the old generation's
+ * frames beyond that end are still there, and the new generation begins where the old one ends.
  */
 async function findSuccessor(place: ResumePlace, header: WalHeader, sums: WalSums): Promise<WalState | undefined> {
   const { wal, last, visible, databaseFd } = place;
@@ -90,7 +90,7 @@ async function findSuccessor(place: ResumePlace, header: WalHeader, sums: WalSum
   if (last.endOffset < WAL_HEADER_SIZE + frameSize || visibleEndOf(visible) >= last.endOffset) return undefined;
   if (!hasEnd(wal, last, sums)) return undefined;
 
-  // What is left of the old generation up to there must be one chain: else frames were lost with a power cut.
+  // The remaining frames of the old generation up to there must be one chain: otherwise a power cut lost frames.
   const old = { ...header, salt1: last.salt1, salt2: last.salt2 };
   const begin = { offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 } };
   const fresh = await runCooperatively(scanWal(wal, header, begin, { endOffsetMax: visibleEndOf(visible) }));
@@ -101,8 +101,9 @@ async function findSuccessor(place: ResumePlace, header: WalHeader, sums: WalSum
   const before = await runCooperatively(scanWal(wal, old, chain, { endOffsetMax: last.endOffset }));
   if (before.commit === 0 || before.endOffset !== last.endOffset) return undefined;
 
-  // Behind it, a whole frame that does not belong to the chain proves that the old generation was no longer, and so does
-  // the exact end of the file. A file cut in mid-frame was truncated (journal_size_limit), and frames may be missing.
+  // A complete frame behind the chain that does not belong to it proves that the old generation ended there, and so
+  // does the exact end of the WAL file. A file cut in mid-frame was truncated (journal_size_limit), and frames may be
+  // missing.
   const tail = await runCooperatively(scanWal(wal, old, { offset: last.endOffset, sums }));
   const rest = wal.size() - (tail.endOffset + tail.uncommittedSize);
   if (rest !== 0 && rest < frameSize) return undefined;
@@ -110,13 +111,13 @@ async function findSuccessor(place: ResumePlace, header: WalHeader, sums: WalSum
   // follow it. Newer pages than those of the old generation are in the new one.
   const final = tail.commit > 0 ? tail : before;
   if (!(await isLastInDatabase({ databaseFd, wal, last }, old, final, fresh))) return undefined;
-  // Had the new generation grown past this end meanwhile, what was just seen behind it would prove nothing.
+  // If the new generation has grown past this end meanwhile, the frames just read behind it prove nothing.
   if (!wal.hasSaltsAt(last.endOffset - frameSize + FRAME_SALTS_OFFSET, last)) return undefined;
   const successor = { salt1: header.salt1, salt2: header.salt2, isTailUnread: tail.commit > 0 };
   return { kind: 'succeeded', last, sums, successor };
 }
 
-/** The new generation's frames may end with some of a transaction that is not visible: the old ones follow those. */
+/** The new generation may end with frames of a transaction that is not visible; the old frames follow those. */
 async function firstOldFrame(wal: WalFile, header: WalHeader, fresh: WalScan, endOffsetMax: number): Promise<number> {
   const start = { offset: fresh.endOffset, sums: fresh.sums };
   const more = await runCooperatively(scanWal(wal, header, start, { endOffsetMax }));
@@ -124,8 +125,8 @@ async function firstOldFrame(wal: WalFile, header: WalHeader, fresh: WalScan, en
 }
 
 /**
- * Are the pages of the scan's last transaction in the database file, but for those that the new generation holds? False
- * where it holds all of them, and nothing can be compared.
+ * Are the pages of the scan's last transaction in the database file, except those that the new generation holds? False
+ * if it holds all of them, and nothing can be compared.
  */
 async function isLastInDatabase(
   { databaseFd, wal, last }: { readonly databaseFd: number; readonly wal: WalFile; readonly last: LastFile },

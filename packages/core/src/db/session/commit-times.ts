@@ -1,6 +1,6 @@
 /**
- * The time that a level-0 file is stamped with. A restore by time takes the files up to that time, and merged files carry
- * that of their last transaction: both hold only if times rise with transactions, whatever the clock does.
+ * The time that a level-0 file is stamped with. A restore by time takes the files up to that time, and merged files
+ * carry that of their last transaction: both hold only if times rise with transactions, regardless of the clock.
  */
 import { readFileChunks } from '../../files/safe-files.ts';
 import { isLtxError, verifyLtx } from '@litestream/ltx';
@@ -26,7 +26,7 @@ export class CommitTimes {
     this.#logger = logger;
   }
 
-  /** There is a file of this time: what comes next is later. */
+  /** A file with this time exists: the next time is later. */
   raise(timestampMs: number): void {
     this.#lastMs = Math.max(this.#lastMs, timestampMs);
   }
@@ -47,7 +47,9 @@ export class CommitTimes {
   }
 }
 
-/** Where the last level-0 file is lost or damaged: the latest time that what is left, here and on replicas, still tells. */
+/**
+ * If the last level-0 file is lost or damaged: the latest time that the remaining files, here and on replicas, state.
+ */
 export async function lastTimeMs(level0: LocalLtx, history: History | undefined, op: Op): Promise<number> {
   const remote = await history?.lastTimestamp?.(op);
   const local = await lastLocalTimeMs(level0);
@@ -57,7 +59,7 @@ export async function lastTimeMs(level0: LocalLtx, history: History | undefined,
 async function lastLocalTimeMs(level0: LocalLtx): Promise<number> {
   for (const { path } of level0.list().slice(-FILES_MAX).reverse()) {
     try {
-      // Verified, because a wrong time would be followed for as long as it lies ahead.
+      // Verified, because a wrong time in the future would determine all later times until then.
       return (await verifyLtx(readFileChunks(path), { file: path })).header.timestampMs;
     } catch (error) {
       if (!isLtxError(error)) throw error;

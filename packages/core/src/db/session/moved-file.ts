@@ -15,7 +15,7 @@ export class MovedFile {
     this.#path = path;
   }
 
-  /** To be called where another file is at the path than the session's. */
+  /** Call this if the file at the path is not the session's. */
   notice({ path, descriptor }: Session, logger: Logger): void {
     if (!isAtPath(descriptor, path)) {
       logger.warn('database file was removed or replaced, reopening');

@@ -4,7 +4,7 @@ import { WAL_HEADER_SIZE, sameSalts, walSizeOf } from '../../sqlite/wal/wal-head
 import { sameSums } from '../../sqlite/wal/wal-end.ts';
 import type { WalState } from './wal-state.ts';
 
-/** What is seen at one look. */
+/** The state of the WAL at one look. */
 export interface WalView {
   /** What the wal-index says that readers see. */
   readonly visible: VisibleWal;
@@ -31,7 +31,7 @@ export function visibleEndOf({ frameCount, pageSize }: VisibleWal): number {
   return frameCount === 0 ? WAL_HEADER_SIZE : walSizeOf(pageSize, frameCount);
 }
 
-/** The one place that says whether the WAL continues what the last level-0 file holds. Pure. */
+/** The only place that decides whether the WAL continues the last level-0 file. Pure. */
 export function nextSync(state: WalState, view: WalView): SyncDecision {
   if (state.kind === 'snapshot-required') return snapshot(state.reason);
   const { last } = state;
@@ -50,8 +50,8 @@ export function nextSync(state: WalState, view: WalView): SyncDecision {
   }
   if (sameSalts(last, visible)) return behindLast(state, visible);
   if (state.kind === 'resuming') return snapshot('wal header salt reset, snapshotting');
-  // Each restart adds one. More than one without a frame between them is what TRUNCATE checkpoints of an idle database
-  // leave, and these leave no old frames; anything else means that the read transaction was not held.
+  // Each restart adds one. TRUNCATE checkpoints of an idle database restart it more than once without a frame between,
+  // and leave no old frames; in every other case the read transaction was not held.
   if (visible.salt1 === (last.salt1 + 1) >>> 0 || !view.hasStaleFrames) return fromStart(view);
   return snapshot('wal restarted more than once, snapshotting');
 }
@@ -66,7 +66,7 @@ function behindLast(state: Extract<WalState, { sums: WalSums }>, visible: Visibl
   return snapshot('last page does not exist in last ltx file, wal overwritten by another process');
 }
 
-/** Every frame of the present generation is new. */
+/** Every frame of the current generation is new. */
 function fromStart({ visible, header }: WalView): SyncDecision {
   if (visible.frameCount === 0 || header === undefined) return { kind: 'nothing' };
   return { kind: 'increment', offset: WAL_HEADER_SIZE, sums: { s0: header.s0, s1: header.s1 }, isTail: false };

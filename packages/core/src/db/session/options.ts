@@ -8,39 +8,43 @@ import type { Logger } from '../../util/logger.ts';
 import { silentLogger } from '../../util/logger.ts';
 import type { OnWriteProgress } from '../../local-ltx/writer/write-job.ts';
 
-/** How a database is followed. Defaults are upstream's. */
+/** How a database is monitored. Defaults are those of Litestream (Go). */
 export interface DbOptions {
   /** Folder of the local LTX files. Default: `.<file name>-litestream` beside the database. */
   readonly metaPath?: string | undefined;
   /**
-   * Folder to make snapshots in, if there is room, before they are sent; made if need be. Default: `metaPath`. On another
-   * disk than the database's, a snapshot takes nothing from the application.
+   * Folder to make snapshots in, if there is room, before they are uploaded; created if necessary. Default: `metaPath`.
+   * On another disk than the database's, a snapshot takes no space from the application.
    */
   readonly stagingPath?: string | undefined;
   /** Default `nodeSqlite`. A program that opens the same database itself must give its own library. */
   readonly driver?: SqliteDriver | undefined;
   readonly logger?: Logger | undefined;
   readonly clock?: Clock | undefined;
-  /** Least time between two LTX files while the database is being written to. Default 1 s. */
+  /** Minimum time between two LTX files while the database is being written to, in milliseconds. Default 1 s. */
   readonly syncIntervalMs?: number | undefined;
-  /** How often to look for changes that no file event reported. Default 1 s; 0: never. */
+  /** How often to look for changes that no file event reported, in milliseconds. Default 1 s; 0: never. */
   readonly monitorIntervalMs?: number | undefined;
-  /** Longest time that synced pages wait in the WAL for a checkpoint. Default 60 s; 0: no limit. */
+  /** Longest time that synced pages wait in the WAL for a checkpoint, in milliseconds. Default 60 s; 0: no limit. */
   readonly checkpointIntervalMs?: number | undefined;
   /** Pages in the WAL that make a PASSIVE checkpoint due. Default 1000. */
   readonly minCheckpointPageN?: number | undefined;
   /** Pages in the WAL that make a TRUNCATE checkpoint due. Default 121359 (about 500 MB); 0 means the default. */
   readonly truncatePageN?: number | undefined;
-  /** How long to retry, in all, when another connection holds a lock. Default 1 s. */
+  /** How long to retry, in all, when another connection holds a lock, in milliseconds. Default 1 s. */
   readonly busyTimeoutMs?: number | undefined;
   /**
-   * How long a database file that has just appeared or changed must stay unchanged before it is opened, unless Litestream sees
-   * that SQLite writes it: a program may still copy it there. Default 1 s. Set a longer time if such a program pauses for longer.
+   * How long, in milliseconds, a database file that has just appeared or changed must stay unchanged before it is
+   * opened, unless Litestream sees that SQLite writes it: a program may still be copying it. Default 1 s. Set a longer
+   * time if such a program pauses for longer.
    */
   readonly arrivalQuietMs?: number | undefined;
   /** WAL bytes that go into one level-0 file, cut at a commit. Default 64 MiB; 0: no limit. */
   readonly maxSyncWalBytes?: number | undefined;
-  /** Told how far a big file is, the first one of a database above all, while it is made; see `OnWriteProgress`. */
+  /**
+   * Called with the progress of a large file, above all the first one of a database, while it is made; see
+   * `OnWriteProgress`.
+   */
   readonly onProgress?: OnWriteProgress | undefined;
 }
 
@@ -70,13 +74,16 @@ export function resolveDbOptions(options: DbOptions): ResolvedDbOptions {
   };
 }
 
-/** What a database needs to know, when it is opened, of the history that its replicas hold. */
+/** What a database needs to know, when it is opened, of the timeline that its replicas hold. */
 export interface History {
   /** Highest TXID on any replica; 0 if there is none. */
   maxTxid(options?: Op): Promise<TXID>;
   /** The level-0 file that holds exactly this transaction; undefined if it is gone (compacted, expired). */
   openLevel0(txid: TXID, options?: Op): Promise<AsyncIterable<Uint8Array> | undefined>;
-  /** Time of the transaction that `maxTxid` gave; undefined if there is none. Asked where the local files do not tell. */
+  /**
+   * Time of the transaction that `maxTxid` returned; undefined if there is none. Called if the local files do not state
+   * it.
+   */
   lastTimestamp?(options?: Op): Promise<Date | undefined>;
 }
 
@@ -88,17 +95,18 @@ export interface Position {
 
 export interface OpenOptions extends Op {
   /**
-   * Longest wait, in milliseconds, for a file that has to be quiet first. Default 1000, or `arrivalQuietMs` if that is longer:
-   * most files need no more.
+   * Longest wait, in milliseconds, for a file that must be quiet before it is opened. Default 1000, or `arrivalQuietMs`
+   * if that is longer: most files need no more.
    */
   readonly patienceMs?: number | undefined;
 }
 
 export interface SyncOptions extends OpenOptions {
   /**
-   * What must hold for the sync to resolve. `file`: the position covers every commit up to now. Rejects with
-   * `DATABASE_MISSING` if the replicated file is gone, since it may still be written to, and like `ready`. `ready`: rejects
-   * with `DATABASE_NOT_READY` if a file that may hold commits is not opened yet. By default neither is a failure.
+   * What the sync requires to resolve. `file`: the position covers every commit up to now. Rejects with
+   * `DATABASE_MISSING` if the replicated file is gone, since it may still be written to, and like `ready`. `ready`:
+   * rejects with `DATABASE_NOT_READY` if a file that may hold commits is not opened yet. By default neither is a
+   * failure.
    */
   readonly requires?: 'file' | 'ready' | undefined;
 }

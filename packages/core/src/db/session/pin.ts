@@ -1,9 +1,10 @@
 /**
  * Moves our read transaction (the pin) along with the WAL.
  *
- * Where it stands decides what others can do. On a frame: they move what lies before it into the database file, and the
- * WAL cannot restart. On the database file alone, after a checkpoint (slot 0): the WAL may restart, but nobody can
- * checkpoint; and an application's automatic checkpoint sorts the whole WAL before it finds that out, at each commit.
+ * Its position decides what other connections can do. At a frame: they can move the frames up to it into the database
+ * file, and the WAL cannot restart. On the database file alone, after a checkpoint (slot 0): the WAL may restart, but
+ * no connection can checkpoint; an application's automatic checkpoint sorts the whole WAL before it finds that out, at
+ * each commit.
  */
 import { visibleEndOf } from './next-sync.ts';
 import { isAtPath } from '../../sqlite/database-file/descriptor.ts';
@@ -19,20 +20,20 @@ import {
   walSizeOf,
 } from '../../sqlite/wal/wal-header.ts';
 
-/** Bytes of the WAL that are not left waiting for the next sync interval. */
+/** Bytes of unread WAL that do not wait for the next sync interval. */
 const LONG_WAL_SIZE = 32 << 20;
 
-/** A shorter WAL is in nobody's way, and a database that is hardly written to is not to cost two more descriptors. */
+/** A shorter WAL does no harm, and a database with few writes should not cost two more descriptors. */
 const SHORT_WAL_PAGE_N = 16;
 
-/** After a sync that found something: others may have what we have read. */
+/** Call after a sync that found commits: other connections may now move the frames that we have read. */
 export function movePinAfterSync(session: Session): void {
   if (session.isBackfilled) return;
   if ((session.last?.endOffset ?? 0) < walSizeOf(session.pageSize, SHORT_WAL_PAGE_N)) return;
   movePin(session);
 }
 
-/** Between two syncs: gets out of the way once the WAL has restarted, or goes on, behind a checkpoint of ours. */
+/** Between two syncs: moves the pin once the WAL has restarted, or has grown, after a checkpoint of ours. */
 function movePinAfterCheckpoint(session: Session): void {
   if (!session.isBackfilled || !hasFramesAfter(session, 0)) return;
   movePin(session);
@@ -52,7 +53,7 @@ function isWalLong(session: Session, options: ResolvedDbOptions): boolean {
   return hasFramesAfter(session, size);
 }
 
-/** Is there more in the WAL than goes into one file? Nobody is to wait behind a barrier while all that is read. */
+/** Is there more in the WAL than fits into one file? Writers must not wait behind a barrier while all of it is read. */
 export function isWalFarAhead(session: Session, { maxSyncWalBytes }: ResolvedDbOptions): boolean {
   return maxSyncWalBytes > 0 && hasFramesAfter(session, maxSyncWalBytes);
 }
@@ -62,7 +63,7 @@ export function movePin(session: Session): boolean {
   if (!mayMovePin(session.state)) return false;
   const before = isBackfilledTo(session);
   if (!session.connections.movePin()) return false;
-  // Where all of the WAL was in the database file before and after, it was when the read transaction began.
+  // If all of the WAL was in the database file before and after the move, it also was when the read transaction began.
   session.apply({ kind: 'pin-moved', isOnFile: before && isBackfilledTo(session) });
   return true;
 }
@@ -75,7 +76,7 @@ function isBackfilledTo(session: Session): boolean {
   return visibleEndOf(visible) === last.endOffset;
 }
 
-/** Does the WAL hold a frame that begins `size` bytes, about, after what was read of it? */
+/** Does the WAL hold a frame about `size` bytes after the end of what was read? */
 function hasFramesAfter({ wal, last, pageSize }: Session, size: number): boolean {
   const header = wal.header();
   if (header === undefined || header.pageSize !== pageSize) return false;

@@ -1,6 +1,6 @@
 /**
- * The record of the database file in the metadata folder. The WAL's checksums prove the WAL. This record proves that the file
- * below it is the one that was replicated, and not an older copy that was put there meanwhile.
+ * The record of the database file in the metadata folder. The WAL's checksums prove the WAL. This record proves that
+ * the file below it is the one that was replicated, and not an older copy that took its place meanwhile.
  */
 import { existsSync, fstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,7 +49,7 @@ export type RestRecord =
       /** As `Session.isPartlyCompared`: the comparison of all pages has not ended yet. */
       readonly isPartlyCompared: boolean;
     }
-  /** The database file or its WAL was changed behind SQLite: a start must not go on from the WAL. */
+  /** The database file or its WAL was changed behind SQLite: a start must not continue from the WAL. */
   | { readonly kind: 'resync'; readonly reason: string };
 
 const NAME = 'rest.json';
@@ -81,7 +81,7 @@ export function isSameFileState(a: FileState, b: FileState): boolean {
   return a.inode === b.inode && a.size === b.size && a.mtimeNs === b.mtimeNs;
 }
 
-/** Undefined where there is none, or it was not written by this version: then nothing is known. */
+/** Undefined if there is none, or another version wrote it: then nothing is known. */
 export function readRestRecord(metaPath: string): RestRecord | undefined {
   try {
     const value = JSON.parse(readSmallFile(join(metaPath, NAME))) as Record<string, unknown> | null;
@@ -123,7 +123,7 @@ function fieldsOf(record: RestRecord): object {
   return { ...common, kind: record.kind, salt1, salt2, backfilled };
 }
 
-/** Is it the record of this very file, made since the system was started? */
+/** Is it the record of this file, made since the system was started? */
 export function isRecordOf(record: RestRecord | undefined, last: LastFile): record is RestRecord & { kind: 'at-rest' } {
   if (record?.kind !== 'at-rest' || record.txid !== last.txid || record.bootId !== readBootId()) return false;
   const { timestampMs, salt1, salt2, endOffset } = record.last;
@@ -138,7 +138,10 @@ export function recordCompared(metaPath: string, ownership: Ownership): void {
   writeRestRecord(metaPath, { ...record, isPartlyCompared: false }, ownership);
 }
 
-/** The next start takes the whole database, whatever its WAL looks like. Where the folder is gone, it does that anyway. */
+/**
+ * The next start replicates the whole database, even if its WAL would continue the last file. If the folder is gone, it
+ * does that anyway.
+ */
 export function recordResync(metaPath: string, reason: string, session: Pick<Session, 'ownership' | 'recorded'>): void {
   if (existsSync(metaPath)) writeRestRecord(metaPath, { kind: 'resync', reason }, session.ownership);
   session.recorded = undefined;

@@ -1,6 +1,6 @@
 /**
- * What keeps a session from seeing everything that is committed. While one of these holds, a look that finds nothing new
- * proves nothing, and must not be acknowledged.
+ * Faults that prevent a session from seeing all commits. While there is one, a look that finds nothing new proves
+ * nothing, and nothing may be acknowledged.
  */
 import { existsSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -24,7 +24,7 @@ interface FaultFacts {
 const LOOKS_MAX = 11;
 const LOOK_DELAY_MS = 50;
 
-/** A WAL, `-shm` or lock that is not what it was, or a database file that something but SQLite wrote to. */
+/** A WAL, `-shm` or lock was lost or replaced, or a program other than SQLite wrote to the database file. */
 export type SessionFault =
   | 'wal-deleted'
   | 'wal-replaced'
@@ -72,7 +72,7 @@ const FAULTS: Readonly<Record<SessionFault, FaultFacts>> = {
   },
 };
 
-/** Thrown where a sync meets a fault on its way. */
+/** Thrown by a sync that finds a fault. */
 export class SessionFaultError extends Error {
   override readonly name = 'SessionFaultError';
   readonly fault: SessionFault;
@@ -91,7 +91,10 @@ export function findPathFault({ path, wal, index }: Session): SessionFault | und
   return shm === undefined || shm.ino !== index.inode ? 'shm-lost' : undefined;
 }
 
-/** The same, and has only SQLite written to the database file since the last call? A few calls of `stat` and `read`. */
+/**
+ * The same; also, has only SQLite written to the database file since the last call? Costs a few calls of `stat` and
+ * `read`.
+ */
 export function findFault(session: Session): SessionFault | undefined {
   return findPathFault(session) ?? findChange(session);
 }
@@ -112,7 +115,9 @@ function findChange(session: Session): SessionFault | undefined {
   return areLocksLost(session) ? 'locks-lost' : 'database-changed';
 }
 
-/** Were the locks that this process took when it opened the database dropped? False where the system does not tell. */
+/**
+ * Were the locks dropped that this process took when it opened the database? False if the system does not list locks.
+ */
 export function areLocksLost({ openingLocks }: Session): boolean {
   return openingLocks !== undefined && !openingLocks.areHeld();
 }
@@ -133,10 +138,10 @@ export function reasonOf(fault: SessionFault): string {
 
 /**
  * Throws `WAL_LOST` if a connection, of this process or another, may still write to a WAL that was deleted: a new
- * connection would create a second WAL beside it. Asked before the first connection of ours is opened.
+ * connection would create a second WAL beside it. Call this before our first connection is opened.
  *
- * SQLite deletes the WAL only when the last connection closes. Otherwise a database in WAL mode that another process has
- * locked lacks its WAL only for an instant, while that process opens it: so this looks again.
+ * SQLite deletes the WAL only when the last connection closes. Otherwise a database in WAL mode that another process
+ * has locked lacks its WAL only for an instant, while that process opens it: so this looks again.
  */
 export async function refuseDeletedWal(
   path: string,

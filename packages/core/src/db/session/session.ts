@@ -24,7 +24,10 @@ export interface CheckpointProgress {
   publishedAtMs: number;
   /** When a checkpoint was last tried, or the session began: of a monotonic clock, in ms. */
   triedAtMs: number;
-  /** During the last checkpoint beside writers, they added more than half of what it moved: another would only delay the next. */
+  /**
+   * Writers added more than half of what the last checkpoint beside them moved: another one would only delay the next
+   * sync.
+   */
   isOutpaced: boolean;
   /** How fast the last large checkpoint copied pages. */
   bytesPerMs: number;
@@ -38,7 +41,7 @@ export interface RunningSnapshot {
   readonly done: Promise<void>;
 }
 
-/** What is open of a database file, and stays the same as long as the session lasts. */
+/** The open files of a database, which stay the same as long as the session lasts. */
 export interface SessionParts {
   readonly path: string;
   readonly descriptor: DatabaseDescriptor;
@@ -47,7 +50,7 @@ export interface SessionParts {
   readonly connections: Connections;
   readonly wal: WalFile;
   readonly ownership: Ownership;
-  /** The timeline up to the place where this session began was written by another program. */
+  /** Another program wrote the timeline up to where this session began. */
   readonly otherProgram: boolean;
   /** Undefined where the system does not list the locks of a process. */
   readonly openingLocks: OpeningLocks | undefined;
@@ -82,7 +85,7 @@ export class Session {
   unrecordedReason: string | undefined;
   /** How the database file was when that was last recorded for the next start. */
   recorded: DatabaseMark | undefined;
-  /** The last transaction has no local file (`leave-out.ts`): a start cannot go on from it. */
+  /** The last transaction has no local file (`leave-out.ts`): a start cannot continue from it. */
   isLastLeftOut = false;
   /**
    * The database file was written to before this session, or an earlier one, began, and only pages that the WAL held were compared
@@ -120,7 +123,7 @@ export class Session {
     return this.#state;
   }
 
-  /** The last level-0 file, whether or not the next one goes on from it. */
+  /** The last level-0 file, whether or not the next one continues from it. */
   get last(): LastFile | undefined {
     return this.#state.last;
   }
@@ -143,7 +146,7 @@ export class Session {
     return this.isPartlyCompared || (this.last?.databaseChecksum === 0n && !this.isLastLeftOut);
   }
 
-  /** Everything visible was read, and the WAL cannot restart but where we stopped. */
+  /** Everything visible was read, and the WAL can restart only where we stopped. */
   get isCaughtUp(): boolean {
     return isHeld(this.#state);
   }
@@ -153,7 +156,7 @@ export class Session {
     return this.#state.kind === 'backfilled';
   }
 
-  /** TXIDs up to this one are in use elsewhere: the next file is above it. It has to hold every page. */
+  /** TXIDs up to this one are in use elsewhere: the next file is above it, and must hold every page. */
   raise(txid: TXID): void {
     if (txid > this.#txid) this.#txid = txid;
   }
@@ -162,7 +165,7 @@ export class Session {
     this.#state = transition(this.#state, event);
   }
 
-  /** The file of the next transaction has its name. */
+  /** Call this once the file of the next transaction has its name. */
   published(last: LastFile, inode: bigint | undefined): void {
     this.#txid = last.txid;
     this.#lastInode = inode;

@@ -1,9 +1,10 @@
 /**
- * Where replication stands in the WAL, and why that is certain. `docs/architecture/03-wal-state.md` has the table state ×
+ * The position of replication in the WAL, and the proof of it. `docs/architecture/03-wal-state.md` has the table state ×
  * event, the invariants, and the test of each.
  *
- * Every state but `snapshot-required` carries its proof. What is not known leads to `snapshot-required`: the next level-0 file
- * then contains every page that differs from the page ledger of the files before it; or all pages, if there is no such ledger.
+ * Every state but `snapshot-required` carries its proof. What is not known leads to `snapshot-required`: the next
+ * level-0 file then contains every page that differs from the page ledger of the files before it; or all pages, if
+ * there is no such ledger.
  */
 import type { WalSums } from '../../sqlite/wal/wal-header.ts';
 import type { LastFile } from '../../local-ltx/last-file.ts';
@@ -18,8 +19,8 @@ export interface Successor {
 
 export type WalState =
   /**
-   * Nothing is proven. `last` is the last file, if there is one: the next one follows it. `isWhole`: it contains every page,
-   * even if it is known which pages differ from what the files up to `last` make.
+   * Nothing is proven. `last` is the last file, if there is one: the next one follows it. `isWhole`: it contains every
+   * page, even if it is known which pages differ from the state after the files up to `last`.
    */
   | {
       readonly kind: 'snapshot-required';
@@ -35,9 +36,10 @@ export type WalState =
   | { readonly kind: 'at-rest'; readonly last: LastFile }
   /**
    * All visible frames were read at some time since the read transaction was taken, and it has been held since: the WAL
-   * can restart only where we stopped. `isPinMoved`: the read transaction moved on after that, and must not move again
-   * before the WAL is read to its end. `isBound`: since it was taken, or moved, frames were seen that were not in the database
-   * file. Then the WAL cannot restart at all: a read mark from 1 to 4 forbids that, and mark 0 forbids to move those frames.
+   * can restart only where we stopped. `isPinMoved`: the read transaction moved after that, and must not move again
+   * before the WAL is read to its end. `isBound`: since it was taken, or moved, frames were seen that were not in the
+   * database file. Then the WAL cannot restart at all: a read mark from 1 to 4 forbids that, and mark 0 forbids to move
+   * those frames.
    */
   | {
       readonly kind: 'caught-up';
@@ -67,7 +69,7 @@ export type WalEvent =
   | { readonly kind: 'nothing-new'; readonly isUnmoved: boolean }
   /**
    * The read transaction moved to the end of the WAL, the old one released after the new one was taken. `isOnFile`: it
-   * stands on the database file alone, which holds everything that was read.
+   * reads the database file alone, which holds everything that was read.
    */
   | { readonly kind: 'pin-moved'; readonly isOnFile: boolean }
   /** The read transaction was released, or may have been. */
@@ -77,7 +79,9 @@ export type WalEvent =
    * and the pin was taken before the barrier was released.
    */
   | { readonly kind: 'checkpointed'; readonly isComplete: boolean }
-  /** What was known is not true any more. `isWhole`: the next file must not depend on the files up to the last one. */
+  /**
+   * The proof of the state no longer holds. `isWhole`: the next file must not depend on the files up to the last one.
+   */
   | { readonly kind: 'disproven'; readonly reason: string; readonly isWhole?: boolean };
 
 /** The next state. Pure. Throws where an event cannot happen in a state: that is a fault of this program. */
@@ -139,7 +143,7 @@ export function isHeld(state: WalState): state is Extract<WalState, { kind: 'cau
   return state.kind === 'caught-up' || state.kind === 'backfilled';
 }
 
-/** The pin may move once everything up to where it stands was read. */
+/** The pin may move once everything up to its position was read. */
 export function mayMovePin(state: WalState): state is Extract<WalState, { kind: 'caught-up' | 'backfilled' }> {
   return isHeld(state) && !state.isPinMoved;
 }

@@ -1,4 +1,4 @@
-/** Compares all pages of a database in the background if a start, or a lost page ledger, left pages unproven. */
+/** Compares all pages of a database in the background after a start, or a lost page ledger, left pages unproven. */
 import type { Logger } from '../../util/logger.ts';
 
 /** Delay after a comparison that failed (for example because the database was closed meanwhile) or left pages unproven. */

@@ -1,5 +1,5 @@
 /**
- * One transaction of a live database, which stays readable while writers continue: for a snapshot, or a comparison of all
+ * One transaction of a live database that stays readable while writers continue, for a snapshot or a comparison of all
  * pages.
  */
 import { newHeader } from '@litestream/ltx';
@@ -121,7 +121,7 @@ export async function describeState(state: FixedState, signal: AbortSignal): Pro
   const wal = new WalFile(session.wal.path);
   state.onEnd(() => wal.close());
   wal.refresh();
-  // Another file at that path would look like a WAL that restarted, and its database file like one that contains everything.
+  // Another file at that path would look like a restarted WAL whose frames are all in the database file.
   if (session.wal.isOpen && !wal.isSameFile(session.wal)) throw goneError(session);
   const frames = await state.reading(() => framesUpTo(wal, last, signal));
   const frameSize = WAL_FRAME_HEADER_SIZE + last.pageSize;
@@ -176,7 +176,7 @@ function goneError(session: Session): LitestreamError {
     retryable: true,
     operation: 'snapshot',
     object: session.wal.path,
-    hint: 'Nothing but SQLite may touch the -wal file. The snapshot is tried again.',
+    hint: 'Let only SQLite touch the -wal file. Litestream retries the snapshot.',
   });
 }
 

@@ -23,9 +23,12 @@ export interface SnapshotStream extends AsyncDisposable {
   readonly header: LtxHeader;
   /** Bytes of the file. */
   readonly size: number;
-  /** Where the file lies, until the stream is disposed of; undefined if it is made while it is read, and never on a disk. */
+  /**
+   * Path of the file until the stream is disposed of; undefined if the file is generated while it is read, and never on
+   * a disk.
+   */
   readonly path?: string | undefined;
-  /** The file's bytes, the same ones from the first one on, each time it is iterated. */
+  /** The file's bytes. Each iteration returns the same bytes from the start. */
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -36,17 +39,17 @@ export interface SnapshotContext extends StateContext {
   readonly options: ResolvedDbOptions;
 }
 
-/** How often to look whether the log has grown too long while a snapshot is streamed. */
+/** How often to check whether the WAL has grown too long while a snapshot is streamed. */
 const WAL_CHECK_MS = 1000;
 
 /**
- * Fixes a transaction and reads its state while writers go on.
+ * Fixes a transaction and reads its state while writers continue.
  *
- * No write lock is needed: a read transaction of its own, taken before the log is read to its end, is what makes the
- * state at that end readable for as long as it lasts (docs/decisions/0010-reading-a-live-database.md).
+ * No write lock is needed: a separate read transaction, taken before the WAL is read to its end, keeps the state at
+ * that end readable as long as the transaction lasts (docs/decisions/0010-reading-a-live-database.md).
  *
- * Where there is ample room the file is made on the disk first: that is the fastest, and ends the read transaction soonest.
- * Where there is not, nothing is written, and the pages are read each time the file is (docs/decisions/0027-disk-space.md).
+ * If there is ample room, the file is made on the disk first: that is fastest, and ends the read transaction soonest.
+ * Otherwise nothing is written, and the pages are read each time the file is read (docs/decisions/0027-disk-space.md).
  */
 export async function takeSnapshot(context: SnapshotContext): Promise<SnapshotStream> {
   const { signal } = context;
@@ -106,7 +109,7 @@ async function stage(
     };
   } catch (error) {
     rmSync(path, { force: true });
-    // A quota, of which the file system does not tell.
+    // A quota, which `statfs` does not show.
     if (hasCode(localFileError(error, path), 'DISK_FULL')) return undefined;
     throw error;
   }
@@ -120,8 +123,8 @@ async function stream(
   signal: AbortSignal,
 ): Promise<SnapshotStream> {
   const { txid } = state.last;
-  // Read once more than would be needed: with its size, every backend takes it without a copy on the disk, and in parts of
-  // the right size.
+  // One read of all pages to learn the size: with it, every backend accepts the stream without a copy on the disk, and
+  // in parts of the right size.
   const sums = sumsOf(content.list.pgnos.length, 0n);
   const size = await state.reading(() => runCooperatively(measureLtx(content, sums), signal));
   await context.checkPages(state, { pgnos: content.list.pgnos, checksums: sums.checksums });
@@ -144,8 +147,8 @@ async function stream(
 }
 
 /**
- * Nobody can restart the log while the read transaction lasts, which may be for hours: it ends once the log has grown by
- * half of what is left on the disk. Returns what ends the watch.
+ * The WAL cannot restart while the read transaction lasts, which may be for hours. Ends the transaction once the WAL
+ * has grown by half of the free space on the disk. Returns a function that ends the watch.
  */
 function watchWal(state: FixedState): () => void {
   const { path } = state.session.wal;
@@ -157,7 +160,7 @@ function watchWal(state: FixedState): () => void {
       const room = roomIn(dirname(path));
       if (room !== undefined && grown > room.free / 2) void state.end(walTooLongError(path, grown, room.free));
     } catch (error) {
-      // The disk is gone: nothing more can be read from it either.
+      // The file system failed: nothing more can be read from it either.
       void state.end(localFileError(error, path));
     }
   };

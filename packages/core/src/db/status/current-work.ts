@@ -1,12 +1,12 @@
-/** What a database is doing, or did last: for whoever wonders why nothing happens. */
+/** What a database is doing, or did last, to diagnose replication that does not progress. */
 export interface DbActivity {
   readonly active: boolean;
   readonly operation: 'sync' | 'checkpoint' | 'snapshot';
-  /** The step that was begun last. Names are upstream's. */
+  /** The step that began last. Names are those of Litestream (Go). */
   readonly phase: 'starting' | 'verify_and_sync' | 'checkpoint_if_needed' | 'update_metrics';
   readonly startedAt: Date;
   readonly updatedAt: Date;
-  /** What it ended with, if it failed. */
+  /** The error of the operation, if it failed. */
   readonly error: unknown;
 }
 

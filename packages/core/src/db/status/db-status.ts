@@ -5,17 +5,17 @@ import type { LockHolder } from '../../files/held-locks.ts';
 import type { Position } from '../session/options.ts';
 import type { DbTotals } from './work-totals.ts';
 
-/** What a status page or a test may want to know. */
+/** The state of a database, for status pages and tests. */
 export interface DbStatus {
   /** `closed`, `waiting` (no database file yet, or one that is not ready), `standby` (another Litestream replicates the database), or `open`. */
   readonly state: 'closed' | 'waiting' | 'standby' | 'open';
-  /** That other one, as far as it is known. */
+  /** The other Litestream, in `standby`, as far as it is known. */
   readonly holder?: LockHolder | undefined;
-  /** Why the file that is there is not opened yet: "it is empty", …; undefined if there is none, or if it is open. */
+  /** Why the existing file is not opened yet: "it is empty", …; undefined if there is no file, or if it is open. */
   readonly waitingFor: string | undefined;
   readonly position: Position;
   readonly pageSize: number | undefined;
-  /** Bytes of the log in use, as of the last sync. */
+  /** Bytes of the WAL in use, as of the last sync. */
   readonly walSize: number;
   readonly lastSyncAt: Date | undefined;
   /** When everything committed was last known to be in the local files: synced, or looked at and found unchanged. */

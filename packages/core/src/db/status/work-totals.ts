@@ -1,18 +1,18 @@
 import type { CheckpointMode } from '../../sqlite/checkpoint/checkpoint-call.ts';
 
-/** Of one kind of work: how often it was done, how often it failed, and the time it took. */
+/** Totals of one kind of work: how often it ran, how often it failed, and the time it took. */
 export interface WorkTotals {
   readonly count: number;
   readonly errors: number;
   readonly durationMs: number;
 }
 
-/** What a database did since it was made, for metrics. */
+/** The work of a `DB` object since it was created, for metrics. */
 export interface DbTotals {
   readonly sync: WorkTotals;
-  /** By mode; those that were never run are missing. */
+  /** By mode; modes that never ran are missing. */
   readonly checkpoints: Readonly<Partial<Record<CheckpointMode, WorkTotals>>>;
-  /** Bytes of the log that went into level-0 files. */
+  /** Bytes of the WAL that were written to level-0 files. */
   readonly walBytes: number;
 }
 

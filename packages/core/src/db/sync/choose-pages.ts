@@ -1,4 +1,4 @@
-/** Which pages the next level-0 file gets, and what is known of the database after it. */
+/** Chooses the pages of the next level-0 file, and computes the database checksum after it. */
 import { fstatSync } from 'node:fs';
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
@@ -66,7 +66,7 @@ function everyPage(session: Session, { scan }: SyncPlan, commit: number): Chosen
   return { list, sums: sumsOf(list.pgnos.length, 0n), ledger: undefined, isDelta: false, isProof: true };
 }
 
-/** The pages that differ from what the files up to the last one make; undefined if it is not known what these make. */
+/** The pages that differ from the state after the last file; undefined if that state is not known. */
 function* chooseDiffering(context: SyncContext, { plan, commit, source }: Choice): Steps<ChosenPages | undefined> {
   const { session, logger } = context;
   const { state, last } = session;
@@ -117,7 +117,7 @@ export function isLastBefore({ last, txid, isLastLeftOut }: Session): boolean {
   return last?.txid === txid && !isLastLeftOut;
 }
 
-/** To be called once the file is published. */
+/** Call this once the file is published. */
 export function noteInLedger({ session, ledger }: SyncContext, last: LastFile, content: ChosenPages): void {
   const { list, sums } = content;
   if (sums === undefined) {
@@ -143,8 +143,8 @@ function* listIncrement(context: SyncContext, plan: SyncPlan, commit: number): S
     prev_commit: before,
     commit,
   });
-  // Free pages, whose content has no meaning. Still they are taken as SQLite would read them: from an older frame of this WAL,
-  // written before the database shrank, or else from the database file.
+  // These are free pages, whose content has no meaning. They are still read as SQLite would read them: from an older
+  // frame of this WAL, written before the database shrank, or else from the database file.
   const frames = new Map(scan.pages);
   for (const pgno of missing) frames.set(pgno, 0);
   // All frames of a generation that is being overwritten are in the database file.

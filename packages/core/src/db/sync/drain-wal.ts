@@ -5,10 +5,11 @@ import type { SyncContext } from './sync-context.ts';
 import { syncSteps, syncVisible } from './sync.ts';
 
 /**
- * Takes what was committed before a database file went away out of its log, which we hold open: SQLite has acknowledged
- * it, and `replicated` promises it. Never rejects: what cannot be read any more is lost with the file.
+ * Reads the commits that were made before a database file was removed from its WAL, which we hold open: SQLite has
+ * acknowledged them, and `replicated` promises them. Never rejects: commits that cannot be read any more are lost with
+ * the file.
  *
- * The metadata folder may be gone with the database, and is not made again beside nothing.
+ * The metadata folder may be gone with the database, and is not created again without it.
  */
 export async function drainWal(
   context: SyncContext,
@@ -16,7 +17,7 @@ export async function drainWal(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const { session, level0, logger } = context;
-  // Without the pin, or a place to go on from, only a look at the database file would tell what is missing.
+  // Without the pin, or a proven position, only the database file could show what is missing.
   if (!session.connections.pinned || session.state.kind === 'snapshot-required' || !existsSync(level0.folder)) return;
   try {
     await syncVisible(async () => {
@@ -25,6 +26,6 @@ export async function drainWal(
       return outcome;
     });
   } catch (error) {
-    logger.debug('the rest of the log of a removed database could not be read', { error });
+    logger.debug('the rest of the WAL of a removed database could not be read', { error });
   }
 }

@@ -10,9 +10,9 @@ import type { SyncContext } from './sync-context.ts';
 const REASON = 'the whole database was replicated by a snapshot alone';
 
 /**
- * The position moves on to `last` without a file. Until the next transaction has one, a start would continue from the file
- * before it, and miss the pages of this one: so a resync is recorded first. Throws if that is not possible, and throws
- * `refusal` if there is no replica: then only the database itself would hold the state.
+ * Advances the position to `last` without a file. Until the next transaction has one, a start would continue from the
+ * file before it, and miss the pages of this one: so a resync is recorded first. Throws if that is not possible, and
+ * throws `refusal` if there is no replica: then only the database itself would hold the state.
  */
 export function leaveOut(
   { session, metaPath, logger, onLeftOut }: SyncContext,

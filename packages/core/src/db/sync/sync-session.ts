@@ -1,4 +1,4 @@
-/** One sync of an open database: reads what is visible, and makes sure that everything was visible to it. */
+/** One sync of an open database: reads the visible commits, and verifies that every commit was visible. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TXID } from '@litestream/ltx';
 import { isSecondLibraryOpen } from '../../sqlite/driver/library-conflict.ts';
@@ -16,30 +16,32 @@ import type { SyncContext } from './sync-context.ts';
 import type { SyncOutcome } from './sync.ts';
 import { syncSteps } from './sync.ts';
 
-/** How often, and how long apart, a database whose WAL is missing is looked for: half a second in all. */
+/** How often, and at which interval, to look for a database whose WAL is missing: half a second in all. */
 const REMOVAL_LOOKS_MAX = 51;
 const REMOVAL_LOOK_DELAY_MS = 10;
 
 export interface SyncSessionContext extends SyncContext {
   readonly busy: BusyOptions;
-  /** Called with each transaction that has a file now. */
+  /** Called with each transaction once it has a file. */
   readonly publish: (txid: TXID) => void;
   /** Closes the session. */
   readonly close: () => Promise<void>;
 }
 
 /**
- * Rejects with `WAL_LOST`, `LOCKS_LOST` or `DATABASE_CHANGED` where the session cannot see everything that is committed. What
- * was read is published all the same, the session is closed, and the next one takes the whole database.
+ * Rejects with `WAL_LOST`, `LOCKS_LOST` or `DATABASE_CHANGED` where the session cannot see everything that is
+ * committed. Commits that were read are still published, the session is closed, and the next one replicates the whole
+ * database.
  */
 export async function syncSession(context: SyncSessionContext): Promise<SyncOutcome> {
   const { session, busy } = context;
   if (!session.connections.pinned) {
-    // A checkpoint that failed left it so: what was written meanwhile may be gone from the WAL.
+    // A failed checkpoint released it: frames written meanwhile may be gone from the WAL.
     session.apply({ kind: 'pin-released' });
     await session.connections.pinWhenFree(busy);
   }
-  // Before the WAL is read, by what the state says of the database file; and after it, for what changed in between.
+  // Checked before the WAL is read, because the state depends on the database file, and after it, for changes in
+  // between.
   await requireNoSessionFault(context);
   let outcome = await run(context);
   if (outcome.kind === 'no-wal') {
@@ -53,7 +55,7 @@ export async function syncSession(context: SyncSessionContext): Promise<SyncOutc
   return outcome;
 }
 
-/** To be called once the transaction has its file. */
+/** Call this once the transaction has its file. */
 export function published({ session, publish }: SyncSessionContext, txid: TXID): void {
   publish(txid);
   // A transaction without a file: the record that asks for a resync covers it.
@@ -61,7 +63,7 @@ export function published({ session, publish }: SyncSessionContext, txid: TXID):
 }
 
 /**
- * Records what the database file is like, for a start after a stop that is not clean. Called after each sync and checkpoint;
+ * Records the state of the database file, for a start after an unclean stop. Called after each sync and checkpoint;
  * writes only if a checkpoint has moved frames since.
  */
 export function recordFile({ session, metaPath, logger }: SyncSessionContext): void {
@@ -96,15 +98,15 @@ async function run(context: SyncSessionContext): Promise<SyncOutcome> {
 async function requireNoSessionFault(context: SyncSessionContext): Promise<void> {
   const { session, publish } = context;
   const fault = findFault(session);
-  // A database that was removed takes its WAL with it: the next look sees that, and what was visible has been read.
+  // If the database was removed together with its WAL, the next look reports that; the visible commits have been read.
   if (fault === undefined || (await isBeingRemoved(session, fault))) return;
   if (fault.startsWith('wal')) await drainWal(context, publish, undefined);
   await failSession(context, fault);
 }
 
 /**
- * Is the database file gone from its path as well? Who removes a folder removes the WAL and the `-shm` an instant before, or
- * after, the database: so where one of them is missing, it is looked for again.
+ * Is the database file gone from its path as well? A program that removes a folder removes the WAL and the `-shm` an
+ * instant before, or after, the database: so if one of them is missing, this looks again.
  */
 async function isBeingRemoved({ descriptor, path }: Session, fault: SessionFault): Promise<boolean> {
   const looks = fault === 'wal-deleted' || fault === 'shm-lost' ? REMOVAL_LOOKS_MAX : 1;
@@ -125,7 +127,7 @@ export async function withFaultCheck<T>(context: SyncSessionContext, work: () =>
   }
 }
 
-/** What was read so far is right, but not known to be everything. Always throws. */
+/** Ends a session that may miss commits: what it read so far is right, but may be incomplete. Always throws. */
 export async function failSession(context: SyncSessionContext, fault: SessionFault): Promise<never> {
   const { close, logger, metaPath, session } = context;
   const reason = reasonOf(fault);
@@ -134,10 +136,11 @@ export async function failSession(context: SyncSessionContext, fault: SessionFau
   try {
     recordResync(metaPath, reason, session);
   } catch (failure) {
-    // Only this session knows of it now, so it stays open: its next sync replicates the whole database.
+    // Only this session knows of the fault now, so it stays open: its next sync replicates the whole database.
     session.unrecordedReason = reason;
     const details = { error: failure, reason };
-    // The metadata folder is being deleted, as beside a database that is removed: a restart has nothing to go on from.
+    // The metadata folder is being deleted, as with a database that is removed: a restart then has nothing to continue
+    // from.
     if ((failure as NodeJS.ErrnoException).code === 'ENOENT') {
       logger.debug('metadata folder is gone, nothing to record', details);
     } else {
@@ -145,18 +148,18 @@ export async function failSession(context: SyncSessionContext, fault: SessionFau
     }
     throw error;
   }
-  // To close our connections now would drop the locks of the other copy of SQLite.
+  // Closing our connections now would drop the locks of the other copy of SQLite.
   if (!isSecondLibraryOpen(session.path)) await close();
   throw error;
 }
 
-/** We have written to the database, and still there is no WAL to read: commits may be invisible to us. */
+/** We wrote to the database, and there still is no WAL to read: we may not see commits. */
 function emptyWal({ wal }: Session): LitestreamError {
   return new LitestreamError(`the -wal file stays empty although the database was written to: ${wal.path}`, {
     code: 'UNAVAILABLE',
     retryable: true,
     operation: 'sync',
     object: wal.path,
-    hint: 'Check that the database is in WAL mode. The sync is tried again.',
+    hint: 'Check that the database is in WAL mode. Litestream retries the sync.',
   });
 }

@@ -33,10 +33,10 @@ import type { LtxJob } from '../../local-ltx/writer/write-ltx.ts';
 import { provenHeader } from '../../local-ltx/writer/write-ltx.ts';
 import { writeAnywhere } from '../../local-ltx/writer/write-job.ts';
 
-/** What one step of following the log did. */
+/** The result of one sync of the WAL. */
 export type SyncOutcome =
   | { readonly kind: 'nothing' }
-  /** The log has no header, and a snapshot needs its salts: somebody must write to the database. */
+  /** The WAL has no header, and a snapshot needs its salts: a write to the database creates one. */
   | { readonly kind: 'no-wal' }
   | WrittenFile;
 
@@ -48,13 +48,13 @@ export interface WrittenFile {
   readonly size: number;
   /** Bytes of the WAL that went into it. */
   readonly walSize: number;
-  /** Bytes of the WAL that were visible, too, and are for the next file; infinite where that is not known. */
+  /** Visible bytes of the WAL that are left for the next file; infinite if not known. */
   readonly unreadSize: number;
 }
 
 /**
- * Repeats a sync until everything is read that was visible at its first look. What is committed meanwhile is not waited for: a
- * writer that is as fast as the sync would never let it end.
+ * Repeats a sync until everything is read that was visible at its first look. It does not wait for later commits: with
+ * a writer as fast as the sync, it would never end.
  */
 export async function syncVisible(sync: () => Promise<SyncOutcome>): Promise<SyncOutcome> {
   let outcome = await sync();
@@ -68,7 +68,7 @@ export async function syncVisible(sync: () => Promise<SyncOutcome>): Promise<Syn
 
 const ATTEMPTS_MAX = 4;
 
-/** Writes what is visible of the WAL beyond the last level-0 file into the next one. */
+/** Writes the visible frames of the WAL after the last level-0 file into the next one. */
 export function* syncSteps(context: SyncContext): Steps<SyncOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -104,7 +104,7 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
   const generation = isTail && last !== undefined ? { ...header, salt1: last.salt1, salt2: last.salt2 } : header;
   const limits = {
     ...(whole || context.sizeMax === 0 ? {} : { sizeMax: context.sizeMax }),
-    // Frames behind the visible ones are those of a transaction in progress, or of a writer that was killed.
+    // Frames after the visible ones belong to a transaction in progress, or to a killed writer.
     ...(isTail ? {} : { endOffsetMax: visibleEndOf(visible) }),
   };
   const scan = yield* scanWal(wal, generation, start, limits);
@@ -135,9 +135,9 @@ function* attemptSync(context: SyncContext): Steps<SyncOutcome | 'restarted'> {
 }
 
 /**
- * That a WAL which restarted did so where we stopped rests on our read transaction alone. The locks behind it must never
- * have been dropped, not even briefly: another program could have restarted the WAL meanwhile. And where that
- * transaction forbids a restart, it was no restart of SQLite's: other files were copied into place.
+ * Only our read transaction guarantees that a restarted WAL restarted where we stopped. So its locks must never have
+ * been dropped, not even briefly: another program could have restarted the WAL meanwhile. If the transaction forbids a
+ * restart and there still was one, SQLite did not do it: other files were copied into place.
  */
 function requireHold(session: Session, decision: SyncDecision, visible: VisibleWal): void {
   const { state, last } = session;
@@ -151,7 +151,7 @@ function hasUnmoved({ frameCount, backfilled }: VisibleWal): boolean {
   return backfilled < frameCount;
 }
 
-/** Unread frames were overwritten, which no read transaction that is held allows: what is missing is not known. */
+/** Unread frames were overwritten, which a held read transaction prevents: it is not known what is missing. */
 function restartedWhileRead(session: Session, isTail: boolean): 'restarted' {
   session.apply(
     isTail
@@ -161,7 +161,7 @@ function restartedWhileRead(session: Session, isTail: boolean): 'restarted' {
   return 'restarted';
 }
 
-/** The wal-index and the WAL contradict each other: SQLite, too, would read something else than what was committed. */
+/** The wal-index and the WAL contradict each other: SQLite, too, would not read what was committed. */
 function damagedWal({ wal }: Session): LitestreamError {
   return new LitestreamError(`the -wal file does not hold the frames that SQLite has committed: ${wal.path}`, {
     code: 'WAL_LOST',
@@ -228,7 +228,7 @@ function* writeFile(context: SyncContext, plan: SyncPlan, whole: boolean): Steps
     yield* publishDurably(temporaryPath, path);
     isPublished = true;
   } finally {
-    // The next attempt has another name. Not in `catch`: steps that fail are ended where they are.
+    // The next attempt uses another name. Not in `catch`: a failed step ends the generator, which runs only `finally`.
     if (!isPublished) rmSync(temporaryPath, { force: true });
   }
 
@@ -245,9 +245,9 @@ function* writeFile(context: SyncContext, plan: SyncPlan, whole: boolean): Steps
 }
 
 /**
- * Asked before a file gets its name: are the frames that were scanned the ones that its pages were read from? Visible
- * frames do not change as long as their generation lasts. If the WAL has restarted meanwhile, all of them are in the
- * database file, and where the state ended with the WAL, its pages are there (`PageReader`).
+ * Checked before a file gets its name: were its pages read from the frames that were scanned? Visible frames do not
+ * change as long as their generation lasts. If the WAL has restarted meanwhile, all of them are in the database file,
+ * and `PageReader` reads them there.
  */
 function isStillVisible(session: Session, { generation, isTail, scan }: SyncPlan): boolean {
   if (isTail)
@@ -266,7 +266,7 @@ function frameBefore(endOffset: number, pageSize: number): number {
   return endOffset - WAL_FRAME_HEADER_SIZE - pageSize;
 }
 
-/** Upstream replaces a file of the same name: then what it holds need not end where ours did. */
+/** Litestream (Go) replaces a file of the same name: then that file need not end where ours did. */
 function requireOwnLastFile({ session, level0 }: SyncContext): void {
   if (session.last === undefined || session.lastInode === undefined) return;
   const path = level0.path(session.last.txid, session.last.txid);
@@ -274,10 +274,10 @@ function requireOwnLastFile({ session, level0 }: SyncContext): void {
   if (inode !== undefined && inode !== session.lastInode) throw usedByAnother(path);
 }
 
-/** Is the frame that the last file ended with still in the WAL file, whatever its header says? */
+/** Is the frame that the last file ended with still in the WAL file, even if the header is of another generation? */
 function hasStaleFrames({ last, wal, pageSize }: Session): boolean {
   if (last === undefined || last.endOffset <= WAL_HEADER_SIZE) return false;
-  // Of pages of another size nothing can be found by counting back from there.
+  // With another page size, frame offsets cannot be computed from there.
   if (last.pageSize !== pageSize) return false;
   return wal.hasSaltsAt(frameBefore(last.endOffset, pageSize) + FRAME_SALTS_OFFSET, last);
 }

@@ -1,4 +1,4 @@
-/** Room on a disk that an application may need, too (docs/decisions/0027-disk-space.md). */
+/** Keeps free space on a disk for the application (docs/decisions/0027-disk-space.md). */
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { LitestreamError } from '../../util/error.ts';
@@ -11,29 +11,29 @@ const RESERVE_SHARE = 0.1;
 
 /** Bytes of a file system. */
 export interface Room {
-  /** What a process without privileges may still take. */
+  /** Bytes that an unprivileged process may still use. */
   readonly free: number;
   readonly total: number;
 }
 
-/** Of the file system that an existing folder is on; `undefined` where the system does not say. */
+/** Space of the file system that an existing folder is on; `undefined` if the system does not report it. */
 export function roomIn(folder: string): Room | undefined {
   const { bsize, bavail, blocks } = statfsSync(folder);
   const total = blocks * bsize;
-  // Some file systems in user space say nothing.
+  // Some FUSE file systems report nothing.
   return total > 0 ? { free: bavail * bsize, total } : undefined;
 }
 
 /**
- * Is there so much room that a file of this size, which could be done without, is no risk to the application? A tenth of
- * the file system, and 1 GiB at least, have to stay free.
+ * Is there so much room that an optional file of this size is no risk to the application? A tenth of the file system,
+ * and 1 GiB at least, must stay free.
  */
 export function hasAmpleRoom(folder: string, size: number): boolean {
   const room = roomIn(folder);
   return room === undefined || room.free - size >= Math.max(room.total * RESERVE_SHARE, GIB);
 }
 
-/** No more bytes than these has the file: what its pages take if none can be compressed. */
+/** Upper bound of the file's size in bytes: its size if no page can be compressed. */
 export function ltxSizeMax({ header, list }: LtxContent): number {
   const { pageSize } = header;
   // Header and size of a frame, the bound of an LZ4 block, and three numbers in the index; then header, ends and trailer.
@@ -43,7 +43,7 @@ export function ltxSizeMax({ header, list }: LtxContent): number {
 
 /**
  * Returns a `DISK_FULL` if the file would not leave a tenth of the file system, or 1 GiB where that is less, to the
- * application. For files that hold a whole database, before any of it is written: only where it is tight are the pages
+ * application. For files that hold a whole database, before any of it is written. Only if space is tight are the pages
  * read once more, to learn the exact size.
  */
 export function* refuseWithoutRoom(job: LtxJob): Steps<LitestreamError | undefined> {
@@ -69,16 +69,16 @@ function noRoomError(folder: string, size: number, room: Room, reserve: number):
   );
 }
 
-/** The log grew so much under the read transaction of a snapshot that the application may run out of room. */
+/** The WAL grew so much under the read transaction of a snapshot that the application may run out of space. */
 export function walTooLongError(path: string, grown: number, free: number): LitestreamError {
   return new LitestreamError(
-    `the snapshot was given up: the -wal file grew by ${text(grown)} meanwhile, and ${text(free)} are free: ${path}`,
+    `the snapshot was aborted: the -wal file grew by ${text(grown)} meanwhile, and ${text(free)} are free: ${path}`,
     {
       code: 'DISK_FULL',
       retryable: true,
       operation: 'snapshot',
       object: path,
-      hint: 'Free some space, or set staging-path to a folder on a disk with room: then the upload does not hold the log.',
+      hint: 'Free some space, or set staging-path to a folder on a disk with room: then the upload does not keep the WAL from restarting.',
     },
   );
 }

@@ -7,7 +7,7 @@ import { sumInWorkers } from './write-job.ts';
 import type { PageLedger } from '../../pages/page-ledger.ts';
 
 const BATCH_SIZE = 1 << 20;
-/** Bytes of pages from which on a worker reads them. Reading fewer is faster than starting a worker. */
+/** From this many bytes of pages on, a worker reads them. Reading fewer is faster than starting a worker. */
 const WORKER_SIZE_MIN = 8 << 20;
 
 /** The pages of the list that differ from the ledger, and page 1, because every file needs a page. */

@@ -1,4 +1,4 @@
-/** An LTX file of a live database that is never on a disk: made chunk by chunk, in a worker where that takes long. */
+/** An LTX file of a live database that is never on a disk: generated chunk by chunk, in a worker if that takes long. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { WalRestartedError } from '../../pages/page-source.ts';
@@ -6,16 +6,19 @@ import type { Steps } from '../../util/cooperative.ts';
 import type { LtxContent, PageSums } from './write-ltx.ts';
 import { encodeLtx } from './write-ltx.ts';
 
-/** From this many bytes of pages on, a worker makes it: less is done before a worker has started. */
+/** From this many bytes of pages on, a worker generates it: fewer are done before a worker has started. */
 const WORKER_SIZE_MIN = 8 * 1024 * 1024;
-/** Chunks, of some 1 MiB, that the worker may be ahead of who takes them. */
+/** Chunks, of about 1 MiB each, that the worker may be ahead of the consumer. */
 const WINDOW = 4;
 
-/** What the worker is given. */
+/** The input of the worker. */
 export interface StreamTask {
   readonly content: LtxContent;
   readonly sums?: PageSums | undefined;
-  /** Chunks that were sent and not yet taken; the worker waits while they are too many. Undefined: only the size is wanted. */
+  /**
+   * Number of chunks that were sent and not yet consumed; the worker waits while it is too high. Undefined: only
+   * measure the size.
+   */
   readonly pending?: Int32Array;
   readonly window: number;
 }
@@ -55,11 +58,17 @@ async function measure(
 /** What ends a stream from outside. */
 export interface StreamOptions {
   readonly signal: AbortSignal | undefined;
-  /** Told of what reads in the background; that ends by itself, and soon, once the signal is aborted, whoever takes chunks. */
+  /**
+   * Called with a promise for the end of the background reader, which ends soon after the signal is aborted, even if no
+   * chunk is taken.
+   */
   readonly onReader?: ((ended: Promise<unknown>) => void) | undefined;
 }
 
-/** The bytes of the file. Chunks are the taker's own. Once the signal is aborted it rejects, and nothing is read any more. */
+/**
+ * The bytes of the file. The consumer owns the chunks. Rejects once the signal is aborted, and then reads nothing any
+ * more.
+ */
 export async function* streamLtx(
   content: LtxContent,
   options: StreamOptions,
@@ -89,14 +98,14 @@ async function* inTurns(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted();
   for (const chunk of encodeLtx(content, sums)) {
-    // Views of the kernel's memory.
+    // The chunk is a view of the kernel's memory.
     yield chunk.slice();
     await nextTurn();
     signal?.throwIfAborted();
   }
 }
 
-/** What a worker sends, until it is done, or nobody asks for more. The worker has ended when this has. */
+/** The messages of a worker, until it is done or the consumer stops. The worker has ended when this generator has. */
 async function* messagesFrom(
   content: LtxContent,
   { signal, onReader, pending, sums }: StreamOptions & Pick<StreamTask, 'pending' | 'sums'>,

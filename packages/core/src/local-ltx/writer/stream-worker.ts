@@ -3,7 +3,7 @@ import { WalRestartedError } from '../../pages/page-source.ts';
 import type { StreamMessage, StreamTask } from './stream-ltx.ts';
 import { encodeLtx } from './write-ltx.ts';
 
-/** How often a worker that waits looks again, should a wake-up have been missed. */
+/** How often a waiting worker checks again, in case it missed a wake-up. */
 const WAIT_MS = 50;
 
 run(workerData as StreamTask);

@@ -11,28 +11,31 @@ import { writeLtx } from './write-ltx.ts';
 import { pagesWritten, shareJob, shareProgress } from './write-parallel.ts';
 import type { SharedProgress } from './write-parallel.ts';
 
-/** From this many bytes of pages on, a file is made in a worker: less is done before a worker has started. */
+/** From this many bytes of pages on, a worker makes the file: fewer are done before a worker has started. */
 const WORKER_SIZE_MIN = 8 * 1024 * 1024;
-/** From here on by several. */
+/** From this many bytes on, several workers make it. */
 const PARALLEL_SIZE_MIN = 64 * 1024 * 1024;
 const WORKER_COUNT_MAX = 4;
 const PROGRESS_INTERVAL_MS = 100;
 
-/** How far a file that takes long, a snapshot above all, has come. In bytes of database pages. */
+/** Progress of a large file, above all a snapshot, in bytes of database pages. */
 export interface WriteProgress {
   readonly bytesDone: number;
   readonly bytesTotal: number;
 }
 
-/** Told now and then while a big file is made, and once, of undefined, when that has ended, well or not. Must not throw. */
+/**
+ * Called from time to time while a large file is made, and once with undefined when that has succeeded or failed. Must
+ * not throw.
+ */
 export type OnWriteProgress = (progress: WriteProgress | undefined) => void;
 
-/** What a worker is given. */
+/** The input of a worker. */
 export type WorkerTask = WriteTask | SumTask;
 
 export interface WriteTask {
   readonly job: LtxJob;
-  /** Of several workers that make one file. */
+  /** Set if several workers make one file. */
   readonly part?: { readonly progress: SharedProgress; readonly isFirst: boolean };
 }
 
@@ -66,7 +69,7 @@ function tasksOf(job: LtxJob): readonly WriteTask[] {
 
 /**
  * Workers read through descriptors that this thread opened and keeps. They must not open the database or `-shm`
- * themselves: what a worker opened is closed when it ends, and SQLite's locks go with it.
+ * themselves: files that a worker opened are closed when it ends, which drops SQLite's locks.
  */
 async function writeInWorkers(
   job: LtxJob,
@@ -117,7 +120,7 @@ async function runInWorkers(tasks: readonly WorkerTask[], signal: AbortSignal | 
   }
 }
 
-/** Returns what ends it. */
+/** Returns a function that ends it. */
 function reportProgress(
   job: LtxJob,
   progress: SharedProgress | undefined,

@@ -12,7 +12,7 @@ import { durable } from '../../util/cooperative.ts';
 
 const BATCH_SIZE = 1024 * 1024;
 
-/** What an LTX file is made of: pages of one state of a live database. Plain data: it can be sent to a worker. */
+/** The content of an LTX file: pages of one state of a live database. Plain data: it can be sent to a worker. */
 export interface LtxContent {
   readonly header: LtxHeader;
   readonly source: PageSource;
@@ -32,12 +32,12 @@ export interface PageSums {
 export interface LtxJob extends LtxContent {
   /** Undefined: the file states no checksum of the database after it. */
   readonly sums?: PageSums | undefined;
-  /** Written, made durable, and left under this name. */
+  /** The file is written to this path and made durable. */
   readonly temporaryPath: string;
   readonly ownership: Pick<Ownership, 'fileMode' | 'uid' | 'gid'>;
 }
 
-/** Room for the checksums of this many pages, which workers fill in, too. */
+/** Allocates shared memory for the checksums of this many pages, which workers fill in, too. */
 export function sumsOf(pageCount: number, others: bigint): PageSums {
   return { others, checksums: new BigUint64Array(new SharedArrayBuffer(8 * pageCount)) };
 }
@@ -54,8 +54,9 @@ export function provenHeader(header: LtxHeader, sums: PageSums | undefined): Ltx
 }
 
 /**
- * Reads and encodes, a batch at a time. The same bytes each time, as long as the state can be read. Each chunk is a view
- * that is valid until the next one is asked for. With `sums`, returns the header that belongs in the place of the first chunk.
+ * Reads and encodes the pages in batches. Gives the same bytes each time, as long as the state can be read. Each chunk
+ * is a view that is valid until the next one is requested. With `sums`, returns the header that must replace the first
+ * chunk.
  */
 export function* encodeLtx(
   { header, source, list }: LtxContent,
@@ -88,7 +89,7 @@ export function* encodeLtx(
   return proven;
 }
 
-/** Makes the file. Returns its size in bytes; removes it if it is cut short. */
+/** Makes the file. Returns its size in bytes; removes the file if the work fails or ends early. */
 export function* writeLtx(job: LtxJob): Steps<number> {
   const fd = createFile(job.temporaryPath, job.ownership);
   let complete = false;

@@ -1,6 +1,7 @@
 /**
- * One large LTX file, made by several workers at once. Each takes the next batch of pages, compresses it, learns from the
- * batch before where its frames go, and writes them there; the first one adds what surrounds them.
+ * One large LTX file, made by several workers at once. Each takes the next batch of pages, compresses it, learns from
+ * the batch before at which offset its frames begin, and writes them there; the first worker adds header, index and
+ * trailer.
  */
 import { closeSync, fdatasyncSync, fsyncSync, writeSync } from 'node:fs';
 import { HEADER_SIZE, kernel, LtxEncoder } from '@litestream/ltx';
@@ -10,9 +11,9 @@ import type { LtxJob } from './write-ltx.ts';
 import { provenHeader } from './write-ltx.ts';
 
 const BATCH_SIZE = 1 << 20;
-/** Batches after which one worker has the disk begin with what is written, while the others go on. */
+/** Number of batches after which one worker calls `fdatasync`, while the others continue. */
 const SYNC_BATCH_COUNT = 64;
-/** How often a worker that waits for another one looks whether that one has failed. */
+/** How often a worker that waits for another one checks whether that one has failed. */
 const WAIT_MS = 50;
 
 /** What the workers share. */
@@ -30,13 +31,13 @@ export interface SharedProgress {
 }
 
 const At = {
-  /** The next batch that nobody has taken. */
+  /** The next batch that no worker has taken. */
   next: 0,
   /** Batches whose place in the file is known. */
   placed: 1,
   /** Batches that are written. */
   written: 2,
-  /** Not 0: a worker has failed, the others are to give up. */
+  /** Not 0: a worker has failed, and the others must stop. */
   failed: 3,
 } as const;
 
@@ -70,7 +71,7 @@ export function shareJob(job: LtxJob): LtxJob {
   return { ...job, list: { pgnos, walOffsets } };
 }
 
-/** Another worker has failed, and reports why: this one just ends. */
+/** Another worker has failed and reports why; this one ends without a report. */
 class AbandonedError extends Error {
   override readonly name = 'AbandonedError';
 }

@@ -1,7 +1,7 @@
 /**
- * A level-0 file without a page. Where a database goes on behind another one's files under a higher TXID than the next,
- * the other one, should it still run, would find its own next name free, and go on in the gap: what it wrote there would
- * never be restored. This file takes that name. To its TXID a restore gives what the file before it does.
+ * Makes a level-0 file without a page. If a database continues behind another one's files with a TXID above the next,
+ * the other process, if it still runs, would find its own next name free, and continue in the gap: what it wrote there
+ * would never be restored. This file takes that name. A restore to its TXID gives the same state as the file before it.
  */
 import { isLtxError, LtxEncoder, newHeader } from '@litestream/ltx';
 import type { LtxExtension, LtxHeader, TXID } from '@litestream/ltx';
@@ -11,8 +11,8 @@ import { WAL_HEADER_SIZE } from '../../sqlite/wal/wal-header.ts';
 import type { Level0File } from '../upload/level0-writer.ts';
 
 /**
- * The file behind `last`, which is the newest of the replica, with a time before `beforeMs`, that of the next transaction:
- * times rise with TXIDs, whatever the clock says. Rejects with `NOT_FOUND` if `last` is gone.
+ * The file behind `last`, which is the newest of the replica, with a time before `beforeMs`, that of the next
+ * transaction: times rise with TXIDs, regardless of the clock. Rejects with `NOT_FOUND` if `last` is gone.
  */
 export async function claimBehind(
   client: ReplicaClient,
@@ -44,7 +44,7 @@ function emptyFile(txid: TXID, { extension: before, ...shape }: Shape): Level0Fi
   return { txid, timestamp: new Date(shape.timestampMs), body: { size: bytes.byteLength, open } };
 }
 
-/** Of a damaged file, behind which nothing can be restored, the size does not matter. */
+/** If the file is damaged, nothing behind it can be restored, and the size does not matter. */
 async function shapeOf(client: ReplicaClient, last: LtxFileInfo, options: Op): Promise<Shape> {
   // Reads any version: the file may have been damaged, or repaired, since it was listed.
   const { version: _, ...newest } = last;

@@ -1,4 +1,7 @@
-/** A replica and a database meet: does the replica hold the history of the database, and what if it does not? */
+/**
+ * First contact of a replica and a database: checks whether the replica holds the timeline of the database, and
+ * replaces it by that of the database if not.
+ */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { Op, ReplicaClient } from '../../storage/contract/contract.ts';
@@ -30,25 +33,25 @@ export interface FirstContactParts {
   readonly upload: (txid: TXID, options: Op) => Promise<TXID>;
   /** Uploads a snapshot, and the level-0 files behind this position up to it. */
   readonly snapshot: (after: TXID, options: Op) => Promise<unknown>;
-  /** From this transaction on level 0 has a hole, of which a warning has told. */
+  /** Called with the first transaction that level 0 lacks; a warning was logged. */
   readonly onGap: (txid: TXID) => void;
   /** The lease, which may forbid that the replica gets another timeline. */
   readonly fence?: ReplicaFence | undefined;
 }
 
-/** What is under way where the replica gets another history. */
+/** The steps with which the replica gets another timeline. */
 interface NewTimeline {
-  /** Where the other history ends. */
+  /** End of the other timeline. */
   readonly end: TXID;
-  /** Takes the name behind it, which no local file is as small as. */
+  /** Takes the name behind the end, which the other process would use next. */
   readonly claim: Level0File | undefined;
   /** The transaction that holds every page. */
   readonly whole: TXID;
-  /** Position after that, once it is on the replica. */
+  /** Position after that transaction, once it is on the replica. */
   reached: TXID | undefined;
 }
 
-/** Where uploads continue. The file that ends there is the database's own: compared, or just created. */
+/** Where uploads continue. The file that ends there is the database's own: it was compared, or just created. */
 export interface ContactResult {
   readonly txid: TXID;
   /** When the replica was asked where it ends; undefined if this process has written there since. */
@@ -65,14 +68,14 @@ export class FirstContact {
     this.#parts = parts;
   }
 
-  /** How far the replica reached when it was last asked; undefined once something was written to it. */
+  /** The end of the replica in its last answer; undefined once something was written to it. */
   learn(ends: AskedEnds | undefined): void {
     this.#ends = ends;
   }
 
   /**
-   * The new beginning belongs to another database, or lies before files of another process. `theirs`: that process has ended,
-   * its files reach this TXID, and ours go above it.
+   * Forgets a new timeline that belongs to another database, or precedes files of another process. `theirs`: that
+   * process has ended, its files reach this TXID, and ours go above it.
    */
   reset(theirs: TXID | undefined): void {
     this.#begun = undefined;
@@ -93,7 +96,7 @@ export class FirstContact {
     const { ask, clock } = this.#parts;
     const learnt = this.#ends;
     this.#ends = undefined;
-    // The answer may be old: a database may be open for long before its first commit.
+    // The answer may be old: a database can be open for long before its first commit.
     if (learnt === undefined || !isRecent(learnt.askedAt, clock))
       return await this.#meetAt(await ask(options), options);
     try {
@@ -108,7 +111,7 @@ export class FirstContact {
   async #meetAt(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const { db } = this.#parts;
     const begun = this.#begun;
-    // Another process wrote any file beyond that.
+    // If there is a file beyond that, another process wrote it.
     if (begun !== undefined && endOf(ends) <= (begun.reached ?? begun.whole))
       return await this.#completeNewTimeline(begun, options);
     this.#begun = undefined;
@@ -121,7 +124,7 @@ export class FirstContact {
     }
     if (baseline !== undefined && ends.max > baseline) return await this.#replaceTimeline(ends, options);
     if (ends.level0 > 0n) return await this.#continueFrom(ends, options);
-    // Level 0 always keeps its last file: where only what was made of it is left there is nothing to compare.
+    // Level 0 always keeps its last file: if only compacted files remain, there is nothing to compare.
     if (ends.compacted > 0n) return await this.#replaceUncomparable(ends, options);
     return { txid: 0n, askedAt: ends.askedAt };
   }
@@ -131,7 +134,7 @@ export class FirstContact {
     return await this.#startFromSnapshot(ends, options);
   }
 
-  /** The replica ends with transactions of its own, under numbers that the database has used for others. */
+  /** The replica ends with other transactions than the database's, under the same TXIDs. */
   async #replaceTimeline(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const message = 'replica holds transactions that the database does not have, replacing them by a snapshot';
     this.#warn(message, ends.max);
@@ -139,8 +142,9 @@ export class FirstContact {
   }
 
   /**
-   * A metadata folder that was put here from elsewhere may hold other transactions under the same numbers: put behind the
-   * replica's files they would make a database that never was, and where both end alike nothing would be sent at all.
+   * A metadata folder that was copied from elsewhere may hold other transactions under the same TXIDs. Behind the
+   * replica's files, they would restore a database that never existed; and if both end with the same TXID, nothing
+   * would be uploaded at all.
    */
   async #continueFrom(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const { client, db } = this.#parts;
@@ -154,8 +158,8 @@ export class FirstContact {
   }
 
   /**
-   * The local file is missing or damaged, and the one on the replica may be another database's. So the file after it must
-   * hold every page: the next transaction, if it does, as after a start that found the file in this state.
+   * The local file is missing or damaged, and the one on the replica may be another database's. So the file after it
+   * must hold every page. That is the next transaction, if a start found the file in this state, or else a new one.
    */
   async #continueUncompared(ends: AskedEnds, options: Op): Promise<ContactResult> {
     const { db } = this.#parts;
@@ -174,9 +178,10 @@ export class FirstContact {
   }
 
   /**
-   * From the present position on the replica gets the transactions of the database. A level-0 file of every page comes
-   * first: it may stand right behind the other history's last file, and be merged with it, without a page of that being
-   * left. Should this process end then, the next one sees it, and a gap before it unless it does stand there.
+   * From the current position on, the replica gets the transactions of the database. First comes a level-0 file with
+   * every page: it can directly follow the other timeline's last file, and be merged with it, without a page of that
+   * file remaining. If this process ends then, the next one finds that file, and a gap before it unless it directly
+   * follows.
    */
   async #startFromSnapshot(ends: AskedEnds, options: Op): Promise<ContactResult> {
     this.#requirePromotable(ends);

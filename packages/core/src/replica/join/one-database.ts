@@ -1,7 +1,7 @@
 import type { Op } from '../../storage/contract/contract.ts';
 import type { ReplicaDb } from '../position/replica-db.ts';
 
-/** Starts again if the database is reopened meanwhile: an error from before says nothing about the new one. */
+/** Repeats the work if the database is reopened meanwhile: an earlier error says nothing about the new one. */
 export async function asOneDatabase<T>(db: ReplicaDb, work: () => Promise<T>, { signal }: Op): Promise<T> {
   for (;;) {
     const { generation } = db;

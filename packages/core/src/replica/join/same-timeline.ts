@@ -1,4 +1,4 @@
-/** Do the local level-0 files continue what a replica holds, or do they belong to another database's history? */
+/** Do the local level-0 files continue those of a replica, or do they belong to another timeline? */
 import { open } from 'node:fs/promises';
 import { HEADER_SIZE } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';

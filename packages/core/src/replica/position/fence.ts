@@ -6,7 +6,9 @@ import type { LitestreamError } from '../../util/error.ts';
 export interface ReplicaFence {
   /** Resolves if this process holds the lease. Renews it first if necessary. Rejects with `LEASE_LOST`. */
   requireHeld(op?: Op): Promise<void>;
-  /** Renews the lease now: the store decides which process holds it, whatever the clocks show. Rejects with `LEASE_LOST`. */
+  /**
+   * Renews the lease now: the store decides which process holds it, regardless of clocks. Rejects with `LEASE_LOST`.
+   */
   verify(op?: Op): Promise<void>;
   /**
    * Resolves once the lease states that transactions of the replica were acknowledged, so that no process is promoted without

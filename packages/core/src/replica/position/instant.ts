@@ -1,4 +1,4 @@
-/** When something was seen on a replica, and for how long that counts. */
+/** When something was seen on a replica, and how long that stays valid. */
 import type { Clock } from '../../util/clock.ts';
 
 /** In milliseconds, by the monotonic clock, which may stop while the machine is suspended, and by the wall clock. */
@@ -7,7 +7,7 @@ export interface Instant {
   readonly now: number;
 }
 
-/** Level 0 keeps files for minutes: within this time, no name there can be used and become free again. */
+/** Level 0 keeps files for minutes: within this time, no name can be used and become free again. */
 const TRUSTED_MS = 5000;
 
 export function instantOf(clock: Clock): Instant {

@@ -1,10 +1,10 @@
 import type { Clock } from '../../util/clock.ts';
 import type { ReplicaEnds } from './remote-position.ts';
 
-/** After this another process may have taken its turn. */
+/** After this time another process may have written to the replica. */
 const AGE_MS_MAX = 60_000;
 
-/** What the levels of a replica ended with when it was last asked, until somebody takes over from there. */
+/** The newest file of each level in the last answer of a replica, until a caller takes them. */
 export class RecentPositions {
   readonly #clock: Clock;
   #tops: { readonly files: ReplicaEnds['tops']; readonly askedAtMs: number } | undefined;
@@ -18,7 +18,7 @@ export class RecentPositions {
     this.#tops = { files, askedAtMs };
   }
 
-  /** Once. */
+  /** Returns the files once. */
   take(): ReplicaEnds['tops'] | undefined {
     const tops = this.#tops;
     this.#tops = undefined;

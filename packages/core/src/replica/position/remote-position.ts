@@ -1,4 +1,4 @@
-/** How far a remote replica reaches, by listing it. */
+/** Finds the end of a replica by listing it. */
 import { isLtxError, verifyLtx } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo, Op, ReplicaClient } from '../../storage/contract/contract.ts';
@@ -31,7 +31,7 @@ function later(a: LtxFileInfo | undefined, b: LtxFileInfo | undefined): LtxFileI
   return a === undefined || (b !== undefined && b.maxTxid > a.maxTxid) ? b : a;
 }
 
-/** Highest TXID at level 0, at the levels that are made of it, and at any level; 0 for none. */
+/** Highest TXID at level 0, at the compacted levels above it, and at any level; 0 for none. */
 export interface ReplicaEnds {
   readonly level0: TXID;
   readonly compacted: TXID;
@@ -42,20 +42,21 @@ export interface ReplicaEnds {
   readonly tops: ReadonlyMap<number, LtxFileInfo>;
 }
 
-/** As the replica answered at this time or later. */
+/** The answer of the replica at this time or later. */
 export interface AskedEnds extends ReplicaEnds {
   readonly askedAt: Instant;
 }
 
 /**
- * From where uploads go on: the end of level 0, or of what it was compacted to where that is empty. What only a snapshot
- * holds may not have been sent before a crash: it is sent as well, as far as there are local files of it.
+ * Where uploads continue: at the end of level 0, or of the compacted levels if level 0 is empty. Transactions that only
+ * a snapshot holds may not have been uploaded before a crash: they are uploaded as well, if there are local files of
+ * them.
  */
 export function endOf({ level0, compacted }: Pick<ReplicaEnds, 'level0' | 'compacted'>): TXID {
   return level0 > 0n ? level0 : compacted;
 }
 
-/** Looks at every level: a compacted file or a snapshot may reach further than level 0. */
+/** Lists every level: a compacted file or a snapshot may reach further than level 0. */
 export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {}): Promise<ReplicaEnds> {
   const tops = new Map<number, LtxFileInfo>();
   const add = (file: LtxFileInfo | undefined): void => {
@@ -81,12 +82,12 @@ export async function maxTxidsOfReplica(client: ReplicaClient, options: Op = {})
   };
 }
 
-/** Small enough to be read whole for the sake of its header. */
+/** Files up to this size are read completely to get a verified header. */
 const VERIFIED_SIZE_MAX = 1 << 20;
 
 /**
- * Time of the last transaction in a file. It is in the header; a file that is damaged has none that can be trusted, and
- * then it is what the listing says: never earlier than the transaction, by the server's clock.
+ * Time of the last transaction in a file, from its header. The header of a damaged file cannot be trusted: then it is
+ * the time of the listing, which by the server's clock is never earlier than the transaction.
  */
 export async function timeOf(client: ReplicaClient, file: LtxFileInfo, options: Op): Promise<Date> {
   try {
@@ -102,8 +103,8 @@ export async function timeOf(client: ReplicaClient, file: LtxFileInfo, options: 
 }
 
 /**
- * From where uploads go on. `near` is where level 0 is expected to end: files before it are not listed if one is found
- * there. A position beyond `near` is where the replica ends at any level.
+ * Where uploads continue. `near` is the expected end of level 0: files before it are not listed if one is found there.
+ * A position beyond `near` is the end of the replica at any level.
  */
 export async function remotePosition(client: ReplicaClient, near: TXID, options: Op = {}): Promise<TXID> {
   const found = near > 1n ? await maxTxidOfLevel(client, 0, { ...options, seek: near }) : 0n;

@@ -7,16 +7,16 @@ import type { SnapshotStream } from '../../db/snapshot/snapshot.ts';
 /** What a replica needs of a database. `DB` is one. */
 export interface ReplicaDb {
   readonly position: Position;
-  /** How often a file was opened as this database: the last one may be another database than the one before. */
+  /** How often a file was opened as this database: each time, it may be another database than before. */
   readonly generation?: number | undefined;
-  /** Of the database file, where it is known: another one is another database. */
+  /** Inode of the database file, if known: another inode means another database. */
   readonly inode?: bigint | undefined;
   /**
-   * The highest TXID that was known, here or on a replica, when the database was last opened: what was written since
-   * comes after it. Where it is given, a replica that did not answer then is compared with it when it does.
+   * The highest TXID that was known, here or on a replica, when the database was last opened: later transactions come
+   * after it. If it is given, a replica that did not answer then is compared with it when it does.
    */
   readonly baseline?: TXID | undefined;
-  /** Last transaction that another program wrote, while it may have torn what restores stand on. */
+  /** Last transaction that another program wrote, while that program may have left gaps that break restores. */
   readonly snapshotOwedFor?: TXID | undefined;
   /**
    * The last transaction that has no local file because the disk has no room for one: a snapshot replaces the missing files
@@ -27,8 +27,8 @@ export interface ReplicaDb {
   snapshotKept?(): void;
   sync(options?: SyncOptions): Promise<Position>;
   /**
-   * Writes every page into the next level-0 file: after it, no page of an earlier file counts, whichever process wrote it. Its
-   * TXID is above `above`, if that is given.
+   * Writes every page into the next level-0 file: after it, no page of an earlier file matters, regardless of which
+   * process wrote it. Its TXID is above `above`, if that is given.
    */
   syncWhole(reason: string, options?: { readonly above?: TXID | undefined } & Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;

@@ -1,6 +1,6 @@
 /**
- * Creates level-0 files on a replica, and never replaces one. What stands in the way is compared: it is ours, of an attempt
- * whose answer was lost, or another process writes to the replica.
+ * Creates level-0 files on a replica, and never replaces one. If a file of that name exists, it is compared: it is
+ * ours, from an attempt whose answer was lost, or another process writes to the replica.
  */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
@@ -11,12 +11,12 @@ import type { Logger } from '../../util/logger.ts';
 import { compareFile } from './same-file.ts';
 import { uploadFile } from './upload-file.ts';
 
-/** What the server is asked with is sent twice, so it has to be small. */
+/** The file with which the server is probed is uploaded twice, so it must be small. */
 const PROBE_SIZE_MAX = 1 << 20;
 
 /**
- * How another writer is kept from being overwritten. `condition`: the server refuses. `unknown`: it is asked to, and not
- * known to do so. `look`: it does not, so it is looked before each upload whether the file is there.
+ * How files of another writer are protected. `condition`: the server refuses to overwrite them. `unknown`: it is asked
+ * to refuse, but may ignore that. `look`: it does not refuse, so each upload first checks whether the file exists.
  */
 type Protection = 'condition' | 'unknown' | 'look';
 
@@ -29,7 +29,7 @@ export interface Level0File {
 export class Level0Writer {
   readonly #client: ReplicaClient;
   readonly #logger: Logger;
-  /** The server looks and then writes, and another process may be between. */
+  /** The server checks and then writes, and another process may write in between. */
   readonly #isUnlocked: boolean;
   #protection: Protection;
   #isReported = false;
@@ -68,13 +68,13 @@ export class Level0Writer {
     }
   }
 
-  /** It was just looked whether the file is there. */
+  /** Call this only if the file was just found to be absent. */
   async #createAndProbe(file: Level0File, op: Op): Promise<void> {
     try {
       await this.#createConditionally(file, op);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      // If the condition was not what the server refused, this fails as well.
+      // If the server refused something other than the condition, this fails as well.
       await this.#upload(file, op);
       this.#checkBeforeWrites();
       return;
@@ -82,7 +82,7 @@ export class Level0Writer {
     if ((file.body.size ?? Infinity) <= PROBE_SIZE_MAX) await this.#probe(file, op);
   }
 
-  /** The file is there, and ours: to create it once more must be refused, and replaces it by the same bytes if it is not. */
+  /** The file exists, and is ours: creating it again must be refused; if not, it is replaced by the same bytes. */
   async #probe({ txid, timestamp, body }: Level0File, { signal }: Op): Promise<void> {
     const named = { level: 0, minTxid: txid, maxTxid: txid, timestamp };
     try {
@@ -91,7 +91,7 @@ export class Level0Writer {
     } catch (error) {
       if (hasCode(error, 'PRECONDITION_FAILED')) this.#protection = 'condition';
       else if (isRefusal(error)) this.#checkBeforeWrites();
-      // It says nothing either way, and the file itself is safe: the next upload asks again.
+      // The failure proves nothing, and the file itself is safe: the next upload probes again.
       else this.#logger.debug('cannot tell whether the server keeps conditions', { error });
     }
   }
@@ -116,7 +116,7 @@ export class Level0Writer {
   }
 }
 
-/** As servers word it that do not know the condition: 501, 400, or in words of their own. */
+/** Errors of servers that do not support the condition: 501, 400, or their own codes. */
 function isRefusal(error: unknown): boolean {
   return hasCode(error, 'UNSUPPORTED') || hasCode(error, 'INVALID_ARGUMENT') || hasCode(error, 'INTERNAL');
 }
@@ -127,17 +127,20 @@ export function conflictError(txid: TXID): LitestreamError {
     {
       code: 'REPLICA_CONFLICT',
       operation: 'sync',
-      hint: 'Nothing was overwritten. Give each running instance a replica path of its own, or stop one of the two.',
+      hint: 'Nothing was overwritten. Give each running instance its own replica path, or stop one of the two.',
     },
   );
 }
 
-/** Deleted since, or the server's answers do not fit together yet. */
+/** The file was deleted since, or the server is not consistent yet. */
 export function vanished(txid: TXID, cause?: unknown): LitestreamError {
-  return new LitestreamError(`the file of TXID ${formatTxid(txid)} is said to be there, and is not`, {
-    code: 'UNAVAILABLE',
-    retryable: true,
-    operation: 'sync',
-    cause,
-  });
+  return new LitestreamError(
+    `the server reports that the file of TXID ${formatTxid(txid)} exists, but does not return it`,
+    {
+      code: 'UNAVAILABLE',
+      retryable: true,
+      operation: 'sync',
+      cause,
+    },
+  );
 }

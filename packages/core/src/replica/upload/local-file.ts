@@ -1,4 +1,4 @@
-/** A local level-0 file, ready to be sent. */
+/** A local level-0 file, ready for the upload. */
 import { open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { decodeHeader, HEADER_SIZE, isLtxError, LtxError, verifyLtx } from '@litestream/ltx';
@@ -10,19 +10,22 @@ import type { Body } from '../../storage/contract/contract.ts';
 export interface LocalFile {
   readonly timestamp: Date;
   readonly body: Body;
-  /** Its bytes are in memory: to verify them costs little, and what is verified is what is sent. */
+  /** Its bytes are in memory: verifying them costs little, and exactly the verified bytes are uploaded. */
   readonly isKept: boolean;
 }
 
-/** What becomes of files that are lost: a snapshot takes their place, or is about to be written that does. */
+/** How lost files are replaced: a snapshot took their place, or will be written to take it. */
 export type LostFiles = 'replaced' | 'covered';
 
 /** Bytes of a chunk of a larger file. */
 const READ_SIZE = 1 << 20;
-/** Files up to this size are read once and kept while they are sent. */
+/** Files up to this size are read once and kept in memory during the upload. */
 const KEPT_SIZE_MAX = 1 << 20;
 
-/** Opens the file of one transaction. Rejects with `ENOENT`, or with an `LtxError` for a file that is not that. */
+/**
+ * Opens the file of one transaction. Rejects with `ENOENT`, or with an `LtxError` if the file is damaged or holds other
+ * transactions.
+ */
 export async function openLocalFile(path: string, txid: TXID): Promise<LocalFile> {
   const handle = await open(path, OPEN_EXISTING.read);
   try {
@@ -45,8 +48,8 @@ export async function openLocalFile(path: string, txid: TXID): Promise<LocalFile
 }
 
 /**
- * The file of one transaction, or why it is lost. Verified whole if it is small, or where the caller wants it to be. Rejects
- * with the fault of the disk if that may pass.
+ * The file of one transaction, or why it is lost. Verified completely if it is small, or if the caller asks for it.
+ * Rejects with an error of the disk if that may be transient.
  */
 export async function readLocalFile(
   path: string,
@@ -63,18 +66,18 @@ export async function readLocalFile(
   }
 }
 
-/** A file that nobody writes to any more. */
+/** The body of a file that does not change any more. */
 export function bodyOfFile(path: string, size: number): Body {
   const open = (): AsyncIterable<Uint8Array> => readFileChunks(path, { highWaterMark: READ_SIZE });
   return { size, path, readAhead: true, open };
 }
 
-/** Throws an `LtxError` unless the file is whole. */
+/** Throws an `LtxError` if the file is damaged. */
 export async function verifyLocalFile(file: LocalFile, path: string): Promise<void> {
   await verifyLtx(file.body.open(), { file: basename(path) });
 }
 
-/** Is the file gone or damaged, so that trying again cannot help? Other failures of the disk may pass. */
+/** Is the file gone or damaged, so that a retry cannot help? Other failures of the disk may be transient. */
 export function isLost(error: unknown): boolean {
   return isLtxError(error) || (error as NodeJS.ErrnoException | undefined)?.code === 'ENOENT';
 }

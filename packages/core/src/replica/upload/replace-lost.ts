@@ -14,7 +14,7 @@ export interface ReplaceLostParts {
   readonly client: ReplicaClient;
   readonly db: ReplicaDb;
   readonly logger: Logger;
-  /** False: the operator has to act, unless a snapshot exists already. */
+  /** False: the operator must act, unless a snapshot exists already. */
   readonly autoRecover: boolean;
   readonly requireSameDatabase: () => void;
   /** Level 0 has a gap from this transaction on; a warning was logged. */
@@ -31,7 +31,7 @@ export async function replaceLost(parts: ReplaceLostParts, txid: TXID, error: un
   const isLeftOut = db.leftOut !== undefined && txid <= db.leftOut.txid;
   if (there === undefined && !parts.autoRecover && !isLeftOut)
     throw lostFileError(error, db.localLtx(0).path(txid, txid));
-  // Also logged if a snapshot exists already: of the lost time, only the times of snapshots can be restored now.
+  // Also logged if a snapshot exists already: within the gap, only the snapshots can be restored now.
   if (isLeftOut) parts.logger.info('snapshot in place of a whole database', { txid: formatTxid(txid) });
   else parts.logger.warn(LOST, { txid: formatTxid(txid), error });
   parts.onGap(txid);

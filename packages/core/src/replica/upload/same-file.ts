@@ -1,4 +1,4 @@
-/** Is the level-0 file of one transaction on a replica the local one? */
+/** Is the level-0 file of one transaction on a replica the same as the local one? */
 import { open } from 'node:fs/promises';
 import { HEADER_SIZE, TRAILER_SIZE } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
@@ -6,7 +6,7 @@ import { OPEN_EXISTING } from '../../files/safe-files.ts';
 import type { Body, Op, ReplicaClient } from '../../storage/contract/contract.ts';
 import { hasCode } from '../../util/error.ts';
 
-/** Files up to this size are compared whole. */
+/** Files up to this size are compared completely. */
 const WHOLE_SIZE_MAX = 1 << 20;
 
 /**
@@ -19,7 +19,7 @@ export async function compareFile(
   { signal }: Op,
 ): Promise<'same' | 'other' | 'absent'> {
   const file = { level: 0, minTxid: txid, maxTxid: txid };
-  // One byte more than there should be tells a longer file.
+  // Reads one byte more than expected, to detect a longer file.
   const read = async (offset: number, size: number): Promise<Buffer> => {
     const chunks: Uint8Array[] = [];
     for await (const chunk of await client.openLtxFile(file, { offset, size: size + 1, signal })) chunks.push(chunk);

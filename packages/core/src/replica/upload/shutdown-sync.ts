@@ -3,20 +3,20 @@ import { hasCode, LitestreamError } from '../../util/error.ts';
 import type { LogFields, Logger } from '../../util/logger.ts';
 
 export interface ShutdownSyncOptions {
-  /** How long to try in all. 0: once. Default 30 s. */
+  /** How long to try in all, in milliseconds. 0: once. Default 30 s. */
   readonly timeoutMs?: number | undefined;
-  /** Between attempts. Default 500 ms. */
+  /** Delay between attempts, in milliseconds. Default 500 ms. */
   readonly intervalMs?: number | undefined;
   /** Aborted by a second Ctrl-C: stops at once. */
   readonly signal?: AbortSignal | undefined;
-  /** At the end of each log line. */
+  /** Fields at the end of each log line. */
   readonly facts?: LogFields | undefined;
 }
 
 /**
- * Tries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, with `ABORTED` once the signal
- * is aborted, or at once with `REPLICA_CONFLICT`, or with `LEASE_LOST` if another process has the lease. The log messages are
- * those of Litestream (Go).
+ * Retries `sync` until it succeeds: the last upload of a stopping process. Rejects with `TIMEOUT`, with `ABORTED` once
+ * the signal is aborted, or at once with `REPLICA_CONFLICT`, or with `LEASE_LOST` if another process has the lease. The
+ * log messages are those of Litestream (Go).
  */
 export async function syncForShutdown(
   sync: (signal: AbortSignal) => Promise<void>,
@@ -26,7 +26,7 @@ export async function syncForShutdown(
   const { timeoutMs = 30_000, intervalMs = 500, signal, facts } = options;
   const startMs = performance.now();
   const elapsed = (): number => Math.round(performance.now() - startMs);
-  // The longest delay of a timer in Node is some 24 days.
+  // The longest delay of a timer in Node is about 24 days.
   const deadline = timeoutMs > 0 ? AbortSignal.timeout(Math.min(timeoutMs, 2 ** 31 - 1)) : undefined;
   const either = AbortSignal.any([signal, deadline].filter((each) => each !== undefined));
   for (let attempts = 1; ; attempts++) {
@@ -47,7 +47,7 @@ export async function syncForShutdown(
         logger.warn('shutdown sync interrupted by signal', { attempts, duration: elapsed(), error, ...facts });
         throw interrupted(attempts, error);
       }
-      // Told of when it was found; the other process does not end sooner for being waited for.
+      // Already logged when it was found; waiting does not end the other process.
       const isLost = hasCode(error, 'LEASE_LOST') && !error.retryable;
       if (timeoutMs === 0 || isLost || hasCode(error, 'REPLICA_CONFLICT')) throw error;
       if (elapsed() + intervalMs >= timeoutMs) {

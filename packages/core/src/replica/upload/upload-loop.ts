@@ -3,21 +3,21 @@ import type { Logger } from '../../util/logger.ts';
 import { RetryState } from './retry-state.ts';
 
 export interface UploadLoopOptions {
-  /** One round of uploads. Its signal is aborted when the rounds end. */
+  /** One round of uploads. The signal is aborted when the loop is closed. */
   readonly round: (signal: AbortSignal) => Promise<void>;
-  /** Is there something that the last round did not send? Asked after each. */
+  /** Is there something that the last round did not upload? Called after each round. */
   readonly isBehind: () => boolean;
-  /** Least time between the starts of two rounds. */
+  /** Minimum time between the starts of two rounds, in milliseconds. */
   readonly intervalMs: number;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called for each round that failed and will be tried again by itself. Must not throw. */
+  /** Called for each failed round, which is retried automatically. Must not throw. */
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * When a replica uploads by itself: at once after quiet, then once per interval, later after failures. One round at a
- * time; asking for one while one runs or waits changes nothing.
+ * Decides when a replica uploads: at once after a quiet time, then once per interval, later after failures. One round
+ * at a time; a request while one runs or waits has no effect.
  */
 export class UploadLoop {
   readonly #options: UploadLoopOptions;
@@ -32,7 +32,7 @@ export class UploadLoop {
     this.#retry = new RetryState(options.logger, options.intervalMs);
   }
 
-  /** Aborted when the rounds end; undefined while there are none. */
+  /** Aborted when the loop is closed; undefined while rounds are not allowed. */
   get signal(): AbortSignal | undefined {
     return this.#lifetime?.signal;
   }
@@ -56,7 +56,9 @@ export class UploadLoop {
     });
   }
 
-  /** No further round begins. Returns what aborts the one under way; undefined if rounds were not allowed. */
+  /**
+   * Begins no further round. Returns the controller that aborts the current one; undefined if rounds were not allowed.
+   */
   close(): AbortController | undefined {
     const lifetime = this.#lifetime;
     this.#lifetime = undefined;
@@ -65,7 +67,7 @@ export class UploadLoop {
     return lifetime;
   }
 
-  /** Resolves once no round is under way. */
+  /** Resolves once no round is running. */
   async idle(): Promise<void> {
     await this.#round;
   }
@@ -76,7 +78,7 @@ export class UploadLoop {
     this.#notBeforeMs = this.#options.clock.monotonic() + this.#options.intervalMs;
     this.#round = this.#run(signal).finally(() => {
       this.#round = undefined;
-      // Also the net under the notifications: what came during the round, or was missed, is seen here.
+      // This also catches commits that arrived during the round, and missed notifications.
       if (this.#options.isBehind()) this.request();
     });
   }

@@ -12,9 +12,9 @@ export interface SnapshotParts {
   readonly db: ReplicaDb;
   readonly logger: Logger;
   /**
-   * Called with the transaction of the snapshot before it is written; it is not if this rejects. A snapshot takes the
-   * place of what was written before it, whoever wrote that: so the level-0 files up to it go first, which fails where
-   * another process has got there.
+   * Called with the transaction of the snapshot before it is written; if this rejects, the snapshot is not written. A
+   * snapshot replaces all files before it, regardless of which process wrote them: so the level-0 files up to it are
+   * uploaded first, which fails if another process has written there.
    */
   readonly prove: (txid: TXID) => Promise<void>;
 }

@@ -5,7 +5,7 @@ import { decodeHeader, HEADER_SIZE, lockPageNumber, readPageIndex } from '@lites
 import { isLost, openLocalFile, verifyLocalFile } from './local-file.ts';
 import type { TXID } from '@litestream/ltx';
 
-/** False also if the file is missing or damaged. A restore that ends with a whole file gives this database. */
+/** False also if the file is missing or damaged. A restore that ends with such a file gives this database. */
 export async function isWholeTransaction(path: string, txid: TXID): Promise<boolean> {
   try {
     await verifyLocalFile(await openLocalFile(path, txid), path);
@@ -17,7 +17,7 @@ export async function isWholeTransaction(path: string, txid: TXID): Promise<bool
     };
     const { commit, pageSize } = decodeHeader(await read(0, HEADER_SIZE));
     const { index } = await readPageIndex({ size, read });
-    // No LTX file holds the page of the lock byte.
+    // No LTX file holds the lock page.
     return index.count === (commit < lockPageNumber(pageSize) ? commit : commit - 1);
   } catch (error) {
     if (!isLost(error)) throw error;

@@ -1,4 +1,4 @@
-/** Runs one PRAGMA on one database, in a process of its own, and reports its rows. */
+/** Runs one PRAGMA on one database, in a separate process, and reports its rows. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { IntegrityReply, IntegrityRequest } from './integrity.ts';

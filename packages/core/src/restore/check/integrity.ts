@@ -1,6 +1,6 @@
 /**
- * SQLite's own check of a restored database, in a process of its own. The check evaluates expressions of the database, which
- * are not trusted and may never end, and only the end of the process ends a running statement.
+ * SQLite's own check of a restored database, in a separate process. The check evaluates expressions of the database,
+ * which are not trusted and may never end, and only the end of the process ends a running statement.
  */
 import { fork } from 'node:child_process';
 import { stat } from 'node:fs/promises';
@@ -13,7 +13,7 @@ export interface IntegrityRequest {
   /** A `file:` URL that opens the database without locks and without making side files. */
   readonly url: string;
   readonly pragma: 'quick_check' | 'integrity_check';
-  /** Bytes that the process may use beyond what it has at its start. */
+  /** Bytes that the process may use beyond its use at the start. */
   readonly memory: number;
 }
 
@@ -33,9 +33,7 @@ export const OUT_OF_MEMORY: NodeJS.Signals = 'SIGTERM';
 
 export type IntegrityReply = { readonly rows: readonly string[] } | { readonly message: string };
 
-/**
- * Rejects with `DATABASE_INVALID`, and names what SQLite found or which limit was reached.
- */
+/** Rejects with `DATABASE_INVALID`, with what SQLite found or which limit was reached. */
 export async function checkIntegrity(
   path: string,
   mode: IntegrityCheck,
@@ -43,7 +41,8 @@ export async function checkIntegrity(
   limits: IntegrityLimits = {},
 ): Promise<void> {
   if (mode === 'none') return;
-  // Nobody else has the file: without `immutable`, SQLite makes -wal and -shm files for one in WAL mode.
+  // No other process uses the file. Without `immutable`, SQLite would create -wal and -shm files for a database in WAL
+  // mode.
   const url = `${pathToFileURL(path).href}?mode=ro&immutable=1`;
   const pragma = mode === 'quick' ? 'quick_check' : 'integrity_check';
   const { ms = await limitMsOf(path), memory = MEMORY_MAX } = limits;
@@ -58,7 +57,7 @@ export async function checkIntegrity(
   });
 }
 
-/** Base, and addition for each MiB of the database; a working disk is faster. */
+/** Base time limit; each MiB of the database adds to it. A working disk is faster. */
 const LIMIT_MS_MIN = 10 * 60_000;
 const LIMIT_MS_PER_MIB = 1000;
 

@@ -19,7 +19,9 @@ export class FileChecksum {
     this.#parts[index] = { crc: result.crc, length: result.crcLength };
   }
 
-  /** Throws `CHECKSUM_MISMATCH` unless header, all ranges and tail make up what the trailer states. */
+  /**
+   * Throws `CHECKSUM_MISMATCH` unless the checksum of header, all ranges and tail is the one that the trailer states.
+   */
   verify(tail: TailChecksum): void {
     let crc = this.#outline.headerCrc;
     for (const part of [...this.#parts, tail]) crc = kernel().crc64Combine(crc, part.crc, part.length);

@@ -1,6 +1,6 @@
 /**
  * Which pages already have their newest version: one bit a page, so 32 MiB for a database of 1 TiB with 4 KiB pages.
- * Files claim from the newest to the oldest; who comes first owns a page.
+ * Files claim from the newest to the oldest; the first one owns a page.
  */
 export class PageClaims {
   readonly #bits: Uint8Array;
@@ -16,7 +16,7 @@ export class PageClaims {
     this.#missing = commit >= lockPage ? commit - 1 : commit;
   }
 
-  /** True for the first to ask for this page, unless it is the lock page or lies past the end of the database. */
+  /** True for the first claim of this page, unless it is the lock page or past the end of the database. */
   claim(pgno: number): boolean {
     if (pgno > this.#commit || pgno === this.#lockPage) return false;
     const byte = this.#bits[pgno >>> 3] ?? 0;

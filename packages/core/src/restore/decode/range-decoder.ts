@@ -1,4 +1,7 @@
-/** Decodes a range of frames and writes the pages it owns: the inner loop of a restore, on whichever thread. */
+/**
+ * Decodes a range of frames and writes the pages it owns: the inner loop of a restore, on the main thread or in a
+ * worker.
+ */
 import { openSync, closeSync, readSync, writeSync } from 'node:fs';
 import { OPEN_EXISTING } from '../../files/safe-files.ts';
 import { kernel, LtxError } from '@litestream/ltx';
@@ -133,7 +136,7 @@ function writeFully(descriptor: number, bytes: Uint8Array, position: number): vo
   }
 }
 
-/** Of each page of a batch, what the database checksum is made of; nothing if there is none to compare. */
+/** The checksum of each page of a batch, for the database checksum; empty if there is none to compare. */
 function checksumsOf({ summed, pgnos, pageSize }: RangeTask, first: number, batch: DecodedFrames): BigUint64Array {
   if (summed !== 'checksums') return batch.pageHashes;
   return kernel().pageChecksums(pgnos.subarray(first, first + batch.count), batch.pages, pageSize);
@@ -141,7 +144,7 @@ function checksumsOf({ summed, pgnos, pageSize }: RangeTask, first: number, batc
 
 /** Xor of the checksums of the pages that the range owns, without the flag. */
 function xorOfOwned({ owned }: RangeTask, first: number, checksums: BigUint64Array): bigint {
-  // On 32 bits at a time: arithmetic on a bigint is many times as slow.
+  // 32 bits at a time: bigint arithmetic is many times slower.
   const words = new Uint32Array(checksums.buffer, checksums.byteOffset, 2 * checksums.length);
   let low = 0;
   let high = 0;

@@ -1,4 +1,4 @@
-/** Who decodes ranges: this thread for a small restore, worker threads for others. */
+/** Decodes ranges: on this thread for a small restore, in worker threads for others. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { LtxError } from '@litestream/ltx';
@@ -10,11 +10,11 @@ import { WriteLock } from './write-lock.ts';
 export interface RangePool extends AsyncDisposable {
   /** How many tasks can make progress at once. */
   readonly parallelism: number;
-  /** Rejects with an `LtxError` or a system error. The task's buffers are gone afterwards. */
+  /** Rejects with an `LtxError` or a system error. The task's buffers are transferred, and unusable afterwards. */
   run(task: RangeTask): Promise<RangeResult>;
 }
 
-/** Decodes on this thread, with a turn of the event loop between ranges. */
+/** Decodes on this thread, and lets the event loop turn between ranges. */
 export class InlinePool implements RangePool {
   readonly parallelism = 1;
   readonly #decoder = new RangeDecoder();

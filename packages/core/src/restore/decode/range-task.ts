@@ -1,4 +1,4 @@
-/** What passes between the restore and its workers. Everything here survives a structured clone. */
+/** Messages between the restore and its workers. All of them can be cloned (structured clone). */
 import type { DatabaseChecksum } from './database-checksum.ts';
 
 /** Frames to decode, and what to do with their pages. */
@@ -15,28 +15,28 @@ export interface RangeTask {
   readonly owned: Uint8Array;
   /** Descriptor of the output, shared by the whole process. */
   readonly output: number;
-  /** Also combine these of the written pages into one, for the database's. */
+  /** Also compute the xor of these checksums of the written pages, for the database checksum. */
   readonly summed: DatabaseChecksum['of'] | undefined;
 }
 
 export interface RangeResult {
-  /** CRC of the frames as the file checksum sees them, from zero. */
+  /** CRC of the frames as the file checksum includes them, starting from zero. */
   readonly crc: bigint;
   /** Bytes that CRC covers. */
   readonly crcLength: number;
   readonly pageCount: number;
   readonly pagesWritten: number;
-  /** xor of what was asked for of the written pages; 0 if nothing was. */
+  /** Xor of the requested checksums of the written pages; 0 if none were requested. */
   readonly databaseChecksum: bigint;
 }
 
-/** A failure in a worker, in a form that keeps its code. */
+/** A failure in a worker, as data that keeps its code. */
 export interface RangeFailure {
   readonly message: string;
   readonly code: string | undefined;
-  /** Of a system error: `write` means that the output failed, not the input. */
+  /** The call of a system error: `write` means that the output failed, not the input. */
   readonly syscall: string | undefined;
-  /** `LtxError`s cross the thread as their code. */
+  /** True for an `LtxError`, of which only the code crosses the thread. */
   readonly isLtx: boolean;
 }
 

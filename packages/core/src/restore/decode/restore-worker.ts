@@ -16,7 +16,8 @@ port.on('message', ({ id, task }: WorkerRequest) => {
   } catch (error) {
     reply = { id, failure: failureOf(error) };
   }
-  // Frees it now. Left to the collector, which a worker that makes no garbage seldom calls, ranges pile up by the dozen.
+  // Frees the buffer now. The garbage collector seldom runs in a worker that makes no garbage, and dozens of ranges
+  // would accumulate.
   if (task.source instanceof Uint8Array) task.source.buffer.transfer(0);
   port.postMessage(reply);
 });

@@ -6,7 +6,7 @@ export class WriteLock {
   readonly buffer: SharedArrayBuffer;
   readonly #state: Int32Array;
 
-  /** A lock of its own, or the one another thread shares through `buffer`. */
+  /** A new lock, or the one that another thread shares through `buffer`. */
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) {
     this.buffer = buffer;
     this.#state = new Int32Array(buffer);
@@ -19,7 +19,7 @@ export class WriteLock {
       if (state === WAITED_FOR || Atomics.compareExchange(this.#state, 0, HELD, WAITED_FOR) !== FREE) {
         Atomics.wait(this.#state, 0, WAITED_FOR);
       }
-      // Others may wait too, so the lock is taken as one that is waited for.
+      // Other threads may wait too, so the lock is marked as waited for.
       state = Atomics.compareExchange(this.#state, 0, FREE, WAITED_FOR);
     }
     try {

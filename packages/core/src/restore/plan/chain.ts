@@ -1,6 +1,6 @@
 /**
- * Which files make up the state of a database at a target: the newest snapshot not past it, then, again and again, the
- * file that starts no later than the next transaction and reaches furthest. Pure functions over a listing.
+ * Chooses the files that make the state of a database at a target: the newest snapshot not past it, then, again and
+ * again, the file that starts no later than the next transaction and reaches furthest. Pure functions over a listing.
  */
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../../storage/contract/contract.ts';
@@ -16,13 +16,16 @@ export interface RestoreTarget {
   readonly baseBefore?: TXID | undefined;
 }
 
-/** May the file be part of a restore to this target: does it hold nothing past it? */
+/** May the file be part of a restore to this target? False if it holds transactions past it. */
 export function isEligible(file: LtxFileInfo, target: RestoreTarget): boolean {
   if (target.txid !== undefined && file.maxTxid > target.txid) return false;
   return target.timestamp === undefined || file.timestamp.getTime() <= target.timestamp.getTime();
 }
 
-/** Upstream's preference between two files that both continue a chain: reach, then start, then level, then age. */
+/**
+ * The preference of Litestream (Go) between two files that both continue a chain: by end, then start, then level, then
+ * age.
+ */
 function isBetter(a: LtxFileInfo, b: LtxFileInfo): boolean {
   if (a.maxTxid !== b.maxTxid) return a.maxTxid > b.maxTxid;
   if (a.minTxid !== b.minTxid) return a.minTxid < b.minTxid;

@@ -1,4 +1,4 @@
-/** Why a chain of files does not reach its target, in terms of what the replica does hold. */
+/** Errors for a chain of files that does not reach its target, with what the replica does hold. */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../../storage/contract/contract.ts';
@@ -6,7 +6,7 @@ import { LitestreamError } from '../../util/error.ts';
 import { extendChain, isEligible, newestSnapshot } from './chain.ts';
 import type { RestoreTarget } from './chain.ts';
 
-/** The error to raise for `chain`, or undefined where it is a correct answer. */
+/** The error for `chain`, or undefined if it reaches the target. */
 export function chainError(
   files: readonly LtxFileInfo[],
   chain: readonly LtxFileInfo[],
@@ -32,7 +32,7 @@ export function chainError(
   return gapAfter(files, reached, target);
 }
 
-/** The highest TXID that can be restored, 0 where there is none. */
+/** The highest TXID that can be restored, 0 if there is none. */
 function newestReachable(files: readonly LtxFileInfo[]): TXID {
   const from = newestSnapshot(files, {})?.maxTxid ?? 0n;
   return extendChain(files, from, {}).at(-1)?.maxTxid ?? from;
@@ -50,9 +50,9 @@ function noBase(files: readonly LtxFileInfo[]): LitestreamError {
   );
 }
 
-/** A gap counts only if a file behind it would have been part of the answer. */
+/** A gap matters only if a file behind it would have been part of the chain. */
 function gapAfter(files: readonly LtxFileInfo[], reached: TXID, target: RestoreTarget): LitestreamError | undefined {
-  // Times of neighbouring files may be out of order, so a file left out for its time is no gap.
+  // Times of neighbouring files may be out of order, so a file that is left out because of its time is no gap.
   const covered = extendChain(files, reached, {}).at(-1)?.maxTxid ?? reached;
   const beyond = files.filter((file) => file.minTxid > covered + 1n && isEligible(file, target));
   return beyond.length === 0 ? undefined : gapError(covered, minTxidOf(beyond.map((file) => file.minTxid)));
@@ -99,7 +99,7 @@ function txidError(files: readonly LtxFileInfo[], reached: TXID, txid: TXID): Li
   );
 }
 
-/** The lowest TXID above `txid` that a chain of whole files ends at, 0 where there is none. */
+/** The lowest TXID above `txid` at which a chain of complete files ends, 0 if there is none. */
 function nextRestorable(files: readonly LtxFileInfo[], txid: TXID): TXID {
   const ends = files.map((file) => file.maxTxid).filter((end) => end > txid);
   for (const end of ends.sort((a, b) => (a < b ? -1 : 1))) {

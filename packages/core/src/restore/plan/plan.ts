@@ -13,8 +13,8 @@ import { SNAPSHOT_LEVEL } from '../../storage/contract/levels.ts';
 /**
  * Files to apply in this order to reach the target, the first of which starts at TXID 1.
  *
- * Rejects what cannot be restored and says what could: `REPLICA_EMPTY`, `REPLICA_GAP`, `TXID_OUT_OF_RANGE`,
- * `TIMESTAMP_OUT_OF_RANGE`. `nowMs` tells a timestamp of an idle database from one in the future.
+ * Throws if the target cannot be restored, with the range that can be: `REPLICA_EMPTY`, `REPLICA_GAP`,
+ * `TXID_OUT_OF_RANGE`, `TIMESTAMP_OUT_OF_RANGE`. `nowMs` tells a timestamp of an idle database from one in the future.
  */
 export function planChain(files: readonly LtxFileInfo[], target: RestoreTarget, nowMs: number): LtxFileInfo[] {
   const snapshot = newestSnapshot(files, target);
@@ -34,8 +34,8 @@ export interface PlanOptions extends RestoreTarget, Op {
 const RELIST_COUNT_MAX = 2;
 
 /**
- * Lists the replica and plans a restore; see `planChain` for the errors. Warns where a time that is asked for meets files
- * whose times cannot be right.
+ * Lists the replica and plans a restore; see `planChain` for the errors. Warns if a requested time meets files whose
+ * times cannot be right.
  *
  * Lists all levels at once. Compaction and retention may move files between two listings, which looks like a gap, so
  * before a gap is reported the levels are listed again one after the other, lowest first: files only ever move upwards.
@@ -47,7 +47,7 @@ export async function planRestore(client: ReplicaClient, options: PlanOptions = 
 export interface RestorePlan {
   /** To apply in this order. */
   readonly files: readonly LtxFileInfo[];
-  /** Files that were left out for times that cannot be theirs; both lists are empty without a time that is asked for. */
+  /** Files that were left out because their times cannot be right; both lists are empty unless a time is requested. */
   readonly doubts: TimeDoubts;
 }
 
@@ -61,15 +61,15 @@ export async function planWithDoubts(client: ReplicaClient, options: PlanOptions
       operation: 'restore',
     });
   }
-  // Plain JavaScript may give anything.
+  // Plain JavaScript may pass any type.
   if (txid !== undefined && typeof txid !== 'bigint') {
-    throw new LitestreamError('txid: a bigint is wanted, such as 5n', {
+    throw new LitestreamError('txid: expected a bigint, such as 5n', {
       code: 'INVALID_ARGUMENT',
       operation: 'restore',
     });
   }
   if (timestamp !== undefined && !(timestamp instanceof Date)) {
-    throw new LitestreamError("timestamp: a Date is wanted, such as new Date('2020-01-01')", {
+    throw new LitestreamError("timestamp: expected a Date, such as new Date('2020-01-01')", {
       code: 'INVALID_ARGUMENT',
       operation: 'restore',
     });
@@ -132,7 +132,10 @@ async function listLevel(
   return files;
 }
 
-/** Snapshots first: what they cover is dropped while it is listed, so memory follows the tail, not the history. */
+/**
+ * Lists snapshots first: files that they cover are dropped while they are listed, so memory grows only with the files
+ * after them.
+ */
 async function listFast(listing: Listing, target: RestoreTarget): Promise<LtxFileInfo[]> {
   const snapshots = await listLevel(listing, SNAPSHOT_LEVEL, () => true);
   const base = newestSnapshot(snapshots, target)?.maxTxid ?? 0n;

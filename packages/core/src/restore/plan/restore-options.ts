@@ -15,19 +15,19 @@ export type ProofMode = (typeof PROOF_MODES)[number];
 export const PROOF_MODES = ['checked', 'required', 'ignored'] as const;
 
 export interface RestoreOptions extends RestoreTarget, Op {
-  /** Path of the database to make. Missing folders are created. */
+  /** Path of the database to create. Missing folders are created. */
   readonly output: string;
   /** Replace an existing output and its side files. Default false. */
   readonly overwrite?: boolean | undefined;
   /** Worker threads. Default: the number of cores, at most 4. */
   readonly parallelism?: number | undefined;
-  /** Let SQLite check the result before it appears at its place. Default `none`. */
+  /** Let SQLite check the result before it appears at `output`. Default `none`. */
   readonly integrityCheck?: IntegrityCheck | undefined;
   /** Default `checked`. */
   readonly proof?: ProofMode | undefined;
   /**
-   * If a file is damaged, or the result is not the database that was replicated, make the same state from an older snapshot and the
-   * files after it. Default false.
+   * If a file is damaged, or the result is not the database that was replicated, restore the same state from an older
+   * snapshot and the files after it. Default false.
    */
   readonly olderBase?: boolean | undefined;
   readonly onProgress?: ((progress: RestoreProgress) => void) | undefined;
@@ -38,7 +38,7 @@ export interface RestoreProgress {
   readonly phase: 'write' | 'sync' | 'check';
   /** Bytes of LTX frames decoded so far. */
   readonly bytesDone: number;
-  /** Bytes of the files of the plan, which is a little more. */
+  /** Bytes of all files of the plan, which is slightly more than `bytesDone` reaches. */
   readonly bytesTotal: number;
   /** Pages of the output that are written. */
   readonly pagesDone: number;
@@ -46,7 +46,7 @@ export interface RestoreProgress {
 
 export interface RestoreResult {
   readonly output: string;
-  /** The restored state: the database after this transaction. 0 for a v0.3 replica, which does not count them. */
+  /** The restored state: the database after this transaction. 0 for a v0.3 replica, which has no TXIDs. */
   readonly txid: TXID;
   /** Time of the last file, as the replica lists it. */
   readonly timestamp: Date;
@@ -56,7 +56,7 @@ export interface RestoreResult {
   readonly pageCount: number;
   /** Bytes of the database. */
   readonly size: number;
-  /** What was applied, in this order. Empty for a v0.3 replica. */
+  /** Files that were applied, in this order. Empty for a v0.3 replica. */
   readonly plan: readonly LtxFileInfo[];
   /** Bytes of those files. */
   readonly inputSize: number;
@@ -66,8 +66,8 @@ export interface RestoreResult {
    */
   readonly proven: boolean;
   /**
-   * Files that were left out for a time that cannot be theirs, so that the state may be older than the time that was asked
-   * for. Empty lists for any other target, and for a v0.3 replica.
+   * Files that were left out because their times cannot be right, so that the state may be older than the requested
+   * time. Empty lists for any other target, and for a v0.3 replica.
    */
   readonly timeDoubts: TimeDoubts;
   readonly planDurationMs: number;
@@ -79,11 +79,11 @@ export interface RestoreResult {
 /** For core itself. */
 export interface RestoreHooks {
   /**
-   * Called when the output is whole, before it appears at its place. Without it, what a follower left beside the output is
-   * removed.
+   * Called when the output is complete, before it appears at its path. Without it, the files of a follower beside the
+   * output are removed.
    */
   readonly beforePublish?: ((newest: NewestFile) => Promise<void>) | undefined;
-  /** Refuses a backup of v0.3, with `REPLICA_EMPTY`: what needs TXIDs cannot go on from it. */
+  /** Refuses a backup of v0.3, with `REPLICA_EMPTY`: a follower needs TXIDs to continue from it. */
   readonly ltxOnly?: boolean | undefined;
 }
 
@@ -93,12 +93,12 @@ export interface NewestFile {
   readonly header: LtxHeader;
 }
 
-/** Throws `INVALID_ARGUMENT` for options that make no sense. */
+/** Throws `INVALID_ARGUMENT` for invalid options. */
 export function checkOptions(options: RestoreOptions): void {
   const { output, parallelism, integrityCheck, proof } = options;
   if (output === '') throw invalid('output path required');
   if (parallelism !== undefined && (!Number.isInteger(parallelism) || parallelism < 1)) {
-    throw invalid(`parallelism is a whole number from 1, not ${parallelism}`);
+    throw invalid(`parallelism must be a positive integer, not ${parallelism}`);
   }
   if (integrityCheck !== undefined && !['none', 'quick', 'full'].includes(integrityCheck)) {
     throw invalid(`unsupported integrity check mode: ${integrityCheck}`);

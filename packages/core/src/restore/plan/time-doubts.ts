@@ -1,7 +1,7 @@
 /**
- * Files that a restore to a time leaves out for a time that cannot be theirs. A clock that was ahead stamps a transaction
- * with a time to come, and all that follow, since times rise; a program that lets times fall leaves later transactions
- * behind one that is stamped too late. Either way the restored state is older than what was asked for.
+ * Finds files that a restore to a time leaves out because their times cannot be right. A clock that was ahead stamps a
+ * transaction, and all that follow, with a future time, because times rise; a program that lets times fall puts later
+ * transactions behind one with a time that is too late. In both cases the restored state is older than requested.
  */
 import { formatTxid } from '@litestream/ltx';
 import type { TXID } from '@litestream/ltx';
@@ -9,17 +9,17 @@ import type { LtxFileInfo } from '../../storage/contract/contract.ts';
 import type { Logger } from '../../util/logger.ts';
 import { ltxName } from '../read/ltx-errors.ts';
 
-/** Clocks of two machines differ by this much without a meaning, in milliseconds. */
+/** Normal difference between the clocks of two machines, in milliseconds. */
 const SKEW_MS = 1000;
 
-/** So many files are named. */
+/** Maximum number of files that a warning names. */
 const NAMES_MAX = 3;
 
 /** Files that were left out of a restore to a time. */
 export interface TimeDoubts {
-  /** What they continue may lie before the time that was asked for: their own lies in the future. */
+  /** Files with a time in the future. Their transactions may be older than the requested time. */
   readonly ahead: readonly LtxFileInfo[];
-  /** Transactions after theirs are stamped earlier, and not later than the time that was asked for. */
+  /** Files with later transactions behind them whose times are earlier, and not after the requested time. */
   readonly outOfOrder: readonly LtxFileInfo[];
 }
 
@@ -37,12 +37,12 @@ export function timeDoubts(
     0n,
   );
   const next = late.filter(({ minTxid }) => minTxid <= reached + 1n);
-  // One of them with a time that can be true is the next state after the one that was asked for.
+  // A file among them with a plausible time is the next state after the requested one.
   const areAhead = next.every(({ timestamp }) => timestamp.getTime() > nowMs + SKEW_MS);
   return { ahead: areAhead ? next : [], outOfOrder: late.filter(({ maxTxid }) => maxTxid < lastEarly) };
 }
 
-/** One warning for each kind, which names the files, and what was chosen. */
+/** Logs one warning for each kind, with the files, and the state that was chosen. */
 export function warnOfDoubts({ ahead, outOfOrder }: TimeDoubts, chosen: LtxFileInfo, logger: Logger): void {
   const warn = (message: string, files: readonly LtxFileInfo[]): void => {
     if (files.length === 0) return;

@@ -6,7 +6,7 @@ import { corrupt } from './ltx-errors.ts';
 
 /** A run of frames that lie one after the other in the file. */
 export interface FrameRange {
-  /** Of the first frame's header. */
+  /** Offset of the first frame's header. */
   readonly offset: number;
   /** Bytes of all frames together. */
   readonly size: number;
@@ -61,7 +61,7 @@ class IndexParser {
   #pgnoLast = 0;
   #full = false;
   #ended = false;
-  // State of the varint under way, which may lie across two chunks.
+  // State of the current varint, which may lie across two chunks.
   #value = 0;
   #scale = 1;
   #field = 0;

@@ -4,12 +4,12 @@ import type { LtxFileRef } from '../../storage/contract/contract.ts';
 import { isLitestreamError, LitestreamError } from '../../util/error.ts';
 import type { LitestreamErrorCode } from '../../util/error.ts';
 
-/** How a file is called in messages: its place under the replica's path. */
+/** The name of a file in messages: its path under the replica's path. */
 export function ltxName(file: LtxFileRef): string {
   return `ltx/${file.level}/${formatLtxFilename(file.minTxid, file.maxTxid)}`;
 }
 
-/** A file that is not what it should be. */
+/** A file with invalid content. */
 export function corrupt(name: string, what: string, cause?: unknown): LitestreamError {
   return new LitestreamError(`${name}: ${what}`, {
     code: 'LTX_CORRUPT',
@@ -20,7 +20,7 @@ export function corrupt(name: string, what: string, cause?: unknown): Litestream
   });
 }
 
-/** A file whose checksum, or that of the database it makes, is not the one it states. */
+/** A file whose checksum, or the database checksum after it, is not the one that it states. */
 export function checksumMismatch(name: string, what: string): LitestreamError {
   return new LitestreamError(`${name}: ${what}`, {
     code: 'CHECKSUM_MISMATCH',
@@ -70,7 +70,7 @@ const FILE_CODES: Readonly<Record<string, LitestreamErrorCode>> = {
   ENFILE: 'UNAVAILABLE',
 };
 
-/** Any failure while reading or writing `name`, as an error with a code. Errors that have one stay as they are. */
+/** Turns any failure while reading or writing `name` into an error with a code. Errors that have one stay unchanged. */
 export function fault(name: string, cause: unknown): unknown {
   if (isLitestreamError(cause)) return cause;
   if (isLtxError(cause)) {

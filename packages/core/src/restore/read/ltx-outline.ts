@@ -7,10 +7,11 @@ import { corrupt, fault } from './ltx-errors.ts';
 import { WHOLE_SIZE_MAX_REMOTE } from './ltx-source.ts';
 import type { LtxSource } from './ltx-source.ts';
 
-/** Zero header, empty index with its size, trailer: no file is shorter than this behind its header. */
+/** Bytes of the size field behind the page index. */
 const INDEX_SIZE_SIZE = 8;
+/** Zero header, empty index with its size, trailer: no file is shorter than this after its header. */
 const TAIL_SIZE_MIN = PAGE_HEADER_SIZE + 1 + INDEX_SIZE_SIZE + TRAILER_SIZE;
-/** Read from the end of a file at once; holds the index of some 7,000 pages. */
+/** Bytes that are read from the end of a file first; they hold the index of about 7,000 pages. */
 const TAIL_SIZE = 64 << 10;
 /** As `WHOLE_SIZE_MAX_REMOTE`, for local files. */
 const WHOLE_SIZE_MAX = 256 << 10;
@@ -73,7 +74,7 @@ function readHeader(source: LtxSource, bytes: Uint8Array): LtxHeader {
   return header;
 }
 
-/** Running CRC of what follows the frames, as the file checksum covers it. */
+/** Running CRC of the bytes after the frames that the file checksum covers. */
 export interface TailChecksum {
   crc: bigint;
   length: number;
@@ -107,7 +108,7 @@ export async function* frameRanges(
   add(await readPart(outline, indexEnd, INDEX_SIZE_SIZE + TRAILER_SIZE - 8));
 }
 
-/** Up to `size` bytes from `offset`, from memory where the tail holds them: at least one byte of a non-empty part. */
+/** Up to `size` bytes from `offset`, from memory if the tail holds them; at least one byte, unless `size` is 0. */
 async function readPart(outline: LtxOutline, offset: number, size: number): Promise<Uint8Array> {
   const { tail, tailOffset, source } = outline;
   if (offset >= tailOffset) return tail.subarray(offset - tailOffset, offset - tailOffset + size);

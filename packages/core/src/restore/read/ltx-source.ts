@@ -1,4 +1,4 @@
-/** Bytes of one planned file, by range: from a local path where the client has one, else through the client. */
+/** Bytes of one planned file, by range: from a local path if the client has one, else through the client. */
 import { open } from 'node:fs/promises';
 import { OPEN_EXISTING } from '../../files/safe-files.ts';
 import type { LtxFileInfo, ReplicaClient } from '../../storage/contract/contract.ts';
@@ -12,13 +12,13 @@ export interface LtxSource {
   readonly name: string;
   /** Bytes. */
   readonly size: number;
-  /** Where workers can read the file themselves. */
+  /** Path at which workers can read the file themselves. */
   readonly path: string | undefined;
-  /** Exactly `size` bytes from `offset`, in a buffer of their own. */
+  /** Exactly `size` bytes from `offset`, in a new buffer. */
   read(offset: number, size: number): Promise<Uint8Array<ArrayBuffer>>;
 }
 
-/** Files up to this size are read whole: with a request per read, that is cheaper than two. */
+/** Files up to this size are read with one request, which is cheaper than two smaller ones. */
 export const WHOLE_SIZE_MAX_REMOTE: number = 1 << 20;
 
 export async function openLtxSource(
@@ -61,7 +61,7 @@ async function readRemote(
   let done = 0;
   const { offset, size, signal } = range;
   for await (const chunk of resumableSource(client, info, { offset, size, signal })) {
-    if (done + chunk.length > range.size) throw corrupt(range.name, 'the replica sent more bytes than were asked for');
+    if (done + chunk.length > range.size) throw corrupt(range.name, 'the replica sent more bytes than requested');
     bytes.set(chunk, done);
     done += chunk.length;
   }

@@ -5,8 +5,8 @@ import { openReplacing } from '../../files/safe-files.ts';
 import { fault, ltxName } from './ltx-errors.ts';
 
 /**
- * Copies of files on the local disk, for clients that cannot start to read in the middle: each range would cost all
- * bytes before it. They lie beside the output and are gone when this is disposed of.
+ * Copies files to the local disk, for clients that cannot read from an offset: each range would cost all bytes before
+ * it. The copies are beside the output, and are deleted when this is disposed of.
  */
 export class Spool implements AsyncDisposable {
   readonly #prefix: string;
@@ -18,7 +18,7 @@ export class Spool implements AsyncDisposable {
     this.#prefix = prefix;
   }
 
-  /** Reads a whole file once, and returns where it is now. */
+  /** Copies a file, and returns the path of the copy. */
   async copy(client: ReplicaClient, info: LtxFileInfo, signal: AbortSignal): Promise<string> {
     const path = `${this.#prefix}.ltx${this.#count++}.tmp`;
     this.#paths.add(path);

@@ -1,4 +1,4 @@
-/** Bounds how many tasks are under way, waits for all of them, and keeps the first failure. */
+/** Limits how many tasks run at once, waits for all of them, and keeps the first failure. */
 export class TaskLimiter {
   readonly #countMax: number;
   readonly #onFailure: (error: unknown) => void;
@@ -18,12 +18,12 @@ export class TaskLimiter {
     this.throwIfFailed();
   }
 
-  /** Counts a task in. The promise returned never rejects: the failure is kept. */
+  /** Counts a task as running. The returned promise never rejects: the failure is kept. */
   run(task: Promise<void>): Promise<void> {
     return this.#watch(task, this.#running);
   }
 
-  /** As `run`, for work that takes no place of its own. */
+  /** The same as `run`, but the task takes no slot. */
   follow(task: Promise<void>): Promise<void> {
     return this.#watch(task, this.#followed);
   }
@@ -44,7 +44,7 @@ export class TaskLimiter {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** Resolves once nothing is under way any more, failed or not. */
+  /** Resolves once all tasks have ended, failed or not. */
   async settled(): Promise<void> {
     while (this.#running.size + this.#followed.size > 0) await Promise.all([...this.#running, ...this.#followed]);
   }

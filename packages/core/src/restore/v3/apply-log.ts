@@ -5,13 +5,13 @@ import { scanWal } from '../../sqlite/wal/wal-scan.ts';
 import { WalFile } from '../../sqlite/wal/wal-file.ts';
 import { corrupt } from '../read/ltx-errors.ts';
 
-/** Pages copied before other things may happen. */
+/** Pages copied before the event loop turns. */
 const TURN_PAGE_COUNT = 256;
 
 /**
- * Does to a database file what SQLite's checkpoint does: each page's last committed frame goes to its place, and the file
- * ends where the last commit says. Frames that do not belong to the log, or to no commit, are left out. Returns how many
- * pages were written.
+ * Applies a WAL to a database file as SQLite's checkpoint does: writes each page's last committed frame, and truncates
+ * the file to the size of the last commit. Frames that do not belong to the WAL, or to a commit, are left out. Returns
+ * how many pages were written.
  */
 export async function applyWal(
   log: { readonly path: string; readonly name: string },
@@ -22,9 +22,9 @@ export async function applyWal(
   wal.refresh();
   try {
     const header = wal.header();
-    // Nothing was committed to it.
+    // The WAL holds no commit.
     if (header === undefined && wal.size() < WAL_HEADER_SIZE) return 0;
-    if (header === undefined) throw corrupt(log.name, 'is no write-ahead log');
+    if (header === undefined) throw corrupt(log.name, 'is not a WAL');
     const { pageSize } = header;
     if (pageSize !== databasePageSize(output)) {
       throw corrupt(log.name, `its page size is ${pageSize}, that of the snapshot ${databasePageSize(output)}`);
@@ -60,7 +60,7 @@ function writePage(descriptor: number, page: Uint8Array, position: number): void
   }
 }
 
-/** Of the database in a file, from its header; 0 for a file that is too short. */
+/** Page size of the database in a file, from its header; 0 for a file that is too short. */
 export function databasePageSize(descriptor: number): number {
   const bytes = Buffer.alloc(2);
   if (readSync(descriptor, bytes, 0, 2, 16) < 2) return 0;

@@ -12,9 +12,9 @@ export interface FormatContext {
 }
 
 /**
- * Where a replica holds both formats, as one does after an upgrade: is the v0.3 one to be restored? Upstream's rule. The
- * newest state is that of the format that was written to last; the state at a time is that of the format with the
- * nearest snapshot before it.
+ * Should the v0.3 format be restored, if a replica holds both formats, as after an upgrade? The rule of Litestream
+ * (Go): the newest state is that of the format that was written to last; the state at a time is that of the format with
+ * the nearest snapshot before it.
  */
 export async function prefersV3(listing: V3Listing, context: FormatContext): Promise<boolean> {
   const { timestamp, logger } = context;

@@ -17,7 +17,7 @@ export interface V3Listing {
   readonly updatedAt: Date;
 }
 
-/** What a replica holds of v0.3; undefined if nothing, and for backends that keep no such replicas. */
+/** The v0.3 objects of a replica; undefined if there are none, and for backends without v0.3 replicas. */
 export async function listV3(client: ReplicaClient, { signal }: Op): Promise<V3Listing | undefined> {
   const { objects } = client;
   if (objects === undefined) return undefined;

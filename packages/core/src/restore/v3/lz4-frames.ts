@@ -6,7 +6,7 @@ import { Xxh32 } from './xxh32.ts';
 const MAGIC = 0x184d2204;
 const HISTORY_SIZE = 64 << 10;
 
-/** The content of one frame, or of several one after the other. Every checksum there is, is verified. */
+/** The content of one or several consecutive frames. Verifies every checksum. */
 export async function* decodeLz4Frames(
   source: AsyncIterable<Uint8Array>,
   name: string,
@@ -65,7 +65,7 @@ async function* decodeFrame(input: Input): AsyncGenerator<Uint8Array, void, unde
 function decodeBlock(input: Input, block: Uint8Array, sizeMax: number, history: Uint8Array): Uint8Array {
   const bytes = kernel().decodeLz4Block(block, sizeMax, history);
   if (bytes === undefined) throw input.bad('has a malformed block');
-  // The kernel's own result does not outlive its next call.
+  // The next call of the kernel overwrites its result.
   return bytes.slice();
 }
 
@@ -79,7 +79,7 @@ function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** Bytes of a stream, so many at a time. */
+/** Reads a stream in pieces of the requested size. */
 class Input {
   readonly #iterator: AsyncIterator<Uint8Array>;
   readonly #name: string;
@@ -90,7 +90,7 @@ class Input {
     this.#name = name;
   }
 
-  /** Exactly `size` bytes, to keep. */
+  /** Exactly `size` bytes, in a new buffer. */
   async take(size: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(size);
     for (let done = 0; done < size;) {

@@ -1,10 +1,10 @@
-/** Where Litestream v0.3 keeps things below a replica's path, and how it names them. */
+/** Names of the objects of Litestream v0.3 under a replica's path. */
 const SNAPSHOT = /^generations\/([0-9a-f]{16})\/snapshots\/([0-9a-f]{8})\.snapshot\.lz4$/;
 const SEGMENT = /^generations\/([0-9a-f]{16})\/wal\/([0-9a-f]{8})_([0-9a-f]{8,16})\.wal\.lz4$/;
 
 export const GENERATIONS_PREFIX = 'generations/';
 
-/** What the key of an object says, if it is one of v0.3's. Numbers are hexadecimal there. */
+/** Parses the key of a v0.3 object; undefined for other keys. Numbers in keys are hexadecimal. */
 export function parseV3Key(key: string): V3Name | undefined {
   const snapshot = SNAPSHOT.exec(key);
   if (snapshot !== null)
@@ -16,13 +16,13 @@ export function parseV3Key(key: string): V3Name | undefined {
 }
 
 export interface V3Name {
-  /** A whole database, or a piece of its write-ahead log. */
+  /** A whole database, or a segment of its WAL. */
   readonly kind: 'snapshot' | 'segment';
-  /** Names one unbroken history. */
+  /** Names one unbroken timeline. */
   readonly generation: string;
-  /** Number of the write-ahead log, counted through its restarts. A snapshot is the database before that log. */
+  /** Number of the WAL, which grows by one with each restart. A snapshot is the database before that WAL. */
   readonly index: number;
-  /** Byte of that log, before compression, at which the piece starts. */
+  /** Offset in that WAL, before compression, at which the segment starts. */
   readonly offset: number;
 }
 

@@ -2,7 +2,7 @@ import { LitestreamError } from '../../util/error.ts';
 import { timeOf } from './listing.ts';
 import type { V3File, V3Listing } from './listing.ts';
 
-/** A snapshot, and the pieces of the logs after it, in their order. */
+/** A snapshot, and the WAL segments after it, in order. */
 export interface V3Plan {
   readonly snapshot: V3File;
   readonly segments: readonly V3File[];
@@ -11,8 +11,9 @@ export interface V3Plan {
 }
 
 /**
- * Upstream's choice: the newest snapshot of all generations, not after `timestamp` if one is given, and the log of its
- * generation from there on. Throws `TIMESTAMP_OUT_OF_RANGE`, for the future too, and `REPLICA_GAP` for a log that has a hole.
+ * The choice of Litestream (Go): the newest snapshot of all generations, not after `timestamp` if one is given, and the
+ * WAL of its generation from there on. Throws `TIMESTAMP_OUT_OF_RANGE`, for the future too, and `REPLICA_GAP` if
+ * segments of the WAL are missing.
  */
 export function planV3(listing: V3Listing, timestamp: Date | undefined, nowMs: number = Date.now()): V3Plan {
   const untilMs = timestamp?.getTime() ?? Number.POSITIVE_INFINITY;
@@ -27,14 +28,14 @@ export function planV3(listing: V3Listing, timestamp: Date | undefined, nowMs: n
   return { snapshot, segments, size };
 }
 
-/** That each log continues where the piece before it ended, only its content tells: see `restore-v3.ts`. */
+/** Only the content shows whether each segment continues the one before it: see `restore-v3.ts`. */
 function checkStarts(snapshot: V3File, segments: readonly V3File[]): void {
   let index = snapshot.index - 1;
   for (const file of segments) {
     if (file.index === index) continue;
     index++;
-    if (file.index !== index) throw gapV3(file, `log ${hex(index)} is missing`);
-    if (file.offset !== 0) throw gapV3(file, `the first piece of log ${hex(index)} is missing`);
+    if (file.index !== index) throw gapV3(file, `WAL ${hex(index)} is missing`);
+    if (file.offset !== 0) throw gapV3(file, `the first segment of WAL ${hex(index)} is missing`);
   }
 }
 
@@ -50,10 +51,10 @@ export function gapV3(file: V3File, what: string): LitestreamError {
 function noSnapshot({ snapshots, segments }: V3Listing, timestamp: Date | undefined): LitestreamError {
   const first = snapshots[0];
   if (first === undefined || timestamp === undefined) {
-    return new LitestreamError(`the v0.3 replica holds ${segments.length} pieces of logs, but no snapshot`, {
+    return new LitestreamError(`the v0.3 replica holds ${segments.length} WAL segments, but no snapshot`, {
       code: 'REPLICA_GAP',
       operation: 'restore',
-      hint: 'A restore starts from a snapshot.',
+      hint: 'A restore needs a snapshot to start from. Check whether a retention rule of the backend deleted it.',
     });
   }
   const earliest = first.object.lastModified.toISOString();
@@ -65,7 +66,7 @@ function noSnapshot({ snapshots, segments }: V3Listing, timestamp: Date | undefi
 
 function inFuture({ updatedAt }: V3Listing, timestamp: Date): LitestreamError {
   const [time, last] = [timestamp, updatedAt].map((date) => date.toISOString());
-  return new LitestreamError(`time ${time} is yet to come: the v0.3 replica reaches to ${last}`, {
+  return new LitestreamError(`time ${time} is in the future: the v0.3 replica reaches to ${last}`, {
     code: 'TIMESTAMP_OUT_OF_RANGE',
     operation: 'restore',
     hint: 'Leave the time out for the newest state.',

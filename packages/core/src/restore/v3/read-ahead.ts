@@ -2,12 +2,12 @@ import type { ReplicaClient } from '../../storage/contract/contract.ts';
 import type { V3File } from './listing.ts';
 import { readObject } from './read-object.ts';
 
-/** Objects that are on their way at once: a log has one object a second, and each costs a request. */
+/** Objects that are requested at once: a WAL has one object per second, and each costs a request. */
 const COUNT = 8;
-/** Larger ones are read when it is their turn, as a stream. */
+/** Larger objects are streamed when it is their turn. */
 const SIZE_MAX = 1 << 20;
 
-/** The files in their order, small ones read ahead of their turn: some 8 MiB of memory. */
+/** The files in order; small ones are read ahead, which takes about 8 MiB of memory. */
 export async function* readAhead(
   client: ReplicaClient,
   files: readonly V3File[],

@@ -6,8 +6,8 @@ const RETRY_COUNT_MAX = 3;
 const RETRY_DELAY_MS = 250;
 
 /**
- * The bytes of an object as listed, over connections that break: goes on at the byte it reached, three times in all.
- * Rejects with `NOT_FOUND`, with `OBJECT_CHANGED` for another object under the key, and with the last failure.
+ * The bytes of an object as listed. Resumes at the byte that it reached if the connection breaks, three attempts in
+ * all. Rejects with `NOT_FOUND`, with `OBJECT_CHANGED` for another object under the key, and with the last failure.
  */
 export async function* readObject(
   client: ReplicaClient,
@@ -25,7 +25,7 @@ export async function* readObject(
       const isOther = version !== undefined && info.version !== undefined && version !== info.version;
       for await (const chunk of opened.body) {
         position += chunk.length;
-        // Only leaving an iteration frees the connection: a body that nobody iterates keeps it.
+        // Only leaving an iteration frees the connection: a body that is not iterated keeps it.
         if (isOther || position > info.size) throw changed(info.key);
         yield chunk;
       }

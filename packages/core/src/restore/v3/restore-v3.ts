@@ -1,4 +1,4 @@
-/** Restores a replica that Litestream v0.3 made: a snapshot of the database file, and the logs written after it. */
+/** Restores a replica of Litestream v0.3: a snapshot of the database file, and the WALs after it. */
 import { fstatSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -57,7 +57,7 @@ export async function restoreV3(client: ReplicaClient, plan: V3Plan, options: Re
   };
 }
 
-/** A log that is put together from its segments. */
+/** A WAL that is assembled from its segments. */
 interface OpenWal {
   readonly handle: FileHandle;
   readonly index: number;
@@ -95,7 +95,7 @@ class V3Run {
           log = { handle: await this.#openWal(), index: file.index, size: 0 };
         }
         if (file.offset !== log.size) {
-          throw gapV3(file, `its log has ${log.size} bytes so far, and it starts at byte ${file.offset}`);
+          throw gapV3(file, `its WAL has ${log.size} bytes so far, and it starts at byte ${file.offset}`);
         }
         const size = await this.#append(file, bytes, log.handle, log.size);
         log.size += size;
@@ -160,7 +160,7 @@ class V3Run {
 
   async #applyWal({ handle, index, size: bytes }: OpenWal): Promise<void> {
     await handle.close();
-    const name = `log ${index.toString(16).padStart(8, '0')} of generation ${this.#plan.snapshot.generation}`;
+    const name = `WAL ${index.toString(16).padStart(8, '0')} of generation ${this.#plan.snapshot.generation}`;
     const { signal } = this.#options;
     try {
       this.#pagesDone += await applyWal({ path: this.#walPath, name }, this.#output.descriptor, {

@@ -5,7 +5,7 @@ const P4 = 668265263;
 const P5 = 374761393;
 const STRIPE_SIZE = 16;
 
-/** xxHash-32 with seed 0, over bytes that come in pieces: the checksum of an LZ4 frame's content. */
+/** xxHash-32 with seed 0, computed incrementally: the checksum of an LZ4 frame's content. */
 export class Xxh32 {
   readonly #lanes = Int32Array.of(P1 + P2, P2, 0, -P1);
   readonly #rest = new Uint8Array(STRIPE_SIZE);

@@ -9,7 +9,7 @@ export interface FinishTimes {
   readonly checkDurationMs: number;
 }
 
-/** Makes a whole output durable, has SQLite check it if asked for, and moves it to its place. */
+/** Makes a complete output durable, lets SQLite check it if requested, and moves it to its path. */
 export async function finishOutput(
   output: Output,
   options: RestoreOptions,

@@ -1,4 +1,4 @@
-/** The database a restore makes: written beside its final place, and moved there only when it is whole. */
+/** The output of a restore: written beside its final path, and moved there only when it is complete. */
 import { lstat, mkdir, open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -10,8 +10,8 @@ import { replaceDatabase } from './replaced-database.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
 
 /**
- * Refuses a path at which a restore would destroy something: `OUTPUT_EXISTS` for a non-empty file, for what is no regular
- * file, and for a database's side files, which SQLite would apply to the restored database.
+ * Refuses a path at which a restore would destroy something: `OUTPUT_EXISTS` for a non-empty file, for anything but a
+ * regular file, and for a database's side files, which SQLite would apply to the restored database.
  */
 export async function checkOutput(path: string): Promise<void> {
   await requireReplaceable(path);
@@ -38,7 +38,7 @@ function exists(message: string, object: string, hint: string): LitestreamError 
   return new LitestreamError(message, { code: 'OUTPUT_EXISTS', operation: 'restore', object, hint });
 }
 
-/** Which file it is, whatever its name. */
+/** Identifies a file independently of its name. */
 interface Identity {
   readonly ino: number;
   readonly dev: number;
@@ -82,13 +82,13 @@ export class Output {
         throw error;
       }
     } catch (error) {
-      // Only a file made since the removal above can be in the way.
+      // Only a file that was created after the removal above can be in the way.
       if ((error as NodeJS.ErrnoException).code === 'EEXIST' && (await isFile(temporaryPath))) throw underWay(path);
       throw fault(temporaryPath, error);
     }
   }
 
-  /** For workers to write to, while this object is open. */
+  /** Descriptor for workers to write to, while this object is open. */
   get descriptor(): number {
     return this.#handle.fd;
   }
@@ -111,7 +111,7 @@ export class Output {
     }
   }
 
-  /** Starts to write back what is there by now, so that `sync` has less to wait for. Its failure is that of `sync`. */
+  /** Starts to write back the data so far, so that `sync` takes less time. `sync` reports its failure. */
   flush(): void {
     this.#flushing ??= this.#handle
       .datasync()
@@ -126,7 +126,7 @@ export class Output {
   async sync(): Promise<void> {
     try {
       await this.#flushing;
-      // The kernel reports a failed write-back once, to whoever syncs first.
+      // The kernel reports a failed write-back only once, to the first sync.
       if (this.#flushFailure !== undefined) throw this.#flushFailure.error;
       await this.#handle.sync();
     } catch (error) {
@@ -135,8 +135,8 @@ export class Output {
   }
 
   /**
-   * Moves the file to its place, durably. One that is there stays whole until then; see `replaceDatabase`. Calls
-   * `beforeMove` when nothing but the rename is left to do.
+   * Moves the file to its path, durably. An existing database stays intact until then; see `replaceDatabase`. Calls
+   * `beforeMove` just before the rename.
    */
   async publish(beforeMove: () => Promise<void>): Promise<void> {
     try {
@@ -161,13 +161,13 @@ export class Output {
     }
   }
 
-  /** Another restore to the same output replaces the temporary file: whoever lost it must not touch the other's. */
+  /** Another restore to the same output replaces the temporary file: then this one must not touch it. */
   async #isOurs(): Promise<boolean> {
     const there = await lstat(this.temporaryPath).catch(() => undefined);
     return there?.ino === this.#identity.ino && there.dev === this.#identity.dev;
   }
 
-  /** Removes the temporary file unless it has been moved to its place. */
+  /** Removes the temporary file unless it was moved to its path. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#state === 'done') return;
     this.#state = 'done';
@@ -187,14 +187,14 @@ async function keepMode(handle: FileHandle, path: string): Promise<void> {
 }
 
 function underWay(path: string): LitestreamError {
-  return exists(`another restore to ${path} is under way`, path, 'Wait for it, or choose another output.');
+  return exists(`another restore to ${path} is running`, path, 'Wait until it ends, or choose another output.');
 }
 
 async function isFile(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined))?.isFile() === true;
 }
 
-/** As upstream names it. */
+/** The name that Litestream (Go) uses. */
 function temporaryPathOf(path: string): string {
   return `${path}.tmp`;
 }

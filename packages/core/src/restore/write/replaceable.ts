@@ -1,4 +1,4 @@
-/** What a restore or a follower may replace: regular files. Anything else under these names was made for another purpose. */
+/** A restore or a follower may only replace regular files. Anything else under these names has another purpose. */
 import type { Stats } from 'node:fs';
 import { lstat, realpath } from 'node:fs/promises';
 import { LitestreamError } from '../../util/error.ts';
@@ -9,7 +9,7 @@ import { SIDECAR_SUFFIXES } from './sidecars.ts';
 const SUFFIXES: readonly string[] = ['', ...SIDECAR_SUFFIXES, '-txid', '-txid-target'];
 
 /**
- * Rejects with `OUTPUT_EXISTS` where the output, or a file beside it, is a folder, a link, a device, a pipe or a socket: a
+ * Rejects with `OUTPUT_EXISTS` if the output, or a file beside it, is a folder, a link, a device, a pipe or a socket: a
  * new file under its name would take the place of `/dev/null`, or leave the file that a link leads to as it was.
  */
 export async function requireReplaceable(path: string): Promise<void> {
@@ -40,7 +40,7 @@ function kindOf(stats: Stats): string {
   return stats.isSocket() ? 'a socket' : 'a device';
 }
 
-/** Of the name itself, and not of what a link leads to. */
+/** Status of the name itself, not of the target of a link. */
 export async function lstatOrNothing(path: string): Promise<Stats | undefined> {
   try {
     return await lstat(path);

@@ -1,7 +1,8 @@
 /**
- * A database that a restore replaces. SQLite would apply its log to the new database, so that must go before the new one
- * has the name; but until then the log holds commits of the old one. Hence SQLite itself makes the old database one file
- * first, which a crash cannot interrupt half-way, and keeps every other program out until it is replaced.
+ * Replaces an existing database by a restored one. SQLite would apply the old WAL to the new database, so the WAL must
+ * be removed before the new file has the name; but until then, the WAL holds commits of the old database. So SQLite
+ * itself first checkpoints the old database into one file, which is safe in a crash, and keeps every other program out
+ * until the file is replaced.
  */
 import { rm, stat } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
@@ -11,8 +12,8 @@ import { LitestreamError } from '../../util/error.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
 
 /**
- * What the worker reports: the database is one file and locked, or the primary result code of SQLite, or why SQLite must not
- * read it.
+ * What the worker reports: the database is one file and locked; or the primary result code of SQLite; or why SQLite
+ * must not read it.
  */
 export type ReplacedReply =
   | { readonly state: 'held' }
@@ -25,12 +26,12 @@ const SQLITE_FULL = 13;
 const SQLITE_NOTADB = 26;
 
 /**
- * Calls `replace`, which gives another file the name, when no side file of the old database is left. Killed at any moment,
- * it leaves the old database with all its commits, or the new one.
+ * Calls `replace`, which gives another file the name, once the old database has no side files any more. A crash at any
+ * point leaves the old database with all its commits, or the new one.
  *
- * Rejects with `DATABASE_BUSY` where another program has the old one open, with `DISK_FULL` if the disk has no room for its
- * WAL, with `SCHEMA_TOO_LARGE`, and with `UNAVAILABLE` for other errors of SQLite. A damaged database, which SQLite cannot
- * read, contains nothing to keep.
+ * Rejects with `DATABASE_BUSY` if another program has the old one open, with `DISK_FULL` if the disk has no room for
+ * its WAL, with `SCHEMA_TOO_LARGE`, and with `UNAVAILABLE` for other errors of SQLite. A damaged database, which SQLite
+ * cannot read, contains nothing to keep.
  */
 export async function replaceDatabase(path: string, replace: () => Promise<void>): Promise<void> {
   if ((await sizeOf(path)) === 0) {
@@ -39,7 +40,7 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
     await replace();
     return;
   }
-  // Another copy of SQLite in this process would not see the locks of the one that is asked here.
+  // Another copy of SQLite in this process does not see the locks of the one that is used here.
   if (isOpenHere(path)) throw inUse(path);
   const worker = startWorker(path);
   try {
@@ -47,7 +48,7 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
     if (reply.state === 'refused') throw refused(path, reply.message);
     if (reply.state === 'failed' && reply.resultCode !== SQLITE_CORRUPT && reply.resultCode !== SQLITE_NOTADB)
       throw failureOf(path, reply.resultCode);
-    // A connection that holds no lock would write its next commit to the old database.
+    // An idle connection holds no lock, and would write its next commit to the old database.
     if (openElsewhere(path) !== undefined) throw inUse(path);
     await removeSidecars(path);
     await replace();
@@ -70,7 +71,7 @@ async function replyOf(worker: Worker): Promise<ReplacedReply> {
   return await promise;
 }
 
-/** SQLite closes the old database by itself: a worker that is terminated leaves that to chance. */
+/** The worker must close the old database: if it is terminated, SQLite may not close it. */
 async function release(worker: Worker): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   worker.once('exit', () => resolve());

@@ -1,4 +1,7 @@
-/** Makes one database one file, and keeps others out of it until it is told that the file has been replaced. */
+/**
+ * Checkpoints a database into one file, and keeps other programs out of it until it gets the message that the file was
+ * replaced.
+ */
 import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import { requireSmallSchema } from '../../sqlite/schema/schema-limit.ts';
@@ -26,7 +29,7 @@ function hold(): ReplacedReply {
   try {
     database = new DatabaseSync(url, { timeout: BUSY_TIMEOUT_MS, defensive: true });
     database.exec(DISTRUST);
-    // Recovers the database after a killed writer, and does not read the schema.
+    // Recovers the database after a killed writer, without reading the schema.
     database.exec('BEGIN');
     database.prepare('PRAGMA schema_version').get();
     database.exec('ROLLBACK');

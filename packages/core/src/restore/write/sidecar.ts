@@ -1,4 +1,7 @@
-/** The `-txid` file beside a copy: the transaction it is known to hold, 16 hex digits, as upstream writes it. */
+/**
+ * The `-txid` file beside a copy: the transaction that the copy is known to hold, as 16 hex digits, in the format of
+ * Litestream (Go).
+ */
 import { readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { formatTxid, parseTxid } from '@litestream/ltx';

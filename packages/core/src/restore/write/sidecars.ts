@@ -1,2 +1,2 @@
-/** SQLite's files beside a database: it would apply them to whatever stands there under the name. */
+/** SQLite's files beside a database. SQLite would apply them to any file with the database's name. */
 export const SIDECAR_SUFFIXES: readonly string[] = ['-wal', '-shm', '-journal'];

@@ -1,7 +1,8 @@
 /**
- * The `-txid-target` file beside a copy: the last transaction that was about to be entered into it, and the file of the
- * replica that ends there. Written before the copy changes, while `-txid` is written afterwards: where the two differ, the
- * copy holds either. Once they agree, it tells from which file the copy goes on. Upstream does not look at it.
+ * The `-txid-target` file beside a copy: the last transaction that was to be applied to it, and the file of the replica
+ * that ends there. Written before the copy changes, while `-txid` is written afterwards: if the two differ, the copy
+ * holds one of the two transactions. If they agree, the record names the file that the copy continues from. Litestream
+ * (Go) ignores it.
  */
 import { rm } from 'node:fs/promises';
 import { decodeHeader, encodeHeader, formatTxid, parseTxid } from '@litestream/ltx';
@@ -11,7 +12,7 @@ import { readBeside, readSidecar, sidecarPath, writeBeside } from './sidecar.ts'
 
 export interface TargetRecord {
   readonly txid: TXID;
-  /** The whole database was compared: half-way, the copy is no state that files could continue. */
+  /** The whole database was compared: an interrupted comparison leaves a state that files cannot continue. */
   readonly isRebase: boolean;
   /** The newest file that was applied. */
   readonly level: number;
@@ -45,15 +46,15 @@ export async function readTargetRecord(path: string): Promise<TargetRecord | 'un
       header: decodeHeader(Buffer.from(header, 'hex')),
     };
   } catch {
-    // No header of a file: whatever it was, it tells nothing of the copy.
+    // Not the header of an LTX file, so it says nothing about the copy.
     return 'unreadable';
   }
 }
 
-/** What the files beside a copy say it holds: `position`, or `target` if that is another one. */
+/** What a copy holds according to the files beside it: `position`, or `target` if it is set. */
 export type RecordedPosition =
   | { readonly position: TXID; readonly target: TargetRecord | undefined; readonly reason: undefined }
-  /** They do not say it; why. */
+  /** Not known; `reason` says why. */
   | { readonly position: undefined; readonly target: undefined; readonly reason: string };
 
 /** Inside the copy's lock. Rejects with `DATABASE_INVALID` for a `-txid` file that holds no TXID. */
@@ -64,7 +65,7 @@ export async function readRecordedPosition(path: string): Promise<RecordedPositi
   if (position === undefined) return unknown('the -txid file of the copy is gone');
   if (target === 'unreadable') return unknown('the -txid-target file of the copy is damaged');
   if (target?.isRebase === true && target.txid !== position) return unknown('a comparison was not finished');
-  // One that is older was written before another program brought the copy further.
+  // An older target was written before another program advanced the copy.
   return { position, target: target !== undefined && target.txid >= position ? target : undefined, reason: undefined };
 }
 
@@ -76,7 +77,7 @@ export async function writeTargetRecord(path: string, record: TargetRecord): Pro
   await writeBeside(targetRecordPath(path), text);
 }
 
-/** What a follower leaves beside a copy says nothing of another database in its place. */
+/** Removes the files of a follower beside a copy: they say nothing about another database in its place. */
 export async function removeSidecars(path: string): Promise<void> {
   await rm(sidecarPath(path), { force: true });
   await rm(targetRecordPath(path), { force: true });

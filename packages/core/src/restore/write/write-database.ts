@@ -1,4 +1,4 @@
-/** Turns the files of a plan into a database, each page decoded and written once. */
+/** Writes the files of a plan to a database. Decodes and writes each page once. */
 import { lockPageNumber } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { LtxFileInfo, ReplicaClient } from '../../storage/contract/contract.ts';
@@ -33,7 +33,7 @@ export interface WriteOptions {
   readonly proof: ProofMode;
   /** Called with `ignored`, if the database is not the one that was replicated. */
   readonly onMismatch: (error: LitestreamError) => void;
-  /** Called with the bytes of input and the pages of output that one more range has settled. */
+  /** Called after each range, with its bytes of input and its pages of output. */
   readonly onRange: (inputSize: number, pagesWritten: number) => void;
 }
 
@@ -50,15 +50,15 @@ export interface WrittenDatabase {
 const CHECKSUM_FLAG = 1n << 63n;
 const RANGE_SIZE_MIN = 128 << 10;
 const RANGE_SIZE_MAX = 4 << 20;
-/** Decoded bytes of a range: bounds what one file of well compressed pages puts into one task. */
+/** Maximum decoded bytes of a range: limits the size of a task if pages compress well. */
 const RANGE_DECODED_SIZE_MAX = 16 << 20;
-/** Files whose head and tail are read ahead of their turn. */
+/** Number of files whose head and tail are read ahead. */
 const READ_AHEAD_COUNT = 8;
 
 /**
- * Goes through the files from the newest to the oldest, so that the first to name a page owns it, and hands their frames
- * to the pool as soon as they are claimed. Every byte of every file is verified. Rejects with `LTX_CORRUPT`,
- * `CHECKSUM_MISMATCH` or `NOT_FOUND`, naming the file, and then nothing writes to the output any more.
+ * Reads the files from the newest to the oldest, so that the first one with a page owns it, and passes frames to the
+ * pool as soon as their pages are claimed. Verifies every byte of every file. Rejects with `LTX_CORRUPT`,
+ * `CHECKSUM_MISMATCH` or `NOT_FOUND`, naming the file; then nothing writes to the output any more.
  *
  * Memory: one bit a page of the database, and a bounded number of ranges of at most 4 MiB in flight.
  */
@@ -70,7 +70,7 @@ export async function writeDatabase(options: WriteOptions): Promise<WrittenDatab
 class WriteRun {
   readonly #options: WriteOptions;
   readonly #limiter: TaskLimiter;
-  /** Ends reads under way when another part has failed. */
+  /** Ends current reads when another part has failed. */
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #rangeSizeMax: number;
@@ -83,7 +83,7 @@ class WriteRun {
   constructor(options: WriteOptions) {
     this.#options = options;
     const { parallelism } = options.pool;
-    // Twice what can run: while one range is decoded the next is on its way.
+    // Twice the parallelism: while one range is decoded, the next one is read.
     this.#limiter = new TaskLimiter(parallelism * 2 + 2, (error) => this.#stop.abort(error));
     this.#signal = AbortSignal.any([options.signal, this.#stop.signal]);
     const inputSize = options.plan.reduce((sum, file) => sum + file.size, 0);
@@ -104,17 +104,17 @@ class WriteRun {
       }
     } catch (error) {
       this.#stop.abort(error);
-      // Whatever failed first has stopped the others.
+      // The first failure has stopped the others.
       throw this.#stop.signal.reason;
     } finally {
-      // Even when a file is bad: nobody may write once this returns.
+      // Even if a file is bad: nothing may write after this returns.
       await this.#limiter.settled();
     }
     this.#limiter.throwIfFailed();
     return this.#finish();
   }
 
-  /** Newest first, a few read ahead. */
+  /** Newest first, with a few files read ahead. */
   async *#outlines(): AsyncGenerator<LtxOutline, void, undefined> {
     const { client, plan, spool } = this.#options;
     const waiting = plan.toReversed();
@@ -142,15 +142,15 @@ class WriteRun {
   }
 
   /**
-   * A VACUUM to another page size rewrote every page: what comes before it adds nothing, and needs not be read. Where a
-   * page is missing nevertheless, adding the file tells what is wrong.
+   * A VACUUM to another page size rewrote every page: older files add nothing, and need not be read. If a page is
+   * missing nevertheless, adding the file reports the fault.
    */
   #isOfOlderPageSize({ header }: LtxOutline): boolean {
     const newest = this.#newest?.header;
     return newest !== undefined && header.pageSize !== newest.pageSize && this.#claims.missing === 0;
   }
 
-  /** All files but the newest `added` ones are settled without being read. */
+  /** Counts all files except the newest `added` ones as done without reading them. */
   #skip(added: number): void {
     const { plan, onRange } = this.#options;
     const left = plan.slice(0, plan.length - added);
@@ -160,7 +160,7 @@ class WriteRun {
     );
   }
 
-  /** Stops all reads before the failure gets further, so that nobody waits for them. */
+  /** Stops all reads before the failure propagates, so that nothing waits for them. */
   async #addFileOrStop(outline: LtxOutline): Promise<void> {
     try {
       await this.#addFile(outline);
@@ -211,7 +211,7 @@ class WriteRun {
 
   async #start(outline: LtxOutline): Promise<void> {
     const { header, source } = outline;
-    // Every SQLite database has a page; for a header without pages, a restore would leave an empty file.
+    // Every SQLite database has a page; with a header without pages, a restore would create an empty file.
     if (header.commit === 0) throw corrupt(source.name, 'it says that the database has no pages');
     this.#newest = outline;
     this.#claims = new PageClaims(header.commit, lockPageNumber(header.pageSize));

@@ -12,7 +12,7 @@ export interface CheckpointTask {
   readonly library: WorkerLibrary;
 }
 
-/** Answer of the worker. An error itself would lose its codes in a message. */
+/** Answer of the worker. An Error object would lose its codes in a message. */
 export type CheckpointAnswer =
   | { readonly result: CheckpointResult }
   | { readonly failure: { readonly message: string; readonly code?: unknown; readonly errcode?: unknown } }
@@ -23,10 +23,10 @@ export type CheckpointAnswer =
 const turns = new Mutex();
 
 /**
- * One PASSIVE checkpoint, by a connection of its own, which is closed when this resolves. Undefined if the worker could
- * not do it: then the caller does it on this thread. Rejects with SQLite's error.
+ * One PASSIVE checkpoint, by a separate connection, which is closed when this resolves. Undefined if the worker could
+ * not run it: then the caller runs it on this thread. Rejects with SQLite's error.
  *
- * A signal ends the wait for a turn. A checkpoint under way cannot be interrupted: this waits for its end.
+ * A signal ends the wait for a turn. A running checkpoint cannot be interrupted: this waits for its end.
  */
 export function checkpointInWorker(task: CheckpointTask, signal?: AbortSignal): Promise<CheckpointResult | undefined> {
   return turns.run(async () => {

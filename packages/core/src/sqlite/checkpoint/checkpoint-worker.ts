@@ -20,7 +20,7 @@ function answer({ path, file, library }: CheckpointTask): CheckpointAnswer {
   } catch (error) {
     return { unavailable: String(error) };
   }
-  // A connection would make a second WAL in place of one that was deleted under us.
+  // If the WAL was deleted under us, a new connection would create a second one.
   if (!existsSync(`${path}-wal`)) return { result: BUSY };
   let connection: SqliteConnection | undefined;
   try {

@@ -1,4 +1,4 @@
-/** What the first bytes of a database file, and of the files beside it, say: read without SQLite. */
+/** Reads the headers of a database file, and of the files beside it, without SQLite. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { OPEN_EXISTING } from '../../files/safe-files.ts';
 import { WAL_FRAME_HEADER_SIZE, WAL_HEADER_SIZE } from '../wal/wal-header.ts';
@@ -10,7 +10,7 @@ export const DATABASE_MAGIC: Buffer = Buffer.from('SQLite format 3\0', 'latin1')
 /** Offsets are those of SQLite's file format document, section 1.3. */
 const SCHEMA_FORMAT_OFFSET = 44;
 
-/** A log with more frames before its first commit of page 1 is no new one: the database has tables. */
+/** A WAL with more frames before its first commit of page 1 is not new: the database has tables. */
 const SCHEMA_FRAMES_MAX = 1000;
 
 export interface DatabaseHeader {
@@ -19,9 +19,9 @@ export interface DatabaseHeader {
   readonly isWal: boolean;
   /** Grows with each transaction in rollback mode. */
   readonly changeCounter: number;
-  /** Pages; undefined where the program that wrote last did not keep the number up to date. */
+  /** Pages; undefined if the last writer did not update the number. */
   readonly pageCount: number | undefined;
-  /** Did a table ever exist? Until then page size, encoding and auto_vacuum may still be changed. */
+  /** Has a table ever existed? Until then page size, encoding and auto_vacuum may still be changed. */
   readonly hasSchema: boolean;
 }
 
@@ -44,12 +44,12 @@ export function parseDatabaseHeader(bytes: Buffer): DatabaseHeader | undefined {
   };
 }
 
-/** Does the file say that it is in WAL mode? */
+/** Is the database in WAL mode, according to its header? */
 export function isInWalMode(fd: number): boolean {
   return parseDatabaseHeader(head(fd, DATABASE_HEADER_SIZE))?.isWal === true;
 }
 
-/** Does the newest first page that is committed in the log, if any, know of tables? Opening a `-wal` drops no lock. */
+/** Does the newest committed page 1 in the WAL, if there is one, state a schema? Opening a `-wal` drops no lock. */
 export function hasSchemaInWal(walPath: string): boolean {
   return withFile(walPath, false, (fd) => {
     const header = Buffer.alloc(WAL_HEADER_SIZE);
@@ -58,7 +58,7 @@ export function hasSchemaInWal(walPath: string): boolean {
     if (!isWalHeader(header) || pageSize < 512) return false;
     const frame = Buffer.alloc(WAL_FRAME_HEADER_SIZE + SCHEMA_FORMAT_OFFSET + 4);
     let hasSchema = false;
-    /** As the transaction that is being read leaves it. */
+    /** The value after the transaction that is being read. */
     let next = false;
     for (let count = 0, offset = WAL_HEADER_SIZE; ; offset += WAL_FRAME_HEADER_SIZE + pageSize) {
       if (readSync(fd, frame, 0, frame.length, offset) < frame.length) return hasSchema;
@@ -71,7 +71,7 @@ export function hasSchemaInWal(walPath: string): boolean {
   });
 }
 
-/** Is there a log, or a rollback journal, from which SQLite would bring the database file up to its size? */
+/** Is there a WAL, or a rollback journal, from which SQLite would recover the full database file? */
 export function hasRecovery(path: string): boolean {
   const journalMagic = Buffer.from('d9d505f920a163d7', 'hex');
   return (
@@ -80,7 +80,7 @@ export function hasRecovery(path: string): boolean {
   );
 }
 
-/** Is this log the one that a wal-index with these salts is of, and as long as that says? */
+/** Does this WAL belong to a wal-index with these salts, and have all frames that the wal-index states? */
 export function holdsFrames(
   walPath: string,
   index: { readonly salts: Uint8Array; readonly frameCount: number; readonly pageSize: number },

@@ -9,14 +9,14 @@ export function notOpenError(path: string, operation: string): LitestreamError {
   });
 }
 
-/** There is a file, which is not opened yet; `reason` says why. */
+/** The file exists, but is not opened yet; `reason` says why. */
 export function notReadyError(path: string, operation: string, reason: string): LitestreamError {
   return new LitestreamError(`the database is not ready: ${reason}: ${path}`, {
     code: 'DATABASE_NOT_READY',
     retryable: true,
     operation,
     object: path,
-    hint: 'Litestream opens a database once it is whole, has a table, and no other program writes to the file.',
+    hint: 'Wait: Litestream opens the database once it is complete, has a table, and only SQLite writes to the file.',
   });
 }
 

@@ -23,8 +23,8 @@ const registry: Map<string, DatabaseDescriptor> = ((globalThis as Record<symbol,
 ] ??= new Map<string, DatabaseDescriptor>()) as Map<string, DatabaseDescriptor>;
 
 /**
- * The kept descriptor of the file at this path, opened if this is the first time. Undefined if there is no file. The same
- * care is due to a `-shm`, which some write to (`r+`): SQLite's locks of a database in WAL mode are on it.
+ * The kept descriptor of the file at this path, opened if this is the first time. Undefined if there is no file. The
+ * same applies to a `-shm`, which a follower also writes to (`r+`): it has SQLite's locks of a database in WAL mode.
  */
 export function keepDescriptor(path: string, flags: 'r' | 'r+' = 'r'): DatabaseDescriptor | undefined {
   const stat = statSync(path, { bigint: true, throwIfNoEntry: false });
@@ -36,7 +36,7 @@ export function keepDescriptor(path: string, flags: 'r' | 'r+' = 'r'): DatabaseD
   const { dev, ino } = fstatSync(fd, { bigint: true });
   const key = `${dev}:${ino}`;
   const descriptor = { fd, device: dev, inode: ino };
-  // Replaced between the two calls by a file that is known: this descriptor must stay open all the same.
+  // The file was replaced between the two calls by one that is registered: this descriptor must still stay open.
   if (!registry.has(key)) registry.set(key, descriptor);
   return registry.get(key) ?? descriptor;
 }
@@ -56,7 +56,10 @@ export function isAtPath(descriptor: Pick<DatabaseDescriptor, 'device' | 'inode'
   return stat !== undefined && stat.ino === descriptor.inode && stat.dev === descriptor.device;
 }
 
-/** Has this process locks on the file, of a database or its own? A directory scan asks before it opens a file to look at it. */
+/**
+ * Does this process have locks on the file, as a database or as a lock file? Check this before you open a file of a
+ * directory scan.
+ */
 export function isKnownFile(stat: { readonly dev: bigint; readonly ino: bigint }): boolean {
   return registry.has(`${stat.dev}:${stat.ino}`) || isHeldLock(stat);
 }

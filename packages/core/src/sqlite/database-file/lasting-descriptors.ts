@@ -17,7 +17,7 @@ let lasting: Promise<boolean> | undefined;
 
 /** Rejects with `UNSUPPORTED` in a worker thread whose descriptors end with it. Starts a thread, once, in a worker only. */
 export async function requireLastingDescriptors(path: string): Promise<void> {
-  // Windows has no locks that a close drops.
+  // On Windows, closing a descriptor drops no locks.
   if (isMainThread || process.platform === 'win32') return;
   lasting ??= doDescriptorsLast();
   if (await lasting) return;

@@ -1,4 +1,4 @@
-/** Programs that write a database file outside SQLite, found where the system shows what they have open (Linux). */
+/** Finds programs that write to a database file without SQLite, where the system lists open files (Linux). */
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { FileKey } from '../driver/file-locks.ts';
@@ -6,7 +6,7 @@ import type { FileKey } from '../driver/file-locks.ts';
 const ACCESS_MODE = 3;
 const WRITE_ONLY = 1;
 
-/** A list of all open files takes long to make: it is made once for all who ask within this time. */
+/** Listing all open files takes long: calls within this time share one list. */
 const LIST_AGE_MS_MAX = 250;
 
 let listed: { readonly byName: ReadonlyMap<string, readonly OpenFile[]>; readonly atMs: number } | undefined;
@@ -17,8 +17,8 @@ interface OpenFile {
 }
 
 /**
- * Has a program this file open for writing only? `cp`, a shell's redirection and downloads do; SQLite never does, since it
- * reads what it writes. False says nothing: the program may be one that cannot be seen from here.
+ * Does a program have this file open for writing only? `cp`, shell redirections and downloads do; SQLite never does,
+ * since it also reads. False proves nothing: not every program is visible to this process.
  */
 export function hasOutsideWriter(path: string, file: FileKey): boolean {
   const nowMs = performance.now();
@@ -26,7 +26,7 @@ export function hasOutsideWriter(path: string, file: FileKey): boolean {
   return (listed.byName.get(nameOf(path)) ?? []).some((candidate) => isWriterOf(candidate, file));
 }
 
-/** As the list shows it: a path may be a symbolic link. */
+/** The name as the list shows it: the path may be a symbolic link. */
 function nameOf(path: string): string {
   try {
     return basename(realpathSync(path));
@@ -72,7 +72,7 @@ function targetOf(link: string): string | undefined {
   }
 }
 
-/** Nothing where it may not be listed, or is not there: the processes of other users, or all of /proc. */
+/** Empty if the folder does not exist or may not be listed: processes of other users, or all of /proc. */
 function namesIn(folder: string): string[] {
   try {
     return readdirSync(folder);

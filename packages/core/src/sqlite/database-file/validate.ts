@@ -7,7 +7,7 @@ import { isAtPath, keepDescriptor } from './descriptor.ts';
 
 /**
  * The kept descriptor of the database at this path, after a look at its first bytes; undefined if there is no file. An
- * empty file is an empty database, as it is to SQLite.
+ * empty file is an empty database, as for SQLite.
  *
  * Throws `DATABASE_INVALID` for anything else that is no SQLite database and `PERMISSION_DENIED` for one that cannot be
  * read.
@@ -32,8 +32,8 @@ export function requireMagic({ fd }: DatabaseDescriptor, path: string): void {
 }
 
 /**
- * The same, whatever the file holds. Throws `DATABASE_INVALID` for what is no file, and where the path that was given for it
- * leads there by a link of another user.
+ * The same for any file content. Throws `DATABASE_INVALID` if it is not a file, or if the given path leads there
+ * through a link of another user.
  */
 export function keepDatabaseFile(path: string, given: string = path): DatabaseDescriptor | undefined {
   try {
@@ -74,7 +74,7 @@ function foreignLinkError(path: string, link: string): LitestreamError {
   });
 }
 
-/** A `LitestreamError` for what the operating system said when a database was opened. */
+/** A `LitestreamError` for an error of the operating system when a database was opened. */
 function openError(path: string, error: unknown): LitestreamError {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'EACCES' || code === 'EPERM') {

@@ -9,7 +9,7 @@ import type { DatabaseHeader } from './database-header.ts';
 /** Offset in the header of the first trunk page of the freelist (SQLite's file format document, section 1.3). */
 const FIRST_TRUNK_OFFSET = 32;
 
-/** In bytes. A longer WAL is not read for this: the file has to be quiet for the longer time. */
+/** In bytes. A longer WAL is not read for this: then the file must be quiet for the longer time. */
 const WAL_SIZE_MAX = 1024 * 1024 * 1024;
 
 /** How many pages before the end of a file are examined. */
@@ -54,7 +54,7 @@ export function isWholeWithWal({ path, fd, header, size }: QuietDatabase): boole
   return wal.commit > 0;
 }
 
-/** The pages that SQLite would recover from the WAL; none without a WAL. Undefined if the WAL is too long to be read. */
+/** The pages that SQLite would recover from the WAL; none without a WAL. Undefined if the WAL is too long to read. */
 function committedPages(
   path: string,
   pageSize: number,

@@ -50,7 +50,10 @@ class BetterConnection implements SqliteConnection {
   }
 }
 
-/** The program's own better-sqlite3: `betterSqlite3(Database)` with what `import Database from 'better-sqlite3'` gave. */
+/**
+ * The program's own better-sqlite3: `betterSqlite3(Database)` where `Database` comes from `import Database from
+ * 'better-sqlite3'`.
+ */
 export function betterSqlite3(library: BetterSqlite3): SqliteDriver {
   let version: string | undefined;
   let loaded: { readonly origin: Origin | undefined } | undefined;

@@ -5,7 +5,7 @@ const SQLITE_BUSY = 5;
 const SQLITE_LOCKED = 6;
 const SQLITE_PROTOCOL = 15;
 
-/** SQLite's primary result code of an error of either driver, or undefined if it is none of SQLite's. */
+/** SQLite's primary result code of an error of either driver; undefined if it is not an error of SQLite. */
 export function sqliteResultCode(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined;
   const { errcode, code } = error as { errcode?: unknown; code?: unknown };
@@ -27,7 +27,7 @@ const RESULT_CODES: readonly (readonly [string, number])[] = [
   ['SQLITE_NOTADB', 26],
 ];
 
-/** The database was locked by another connection; the same call may succeed in a moment. */
+/** Another connection held a lock; the same call may succeed soon. */
 export function isBusy(error: unknown): boolean {
   const code = sqliteResultCode(error);
   return code === SQLITE_BUSY || code === SQLITE_LOCKED || code === SQLITE_PROTOCOL;
@@ -36,10 +36,10 @@ export function isBusy(error: unknown): boolean {
 const DELAY_MS_MAX = 25;
 
 /**
- * Calls `attempt` until it does not meet a lock, for `busyTimeoutMs` at most, and at least every `delayMsMax` (25 ms).
+ * Repeats `attempt` while a lock prevents it, for `busyTimeoutMs` at most, and at least every `delayMsMax` (25 ms).
  *
- * A timeout inside SQLite would block the thread, and with it an in-process transaction that holds the very lock.
- * Rejects with `DATABASE_BUSY` when the time is over, and with any other error at once.
+ * A timeout inside SQLite would block the thread, and with it the in-process transaction that holds the lock. Rejects
+ * with `DATABASE_BUSY` when the time is over, and with any other error at once.
  */
 export async function retryBusy<T>(
   attempt: () => T,
@@ -64,14 +64,14 @@ export async function retryBusy<T>(
   }
 }
 
-/** `DATABASE_BUSY`: a lock was in the way for the whole busy timeout. */
+/** `DATABASE_BUSY`: a lock was held for the whole busy timeout. */
 export function busyError(path: string, operation: string, cause?: unknown): LitestreamError {
   return new LitestreamError(`database is locked: ${path}`, {
     code: 'DATABASE_BUSY',
     retryable: true,
     operation,
     object: path,
-    hint: 'Another connection held the lock for the whole busy timeout; it is tried again later.',
+    hint: 'Another connection held the lock for the whole busy timeout. Litestream retries later.',
     cause,
   });
 }

@@ -1,4 +1,4 @@
-/** POSIX locks of SQLite, as Linux lists them: nothing is opened that has to do with the database, and no lock is touched. */
+/** POSIX locks of SQLite, as Linux lists them. Opens no file of the database, and touches no lock. */
 import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
@@ -30,14 +30,13 @@ export interface FileKey {
   readonly ino: bigint;
 }
 
-/** With many databases the list is long: it is read once for all who ask within this time. */
+/** With many databases the list is long: calls within this time share one list. */
 const AGE_MS_MAX = 20;
 
 let listed: { readonly locks: readonly FileLock[] | undefined; readonly atMs: number } | undefined;
 
 /**
- * The locks that are held, of processes that this one can see, a few milliseconds old at most. Undefined where the system
- * does not tell.
+ * The locks that visible processes hold, at most a few milliseconds old. Undefined if the system does not list them.
  */
 export function heldLocks(): readonly FileLock[] | undefined {
   const nowMs = performance.now();
@@ -59,7 +58,7 @@ export function parseLocks(text: string): FileLock[] {
   return text.split('\n').flatMap((line) => parseLock(line) ?? []);
 }
 
-/** A line of `/proc/locks`; undefined for what is not a POSIX lock that is held. */
+/** A line of `/proc/locks`; undefined if it is not a held POSIX lock. */
 export function parseLock(line: string): FileLock | undefined {
   const [, kind, pid, device, inode, start, end] =
     /^\d+: (?:POSIX|OFDLCK)\s+\S+\s+(READ|WRITE)\s+(-?\d+) ([0-9a-f]+:[0-9a-f]+):(\d+) (\d+) (\d+|EOF)$/.exec(line) ??
@@ -84,8 +83,8 @@ export function includesByte({ start, end }: FileLock, byte: number): boolean {
 }
 
 /**
- * Is a transaction being written to this database file in rollback mode, or is it locked for good? By inode alone, since
- * some file systems list another device: a wrong yes costs a moment.
+ * Is a transaction being written to this database file in rollback mode, or is it locked exclusively? Compares only the
+ * inode, since some file systems list another device: a false positive only causes a short delay.
  */
 export function isBeingWritten(locks: readonly FileLock[], database: FileKey): boolean {
   return locks.some(
@@ -94,7 +93,7 @@ export function isBeingWritten(locks: readonly FileLock[], database: FileKey): b
   );
 }
 
-/** Has SQLite this `-shm` open? False says nothing: the process may be one that cannot be seen from here. */
+/** Does SQLite have this `-shm` open? False proves nothing: not every process is visible to this one. */
 export function isOpenInSqlite(locks: readonly FileLock[], shm: FileKey): boolean {
   const device = deviceText(shm.dev);
   return locks.some((lock) => lock.inode === shm.ino && lock.device === device && includesByte(lock, DEAD_MAN_SWITCH));
@@ -114,7 +113,7 @@ export async function isLockedElsewhere(inode: bigint): Promise<boolean> {
   return ((await reading) ?? []).some((lock) => lock.inode === inode && lock.pid !== process.pid);
 }
 
-/** As the kernel prints it. */
+/** The device number as the kernel prints it. */
 function deviceText(device: bigint): string {
   const major = ((device >> 8n) & 0xfffn) | ((device >> 32n) & ~0xfffn);
   const minor = (device & 0xffn) | ((device >> 12n) & ~0xffn);

@@ -1,17 +1,19 @@
-/** Two copies of SQLite in one process that have the same database open: found where that can be found. */
+/** Detects two copies of SQLite in one process that have the same database open (Linux). */
 import { readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LitestreamError } from '../../util/error.ts';
 import type { SqliteDriver } from './sqlite-driver.ts';
 
-/** How often the first region of each `-shm` is mapped, by inode and name; undefined where that cannot be known. */
+/**
+ * How often the first region of each `-shm` is mapped, by inode and name; undefined if the system does not list maps.
+ */
 type SharedMaps = ReadonlyMap<string, number> | undefined;
 
 let read: { readonly maps: SharedMaps; readonly atMs: number } | undefined;
 let reading: Promise<SharedMaps> | undefined;
 
-/** With many databases the list is long: it is read once for all who ask. */
+/** With many databases the list is long: calls share one list. */
 function sharedMaps(ageMsMax: number): SharedMaps {
   const nowMs = performance.now();
   if (read === undefined || ageMsMax === 0 || nowMs - read.atMs > ageMsMax) {
@@ -24,13 +26,13 @@ function readSharedMaps(): SharedMaps {
   try {
     return countMaps(readFileSync('/proc/self/maps', 'latin1'));
   } catch {
-    return undefined; // Not Linux, or /proc is not mounted: it cannot be known.
+    return undefined; // Not Linux, or /proc is not mounted.
   }
 }
 
 /**
- * Maps of the first region of each `-shm`, by inode and name. The device is left out: overlay file systems show another
- * one here.
+ * Maps of the first region of each `-shm`, by inode and name. Without the device: overlay file systems show another one
+ * here.
  */
 export function countMaps(maps: string): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
@@ -50,12 +52,12 @@ export function mapKey(inode: bigint, path: string): string {
 }
 
 /**
- * Throws `DRIVER_CONFLICT` if another copy of SQLite than the driver's has the database open in this process. The driver
- * has a connection to it, in WAL mode; that must stay open for good if this throws, for closing it is what drops the other
- * copy's locks.
+ * Throws `DRIVER_CONFLICT` if another copy of SQLite than the driver's has the database open in this process. The
+ * driver must have a connection to it, in WAL mode; if this throws, that connection must stay open permanently, because
+ * closing it drops the other copy's locks.
  *
- * Each copy maps the database's `-shm` for itself, and once, however many connections it has: so its maps are counted, in
- * Linux's list of them. Nothing is opened that has to do with the database, and no lock is touched.
+ * Each copy maps the database's `-shm` once, for all of its connections. So this counts the maps in Linux's list. It
+ * opens no file of the database, and touches no lock.
  *
  * @param ageMsMax How old the list may be.
  */
@@ -63,7 +65,7 @@ export function refuseSecondLibrary(path: string, driver: SqliteDriver, ageMsMax
   refuseIn(sharedMaps(ageMsMax), path, driver);
 }
 
-/** The same, by a list that is read once for all databases that are opened at the same time. */
+/** The same, with one list for all databases that are opened at the same time. */
 export async function refuseSecondLibraryAtOpening(path: string, driver: SqliteDriver): Promise<void> {
   reading ??= nextTurn().then(() => {
     reading = undefined;
@@ -76,7 +78,7 @@ function refuseIn(maps: SharedMaps, path: string, driver: SqliteDriver): void {
   if (hasSecondMap(maps, path)) throw libraryConflict(path, driver);
 }
 
-/** Has another copy of SQLite the database open in this process now? False where that cannot be known. */
+/** Does another copy of SQLite have the database open in this process now? False if that cannot be known. */
 export function isSecondLibraryOpen(path: string): boolean {
   return hasSecondMap(sharedMaps(0), path);
 }
@@ -88,8 +90,8 @@ function hasSecondMap(maps: SharedMaps, path: string): boolean {
 }
 
 /**
- * Does this process map this `-shm`, under a name that may be deleted? Undefined where that cannot be known. Asked before
- * its descriptor is closed, which drops the locks of every connection that still uses it.
+ * Does this process map this `-shm`, which may be deleted? Undefined if that cannot be known. Check it before its
+ * descriptor is closed, which drops the locks of every connection that still uses it.
  */
 export function isMapped(inode: bigint): boolean | undefined {
   const maps = sharedMaps(0);
@@ -98,8 +100,8 @@ export function isMapped(inode: bigint): boolean | undefined {
 }
 
 /**
- * Has this process, by whichever copy of SQLite, the database open in WAL mode? Nothing that has to do with the database is
- * opened. False where it cannot be known: on other systems than Linux.
+ * Does this process have the database open in WAL mode, with any copy of SQLite? Opens no file of the database. False
+ * if that cannot be known: on systems other than Linux.
  */
 export function isOpenHere(path: string): boolean {
   const shm = statSync(`${path}-shm`, { bigint: true, throwIfNoEntry: false });
@@ -108,7 +110,7 @@ export function isOpenHere(path: string): boolean {
 
 const kept = new Set<unknown>();
 
-/** Keeps a connection for the life of the process: nobody may close it, not even the garbage collector. */
+/** Keeps a connection for the life of the process, so that not even the garbage collector closes it. */
 export function keepForGood(connection: unknown): void {
   kept.add(connection);
 }

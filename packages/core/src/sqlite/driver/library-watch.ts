@@ -1,10 +1,10 @@
 import { refuseSecondLibrary } from './library-conflict.ts';
 import type { SqliteDriver } from './sqlite-driver.ts';
 
-/** How often to look whether another copy of SQLite has opened the database since. */
+/** How often to check whether another copy of SQLite has opened the database since. */
 const INTERVAL_MS = 5000;
 
-/** Looks now and then for another copy of SQLite in this process that has the database open. */
+/** Checks from time to time for another copy of SQLite in this process that has the database open. */
 export class LibraryWatch {
   readonly #pathOf: () => string;
   readonly #driver: SqliteDriver;

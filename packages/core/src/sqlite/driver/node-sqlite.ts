@@ -6,7 +6,7 @@ import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.
 
 let loaded: typeof NodeSqlite | undefined;
 
-/** Loads `node:sqlite` without the warning that it is experimental: a user can do nothing about it. */
+/** Loads `node:sqlite` without the warning that it is experimental, which users cannot act on. */
 export function loadNodeSqlite(): typeof NodeSqlite {
   if (loaded !== undefined) return loaded;
   const own = Object.getOwnPropertyDescriptor(process, 'emitWarning');
@@ -53,14 +53,14 @@ class NodeSqliteConnection implements SqliteConnection {
   }
 }
 
-/** A database that was deleted a moment ago must not come back, empty, because it was opened for writing. */
+/** A database that was just deleted must not be created again, empty, because it is opened for writing. */
 function existing(path: string): URL {
   const url = pathToFileURL(path);
   url.searchParams.set('mode', 'rw');
   return url;
 }
 
-/** The SQLite that Node brings. The default. */
+/** The SQLite library in Node. The default. */
 export const nodeSqlite: SqliteDriver = {
   name: 'node:sqlite',
   get version() {

@@ -1,10 +1,10 @@
 /**
  * The locks that SQLite takes when this process opens a database in WAL mode: shared, on the database file and on the
- * `-shm`. It takes them once, however many connections follow. So once something dropped them (`close` of any other
- * descriptor of the file drops them, fcntl(2)), they do not come back while a connection is open.
+ * `-shm`. It takes them once for all connections. So once something dropped them (`close` of any other descriptor of
+ * the file drops them, fcntl(2)), they do not come back while a connection is open.
  *
- * Linux lists the locks of a descriptor in `/proc/self/fdinfo`. `/proc/locks` has the same lines, but a reader of it waits
- * for every processor, 10 to 20 ms (`percpu_down_write` in the kernel's `fs/locks.c`).
+ * Linux lists the locks of a descriptor in `/proc/self/fdinfo`. `/proc/locks` has the same lines, but a reader of it
+ * waits for every processor, 10 to 20 ms (`percpu_down_write` in the kernel's `fs/locks.c`).
  */
 import { readFileSync } from 'node:fs';
 import { DEAD_MAN_SWITCH, SHARED_START, includesByte, parseLock } from './file-locks.ts';

@@ -1,4 +1,4 @@
-/** A column of a row: what SQLite stores. */
+/** The value of a column. */
 export type SqliteValue = null | number | bigint | string | Uint8Array;
 
 /** A row by column name. */
@@ -16,15 +16,15 @@ export interface SqliteConnection {
 }
 
 /**
- * The SQLite library that core talks through.
+ * The SQLite library that core uses.
  *
  * Two copies of SQLite in one process that open the same file drop each other's POSIX locks, so a program that has the
- * database open itself hands core its own library here.
+ * database open itself must pass its own library to core.
  */
 export interface SqliteDriver {
   /** `node:sqlite`, `better-sqlite3`, … */
   readonly name: string;
-  /** Version of the SQLite library inside: `3.53.4`. */
+  /** Version of the SQLite library: `3.53.4`. */
   readonly version: string;
   /** Opens an existing database with a busy timeout of zero. */
   open(path: string, options?: { readOnly?: boolean }): SqliteConnection;

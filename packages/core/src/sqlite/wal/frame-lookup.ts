@@ -3,7 +3,7 @@ import { SEGMENT_SIZE, SLOTS_OFFSET, SLOT_COUNT, firstFrameOf, firstSlotOf, segm
 import { WAL_INDEX_PREFIX_SIZE } from './wal-index.ts';
 
 /**
- * Finds the newest frame of a page in the wal-index, as `walFindFrame` of SQLite does. The time is bounded, whatever the
+ * Finds the newest frame of a page in the wal-index, as `walFindFrame` of SQLite does. The time is bounded for any
  * content.
  */
 export class FrameLookup {

@@ -10,7 +10,7 @@ export interface WalRange {
   readonly startOffset: number;
   /** After the last frame. */
   readonly endOffset: number;
-  /** Running checksum after the last frame; that of the WAL header where there is no frame. */
+  /** Running checksum after the last frame; that of the WAL header if there is no frame. */
   readonly sums: WalSums;
   /** Checksum of the database before these frames; 0 if it is not known. */
   readonly databaseChecksumBefore: bigint;
@@ -19,16 +19,17 @@ export interface WalRange {
 type WalFields = Pick<LtxHeader, 'walOffset' | 'walSize' | 'nodeId' | 'extension'>;
 
 /**
- * The header fields that say, and prove, where in the WAL a level-0 file ends: the offset in the extension, the WAL's
- * running checksum in the node id, which Litestream (Go) leaves zero and ignores.
+ * The header fields that state, and prove, where in the WAL a level-0 file ends: the offset in the extension, and the
+ * WAL's running checksum in the node ID, which Litestream (Go) leaves zero and ignores.
  *
- * Litestream (Go), also 0.5.18, when it starts, looks for the last frame that such a file names. It goes on after it if the WAL
- * is the same, but also if the WAL restarted and has not overwritten that frame yet: then the commits that stood behind the
- * frame are lost silently. A file that names the beginning of the WAL has no such frame: Go reads the same WAL once more
- * from its beginning, and takes a snapshot if it is another one. So the true end goes where Go does not look.
+ * At its start, Litestream (Go), also 0.5.18, looks for the last frame that such a file names. It continues after that
+ * frame if the WAL is the same, but also if the WAL restarted and has not overwritten that frame yet: then the commits
+ * behind the frame are lost silently. A file that names the beginning of the WAL has no such frame: Go reads the same
+ * WAL again from its beginning, and takes a snapshot if it is another WAL. So the true end is stored where Go does not
+ * read it.
  *
- * A WAL that Go would read in parts is left with its true offsets: read again in parts, it would pass through states
- * that never existed.
+ * Files of a WAL that Go would read in parts keep their true offsets: read again in parts, the WAL would pass through
+ * states that never existed.
  */
 export function walEndFields({ startOffset, endOffset, sums, databaseChecksumBefore }: WalRange): WalFields {
   const isLong = endOffset >= GO_READ_SIZE_MAX;

@@ -21,8 +21,8 @@ export class WalFile {
   }
 
   /**
-   * Opens the file that is at the path now. False if there is none. `replaced` tells that it was another one before. One
-   * that was deleted while it is open stays open: SQLite still writes to it.
+   * Opens the file that is at the path now. `exists` is false if there is none. `replaced`: another file was open
+   * before. A file that was deleted while it is open stays open: SQLite still writes to it.
    */
   refresh(): { exists: boolean; replaced: boolean } {
     const stat = statSync(this.path, { bigint: true, throwIfNoEntry: false });
@@ -47,18 +47,18 @@ export class WalFile {
     return this.#fd !== undefined && statSync(this.path, { throwIfNoEntry: false }) === undefined;
   }
 
-  /** The descriptor, for a worker to read from. */
+  /** The descriptor, from which a worker can read. */
   get fd(): number {
     if (this.#fd === undefined) throw new Error(`not open: ${this.path}`);
     return this.#fd;
   }
 
-  /** Are both open on one file? */
+  /** Do both have the same file open? */
   isSameFile(other: WalFile): boolean {
     return this.#inode !== undefined && this.#inode === other.#inode;
   }
 
-  /** Of the file that is open. */
+  /** Inode of the open file. */
   get inode(): bigint | undefined {
     return this.#inode;
   }
@@ -67,7 +67,7 @@ export class WalFile {
     return this.#fd !== undefined;
   }
 
-  /** Bytes of the file. Says nothing about how many of them are in use: it does not shrink when the log restarts. */
+  /** Bytes of the file. Says nothing about how many of them are in use: it does not shrink when the WAL restarts. */
   size(): number {
     return this.#fd === undefined ? 0 : fstatSync(this.#fd).size;
   }
@@ -79,7 +79,7 @@ export class WalFile {
     return count < WAL_HEADER_SIZE ? undefined : decodeWalHeader(this.#headerBytes);
   }
 
-  /** Do these salts stand at the offset? */
+  /** Are these salts at the offset? */
   hasSaltsAt(offset: number, salts: { readonly salt1: number; readonly salt2: number }): boolean {
     const bytes = Buffer.alloc(8);
     if (this.#fd === undefined || this.read(bytes, offset) < bytes.length) return false;

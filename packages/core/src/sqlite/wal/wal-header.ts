@@ -1,13 +1,13 @@
-/** Bytes before the first frame of a write-ahead log. */
+/** Bytes before the first frame of a WAL. */
 export const WAL_HEADER_SIZE = 32;
 
-/** Bytes before each page of a write-ahead log. */
+/** Bytes before each page of a WAL. */
 export const WAL_FRAME_HEADER_SIZE = 24;
 
-/** Where the eight bytes of salts stand in the header. */
+/** Offset of the eight bytes of salts in the header. */
 export const HEADER_SALTS_OFFSET = 16;
 
-/** Where they stand in each frame, from its start. */
+/** Offset of the salts in each frame. */
 export const FRAME_SALTS_OFFSET = 8;
 
 const MAGIC_LITTLE_ENDIAN = 0x377f0682;
@@ -60,7 +60,7 @@ export function decodeWalHeader(bytes: Uint8Array): WalHeader | undefined {
   };
 }
 
-/** Encodes a header, and gives its checksum, with which that of the first frame begins. */
+/** Encodes a header, and returns its checksum, from which the first frame's checksum continues. */
 export function encodeWalHeader(header: {
   readonly bigEndian: boolean;
   readonly pageSize: number;
@@ -86,7 +86,7 @@ export function walSizeOf(pageSize: number, pageCount: number): number {
   return WAL_HEADER_SIZE + (WAL_FRAME_HEADER_SIZE + pageSize) * pageCount;
 }
 
-/** Do both headers open the same generation of the log? */
+/** Do both headers belong to the same generation of the WAL? */
 export function sameSalts(
   a: { readonly salt1: number; readonly salt2: number },
   b: { readonly salt1: number; readonly salt2: number },
@@ -94,7 +94,7 @@ export function sameSalts(
   return a.salt1 === b.salt1 && a.salt2 === b.salt2;
 }
 
-/** Six words: too few to be worth a call into the kernel. */
+/** Computes it here: six words are too few for a call into the kernel. */
 function headerChecksum(view: DataView, bigEndian: boolean): WalSums {
   let s0 = 0;
   let s1 = 0;

@@ -1,5 +1,5 @@
 /**
- * The wal-index (`-shm`): which pages the frames of a write-ahead log hold, and how many frames count. Layout and hash are
+ * The wal-index (`-shm`): which pages the frames of a WAL hold, and how many frames are visible. Layout and hash are
  * those of SQLite's documents "WAL-mode File Format" (section 2) and of `wal.c`, version 3007000, unchanged since 2010.
  * All numbers are in the machine's byte order.
  */
@@ -18,8 +18,8 @@ import type { WalIndexHeader } from './wal-index.ts';
 export type { WalIndexHeader } from './wal-index.ts';
 
 /**
- * The index of one database, through a descriptor of its `-shm`. Whoever writes to it holds SQLite's write lock, by a
- * connection of this process. Readers map the same file: what is written here is what they see.
+ * The index of one database, through a descriptor of its `-shm`. To write to it, hold SQLite's write lock with a
+ * connection of this process. Readers map the same file, so they see each write at once.
  */
 export class WalIndex {
   readonly #fd: number;
@@ -31,7 +31,7 @@ export class WalIndex {
     this.#path = path;
   }
 
-  /** Throws `DATABASE_INVALID` unless it is a valid index of the version that is known here. */
+  /** Throws `DATABASE_INVALID` unless it is a valid wal-index of the supported version. */
   readHeader(): WalIndexHeader {
     const bytes = new Uint8Array(2 * HEADER_SIZE);
     const size = readSync(this.#fd, bytes, 0, bytes.length, 0);
@@ -41,8 +41,8 @@ export class WalIndex {
   }
 
   /**
-   * Makes the frames up to `frameCount` count. Both copies in one call: killed before or after it, the process leaves a
-   * whole header, and a reader that meets it half-way sees two copies that differ and looks again.
+   * Makes the frames up to `frameCount` visible. Writes both copies in one call: if the process is killed before or
+   * after it, the header is complete, and a reader in the middle sees two copies that differ and reads again.
    */
   writeHeader(header: WalIndexHeader): void {
     const bytes = new Uint8Array(2 * HEADER_SIZE);
@@ -59,20 +59,20 @@ export class WalIndex {
     writeFully(this.#fd, bytes, 0);
   }
 
-  /** Frames already pushed into the backfill that a checkpoint has copied to the database file. */
+  /** Number of frames that a checkpoint has copied to the database file. */
   readBackfilledCount(): number {
     const word = new Uint32Array(1);
     readSync(this.#fd, word, 0, 4, 2 * HEADER_SIZE);
     return word[0] ?? 0;
   }
 
-  /** An appender for frames after `frameCount`; they are in nobody's way until the header counts them. */
+  /** An appender for frames after `frameCount`; they are not visible until the header includes them. */
   appender(frameCount: number): WalIndexAppender {
     return new WalIndexAppender(this.#fd, frameCount);
   }
 }
 
-/** Enters frames one after the other, a segment of 4096 at a time in memory. */
+/** Appends frames in order, with one segment of 4096 frames in memory. */
 export class WalIndexAppender {
   readonly #fd: number;
   #frame: number;
@@ -105,7 +105,7 @@ export class WalIndexAppender {
     this.#changed = true;
   }
 
-  /** Writes what was entered. Bytes that were there already are written as they were, so a reader sees no change. */
+  /** Writes the appended frames. Existing bytes are written unchanged, so a reader sees no change. */
   flush(): void {
     if (!this.#changed) return;
     const start = this.#segment === 0 ? PREFIX_SIZE : 0;
@@ -113,7 +113,9 @@ export class WalIndexAppender {
     this.#changed = false;
   }
 
-  /** A segment with its first `count` frames; what a writer that was killed, or gave up, left behind them is dropped. */
+  /**
+   * A segment with its first `count` frames; entries behind them, of a writer that was killed or stopped, are dropped.
+   */
   #load(segment: number, count: number): Uint8Array {
     const bytes = new Uint8Array(SEGMENT_SIZE);
     if (count === 0) return bytes;
@@ -135,10 +137,10 @@ function writeFully(fd: number, bytes: Uint8Array, position: number): void {
 }
 
 function unknownIndex(path: string): LitestreamError {
-  return new LitestreamError(`the index of the write-ahead log is not one that can be followed into: ${path}`, {
+  return new LitestreamError(`the wal-index of the copy is not valid: ${path}`, {
     code: 'DATABASE_INVALID',
     operation: 'follow',
     object: path,
-    hint: 'Is the copy on a local file system? Delete the copy and its -txid file to restore it from scratch.',
+    hint: 'Keep the copy on a local file system. Delete the copy and its -txid file to restore it from scratch.',
   });
 }

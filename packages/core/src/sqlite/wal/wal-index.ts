@@ -29,7 +29,7 @@ export interface WalIndexHeader {
   /** Running checksum after the last of them; means nothing while there is none. */
   readonly s0: number;
   readonly s1: number;
-  /** As the eight bytes stand in the WAL header. */
+  /** The eight bytes, as in the WAL header. */
   readonly salts: Uint8Array;
 }
 
@@ -41,13 +41,13 @@ export interface VisibleWal {
   readonly sums: WalSums;
   readonly salt1: number;
   readonly salt2: number;
-  /** Frames that are in the database file for certain. */
+  /** Frames that are certainly in the database file. */
   readonly backfilled: number;
   /** Frames that a checkpoint has begun to copy there; at least `backfilled`, unless another checkpoint ran meanwhile. */
   readonly backfillAttempted: number;
 }
 
-/** Undefined where the two copies differ, as while one is written, or are not of the version that is known here. */
+/** Undefined if the two copies differ, as during a write, or are not of the supported version. */
 export function decodeWalIndexHeader(bytes: Uint8Array): WalIndexHeader | undefined {
   if (bytes.length < 2 * WAL_INDEX_HEADER_SIZE) return undefined;
   const first = bytes.slice(0, WAL_INDEX_HEADER_SIZE);
@@ -68,12 +68,15 @@ export function decodeWalIndexHeader(bytes: Uint8Array): WalIndexHeader | undefi
   };
 }
 
-/** A copy is 48 bytes in shared memory, written within a microsecond: more attempts meet a writer that was killed. */
+/**
+ * A copy is 48 bytes in shared memory, written within a microsecond: after this many attempts, the writer must have
+ * been killed.
+ */
 const ATTEMPTS_MAX = 20;
 
 /**
  * Reads the header through a descriptor of the `-shm`. Undefined while it cannot be read: a writer was killed in the
- * middle of it, which the next connection that reads repairs.
+ * middle of it; the next connection that reads repairs it.
  *
  * `fd` must stay open as long as any connection of this process has the database open: closing it drops their locks.
  */

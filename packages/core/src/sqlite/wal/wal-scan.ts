@@ -4,10 +4,10 @@ import type { WalHeader, WalSums } from './wal-header.ts';
 import { WAL_FRAME_HEADER_SIZE } from './wal-header.ts';
 
 const FIRST_READ_SIZE = 128 * 1024;
-/** What the kernel takes at once, so that it can be read to where it is checked. */
+/** Maximum bytes of one kernel call: frames are read directly into the memory where they are checked. */
 const READ_SIZE_MAX = 1024 * 1024;
 
-/** The committed frames found from an offset on. */
+/** The committed frames after an offset. */
 export interface WalScan {
   /** Page number → offset of the page's last committed frame. Pages past `commit` are dropped. */
   readonly pages: Map<number, number>;
@@ -32,10 +32,10 @@ export interface WalScanStart {
 }
 
 /**
- * Reads frames that belong to this generation of the log (salts and cumulative checksum match) up to the last commit.
+ * Reads the frames of this generation of the WAL (salts and cumulative checksum match) up to the last commit.
  *
- * Yields between reads, so that a caller may let the event loop run. The caller compares the header again afterwards: a
- * log that restarted meanwhile makes the result void.
+ * Yields between reads, so that a caller may let the event loop run. The caller must compare the header again
+ * afterwards: if the WAL restarted meanwhile, the result is void.
  */
 export function* scanWal(
   wal: WalFile,
@@ -100,14 +100,14 @@ export function* scanWal(
   }
 }
 
-/** The sums of a frame that was just verified. Should the log have restarted since, the salts tell the caller. */
+/** The sums of a frame that was just verified. If the WAL has restarted since, the salts show that to the caller. */
 function sumsBefore(wal: WalFile, endOffset: number, frameSize: number): WalSums {
   const frame = new Uint8Array(WAL_FRAME_HEADER_SIZE);
   wal.read(frame, endOffset - frameSize);
   return storedSums(frame);
 }
 
-/** The cumulative checksum that a frame header carries. */
+/** The cumulative checksum in a frame header. */
 export function storedSums(bytes: Uint8Array, offset = 0): WalSums {
   const view = new DataView(bytes.buffer, bytes.byteOffset + offset, WAL_FRAME_HEADER_SIZE);
   return { s0: view.getUint32(16), s1: view.getUint32(20) };

@@ -5,8 +5,8 @@ import { malformedAnswer } from '../errors/malformed-answer.ts';
 const EMPTY_PAGES_MAX = 1000;
 
 /**
- * The tokens of one listing, page after page. A server that repeats a token, or sends only empty pages, would be asked for
- * ever.
+ * The tokens of one listing, page after page. Detects a server that repeats a token, or sends only empty pages, which
+ * would never end.
  */
 export class PageTokens {
   readonly #backend: string;
@@ -23,13 +23,13 @@ export class PageTokens {
    *
    * @param token from the server's answer
    * @param count objects on the page
-   * @throws LitestreamError `UNAVAILABLE` for a token that is no text, for one that came before, and for more than a
+   * @throws LitestreamError `UNAVAILABLE` for a token that is not a string, for a repeated one, and for more than a
    *   thousand empty pages in a row
    */
   next(token: unknown, count: number): string | undefined {
     if (token === undefined || token === null || token === '') return undefined;
-    if (typeof token !== 'string') throw this.#malformed('gives no text for its next page');
-    if (this.#seen.has(token)) throw this.#malformed('names the same page again');
+    if (typeof token !== 'string') throw this.#malformed('has a token of its next page that is not a string');
+    if (this.#seen.has(token)) throw this.#malformed('repeats the token of a page');
     this.#emptyPages = count === 0 ? this.#emptyPages + 1 : 0;
     if (this.#emptyPages > EMPTY_PAGES_MAX) throw this.#malformed('does not end');
     this.#seen.add(token);

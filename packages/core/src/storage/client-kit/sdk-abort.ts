@@ -1,13 +1,13 @@
-/** What clients share for SDKs that know nothing of an `AbortSignal`. */
+/** Helpers for clients whose SDKs do not support an `AbortSignal`. */
 
-/** Rejects with the signal's reason as soon as it is aborted; the work itself goes on unseen. */
+/** Rejects with the signal's reason as soon as it is aborted; the work itself continues unobserved. */
 export function raceAbort<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   return settleAborted(work, signal, 0);
 }
 
 /**
- * Like `raceAbort`, for work that sees the abort itself and then tidies up: it gets `graceMs` to end, so that a caller
- * who sees the rejection finds nothing left behind, and a dead server still cannot hold the caller up.
+ * Like `raceAbort`, for work that handles the abort itself and then cleans up: it gets `graceMs` to end, so that
+ * nothing is left behind after the rejection, but a dead server cannot block the caller.
  */
 export async function settleAborted<T>(work: Promise<T>, signal: AbortSignal | undefined, graceMs: number): Promise<T> {
   if (signal === undefined) return work;
@@ -52,7 +52,7 @@ export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSi
       yield next.value;
     }
   } finally {
-    // Not awaited: a source that is stuck in `next` answers `return` only after that.
+    // Not awaited: a source that is blocked in `next` handles `return` only after that.
     if (!ended) iterator.return?.().then(undefined, () => undefined);
   }
 }

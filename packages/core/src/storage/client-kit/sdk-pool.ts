@@ -1,6 +1,6 @@
 /**
- * Does `work` for every item, at most `countMax` at a time. After the first failure nothing new is begun; it rejects
- * with that failure once everything that was begun has ended.
+ * Runs `work` for every item, at most `countMax` at a time. After the first failure it starts no further work, and
+ * rejects with that failure once all started work has ended.
  */
 export async function forEachConcurrent<T>(
   items: AsyncIterable<T> | Iterable<T>,

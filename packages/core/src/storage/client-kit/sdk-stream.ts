@@ -1,4 +1,4 @@
-/** What clients share for moving bytes between an SDK's Node streams and the contract's async iterables. */
+/** Helpers for clients that convert between an SDK's Node streams and the contract's async iterables. */
 import type { Readable } from 'node:stream';
 
 import { LitestreamError } from '../../util/error.ts';
@@ -7,7 +7,9 @@ import type { Body } from '../contract/contract.ts';
 /** How to read an SDK's response stream. */
 export interface ReadStreamOptions {
   readonly signal?: AbortSignal | undefined;
-  /** Bytes the response announced. Fewer is an error, so that a broken connection never looks like a short file. */
+  /**
+   * Bytes that the response announced. Fewer are an error, so that a broken connection never looks like a short file.
+   */
   readonly size?: number | undefined;
   /** Turns the stream's error into the one to throw. */
   readonly wrapError: (error: unknown) => unknown;
@@ -19,7 +21,7 @@ export interface ReadStreamOptions {
  */
 export function readStream(stream: Readable, options: ReadStreamOptions): AsyncIterable<Uint8Array> {
   const { signal } = options;
-  // An error may come before anybody reads: the iteration meets it later, the process must not.
+  // An error may occur before the stream is read: the iteration reports it later, and it must not end the process.
   stream.on('error', () => undefined);
   const abort = (): void => void stream.destroy(asError(signal?.reason));
   if (signal?.aborted === true) abort();
@@ -51,9 +53,9 @@ async function* iterate(stream: Readable, options: ReadStreamOptions): AsyncGene
 }
 
 /**
- * Reads a body for an upload: chunks that are safe to keep (the body may reuse its buffers), held to the size the body
- * announced, so that what would be stored short or long fails instead. Knows afterwards whether it was the body that
- * failed, whatever an SDK made of it.
+ * Reads a body for an upload: chunks that are safe to keep (the body may reuse its buffers), checked against the size
+ * that the body announced, so that an object with another size is not stored. Remembers whether the body itself failed,
+ * even if the SDK wraps the error.
  */
 export class BodyReader {
   /** Bytes so far. */
@@ -81,7 +83,7 @@ export class BodyReader {
       }
       this.#checkSize();
     } catch (error) {
-      // A stream over this generator that is destroyed throws an error of its own into it.
+      // A destroyed stream over this generator throws its own error into it.
       if (!isLent) this.#failure = { error };
       throw error;
     }
@@ -92,7 +94,7 @@ export class BodyReader {
     return Buffer.concat(await Array.fromAsync(this.chunks()));
   }
 
-  /** What to throw for a failed upload: the body's own error as it is, else `wrapped`. */
+  /** The error to throw for a failed upload: the body's own error unchanged, else `wrapped`. */
   errorOr(wrapped: unknown): unknown {
     return this.#failure === undefined ? wrapped : this.#failure.error;
   }

@@ -11,7 +11,7 @@ import type { SecureContext } from 'node:tls';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** The first that exists counts. */
+/** The first one that exists is used. */
 const FILES = [
   '/etc/ssl/certs/ca-certificates.crt',
   '/etc/pki/tls/certs/ca-bundle.crt',
@@ -20,7 +20,7 @@ const FILES = [
   '/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem',
   '/etc/ssl/cert.pem',
 ];
-/** All of them count. */
+/** All of them are used. */
 const FOLDERS = ['/etc/ssl/certs', '/etc/pki/tls/certs'];
 
 interface Trust {
@@ -31,18 +31,21 @@ interface Trust {
 /** Read once in a process, as Go does. */
 const known = new Map<string, Trust>();
 
-/** Certificates, in PEM, that the machine trusts and Node does not. What cannot be read is left out. */
+/** Certificates, in PEM, that the machine trusts and Node does not. Certificates that cannot be read are left out. */
 export function machineCertificates(env: Environment = process.env): readonly string[] {
   return trustOf(env).added;
 }
 
-/** All that are trusted, in PEM; undefined: those that Node trusts by itself. */
+/** All trusted certificates, in PEM; undefined: the defaults of Node. */
 export function trustedCertificates(env: Environment = process.env): readonly string[] | undefined {
   const { added } = trustOf(env);
   return added.length === 0 ? undefined : [...getCACertificates('default'), ...added];
 }
 
-/** Options of an HTTPS agent, or of a TLS socket, that trusts them. The context is shared: it takes long to make. */
+/**
+ * Options of an HTTPS agent, or of a TLS socket, that trusts them. The context is shared, because creating one takes
+ * long.
+ */
 export function trustedTls(env: Environment = process.env): { readonly secureContext?: SecureContext } {
   const ca = trustedCertificates(env);
   if (ca === undefined) return {};
@@ -92,7 +95,7 @@ function readFolder(folder: string): string[] {
   return entries.flatMap((entry) => (isAlias(entry) ? [] : (read(join(folder, entry.name)) ?? [])));
 }
 
-/** A link to a file of the same folder, under the hash of its subject: OpenSSL wants those. */
+/** A link to a file of the same folder, named by the hash of its subject, as OpenSSL requires. */
 function isAlias(entry: Dirent): boolean {
   return entry.isSymbolicLink() && !readlinkSync(join(entry.parentPath, entry.name)).includes('/');
 }
@@ -109,11 +112,11 @@ function isCertificate(pem: string): boolean {
   try {
     return new X509Certificate(pem).raw.byteLength > 0;
   } catch {
-    return false; // One that Node cannot read would fail every connection.
+    return false; // A certificate that Node cannot read would fail every connection.
   }
 }
 
-/** What is between the lines that begin and end a certificate. */
+/** The text between the lines that begin and end a certificate. */
 function contentOf(pem: string): string {
   return pem.replaceAll(/-----[^-]+-----|\s/g, '');
 }

@@ -1,9 +1,9 @@
 import type { Capabilities } from './contract.ts';
 
-/** Every capability with an answer. */
+/** Every capability with a value. */
 export type ResolvedCapabilities = { readonly [K in keyof Capabilities]-?: NonNullable<Capabilities[K]> };
 
-/** What a client declares, completed with the defaults that `Capabilities` documents. */
+/** The capabilities of a client, with the defaults that `Capabilities` documents. */
 export function resolveCapabilities(declared: Capabilities): ResolvedCapabilities {
   const objects = declared.objects ?? false;
   const conditions = objects && (declared.conditions ?? false);

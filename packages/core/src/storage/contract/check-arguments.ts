@@ -1,4 +1,4 @@
-/** Refuses what no backend could do right, before any request is made. */
+/** Refuses arguments that no backend can handle, before any request. */
 import { LitestreamError } from '../../util/error.ts';
 import type { Body, LtxFileRef, LtxFileInfo } from './contract.ts';
 

@@ -1,21 +1,21 @@
 /**
- * The contract between core and a storage client: the only thing a backend has to implement.
+ * The contract between core and a storage client: the only interface that a backend must implement.
  *
  * Clients stay naive. Core checks arguments, calls `init` once, retries, times out, resumes broken reads, counts and
- * wraps errors (`guard-client.ts`). A client maps each operation to its SDK, throws the SDK's error as it is or a
- * `LitestreamError` with a code, and holds no object whole in memory.
+ * wraps errors (`guard-client.ts`). A client maps each operation to its SDK, throws the SDK's error unchanged or a
+ * `LitestreamError` with a code, and never holds a whole object in memory.
  */
 import type { TXID } from '@litestream/ltx';
 import type { ErrorClass } from '../errors/sdk-errors.ts';
 
-/** What every operation accepts. An aborted operation rejects with the signal's reason, and leaves nothing behind. */
+/** Options of every operation. An aborted operation rejects with the signal's reason, and leaves nothing behind. */
 export interface Op {
   readonly signal?: AbortSignal | undefined;
 }
 
 /** How `writeLtxFile` stores a file. */
 export interface WriteOptions extends Op {
-  /** Create, never replace. Core gives it only where `capabilities.conditionalCreate` is not false. */
+  /** Create, never replace. Core passes it only if `capabilities.conditionalCreate` is not false. */
   readonly ifNoneMatch?: '*' | undefined;
 }
 
@@ -31,38 +31,46 @@ export interface LtxFileInfo extends LtxFileRef {
   /** Bytes of the object. */
   readonly size: number;
   /**
-   * Time of the last commit in the file where the backend keeps it in the listing (or `useMetadata` asked for it), the
-   * object's last modification otherwise.
+   * Time of the last commit in the file if the backend keeps it in the listing (or `useMetadata` asked for it);
+   * otherwise the time of the object's last modification.
    */
   readonly timestamp: Date;
-  /** Time of the earliest commit in the file, where known. */
+  /** Time of the earliest commit in the file, if known. */
   readonly createdAt?: Date | undefined;
-  /** Identifies the object's content where the backend gives one (ETag, generation): a reader can tell it changed. */
+  /**
+   * Identifies the object's content, if the backend has a version (ETag, generation): so a reader can detect a change.
+   */
   readonly version?: string | undefined;
 }
 
 /** Bytes to store. `open` may be called again, from the first byte, when core retries. */
 export interface Body {
-  /** Total bytes, where known. */
+  /** Total bytes, if known. */
   readonly size?: number | undefined;
-  /** No more bytes than these, where that much is known and `size` is not: how large parts have to be, where they are counted. */
+  /**
+   * Upper bound of the size in bytes, if it is known and `size` is not: from it, a client computes the size of parts
+   * whose number is limited.
+   */
   readonly sizeMax?: number | undefined;
   /**
-   * The next chunk may be asked for while the last one is still in use, so that reading and writing overlap: chunks last
-   * until the next but one is asked for. Default: only until the next one.
+   * The next chunk may be requested while the last one is still in use, so that reading and writing overlap: each chunk
+   * is valid until the next but one is requested. Default: only until the next one.
    */
   readonly readAhead?: boolean | undefined;
   /**
-   * A local file that holds exactly these bytes, and is never written to again: a client whose files lie on the same disk
-   * may link it in place of copying it.
+   * A local file that holds exactly these bytes, and is never written to again: a client with files on the same disk
+   * may link it instead of copying it.
    */
   readonly path?: string | undefined;
   open(): AsyncIterable<Uint8Array>;
 }
 
-/** What a client can do beyond the required operations. Each default is the answer that costs a client nothing. */
+/**
+ * What a client can do beyond the required operations. Each default is the value that a client need not implement
+ * anything for.
+ */
 export interface Capabilities {
-  /** `objects` is there: list, open, put and delete by key. Default false. */
+  /** `objects` exists: list, open, put and delete by key. Default false. */
   readonly objects?: boolean | undefined;
   /** `objects.put` and `objects.delete` honour `ifMatch` and `ifNoneMatch` atomically. Default false. */
   readonly conditions?: boolean | undefined;
@@ -80,27 +88,30 @@ export interface Capabilities {
   /** `objects.delete` honours `ifMatch` where `conditions` is true. False: it rejects with `UNSUPPORTED`. Default true. */
   readonly conditionalDelete?: boolean | undefined;
   /**
-   * `writeLtxFile` honours `ifNoneMatch`, atomically. `probe`: the client asks the server for it, and servers differ: some
-   * refuse the condition, some ignore it. Core then finds out once. `unlocked`: servers look, and then write, so of several
-   * callers at one moment more than one may succeed. Default false.
+   * `writeLtxFile` honours `ifNoneMatch`, atomically. `probe`: the client asks the server for it, and servers differ:
+   * some refuse the condition, some ignore it. Core then probes the server once. `unlocked`: servers check, and then
+   * write, so more than one of several concurrent callers may succeed. Default false.
    */
   readonly conditionalCreate?: boolean | 'probe' | 'unlocked' | undefined;
   /**
-   * While `writeLtxFile` replaces a file, that name is there all the time. False: listings and reads may miss it for a moment, and
-   * a server that dies in that moment leaves no file. Default true.
+   * While `writeLtxFile` replaces a file, the name always exists. False: listings and reads may miss it for a short
+   * time, and a server that fails in that time leaves no file. Default true.
    */
   readonly atomicReplace?: boolean | undefined;
-  /** Reads start at an offset. False: a range with one rejects with `UNSUPPORTED`, core reads and skips. Default true. */
+  /**
+   * Reads start at an offset. False: a range with an offset rejects with `UNSUPPORTED`; core reads from the start and
+   * skips. Default true.
+   */
   readonly ranges?: boolean | undefined;
 }
 
-/** Bytes of an LTX file. A client that learns size or version when it opens the file hands them on here. */
+/** Bytes of an LTX file. A client that learns size or version when it opens the file returns them in `info`. */
 export interface LtxFileBody extends AsyncIterable<Uint8Array> {
-  /** Of the whole file, whatever the range, in the terms of the listing. */
+  /** Size and version of the whole file, even if a range is read, as in the listing. */
   readonly info?: { readonly size?: number | undefined; readonly version?: string | undefined } | undefined;
 }
 
-/** Raw objects under the replica's path: leases and old (v0.3) replicas are built on these. */
+/** Raw objects under the replica's path: leases and old (v0.3) replicas use these. */
 export interface ObjectOperations {
   /** Objects whose key starts with `prefix`, ascending by the UTF-8 bytes of their keys. Keys are relative to the replica's path. */
   list(prefix: string, options?: Op): AsyncIterable<ObjectInfo>;
@@ -123,11 +134,11 @@ export interface ObjectInfo {
   readonly key: string;
   readonly size: number;
   readonly lastModified: Date;
-  /** Opaque; what `ifMatch` takes. */
+  /** Opaque; the value for `ifMatch`. */
   readonly version?: string | undefined;
 }
 
-/** Where one database's replica lives. One instance serves one replica path; calls may overlap. */
+/** A client for the replica of one database. One instance serves one replica path; calls may overlap. */
 export interface ReplicaClient extends AsyncDisposable {
   /** `file`, `s3`, … as in the config's `type`. */
   readonly type: string;
@@ -146,13 +157,13 @@ export interface ReplicaClient extends AsyncDisposable {
   ): AsyncIterable<LtxFileInfo>;
 
   /**
-   * Files of all levels, level by level, each as `ltxFiles` gives it: for backends that answer that with as few requests
-   * as for one level, or that know which levels there are. Core asks level by level where it is absent.
+   * Files of all levels, level by level, each as `ltxFiles` returns it: for backends that need no more requests for
+   * this than for one level, or that know which levels exist. If it is absent, core lists level by level.
    */
   allLtxFiles?(options?: Op): AsyncIterable<LtxFileInfo>;
 
   /**
-   * Bytes of a file from `offset` (default 0), `size` of them (default: to the end). A range past the end gives fewer
+   * Bytes of a file from `offset` (default 0), `size` of them (default: to the end). A range past the end returns fewer
    * bytes, possibly none. Rejects with `NOT_FOUND` before the first byte. Leaving the iteration early frees the
    * connection.
    */
@@ -163,28 +174,28 @@ export interface ReplicaClient extends AsyncDisposable {
 
   /**
    * Stores a file, all or nothing: no reader and no listing ever sees a part of it. Replaces an older one; with
-   * `ifNoneMatch` it leaves that as it is, byte for byte, and rejects with `PRECONDITION_FAILED`. Of several callers who
-   * create a file exactly one succeeds.
+   * `ifNoneMatch` it leaves that unchanged, byte for byte, and rejects with `PRECONDITION_FAILED`. If several callers
+   * create a file, exactly one succeeds.
    */
   writeLtxFile(file: LtxFileRef & { timestamp: Date }, body: Body, options?: WriteOptions): Promise<LtxFileInfo>;
 
   /** Deletes these files. A file that is already gone is no error. */
   deleteLtxFiles(files: readonly LtxFileRef[], options?: Op): Promise<void>;
 
-  /** Deletes every LTX file under the replica's path and nothing beside it. */
+  /** Deletes every LTX file under the replica's path, and nothing else. */
   deleteAll(options?: Op): Promise<void>;
 
   readonly objects?: ObjectOperations | undefined;
 
   /**
-   * What an error of this client's SDK means. `undefined` leaves it to its shape: errno, HTTP status, well-known names.
-   * Must not throw.
+   * Classifies an error of this client's SDK. If it returns `undefined`, core classifies the error by errno, HTTP
+   * status and well-known names. Must not throw.
    */
   classify?(error: unknown): ErrorClass | undefined;
 
   /**
-   * Path of a file that lies on a local disk, whether it exists or not. Restore then reads it straight from its workers,
-   * in place of `openLtxFile`. Only for clients whose files are plain local files.
+   * Path of a file on a local disk, even if it does not exist. Workers of a restore then read it directly instead of
+   * through `openLtxFile`. Only for clients whose files are plain local files.
    */
   localPath?(file: LtxFileRef): string;
 }

@@ -1,6 +1,6 @@
 /**
- * Names and metadata that every backend writes the same way, so that a client needs nothing but core for them.
- * Source of the facts: Litestream 0.5 as observed on each backend (`docs/reports/backends.md`).
+ * Names and metadata that every backend writes in the same way, so that clients can take them from core. Source of the
+ * facts: Litestream 0.5 as observed on each backend (`docs/reports/backends.md`).
  */
 import type { TXID } from '@litestream/ltx';
 
@@ -24,7 +24,7 @@ export function txidText(txid: TXID): string {
   return txid.toString(16).padStart(16, '0');
 }
 
-/** RFC 3339 in UTC without trailing zeros in the fraction: `…:58.65Z`, `…:58Z`. This is what goes into metadata. */
+/** RFC 3339 in UTC without trailing zeros in the fraction: `…:58.65Z`, `…:58Z`. Metadata uses this form. */
 export function formatObjectTime(time: Date): string {
   return time.toISOString().replace(/\.?0+Z$/, 'Z');
 }
@@ -41,7 +41,7 @@ export function parseObjectTime(text: string | undefined): Date | undefined {
   return sameInUtc.toISOString().startsWith(dateAndTime) ? time : undefined;
 }
 
-/** Order of keys in a listing: by their UTF-8 bytes, as object stores have it. */
+/** Order of keys in a listing: by their UTF-8 bytes, as in object stores. */
 export function compareKeys(a: string, b: string): number {
   return a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b));
 }

@@ -1,6 +1,6 @@
 /**
- * What an error of any SDK means, as far as its shape tells: the name of a condition, a Node errno, an HTTP status, an
- * aborted signal. A client that knows more says so itself (`ReplicaClient.classify`, or a `LitestreamError`).
+ * Classifies an error of any SDK by its shape: the name of a condition, a Node errno, an HTTP status, an aborted
+ * signal. A client that knows more classifies errors itself (`ReplicaClient.classify`, or a `LitestreamError`).
  */
 import type { LitestreamErrorCode } from '../../util/error.ts';
 import { isLitestreamError } from '../../util/error.ts';
@@ -53,7 +53,7 @@ const ERRNO: Readonly<Record<string, ErrorClass>> = {
 
 const NOT_OFFERED = permanent(
   'UNSUPPORTED',
-  'The server does not offer this operation: check that it is of the right kind.',
+  'The server does not offer this operation: check that it is a server for this type of replica.',
 );
 
 /** Statuses that deserve a hint, or that `classifyHttpStatus` leaves open. */
@@ -68,7 +68,7 @@ const STATUS: Readonly<Record<number, ErrorClass>> = {
   507: permanent('DISK_FULL', 'Free space on the server, or raise the quota.'),
 };
 
-/** Never fails; `INTERNAL`, not retryable, for what it does not know. */
+/** Never throws; returns `INTERNAL`, not retryable, for unknown errors. */
 export function classifyError(error: unknown): ErrorClass {
   for (const part of causes(error)) {
     const known = classifyPart(part);
@@ -94,7 +94,7 @@ function lookUp(table: Readonly<Record<string, ErrorClass>>, key: unknown): Erro
   return typeof key === 'string' && Object.hasOwn(table, key) ? table[key] : undefined;
 }
 
-/** The error and what caused it, outermost first. */
+/** The error and its causes, outermost first. */
 function* causes(error: unknown): Generator<object> {
   let part = error;
   for (let depth = 0; depth < 6 && typeof part === 'object' && part !== null; depth++) {

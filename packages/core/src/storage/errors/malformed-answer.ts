@@ -1,4 +1,4 @@
-/** Answers that the storage never gave: they come from a login page, a proxy or an attacker. */
+/** Errors for answers that do not come from the storage, but from a login page, a proxy or an attacker. */
 import { LitestreamError } from '../../util/error.ts';
 import type { ErrorClass } from './sdk-errors.ts';
 
@@ -6,7 +6,7 @@ import type { ErrorClass } from './sdk-errors.ts';
 export const MALFORMED_ANSWER: ErrorClass = {
   code: 'UNAVAILABLE',
   retryable: true,
-  hint: 'Check that the endpoint is the server itself, and not a proxy or a login page before it.',
+  hint: 'Check that the endpoint is the server itself, and not a proxy or a login page in front of it.',
 };
 
 /** The error for such an answer. The library's own message may quote the answer, so it is left out. */
@@ -14,7 +14,7 @@ export function unreadableAnswer(backend: string): LitestreamError {
   return malformedAnswer(backend, 'it is damaged, or not in the expected format');
 }
 
-/** No server of this kind gives such an answer: it comes from a proxy, a captive portal, or an attacker. */
+/** No storage server gives such an answer: it comes from a proxy, a captive portal, or an attacker. */
 export function malformedAnswer(backend: string, what: string): LitestreamError {
   return new LitestreamError(`the server sent an invalid answer: ${what}`, {
     ...MALFORMED_ANSWER,
@@ -22,7 +22,7 @@ export function malformedAnswer(backend: string, what: string): LitestreamError 
   });
 }
 
-/** The types of web pages. A storage service answers requests for data with such a type only where an object has it. */
+/** The types of web pages. A storage service answers requests for data with such a type only if an object has it. */
 export function isWebPage(contentType: string | null | undefined): boolean {
   return /^\s*(text\/html|application\/xhtml\+xml)\b/i.test(contentType ?? '');
 }

@@ -20,7 +20,7 @@ export function redactError(error: LitestreamError, secrets: readonly string[], 
   return error;
 }
 
-/** An SDK's error carries the request with its headers: only its texts are kept. */
+/** An SDK's error contains the request with its headers: only its texts are kept. */
 export function redactedCause(error: unknown, secrets: readonly string[], depth = 0): unknown {
   if (depth > DEPTH_MAX) return undefined;
   if (isLitestreamError(error)) return redactError(error, secrets, depth);

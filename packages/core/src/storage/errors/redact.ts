@@ -1,6 +1,6 @@
 /**
- * The one place that removes credentials from texts, whether an SDK, a server or a user put them there. Patterns are
- * bounded, since a server may send a text of any length.
+ * The only place that removes credentials from texts, regardless of whether an SDK, a server or a user put them there.
+ * Patterns are bounded, since a server may send a text of any length.
  */
 const USERINFO = /\b([a-z][a-z0-9+.-]{0,30}:\/\/)[^\s/?'"]{0,2000}@/gi;
 const PARAMETER =
@@ -18,7 +18,7 @@ const SECRET_VARIABLE =
 
 /** A shorter secret may be a part of any word, so it is redacted only as a whole word. */
 const PART_LENGTH_MIN = 6;
-/** A still shorter one may be any word (`a`): it is redacted only where a value stands. */
+/** An even shorter one may be any word (`a`): it is redacted only where a value is expected. */
 const WORD_LENGTH_MIN = 3;
 
 /** `text` without `user:password@`, signatures, tokens, and without each of `secrets` in any of its forms. */
@@ -37,7 +37,7 @@ export function redactValues(text: string, forms: readonly string[], mark: strin
   return safe;
 }
 
-/** A form may be a part of a longer one, which has to be replaced first. */
+/** A form may be a part of a longer one, which must be replaced first. */
 export function longestFirst(forms: Iterable<string>): string[] {
   return [...forms].sort((a, b) => b.length - a.length);
 }
@@ -104,7 +104,7 @@ function partsOf(text: string): string[] {
     ...(password === undefined ? [] : [password]),
     // Without a password, the user name may be a token, as in NATS; in HTTP it is often a key.
     ...(password === undefined && user !== undefined && /^(?:nats|tls|wss?|https?)$/i.test(scheme) ? [user] : []),
-    // What stands behind a # may be a fragment, or the rest of a secret.
+    // The text after a # may be a fragment, or the rest of a secret.
     ...parameters.flatMap(([, name = '', value = '']) =>
       SECRET_PARAMETER.test(name) ? [value, value.replace(/#.*$/s, '')] : [],
     ),

@@ -1,4 +1,6 @@
-/** What clients share for turning an SDK's error into a `LitestreamError`: network errors, and causes without secrets. */
+/**
+ * Helpers for clients that turn an SDK's error into a `LitestreamError`: network errors, and causes without secrets.
+ */
 import { errorText } from './error-text.ts';
 import type { LitestreamErrorCode } from '../../util/error.ts';
 import { redact } from './redact.ts';
@@ -32,7 +34,7 @@ const NETWORK = new Set([
 ]);
 const CERTIFICATE = /^(CERT_|DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT|UNABLE_TO_|ERR_TLS_)/;
 
-/** Errors of OpenSSL for an answer that is no TLS. */
+/** Errors of OpenSSL for an answer that is not TLS. */
 const SPOKEN_IN_TLS =
   /wrong version number|packet length too long|SSL routines:[^:]*:(?:http request|unknown protocol)/i;
 const NO_TLS: ErrorClass = {
@@ -49,7 +51,7 @@ const SPOKEN_IN_CLEAR: ErrorClass = {
   hint: 'The server speaks TLS only: write https:// before its address.',
 };
 
-/** The text of a refusal stands where each SDK puts it. */
+/** Each SDK puts the text of a refusal into another property. */
 function spokenInClear(error: object): boolean {
   const { message, $responseBodyText, response } = error as {
     message?: unknown;
@@ -64,8 +66,8 @@ const UNTRUSTED =
   'Check the TLS certificate of the endpoint. If a private authority signed it, set SSL_CERT_FILE, or skip-verify.';
 
 /**
- * Recognises what goes wrong below HTTP: refused, reset, unresolved, timed out, a certificate nobody trusts. Looks into
- * `cause` and into the members of an `AggregateError` (Node raises one if every address of a host fails).
+ * Recognises failures below HTTP: refused, reset, unresolved, timed out, an untrusted certificate. Looks into `cause`
+ * and into the errors of an `AggregateError` (Node throws one if every address of a host fails).
  */
 export function classifyNetworkError(error: unknown): ErrorClass | undefined {
   for (const part of chain(error)) {
@@ -106,7 +108,7 @@ const STORAGE_FULL: ErrorClass = {
   hint: 'The server is out of space, or a quota is reached.',
 };
 
-/** By HTTP status alone, for backends whose own error code says nothing more. */
+/** Classifies by HTTP status alone, for backends whose error codes say no more than that. */
 export function classifyHttpStatus(status: number | undefined): ErrorClass | undefined {
   if (status === undefined) return undefined;
   if (status >= 300 && status < 400) return REDIRECT;
@@ -123,8 +125,8 @@ export function classifyHttpStatus(status: number | undefined): ErrorClass | und
 }
 
 /**
- * An error to hand on as `cause`: name, message, code, status and stack of an SDK's error, and nothing of the request it
- * carries, which may hold credentials. `secrets` are cut out of the texts wherever they stand.
+ * An error to use as `cause`: name, message, code, status and stack of an SDK's error, without its request, which may
+ * contain credentials. `secrets` are removed from all texts.
  */
 export function safeCause(error: unknown, secrets: readonly (string | undefined)[] = []): Error {
   const cut = (text: string): string =>
@@ -142,7 +144,7 @@ export function safeCause(error: unknown, secrets: readonly (string | undefined)
   return cause;
 }
 
-/** The HTTP status an SDK's error carries, wherever it carries it. */
+/** The HTTP status of an SDK's error, from any property where SDKs put it. */
 export function httpStatus(error: unknown): number | undefined {
   if (typeof error !== 'object' || error === null) return undefined;
   const source = error as {

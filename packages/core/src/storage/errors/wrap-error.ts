@@ -5,20 +5,20 @@ import { redactError, redactedCause } from './redact-error.ts';
 import { redact } from './redact.ts';
 import type { ErrorClass } from './sdk-errors.ts';
 
-/** What was being done when an error came. */
+/** The operation that failed. */
 export interface ErrorContext {
   readonly operation: string;
   readonly backend: string;
   readonly object?: string | undefined;
-  /** The client's own opinion; `undefined` leaves the decision to the error's shape. */
+  /** The client's own classification; if it returns `undefined`, the error's shape decides. */
   readonly classify?: ((error: unknown) => ErrorClass | undefined) | undefined;
   /** Values that must not appear in any text. */
   readonly secrets?: readonly string[] | undefined;
 }
 
 /**
- * Any error as a `LitestreamError` with operation, backend, object, cause and hint. What has been through here already
- * comes back as it is, so an error is wrapped once however many layers it crosses.
+ * Any error as a `LitestreamError` with operation, backend, object, cause and hint. Returns an already wrapped error
+ * unchanged, so an error is wrapped once even if it crosses several layers.
  */
 export function wrapError(error: unknown, context: ErrorContext): LitestreamError {
   const { operation, backend, object, secrets = [] } = context;

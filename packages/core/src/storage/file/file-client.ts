@@ -1,5 +1,5 @@
 /**
- * A replica in a folder of this machine: `<path>/ltx/<level>/<minTXID>-<maxTXID>.ltx`, the time of the last commit as
+ * A replica in a folder on this machine: `<path>/ltx/<level>/<minTXID>-<maxTXID>.ltx`, the time of the last commit as
  * modification time. Durable before a write resolves; atomic by renaming; never opens a database.
  */
 import { randomUUID } from 'node:crypto';
@@ -30,14 +30,17 @@ import { writeBody } from './file-write.ts';
 import { ltxObjectName, parseLtxObjectName } from '../contract/object-names.ts';
 
 export interface FileClientOptions {
-  /** The replica's folder. Made when first written to. */
+  /** The replica's folder. The first write creates it. */
   readonly path: string;
-  /** Database whose mode and owner new files take, and whose folder's mode and owner new folders take. Only statted. */
+  /**
+   * Database whose mode and owner new files take, and whose folder's mode and owner new folders take. It is never
+   * opened, only `stat` is called.
+   */
   readonly databasePath?: string | undefined;
 }
 
 const STALE_TEMP_AGE_MS = 60 * 60 * 1000;
-/** How many files of a listing are statted at a time. */
+/** Number of files of a listing on which `stat` is called at a time. */
 const STAT_BATCH = 64;
 
 export class FileClient implements ReplicaClient {
@@ -61,21 +64,21 @@ export class FileClient implements ReplicaClient {
     this.objects = new FileObjects(options.path, async () => await ownershipOf(this.#databasePath));
   }
 
-  /** Changes nothing: a reader may have no right to, and a restore from a mistyped path must not create a folder. */
+  /** Changes nothing: a reader may lack the permission, and a restore from a mistyped path must not create a folder. */
   async init(options: Op = {}): Promise<void> {
     options.signal?.throwIfAborted();
     const there = await statIfThere(this.#path);
     if (there !== undefined && !there.isDirectory()) {
       throw new LitestreamError(`${this.#path} is not a folder`, {
         code: 'CONFIG_INVALID',
-        hint: 'A file replica is a folder: give it a path of its own.',
+        hint: 'A file replica is a folder: give it its own path.',
       });
     }
   }
 
   /**
-   * Removes what killed writers left behind, before the first write: who writes may delete, who reads may not. What
-   * cannot be removed is in nobody's way, so it fails no write.
+   * Before the first write, removes what killed writers left behind: a writer may delete files, a reader may not. Files
+   * that cannot be removed do no harm, so they fail no write.
    */
   async #clean(): Promise<void> {
     const nowMs = Date.now();
@@ -159,7 +162,7 @@ export class FileClient implements ReplicaClient {
             code: 'INVALID_ARGUMENT',
           });
         }
-        // Before the rename: a file never shows under its name with another time.
+        // Before the rename: a file never appears under its name with another time.
         await handle.utimes(file.timestamp, file.timestamp);
         await handle.sync();
       } finally {
@@ -170,7 +173,7 @@ export class FileClient implements ReplicaClient {
         if (!(await createName(temp, path))) throw taken(path);
       } else {
         await rename(temp, path);
-        // Between two names of one file, renaming does nothing.
+        // If both names are links to the same file, the rename does nothing.
         if (linked) await rm(temp, { force: true });
       }
     } catch (error) {
@@ -212,7 +215,7 @@ export class FileClient implements ReplicaClient {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Nothing is held between calls.
+    // No resources are held between calls.
   }
 }
 
@@ -220,7 +223,7 @@ function taken(path: string): LitestreamError {
   return new LitestreamError(`the file exists: ${path}`, { code: 'PRECONDITION_FAILED' });
 }
 
-/** Nothing if there is no such folder. */
+/** Empty if there is no such folder. */
 async function namesIn(folder: string): Promise<string[]> {
   try {
     return await readdir(folder);

@@ -1,15 +1,15 @@
-/** Gives a finished file its name, if that is free: never in place of another file. */
+/** Gives a finished file its name if that is free, and never replaces another file. */
 import { link, rename, rm, stat } from 'node:fs/promises';
 
 import { isErrno } from './file-durability.ts';
 import { withFileLock } from './file-lock.ts';
 
-/** What a file system says that has no hard links. */
+/** Errors of a file system without hard links. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL'];
 
 /**
- * False if the name is taken; `temp` stays then. A link is the one atomic "create" that carries content with it. Where
- * the file system has none, a lock among our own processes stands in for it.
+ * False if the name is taken; `temp` stays then. A link is the only atomic "create" with content. On a file system
+ * without links, a lock among our own processes replaces it.
  */
 export async function createName(temp: string, path: string): Promise<boolean> {
   try {

@@ -1,4 +1,4 @@
-/** Files and folders that survive a power cut, owned like the database they belong to. */
+/** Makes files and folders durable, with the owner of the database that they belong to. */
 import { constants } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
@@ -18,7 +18,10 @@ export interface Ownership {
 
 export const PRIVATE: Ownership = { fileMode: 0o600, folderMode: 0o700 };
 
-/** Mode and owner of a database and of its folder. Only stats it: opening it would endanger SQLite's locks. */
+/**
+ * Mode and owner of a database and of its folder. Only calls `stat`: opening the database would endanger SQLite's
+ * locks.
+ */
 export async function ownershipOf(databasePath: string | undefined): Promise<Ownership> {
   if (databasePath === undefined) return PRIVATE;
   const file = await statIfThere(databasePath);
@@ -42,20 +45,20 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
   }
 }
 
-/** Folders in which folders were made whose names may not be durable yet, each with a mark of the last one made. */
+/** Folders that contain new folders whose names may not be durable yet, each with a mark of the newest one. */
 const newNames = new Map<string, symbol>();
 
-/** Creates what is missing of a folder's path. The new names are durable once `syncFolders` has resolved. */
+/** Creates the missing folders of a path. The new names are durable once `syncFolders` has resolved. */
 export async function makeFolder(path: string, ownership: Ownership): Promise<void> {
   if ((await statIfThere(path))?.isDirectory() === true) return;
   const parent = dirname(path);
   if (parent !== path) await makeFolder(parent, ownership);
-  // Before it is there: whoever finds it has to make its name durable before he relies on it.
+  // Before it exists: a writer that finds it must make its name durable before it relies on it.
   newNames.set(parent, Symbol(path));
   try {
     await mkdir(path, { mode: ownership.folderMode });
   } catch (error) {
-    // Another writer was faster. Anything but a folder there fails at the next step, with its own error.
+    // Another writer was faster. If it is not a folder, the next step fails with its own error.
     if (isErrno(error, 'EEXIST')) return;
     throw error;
   }
@@ -63,13 +66,13 @@ export async function makeFolder(path: string, ownership: Ownership): Promise<vo
   await giveTo((uid, gid) => chownFolder(path, uid, gid), ownership.folderUid, ownership.folderGid);
 }
 
-/** By a descriptor, and only of our own folder: another user may have replaced it. */
+/** Uses a descriptor, and changes only our own folder: another user may have replaced it. */
 async function chownFolder(path: string, uid: number, gid: number): Promise<void> {
   await using folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   if ((await folder.stat()).uid === process.geteuid?.()) await folder.chown(uid, gid);
 }
 
-/** Makes the names in a folder durable, and those of folders above it that were made for it, or for others. */
+/** Makes the names in a folder durable, and those of new folders above it. */
 export async function syncFolders(path: string): Promise<void> {
   const folders = [path];
   for (let folder = dirname(path); ; folder = dirname(folder)) {
@@ -90,7 +93,7 @@ export async function adoptFile(file: FileHandle, ownership: Ownership): Promise
   await giveTo((uid, gid) => file.chown(uid, gid), ownership.uid, ownership.gid);
 }
 
-/** Only root may give files away; for anybody else they stay their own, as with upstream. */
+/** Only root may give files away; for other users the files stay their own, as with Litestream (Go). */
 async function giveTo(
   give: (uid: number, gid: number) => Promise<void>,
   uid: number | undefined,
@@ -107,13 +110,13 @@ async function giveTo(
 
 interface FolderSync {
   readonly running: Promise<void>;
-  /** Of those who came while it was running, and whose changes it may have missed. */
+  /** The sync for callers that came while this one was running, which may have missed their changes. */
   next?: Promise<void>;
 }
 
 const folderSyncs = new Map<string, FolderSync>();
 
-/** Makes creations, renames and deletions in a folder durable. Who asks at the same time shares the work. */
+/** Makes creations, renames and deletions in a folder durable. Concurrent callers share the work. */
 export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return; // folders cannot be opened there; renames are journalled
   const current = folderSyncs.get(path);

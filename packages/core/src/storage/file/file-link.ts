@@ -4,12 +4,12 @@ import type { Body } from '../contract/contract.ts';
 import { isErrno } from './file-durability.ts';
 import type { Ownership } from './file-durability.ts';
 
-/** What a file system says that has no such links, or not here. */
+/** Errors of a file system without hard links, or across file systems. */
 const NO_LINKS = ['EXDEV', 'EPERM', 'EACCES', 'EMLINK', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EINVAL', 'ENOENT'];
 
 /**
- * Gives a body that is a local file another name, in place of a copy of its bytes. False where that cannot be, or where
- * the file has another owner or mode than files of the replica get: then it has to be copied.
+ * Links a body that is a local file instead of copying its bytes. False if that is not possible, or if the file has
+ * another owner or mode than files of the replica: then it must be copied.
  */
 export async function linkBody({ path, size }: Body, to: string, ownership: Ownership): Promise<boolean> {
   if (path === undefined) return false;

@@ -1,4 +1,6 @@
-/** A lock on one path among processes, held for milliseconds: a file created with O_EXCL, that names its holder. */
+/**
+ * A lock on one path among processes, held for milliseconds: a file that is created with O_EXCL, and names its holder.
+ */
 import { link, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
 
@@ -8,18 +10,18 @@ import { isErrno } from './file-durability.ts';
 import { LOCK_MARK, TEMP_MARK } from './file-temp.ts';
 import { sleep, systemClock } from '../../util/clock.ts';
 
-/** Nobody holds the lock for long: past this age its holder is dead. */
+/** No process holds the lock for long: past this age, its holder is considered dead. */
 const STALE_AGE_MS = 10_000;
 const WAIT_MS_MAX = 15_000;
 const POLL_MS = 5;
 
 /**
- * Runs `task` while holding the lock of `subject`. A holder that stands still for 10 s (a suspended machine, a disk that
- * hangs) loses its lock to the next one, so `task` is given a check to make right before what it does for good: it
- * rejects with `UNAVAILABLE` (retryable) once the lock is another's. What remains is a holder that stands still for as
- * long between that check and the next call: no lock of this kind, which has to survive a killed holder, closes that.
+ * Runs `task` while holding the lock of `subject`. A holder that is stopped for 10 s (a suspended machine, a hanging
+ * disk) loses its lock to the next one. So `task` gets a check to call right before its irreversible step: it rejects
+ * with `UNAVAILABLE` (retryable) if another process has the lock. A holder that is stopped for as long between that
+ * check and the next call remains a risk: no lock that must survive a killed holder can exclude that.
  *
- * @throws LitestreamError `UNAVAILABLE` if the lock cannot be had within 15 s.
+ * @throws LitestreamError `UNAVAILABLE` if the lock cannot be taken within 15 s.
  */
 export async function withFileLock<T>(subject: string, task: (check: () => Promise<void>) => Promise<T>): Promise<T> {
   const path = subject + LOCK_MARK;
@@ -30,7 +32,7 @@ export async function withFileLock<T>(subject: string, task: (check: () => Promi
       if (!(await isHeldBy(path, token))) throw unavailable(`lost the lock ${path} to another process`);
     });
   } finally {
-    // Of a lock that was taken over, what lies there is the other's.
+    // After a takeover, the lock file is that of the other process.
     if (await isHeldBy(path, token)) await rm(path, { force: true });
   }
 }
@@ -44,7 +46,7 @@ async function acquire(path: string, token: string): Promise<void> {
   }
 }
 
-/** False if another holds it. */
+/** False if another process holds it. */
 async function create(path: string, token: string): Promise<boolean> {
   let file;
   try {
@@ -56,7 +58,7 @@ async function create(path: string, token: string): Promise<boolean> {
   try {
     await file.writeFile(token);
   } catch (error) {
-    await rm(path, { force: true }); // the disk is full: nobody could tell whose it is
+    await rm(path, { force: true }); // the disk is full: the file would not name its holder
     throw error;
   } finally {
     await file.close();
@@ -77,20 +79,20 @@ function unavailable(message: string): LitestreamError {
   return new LitestreamError(message, { code: 'UNAVAILABLE', retryable: true });
 }
 
-/** Renames before it removes, so that of two processes which find the lock stale only one takes it away. */
+/** Renames before it removes, so that only one of two processes that find the lock stale removes it. */
 async function breakIfStale(path: string): Promise<void> {
   try {
     if (Date.now() - (await stat(path)).mtimeMs < STALE_AGE_MS) return;
     const aside = `${path}${TEMP_MARK}${randomUUID()}`;
     await rename(path, aside);
     try {
-      // Between the two calls another process may have taken the stale lock away and a third one locked afresh. If a
-      // fourth one has locked since, the third one finds that out when it checks.
+      // Between the two calls, another process may have removed the stale lock, and a third one may have taken a new
+      // one. If a fourth one has locked since, the third one detects that in its check.
       if (Date.now() - (await stat(aside)).mtimeMs < STALE_AGE_MS) await link(aside, path);
     } finally {
       await rm(aside, { force: true });
     }
   } catch (error) {
-    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EEXIST')) throw error; // released, or taken away by another
+    if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EEXIST')) throw error; // released, or removed by another process
   }
 }

@@ -89,7 +89,7 @@ export class FileObjects implements ObjectOperations {
         await adoptFile(file, ownership);
         await file.writeFile(body);
         await file.sync();
-        // Later, the file of this name may be one of another process.
+        // Later, the file of this name may be that of another process.
         written = objectInfo(key, await file.stat({ bigint: true }));
       } finally {
         await file.close();
@@ -114,7 +114,7 @@ export class FileObjects implements ObjectOperations {
       if (!(await createName(temp, path))) throw conditionFailed(key);
       return;
     }
-    // Every replacement takes the lock, so none slips between another one's comparison and its rename.
+    // Every replacement takes the lock, so none can come between the comparison and the rename of another.
     await withFileLock(path, async (check) => {
       if (conditions.ifMatch !== undefined) await this.#compare(key, conditions.ifMatch);
       await check();
@@ -162,7 +162,7 @@ export function modifiedAt(stats: BigIntStats): Date {
   return new Date(Math.round(Number(stats.mtimeNs) / 1e6));
 }
 
-/** Each version of an object is another file, so inode, times and size together name it. */
+/** Each version of an object is a new file, so inode, times and size identify it. */
 export function versionOf(stats: BigIntStats): string {
   return createHash('sha256')
     .update(`${stats.dev}:${stats.ino}:${stats.birthtimeNs}:${stats.mtimeNs}:${stats.size}`)

@@ -5,14 +5,17 @@ import type { Op } from '../contract/contract.ts';
 
 const CHUNK_SIZE = 1 << 18;
 
-/** Reads a range of an open file, which it owns from then on: it is closed when the iteration ends, however it ends. */
+/**
+ * Reads a range of an open file and takes ownership of it: the file is closed when the iteration ends, fails or is
+ * left.
+ */
 export function readRange(
   file: FileHandle,
   range: { offset?: number | undefined; size?: number | undefined } & Op,
 ): AsyncIterable<Uint8Array> {
   const generator = generate(file, range);
   let started = false;
-  // A generator that was never started runs no `finally`, and a descriptor nobody reads must not outlive its signal.
+  // A generator that was never started runs no `finally`, and an unread descriptor must not outlive its signal.
   const abandon = (): void => {
     if (!started) file.close().catch(() => undefined);
     started = true;
@@ -39,7 +42,7 @@ async function* generate(
     let left = range.size ?? Number.POSITIVE_INFINITY;
     while (left > 0) {
       range.signal?.throwIfAborted();
-      // A fresh buffer each time: the consumer may keep what it was given.
+      // A new buffer each time: the consumer may keep it.
       const buffer = Buffer.allocUnsafe(Math.min(CHUNK_SIZE, left));
       const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
       if (bytesRead === 0) return;

@@ -2,12 +2,12 @@ import type { FileHandle } from 'node:fs/promises';
 
 import type { Body, Op } from '../contract/contract.ts';
 
-/** What is written is sent to the disk about this often, so that the last sync has little left to wait for. */
+/** A sync starts after about this many bytes, so that the last sync is short. */
 const SYNC_SIZE = 4 << 20;
 
 /**
- * Writes a body to an open file, and returns its size in bytes. Where the body allows it, the next chunk is made while the
- * last one is written. The disk is set to work meanwhile; the caller still has to sync in the end.
+ * Writes a body to an open file, and returns its size in bytes. If the body allows it, the next chunk is read while the
+ * last one is written. Syncs run meanwhile; the caller must still sync at the end.
  */
 export async function writeBody(handle: FileHandle, body: Body, { signal }: Op = {}): Promise<number> {
   let size = 0;
@@ -26,12 +26,12 @@ export async function writeBody(handle: FileHandle, body: Body, { signal }: Op =
       await writing;
       size += chunk.byteLength;
       unsynced += chunk.byteLength;
-      // `write` may take a part only; `writeFile` goes on until the whole chunk is in.
+      // `write` may write only a part; `writeFile` continues until the whole chunk is written.
       writing = handle.writeFile(chunk);
       if (body.readAhead !== true) await writing;
-      // Whoever waits for it next gets its error; until then it must not count as unhandled.
+      // The next `await` gets its error; until then it must not count as an unhandled rejection.
       else writing.catch(() => undefined);
-      // One at a time, and nobody waits for it. Its error is told once by the system, so it must not get lost.
+      // One at a time, and not awaited here. The system reports its error only once, so it must be kept.
       if (unsynced < SYNC_SIZE || isSyncing) continue;
       await syncing;
       unsynced = 0;
@@ -41,7 +41,7 @@ export async function writeBody(handle: FileHandle, body: Body, { signal }: Op =
     await writing;
     await syncing;
   } finally {
-    // After an error elsewhere: the file must not be closed under a write, whose own error would add nothing.
+    // After another error: the file must not be closed during a write, whose own error is not needed.
     await Promise.allSettled([writing, syncing]);
   }
   return size;

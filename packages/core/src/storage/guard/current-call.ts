@@ -1,6 +1,7 @@
 /**
- * The call of a storage client that code runs for, in its callbacks too. A library may throw where nothing catches it, in a callback
- * of a socket or in a promise that it does not await; a program that listens for such errors then knows the replica.
+ * The call of a storage client that code runs for, in its callbacks too. A library may throw where nothing catches it,
+ * in a callback of a socket or in a promise that it does not await; with this, a program that listens for such errors
+ * can find the replica.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { LitestreamError } from '../../util/error.ts';
@@ -24,8 +25,8 @@ export class ClientCall {
   }
 
   /**
-   * Ends the call, which would otherwise wait for its time limit, because of an error that nothing caught. It is tried again like
-   * after any error of the server. Does nothing if the call has ended.
+   * Ends the call, which would otherwise wait for its time limit, because of an error that nothing caught. It is
+   * retried as after any error of the server. Does nothing if the call has ended.
    */
   fail(cause: unknown): void {
     this.#watch.fail(
@@ -37,7 +38,7 @@ export class ClientCall {
     );
   }
 
-  /** Runs `task` for this call: within it, and in callbacks of it, `currentClientCall` returns this. */
+  /** Runs `task` for this call: in it and in its callbacks, `currentClientCall` returns this. */
   run<T>(task: () => T): T {
     return calls.run(this, task);
   }
@@ -45,7 +46,7 @@ export class ClientCall {
 
 const calls = new AsyncLocalStorage<ClientCall>();
 
-/** The call that this code runs for; undefined if it runs for none. The call may have ended. */
+/** The call that the current code belongs to; undefined if there is none. The call may have ended. */
 export function currentClientCall(): ClientCall | undefined {
   return calls.getStore();
 }

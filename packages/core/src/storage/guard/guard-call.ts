@@ -1,4 +1,4 @@
-/** One operation of a guarded client: attempts, waits between them, watch, count and error, in one place. */
+/** One operation of a guarded client: attempts, waits between them, stall watch, metrics and errors in one place. */
 import { sleep, systemClock } from '../../util/clock.ts';
 import type { Clock } from '../../util/clock.ts';
 import type { LitestreamError, LitestreamErrorCode } from '../../util/error.ts';
@@ -20,13 +20,13 @@ export interface Call {
   readonly object?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   /**
-   * Which failures are tried again. `refused` is for calls that are not safe to repeat: only what the server surely did
-   * not do (it throttled). Default `all`.
+   * Which failures are retried. `refused`, for calls that are not safe to repeat: only requests that the server
+   * certainly did not execute (it throttled). Default `all`.
    */
   readonly repeat?: 'all' | 'refused' | undefined;
-  /** Narrows the policy's count of attempts. */
+  /** Lowers the policy's number of attempts. */
   readonly attemptCountMax?: number | undefined;
-  /** The attempt goes on when the task has resolved (it opened a body); who got its result ends it. */
+  /** The attempt continues after the task has resolved (it opened a body); the receiver of the result ends it. */
   readonly goesOn?: boolean | undefined;
 }
 
@@ -59,7 +59,7 @@ export class GuardCalls {
     return this.#timeoutsMs[step];
   }
 
-  /** Runs `task` until it succeeds, fails for good, or the attempts are used up. */
+  /** Runs `task` until it succeeds, fails permanently, or no attempts are left. */
   async run<T>(call: Call, task: (attempt: Attempt) => Promise<T>): Promise<T> {
     for (let number = 1; ; number++) {
       try {
@@ -70,14 +70,16 @@ export class GuardCalls {
     }
   }
 
-  /** Holds one of the places for calls under way. Reads never wait for writes: a read may feed a write. */
+  /** Takes one of the slots for concurrent calls. Reads never wait for writes: a read may feed a write. */
   async inSlot<T>(call: Call, task: () => Promise<T>): Promise<T> {
     const kind = OPERATION_KINDS[call.operation];
     const slots = kind === 'PUT' || kind === 'DELETE' ? this.#writes : this.#reads;
     return await slots.run(task, call.signal);
   }
 
-  /** After the `number`-th failure in a row: waits if there is a next attempt, throws the error to show if not. */
+  /**
+   * After the `number`-th consecutive failure: waits if there is a next attempt, otherwise throws the wrapped error.
+   */
   async recover(number: number, error: unknown, call: Call): Promise<void> {
     if (call.signal?.aborted === true) throw call.signal.reason;
     if (error instanceof SourceFailure) throw error.cause;
@@ -102,7 +104,7 @@ export class GuardCalls {
     await sleep(this.clock, delayMs, call.signal);
   }
 
-  /** A bare attempt, for what spans several steps (listings, bodies): its owner ends it. */
+  /** A single attempt for operations with several steps (listings, bodies): its owner ends it. */
   begin(call: Call, number: number, timeoutMs: number): Attempt {
     const { clock } = this;
     const { operation, signal } = call;

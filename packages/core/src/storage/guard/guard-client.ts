@@ -1,6 +1,6 @@
 /**
- * The layer core puts around every client, so that clients stay naive: arguments checked, `init` called once, failures
- * retried by their class, calls watched and bounded, counted, and their errors wrapped once.
+ * The wrapper of core around every client, so that clients stay simple. It checks arguments, calls `init` once, retries
+ * failures by their class, limits the time and the number of calls, counts them, and wraps their errors once.
  */
 import { LitestreamError } from '../../util/error.ts';
 import { resolveCapabilities } from '../contract/capabilities.ts';
@@ -35,7 +35,7 @@ import type { SourceFailure } from './guard-stream.ts';
 import { ltxObjectName } from '../contract/object-names.ts';
 import { trimBody } from '../contract/trim-body.ts';
 
-/** Files per call of the client's `deleteLtxFiles`: what S3 takes in one request, and a bound on what a retry repeats. */
+/** Files per call of the client's `deleteLtxFiles`: the limit of one S3 request, and of what a retry repeats. */
 const DELETE_BATCH = 1000;
 
 const guardBrand: symbol = Symbol.for('litestream.guard');
@@ -67,7 +67,7 @@ export class GuardClient implements ReplicaClient {
     if (client.localPath !== undefined) this.localPath = (file) => client.localPath?.(file) ?? '';
   }
 
-  /** The same client, the same connections and bounds, but each call made once: for who retries by itself. */
+  /** The same client, with the same connections and limits, but without retries: for callers that retry themselves. */
   get unretried(): ReplicaClient {
     return new GuardClient(this.#client, {}, { calls: this.#calls, init: this.#init });
   }
@@ -113,7 +113,7 @@ export class GuardClient implements ReplicaClient {
       checkFile(file);
       checkRange(range);
     });
-    // A client that cannot start in the middle starts at the front, and core skips.
+    // A client without ranges reads from the start, and core skips.
     const skip = this.capabilities.ranges === false ? (range.offset ?? 0) : 0;
     const ask: Range = skip === 0 ? range : { size: range.size === undefined ? undefined : skip + range.size };
     const { offset, size } = ask;
@@ -129,8 +129,8 @@ export class GuardClient implements ReplicaClient {
   }
 
   /**
-   * A file to be created is tried again like any other: whether the file that then stands in the way is the one whose
-   * answer was lost, who called has to find out by comparing. Here nothing is made of `PRECONDITION_FAILED`.
+   * Creating a file is retried like other calls. After a lost answer, the retry finds the file of the first attempt:
+   * the caller must compare it to find out. So this does not interpret `PRECONDITION_FAILED`.
    */
   async writeLtxFile(
     file: LtxFileRef & { timestamp: Date },
@@ -140,7 +140,7 @@ export class GuardClient implements ReplicaClient {
     const call = this.#call('writeLtxFile', nameOf(file), options.signal);
     const condition = options.ifNoneMatch === undefined ? {} : { ifNoneMatch: options.ifNoneMatch };
     await this.#prepare(call, () => {
-      // A client that does not know the condition would replace the file.
+      // A client that does not support the condition would replace the file.
       if (options.ifNoneMatch !== undefined && !resolveCapabilities(this.capabilities).conditionalCreate) {
         throw new LitestreamError(`${this.type} cannot create a file only if there is none`, { code: 'UNSUPPORTED' });
       }
@@ -164,11 +164,11 @@ export class GuardClient implements ReplicaClient {
       };
       try {
         const info = await this.#client.writeLtxFile(file, metered, { ...condition, signal: attempt.watch.signal });
-        // Of a file that was linked, nothing was read.
+        // If the file was linked, no bytes were read.
         if (body.path !== undefined) attempt.bytes = info.size;
         return info;
       } catch (error) {
-        throw failure ?? error; // an SDK may have wrapped it in an error of its own
+        throw failure ?? error; // an SDK may have wrapped it in its own error
       }
     });
   }
@@ -214,18 +214,18 @@ export class GuardClient implements ReplicaClient {
   }
 }
 
-/** Puts core's layer around a client. A client that has it already comes back as it is. */
+/** Wraps a client in core's guard. Returns a client that has one unchanged. */
 export function guardClient(client: ReplicaClient, options: GuardOptions = {}): ReplicaClient {
   return guardBrand in client ? client : new GuardClient(client, options);
 }
 
-/** The client without core's retries, where it has them. */
+/** The client without core's retries, if it has them. */
 export function unretried(client: ReplicaClient): ReplicaClient {
   return guardBrand in client ? (client as GuardClient).unretried : client;
 }
 
 async function* nothing(): AsyncGenerator<never> {
-  // The method is only there where the client has it.
+  // The method exists only if the client has it.
 }
 
 function nameOf(file: LtxFileRef): string {

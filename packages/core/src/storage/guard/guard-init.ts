@@ -16,7 +16,7 @@ export class GuardInit {
     this.#calls = calls;
   }
 
-  /** Resolves when the client is initialised. A caller that aborts leaves; the others go on waiting. */
+  /** Resolves when the client is initialised. If a caller aborts, the others continue to wait. */
   async ready(call: Call): Promise<void> {
     call.signal?.throwIfAborted();
     if (this.#closed !== undefined) throw closedError(this.#client.type, call.operation);
@@ -34,7 +34,7 @@ export class GuardInit {
     const started = this.#calls.run({ operation: 'init', signal }, async ({ watch }) => {
       await this.#client.init({ signal: watch.signal });
     });
-    // Whoever waits gets the failure; the next caller tries again.
+    // All waiting callers get the failure; the next call tries again.
     started.catch(() => {
       this.#ready = undefined;
     });
@@ -43,7 +43,7 @@ export class GuardInit {
 
   async #end(): Promise<void> {
     this.#closing.abort(closedError(this.#client.type, 'init'));
-    // A server that does not answer keeps some libraries from closing; that must not keep the process from ending.
+    // Some libraries do not close while a server does not answer; that must not prevent the process from ending.
     const waited = new AbortController();
     try {
       await Promise.race([
@@ -56,7 +56,7 @@ export class GuardInit {
   }
 }
 
-/** In milliseconds. A connection that is open longer closes when the process ends. */
+/** In milliseconds. A connection that is still open then closes when the process ends. */
 const CLOSE_MS_MAX = 5000;
 
 async function abortable(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {

@@ -6,7 +6,7 @@ import { malformedAnswer } from '../errors/malformed-answer.ts';
 export interface GuardedListing<T> {
   readonly calls: GuardCalls;
   readonly call: Call;
-  /** Lists again; what comes up to and with `after` may be left out. */
+  /** Lists again; items up to and including `after` may be left out. */
   readonly list: (after: T | undefined, signal: AbortSignal) => AsyncIterable<T>;
   readonly compare: (a: T, b: T) => number;
   /** Is this item well-formed? An SDK does not check the server's answer. */
@@ -14,8 +14,8 @@ export interface GuardedListing<T> {
 }
 
 /**
- * A listing that survives failures: it goes on after the last item that was delivered. An item out of order is an error
- * and no surprise later: plans and positions are built on the order.
+ * A listing that survives failures: it continues after the last delivered item. An item out of order is an error here,
+ * because plans and positions depend on the order.
  */
 export async function* guardListing<T>(listing: GuardedListing<T>): AsyncGenerator<T> {
   const { calls, call, compare } = listing;
@@ -35,7 +35,7 @@ export async function* guardListing<T>(listing: GuardedListing<T>): AsyncGenerat
           if (result.done !== true && !listing.isValid(result.value)) {
             throw malformedAnswer(calls.backend, 'the listing holds a file without a size, or a time');
           }
-          // A server may name an item twice, as on two pages between which another one was written.
+          // A server may list an item twice, for example on two pages between which another item was written.
           if (result.done !== true && last !== undefined && compare(result.value, last) === 0) continue;
           if (result.done !== true && last !== undefined && compare(result.value, last) <= 0) {
             if (resumeAfter !== undefined && compare(result.value, resumeAfter) <= 0) continue;
@@ -66,7 +66,7 @@ export async function* guardListing<T>(listing: GuardedListing<T>): AsyncGenerat
   }
 }
 
-/** The first item is a request like any other; what follows comes from it. */
+/** Only the first item counts as a request; the following ones belong to it. */
 async function nextItem<T>(
   calls: GuardCalls,
   call: Call,
@@ -81,11 +81,11 @@ async function nextItem<T>(
 function outOfOrder(): LitestreamError {
   return new LitestreamError('the listing is out of order', {
     code: 'INTERNAL',
-    hint: 'This is a fault of the storage client: report it to its author.',
+    hint: 'Report this to the author of the storage client.',
   });
 }
 
-/** Not awaited: an iterator that hangs would hang its `return` too, and the failure has been reported. */
+/** Not awaited: the `return` of a blocked iterator would block too, and the failure has been reported. */
 function abandon(iterator: AsyncIterator<unknown> | undefined): void {
   Promise.resolve()
     .then(() => iterator?.return?.())

@@ -10,7 +10,7 @@ import { compareKeys } from '../contract/object-names.ts';
 
 type Conditions = { ifMatch?: string | undefined; ifNoneMatch?: '*' | undefined };
 
-/** Core's layer around a client's operations on objects. */
+/** Core's guard around a client's operations on objects. */
 export class GuardObjects implements ObjectOperations {
   readonly #client: ReplicaClient;
   readonly #calls: GuardCalls;
@@ -111,7 +111,7 @@ export class GuardObjects implements ObjectOperations {
   }
 }
 
-/** Without keys that hold `undefined`: a client may look at what is there. */
+/** The options without `undefined` values: a client may check which keys exist. */
 function plain<T extends object>(options: T & Op): Omit<T, 'signal'> {
   return Object.fromEntries(
     Object.entries(options).filter(([key, value]) => key !== 'signal' && value !== undefined),

@@ -3,7 +3,7 @@ import type { LogFields, Logger } from '../../util/logger.ts';
 import type { RetryPolicy } from '../../util/backoff.ts';
 import type { Clock } from '../../util/clock.ts';
 
-/** Operations of a client, by the names they are counted, timed out and reported under. */
+/** Names of a client's operations, for metrics, timeouts and errors. */
 export type ClientOperation =
   | 'init'
   | 'ltxFiles'
@@ -16,7 +16,7 @@ export type ClientOperation =
   | 'objects.put'
   | 'objects.delete';
 
-/** Upstream's `operation` label of `litestream_replica_operation_*`. */
+/** The `operation` label of `litestream_replica_operation_*`, as in Litestream (Go). */
 export type OperationKind = 'INIT' | 'LIST' | 'GET' | 'PUT' | 'DELETE';
 
 export const OPERATION_KINDS: Readonly<Record<ClientOperation, OperationKind>> = {
@@ -38,7 +38,7 @@ export interface OperationEvent {
   readonly operation: ClientOperation;
   readonly kind: OperationKind;
   readonly durationMs: number;
-  /** Body bytes moved. */
+  /** Bytes of bodies that were transferred. */
   readonly bytes: number;
   /** Objects concerned: deleted, or listed. */
   readonly count: number;
@@ -48,16 +48,16 @@ export interface OperationEvent {
   readonly code?: LitestreamErrorCode | undefined;
 }
 
-/** How long an operation may show no sign of life, in milliseconds. */
+/** How long an operation may make no progress, in milliseconds. */
 export type OperationTimeouts = Readonly<Record<ClientOperation | 'body', number>>;
 
 export const DEFAULT_TIMEOUTS: OperationTimeouts = {
   init: 60_000,
   ltxFiles: 60_000,
   openLtxFile: 60_000,
-  // Between two chunks of a body that is read.
+  // Time between two chunks of a body that is read.
   body: 30_000,
-  // An SDK buffers whole parts and then sends them without a sign of life: 20 MB at 1 Mbit/s take 160 s.
+  // An SDK buffers whole parts and then sends each without reporting progress: 20 MB at 1 Mbit/s take 160 s.
   writeLtxFile: 300_000,
   // Per batch of at most 1,000 files, one request each on some backends.
   deleteLtxFiles: 300_000,
@@ -71,7 +71,7 @@ export const DEFAULT_TIMEOUTS: OperationTimeouts = {
 export interface GuardOptions {
   readonly retry?: Partial<RetryPolicy> | undefined;
   readonly timeoutsMs?: Partial<OperationTimeouts> | undefined;
-  /** Reads and listings under way at a time, and as many writes and deletes again. Default 16. */
+  /** Maximum number of concurrent reads and listings, and separately of writes and deletes. Default 16. */
   readonly concurrencyMax?: number | undefined;
   /** Called after each attempt. Must not throw. */
   readonly onOperation?: ((event: OperationEvent) => void) | undefined;

@@ -14,8 +14,8 @@ export interface GuardedStream {
 }
 
 /**
- * Passes a body on: counted, watched for stalls and aborts, its errors wrapped. Ends the attempt when the iteration
- * ends, however it ends.
+ * Passes a body through: counts bytes, detects stalls and aborts, and wraps errors. Ends the attempt when the iteration
+ * ends, fails or is left.
  */
 export async function* guardStream(
   source: AsyncIterable<Uint8Array>,
@@ -52,8 +52,8 @@ export async function* guardStream(
 }
 
 /**
- * Frees a stream that failed or hangs, without waiting for it: a generator stuck in `next` never answers `return`. What
- * it says then is of no use, the reason for giving up has been reported.
+ * Frees a stream that failed or hangs, without waiting for it: a generator that is blocked in `next` never completes
+ * `return`. Its further errors are ignored, because the reason has been reported.
  */
 function abandon(iterator: AsyncIterator<Uint8Array>): void {
   Promise.resolve()
@@ -61,7 +61,7 @@ function abandon(iterator: AsyncIterator<Uint8Array>): void {
     .catch(() => undefined);
 }
 
-/** The source of a body failed, not the client: passed to the caller as it is. */
+/** The source of a body failed, not the client: the cause goes to the caller unchanged. */
 export class SourceFailure extends Error {
   constructor(cause: unknown) {
     super('the body could not be read', { cause });

@@ -3,7 +3,7 @@ import { LitestreamError } from '../../util/error.ts';
 
 export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
-  /** How long a call may show no sign of life. Infinity: for ever. */
+  /** How long a call may make no progress, in milliseconds. Infinity: no limit. */
   readonly timeoutMs: number;
   readonly clock: Clock;
   /** Runs each step. */
@@ -11,8 +11,8 @@ export interface WatchOptions {
 }
 
 /**
- * Watches over one call of a client: ends it at once when the caller aborts, and when nothing has moved for too long,
- * even if the client heeds neither. Time in which the client waits for core (a body's source, a consumer that pauses)
+ * Watches one call of a client: ends it at once when the caller aborts, or when it made no progress for too long, even
+ * if the client ignores the signal. Time in which the client waits for core (a body's source, a consumer that pauses)
  * does not count.
  */
 export class StallWatch implements Disposable {
@@ -33,7 +33,7 @@ export class StallWatch implements Disposable {
     else signal?.addEventListener('abort', this.#abort, { once: true });
   }
 
-  /** For the client: aborted with the caller's reason, or with `TIMEOUT`. */
+  /** The signal for the client: aborted with the caller's reason, or with `TIMEOUT`. */
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
@@ -54,7 +54,7 @@ export class StallWatch implements Disposable {
       this.#fail = reject;
       const settle = <V>(next: (value: V) => void): ((value: V) => void) => {
         return (value) => {
-          // A later step may be under way already if this one was given up.
+          // A later step may already be running if this one was abandoned.
           if (this.#fail === reject) this.#fail = undefined;
           next(value);
         };
@@ -71,7 +71,7 @@ export class StallWatch implements Disposable {
     this.#movedAtMs = this.#options.clock.monotonic();
   }
 
-  /** Runs something the client has to wait for, with the clock stopped. */
+  /** Runs work that the client waits for, with the timeout paused. */
   async outside<T>(run: () => PromiseLike<T>): Promise<T> {
     this.#suspended++;
     try {
@@ -120,7 +120,7 @@ export class StallWatch implements Disposable {
   }
 
   #check(): void {
-    // Between steps nobody waits: the next step arms the timer again.
+    // There is no timeout between steps: the next step arms the timer again.
     if (this.#fail === undefined) return;
     const { clock } = this.#options;
     const timeoutMs = this.#timeoutMs;

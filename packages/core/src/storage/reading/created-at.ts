@@ -1,4 +1,4 @@
-/** What span of time the files of a listing cover. */
+/** Adds the time of the earliest transaction to the files of a listing. */
 import { isLtxError } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import { hasCode } from '../../util/error.ts';
@@ -9,9 +9,9 @@ import { readLtxHeader } from './read-header.ts';
 const READS_MAX = 8;
 
 /**
- * The files with `createdAt`, the time of the earliest transaction in each, where their headers tell: compaction carries
- * it on from file to file, and a file of one transaction has its time. A snapshot of a live database does not know it, nor
- * do merged files of Litestream for Go. One small read per file; what is gone or damaged comes back as it was listed.
+ * The files with `createdAt`, the time of the earliest transaction in each, if their headers state it: compaction keeps
+ * it, and a file of one transaction has its time. Snapshots of a live database do not state it, nor do merged files of
+ * Litestream (Go). One small read per file; a file that is gone or damaged is returned as listed.
  */
 export async function withCreatedAt(
   client: ReplicaClient,

@@ -1,4 +1,4 @@
-/** Reads the header of a stored LTX file, and no more of it. */
+/** Reads only the header of a stored LTX file. */
 import { decodeHeader, HEADER_SIZE } from '@litestream/ltx';
 import type { LtxHeader } from '@litestream/ltx';
 import type { Clock } from '../../util/clock.ts';

@@ -1,9 +1,9 @@
 /**
- * Reads an LTX file to its end over connections that break: resumes by range at the byte it reached, three times in a row
- * at most, and refuses to mix two versions of an object.
+ * Reads an LTX file to its end over connections that break: resumes with a range at the byte that it reached, at most
+ * three consecutive times, and refuses to mix two versions of an object.
  *
  * A restore keeps many files open and may leave one idle for minutes while it works on others; servers close such
- * connections, some with an error, some as if the file ended there.
+ * connections, some with an error, some as if the file ended.
  */
 import { sleep, systemClock } from '../../util/clock.ts';
 import type { Clock } from '../../util/clock.ts';
@@ -13,17 +13,20 @@ import { unretried } from '../guard/guard-client.ts';
 import { classifyError } from '../errors/classify.ts';
 import { ltxObjectName } from '../contract/object-names.ts';
 
-/** Retries of one read, whatever made them necessary, since a connection last brought `PROGRESS_SIZE` bytes. */
+/** Maximum retries of one read, for any reason, since a connection last delivered `PROGRESS_SIZE` bytes. */
 const RETRY_COUNT_MAX = 3;
-/** A connection that brings this much is of use, however it ends: some servers close one after so many bytes or seconds. */
+/**
+ * A connection that delivers this many bytes is progress, even if it ends with an error: some servers close one after a
+ * number of bytes or seconds.
+ */
 const PROGRESS_SIZE = 64 * 1024;
-/** Before the first retry; it doubles. Without a wait all retries would fall into the same throttled second. */
+/** Delay before the first retry; it doubles. Without it, all retries would fall into the same throttled second. */
 const RETRY_DELAY_MS = 250;
 
 export interface ResumableOptions extends Op {
   /** First byte to read. Default 0. */
   readonly offset?: number | undefined;
-  /** Bytes to read. Default: to the end. What lies past the end of the file is not an error. */
+  /** Bytes to read. Default: to the end. A range past the end of the file is not an error. */
   readonly size?: number | undefined;
   readonly clock?: Clock | undefined;
   /** Called before each retry. */
@@ -31,10 +34,11 @@ export interface ResumableOptions extends Op {
 }
 
 /**
- * The bytes of a file as listed. Chunks that arrived before a failure are delivered before it is dealt with.
+ * The bytes of a file as listed. Chunks that arrived before a failure are delivered before it is handled.
  *
  * Rejects with `NOT_FOUND` and the signal's reason at once, with `OBJECT_CHANGED` if the object is no longer the listed
- * one, and with the last failure after three retries in a row, which a connection that brings 64 KiB ends.
+ * one, and with the last failure after three consecutive retries; a connection that delivers 64 KiB resets their
+ * number.
  */
 export function resumableSource(
   client: ReplicaClient,
@@ -58,7 +62,7 @@ async function* read(client: ReplicaClient, info: LtxFileInfo, options: Resumabl
       const body = await once.openLtxFile(info, { ...range, signal });
       let isCompared = attempt === 1;
       for await (const chunk of body) {
-        // Only leaving an iteration frees the connection: a body that nobody iterates keeps it.
+        // Only leaving an iteration frees the connection: a body that is not iterated keeps it.
         refuseOther(info, body.info);
         if (!isCompared && body.info?.version === undefined) await refuseReplaced(once, info, signal);
         isCompared = true;
@@ -82,7 +86,7 @@ async function* read(client: ReplicaClient, info: LtxFileInfo, options: Resumabl
   }
 }
 
-/** Any other failure is tried again, also one that claims to be permanent: nothing but the read is at stake. */
+/** Any other failure is retried, even if it claims to be permanent, because a repeated read does no harm. */
 function isFinal(error: unknown): boolean {
   return hasCode(error, 'OBJECT_CHANGED') || classifyError(error).code === 'NOT_FOUND' || hasCode(error, 'ABORTED');
 }
@@ -139,7 +143,9 @@ function nameOf(info: LtxFileInfo): string {
   return `${info.level}/${ltxObjectName(info)}`;
 }
 
-/** Random access to a file as listed, each read resumable. `read` gives fewer bytes than asked for only at the end. */
+/**
+ * Random access to a file as listed, with resumable reads. `read` returns fewer bytes than requested only at the end.
+ */
 export function resumableFile(
   client: ReplicaClient,
   info: LtxFileInfo,
