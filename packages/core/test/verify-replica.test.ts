@@ -81,6 +81,35 @@ describe(`verifyReplica, SEED=${seed}`, () => {
     }
   });
 
+  it.each(['replaced', 'lost'])('proves beside retention, and reports a file that is lost: one is %s', async (kind) => {
+    const history = new History({ pageSize: PAGE_SIZE, txidMax: 20, pageCountMax: 30, entropy: 0.5 }, new Seeded(seed));
+    const right = checksumOf(history.states.at(-1) ?? Buffer.of());
+    const client = new MemoryClient();
+    const files: LtxFileRef[] = [];
+    for (const [index, bytes] of history.files.entries()) {
+      const txid = BigInt(index + 1);
+      files.push({ level: 0, minTxid: txid, maxTxid: txid });
+      await put(client, { level: 0, minTxid: txid, maxTxid: txid }, bytes);
+    }
+    const openLtxFile = client.openLtxFile.bind(client);
+    let opened = 0;
+    client.openLtxFile = async (file, ...rest) => {
+      // First for the check of each file, then for the proof: that is when retention deletes all of them.
+      if (file.level === 0 && file.maxTxid === 20n && (opened += 1) === 2) {
+        if (kind === 'replaced') {
+          const snapshot = await stating(await history.merged(1, 20), right);
+          await put(client, { level: 9, minTxid: 1n, maxTxid: 20n }, snapshot);
+        }
+        await client.deleteLtxFiles(files);
+      }
+      return await openLtxFile(file, ...rest);
+    };
+    const report = await verifyReplica(client);
+    expect(opened).toBe(2);
+    expect(report.faults.map((fault) => fault.kind)).toEqual(kind === 'replaced' ? [] : ['proof']);
+    expect(report.proven).toBe(kind === 'replaced');
+  });
+
   it('lists as many files as there are', async () => {
     const client = new MemoryClient();
     const count = 200_000;

@@ -25,37 +25,61 @@ export interface NewestState {
   readonly fault?: ProofFault;
 }
 
+/** How often to plan if retention deletes files meanwhile. */
+const PLAN_COUNT_MAX = 5;
+
 /** Undefined if there is no state to restore. Rejects if the replica cannot be read. */
 export async function proveNewest(client: ReplicaClient, op: Op): Promise<NewestState | undefined> {
-  let plan: readonly LtxFileInfo[];
+  let lost: NewestState | undefined;
+  for (let plans = 1; ; plans += 1) {
+    const plan = await planOrNothing(client, op);
+    const last = plan?.at(-1);
+    // What the first plan needed is lost now. If there never was a state, the faults of the listings explain why.
+    if (plan === undefined || last === undefined) return lost;
+    try {
+      return await prove(client, plan, last, op);
+    } catch (error) {
+      op.signal?.throwIfAborted();
+      if (hasCode(error, 'NETWORK') || hasCode(error, 'UNAVAILABLE')) throw error;
+      lost = faulty(last, `its state cannot be computed: ${(error as Error).message}`);
+      const isGone = hasCode(error, 'NOT_FOUND') || hasCode(error, 'OBJECT_CHANGED');
+      if (!isGone || plans === PLAN_COUNT_MAX) return lost;
+    }
+  }
+}
+
+async function planOrNothing(client: ReplicaClient, op: Op): Promise<readonly LtxFileInfo[] | undefined> {
   try {
-    plan = await planRestore(client, op);
+    return await planRestore(client, op);
   } catch (error) {
-    // The faults of the listings explain why.
     if (hasCode(error, 'REPLICA_EMPTY') || hasCode(error, 'REPLICA_GAP')) return undefined;
     throw error;
   }
-  const last = plan.at(-1);
-  if (last === undefined) return undefined;
+}
+
+async function prove(
+  client: ReplicaClient,
+  plan: readonly LtxFileInfo[],
+  last: LtxFileInfo,
+  op: Op,
+): Promise<NewestState> {
   const state = { txid: last.maxTxid, timestamp: last.timestamp };
-  const fault = (message: string): NewestState => {
-    const where = { level: last.level, file: fileName(last) };
-    return { ...state, isProven: false, fault: { kind: 'proof', ...where, message } };
+  const { header, xor, pageCount } = await sumNewest(client, plan, op);
+  if (pageCount < pagesOf(header)) return faulty(last, 'the files of the plan lack pages of its state');
+  const expected = statedChecksum(header);
+  if (expected === undefined) return { ...state, isProven: false };
+  if ((xor | CHECKSUM_FLAG) === expected) return { ...state, isProven: true };
+  return faulty(last, `its state, ${pageCount} pages, does not have the database checksum that it states`);
+}
+
+function faulty(last: LtxFileInfo, message: string): NewestState {
+  const file = fileName(last);
+  return {
+    txid: last.maxTxid,
+    timestamp: last.timestamp,
+    isProven: false,
+    fault: { kind: 'proof', level: last.level, file, message: `${file}: ${message}` },
   };
-  try {
-    const { header, xor, pageCount } = await sumNewest(client, plan, op);
-    if (pageCount < pagesOf(header)) return fault(`${fileName(last)}: the files of the plan lack pages of its state`);
-    const expected = statedChecksum(header);
-    if (expected === undefined) return { ...state, isProven: false };
-    if ((xor | CHECKSUM_FLAG) === expected) return { ...state, isProven: true };
-    return fault(
-      `${fileName(last)}: its state, ${pageCount} pages, does not have the database checksum that it states`,
-    );
-  } catch (error) {
-    op.signal?.throwIfAborted();
-    if (hasCode(error, 'NETWORK') || hasCode(error, 'UNAVAILABLE')) throw error;
-    return fault(`${fileName(last)}: its state cannot be computed: ${(error as Error).message}`);
-  }
 }
 
 interface SummedState {
