@@ -138,3 +138,23 @@ test.each([...docs, 'README.md', 'CONTRIBUTING.md'].filter((page) => !QUOTES.has
     expect(found.map(([word]) => word)).toEqual([]);
   },
 );
+
+test('each row of the map from question to file names code that its file has', () => {
+  const map = read('docs/architecture/01-concepts.md').split('## From question to file')[1] ?? '';
+  const rows = map.split('\n').filter((line) => line.startsWith('| ') && line.includes('.ts`'));
+  expect(rows.length).toBeGreaterThan(20);
+  const missing = rows.flatMap((row) => {
+    // A path, then what it has, until the next path.
+    const spans = [...(row.split(' | ')[1] ?? '').matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
+    let text = '';
+    return spans.flatMap((span) => {
+      if (span.endsWith('.ts')) {
+        text = read(span.startsWith('packages/') ? span : `packages/core/src/${span}`);
+        return [];
+      }
+      const name = span.split('.').at(-1) ?? '';
+      return text.includes(name) ? [] : [`${span} in ${row}`];
+    });
+  });
+  expect(missing).toEqual([]);
+});
