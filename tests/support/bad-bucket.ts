@@ -40,6 +40,7 @@ export const SHORT_RETENTION: Readonly<Record<string, unknown>> = {
 };
 
 const PATIENCE_MS = 90_000;
+const COMPLAINT = /\blevel=(WARN|ERROR)\b/;
 
 export class BadBucket implements AsyncDisposable {
   readonly database: string;
@@ -126,14 +127,19 @@ export class BadBucket implements AsyncDisposable {
     assert.equal(daemon.exit, undefined, daemon.output);
   }
 
-  /** Waits for a word in the log. @param meanwhile called again and again */
+  /**
+   * Waits until a warning or an error of the log matches. Lines of lower levels do not count: they name the operation
+   * (such as retention) before it is known whether it fails.
+   *
+   * @param meanwhile called again and again
+   */
   async said(daemon: Child, says: RegExp, meanwhile: () => void = () => undefined): Promise<void> {
     const heard = (): boolean => {
       meanwhile();
-      return says.test(daemon.output);
+      return daemon.output.split('\n').some((line) => COMPLAINT.test(line) && says.test(line));
     };
     const patience = { failed: endOf(daemon), timeoutMs: PATIENCE_MS, intervalMs: 100 };
-    await until(`${String(says)} in the log`, heard, patience).catch((error: unknown) => {
+    await until(`a warning or an error that matches ${String(says)}`, heard, patience).catch((error: unknown) => {
       throw new Error(daemon.output, { cause: error });
     });
   }
