@@ -1,12 +1,16 @@
-/** Work beside the tests: processes that spin, and one that writes to the disk. */
+/** Work beside the tests: processes that spin, one that writes to the disk, and one that stops the tests' processes. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import type { PauseMessage } from './pause-load.ts';
 
 export interface LoadOptions {
-  /** Processes that spin; with none there is no load on the disk either. */
+  /** Processes that spin; with none there is no other load either. */
   readonly busyCount: number;
+  /** Whether processes below those that `pausing` names are stopped for moments. */
+  readonly hasPauses: boolean;
+  readonly seed: number;
   /** Where to write. */
   readonly folder: string;
   /** Called if a process of the load ends by itself. */
@@ -15,25 +19,37 @@ export interface LoadOptions {
 
 export interface Load extends AsyncDisposable {
   readonly pids: readonly number[];
+  /** Lets the processes below `pid` be stopped for moments, until the end of the scope. */
+  pausing(pid: number): Disposable;
 }
 
 /** Starts the load. Its processes end with the scope, or by themselves when this process is gone, killed or not. */
-export function startLoad({ busyCount, folder, onEnd }: LoadOptions): Load {
+export function startLoad({ busyCount, hasPauses, seed, folder, onEnd }: LoadOptions): Load {
+  const pauser = busyCount > 0 && hasPauses ? start('pause-load.ts', String(seed)) : undefined;
   const processes = busyCount === 0 ? [] : [start('disk-load.ts', folder)];
   for (let i = 0; i < busyCount; i += 1) processes.push(start('cpu-load.ts'));
+  if (pauser !== undefined) processes.push(pauser);
   const ended = (code: number | null, signal: string | null): void => {
     onEnd(new Error(`the load ended by itself (${code ?? signal})`));
   };
   for (const child of processes) child.once('exit', ended);
+  const tell = (message: PauseMessage): void => {
+    if (pauser?.connected === true) pauser.send(message);
+  };
   return {
     pids: processes.map(({ pid }) => pid ?? 0),
+    pausing(pid) {
+      tell({ pid, isPausable: true });
+      return { [Symbol.dispose]: () => tell({ pid, isPausable: false }) };
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(
         processes.map(async (child) => {
           child.off('exit', ended);
           if (child.exitCode !== null || child.signalCode !== null) return;
           const exited = once(child, 'exit');
-          child.kill('SIGKILL');
+          // Not killed: the one that stops processes lets them go on first.
+          child.disconnect();
           await exited;
         }),
       );

@@ -3,7 +3,8 @@
  * `npm run test:stress -- [--rounds N] [--workers N] [--load N] [NAME ...]`.
  *
  * A NAME is a package, or a part of the names of test files. Files run `--workers` at once (default: two more than there are
- * cores), a batch of them in one vitest, beside `--load` processes that spin (default: one a core; 0 is no load) and one that writes to the disk. Each
+ * cores), a batch of them in one vitest, beside `--load` processes that spin (default: one a core; 0 is no load), one that writes to the disk, and
+ * one that stops the tests' processes for moments (not with `--no-pauses`, and not those of files that send SIGSTOP themselves). Each
  * round has a seed of its own; `SEED` sets the first one's. The output of runs that fail is kept under `.cache/stress`.
  * Exits with 1 if any failed.
  */
@@ -22,10 +23,12 @@ import type { Outcome } from './test-run.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
+  allowNegative: true,
   options: {
     rounds: { type: 'string', default: '1' },
     workers: { type: 'string', default: String(availableParallelism() + 2) },
     load: { type: 'string', default: String(availableParallelism()) },
+    pauses: { type: 'boolean', default: true },
     // A folder with a vitest configuration, instead of this repository's packages: the runner's own test.
     folder: { type: 'string' },
   },
@@ -48,7 +51,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 {
   await using scratch = await temporaryFolder('stress');
-  await using load = startLoad({ busyCount, folder: scratch.path, onEnd: (error) => stopping.abort(error) });
+  await using load = startLoad({
+    busyCount,
+    hasPauses: values.pauses,
+    seed: firstSeed,
+    folder: scratch.path,
+    onEnd: (error) => stopping.abort(error),
+  });
   const pids = load.pids.length === 0 ? 'none' : `processes ${load.pids.join(' ')}`;
   console.log(
     `stress: ${files.length} files × ${roundCount}, ${workerCount} at once, SEED=${firstSeed}, load: ${pids}`,
@@ -57,8 +66,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     await cacheFolder('stress'),
     `${new Date().toISOString().replaceAll(':', '-')}-${process.pid}`,
   );
-  const options = { scratchFolder: scratch.path, logFolder, signal: stopping.signal };
-  const batches = batchesOf(files, { roundCount, seed: firstSeed, workerCount });
+  const options = { scratchFolder: scratch.path, logFolder, signal: stopping.signal, load };
+  const batches = batchesOf(files, {
+    roundCount,
+    seed: firstSeed,
+    workerCount,
+    isApart: ({ sendsStop }) => sendsStop,
+  });
   await work(batches, workerCount, stopping.signal, async (batch) => {
     for (const outcome of (await testRun(batch, options)) ?? []) {
       outcomes.push(outcome);

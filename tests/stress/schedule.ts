@@ -17,15 +17,24 @@ const BATCH_FILE_COUNT_MAX = 12;
  */
 export function* batchesOf<File>(
   files: readonly File[],
-  options: { readonly roundCount: number; readonly seed: number; readonly workerCount: number },
+  options: {
+    readonly roundCount: number;
+    readonly seed: number;
+    readonly workerCount: number;
+    /** Files that share no batch with the others. */
+    readonly isApart?: (file: File) => boolean;
+  },
 ): Generator<Batch<File>, undefined> {
   const size = Math.min(BATCH_FILE_COUNT_MAX, Math.ceil(files.length / options.workerCount));
   for (let round = 1; round <= options.roundCount; round += 1) {
     const seed = (options.seed + round - 1) % 2 ** 31;
     const random = new Random(seed);
-    const order = files.map((file) => ({ file, rank: random.next() })).sort((a, b) => a.rank - b.rank);
-    for (let at = 0; at < order.length; at += size) {
-      yield { files: order.slice(at, at + size).map(({ file }) => file), round, seed };
+    const ranked = files.map((file) => ({ file, rank: random.next() })).sort((a, b) => a.rank - b.rank);
+    const groups = Map.groupBy(ranked, ({ file }) => options.isApart?.(file) === true);
+    for (const order of groups.values()) {
+      for (let at = 0; at < order.length; at += size) {
+        yield { files: order.slice(at, at + size).map(({ file }) => file), round, seed };
+      }
     }
   }
 }

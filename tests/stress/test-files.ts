@@ -1,5 +1,6 @@
 /** The test files that `npm test` runs, found by asking vitest. */
 import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { repositoryRoot } from '../support/repository.ts';
@@ -10,6 +11,8 @@ export interface TestFile {
   /** As a person names it: `core/test/db-sync.test.ts`. */
   readonly name: string;
   readonly path: string;
+  /** It stops and continues processes itself, so nobody else may. */
+  readonly sendsStop: boolean;
 }
 
 export const vitestProgram: string = join(repositoryRoot, 'node_modules', 'vitest', 'vitest.mjs');
@@ -30,7 +33,10 @@ async function list(folder: string, nameOf: (path: string) => string): Promise<T
   const { stdout } = await execute(process.execPath, args, { cwd: folder, maxBuffer: 16 << 20 });
   const listed = JSON.parse(stdout) as { readonly file: string }[];
   return listed
-    .map(({ file }) => ({ folder, path: file, name: nameOf(file).split(sep).join('/') }))
+    .map(({ file }) => {
+      const sendsStop = readFileSync(file, 'utf8').includes('SIGSTOP');
+      return { folder, path: file, name: nameOf(file).split(sep).join('/'), sendsStop };
+    })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

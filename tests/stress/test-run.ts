@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import type { Load } from './load.ts';
 import type { Batch } from './schedule.ts';
 import { vitestProgram } from './test-files.ts';
 import type { TestFile } from './test-files.ts';
@@ -31,6 +32,7 @@ export interface TestRunOptions {
   /** For the output of runs that failed; created when there is one. */
   readonly logFolder: string;
   readonly signal: AbortSignal;
+  readonly load: Pick<Load, 'pausing'>;
 }
 
 /** A batch that has not ended after that long for each of its files hangs. */
@@ -44,7 +46,7 @@ let runCount = 0;
 export async function testRun(batch: Batch<TestFile>, options: TestRunOptions): Promise<Outcome[] | undefined> {
   const label = `${batch.seed}.${(runCount += 1)}`;
   const reportPath = join(options.scratchFolder, `${label}.json`);
-  const { ending, output } = await vitest(batch, reportPath, options.signal);
+  const { ending, output } = await vitest(batch, reportPath, options);
   if (options.signal.aborted) return undefined;
   const reports = await readReports(reportPath);
   await rm(reportPath, { force: true });
@@ -65,7 +67,7 @@ export async function testRun(batch: Batch<TestFile>, options: TestRunOptions): 
 async function vitest(
   { files, seed }: Batch<TestFile>,
   reportPath: string,
-  signal: AbortSignal,
+  { signal, load }: TestRunOptions,
 ): Promise<{ readonly ending: string; readonly output: string }> {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportPath}`];
   const order = ['--maxWorkers=1', '--sequence.shuffle.files', `--sequence.seed=${seed}`];
@@ -82,6 +84,8 @@ async function vitest(
   const stop = AbortSignal.any([signal, overdue]);
   stop.addEventListener('abort', kill, { once: true });
   if (stop.aborted) kill();
+  using _pauses =
+    files.some(({ sendsStop }) => sendsStop) || child.pid === undefined ? undefined : load.pausing(child.pid);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text: string) => {

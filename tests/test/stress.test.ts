@@ -60,7 +60,7 @@ describe('the command', () => {
     const tests = readFileSync(pidsPath, 'utf8').split(' ').map(Number);
     onTestFinished(() => tests.filter(runs).forEach((pid) => process.kill(pid, 'SIGKILL')));
     expect(load.filter(runs)).toEqual(load);
-    expect(load).toHaveLength(2);
+    expect(load).toHaveLength(3);
 
     run.signal(signal);
     await run.exited;
@@ -72,6 +72,16 @@ describe('the command', () => {
       expect(run.output).toContain('stopped by SIGINT');
       expect(run.exit).toEqual({ code: 1, signal: null });
     }
+  });
+
+  test('stops processes of the tests for moments, and lets each of them go on', async () => {
+    const run = start(['is-paused'], { SEED: '3' });
+    expect(await run.exited, run.output).toEqual({ code: 0, signal: null });
+    expect(run.stdout).toMatch(/pass .*is-paused\.test\.ts/);
+    const still = start(['--no-pauses', 'is-paused'], { SEED: '3', PAUSE_PATIENCE_MS: '3000' });
+    expect((await still.exited).code, still.output).toBe(1);
+    const [, log = ''] = /output: (.*)/.exec(still.stdout) ?? [];
+    await rm(join(repositoryRoot, log, '..'), { recursive: true });
   });
 
   test.each([
@@ -107,6 +117,14 @@ test('few files are spread over the workers', () => {
   expect(sizes(10)).toEqual([3, 3, 3, 1]);
 });
 
+test('files that stop processes share no batch with others', () => {
+  const files = Array.from({ length: 30 }, (_, index) => index);
+  const isApart = (file: number): boolean => file % 10 === 0;
+  const batches = [...batchesOf(files, { roundCount: 1, seed: 7, workerCount: 2, isApart })];
+  expect(batches.map((batch) => new Set(batch.files.map(isApart)).size)).toEqual(batches.map(() => 1));
+  expect(batches.flatMap((batch) => batch.files).toSorted((a, b) => a - b)).toEqual(files);
+});
+
 test('work stops taking tasks once it is aborted', async () => {
   const stopping = new AbortController();
   const taken: number[] = [];
@@ -119,7 +137,7 @@ test('work stops taking tasks once it is aborted', async () => {
 
 test('a name is a package, or else a part of the names of files', () => {
   const names = ['cli/test/log.test.ts', 'client-s3/test/config.test.ts', 'core/test/store.test.ts'];
-  const files = names.map((name) => ({ folder: '/', name, path: `/${name}` }));
+  const files = names.map((name) => ({ folder: '/', name, path: `/${name}`, sendsStop: false }));
   const found = (...asked: string[]): string[] => matching(files, asked).map(({ name }) => name);
   expect(found()).toEqual(names);
   expect(found('cli')).toEqual([names[0]]);
@@ -129,7 +147,7 @@ test('a name is a package, or else a part of the names of files', () => {
 
 test('the report groups by file and test, the most frequent first', () => {
   const outcome = (name: string, seed: number, ...tests: string[]): Outcome => ({
-    file: { folder: '/', name, path: `/${name}` },
+    file: { folder: '/', name, path: `/${name}`, sendsStop: false },
     round: seed,
     seed,
     durationMs: 1000,
