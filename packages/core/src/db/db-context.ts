@@ -7,6 +7,7 @@ import { LocalLevels } from '../local-ltx/local-ltx.ts';
 import type { LocalLtx } from '../local-ltx/local-ltx.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import type { PageProof } from '../ledger/ledger.ts';
+import { UploadBacklog } from './monitor/upload-backlog.ts';
 import { TakeoverRecord } from './metadata/takeover-record.ts';
 import { CommitTimes } from './session/commit-times.ts';
 import { resolveDbOptions } from './session/options.ts';
@@ -34,6 +35,7 @@ export class DbContext {
   readonly record: SyncRecord;
   readonly takenOver: TakeoverRecord;
   readonly marker: ChangeMarker;
+  readonly uploads: UploadBacklog = new UploadBacklog();
 
   constructor(path: string, options: DbOptions) {
     this.path = path;

@@ -10,6 +10,7 @@ import type { LeftOut } from './sync/sync-context.ts';
 import type { ComparedPages } from './snapshot/compare-pages.ts';
 import type { SnapshotStream } from './snapshot/snapshot.ts';
 import { Monitor } from './monitor/monitor.ts';
+import type { FilesInFlight } from './monitor/upload-backlog.ts';
 import { DbContext } from './db-context.ts';
 import { SessionKeeper } from './session-keeper.ts';
 import { SyncRunner } from './sync-runner.ts';
@@ -48,6 +49,7 @@ export class DB implements AsyncDisposable {
       mayHaveWork: () => this.#runner.mayHaveWork(),
       quietInMs: () => this.#runner.quietInMs(),
       tend: () => this.tend(),
+      isBacklogFull: () => context.uploads.isFull,
     });
   }
 
@@ -155,6 +157,14 @@ export class DB implements AsyncDisposable {
   /** Called after each new level-0 file. Returns what ends it. */
   onChange(listener: (position: Position) => void): () => void {
     return this.#context.position.onChange(listener);
+  }
+
+  /**
+   * Makes monitoring wait for uploads: while every replica that was added has several files to take, the next file waits, for
+   * at most ten seconds. Returns a function that removes the replica.
+   */
+  awaitUploads(filesInFlight: FilesInFlight): () => void {
+    return this.#context.uploads.add(filesInFlight);
   }
 
   /** Called after each checkpoint. Returns what ends it. */

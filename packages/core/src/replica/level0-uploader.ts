@@ -49,6 +49,7 @@ export class Level0Uploader {
   readonly #holesTold = new Set<TXID>();
   /** Why the last local file that was lost could not be read. */
   #lost: unknown;
+  #isSending = false;
 
   constructor(parts: Level0UploaderParts) {
     const { client, db, clock, logger, ends, fence, cut, takeSnapshot } = parts;
@@ -95,6 +96,11 @@ export class Level0Uploader {
   get isBehind(): boolean {
     const { txid } = this.#parts.db.position;
     return txid !== 0n && (txid !== this.#state.remote || !this.isKnown || this.#parts.cut.isOpen);
+  }
+
+  /** See `ReplicaDb.awaitUploads`. */
+  get filesInFlight(): number {
+    return this.#isSending && this.isKnown ? Number(this.#parts.db.position.txid - (this.#state.remote ?? 0n)) : 0;
   }
 
   /** See `Replica.isHoleTold`. */
@@ -162,7 +168,12 @@ export class Level0Uploader {
       const txids = { 'txid.replica': formatTxid(remote), 'txid.db': formatTxid(target) };
       this.#parts.logger.debug('replica sync', txids);
     }
-    await this.#uploadThrough(remote, target, options, lost);
+    this.#isSending = true;
+    try {
+      await this.#uploadThrough(remote, target, options, lost);
+    } finally {
+      this.#isSending = false;
+    }
   }
 
   /** Each upload ends with evidence; an answer of the replica is none. */

@@ -105,10 +105,7 @@ export class Replica implements History, AsyncDisposable {
     return this.#record.lastError !== undefined || this.#conflict.error !== undefined;
   }
 
-  /**
-   * Has it answered since the database was last opened, and is it certain that it holds no transactions but those that
-   * the database goes on from?
-   */
+  /** It has answered since the database was last opened, and holds no transactions but those that it goes on from. */
   get isKnown(): boolean {
     return this.#uploader.isKnown;
   }
@@ -123,7 +120,12 @@ export class Replica implements History, AsyncDisposable {
     if (this.#rounds.signal !== undefined) return;
     this.#uploader.begin();
     this.#rounds.start();
-    this.#unsubscribe = this.#db.onChange(() => this.#rounds.request());
+    const unsubscribe = this.#db.onChange(() => this.#rounds.request());
+    const release = this.#db.awaitUploads?.(() => this.#uploader.filesInFlight);
+    this.#unsubscribe = () => {
+      unsubscribe();
+      release?.();
+    };
     this.#rounds.request();
   }
 

@@ -21,10 +21,15 @@ export interface MonitoredDatabase {
    * interval.
    */
   readonly tend: () => Promise<boolean>;
+  /** Cheap: would a further file only wait, because no replica keeps up? */
+  readonly isBacklogFull: () => boolean;
 }
 
 /** How often `tend` runs between two syncs of a database that is being written to. */
 const TEND_INTERVAL_MS = 40;
+
+/** How long the next file waits for uploads. */
+const BACKLOG_PATIENCE_MS = 10_000;
 
 const CHASE_DELAY_MS_MAX = 16;
 const BACKOFF_MS_MAX = 5 * 60_000;
@@ -131,13 +136,19 @@ export class Monitor {
     return false;
   }
 
-  /** Waits between two files, for less than `durationMs` if much is written. */
+  /** Waits between two files: for less than `durationMs` if much is written, for longer if uploads fall behind. */
   async #interval(durationMs: number, signal: AbortSignal): Promise<void> {
-    const endsMs = performance.now() + durationMs;
-    for (let leftMs = durationMs; leftMs > 0; leftMs = endsMs - performance.now()) {
-      await pause(this.#errorCount > 0 ? leftMs : Math.min(TEND_INTERVAL_MS, leftMs), signal);
+    const startedMs = performance.now();
+    for (let passedMs = 0; this.#waits(passedMs, durationMs); passedMs = performance.now() - startedMs) {
+      const leftMs = durationMs - passedMs;
+      const step = this.#errorCount > 0 ? leftMs : Math.min(TEND_INTERVAL_MS, leftMs);
+      await pause(leftMs > 0 ? step : TEND_INTERVAL_MS, signal);
       if (signal.aborted || (await this.#tended())) return;
     }
+  }
+
+  #waits(passedMs: number, durationMs: number): boolean {
+    return passedMs < durationMs || (passedMs < BACKLOG_PATIENCE_MS && this.#database.isBacklogFull());
   }
 
   /** A failure here repeats in the next sync, which reports it. */

@@ -33,6 +33,11 @@ export interface ReplicaDb {
   syncWhole(reason: string, options?: { readonly above?: TXID | undefined } & Op): Promise<Position>;
   snapshot(options?: Op): Promise<SnapshotStream>;
   onChange(listener: (position: Position) => void): () => void;
+  /**
+   * Lets the database wait with its next file while this replica has several to take. `filesInFlight`: how many local files
+   * it is being sent, and has not confirmed; 0 while nothing is sent. Returns a function that ends it.
+   */
+  awaitUploads?(filesInFlight: () => number): () => void;
   /** Local files of a level. */
   localLtx(level: number): {
     path(minTxid: TXID, maxTxid: TXID): string;
