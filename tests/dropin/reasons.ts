@@ -177,9 +177,21 @@ export const REASONS: readonly Reason[] = [
   },
   {
     id: 'proof of a restore',
-    why: 'The summary of ours has one more field, `proven`: whether the database has the checksum that its last file states.',
-    explains: ({ go, ts }) =>
-      ts.stdout.replace(/,\n {2}"proven": (true|false)\n/, '\n') === go.stdout ? ['stdout'] : [],
+    why: 'The summary of ours has three more fields: `proven` (whether the database has the checksum that its last file states), and the `timestamp` and `size` of the state.',
+    explains: ({ go, ts }) => {
+      const alike = ts.stdout
+        .replace(/,\n {2}"proven": (true|false)\n/, '\n')
+        .replace(/ {2}"timestamp": "[^"]*",\n {2}"size": [^,]*,\n/, '');
+      return alike === go.stdout ? ['stdout'] : [];
+    },
+  },
+  {
+    id: 'report of a restore',
+    why: 'Without a terminal, ours logs which time it understood, and which state it restored. Go logs nothing.',
+    explains: ({ go, ts }) => {
+      const report = /^time=\S+ level=INFO msg=(restored|"restoring to a point in time") .*\n/gm;
+      return ts.stdout.replace(report, '') === go.stdout ? ['stdout'] : [];
+    },
   },
   named(
     'the lock of a reset',

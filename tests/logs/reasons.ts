@@ -43,6 +43,8 @@ export const OURS_ALONE: Readonly<Record<string, string>> = {
   'clock was set back, transactions are stamped in their order until it has caught up': 'Go does not check the clock.',
   'config not reloaded, going on with what was running': 'Go does not reload its config.',
   'config reloaded': 'Go does not reload its config.',
+  restored: 'Go’s restore says nothing without a terminal.',
+  'restoring to a point in time': 'Go’s restore says nothing without a terminal.',
   'database file was removed or replaced, reopening': 'Go does not detect it.',
   'database does not exist, waiting for it': 'Go waits and logs nothing.',
   'database is locked, waiting': 'Go logs an error at once.',

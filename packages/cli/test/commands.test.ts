@@ -87,7 +87,7 @@ describe('wrong command lines say one line, and what to try', () => {
     ],
     [
       ['restore', '-timestamp', 'yesterday', 'file:///r'],
-      'Error: invalid value "yesterday" for flag -timestamp: must be an RFC 3339 time such as 2000-01-01T00:00:00Z',
+      'Error: invalid value "yesterday" for flag -timestamp: must be a time such as 2026-01-31T14:05:00Z, "2026-01-31 14:05" (local), "yesterday 14:05" or "2h ago"',
       'Try: litestream restore -h',
     ],
     [

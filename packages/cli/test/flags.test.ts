@@ -93,15 +93,15 @@ describe('command lines in the style of Go', () => {
     [['-mode', 'deep'], 'invalid value "deep" for flag -mode: must be one of none, quick, full'],
     [
       ['-timestamp', '2026-11-24'],
-      'invalid value "2026-11-24" for flag -timestamp: must be an RFC 3339 time such as 2000-01-01T00:00:00Z',
+      'invalid value "2026-11-24" for flag -timestamp: must be a time such as 2026-01-31T14:05:00Z, "2026-01-31 14:05" (local), "yesterday 14:05" or "2h ago"',
     ],
     [
       ['-timestamp', '2026-02-30T00:00:00Z'],
-      'invalid value "2026-02-30T00:00:00Z" for flag -timestamp: must be an RFC 3339 time such as 2000-01-01T00:00:00Z',
+      'invalid value "2026-02-30T00:00:00Z" for flag -timestamp: must be a time such as 2026-01-31T14:05:00Z, "2026-01-31 14:05" (local), "yesterday 14:05" or "2h ago"',
     ],
     [
       ['-timestamp', '2026-13-24T00:00:00Z'],
-      'invalid value "2026-13-24T00:00:00Z" for flag -timestamp: must be an RFC 3339 time such as 2000-01-01T00:00:00Z',
+      'invalid value "2026-13-24T00:00:00Z" for flag -timestamp: must be a time such as 2026-01-31T14:05:00Z, "2026-01-31 14:05" (local), "yesterday 14:05" or "2h ago"',
     ],
   ])('%j is refused', (argv, message) => {
     let error: unknown;

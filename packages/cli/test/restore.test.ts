@@ -7,6 +7,7 @@ import {
   readlinkSync,
   rmSync,
   rmdirSync,
+  statSync,
   symlinkSync,
   truncateSync,
   writeFileSync,
@@ -61,7 +62,9 @@ describe('restore', () => {
   test('newest, by transaction, by time', async () => {
     const replica = await threeTransactions();
     const { url, output } = replica;
-    expect(await run(['restore', '-o', output, url])).toEqual({ exitCode: 0, stdout: '', stderr: '' });
+    const newest = await run(['restore', '-o', output, url]);
+    expect(newest).toEqual({ exitCode: 0, stdout: expect.any(String), stderr: '' });
+    expect(newest.stdout).toMatch(/^time=\S+ level=INFO msg=restored [^\n]* txid=0{15}3 [^\n]*\n$/);
     expect(countRows(output)).toBe(3);
     const txid = await run(['restore', '-force', '-txid', '0000000000000002', '-o', output, url]);
     expect(txid.exitCode).toBe(0);
@@ -102,6 +105,8 @@ describe('restore', () => {
       duration_ms: expect.any(Number),
       integrity_check: 'full',
       proven: true,
+      timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/),
+      size: statSync(output).size,
     });
     expect(summary.stderr).toContain('msg="post-restore integrity check passed" replica=file');
   });
@@ -171,10 +176,14 @@ describe('what cannot be restored says what can', () => {
         /^Error: no matching backup files available: TXID 0000000000000099 is not in the replica: .*from 0{15}1 to 0{15}3\..*\n$/,
       ),
     );
-    expect(await run(['restore', '-timestamp', '2001-01-01T00:00:00Z', '-o', output, url])).toEqual(
+    const early = await run(['restore', '-timestamp', '2001-01-01T00:00:00Z', '-o', output, url]);
+    expect({ ...early, stdout: '' }).toEqual(
       refused(
         /^Error: timestamp does not exist: time 2001-01-01T00:00:00\.000Z is not in the replica: it reaches from 20\S+Z to 20\S+Z\..*\n$/,
       ),
+    );
+    expect(early.stdout).toMatch(
+      /^time=\S+ level=INFO msg="restoring to a point in time" timestamp=2001-01-01T00:00:00.000Z [^\n]*\n$/,
     );
     expect(existsSync(output)).toBe(false);
   });

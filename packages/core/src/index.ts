@@ -93,6 +93,8 @@ export type { IntegrityCheck } from './restore/check/integrity.ts';
 export { planRestore } from './restore/plan/plan.ts';
 export type { TimeDoubts } from './restore/plan/time-doubts.ts';
 export type { PlanOptions } from './restore/plan/plan.ts';
+export { listRestorePoints } from './restore/plan/restore-points.ts';
+export type { LtxRestorePoint, RestorePoint, V3RestorePoint } from './restore/plan/restore-points.ts';
 export { restore } from './restore/restore.ts';
 export { verifyLive } from './verify/verify-live.ts';
 export type { LiveParts, LiveProof, LiveRepair, VerifyLiveOptions } from './verify/verify-live.ts';

@@ -13,6 +13,7 @@ export const COMMANDS: readonly CommandEntry[] = [
   entry('ltx', 'list available LTX files for a database', () => import('./replica/ltx.ts')),
   entry('mcp', 'serve the Model Context Protocol on standard input and output', () => import('./mcp.ts')),
   entry('plugins', 'list the storage clients that can be found', () => import('./plugins.ts')),
+  entry('points', 'list the points in time to restore', () => import('./replica/points.ts')),
   entry('register', 'register a database for replication', () => import('./socket/register.ts')),
   entry('replicate', 'runs a server to replicate databases', () => import('./replicate.ts')),
   entry('reset', 'reset local state for a database', () => import('./reset.ts')),

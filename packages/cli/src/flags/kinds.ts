@@ -1,6 +1,6 @@
-import { parseObjectTime } from '@litestream/core';
 import type { TXID } from '@litestream/ltx';
 import { parseDuration } from '../units/duration.ts';
+import { parsePointInTime } from '../units/point-in-time.ts';
 
 /** Turns the text of a flag into a value. `parse` throws an `Error` whose message ends the sentence `invalid value …:`. */
 export interface FlagKind<T> {
@@ -116,16 +116,11 @@ export function level(placeholder: string): FlagKind<number | 'all'> {
   };
 }
 
-/** A point in time, RFC 3339. Empty text means no time, since scripts pass variables that may be empty. */
+/** A point in time. Empty text means no time, since scripts pass variables that may be empty. */
 export function timestamp(placeholder: string): FlagKind<Date | undefined> {
   return {
     placeholder,
     initial: undefined,
-    parse: (value) => {
-      if (value === '') return undefined;
-      const date = parseObjectTime(value);
-      if (date === undefined) throw new Error('must be an RFC 3339 time such as 2000-01-01T00:00:00Z');
-      return date;
-    },
+    parse: (value) => (value === '' ? undefined : parsePointInTime(value)),
   };
 }

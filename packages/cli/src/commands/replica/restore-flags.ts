@@ -12,7 +12,7 @@ export const restoreFlags = {
   },
   timestamp: {
     kind: timestamp('TIMESTAMP'),
-    help: 'Restores the state at this time, RFC 3339.\nDefaults to the latest.',
+    help: 'Restores the state at this time: RFC 3339, a local time such as "2026-01-31 14:05" or "yesterday 14:05", or "2h ago".\nDefaults to the latest.',
   },
   'if-db-not-exists': { kind: flag(), help: 'Does nothing, and exits with 0, if the database exists.' },
   'if-replica-exists': { kind: flag(), help: 'Exits with 0 if the replica holds no backup.' },

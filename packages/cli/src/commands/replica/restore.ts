@@ -11,6 +11,7 @@ import { Progress } from '../../terminal/progress.ts';
 import type { Terminal } from '../../terminal/terminal.ts';
 import { formatSeconds } from '../../text/time.ts';
 import { formatDuration } from '../../units/duration.ts';
+import { formatWithOffset } from '../../units/point-in-time.ts';
 import { formatSize } from '../../units/size.ts';
 import { defineCommand } from '../shared/command.ts';
 import type { Command } from '../shared/command.ts';
@@ -29,6 +30,7 @@ export const command: Command = defineCommand({
     examples: [
       { about: 'A database of the config, to where it was.', line: 'restore /path/to/db' },
       { about: 'As it was at a time.', line: 'restore -timestamp 2026-01-01T00:00:00Z /path/to/db' },
+      { about: 'As it was yesterday.', line: 'restore -timestamp "yesterday 14:05" -o /tmp/db /path/to/db' },
       { about: 'To another place, checked.', line: 'restore -integrity-check full -o /tmp/db /path/to/db' },
       { about: 'From a replica URL.', line: 'restore -o /tmp/db s3://mybucket/db' },
       { about: 'A read-only copy that is kept up to date.', line: 'restore -f -o /tmp/copy.db s3://mybucket/db' },
@@ -61,6 +63,7 @@ export const command: Command = defineCommand({
       logger.info('database already exists, skipping');
       return 0;
     }
+    tellTime(values, terminal);
     try {
       if (values.f) await followTo(output, opened, values, terminal);
       else if (values['dry-run']) await printPlan(target, output, opened, values, terminal);
@@ -174,6 +177,8 @@ async function restoreTo(
       db_path: output,
       replica: client.type,
       txid: result.format === 'v0.3' ? '' : formatTxid(result.txid),
+      timestamp: formatSeconds(result.timestamp),
+      size: result.size,
       duration_ms: Math.floor(durationMs),
       integrity_check: values['integrity-check'],
       proven: result.proven,
@@ -184,5 +189,21 @@ async function restoreTo(
     const state = `transaction ${formatTxid(result.txid)} of ${formatSeconds(result.timestamp)}`;
     const proof = result.proven ? 'proven by its database checksum' : 'unproven';
     terminal.err(`Restored ${output}: ${formatSize(result.size)} in ${took}, ${state}, ${proof}`);
+  } else {
+    const { proven, size, timestamp, txid } = result;
+    logger.info('restored', { path: output, txid: formatTxid(txid), time: timestamp, size, proven });
   }
+}
+
+/** A time may be local or relative: says which one it is, before anything is read. */
+function tellTime(values: RestoreValues, terminal: Terminal): void {
+  const { timestamp, json } = values;
+  if (timestamp === undefined) return;
+  const local = formatWithOffset(timestamp);
+  if (terminal.stderrIsTty) {
+    terminal.err(`The state at ${local} (${formatSeconds(timestamp)}):`);
+    return;
+  }
+  const logger = plainLogger(terminal, json || values['dry-run']);
+  logger.info('restoring to a point in time', { timestamp, local_time: local });
 }

@@ -26,7 +26,7 @@ export function isEligible(file: LtxFileInfo, target: RestoreTarget): boolean {
  * The preference of Litestream (Go) between two files that both continue a chain: by end, then start, then level, then
  * age.
  */
-function isBetter(a: LtxFileInfo, b: LtxFileInfo): boolean {
+export function isBetter(a: LtxFileInfo, b: LtxFileInfo): boolean {
   if (a.maxTxid !== b.maxTxid) return a.maxTxid > b.maxTxid;
   if (a.minTxid !== b.minTxid) return a.minTxid < b.minTxid;
   if (a.level !== b.level) return a.level > b.level;

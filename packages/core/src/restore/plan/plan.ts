@@ -112,7 +112,7 @@ function logPlan(plan: readonly LtxFileInfo[], target: RestoreTarget, logger: Lo
   }
 }
 
-interface Listing {
+export interface Listing {
   readonly client: ReplicaClient;
   readonly useMetadata: boolean;
   readonly signal: AbortSignal | undefined;
@@ -146,7 +146,8 @@ async function listFast(listing: Listing, target: RestoreTarget): Promise<LtxFil
   return [...snapshots, ...rest.flat()];
 }
 
-async function listInOrder(listing: Listing): Promise<LtxFileInfo[]> {
+/** Lowest level first: compaction moves files upwards, so none is missed. */
+export async function listInOrder(listing: Listing): Promise<LtxFileInfo[]> {
   const levels: LtxFileInfo[][] = [];
   for (let level = 0; level <= SNAPSHOT_LEVEL; level++) levels.push(await listLevel(listing, level, () => true));
   return levels.flat();
