@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { seedOf } from '../../../tests/support/random.ts';
 import { planChain } from '../src/restore/plan/plan.ts';
-import { restorePointsOf } from '../src/restore/plan/restore-points.ts';
+import { restorePointsOf } from '../src/restore/restore-points.ts';
 import type { LtxFileInfo } from '../src/storage/contract/contract.ts';
 import { isLitestreamError } from '../src/util/error.ts';
 

@@ -1,12 +1,12 @@
 /** Lists the points in time to which a replica can be restored. */
 import type { TXID } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../../storage/contract/contract.ts';
-import { SNAPSHOT_LEVEL } from '../../storage/contract/levels.ts';
-import { LitestreamError } from '../../util/error.ts';
-import { listV3, timeOf } from '../v3/listing.ts';
-import type { V3Listing } from '../v3/listing.ts';
-import { isBetter } from './chain.ts';
-import { listInOrder, planChain } from './plan.ts';
+import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
+import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
+import { LitestreamError } from '../util/error.ts';
+import { listV3, timeOf } from './v3/listing.ts';
+import type { V3Listing } from './v3/listing.ts';
+import { isBetter } from './plan/chain.ts';
+import { listInOrder, planChain } from './plan/plan.ts';
 
 /** A state that `restore` can make. */
 export type RestorePoint = LtxRestorePoint | V3RestorePoint;
