@@ -34,6 +34,10 @@ describe('help', () => {
   );
 });
 
+test.each(['--version', '-version'])('%s is the command version', async (flag) => {
+  expect(await run([flag])).toEqual(await run(['version']));
+});
+
 describe('wrong command lines say one line, and what to try', () => {
   test.each<[string[], ...string[]]>([
     [['bogus'], 'Error: litestream bogus: unknown command', 'Try: litestream help'],

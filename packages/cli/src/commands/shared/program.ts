@@ -32,7 +32,8 @@ export async function runProgram(program: Program, argv: readonly string[], term
 }
 
 async function dispatch(program: Program, argv: readonly string[], terminal: Terminal): Promise<number> {
-  const [name = '', ...rest] = argv;
+  const [first = '', ...rest] = argv;
+  const name = /^--?version$/.test(first) ? 'version' : first;
   if (['help', '-h', '-help', '--help'].includes(name)) {
     const topic = name === 'help' ? rest[0] : undefined;
     if (topic === undefined) {

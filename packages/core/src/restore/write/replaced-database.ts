@@ -35,13 +35,13 @@ const SQLITE_NOTADB = 26;
  */
 export async function replaceDatabase(path: string, replace: () => Promise<void>): Promise<void> {
   if ((await sizeOf(path)) === 0) {
-    if (openElsewhere(path) !== undefined) throw inUse(path);
+    requireNotOpenElsewhere(path);
     await removeSidecars(path);
     await replace();
     return;
   }
   // Another copy of SQLite in this process does not see the locks of the one that is used here.
-  if (isOpenHere(path)) throw inUse(path);
+  if (isOpenHere(path)) throw inUse(path, ' by this process');
   const worker = startWorker(path);
   try {
     const reply = await replyOf(worker);
@@ -49,7 +49,7 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
     if (reply.state === 'failed' && reply.resultCode !== SQLITE_CORRUPT && reply.resultCode !== SQLITE_NOTADB)
       throw failureOf(path, reply.resultCode);
     // An idle connection holds no lock, and would write its next commit to the old database.
-    if (openElsewhere(path) !== undefined) throw inUse(path);
+    requireNotOpenElsewhere(path);
     await removeSidecars(path);
     await replace();
   } finally {
@@ -95,8 +95,20 @@ async function sizeOf(path: string): Promise<number> {
   }
 }
 
-function inUse(path: string): LitestreamError {
-  return new LitestreamError(`the database to be replaced is in use: ${path}`, {
+function requireNotOpenElsewhere(path: string): void {
+  const user = userOf(path);
+  if (user !== '') throw inUse(path, user);
+}
+
+/** ` by process 12 (node)`; empty if no other process is found. */
+function userOf(path: string): string {
+  const user = openElsewhere(path);
+  if (user === undefined) return '';
+  return ` by process ${user.pid}${user.name === '' ? '' : ` (${user.name})`}`;
+}
+
+function inUse(path: string, by: string = userOf(path)): LitestreamError {
+  return new LitestreamError(`the database to be replaced is in use${by}: ${path}`, {
     code: 'DATABASE_BUSY',
     retryable: true,
     operation: 'restore',

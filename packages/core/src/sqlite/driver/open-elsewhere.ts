@@ -1,14 +1,31 @@
-import { readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
+
+/** A process that has a file open. */
+export interface OpenProcess {
+  readonly pid: number;
+  /** Name of its program, at most 15 characters, printable ASCII; empty if unknown. */
+  readonly name: string;
+}
 
 /**
  * The process, other than this one, that has a file open; undefined if none is found. Linux only, and only processes that
  * this one may look into: those of the same user, or all for root. Locks do not show it: a connection that is idle in rollback
  * mode, or has not read yet, holds none.
  */
-export function openElsewhere(path: string): number | undefined {
+export function openElsewhere(path: string): OpenProcess | undefined {
   const file = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (file === undefined) return undefined;
-  return processIds().find((pid) => pid !== process.pid && hasOpen(pid, file));
+  const found = processIds().find((pid) => pid !== process.pid && hasOpen(pid, file));
+  return found === undefined ? undefined : { pid: found, name: nameOf(found) };
+}
+
+function nameOf(pid: number): string {
+  try {
+    // Every user may give a process any name.
+    return readFileSync(`/proc/${pid}/comm`, 'latin1').replace(/[^ -~]/g, '');
+  } catch {
+    return '';
+  }
 }
 
 function processIds(): number[] {
