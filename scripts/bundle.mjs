@@ -3,8 +3,9 @@
  * `node ../../scripts/bundle.mjs`, in the folder of a package that `tsc` has just built: joins the modules of `dist` into a few.
  *
  * Node spends about a millisecond of CPU time on each module that it loads, whatever is in it. What `exports` names keeps its
- * path; worker scripts move to `dist`, beside the module that starts them; what several of these use becomes a chunk.
- * Declarations stay as they are. See docs/decisions/0030-bundles.md.
+ * path; worker scripts move to `dist`, beside the module that starts them; what several of these use becomes a chunk. Each
+ * worker script of core also becomes a text without imports, for applications that are bundled themselves.
+ * Declarations stay as they are. See docs/decisions/0030-bundles.md and 0039-worker-texts.md.
  */
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -24,9 +25,10 @@ for (const target of Object.values(manifest.exports)) {
 }
 // A program in `bin` imports it.
 if (compiled.includes('run.js')) entries['run'] = join(dist, 'run.js');
-for (const name of compiled) {
-  if (name.endsWith('-worker.js')) entries[basename(name, '.js')] = join(dist, name);
-}
+const workers = compiled.filter((name) => name.endsWith('-worker.js'));
+for (const name of workers) entries[`litestream-${basename(name, '.js')}`] = join(dist, name);
+const textsPath = join(dist, 'util', 'worker-texts.js');
+const texts = existsSync(textsPath) ? await textsOf(workers) : undefined;
 
 const bundle = await rolldown({
   input: entries,
@@ -37,7 +39,10 @@ const bundle = await rolldown({
   plugins: [
     {
       name: 'source-maps',
-      load: (path) => ({ code: readFileSync(path, 'utf8'), map: readFileSync(`${path}.map`, 'utf8') }),
+      load: (path) =>
+        path === textsPath
+          ? { code: `export const WORKER_TEXTS = ${JSON.stringify(texts)};`, moduleSideEffects: false }
+          : { code: readFileSync(path, 'utf8'), map: readFileSync(`${path}.map`, 'utf8') },
     },
   ],
 });
@@ -50,3 +55,17 @@ for (const { fileName, code = '' } of output) {
 
 for (const name of found) rmSync(join(dist, name));
 for (const file of output) writeFileSync(join(dist, file.fileName), file.type === 'chunk' ? file.code : file.source);
+
+/** Name of a worker → its script as one text of CommonJS that imports only modules of Node. */
+async function textsOf(names) {
+  const found = {};
+  for (const name of names) {
+    const own = await rolldown({ input: join(dist, name), platform: 'node', external: /^node:/, logLevel: 'warn' });
+    const { output: outputs } = await own.generate({ format: 'cjs', minify: true, codeSplitting: false });
+    await own.close();
+    const [script, ...others] = outputs;
+    if (others.length > 0) throw new Error(`${name} needs ${others.length} other files`);
+    found[basename(name, '-worker.js')] = script.code;
+  }
+  return found;
+}

@@ -2,8 +2,9 @@
  * `npm run test:packages`: installs what `npm pack` makes of every package into empty projects, and uses it as a user
  * would. Nothing of it sees this repository. Without arguments it runs all and writes docs/reports/installed-packages.md; arguments
  * choose steps by a part of their names: `npm run test:packages -- example`. `--quick`, which CI runs, takes the oldest Node,
- * a folder and one server, and writes nothing.
+ * a folder and one server, bundles an application, and writes nothing.
  */
+import { bundlers, next } from './bundlers.ts';
 import { deploy } from './deploy.ts';
 import { globalCommand } from './global-command.ts';
 import { npx } from './npx.ts';
@@ -22,6 +23,8 @@ const NODE_VERSIONS = [OLDEST, '24.21.0', '26.10.0'];
 const STEPS: Readonly<Record<string, (workshop: Workshop) => Promise<string>>> = {
   'builds the third-party example, runs its conformance and replicates with it': thirdParty,
   'follows write-a-client.md from nothing to a client that is used': writeAClient,
+  'bundles an application': bundlers,
+  'builds and runs an application of Next': next,
   'installs the command globally, without a client': globalCommand,
   'runs npx @litestream/cli': npx,
   'deploys with the files of deploy/': deploy,
@@ -39,6 +42,7 @@ if (breaks.length > 0) throw new Error(breaks.join('\n'));
 if (quick) {
   const names = ['@litestream/cli', '@litestream/core', '@litestream/client-s3'];
   await timed(`Node ${OLDEST}`, () => onNode(workshop, OLDEST, names, [s3]));
+  await timed('bundles an application', () => bundlers(workshop));
 } else {
   const nodes = new Map<string, readonly string[]>();
   const services = await servers();

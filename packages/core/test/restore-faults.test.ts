@@ -302,7 +302,7 @@ test('options that make no sense are refused before anything is read', async () 
   expect(await failure(client, { timestamp: new Date(Number.NaN) })).toMatchObject({ code: 'INVALID_ARGUMENT' });
 });
 
-test.runIf(existsSync('/dev/full')).each([new InlinePool(), new WorkerPool(1)])(
+test.runIf(existsSync('/dev/full')).each([new InlinePool(), await WorkerPool.start(1)])(
   'a full disk names the output',
   async (pool) => {
     const client = await replica();

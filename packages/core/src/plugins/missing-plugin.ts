@@ -1,11 +1,11 @@
 /** Errors for a backend without a plugin. They never suggest installing a package that does not exist. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { LitestreamError } from '../util/error.ts';
 import { nearest } from '../util/suggest.ts';
 import { isPath, refusedPackage } from './find-package.ts';
 import type { PackageFolders } from './package-folders.ts';
+import { ownFile } from '../util/own-file.ts';
 
 /**
  * Packages of this project by the types and schemes that they handle, those of configs and URLs of Litestream (Go). No other
@@ -108,7 +108,7 @@ function notUsed(path: string, reason: string): string {
 
 /** `npm i -g` installs into PREFIX/lib/node_modules, on Windows into npm's own folder. */
 function isInstalledGlobally(): boolean {
-  for (let at = fileURLToPath(import.meta.url); dirname(at) !== at; at = dirname(at)) {
+  for (let at = ownFile(); dirname(at) !== at; at = dirname(at)) {
     if (basename(at) !== 'node_modules' || basename(dirname(at)) === '.pnpm') continue;
     if (['lib', 'npm'].includes(basename(dirname(at)))) return true;
   }

@@ -5,8 +5,8 @@
  */
 import { statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { distrust } from '../files/path-trust.ts';
+import { ownFile } from '../util/own-file.ts';
 
 export interface PackageFolders {
   /** In search order: our own installation, then the config file's folder and those above it. */
@@ -17,19 +17,18 @@ export interface PackageFolders {
   readonly distrust: (path: string) => string | undefined;
 }
 
-const HERE = dirname(fileURLToPath(import.meta.url));
-
 /** @param configFolder the folder of the config file, if there is one */
 export function packageFolders(configFolder: string | undefined): PackageFolders {
+  const here = dirname(ownFile());
   const trusted = new Set<string>();
   const refused = new Map<string, string>();
   const owners = new Set([0, process.geteuid?.() ?? 0]);
   // The owner of our own code can run code with our rights anyway.
-  const ownersOfOurs = new Set([...owners, statSync(HERE).uid]);
-  const above = modulesAbove(HERE);
+  const ownersOfOurs = new Set([...owners, statSync(here).uid]);
+  const above = modulesAbove(here);
   const reasonOf = (path: string, modules: string): string | undefined =>
     // A user who can write there can replace our own code.
-    HERE.startsWith(modules + sep) ? undefined : distrust(path, above.includes(modules) ? ownersOfOurs : owners);
+    here.startsWith(modules + sep) ? undefined : distrust(path, above.includes(modules) ? ownersOfOurs : owners);
   for (const modules of [...above, ...(configFolder === undefined ? [] : modulesAbove(configFolder))]) {
     const reason = reasonOf(modules, modules);
     if (reason === undefined) trusted.add(modules);

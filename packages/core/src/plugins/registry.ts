@@ -125,7 +125,7 @@ export class PluginRegistry {
     if (found === undefined) throw missingPlugin(name, this.#folder, searched);
     let module: { readonly default?: unknown; readonly plugin?: unknown };
     try {
-      module = (await import(found.url)) as typeof module;
+      module = (await import(/* webpackIgnore: true */ /* @vite-ignore */ found.url)) as typeof module;
     } catch (cause) {
       if (isLitestreamError(cause)) throw cause;
       throw loadFailure(name, cause);

@@ -185,7 +185,7 @@ async function writePlan(
 ): Promise<WrittenDatabase> {
   const bytesTotal = inputSizeOf(plan);
   await using spool = new Spool(output.temporaryPath);
-  await using pool = poolFor(bytesTotal, options.parallelism);
+  await using pool = await poolFor(bytesTotal, options.parallelism);
   let bytesDone = 0;
   let bytesFlushed = 0;
   let pagesDone = 0;
@@ -212,9 +212,9 @@ async function writePlan(
   });
 }
 
-function poolFor(inputSize: number, parallelism: number | undefined): RangePool {
+async function poolFor(inputSize: number, parallelism: number | undefined): Promise<RangePool> {
   if (inputSize <= INLINE_INPUT_SIZE_MAX) return new InlinePool();
-  return new WorkerPool(parallelism ?? Math.min(availableParallelism(), PARALLELISM_DEFAULT_MAX));
+  return await WorkerPool.start(parallelism ?? Math.min(availableParallelism(), PARALLELISM_DEFAULT_MAX));
 }
 
 function inputSizeOf(plan: readonly LtxFileInfo[]): number {

@@ -1,10 +1,10 @@
 /** An LTX file of a live database that is never on a disk: generated chunk by chunk, in a worker if that takes long. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
 import { WalRestartedError } from '../../pages/page-source.ts';
 import type { Steps } from '../../util/cooperative.ts';
 import type { LtxContent, PageSums } from './write-ltx.ts';
 import { encodeLtx } from './write-ltx.ts';
+import { startWorker, workerScript } from '../../util/worker-script.ts';
 
 /** From this many bytes of pages on, a worker generates it: fewer are done before a worker has started. */
 const WORKER_SIZE_MIN = 8 * 1024 * 1024;
@@ -110,10 +110,10 @@ async function* messagesFrom(
   content: LtxContent,
   { signal, onReader, pending, sums }: StreamOptions & Pick<StreamTask, 'pending' | 'sums'>,
 ): AsyncGenerator<StreamMessage, void, undefined> {
+  const script = await workerScript('stream');
   signal?.throwIfAborted();
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const workerData: StreamTask = { content, sums, window: WINDOW, ...(pending === undefined ? {} : { pending }) };
-  const worker = new Worker(new URL(`./stream-worker${extension}`, import.meta.url), { workerData });
+  const worker = startWorker(script, { workerData });
   const queue: StreamMessage[] = [];
   let failure: Error | undefined;
   let wake = (): void => undefined;

@@ -1,6 +1,6 @@
 import { closeSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { createFile } from '../../files/safe-files.ts';
 import type { PageScan } from '../../pages/page-source.ts';
 import { WalRestartedError } from '../../pages/page-source.ts';
@@ -10,6 +10,7 @@ import type { LtxJob } from './write-ltx.ts';
 import { writeLtx } from './write-ltx.ts';
 import { pagesWritten, shareJob, shareProgress } from './write-parallel.ts';
 import type { SharedProgress } from './write-parallel.ts';
+import { startWorker, workerScript } from '../../util/worker-script.ts';
 
 /** From this many bytes of pages on, a worker makes the file: fewer are done before a worker has started. */
 const WORKER_SIZE_MIN = 8 * 1024 * 1024;
@@ -106,9 +107,9 @@ export async function sumInWorkers({ scan, checksums }: SumTask, signal: AbortSi
 
 /** Resolves when all workers have succeeded; rejects with the first failure once all have ended. */
 async function runInWorkers(tasks: readonly WorkerTask[], signal: AbortSignal | undefined): Promise<readonly number[]> {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const script = new URL(`./write-worker${extension}`, import.meta.url);
-  const workers = tasks.map((workerData) => new Worker(script, { workerData }));
+  const script = await workerScript('write');
+  signal?.throwIfAborted();
+  const workers = tasks.map((workerData) => startWorker(script, { workerData }));
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal?.reason as Error);
   signal?.addEventListener('abort', abort, { once: true });

@@ -1,15 +1,16 @@
 /** Runs one PRAGMA on one database, in a separate process, and reports its rows. */
 import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
+import { startWorker } from '../../util/worker-script.ts';
+import type { WorkerScript } from '../../util/worker-script.ts';
 import type { IntegrityReply, IntegrityRequest } from './integrity.ts';
 
 process.once('message', (request) => {
   void check(request as IntegrityRequest).then((reply) => process.send?.(reply, () => process.disconnect()));
 });
 
-async function check({ url, pragma, memory }: IntegrityRequest): Promise<IntegrityReply> {
+async function check({ url, pragma, memory, memoryWatch }: IntegrityRequest): Promise<IntegrityReply> {
   try {
-    await watchMemory(process.memoryUsage.rss() + memory);
+    await watchMemory(memoryWatch, process.memoryUsage.rss() + memory);
     // Loaded here: the import itself warns on some versions of Node.
     const { DatabaseSync } = await import('node:sqlite');
     const database = new DatabaseSync(url, { readOnly: true, defensive: true, limits: { attach: 0 } });
@@ -26,9 +27,8 @@ async function check({ url, pragma, memory }: IntegrityRequest): Promise<Integri
  * Watches from a thread, since a statement blocks this one. The SQLite of Node counts no memory (`DEFAULT_MEMSTATUS=0`), so it ignores
  * `hard_heap_limit`.
  */
-async function watchMemory(rssMax: number): Promise<void> {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const watch = new Worker(new URL(`./memory-watch-worker${extension}`, import.meta.url), { workerData: rssMax });
+async function watchMemory(script: WorkerScript, rssMax: number): Promise<void> {
+  const watch = startWorker(script, { workerData: rssMax });
   await once(watch, 'online');
   watch.unref();
 }

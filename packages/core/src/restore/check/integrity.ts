@@ -2,10 +2,13 @@
  * SQLite's own check of a restored database, in a separate process. The check evaluates expressions of the database,
  * which are not trusted and may never end, and only the end of the process ends a running statement.
  */
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { LitestreamError } from '../../util/error.ts';
+import { workerScript } from '../../util/worker-script.ts';
+import type { WorkerScript } from '../../util/worker-script.ts';
 
 export type IntegrityCheck = 'none' | 'quick' | 'full';
 
@@ -15,6 +18,8 @@ export interface IntegrityRequest {
   readonly pragma: 'quick_check' | 'integrity_check';
   /** Bytes that the process may use beyond its use at the start. */
   readonly memory: number;
+  /** Of the worker thread that watches this. */
+  readonly memoryWatch: WorkerScript;
 }
 
 /** What a check may use before it is ended. */
@@ -46,7 +51,8 @@ export async function checkIntegrity(
   const url = `${pathToFileURL(path).href}?mode=ro&immutable=1`;
   const pragma = mode === 'quick' ? 'quick_check' : 'integrity_check';
   const { ms = await limitMsOf(path), memory = MEMORY_MAX } = limits;
-  const reply = await ask({ url, pragma, memory }, ms, signal);
+  const memoryWatch = await workerScript('memory-watch');
+  const reply = await ask({ url, pragma, memory, memoryWatch }, ms, signal);
   if ('rows' in reply && reply.rows.length === 1 && reply.rows[0] === 'ok') return;
   const found = 'rows' in reply ? reply.rows.slice(0, 3).join('; ') : reply.message;
   throw new LitestreamError(`post-restore integrity check failed: ${found}`, {
@@ -71,10 +77,7 @@ async function ask(
   signal: AbortSignal | undefined,
 ): Promise<IntegrityReply> {
   signal?.throwIfAborted();
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const script = fileURLToPath(new URL(`./integrity-worker${extension}`, import.meta.url));
-  // The check needs no environment variables, which may hold credentials.
-  const child = fork(script, { env: {}, execArgv: ['--no-warnings'], stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
+  const child = startProcess(await workerScript('integrity'));
   const { promise, resolve, reject } = Promise.withResolvers<IntegrityReply>();
   const onAbort = (): void => reject(signal?.reason);
   const seconds = Math.round(limitMs / 1000);
@@ -96,4 +99,19 @@ async function ask(
     signal?.removeEventListener('abort', onAbort);
     child.kill('SIGKILL');
   }
+}
+
+/** Node reads a text from its standard input. The check needs no environment variables, which may hold credentials. */
+function startProcess(script: WorkerScript): ChildProcess {
+  const isFile = 'path' in script;
+  const args = ['--no-warnings', ...(isFile ? [script.path] : ['--input-type=commonjs', '-'])];
+  const child = spawn(process.execPath, args, {
+    env: {},
+    stdio: [isFile ? 'ignore' : 'pipe', 'ignore', 'ignore', 'ipc'],
+  });
+  if (!isFile) {
+    // A process that ends early reports that by its exit.
+    child.stdin?.on('error', () => undefined).end(script.text);
+  }
+  return child;
 }

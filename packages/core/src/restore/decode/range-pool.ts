@@ -1,11 +1,13 @@
 /** Decodes ranges: on this thread for a small restore, in worker threads for others. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { LtxError } from '@litestream/ltx';
 import type { LtxErrorCode } from '@litestream/ltx';
 import { RangeDecoder } from './range-decoder.ts';
 import type { RangeFailure, RangeResult, RangeTask, WorkerReply, WorkerRequest } from './range-task.ts';
 import { WriteLock } from './write-lock.ts';
+import { startWorker, workerScript } from '../../util/worker-script.ts';
+import type { WorkerScript } from '../../util/worker-script.ts';
 
 export interface RangePool extends AsyncDisposable {
   /** How many tasks can make progress at once. */
@@ -46,16 +48,18 @@ export class WorkerPool implements RangePool {
   #error: Error | undefined;
   #id = 0;
 
-  constructor(parallelism: number) {
+  static async start(parallelism: number): Promise<WorkerPool> {
+    return new WorkerPool(parallelism, await workerScript('restore'));
+  }
+
+  private constructor(parallelism: number, script: WorkerScript) {
     this.parallelism = parallelism;
-    const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-    const url = new URL(`./restore-worker${extension}`, import.meta.url);
-    this.#workers = Array.from({ length: parallelism }, () => this.#start(url));
+    this.#workers = Array.from({ length: parallelism }, () => this.#start(script));
     this.#idle = [...this.#workers];
   }
 
-  #start(url: URL): Worker {
-    const worker = new Worker(url, { name: 'litestream-restore', workerData: this.#lock.buffer });
+  #start(script: WorkerScript): Worker {
+    const worker = startWorker(script, { name: 'litestream-restore', workerData: this.#lock.buffer });
     worker.on('message', (reply: WorkerReply) => this.#settle(worker, reply));
     worker.on('error', (error) => this.#fail(error instanceof Error ? error : new Error(String(error))));
     worker.on('exit', () => this.#fail(new Error('a restore worker ended early')));

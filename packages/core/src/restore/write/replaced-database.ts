@@ -5,11 +5,12 @@
  * until the file is replaced.
  */
 import { rm, stat } from 'node:fs/promises';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { isOpenHere } from '../../sqlite/driver/library-conflict.ts';
 import { openElsewhere } from '../../sqlite/driver/open-elsewhere.ts';
 import { LitestreamError } from '../../util/error.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
+import { startWorker, workerScript } from '../../util/worker-script.ts';
 
 /**
  * What the worker reports: the database is one file and locked; or the primary result code of SQLite; or why SQLite
@@ -42,7 +43,7 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
   }
   // Another copy of SQLite in this process does not see the locks of the one that is used here.
   if (isOpenHere(path)) throw inUse(path, ' by this process');
-  const worker = startWorker(path);
+  const worker = startWorker(await workerScript('replaced'), { workerData: path, name: 'litestream-replace' });
   try {
     const reply = await replyOf(worker);
     if (reply.state === 'refused') throw refused(path, reply.message);
@@ -55,12 +56,6 @@ export async function replaceDatabase(path: string, replace: () => Promise<void>
   } finally {
     await release(worker);
   }
-}
-
-function startWorker(path: string): Worker {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  const url = new URL(`./replaced-worker${extension}`, import.meta.url);
-  return new Worker(url, { workerData: path, name: 'litestream-replace' });
 }
 
 async function replyOf(worker: Worker): Promise<ReplacedReply> {

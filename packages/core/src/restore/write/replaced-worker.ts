@@ -13,7 +13,7 @@ import type { ReplacedReply } from './replaced-database.ts';
 /** Milliseconds. A worker may wait inside SQLite. */
 const BUSY_TIMEOUT_MS = 5000;
 
-const { DatabaseSync } = await import('node:sqlite');
+const { DatabaseSync } = process.getBuiltinModule('node:sqlite');
 const url = pathToFileURL(workerData as string);
 url.searchParams.set('mode', 'rw');
 let database: InstanceType<typeof DatabaseSync> | undefined;

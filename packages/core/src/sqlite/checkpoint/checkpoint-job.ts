@@ -1,9 +1,10 @@
 /** A checkpoint that takes long, in a worker thread: the event loop serves other databases meanwhile. */
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { WorkerLibrary } from '../driver/sqlite-driver.ts';
 import type { CheckpointResult } from './checkpoint-call.ts';
 import { Mutex } from '../../util/mutex.ts';
 import type { OpenedFile } from '../database-file/open-same.ts';
+import { startWorker, workerScript } from '../../util/worker-script.ts';
 
 /** Input of the worker. */
 export interface CheckpointTask {
@@ -40,12 +41,11 @@ export function checkpointInWorker(task: CheckpointTask, signal?: AbortSignal): 
 
 /** Resolves once the worker has ended. */
 async function answerTo(workerData: CheckpointTask): Promise<CheckpointAnswer> {
-  const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const { promise, resolve } = Promise.withResolvers<CheckpointAnswer>();
   let answer: CheckpointAnswer = { unavailable: 'the worker ended without an answer' };
   let worker: Worker;
   try {
-    worker = new Worker(new URL(`./checkpoint-worker${extension}`, import.meta.url), { workerData });
+    worker = startWorker(await workerScript('checkpoint'), { workerData });
   } catch (error) {
     return { unavailable: String(error) };
   }

@@ -38,5 +38,5 @@ function answer({ path, file, library }: CheckpointTask): CheckpointAnswer {
 
 function driverOf(library: WorkerLibrary): SqliteDriver {
   if (library.name === 'node:sqlite') return nodeSqlite;
-  return betterSqlite3(createRequire(import.meta.url)(library.path) as BetterSqlite3);
+  return betterSqlite3(createRequire(library.path)(library.path) as BetterSqlite3);
 }

@@ -1,9 +1,9 @@
 import { statSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { dirname, sep } from 'node:path';
 import { PipeGuard } from './refuse-pipes.ts';
 import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
+import { ownFile } from '../../util/own-file.ts';
 
 interface BetterStatement {
   get(): unknown;
@@ -94,7 +94,9 @@ interface Origin {
 
 /** Undefined if the library is part of a bundle, or Node did not load it: a worker might load another copy. */
 function originOf(library: BetterSqlite3): Origin | undefined {
-  const loaded = Object.entries(createRequire(import.meta.url).cache);
+  // Bundlers replace a direct call.
+  const { createRequire } = process.getBuiltinModule('node:module');
+  const loaded = Object.entries(createRequire(ownFile()).cache);
   const path = loaded.find(([, module]) => module?.exports === library)?.[0];
   if (path === undefined) return undefined;
   const root = dirname(dirname(path)) + sep;

@@ -1,0 +1,4 @@
+export default {
+  build: { ssr: 'main.mjs', outDir: 'out/vite', minify: true },
+  ssr: { noExternal: true },
+};
