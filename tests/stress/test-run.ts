@@ -84,7 +84,7 @@ async function vitest(
   const stop = AbortSignal.any([signal, overdue]);
   stop.addEventListener('abort', kill, { once: true });
   if (stop.aborted) kill();
-  using _pauses =
+  using pauses =
     files.some(({ sendsStop }) => sendsStop) || child.pid === undefined ? undefined : load.pausing(child.pid);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -100,6 +100,7 @@ async function vitest(
       else resolve(code === 0 ? 'passed' : `vitest ended with ${code ?? killedBy}`);
     });
   });
+  pauses?.[Symbol.dispose]();
   stop.removeEventListener('abort', kill);
   kill();
   return { ending, output: stripVTControlCharacters(output) };

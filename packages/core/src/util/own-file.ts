@@ -8,6 +8,6 @@ import { fileURLToPath } from 'node:url';
 export function ownFile(): string {
   // Bundlers replace it: by nothing, or by the place of this module on the machine that made the bundle.
   const url: string | undefined = import.meta.url;
-  const path = url?.startsWith('file:') === true ? fileURLToPath(url) : undefined;
+  const path = url !== undefined && url.startsWith('file:') ? fileURLToPath(url) : undefined;
   return path !== undefined && existsSync(path) ? path : (process.argv[1] ?? process.execPath);
 }
