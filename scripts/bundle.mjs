@@ -27,7 +27,7 @@ for (const target of Object.values(manifest.exports)) {
 if (compiled.includes('run.js')) entries['run'] = join(dist, 'run.js');
 const workers = compiled.filter((name) => name.endsWith('-worker.js'));
 for (const name of workers) entries[`litestream-${basename(name, '.js')}`] = join(dist, name);
-const textsPath = join(dist, 'util', 'worker-texts.js');
+const textsPath = join(dist, 'own-files', 'worker-texts.js');
 const texts = existsSync(textsPath) ? await textsOf(workers) : undefined;
 
 const bundle = await rolldown({

@@ -13,6 +13,7 @@ const LINES_MAX = 300;
 const ORDER: Readonly<Record<string, readonly string[]>> = {
   core: [
     'util',
+    'own-files',
     'files',
     'sqlite/driver',
     'sqlite/wal',

@@ -5,7 +5,7 @@ import { LitestreamError } from '../util/error.ts';
 import { nearest } from '../util/suggest.ts';
 import { isPath, refusedPackage } from './find-package.ts';
 import type { PackageFolders } from './package-folders.ts';
-import { ownFile } from '../util/own-file.ts';
+import { ownFile } from '../own-files/own-file.ts';
 
 /**
  * Packages of this project by the types and schemes that they handle, those of configs and URLs of Litestream (Go). No other

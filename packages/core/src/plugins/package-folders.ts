@@ -6,7 +6,7 @@
 import { statSync } from 'node:fs';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { distrust } from '../files/path-trust.ts';
-import { ownFile } from '../util/own-file.ts';
+import { ownFile } from '../own-files/own-file.ts';
 
 export interface PackageFolders {
   /** In search order: our own installation, then the config file's folder and those above it. */

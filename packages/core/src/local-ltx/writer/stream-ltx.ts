@@ -4,7 +4,7 @@ import { WalRestartedError } from '../../pages/page-source.ts';
 import type { Steps } from '../../util/cooperative.ts';
 import type { LtxContent, PageSums } from './write-ltx.ts';
 import { encodeLtx } from './write-ltx.ts';
-import { startWorker, workerScript } from '../../util/worker-script.ts';
+import { startWorker, workerScript } from '../../own-files/worker-script.ts';
 
 /** From this many bytes of pages on, a worker generates it: fewer are done before a worker has started. */
 const WORKER_SIZE_MIN = 8 * 1024 * 1024;

@@ -10,7 +10,7 @@ import type { LtxJob } from './write-ltx.ts';
 import { writeLtx } from './write-ltx.ts';
 import { pagesWritten, shareJob, shareProgress } from './write-parallel.ts';
 import type { SharedProgress } from './write-parallel.ts';
-import { startWorker, workerScript } from '../../util/worker-script.ts';
+import { startWorker, workerScript } from '../../own-files/worker-script.ts';
 
 /** From this many bytes of pages on, a worker makes the file: fewer are done before a worker has started. */
 const WORKER_SIZE_MIN = 8 * 1024 * 1024;

@@ -1,7 +1,7 @@
 /** Runs one PRAGMA on one database, in a separate process, and reports its rows. */
 import { once } from 'node:events';
-import { startWorker } from '../../util/worker-script.ts';
-import type { WorkerScript } from '../../util/worker-script.ts';
+import { startWorker } from '../../own-files/worker-script.ts';
+import type { WorkerScript } from '../../own-files/worker-script.ts';
 import type { IntegrityReply, IntegrityRequest } from './integrity.ts';
 
 process.once('message', (request) => {

@@ -7,8 +7,8 @@ import type { ChildProcess } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { pathToFileURL } from 'node:url';
 import { LitestreamError } from '../../util/error.ts';
-import { workerScript } from '../../util/worker-script.ts';
-import type { WorkerScript } from '../../util/worker-script.ts';
+import { workerScript } from '../../own-files/worker-script.ts';
+import type { WorkerScript } from '../../own-files/worker-script.ts';
 
 export type IntegrityCheck = 'none' | 'quick' | 'full';
 

@@ -6,8 +6,8 @@ import type { LtxErrorCode } from '@litestream/ltx';
 import { RangeDecoder } from './range-decoder.ts';
 import type { RangeFailure, RangeResult, RangeTask, WorkerReply, WorkerRequest } from './range-task.ts';
 import { WriteLock } from './write-lock.ts';
-import { startWorker, workerScript } from '../../util/worker-script.ts';
-import type { WorkerScript } from '../../util/worker-script.ts';
+import { startWorker, workerScript } from '../../own-files/worker-script.ts';
+import type { WorkerScript } from '../../own-files/worker-script.ts';
 
 export interface RangePool extends AsyncDisposable {
   /** How many tasks can make progress at once. */

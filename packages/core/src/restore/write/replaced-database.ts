@@ -10,7 +10,7 @@ import { isOpenHere } from '../../sqlite/driver/library-conflict.ts';
 import { openElsewhere } from '../../sqlite/driver/open-elsewhere.ts';
 import { LitestreamError } from '../../util/error.ts';
 import { SIDECAR_SUFFIXES } from './sidecars.ts';
-import { startWorker, workerScript } from '../../util/worker-script.ts';
+import { startWorker, workerScript } from '../../own-files/worker-script.ts';
 
 /**
  * What the worker reports: the database is one file and locked; or the primary result code of SQLite; or why SQLite

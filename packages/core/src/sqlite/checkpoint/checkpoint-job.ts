@@ -4,7 +4,7 @@ import type { WorkerLibrary } from '../driver/sqlite-driver.ts';
 import type { CheckpointResult } from './checkpoint-call.ts';
 import { Mutex } from '../../util/mutex.ts';
 import type { OpenedFile } from '../database-file/open-same.ts';
-import { startWorker, workerScript } from '../../util/worker-script.ts';
+import { startWorker, workerScript } from '../../own-files/worker-script.ts';
 
 /** Input of the worker. */
 export interface CheckpointTask {

@@ -3,7 +3,7 @@ import { dirname, sep } from 'node:path';
 import { PipeGuard } from './refuse-pipes.ts';
 import { DISTRUST } from './sqlite-driver.ts';
 import type { SqliteConnection, SqliteDriver, SqliteRow } from './sqlite-driver.ts';
-import { ownFile } from '../../util/own-file.ts';
+import { ownFile } from '../../own-files/own-file.ts';
 
 interface BetterStatement {
   get(): unknown;
