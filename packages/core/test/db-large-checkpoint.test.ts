@@ -69,7 +69,8 @@ describe.each(drivers)('a checkpoint of a large commit, with $name', (driver) =>
       console.log(
         `checkpoint ${durationMs.toFixed(0)} ms, longest stall ${stallMs.toFixed(0)} ms, ${syncs} other syncs`,
       );
-      return stallMs < durationMs / 2 && syncs > 2;
+      // On this thread it stalls for half of its time or more, in a worker for some twentieth.
+      return stallMs < durationMs / 4 && syncs > 2;
     });
     expect(await areLocksHeld(lab)).toBe(true);
 
