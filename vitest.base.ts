@@ -12,6 +12,7 @@ const config: ViteUserConfig = defineConfig({
     // Tests wait about half of their time, for processes, disks and timers. With vitest's default, one worker less than cores, cores
     // would be idle.
     maxWorkers: 2 * availableParallelism(),
+    setupFiles: [join(import.meta.dirname, 'tests', 'support', 'ample-room.ts')],
     // Real files and real processes, every suite beside others and on busy machines: what hangs is found just as well after
     // some minutes. Longer than `until` waits, so that a failure says what was waited for.
     testTimeout: 180_000,

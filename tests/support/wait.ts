@@ -3,10 +3,32 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** Long, since a busy machine is slow and only a run that fails gets there; shorter than what a test may take. */
 const TIMEOUT_MS = 60_000;
 
+const ATTEMPTS_MAX = 5;
+
 /** A delay that is part of what a test is about, and stands for nothing that could be waited for; `why` says what it is. */
 export async function pause(ms: number, why: string): Promise<void> {
   if (why === '') throw new Error('a pause needs a reason');
   await sleep(ms);
+}
+
+/**
+ * Runs a scenario that a limit of the product bounds: how long a lock may be held, a lease lasts, an error stays unreported.
+ * If it fails after more than `limitMs`, the machine has paused it past the limit, and its failure says nothing: it runs again.
+ */
+export async function inTime<T>(limitMs: number, scenario: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const startMs = performance.now();
+    try {
+      return await scenario();
+    } catch (error) {
+      const tookMs = performance.now() - startMs;
+      if (tookMs <= limitMs || attempt === ATTEMPTS_MAX) throw error;
+      console.warn(
+        `failed after ${Math.round(tookMs)} ms, where ${limitMs} ms are the limit, and begins again:`,
+        error,
+      );
+    }
+  }
 }
 
 /**

@@ -1,17 +1,24 @@
 /** The lock among processes that replacing an object takes, where its holder stands still for longer than anybody waits. */
 import { readdir, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { FileClient } from '../src/storage/file/file-client.ts';
+import { isErrno } from '../src/storage/file/file-durability.ts';
 import { withFileLock } from '../src/storage/file/file-lock.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = temporaryFolder('file-lock');
+afterEach(() => void vi.useRealTimers());
 
-/** What the lock of a holder looks like that has stood still for a minute. */
+/**
+ * What the lock of a holder looks like that has stood still for a minute. If this test itself has stood still, who waits for the
+ * lock has removed it already.
+ */
 async function age(subject: string): Promise<void> {
   const thenSeconds = Date.now() / 1000 - 60;
-  await utimes(`${subject}.lock~`, thenSeconds, thenSeconds);
+  await utimes(`${subject}.lock~`, thenSeconds, thenSeconds).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  });
 }
 
 /** Holds the lock until told otherwise. Resolves once it has it. */
@@ -49,6 +56,18 @@ it('a holder whose lock was taken over is told so before it changes anything, an
   await expect(second.check()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
   await second.end();
   await (await third).end();
+  expect(await readdir(root)).toEqual([]);
+});
+
+it('a process that was suspended while it waited takes over a lock that is stale by then', async () => {
+  const subject = join(root, 'suspended.json');
+  const first = await hold(subject);
+  const second = hold(subject);
+  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 20_000 });
+  await (await second).check();
+  await expect(first.check()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  await first.end();
+  await (await second).end();
   expect(await readdir(root)).toEqual([]);
 });
 

@@ -22,7 +22,15 @@ const { ClientVersion1, default: plugin } = (await import(module)) as {
   default: LitestreamPlugin;
 };
 
-conformance({ name: 'a client of version 1', describe, it, client: (path) => new ClientVersion1(path), runCount: 200 });
+conformance({
+  name: 'a client of version 1',
+  // On a busy machine, too; less than vitest gives a test.
+  timeoutMs: 150_000,
+  describe,
+  it,
+  client: (path) => new ClientVersion1(path),
+  runCount: 200,
+});
 
 describe('a client of version 1', () => {
   it('is found, guarded and used as a plugin', async () => {

@@ -1,5 +1,5 @@
 /** What a look at a database file takes for proof, and for how long it waits where there is none. */
-import { appendFileSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { ArrivalWatch } from '../src/db/open/arrival.ts';
@@ -13,11 +13,13 @@ function makeDatabase(path: string): void {
   database.close();
 }
 
-/** As much later as this, by the clock and by the files' times. */
-function later(byMs: number): void {
-  const [nowMs, elapsedMs] = [Date.now(), performance.now()];
-  vi.spyOn(Date, 'now').mockImplementation(() => nowMs + byMs);
-  vi.spyOn(performance, 'now').mockImplementation(() => elapsedMs + byMs);
+const STARTED_MS = performance.now();
+
+/** Both clocks stand still this long after the last change of the file and its journal, however long the test takes. */
+function setClocks(path: string, afterMs: number): void {
+  const times = [path, `${path}-journal`].flatMap((file) => statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? []);
+  vi.spyOn(Date, 'now').mockReturnValue(Math.max(...times) + afterMs);
+  vi.spyOn(performance, 'now').mockReturnValue(STARTED_MS + afterMs);
 }
 
 afterEach(() => void vi.restoreAllMocks());
@@ -27,8 +29,9 @@ describe('a database file', () => {
     await using lab = new Lab();
     makeDatabase(lab.path);
     const watch = new ArrivalWatch(lab.path, lab.logger);
+    setClocks(lab.path, 0);
     expect(watch.look()).toMatchObject({ state: 'waiting', reason: 'it was written to a moment ago' });
-    later(1100);
+    setClocks(lab.path, 1100);
     expect(watch.look()).toMatchObject({ state: 'settled' });
   });
 
@@ -36,10 +39,9 @@ describe('a database file', () => {
     await using lab = new Lab();
     makeDatabase(lab.path);
     const watch = new ArrivalWatch(lab.path, lab.logger, { quietMs: 5000 });
-    later(4000);
+    setClocks(lab.path, 4000);
     expect(watch.look()).toMatchObject({ state: 'waiting', reason: 'it was written to a moment ago' });
-    vi.restoreAllMocks();
-    later(5100);
+    setClocks(lab.path, 5100);
     expect(watch.look()).toMatchObject({ state: 'settled' });
   });
 
@@ -61,11 +63,11 @@ describe('a database file', () => {
     makeDatabase(lab.path);
     change(lab.path);
     const watch = new ArrivalWatch(lab.path, lab.logger);
+    setClocks(lab.path, 0);
     expect(watch.look()).toMatchObject({ state: 'waiting' });
-    later(29_000);
+    setClocks(lab.path, 29_000);
     expect(watch.look()).toMatchObject({ state: 'waiting', reason: 'it was written to a moment ago' });
-    vi.restoreAllMocks();
-    later(30_100);
+    setClocks(lab.path, 30_100);
     expect(watch.look()).toMatchObject({ state: 'settled' });
   });
 
@@ -75,7 +77,7 @@ describe('a database file', () => {
     const whole = readFileSync(lab.path);
     truncateSync(lab.path, whole.length - PAGE_SIZE);
     const watch = new ArrivalWatch(lab.path, lab.logger);
-    later(3_600_000);
+    setClocks(lab.path, 3_600_000);
     expect(watch.look()).toMatchObject({
       state: 'waiting',
       reason: `it is being copied: ${whole.length - PAGE_SIZE} of ${whole.length} bytes are there`,
@@ -89,6 +91,7 @@ describe('a database file', () => {
     await using lab = new Lab();
     makeDatabase(lab.path);
     const watch = new ArrivalWatch(lab.path, lab.logger);
+    setClocks(lab.path, 0);
     expect(watch.look()).toMatchObject({ state: 'waiting' });
     const database = new DatabaseSync(lab.path);
     database.exec('INSERT INTO t VALUES (1)');
@@ -101,9 +104,10 @@ describe('a database file', () => {
     writeFileSync(lab.path, '');
     const watch = new ArrivalWatch(lab.path, lab.logger);
     const told = (): unknown[] => lab.logger.lines.filter(({ level }) => level === 'info').map(({ fields }) => fields);
+    setClocks(lab.path, 0);
     await watch.settled({ busyTimeoutMs: 0 });
     expect(told()).toEqual([]);
-    later(10_100);
+    setClocks(lab.path, 10_100);
     for (let look = 0; look < 3; look++) await watch.settled({ busyTimeoutMs: 0 });
     expect(told()).toEqual([{ path: lab.path, reason: 'it is empty' }]);
     expect(watch.reason).toBe('it is empty');

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { copyFileSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, test, vi } from 'vitest';
-import { pause } from '../../../tests/support/wait.ts';
+import { pause, until } from '../../../tests/support/wait.ts';
 import { hasCode } from '../src/index.ts';
 import type { DB, SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { ArrivalWatch } from '../src/db/open/arrival.ts';
@@ -36,8 +36,8 @@ function makeSource(driver: SqliteDriver, path: string, setup = ''): void {
 }
 
 /** Waits for a database file, by itself: the loop runs. */
-async function waitingFor(lab: Lab): Promise<DB> {
-  const db = lab.db({ syncIntervalMs: 20, monitorIntervalMs: 200, arrivalQuietMs: ARRIVAL_QUIET_MS });
+async function waitingFor(lab: Lab, arrivalQuietMs = ARRIVAL_QUIET_MS): Promise<DB> {
+  const db = lab.db({ syncIntervalMs: 20, monitorIntervalMs: 200, arrivalQuietMs });
   await db.open();
   expect(db.status().state).toBe('waiting');
   db.start();
@@ -101,7 +101,9 @@ describe.each(drivers)('a database that appears, with $name', { concurrent: true
     await db.sync();
     expect(rowsOf(lab.app())).toBe(ROWS);
     await lab.verify();
-    expect(lab.logger.lines.filter(({ level }) => level === 'error' || level === 'warn')).toEqual([]);
+    const complaints = lab.logger.lines.filter(({ level }) => level === 'error' || level === 'warn');
+    // A lock that is held for ten seconds is reported: by a program that the machine stopped within its transaction.
+    expect(complaints.filter(({ fields }) => !hasCode(fields['error'], 'DATABASE_BUSY'))).toEqual([]);
   });
 
   it('is not destroyed by a plain cp in one of twenty tries', async () => {
@@ -146,20 +148,16 @@ describe.each(drivers)('a database that appears, with $name', { concurrent: true
     lab.app(['CREATE TABLE chain (id INTEGER PRIMARY KEY, payload BLOB, hash TEXT)']);
     const watch = new ArrivalWatch(lab.path, lab.logger, { locks: () => undefined });
     const writing = await lab.child('db-writer.mjs', {});
-    const startMs = performance.now();
-    let descriptor;
-    while (descriptor === undefined && performance.now() - startMs < 20_000)
-      descriptor = await watch.settled({ busyTimeoutMs: 0 });
-    expect(descriptor).toBeDefined();
+    expect(await until('the file is taken', () => watch.settled({ busyTimeoutMs: 0 }))).toBeDefined();
     writing.kill('SIGKILL');
   });
 
   it('and whose writer was killed within a checkpoint is whole with its WAL', async () => {
     await using lab = new Lab(driver);
     const { killed, walPages } = killedInCheckpoint(lab);
-    const watch = new ArrivalWatch(killed, lab.logger);
-    expect(watch.look()).toMatchObject({ state: 'waiting' });
-    expect(await watch.settled({ busyTimeoutMs: 0 })).toBeDefined();
+    // Within a minute after its last change, so that a busy machine cannot let it grow quiet.
+    expect(new ArrivalWatch(killed, lab.logger, { quietMs: 60_000 }).look()).toMatchObject({ state: 'waiting' });
+    expect(await new ArrivalWatch(killed, lab.logger).settled({ busyTimeoutMs: 0 })).toBeDefined();
     // The same file without a WAL, or with one that lacks its last pages, is being copied.
     const other = join(lab.folder, 'other.db');
     copyFileSync(killed, other);
@@ -195,7 +193,8 @@ describe.each(drivers)('a database that appears, with $name', { concurrent: true
     makeSource(driver, from, 'PRAGMA journal_mode = WAL');
     const live = driver.open(from);
     live.exec('PRAGMA wal_autocheckpoint = 0; CREATE TABLE late (a); INSERT INTO late VALUES (1)');
-    const db = await waitingFor(lab);
+    // Longer than a busy machine stops the shell between its commands: a file that is quiet is opened, without the WAL.
+    const db = await waitingFor(lab, 10_000);
     await shell(
       'cp "$FROM" "$TO"; sleep 0.3; head -c 5000 "$FROM-wal" > "$TO-wal"; sleep 0.5; cp "$FROM-wal" "$TO-wal"',
       {
@@ -247,8 +246,8 @@ describe.each(drivers)('a database that appears, with $name', { concurrent: true
     const db = await waitingFor(lab);
     const app = lab.app();
     app.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA user_version = 3');
-    await pause(1500, 'longer than the quiet time');
-    expect(db.status()).toMatchObject({ state: 'waiting', waitingFor: expect.stringContaining('table') });
+    await until('it is quiet, and only a table is missing', () => db.status().waitingFor?.includes('table'));
+    expect(db.status().state).toBe('waiting');
     expect(app.all('SELECT name FROM sqlite_schema')).toEqual([]);
     app.exec('CREATE TABLE t (a)');
     await vi.waitFor(() => expect(db.position.txid).toBeGreaterThan(0n), { timeout: 100_000, interval: 10 });

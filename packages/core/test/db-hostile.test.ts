@@ -84,7 +84,8 @@ describe.each(drivers)('with $name', (driver: SqliteDriver) => {
     await using lab = new Lab(driver);
     const random = randomFrom(seed);
     const app = lab.app([TABLE]);
-    const both = [lab.db(), lab.db()] as const;
+    // Longer than a machine stops while one waits for the other's transaction.
+    const both = [lab.db({ busyTimeoutMs: 60_000 }), lab.db({ busyTimeoutMs: 60_000 })] as const;
     for (const db of both) {
       await db.open();
       rmSync(join(db.metaPath, 'lock'));

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { describe, expect, it } from 'vitest';
-import { pause } from '../../../tests/support/wait.ts';
+import { pause, until } from '../../../tests/support/wait.ts';
 import { isLitestreamError } from '../src/index.ts';
 import type { DB, SqliteConnection, SqliteDriver } from '../src/index.ts';
 import { isSecondLibraryOpen } from '../src/sqlite/driver/library-conflict.ts';
@@ -24,6 +24,28 @@ const areLocksHeld = async ({ path }: Lab): Promise<boolean> =>
   (await OpeningLocks.find(statSync(path, { bigint: true }).ino, statSync(`${path}-shm`, { bigint: true }).ino)) !==
     undefined;
 
+/** A checkpoint, and the longest time for which this thread did nothing else meanwhile. `sync` runs over and over until it is done. */
+async function checkpointBeside(
+  db: DB,
+  sync: () => Promise<void>,
+): Promise<{ durationMs: number; stallMs: number; syncs: number }> {
+  const delays = monitorEventLoopDelay({ resolution: 1 });
+  const over = new AbortController();
+  let syncs = 0;
+  delays.enable();
+  const startMs = performance.now();
+  const checkpoint = db.checkpoint('PASSIVE').finally(() => over.abort());
+  while (!over.signal.aborted) {
+    await sync();
+    syncs += 1;
+  }
+  await checkpoint;
+  const durationMs = performance.now() - startMs;
+  await pause(20, 'the timer that sees the last stall');
+  delays.disable();
+  return { durationMs, stallMs: delays.max / 1e6, syncs };
+}
+
 describe.each(drivers)('a checkpoint of a large commit, with $name', (driver) => {
   it('leaves the event loop to other databases, and takes no lock with it', async () => {
     await using lab = new Lab(driver);
@@ -34,30 +56,22 @@ describe.each(drivers)('a checkpoint of a large commit, with $name', (driver) =>
     const otherDb = other.db();
     await Promise.all([db.open(), otherDb.open()]);
     await Promise.all([db.sync(), otherDb.sync()]);
-    app.exec(`INSERT INTO t (v) VALUES (zeroblob(${LARGE}))`);
-    await db.sync();
-
-    const delays = monitorEventLoopDelay({ resolution: 1 });
-    const over = new AbortController();
-    let syncs = 0;
-    delays.enable();
-    const startMs = performance.now();
-    const checkpoint = db.checkpoint('PASSIVE').finally(() => over.abort());
-    while (!over.signal.aborted) {
-      otherApp.exec('INSERT INTO t (v) VALUES (randomblob(100))');
-      await otherDb.sync();
-      syncs += 1;
-      // One library, one map of the -shm: the worker's connection sees the same locks.
-      expect(isSecondLibraryOpen(lab.path)).toBe(false);
-    }
-    await checkpoint;
-    const durationMs = performance.now() - startMs;
-    await pause(20, 'the timer that sees the last stall');
-    delays.disable();
-    const stallMs = delays.max / 1e6;
-    console.log(`checkpoint ${durationMs.toFixed(0)} ms, longest stall ${stallMs.toFixed(0)} ms, ${syncs} other syncs`);
-    expect(stallMs).toBeLessThan(durationMs / 2);
-    expect(syncs).toBeGreaterThan(2);
+    // A checkpoint on this thread stalls it each time. A busy machine stops the process, or this thread, only sometimes.
+    await until('a checkpoint beside which the event loop turns', async () => {
+      app.exec(`INSERT OR REPLACE INTO t VALUES (1, zeroblob(${LARGE}))`);
+      await db.sync();
+      const { durationMs, stallMs, syncs } = await checkpointBeside(db, async () => {
+        otherApp.exec('INSERT INTO t (v) VALUES (randomblob(100))');
+        await otherDb.sync();
+        // One library, one map of the -shm: the worker's connection sees the same locks.
+        expect(isSecondLibraryOpen(lab.path)).toBe(false);
+      });
+      console.log(
+        `checkpoint ${durationMs.toFixed(0)} ms, longest stall ${stallMs.toFixed(0)} ms, ${syncs} other syncs`,
+      );
+      // On this thread it stalls for half of its time or more, in a worker for some twentieth.
+      return stallMs < durationMs / 4 && syncs > 2;
+    });
     expect(await areLocksHeld(lab)).toBe(true);
 
     app.exec('INSERT INTO t (v) VALUES (1)');

@@ -8,6 +8,8 @@ const ROUNDS = Number(process.env['LITESTREAM_TEST_ROUNDS'] ?? 5);
 const SECONDS = Number(process.env['LITESTREAM_TEST_SECONDS'] ?? 2);
 
 async function stopWriter(writer: Awaited<ReturnType<Lab['child']>>): Promise<void> {
+  // It gives up if a lock is in its way for 20 s, and would never say so.
+  expect([writer.exitCode, writer.signalCode]).toEqual([null, null]);
   const ended = once(writer, 'exit');
   writer.stdin?.write('stop\n');
   await ended;

@@ -16,6 +16,8 @@ export function prove(describe, it) {
     },
     variations: ['direct', 'faults'],
     fileCount: 50,
+    // On a busy machine, too; less than the runners give a test.
+    timeoutMs: 150_000,
     runCount: 148,
   });
 }

@@ -40,7 +40,8 @@ export async function withFileLock<T>(subject: string, task: (check: () => Promi
 async function acquire(path: string, token: string): Promise<void> {
   const deadlineMs = Date.now() + WAIT_MS_MAX;
   while (!(await create(path, token))) {
-    await breakIfStale(path);
+    // Also after the deadline: a process that was suspended finds the lock stale when it wakes up.
+    if (await breakIfStale(path)) continue;
     if (Date.now() > deadlineMs) throw unavailable(`cannot lock ${path}`);
     await sleep(systemClock, POLL_MS);
   }
@@ -79,20 +80,25 @@ function unavailable(message: string): LitestreamError {
   return new LitestreamError(message, { code: 'UNAVAILABLE', retryable: true });
 }
 
-/** Renames before it removes, so that only one of two processes that find the lock stale removes it. */
-async function breakIfStale(path: string): Promise<void> {
+/**
+ * True if it removed a stale lock. Renames before it removes, so that only one of two processes that find the lock stale removes
+ * it.
+ */
+async function breakIfStale(path: string): Promise<boolean> {
   try {
-    if (Date.now() - (await stat(path)).mtimeMs < STALE_AGE_MS) return;
+    if (Date.now() - (await stat(path)).mtimeMs < STALE_AGE_MS) return false;
     const aside = `${path}${TEMP_MARK}${randomUUID()}`;
     await rename(path, aside);
     try {
       // Between the two calls, another process may have removed the stale lock, and a third one may have taken a new
       // one. If a fourth one has locked since, the third one detects that in its check.
-      if (Date.now() - (await stat(aside)).mtimeMs < STALE_AGE_MS) await link(aside, path);
+      if (Date.now() - (await stat(aside)).mtimeMs >= STALE_AGE_MS) return true;
+      await link(aside, path);
     } finally {
       await rm(aside, { force: true });
     }
   } catch (error) {
     if (!isErrno(error, 'ENOENT') && !isErrno(error, 'EEXIST')) throw error; // released, or removed by another process
   }
+  return false;
 }
