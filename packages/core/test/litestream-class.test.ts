@@ -7,6 +7,8 @@ import { LitestreamError } from '../src/util/error.ts';
 import { Litestream } from '../src/litestream/litestream.ts';
 import type { LitestreamEvents } from '../src/litestream/litestream-options.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
+import { until } from '../../../tests/support/wait.ts';
+import { ampleRoom } from './helpers/ample-room.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = temporaryFolder('class');
@@ -66,7 +68,8 @@ describe('replicate and restore', () => {
   test('the live database is compared with the checksum that its replica states', async () => {
     const app = application();
     const replica = join(folder, 'replica');
-    await using litestream = new Litestream();
+    // A snapshot or a compaction of the store would repair the replica, or take the place of its newest file.
+    await using litestream = new Litestream({ store: false });
     const db = await litestream.replicate(join(folder, 'app.db'), replica);
     app.exec('INSERT INTO t (x) VALUES (randomblob(500000))');
     const proof = await db.verify();
@@ -89,7 +92,7 @@ describe('replicate and restore', () => {
   test('a verification repairs a replica that states another database', async () => {
     const app = application();
     const replica = join(folder, 'replica');
-    await using litestream = new Litestream();
+    await using litestream = new Litestream({ store: false });
     const proofs: LitestreamEvents['proven'][] = [];
     litestream.on('proven', (event) => proofs.push(event));
     const db = await litestream.replicate(join(folder, 'app.db'), replica);
@@ -124,7 +127,7 @@ describe('replicate and restore', () => {
     // Moves all pages to the database file: the WAL would hide a change of the file.
     writer.close();
     const app = application();
-    await using litestream = new Litestream();
+    await using litestream = new Litestream({ store: false });
     const db = await litestream.replicate(path, join(folder, 'replica'));
     await db.verify();
     const text = 'changed by a program other than SQLite';
@@ -140,32 +143,34 @@ describe('replicate and restore', () => {
     const app = application();
     const path = join(folder, 'app.db');
     const replica = join(folder, 'replica');
-    await using litestream = new Litestream({ store: { drillIntervalMs: 200, snapshotIntervalMs: 3_600_000 } });
+    using _ = ampleRoom();
+    app.exec('INSERT INTO t (x) VALUES (randomblob(5000))');
+    await using litestream = new Litestream({ store: { drillIntervalMs: 200, levels: [] } });
     const drills: LitestreamEvents['drill'][] = [];
     const errors: unknown[] = [];
     litestream.on('drill', (event) => drills.push(event));
     litestream.on('error', ({ error }) => errors.push(error));
     const db = await litestream.replicate(path, replica);
-    app.exec('INSERT INTO t (x) VALUES (randomblob(5000))');
     await db.replicated();
     const { txid } = db.position;
-    await vi.waitFor(() => expect(drills.some((drill) => drill.txid === txid && drill.isProven)).toBe(true), {
-      timeout: 30_000,
-    });
+    await until('a drill', () => drills.some((drill) => drill.txid === txid && drill.isProven));
     expect(drills.at(-1)).toMatchObject({ path, isRestored: true });
     expect(errors).toEqual([]);
 
+    // Without a further commit, this is the last file that the store writes. A later one would be sound.
+    const filesOf = (level: string): string[] =>
+      readdirSync(join(replica, 'ltx', level)).filter((each) => each.endsWith('.ltx'));
+    await until('the first snapshot', () => existsSync(join(replica, 'ltx', '9')) && filesOf('9').length > 0);
     // Every file is damaged, so there is nothing left to restore.
     for (const level of readdirSync(join(replica, 'ltx'))) {
-      // Not one that is being written.
-      for (const name of readdirSync(join(replica, 'ltx', level)).filter((each) => each.endsWith('.ltx'))) {
+      for (const name of filesOf(level)) {
         const file = join(replica, 'ltx', level, name);
         const bytes = readFileSync(file);
         bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
         writeFileSync(file, bytes);
       }
     }
-    await vi.waitFor(() => expect(errors.length).toBeGreaterThan(0), { timeout: 30_000 });
+    await until('a drill that fails', () => errors.length > 0);
     await litestream.stop();
     expect(readdirSync(join(folder, '.app.db-litestream')).filter((name) => name.includes('drill'))).toEqual([]);
     app.close();

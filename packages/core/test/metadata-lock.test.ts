@@ -27,6 +27,8 @@ const seed = seedOf('metadata lock');
 const ROUNDS = Number(process.env['LITESTREAM_TEST_ROUNDS'] ?? 3);
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
 const INSERT = 'INSERT INTO t (payload) VALUES (randomblob(500))';
+/** For an application beside a Litestream in another process, which may be slow while it holds a lock. */
+const PATIENT = 'PRAGMA busy_timeout = 60000';
 
 /** Needs root, to be mounted; the test that needs it is skipped without. */
 const volume = mkdtempSync(join(tmpdir(), 'litestream-read-only-'));
@@ -61,7 +63,8 @@ class Daemon implements AsyncDisposable {
     this.#child = spawn(process.execPath, ['--no-warnings', script, path, JSON.stringify(options)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    this.ended = once(this.#child, 'exit');
+    // With all that it wrote.
+    this.ended = once(this.#child, 'close');
     createInterface(this.#child.stdout).on('line', (line) => this.lines.push(JSON.parse(line) as Line));
   }
 
@@ -116,7 +119,7 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     it(`a second process stands by, deletes nothing, and takes over after ${signal} of the first`, async () => {
       await using lab = new Lab(driver);
-      const app = lab.app([TABLE]);
+      const app = lab.app([PATIENT, TABLE]);
       const replica = join(lab.folder, 'replica');
       const options = { replica, driver: driver.name };
       await using first = new Daemon(lab.path, options);
@@ -251,12 +254,14 @@ describe.each(drivers)('with $name', { timeout: 180_000 + ROUNDS * 30_000 }, (dr
     await one.open();
     await one.sync();
     app.get('PRAGMA wal_checkpoint(TRUNCATE)');
-    const look = (): unknown =>
-      [lab.path, `${lab.path}-wal`, ...localFiles(one)].map(
-        (path) => statSync(path, { throwIfNoEntry: false })?.mtimeMs,
-      );
+    const timeOf = (path: string): unknown => statSync(path, { throwIfNoEntry: false })?.mtimeMs;
+    const look = (): unknown => {
+      const files = one.localLtx(0).list();
+      return [lab.path, `${lab.path}-wal`, ...files.map(({ path }) => path)].map((path) => [path, timeOf(path)]);
+    };
     writeFileSync(join(one.metaPath, 'ltx', '0', 'unfinished.tmp'), 'x');
     const before = look();
+    expect(before).toHaveLength(3);
     const two = lab.db();
     await two.open();
     await expect(two.sync()).rejects.toMatchObject({ code: 'DATABASE_IN_USE' });

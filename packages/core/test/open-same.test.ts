@@ -1,5 +1,6 @@
 /** The owner of a folder replaces a file while SQLite opens it: another database is never read or written. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { linkSync, mkdirSync, renameSync, rmSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -143,6 +144,7 @@ describe.skipIf(process.platform === 'win32').each(drivers)('with $name', (drive
       }`;
     const args = ['-e', script, path, `${path}.kept`, join(theirs, 'app.db')];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(child, 'exit');
     try {
       await new Promise((resolve) => child.stdout.once('data', resolve));
       const outcomes = new Map<string, number>();
@@ -159,6 +161,7 @@ describe.skipIf(process.platform === 'win32').each(drivers)('with $name', (drive
       console.log(driver.name, Object.fromEntries(outcomes));
     } finally {
       child.kill('SIGKILL');
+      await ended;
     }
     const names = new DatabaseSync(join(theirs, 'app.db')).prepare('SELECT name FROM sqlite_schema').all();
     expect(names).toEqual([{ name: 't' }]);

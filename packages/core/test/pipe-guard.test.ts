@@ -1,9 +1,9 @@
 /** A named pipe in the place of a file must not block a thread, which would wait for the other end without a limit. */
 import { execFileSync } from 'node:child_process';
-import { rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { pause } from '../../../tests/support/wait.ts';
+import { pause, until } from '../../../tests/support/wait.ts';
 import { syncFolder } from '../src/storage/file/file-durability.ts';
 import { withFileLock } from '../src/storage/file/file-lock.ts';
 import { LOCK_MARK } from '../src/storage/file/file-temp.ts';
@@ -35,17 +35,35 @@ describe.skipIf(process.platform === 'win32').each(drivers)('with $name', (drive
 });
 
 describe.skipIf(process.platform === 'win32')('a pipe', () => {
-  const TIMEOUT_MS = 10_000;
-  /** The outcome of work that may wait for a pipe without a limit. */
-  async function outcomeOf(work: Promise<unknown>): Promise<unknown> {
-    const blocked = pause(TIMEOUT_MS, 'a thread that waits for a pipe').then(() => 'blocked');
-    return await Promise.race([work, blocked]).catch((error: unknown) => (error as NodeJS.ErrnoException).code);
+  const PATIENCE_MS = 10_000;
+
+  /** Ends the wait of a reader. False if there is none. */
+  function release(pipe: string): boolean {
+    try {
+      closeSync(openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK));
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENXIO') return false;
+      throw error;
+    }
+  }
+
+  /** The outcome of work that may wait for a writer of the pipe without a limit. Work that is only slow has not opened the pipe. */
+  async function outcomeOf(work: Promise<unknown>, pipe: string): Promise<unknown> {
+    let isOver = false;
+    const outcome = work
+      .catch((error: unknown) => (error as NodeJS.ErrnoException).code)
+      .finally(() => (isOver = true));
+    const blocked = pause(PATIENCE_MS, 'a thread that waits for a pipe').then(() =>
+      until('the end of the work', () => (isOver ? outcome : release(pipe) && 'blocked')),
+    );
+    return await Promise.race([outcome, blocked]);
   }
 
   it('in the place of the record beside a copy is no record', async () => {
     const copy = join(root, 'copy.db');
     execFileSync('mkfifo', [sidecarPath(copy)]);
-    expect(await outcomeOf(readSidecar(copy))).toBe('DATABASE_INVALID');
+    expect(await outcomeOf(readSidecar(copy), sidecarPath(copy))).toBe('DATABASE_INVALID');
   });
 
   it('in the place of a lock is not our lock', async () => {
@@ -55,12 +73,12 @@ describe.skipIf(process.platform === 'win32')('a pipe', () => {
       execFileSync('mkfifo', [subject + LOCK_MARK]);
       await check();
     });
-    expect(await outcomeOf(work)).toBe('UNAVAILABLE');
+    expect(await outcomeOf(work, subject + LOCK_MARK)).toBe('UNAVAILABLE');
   });
 
   it('in the place of a folder is not made durable', async () => {
     const pipe = join(root, 'folder');
     execFileSync('mkfifo', [pipe]);
-    expect(await outcomeOf(syncFolder(pipe))).toBe('ENOTDIR');
+    expect(await outcomeOf(syncFolder(pipe), pipe)).toBe('ENOTDIR');
   });
 });

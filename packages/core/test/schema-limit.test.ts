@@ -149,7 +149,8 @@ describe.each(drivers)('with $name', (driver: SqliteDriver) => {
       const driver = drivers.find(({ name }) => name === ${JSON.stringify(driver.name)});
       await new DB(${JSON.stringify(lab.path)}, { driver }).open().catch((error) => console.log(error.code));`;
     const args = ['--no-warnings', '--input-type=module', '-e', script];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 30_000, killSignal: 'SIGKILL' });
+    const options = { timeout: 150_000, killSignal: 'SIGKILL' } as const;
+    const { stdout } = await promisify(execFile)(process.execPath, args, options);
     expect(stdout.trim()).toBe('SCHEMA_TOO_LARGE');
   });
 });

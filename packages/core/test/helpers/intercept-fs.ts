@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 
-type Name = 'openSync' | 'fstatSync' | 'fsyncSync' | 'renameSync' | 'rmSync';
+type Name = 'openSync' | 'fstatSync' | 'fsyncSync' | 'renameSync' | 'rmSync' | 'statfsSync';
 
 /** Calls `before` with the arguments of each call. If it throws, the call throws that error. */
 export function interceptFs(name: Name, before: (...args: readonly unknown[]) => void): Disposable {

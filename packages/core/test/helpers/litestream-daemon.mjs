@@ -17,7 +17,14 @@ const logger = {
 };
 const library = driver === 'node:sqlite' ? undefined : betterSqlite3(createRequire(import.meta.url)('better-sqlite3'));
 const litestream = new Litestream({ driver: library, logger });
-const database = await litestream.replicate(path, replica, { metaPath, syncIntervalMs, arrivalQuietMs: 20 });
+// A program that is slow in a transaction holds the write lock for as long.
+const patience = { busyTimeoutMs: 60_000 };
+const database = await litestream.replicate(path, replica, {
+  metaPath,
+  syncIntervalMs,
+  arrivalQuietMs: 20,
+  ...patience,
+});
 let last;
 const timer = setInterval(() => {
   const { state } = database.status().db;
