@@ -8,12 +8,10 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { LtxDecoder, lockPageNumber } from '@litestream/ltx';
 import { describe, expect, it } from 'vitest';
 import type { Logger, SnapshotStream, WriteProgress } from '../src/index.ts';
 import { hasCode, silentLogger } from '../src/index.ts';
-import { hasAmpleRoom } from '../src/local-ltx/writer/disk-room.ts';
 import { Lab, applyLtx, compare, drivers } from './helpers/db-lab.ts';
 
 describe.each(drivers)('snapshot with $name', (driver) => {
@@ -69,8 +67,7 @@ describe.each(drivers)('snapshot with $name', (driver) => {
     await expect(lab.verify()).resolves.toBeUndefined();
   });
 
-  // On a full disk, a snapshot is streamed: nothing tells how far it is.
-  it.runIf(hasAmpleRoom(tmpdir(), 1 << 30))('tells how far a big file is, and when that has ended', async () => {
+  it('tells how far a big file is, and when that has ended', async () => {
     await using lab = new Lab(driver);
     const app = lab.app();
     app.exec('CREATE TABLE t (payload BLOB); INSERT INTO t VALUES (zeroblob(80000000))');

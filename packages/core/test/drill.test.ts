@@ -7,7 +7,6 @@ import { stagedPath } from '../src/files/staging.ts';
 import { Replica, guardClient } from '../src/index.ts';
 import type { DB, ReplicaClient } from '../src/index.ts';
 import { MemoryClient } from '../src/testing/memory-client.ts';
-import { ampleRoom } from './helpers/ample-room.ts';
 import { Lab } from './helpers/db-lab.ts';
 
 const isOfDrill = (name: string): boolean => name.includes('drill');
@@ -27,7 +26,6 @@ async function replicated(
 
 describe('a restore drill', () => {
   it('keeps its file if the database is opened again meanwhile', async () => {
-    using _ = ampleRoom();
     await using lab = new Lab();
     let isReopened = false;
     const { db, client } = await replicated(lab, async () => {
@@ -42,7 +40,6 @@ describe('a restore drill', () => {
   });
 
   it('creates the staging folder', async () => {
-    using _ = ampleRoom();
     await using lab = new Lab();
     const { db, client } = await replicated(lab);
     const stagingPath = join(lab.folder, 'staging');

@@ -8,7 +8,6 @@ import { Litestream } from '../src/litestream/litestream.ts';
 import type { LitestreamEvents } from '../src/litestream/litestream-options.ts';
 import { MemoryClient, Seeded } from '../src/testing/index.ts';
 import { until } from '../../../tests/support/wait.ts';
-import { ampleRoom } from './helpers/ample-room.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
 
 const root = temporaryFolder('class');
@@ -143,7 +142,6 @@ describe('replicate and restore', () => {
     const app = application();
     const path = join(folder, 'app.db');
     const replica = join(folder, 'replica');
-    using _ = ampleRoom();
     app.exec('INSERT INTO t (x) VALUES (randomblob(5000))');
     await using litestream = new Litestream({ store: { drillIntervalMs: 200, levels: [] } });
     const drills: LitestreamEvents['drill'][] = [];
