@@ -1,8 +1,9 @@
 /** An HTTP proxy before the server of a replica, on which the network and the server fail as they do in practice. */
-import { createServer, request as ask } from 'node:http';
+import { request as ask } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Random } from '../support/random.ts';
+import { httpServer } from '../support/http-server.ts';
 import { pause } from '../support/wait.ts';
 
 export const proxyFaults = [
@@ -54,7 +55,7 @@ export class FaultyProxy implements AsyncDisposable {
   readonly #random: Random;
   readonly #target: URL;
   readonly #listings = new Map<string, { readonly answer: Answer; readonly atMs: number }>();
-  readonly #server = createServer((incoming, outgoing) => void this.#handle(incoming, outgoing));
+  readonly #server = httpServer((incoming, outgoing) => void this.#handle(incoming, outgoing));
 
   private constructor(target: string, random: Random) {
     this.#target = new URL(target);

@@ -8,7 +8,7 @@ import { Child } from '../support/child.ts';
 import { assertSamePages } from '../support/pages.ts';
 import { fileUrl, tsProgram, writeConfig } from '../support/programs.ts';
 import { Random } from '../support/random.ts';
-import { levelMaxTxid } from '../support/replica-folder.ts';
+import { levelMaxTxid, replicaMaxTxid } from '../support/replica-folder.ts';
 import { repositoryRoot } from '../support/repository.ts';
 import { lastProgress, startWriter } from '../support/start-writer.ts';
 import { pause, until } from '../support/wait.ts';
@@ -125,7 +125,7 @@ export class FollowLife {
     const { writer, daemon } = this.#children;
     await writer?.stop({ early: true });
     await daemon?.stop();
-    const newest = await levelMaxTxid(this.#replica);
+    const newest = await replicaMaxTxid(this.#replica);
     const follower = this.#startFollower();
     await until('the copy to catch up', async () => (await this.#position()) === newest, {
       failed: () => (follower.exit === undefined ? undefined : follower.output),

@@ -1,7 +1,7 @@
 /** An HTTP server that answers each request, but never as a storage service would. */
-import { createServer } from 'node:http';
 import type { Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { httpServer } from '../support/http-server.ts';
 import type { Random } from './random.ts';
 
 const NAME = 'app/ltx/0/0000000000000001-0000000000000001.ltx';
@@ -65,7 +65,7 @@ export class HostileServer implements AsyncDisposable {
 
   private constructor(random: Random) {
     this.#random = random;
-    this.#server = createServer((request, response) => {
+    this.#server = httpServer((request, response) => {
       request.on('error', () => undefined).resume();
       response.on('error', () => undefined);
       this.#answer(response);

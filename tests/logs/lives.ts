@@ -109,8 +109,8 @@ export const lives: readonly Life[] = [
     async live(context) {
       const { replica, database } = place(context.folder);
       makeRemovable(replica);
-      // Time enough for a second attempt, on any machine.
-      writeConfig(context, { extra: 'shutdown-sync-timeout: 3s\n' });
+      // Time enough for a second attempt, also if the machine stops the daemon meanwhile.
+      writeConfig(context, { extra: 'shutdown-sync-timeout: 15s\n' });
       using app = new App(database);
       await using daemon = context.program.replicate(join(context.folder, 'litestream.yml'));
       const log = new LogReader(daemon);
@@ -174,7 +174,9 @@ export const lives: readonly Life[] = [
         perDatabase: '    restore-if-db-not-exists: true\n',
       });
       await using daemon = context.program.replicate(config);
-      await new LogReader(daemon).shows(['replicating to', 'ltx file uploaded'], () => app.write());
+      const log = new LogReader(daemon);
+      const restores = ['database exists, skipping restore', 'restore completed', 'no backup found, starting fresh'];
+      await log.shows([...restores, 'replicating to', 'ltx file uploaded'], () => app.write());
       return await ended(daemon);
     },
   },

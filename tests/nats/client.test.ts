@@ -7,6 +7,7 @@ import { conformance } from '@litestream/core/conformance';
 import { afterAll, beforeAll, describe, expect, it, test, vi } from 'vitest';
 
 import { createBucket } from '../services/nats.ts';
+import { until } from '../support/wait.ts';
 import { type NatsServer, clientOf, findNatsServer, leftIn, startNats } from './server.ts';
 
 const found = findNatsServer();
@@ -29,6 +30,8 @@ describe.skipIf('missing' in found)('nats-server', () => {
   afterAll(() => server[Symbol.asyncDispose]());
 
   test('connects when it is first needed, once, and closes the connection on dispose', async () => {
+    // The server may not have seen yet that those who made the bucket are gone.
+    await until('no connection', async () => (await server.connectionCount()) === 0);
     const client = await clientOf(server);
     expect(await server.connectionCount()).toBe(0);
     await Promise.all([client.init(), client.init(), Array.fromAsync(client.ltxFiles(0))]);

@@ -10,6 +10,7 @@ import { connect } from '@nats-io/transport-node';
 
 import { natsServerProgram } from '../services/nats.ts';
 import { scratchFolder, startServer } from '../services/process.ts';
+import { until } from '../support/wait.ts';
 
 /** The program, or why there is none. */
 export type Found = { readonly program: string } | { readonly missing: string };
@@ -99,7 +100,13 @@ export async function startNats(
     folder,
     stop: () => server.stop(),
     start: async () => {
-      server = await start(port);
+      server = await until(`nats-server on port ${port}`, async () => {
+        return await start(port).catch((error: unknown) => {
+          // A connection of another process may have it, until it is closed.
+          if (/address already in use/.test(String(error))) return undefined;
+          throw error;
+        });
+      });
     },
     connectionCount: async () => {
       const response = await fetch(`http://127.0.0.1:${monitorPort}/connz`);

@@ -5,10 +5,10 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { httpServer } from '../support/http-server.ts';
 import { repositoryRoot } from '../support/repository.ts';
 
 const run = promisify(execFile);
@@ -78,7 +78,7 @@ export async function startRegistry(
   packages: readonly PackedPackage[],
 ): Promise<AsyncDisposable & { readonly url: string }> {
   const byName = new Map(packages.map((each) => [each.manifest.name, each]));
-  const server = createServer((request, response) => {
+  const server = httpServer((request, response) => {
     const [name = '', tarball] = decodeURIComponent(request.url ?? '')
       .slice(1)
       .split('/-/');

@@ -1,9 +1,9 @@
 /** Reports of Litestream (Go): what happens while it does not run, and after a restore. See docs/reports/public-reports.md. */
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { rm } from 'node:fs/promises';
 import { describe, expect, test } from 'vitest';
 import { ChainWriter } from '../support/chain-writer.ts';
 import { Random } from '../support/random.ts';
+import { giveBack, makeRemovable, takeAway } from '../support/removable.ts';
 import { levelFiles, levelMaxTxid, replicaFiles } from '../support/replica-folder.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { until } from '../support/wait.ts';
@@ -86,20 +86,18 @@ describe('reports', { timeout: 300_000 }, () => {
     const place = new Place(folder.path);
     using app = new ChainWriter(place.database, new Random(seed));
     app.transaction(3, { add: 20 });
+    makeRemovable(place.replica);
     await using daemon = await place.replicate();
-    const before = await levelMaxTxid(place.replica);
     // The replica is away, so that there are local files that it lacks.
-    const aside = join(folder.path, 'aside');
-    await rename(place.replica, aside);
-    await writeFile(place.replica, 'not a folder');
+    takeAway(place.replica);
+    const before = await levelMaxTxid(`${place.replica}.away`);
     for (let i = 0; i < 4; i += 1) {
       const local = await levelMaxTxid(place.meta);
       app.transaction(1, { add: 2, change: 1 });
       await until('a local file', async () => (await levelMaxTxid(place.meta)) > local, failing(daemon));
     }
     await daemon.kill();
-    await rm(place.replica);
-    await rename(aside, place.replica);
+    giveBack(place.replica);
     expect(await levelMaxTxid(place.replica)).toBe(before);
     const lost = (await levelFiles(place.meta, 0)).find(({ maxTxid }) => maxTxid === before + 2n);
     await rm(lost?.path ?? 'there are too few');

@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const OUTPUT_SIZE_MAX = 64 * 1024;
+/** A server that is killed instead may lose what it acknowledged. */
+const STOP_MS_MAX = 20_000;
 
 /** A started server. */
 export interface ServerProcess {
@@ -81,7 +83,7 @@ export async function startServer(
     process.removeListener('exit', kill);
     if (!ended()) child.kill('SIGTERM');
     const late = new AbortController();
-    await Promise.race([exited, sleep(3000, undefined, { signal: late.signal }).catch(() => undefined)]);
+    await Promise.race([exited, sleep(STOP_MS_MAX, undefined, { signal: late.signal }).catch(() => undefined)]);
     late.abort();
     if (!ended()) child.kill('SIGKILL');
     await exited;

@@ -70,12 +70,15 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
 
   const wal = { before: 0, during: 0 };
   let phase: 'before' | 'during' | 'after' = 'before';
-  const timer = setInterval(() => {
+  const look = (): void => {
     const size = statSync(`${database}-wal`, { throwIfNoEntry: false })?.size ?? 0;
     if (phase !== 'after') wal[phase] = Math.max(wal[phase], size);
-  }, 20);
+  };
+  const timer = setInterval(look, 20);
   const begunAt = Date.now();
   await pause(WARM_UP_MS, 'what the writer does before the snapshot');
+  // If this process was stopped, the log has grown since the timer looked.
+  look();
   phase = 'during';
   timed.lockMsMax = 0;
   const fromMs = Date.now();

@@ -40,6 +40,8 @@ export const SHORT_RETENTION: Readonly<Record<string, unknown>> = {
 };
 
 const PATIENCE_MS = 90_000;
+/** Longer than a daemon that holds the write lock may be stopped. */
+const BUSY_MS = 60_000;
 const COMPLAINT = /\blevel=(WARN|ERROR)\b/;
 
 export class BadBucket implements AsyncDisposable {
@@ -59,7 +61,7 @@ export class BadBucket implements AsyncDisposable {
     this.#removal = folder;
     this.folder = folder.path;
     this.database = join(folder.path, 'app.db');
-    this.#app = new DatabaseSync(this.database, { timeout: 10_000 });
+    this.#app = new DatabaseSync(this.database, { timeout: BUSY_MS });
     this.#app.exec('PRAGMA journal_mode = WAL; CREATE TABLE notes (id INTEGER PRIMARY KEY, text)');
   }
 
@@ -191,8 +193,8 @@ export class BadBucket implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     try {
+      await Promise.all(this.#children.map((child) => child.kill()));
       for (const child of this.#children) {
-        await child.kill();
         for (const secret of this.#options.secrets) {
           assert.ok(!child.output.includes(secret), `${secret} shows:\n${child.output}`);
         }

@@ -1,7 +1,8 @@
 /** An HTTP proxy that passes requests on, as companies have them, or wants a login first. */
-import { createServer, request as ask } from 'node:http';
+import { request as ask } from 'node:http';
 import { connect } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
+import { httpServer } from './http-server.ts';
 
 const USER = 'someone';
 
@@ -10,12 +11,21 @@ export function proxyLogin(password: string): string {
   return `Basic ${Buffer.from(`${USER}:${password}`).toString('base64')}`;
 }
 
+function environment(password: string, port: number): { readonly HTTP_PROXY: string } {
+  return { HTTP_PROXY: `http://${USER}:${password}@127.0.0.1:${port}` };
+}
+
+/** The environment of a program whose proxy is away: on port 1 nothing listens, on that of a proxy that has ended something may. */
+export function missingProxyEnv(password: string): { readonly HTTP_PROXY: string } {
+  return environment(password, 1);
+}
+
 export class ForwardProxy implements AsyncDisposable {
   /** The logins requests brought along, one each. */
   readonly logins: string[] = [];
   wantsLogin = false;
   readonly #tunnels = new Set<Socket>();
-  readonly #server = createServer((incoming, outgoing) => {
+  readonly #server = httpServer((incoming, outgoing) => {
     this.logins.push(incoming.headers['proxy-authorization'] ?? '');
     if (this.wantsLogin) {
       outgoing.writeHead(407).end();
@@ -61,7 +71,7 @@ export class ForwardProxy implements AsyncDisposable {
 
   /** The environment in which a program uses it, logging in with this password. */
   env(password: string): { readonly HTTP_PROXY: string } {
-    return { HTTP_PROXY: `http://${USER}:${password}@127.0.0.1:${this.port}` };
+    return environment(password, this.port);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

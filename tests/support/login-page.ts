@@ -1,7 +1,8 @@
 /** A captive portal: passes requests on, and answers some of them with its login page, under status 200. */
-import { createServer, request } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { request } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { httpServer } from './http-server.ts';
 
 const PAGE = '<!doctype html><html><head><title>Welcome</title></head><body>Please log in</body></html>';
 
@@ -19,19 +20,19 @@ export class LoginPage implements AsyncDisposable {
   readonly port: number;
   /** Requests since `arm`. */
   count = 0;
-  #server: ReturnType<typeof createServer>;
+  #server: Server;
   #isMine: (index: number) => boolean = () => false;
   #kind = 0;
 
   static async before(port: number): Promise<LoginPage> {
-    const server = createServer();
+    const server = httpServer();
     const { promise, resolve } = Promise.withResolvers<void>();
     server.listen(0, '127.0.0.1', resolve);
     await promise;
     return new LoginPage(server, port);
   }
 
-  private constructor(server: ReturnType<typeof createServer>, upstream: number) {
+  private constructor(server: Server, upstream: number) {
     this.#server = server;
     this.port = (server.address() as AddressInfo).port;
     server.on('request', (incoming, outgoing) => {

@@ -2,8 +2,9 @@
  * What the small servers that tests write for a storage protocol have in common: requests read whole and remembered,
  * faults on demand, sockets to count, an end that leaves nothing. A subclass knows the protocol.
  */
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { httpServer } from './http-server.ts';
 
 /** What a test makes go wrong with one request. */
 export type Fault =
@@ -69,7 +70,7 @@ export abstract class ProtocolServer implements AsyncDisposable {
   readonly sockets: Set<Socket> = new Set();
   /** Decides before each request whether it fails. */
   fault: (call: Call) => Fault | undefined | Promise<Fault | undefined> = () => undefined;
-  readonly #server: Server = createServer();
+  readonly #server: Server = httpServer();
 
   protected constructor() {
     this.#server.on('request', (request, response) => void this.#handle(request, response));

@@ -1,9 +1,9 @@
 /** A token service of Google's that gives none: the login is revoked, or the clock is wrong, as it describes. */
 import { writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
+import { httpServer } from './http-server.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
 export class RefusingTokens implements AsyncDisposable {
@@ -13,7 +13,7 @@ export class RefusingTokens implements AsyncDisposable {
 
   /** @param subject what the file of credentials brings along, a secret */
   static async start(description: string, subject: string): Promise<RefusingTokens> {
-    const server = createServer((request, response) => {
+    const server = httpServer((request, response) => {
       request.resume();
       response.writeHead(400, { 'content-type': 'application/json' });
       response.end(JSON.stringify({ error: 'invalid_grant', error_description: description }));

@@ -47,6 +47,11 @@ export async function levelMaxTxid(replica: string, level = 0): Promise<bigint> 
   return (await levelFiles(replica, level)).at(-1)?.maxTxid ?? 0n;
 }
 
+/** The highest TXID of all levels, 0 if there is no file: a snapshot may hold what level 0 does not. */
+export async function replicaMaxTxid(replica: string): Promise<bigint> {
+  return (await replicaFiles(replica)).reduce((max, { maxTxid }) => (maxTxid > max ? maxTxid : max), 0n);
+}
+
 /** Time of the last commit in an LTX file, from its header: big-endian milliseconds at byte 32. */
 export async function headerTimestampMs(path: string): Promise<number> {
   await using file = await open(path, 'r');

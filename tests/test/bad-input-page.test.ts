@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 
 import { isLitestreamError } from '@litestream/core';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
 import { openAbs } from '../bad-input/abs.ts';
 import type { Attempt, BadPlace } from '../bad-input/conditions.ts';
@@ -20,8 +20,6 @@ import { openSftp } from '../bad-input/sftp.ts';
 import { openWebdav } from '../bad-input/webdav.ts';
 import { hasOpenssl } from '../nats/certificates.ts';
 import { findNatsServer } from '../nats/server.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const found = findNatsServer();
 const withNats = 'program' in found && hasOpenssl();

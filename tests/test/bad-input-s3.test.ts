@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 
 import { S3TestServer } from '../../packages/client-s3/test/s3-server.ts';
 import { BadBucket, type Changes, endOf } from '../support/bad-bucket.ts';
-import { ForwardProxy } from '../support/forward-proxy.ts';
+import { ForwardProxy, missingProxyEnv } from '../support/forward-proxy.ts';
 import { until } from '../support/wait.ts';
 
 // Each case starts a handful of processes, one after the other.
@@ -108,14 +108,9 @@ describe('a bucket that breaks under replication', () => {
 
 describe('a proxy', () => {
   test('is used, may want a login, and may be away', async () => {
-    const proxy = await ForwardProxy.start();
-    const env = proxy.env(PROXY_PASSWORD);
-    try {
-      await expect(bucket.usesProxy(proxy, PROXY_PASSWORD)).resolves.toBeUndefined();
-    } finally {
-      await proxy[Symbol.asyncDispose]();
-    }
-    expect(await bucket.refused({ env })).toMatch(/ECONNREFUSED/);
+    await using proxy = await ForwardProxy.start();
+    await expect(bucket.usesProxy(proxy, PROXY_PASSWORD)).resolves.toBeUndefined();
+    expect(await bucket.refused({ env: missingProxyEnv(PROXY_PASSWORD) })).toMatch(/ECONNREFUSED/);
   });
 });
 

@@ -1,15 +1,16 @@
 /** Answers without Content-Length, as proxies give them that cut a body into chunks: files are read all the same. */
 import { randomBytes } from 'node:crypto';
-import { createServer, request } from 'node:http';
+import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardClient, resumableSource } from '@litestream/core';
 import { expect, onTestFinished, test } from 'vitest';
 import { BACKEND_SERVERS } from '../support/backend-servers.ts';
+import { httpServer } from '../support/http-server.ts';
 
 /** Passes everything on, but takes the length from answers to GET. */
 async function proxyBefore(port: number): Promise<{ readonly port: number; readonly count: () => number }> {
   let count = 0;
-  const server = createServer((incoming, outgoing) => {
+  const server = httpServer((incoming, outgoing) => {
     const { method, url, headers } = incoming;
     const forwarded = request({ host: '127.0.0.1', port, method, path: url, headers }, (answer) => {
       const { 'content-length': length, ...rest } = answer.headers;

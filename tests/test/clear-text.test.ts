@@ -1,5 +1,4 @@
 /** A server in clear that is asked in TLS, and the other way round: the error says what to write. */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { AbsReplicaClient } from '@litestream/client-abs';
@@ -11,13 +10,15 @@ import { guardClient } from '@litestream/core';
 import type { ReplicaClient } from '@litestream/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { httpServer } from '../support/http-server.ts';
+
 const SENTENCES = {
   nginx: 'The plain HTTP request was sent to HTTPS port',
   Apache: 'You are speaking plain HTTP to an SSL-enabled server port.',
   Go: 'Client sent an HTTP request to an HTTPS server.',
 };
 let sentence = '';
-const server = createServer((request, response) => {
+const server = httpServer((request, response) => {
   request.resume();
   response.writeHead(400, { 'content-type': 'text/html' }).end(`<html><body>${sentence}<br></body></html>`);
 });

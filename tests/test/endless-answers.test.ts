@@ -1,9 +1,9 @@
 /** Answers that do not end: a listing fails before they fill the memory. */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardClient } from '@litestream/core';
 import { expect, onTestFinished, test } from 'vitest';
 import { BACKEND_SERVERS } from '../support/backend-servers.ts';
+import { httpServer } from '../support/http-server.ts';
 
 const CHUNK = Buffer.alloc(1 << 20, '<Contents><Key>0000/a.ltx</Key></Contents>');
 /** Bytes that the server sends until the client closes the connection. */
@@ -11,7 +11,7 @@ const SENT_MAX = 300 << 20;
 
 test.each((process.env['BACKENDS'] ?? 's3 gs webdav abs oss').split(' '))('%s', async (name) => {
   let sentMax = 0;
-  const server = createServer((incoming, outgoing) => {
+  const server = httpServer((incoming, outgoing) => {
     incoming.resume();
     outgoing.on('error', () => undefined);
     outgoing.writeHead(incoming.method === 'PROPFIND' ? 207 : 200, {

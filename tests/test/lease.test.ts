@@ -8,8 +8,14 @@ import type { Cli } from '../../packages/cli/test/support/cli.ts';
 import { S3TestServer } from '../../packages/client-s3/test/s3-server.ts';
 import { until } from '../support/wait.ts';
 
-/** Term of a lease that is to expire in a test. Longer than a busy machine may stop the other processes. */
-const SHORT = '6s';
+/**
+ * Term of a lease that is to expire in a test. The holder renews it every 5 s, so a busy machine may stop it for 10 s, and it
+ * still has the lease.
+ */
+const SHORT = '15s';
+
+/** Of the application. Longer than a daemon that holds the write lock may be stopped. */
+const BUSY_MS = 60_000;
 
 /** A program for -exec. It does not inherit the pipes of the test, because it outlives a killed daemon. */
 const PROGRAM = `sh -c 'exec sleep 100 > /dev/null 2>&1'`;
@@ -94,7 +100,7 @@ class Instance {
   async commit(): Promise<boolean> {
     const row = `${this.#name} ${this.#count++}`;
     const db = new DatabaseSync(this.path);
-    db.exec('PRAGMA busy_timeout = 5000');
+    db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
     db.prepare('INSERT INTO t VALUES (?)').run(row);
     db.close();
     const isAcknowledged = await this.#sync();
@@ -103,7 +109,7 @@ class Instance {
   }
 
   async #sync(): Promise<boolean> {
-    const { exitCode } = await run(['sync', '-wait', '-timeout', '20', '-socket', this.#socket, this.path]);
+    const { exitCode } = await run(['sync', '-wait', '-timeout', '60', '-socket', this.#socket, this.path]);
     return exitCode === 0;
   }
 
@@ -332,7 +338,7 @@ test('a lock.json that is no lease is reported, kept, and replaced by -break', a
   const path = join(folder, 'replica', 'lock.json');
   mkdirSync(join(folder, 'replica'));
   writeFileSync(path, text);
-  const only = new Instance(folder, 'only', backend, { ttl: '1s' });
+  const only = new Instance(folder, 'only', backend, { ttl: SHORT });
   only.create();
   await only.start();
   await only.daemon.said(/level=WARN msg="cannot ask for the lease, trying again".*lock\.json is not a lease/);

@@ -1,5 +1,4 @@
 /** A listing is whole and well-formed, or an error: on every backend that asks for one over HTTP. */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 
@@ -12,6 +11,7 @@ import { guardClient } from '@litestream/core';
 import type { ReplicaClient } from '@litestream/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
+import { httpServer } from '../support/http-server.ts';
 import { tsProgram } from '../support/programs.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -19,7 +19,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 let answers: readonly string[] = [''];
 let count = 0;
 let status = 200;
-const server = createServer((request, response) => {
+const server = httpServer((request, response) => {
   request.resume();
   const isProbe = request.method === 'PROPFIND' && request.headers.depth === '0';
   const body = isProbe ? '<multistatus/>' : (answers[Math.min(count++, answers.length - 1)] ?? '');

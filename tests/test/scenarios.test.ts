@@ -191,7 +191,8 @@ describe.concurrent('scenarios', () => {
     await using folder = await temporaryFolder('scenario');
     const places = ['one', 'two', 'three'].map((name) => placeIn(folder.path, name, join('replicas', name)));
     const apps = places.map(({ database }) => openApp(database, 'CREATE TABLE t (id INTEGER PRIMARY KEY, a)'));
-    const daemons = await Promise.all(places.map((place) => replicate(place)));
+    await using running = new AsyncDisposableStack();
+    const daemons = await Promise.all(places.map(async (place) => running.use(await replicate(place))));
     for (let round = 0; round < 60; round += 1) {
       for (const app of apps) app.exec('INSERT INTO t (a) VALUES (randomblob(300))');
       await pause(5, 'the daemons get their turns');

@@ -53,6 +53,8 @@ test('no test has a shorter timeout than the default, because a busy machine is 
     // On lines of their own: behind the name of the test, and behind its body.
     /['`],\n\s*\{ timeout: (?<ms>[\d_]+)[^\n]*\},\n/g,
     /^\s*\}, (?<ms>[\d_]{4,})\);$/gm,
+    /\bvi\.setConfig\([^;]*?\btestTimeout: (?<ms>[\d_]+)/g,
+    /\bvi\.setConfig\([^;]*?\bhookTimeout: (?<ms>[\d_]+)/g,
   ];
   const found = testFiles().flatMap((file) => {
     const text = readFileSync(join(repositoryRoot, file), 'utf8');
@@ -77,6 +79,23 @@ test('no test removes a folder with rmSync, which leaves a part of it where a pr
       /rmSync\([^;]*recursive/.test(readFileSync(join(repositoryRoot, file), 'utf8')),
   );
   expect(found).toEqual([]);
+});
+
+test('no test waits with a default of vitest, which is a second', () => {
+  const found = testFiles().filter((file) => {
+    const text = readFileSync(join(repositoryRoot, file), 'utf8');
+    const waits = text.match(/\b(?:expect\.poll|vi\.waitFor|vi\.waitUntil)\([^;]*;/g) ?? [];
+    return waits.some((wait) => !wait.includes('timeout: '));
+  });
+  expect(found).toEqual([]);
+});
+
+test('no server of a test closes idle connections, on which its client sends the next request: httpServer does not', () => {
+  const found = filesOf('{packages/client-*/test,tests}/**/*.ts').filter((file) => {
+    const text = readFileSync(join(repositoryRoot, file), 'utf8');
+    return !file.includes('/fixture/') && /import \{[^}]*\bcreateServer\b[^}]*\} from 'node:http'/.test(text);
+  });
+  expect(found).toEqual(['tests/support/http-server.ts']);
 });
 
 function testFiles(): string[] {

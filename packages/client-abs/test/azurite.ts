@@ -35,6 +35,9 @@ export class Azurite implements AsyncDisposable {
     const flags = ['--silent', '--inMemoryPersistence', '--skipApiVersionCheck', '--disableTelemetry'];
     const args = [main, '--blobHost', '127.0.0.1', '--blobPort', '0', ...flags];
     const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
+    const kill = (): void => void child.kill('SIGKILL');
+    process.once('exit', kill);
+    child.once('exit', () => process.removeListener('exit', kill));
     let output = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
     const port = await until('Azurite', () => /listens on http:\/\/127\.0\.0\.1:(\d+)\s/.exec(output)?.[1], {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 
 import { gcs, parseGcsConfig } from '../src/index.ts';
 import type { Call } from '../../../tests/support/protocol-server.ts';
-import { pause } from '../../../tests/support/wait.ts';
+import { pause, until } from '../../../tests/support/wait.ts';
 import { GcsTestServer } from './gcs-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
 
@@ -160,7 +160,7 @@ describe('downloads', () => {
     const opened = await client.openLtxFile(file(1n), { signal: controller.signal });
     controller.abort(new Error('enough'));
     await expect(readAll(opened)).rejects.toThrow('enough');
-    await expect.poll(() => server.sockets.size).toBe(0);
+    await until('the connections to be closed', () => server.sockets.size === 0);
   });
 
   test('a request that meets a connection just closed goes out once more, not for ever', async () => {

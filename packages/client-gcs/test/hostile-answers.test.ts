@@ -1,8 +1,8 @@
 /** A malformed listing fails one call, with a code, and not the process. */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type ReplicaClient, guardClient, isLitestreamError } from '@litestream/core';
 import { expect, it } from 'vitest';
+import { httpServer } from '../../../tests/support/http-server.ts';
 import { GcsReplicaClient } from '../src/gcs-client.ts';
 
 async function listed(body: string): Promise<unknown> {
@@ -10,7 +10,7 @@ async function listed(body: string): Promise<unknown> {
 }
 
 async function answered(body: string, ask: (client: ReplicaClient) => Promise<unknown>): Promise<unknown> {
-  const server = createServer((request, response) => {
+  const server = httpServer((request, response) => {
     request.resume();
     response.writeHead(200, { 'content-type': 'application/json' }).end(body);
   });
@@ -20,7 +20,6 @@ async function answered(body: string, ask: (client: ReplicaClient) => Promise<un
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const client = guardClient(new GcsReplicaClient({ bucket: 'b', path: 'app', endpoint }, {}), {
     retry: { attemptCountMax: 1 },
-    timeoutsMs: { ltxFiles: 5000 },
   });
   try {
     return await ask(client);

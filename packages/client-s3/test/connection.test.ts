@@ -1,10 +1,10 @@
 /** How the client reaches and addresses a server: certificates, signed payloads, digests, access points. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 
+import { httpServer } from '../../../tests/support/http-server.ts';
 import { S3ReplicaClient } from '../src/index.ts';
 import { S3TestServer } from './s3-server.ts';
 import { MIB, clientFor, file, randomBody } from './support.ts';
@@ -105,7 +105,7 @@ test('a server that AWS_ENDPOINT_URL names and that does not tell its region: th
 
 test('an access point has a host of its own, in the region its name tells', async () => {
   const hosts: string[] = [];
-  const proxy = createServer().on('connect', (request, socket) => {
+  const proxy = httpServer().on('connect', (request, socket) => {
     hosts.push(request.url ?? '');
     socket.end('HTTP/1.1 502 Bad Gateway\r\n\r\n');
   });

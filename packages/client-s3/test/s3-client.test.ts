@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { Logger } from '@litestream/core';
 
-import { pause } from '../../../tests/support/wait.ts';
+import { pause, until } from '../../../tests/support/wait.ts';
 import { S3ReplicaClient } from '../src/index.ts';
 import { S3TestServer } from './s3-server.ts';
 import { MIB, clientFor, file, randomBody, readAll } from './support.ts';
@@ -206,7 +206,7 @@ describe('downloads', () => {
     controller.abort(new Error('enough'));
     await expect(readAll(opened)).rejects.toThrow('enough');
     await client[Symbol.asyncDispose]();
-    await expect.poll(() => server.sockets.size).toBe(0);
+    await until('the connections to be closed', () => server.sockets.size === 0);
   });
 
   test('a connection that breaks is an error, never a short file', async () => {

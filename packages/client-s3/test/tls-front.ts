@@ -1,6 +1,6 @@
 /** TLS before a test server, with a certificate of its own that nobody trusts. */
 import { once } from 'node:events';
-import { type AddressInfo, connect } from 'node:net';
+import { type AddressInfo, type Socket, connect } from 'node:net';
 import { createServer } from 'node:tls';
 
 // Made for this test, for localhost, valid for a century; the key protects nothing.
@@ -19,17 +19,24 @@ export interface TlsFront extends AsyncDisposable {
 /** Listens on loopback and passes on what arrives. */
 export async function startTlsFront(target: string): Promise<TlsFront> {
   const port = Number(new URL(target).port);
+  const sockets = new Set<Socket>();
   const server = createServer({ key: pem('PRIVATE KEY', KEY), cert: pem('CERTIFICATE', CERTIFICATE) }, (socket) => {
     const inner = connect(port, '127.0.0.1');
     socket.on('error', () => inner.destroy());
     inner.on('error', () => socket.destroy());
     socket.pipe(inner).pipe(socket);
+    socket.on('close', () => inner.destroy());
+  });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
     endpoint: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
     [Symbol.asyncDispose]: async () => {
+      for (const socket of sockets) socket.destroy();
       server.close();
       await once(server, 'close');
     },

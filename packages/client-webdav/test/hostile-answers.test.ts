@@ -1,13 +1,13 @@
 /** A server that redirects to another one, or declares entities. */
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { guardClient } from '@litestream/core';
 import { expect, it, onTestFinished } from 'vitest';
+import { httpServer } from '../../../tests/support/http-server.ts';
 import { WebdavReplicaClient } from '../src/webdav-client.ts';
 
 async function serve(answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
-  const server: Server = createServer((request, response) => {
+  const server: Server = httpServer((request, response) => {
     request.resume();
     answer(request, response);
   });

@@ -3,9 +3,10 @@
  * locks. `npm run test:services` runs the same suite on Apache and nginx.
  */
 import { createHash, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+
+import { httpServer } from '../../../tests/support/http-server.ts';
 
 interface Entry {
   /** Undefined for a collection. */
@@ -46,7 +47,7 @@ export class WebdavTestServer implements AsyncDisposable {
 
   private constructor() {
     this.#put('', undefined);
-    this.#server = createServer((request, response) => {
+    this.#server = httpServer((request, response) => {
       this.#answer(request, response).catch(() => response.destroy());
     });
   }

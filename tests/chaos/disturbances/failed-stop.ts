@@ -1,4 +1,3 @@
-import { lastProgress } from '../../support/start-writer.ts';
 import { pause } from '../../support/wait.ts';
 import type { Disturbance } from '../disturbance.ts';
 
@@ -12,7 +11,9 @@ export const failedStop: Disturbance = {
     await life.untilAcknowledged();
     store.cutOff();
     await pause(100, 'an upload under way fails');
-    const sent = await lastProgress(life.paths.progress);
+    // Of the database, not of the log of the writer: a commit may be uploaded before the writer has logged it.
+    await life.look();
+    const sent = life.shown.last;
     await life.work(100, 500);
     await life.stopWriter();
     await life.look();
