@@ -79,6 +79,20 @@ test('no test removes a folder with rmSync, which leaves a part of it where a pr
   expect(found).toEqual([]);
 });
 
+test('no test waits for a field of a log line alone: a line from before, or of other work, may have the same one', () => {
+  const found = testFiles().filter((file) =>
+    /\.said\(\s*['"`/](?!msg=|level=)[\w-]+=/.test(readFileSync(join(repositoryRoot, file), 'utf8')),
+  );
+  expect(found).toEqual([]);
+});
+
+test('no test compares the last lines of a log with those of snapshots and compactions in between: linesInOrder has none', () => {
+  const found = testFiles().filter((file) =>
+    /withoutTimes\([^;]*\)\.slice\(-/.test(readFileSync(join(repositoryRoot, file), 'utf8')),
+  );
+  expect(found).toEqual([]);
+});
+
 function testFiles(): string[] {
   return filesOf('{packages/*,tests}/**/*.test.ts');
 }

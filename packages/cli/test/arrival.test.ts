@@ -43,7 +43,7 @@ test('databases that are copied into place, or made there, are whole, and replic
   );
   writeFileSync(config, `dbs:\n${entries.join('')}`);
   const daemon = start(['replicate', '-config', config]);
-  await daemon.said(`path=${folder}/rep${commands.length}`);
+  await daemon.said(new RegExp(`msg="replicating to" .*path=${folder}/rep${commands.length}\n`));
   for (const [index, command] of commands.entries()) shell(command, { FROM: from, TO: at(index) });
   // Litestream needs the database for an instant, to put it into WAL mode.
   const app = new DatabaseSync(own, { timeout: 60_000 });

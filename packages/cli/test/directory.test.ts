@@ -160,7 +160,7 @@ describe('a watched folder', () => {
     const again = await daemonOf(at);
     expect(again.stdout).toContain('count=3 watch=true');
     create(at, 'd.db', 5);
-    await again.said(`path=${at.databases}/d.db\n`);
+    await again.said(`msg="added database to replication" dir=${at.databases} path=${at.databases}/d.db\n`);
     expect((await again.stop()).exitCode).toBe(0);
     expect(troubles(again)).toEqual([]);
     app.close();

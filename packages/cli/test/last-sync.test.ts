@@ -216,10 +216,15 @@ test('one that stands by does the last sync where the other one was killed', asy
   await until(() => hasFiles(at.replica), 'a file on the replica');
   const second = start(['replicate', at.database, at.url]);
   await second.said('msg="another litestream replicates this database, standing by"');
-  first.child.kill('SIGSTOP');
-  insertRows(at.database, 3);
-  first.child.kill('SIGKILL');
+  const app = new DatabaseSync(at.database);
+  // Begun before: a process that stands still may hold a lock.
+  app.exec("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE; INSERT INTO t VALUES ('a'), ('b'), ('c')");
+  await first.asOneStep(() => {
+    app.exec('COMMIT');
+    first.child.kill('SIGKILL');
+  });
   await first.ended;
+  app.close();
   const { exitCode } = await second.stop('SIGTERM');
   expect(exitCode).toBe(0);
   expect(await restoredRows(at)).toBe(4);

@@ -277,7 +277,7 @@ describe('SIGHUP', () => {
     expect(daemon.stdout).not.toContain('msg="removed database from replication"');
     // The last sync of the removed one still goes on: told to stop now, it is given the same chance.
     daemon.child.kill('SIGTERM');
-    await daemon.said('signal=terminated');
+    await daemon.said('msg="signal received, litestream shutting down" signal=terminated');
     rmSync(at.replica('gone'));
     expect((await daemon.ended).exitCode).toBe(0);
     expect(await restoredRows(at, 'gone')).toBe(4);
