@@ -98,6 +98,20 @@ test('no server of a test closes idle connections, on which its client sends the
   expect(found).toEqual(['tests/support/http-server.ts']);
 });
 
+test('no test waits for a field of a log line alone: a line from before, or of other work, may have the same one', () => {
+  const found = testFiles().filter((file) =>
+    /\.said\(\s*['"`/](?!msg=|level=)[\w-]+=/.test(readFileSync(join(repositoryRoot, file), 'utf8')),
+  );
+  expect(found).toEqual([]);
+});
+
+test('no test compares the last lines of a log with those of snapshots and compactions in between: linesInOrder has none', () => {
+  const found = testFiles().filter((file) =>
+    /withoutTimes\([^;]*\)\.slice\(-/.test(readFileSync(join(repositoryRoot, file), 'utf8')),
+  );
+  expect(found).toEqual([]);
+});
+
 function testFiles(): string[] {
   return filesOf('{packages/*,tests}/**/*.test.ts');
 }

@@ -43,10 +43,10 @@ test('databases that are copied into place, or made there, are whole, and replic
   );
   writeFileSync(config, `dbs:\n${entries.join('')}`);
   const daemon = start(['replicate', '-config', config]);
-  await daemon.said(`path=${folder}/rep${commands.length}`);
+  await daemon.said(new RegExp(`msg="replicating to" .*path=${folder}/rep${commands.length}\n`));
   for (const [index, command] of commands.entries()) shell(command, { FROM: from, TO: at(index) });
   // Litestream needs the database for an instant, to put it into WAL mode.
-  const app = new DatabaseSync(own, { timeout: 5000 });
+  const app = new DatabaseSync(own, { timeout: 60_000 });
   app.exec('PRAGMA page_size = 8192');
   await pause(1200, 'an application that takes its time between two statements');
   app.exec("PRAGMA auto_vacuum = INCREMENTAL; PRAGMA encoding = 'UTF-16le'; CREATE TABLE t (x)");

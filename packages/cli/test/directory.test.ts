@@ -114,13 +114,14 @@ describe('a watched folder', () => {
     const isAtRest = (name: string): boolean => ltxNames(replicaOf(at, name), 9).length > 0;
     await until(() => replicated(at).filter(isAtRest).length === 3, 'all databases on the replica');
 
-    // The database before its WAL: a WAL that is missing beside its database is an error in the log.
-    for (const suffix of ['', '-wal', '-shm']) if (existsSync(a + suffix)) rmSync(a + suffix);
-    rmSync(join(at.databases, 'tenant/c.db'));
-    removeFolder(join(at.databases, 'tenant'));
     const renamed = join(at.databases, 'renamed.db');
-    // As an application that is stopped for it leaves its files: the WAL goes with the database.
-    for (const suffix of ['-wal', '']) if (existsSync(b + suffix)) renameSync(b + suffix, renamed + suffix);
+    // In one step: a WAL that is missing beside its database is an error in the log.
+    await daemon.asOneStep(() => {
+      for (const suffix of ['', '-wal', '-shm']) rmSync(a + suffix, { force: true });
+      removeFolder(join(at.databases, 'tenant'));
+      // As an application that is stopped for it leaves its files: the WAL goes with the database.
+      for (const suffix of ['-wal', '']) if (existsSync(b + suffix)) renameSync(b + suffix, renamed + suffix);
+    });
     for (const path of [a, b, join(at.databases, 'tenant/c.db')]) {
       await daemon.said(`msg="removed database from replication" dir=${at.databases} path=${path}\n`);
     }
@@ -159,7 +160,7 @@ describe('a watched folder', () => {
     const again = await daemonOf(at);
     expect(again.stdout).toContain('count=3 watch=true');
     create(at, 'd.db', 5);
-    await again.said(`path=${at.databases}/d.db\n`);
+    await again.said(`msg="added database to replication" dir=${at.databases} path=${at.databases}/d.db\n`);
     expect((await again.stop()).exitCode).toBe(0);
     expect(troubles(again)).toEqual([]);
     app.close();

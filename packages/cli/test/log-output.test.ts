@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { countRows, createDatabase, insertRows } from './support/database.ts';
-import { BIN, run, scratchFolder, until } from './support/cli.ts';
+import { BIN, linesInOrder, run, scratchFolder, until } from './support/cli.ts';
 import { ltxNames } from './support/replica.ts';
 
 interface Setup {
@@ -124,9 +124,9 @@ test('a log file that is full costs no replication, and goes on when it has room
   truncateSync(log, 0);
   child.kill('SIGTERM');
   expect(await ended).toBe(0);
-  const lines = readFileSync(log, 'utf8').split('\n');
+  const lines = linesInOrder(readFileSync(log, 'utf8'));
   expect(lines[0]).toMatch(
-    / level=WARN msg="log lines were dropped here, the log output did not accept them" lines=[1-9]\d* error=EFBIG$/,
+    /^level=WARN msg="log lines were dropped here, the log output did not accept them" lines=[1-9]\d* error=EFBIG$/,
   );
   expect(lines[1]).toContain('msg="signal received, litestream shutting down"');
 });
@@ -184,7 +184,7 @@ describe.runIf(process.platform === 'linux')('a pipe', () => {
     onTestFinished(() => closeSync(reader));
     const flags = join(at.folder, 'flags');
     // Its own standard output, as it inherited it.
-    const program = `sh -c "grep flags /proc/$$/fdinfo/1 >${flags}; sleep 600"`;
+    const program = `sh -c "grep flags /proc/$$/fdinfo/1 >${flags}; exec sleep 600"`;
     const { child, ended } = spawnCli(['replicate', '-config', at.config, '-exec', program], { stdout: writer });
     await until(() => ltxNames(at.replica).length > 0, 'a file on the replica');
     await replicateRow(at);

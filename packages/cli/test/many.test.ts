@@ -47,14 +47,16 @@ async function restOf(daemon: Daemon, startedAt: number, fileCount: number): Pro
   const url = await urlOf(daemon);
   await until(async () => (await fetch(`${url}/readyz`)).status === 200, 'every database on its replica');
   await until(async () => ((await operationsOf(url))['PUT'] ?? 0) >= fileCount, 'every file on its replica');
-  const isSlow = performance.now() - startedAt >= TRUSTED_MS;
   let seen = '';
+  let seenAt = 0;
   await until(async () => {
     seen = JSON.stringify(await operationsOf(url));
+    seenAt = performance.now();
     await pause(1000, 'level 0 is looked at five times meanwhile, and nothing may be asked for it');
     return JSON.stringify(await operationsOf(url)) === seen;
   }, 'a second without a request');
   const operations = JSON.parse(seen) as Operations;
+  const isSlow = seenAt - startedAt >= TRUSTED_MS;
   return { operations, listsMax: (LISTS_MAX + (isSlow ? REPEATED_LISTS_MAX : 0)) * DATABASE_COUNT };
 }
 
@@ -71,11 +73,12 @@ test('a hundred watched databases start without a storm of requests, and ask not
   const paths = Array.from({ length: DATABASE_COUNT }, (_, index) => join(folder, 'dbs', `app-${index}.db`));
   for (const path of paths) createDatabase(path);
   const config = join(folder, 'litestream.yml');
-  // No boundary of a level comes due, which would list level 0 once more.
+  // No boundary of a level, or of snapshots, comes due, which would list level 0 once more.
   writeFileSync(
     config,
     `addr: 127.0.0.1:0
-levels: [{interval: 12h}]
+levels: [{interval: 8760h}]
+snapshot: {interval: 8760h, retention: 8760h}
 l0-retention-check-interval: 200ms
 dbs: [{dir: ${folder}/dbs, pattern: "*.db", watch: true, replica: {path: ${folder}/replica}}]
 `,

@@ -141,6 +141,8 @@ describe('mcp-addr', () => {
     createDatabase(nested, 2);
     appendFileSync(at.config, `  - {dir: ${at.folder}/multi, pattern: "*.db", replica: {path: ${at.folder}/r2}}\n`);
     at.daemon.child.kill('SIGHUP');
+    // The tools know the new databases last.
+    await at.daemon.said('msg="config reloaded"');
     await until(() => hasFiles(join(at.folder, 'r2', 't1.db')), 'files of the folder on the replica');
     const warning = `Warning: ${at.config}:1:1: unknown key adr: did you mean addr?`;
     for (const [name, args, data] of [

@@ -77,7 +77,9 @@ describe('SIGHUP', () => {
   test('starts what was added, stops what was removed, restarts what changed, and touches nothing else', async () => {
     const at = place();
     for (const name of ['same', 'gone', 'other', 'new']) createDatabase(at.database(name), 2);
-    configure(at, ['same', 'gone', 'other']);
+    // No boundary comes due: the only snapshot of a database is its first one.
+    const rare = 'snapshot: {interval: 8760h, retention: 8760h}\n';
+    configure(at, ['same', 'gone', 'other'], rare);
     const daemon = await daemonOf(at);
     // A writer all the while: no transaction of the database that stays may be missed, and none cause a snapshot.
     let written = 2;
@@ -88,7 +90,7 @@ describe('SIGHUP', () => {
     try {
       await until(() => written > 10, 'some rows');
       insertRows(at.database('gone'), 3);
-      configure(at, ['same', { name: 'other', keys: 'busy-timeout: 2s,' }, 'new']);
+      configure(at, ['same', { name: 'other', keys: 'busy-timeout: 2s,' }, 'new'], rare);
       await reload(daemon);
       await until(() => written > 40, 'more rows');
     } finally {
@@ -260,14 +262,14 @@ describe('SIGHUP', () => {
   test('one whose last sync fails keeps none of the others waiting, and a stop meanwhile loses nothing', async () => {
     const at = place();
     for (const name of ['gone', 'app', 'new']) createDatabase(at.database(name), 2);
-    configure(at, ['gone', 'app'], 'shutdown-sync-timeout: 20s\n');
+    configure(at, ['gone', 'app'], 'shutdown-sync-timeout: 1h\n');
     makeRemovable(at.replica('gone'));
     const daemon = await daemonOf(at);
     await until(() => hasFiles(at.replica('gone')), 'the first files');
     // Its replica does not take files any more, and is empty once it does again.
     takeAway(at.replica('gone'));
     insertRows(at.database('gone'), 2);
-    configure(at, [{ name: 'app', keys: 'busy-timeout: 2s,' }, 'new'], 'shutdown-sync-timeout: 20s\n');
+    configure(at, [{ name: 'app', keys: 'busy-timeout: 2s,' }, 'new'], 'shutdown-sync-timeout: 1h\n');
     daemon.child.kill('SIGHUP');
     await daemon.said(`msg="added database to replication" path=${at.database('new')}`);
     insertRows(at.database('new'), 1);
@@ -275,7 +277,7 @@ describe('SIGHUP', () => {
     expect(daemon.stdout).not.toContain('msg="removed database from replication"');
     // The last sync of the removed one still goes on: told to stop now, it is given the same chance.
     daemon.child.kill('SIGTERM');
-    await daemon.said('signal=terminated');
+    await daemon.said('msg="signal received, litestream shutting down" signal=terminated');
     rmSync(at.replica('gone'));
     expect((await daemon.ended).exitCode).toBe(0);
     expect(await restoredRows(at, 'gone')).toBe(4);

@@ -26,7 +26,7 @@ const BACKENDS: Readonly<Record<string, string>> = {
   s3: 'bucket: b, region: r, session-token: $TOKEN',
   gs: 'bucket: b',
   abs: 'bucket: b, account-name: a, connection-string: $TOKEN',
-  oss: 'bucket: b, region: r, session-token: $TOKEN',
+  oss: 'bucket: bucket, region: r, session-token: $TOKEN',
   sftp: 'host: $HOST, user: u, key-passphrase: $TOKEN',
   webdav: 'webdav-username: u',
   nats: "server: 'nats://u:$TOKEN@$HOST', bucket: b, username: u",

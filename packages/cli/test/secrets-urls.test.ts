@@ -66,7 +66,7 @@ test('settings of a replica that are URLs, and the address of the heartbeat', as
     s3: (url) => ({ bucket: 'b', region: 'r', endpoint: url, 'access-key-id': 'a', 'secret-access-key': 'b' }),
     gs: (url) => ({ bucket: 'b', endpoint: url }),
     abs: (url) => ({ bucket: 'b', 'account-name': 'a', 'account-key': 'YWFh', endpoint: url }),
-    oss: (url) => ({ bucket: 'b', region: 'r', endpoint: url, 'access-key-id': 'a', 'secret-access-key': 'b' }),
+    oss: (url) => ({ bucket: 'bucket', region: 'r', endpoint: url, 'access-key-id': 'a', 'secret-access-key': 'b' }),
     webdav: (url) => ({ 'webdav-url': url }),
     nats: (url) => ({ bucket: 'b', server: url.replace(/^http/, 'nats') }),
     sftp: (url) => ({ user: 'u', path: '/p', host: url }),

@@ -38,7 +38,7 @@ async function instance(folder: string, name: string, rows: readonly string[]): 
   const commit = async (): Promise<boolean> => {
     const row = `${name} ${known.length}`;
     const db = new DatabaseSync(path);
-    db.exec('PRAGMA busy_timeout = 5000');
+    db.exec('PRAGMA busy_timeout = 60000');
     db.prepare('INSERT INTO t VALUES (?)').run(row);
     db.close();
     known.push(row);

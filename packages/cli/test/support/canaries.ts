@@ -31,7 +31,7 @@ export const REPLICAS: Readonly<Record<string, readonly string[]>> = {
     `{type: abs, bucket: b, path: r, connection-string: 'BlobEndpoint=http://${DEAD}/a;AccountName=a;AccountKey=${canary('connection')}'}`,
   ],
   oss: [
-    `{type: oss, bucket: b, path: p, region: r, endpoint: 'http://${DEAD}', access-key-id: ${canary('oss-id')}, secret-access-key: ${canary('oss-key')}, session-token: ${canary('oss-token')}}`,
+    `{type: oss, bucket: bucket, path: p, region: r, endpoint: 'http://${DEAD}', access-key-id: ${canary('oss-id')}, secret-access-key: ${canary('oss-key')}, session-token: ${canary('oss-token')}}`,
   ],
   sftp: [
     `{type: sftp, host: '${DEAD}', user: u, path: /p, password: ${canary('sftp')}}`,

@@ -100,6 +100,41 @@ export class Cli {
     this.child.kill(signal);
     return this.ended;
   }
+
+  /** The process sees all that `change` does at once, or nothing of it: it stands still meanwhile. */
+  async asOneStep<T>(change: () => T | Promise<T>): Promise<T> {
+    const isStill = (): boolean => this.child.kill('SIGSTOP') && isStopped(this.child.pid);
+    try {
+      await until(isStill, 'the process to stand still');
+      return await change();
+    } finally {
+      this.child.kill('SIGCONT');
+    }
+  }
+}
+
+/** Do all threads of the process stand still? Other systems than Linux do not say so. */
+function isStopped(pid: number | undefined): boolean {
+  if (process.platform !== 'linux') return true;
+  const folder = `/proc/${pid}/task`;
+  try {
+    return readdirSync(folder).every((id) => /\) [Tt] /.test(readFileSync(join(folder, id, 'stat'), 'utf8')));
+  } catch {
+    // A thread, or the process, has just ended.
+    return false;
+  }
+}
+
+/** Has a process ended that is no child of this one? What its new parent has not waited for yet has ended, too. */
+export function hasEnded(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return process.platform === 'linux' && /\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ESRCH' || code === 'ENOENT') return true;
+    throw error;
+  }
 }
 
 /** Threads of a process, with the function of the kernel that each waits in (Linux). */
@@ -146,6 +181,14 @@ export async function until(condition: () => boolean | Promise<boolean>, what: s
 
 function wholeLines(text: string): string {
   return text.slice(0, text.lastIndexOf('\n') + 1);
+}
+
+/**
+ * Log lines without their times, and without those of snapshots and compactions: they come when those are done, beside
+ * everything else.
+ */
+export function linesInOrder(log: string): string[] {
+  return withoutTimes(log).filter((line) => !/ msg="(snapshot|compaction) complete"/.test(line));
 }
 
 /** Log lines without their times. */
