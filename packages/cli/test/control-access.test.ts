@@ -1,6 +1,6 @@
 /** What a client of the control socket cannot do: take credentials, read memory, or keep the process busy. */
 import { writeFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,6 +8,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { decodeBody } from '../src/control/decode.ts';
 import { scratchFolder, start, until } from './support/cli.ts';
 import { createDatabase } from './support/database.ts';
+import { httpServer } from '../../../tests/support/http-server.ts';
 
 const SECRET = 'canary-of-the-environment';
 const ENVIRONMENT = {
@@ -49,7 +50,7 @@ function ask(socketPath: string, path: string, body?: string): Promise<{ status:
 describe('register', () => {
   test('brings credentials of the environment to no endpoint of its own choosing', async () => {
     const asked: string[] = [];
-    const server = createServer((incoming, response) => {
+    const server = httpServer((incoming, response) => {
       asked.push(`${incoming.url} ${incoming.headers.authorization}`);
       response.writeHead(403).end();
     });

@@ -1,10 +1,10 @@
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { createLogger } from '../src/log/logger.ts';
 import { Heartbeat } from '../src/replicate/heartbeat.ts';
 import type { DatabaseReport } from '../src/daemon/services/report.ts';
 import { until } from './support/cli.ts';
+import { httpServer } from '../../../tests/support/http-server.ts';
 
 const MINUTE_MS = 60_000;
 
@@ -15,7 +15,7 @@ function reportOf(state: DatabaseReport['state'], lastSyncAtMs: number | undefin
 
 async function setUp(status = 200): Promise<{ url: string; paths: string[] }> {
   const paths: string[] = [];
-  const server = createServer((request, response) => {
+  const server = httpServer((request, response) => {
     paths.push(`${request.method} ${request.url}`);
     response.writeHead(status).end('ok');
   });

@@ -1,6 +1,6 @@
 /** What a client of `mcp-addr` cannot do: attacks that worked while there were no tokens, and requests could name a config. */
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import { run, scratchFolder, start, until } from './support/cli.ts';
 import type { Cli } from './support/cli.ts';
 import { countRows, createDatabase } from './support/database.ts';
 import { hasFiles } from './support/replica.ts';
+import { httpServer } from '../../../tests/support/http-server.ts';
 
 const TOKEN = 'a-token-of-the-tests-7c1f';
 const CANARY = 'canary-environment-5521';
@@ -167,7 +168,7 @@ describe('what a request may bring', () => {
   test('no replica: its endpoint is never asked', async () => {
     const at = await setup(keys);
     let asked = 0;
-    const server = createServer((_, response) => {
+    const server = httpServer((_, response) => {
       asked += 1;
       response.end();
     });

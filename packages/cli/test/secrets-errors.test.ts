@@ -2,7 +2,6 @@
  * Every key that can hold a secret or a URL × every backend: errors of a replica that refuses each request and quotes it,
  * on every surface that prints errors.
  */
-import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { inspect } from 'node:util';
 import { PluginRegistry } from '@litestream/core';
@@ -17,6 +16,7 @@ import { createLogger } from '../src/log/logger.ts';
 import { failure } from '../src/mcp/answer.ts';
 import { isSecretKey } from '../src/util/secrets.ts';
 import { REPLICAS, canary, expectNone } from './support/canaries.ts';
+import { httpServer } from '../../../tests/support/http-server.ts';
 
 /** Keys that may hold a URL, with credentials in it. */
 const URL_KEYS = ['endpoint', 'webdav-url'];
@@ -34,7 +34,7 @@ const BACKENDS: Readonly<Record<string, string>> = {
 
 /** Quotes the whole request in its answer, as the error page of a proxy may. */
 async function echo(): Promise<string> {
-  const server = createServer((request, response) => {
+  const server = httpServer((request, response) => {
     const sent = JSON.stringify({ url: request.url, headers: request.headers });
     response.writeHead(400, { 'content-type': 'application/json', 'x-ms-error-code': 'Bad' });
     response.end(JSON.stringify({ error: { code: 400, message: `${sent} ${decodeURIComponent(sent)}` } }));
