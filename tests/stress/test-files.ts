@@ -34,7 +34,7 @@ async function list(folder: string, nameOf: (path: string) => string): Promise<T
   const listed = JSON.parse(stdout) as { readonly file: string }[];
   return listed
     .map(({ file }) => {
-      const sendsStop = readFileSync(file, 'utf8').includes('SIGSTOP');
+      const sendsStop = /SIGSTOP|\.asOneStep\(/.test(readFileSync(file, 'utf8'));
       return { folder, path: file, name: nameOf(file).split(sep).join('/'), sendsStop };
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
