@@ -136,7 +136,7 @@ describe('errors', () => {
       operation: 'writeLtxFile',
       backend: 'memory',
       object: '2/0000000000000007-0000000000000007.ltx',
-      message: 'memory: writeLtxFile 2/0000000000000007-0000000000000007.ltx: permission denied',
+      message: 'memory: cannot write 2/0000000000000007-0000000000000007.ltx: permission denied',
       hint: expect.stringContaining('Check') as string,
       cause: { message: 'permission denied', code: 'EACCES' },
     });

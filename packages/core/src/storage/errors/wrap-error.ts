@@ -16,6 +16,21 @@ export interface ErrorContext {
   readonly secrets?: readonly string[] | undefined;
 }
 
+/** What could not be done, by the name of the operation. */
+const ACTIONS: Readonly<Record<string, string>> = {
+  init: 'connect',
+  ltxFiles: 'list',
+  openLtxFile: 'read',
+  body: 'read',
+  writeLtxFile: 'write',
+  deleteLtxFiles: 'delete',
+  deleteAll: 'delete all files',
+  'objects.list': 'list',
+  'objects.open': 'read',
+  'objects.put': 'write',
+  'objects.delete': 'delete',
+};
+
 /**
  * Any error as a `LitestreamError` with operation, backend, object, cause and hint. Returns an already wrapped error
  * unchanged, so an error is wrapped once even if it crosses several layers.
@@ -26,8 +41,12 @@ export function wrapError(error: unknown, context: ErrorContext): LitestreamErro
   if (raised !== undefined) redactError(raised, secrets);
   if (raised?.operation !== undefined && raised.backend !== undefined) return raised;
   const kind = raised ?? context.classify?.(error) ?? classifyError(error);
-  const subject = object === undefined ? operation : `${operation} ${object}`;
-  return new LitestreamError(redact(`${backend}: ${subject}: ${errorText(error)}`, secrets), {
+  const action = ACTIONS[operation];
+  const failed = action === undefined ? operation : `cannot ${action}`;
+  const subject = object === undefined ? failed : `${failed} ${object}`;
+  // Clients may name themselves too.
+  const text = errorText(error).replace(`${backend}: `, '');
+  return new LitestreamError(redact(`${backend}: ${subject}: ${text}`, secrets), {
     code: kind.code,
     retryable: kind.retryable,
     operation,
