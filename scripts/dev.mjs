@@ -113,12 +113,17 @@ function install() {
   writeFileSync(stamp, lock);
 }
 
-/** The environment of every task: pinned Node and local binaries first on the path, nothing that phones home. */
+/**
+ * The environment of every task: pinned Node and local binaries first on the path, nothing that phones home. With
+ * `LITESTREAM_DEV_NODE=own`, tasks run on the Node that started this script.
+ */
 function environment() {
   const name = nodePackages[`${process.platform}-${process.arch}`];
   const pinned = name === undefined ? undefined : join(root, 'node_modules', name, 'bin');
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH ?? ''];
-  if (pinned !== undefined && existsSync(pinned)) path.unshift(pinned);
+  // `.bin` has the pinned Node, too.
+  if (process.env.LITESTREAM_DEV_NODE === 'own') path.unshift(dirname(process.execPath));
+  else if (pinned !== undefined && existsSync(pinned)) path.unshift(pinned);
   return {
     ...process.env,
     PATH: path.join(delimiter),
