@@ -66,7 +66,8 @@ export async function writeApiReference(folder: string): Promise<void> {
     basePath: repositoryRoot,
     disableGit: true,
     gitRevision: 'main',
-    sourceLinkTemplate: `${REPOSITORY_URL}/blob/main/{path}#L{line}`,
+    // The path is from the folder of all entry points.
+    sourceLinkTemplate: `${REPOSITORY_URL}/blob/main/packages/{path}#L{line}`,
     // `npm run typecheck` checks types, with the compiler that builds the packages.
     skipErrorChecking: true,
     excludeInternal: true,
@@ -80,7 +81,10 @@ export async function writeApiReference(folder: string): Promise<void> {
     const name = shown.find(({ source }) => source === point.sourceFile.fileName)?.name;
     if (name !== undefined) point.displayName = name;
   }
-  const project = app.converter.convert(points);
+  // With these names, and with links to the sources, which only this method prepares.
+  app.getEntryPoints = () => points;
+  const project = await app.convert();
+  if (project === undefined) throw new Error('typedoc converts nothing: see above');
   for (const { name, description } of shown) {
     const module = project.getChildByName([name]);
     if (module?.kind !== ReflectionKind.Module) throw new Error(`typedoc does not show ${name}`);
