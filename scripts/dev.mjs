@@ -54,6 +54,11 @@ const tasks = {
     bin('knip'),
   ],
   docs: () => [turbo('build', '--output-logs=errors-only'), ['node', 'packages/cli/scripts/write-generated-files.ts']],
+  'docs:site': (extra) => [
+    turbo('build', '--output-logs=errors-only'),
+    ['node', 'site/node_modules/typescript/bin/tsc', '-p', 'site'],
+    ['node', 'site/build.ts', ...extra],
+  ],
   'test:browser': () => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/browser/run.ts']],
   'test:interop': (extra) => [turbo('build', '--output-logs=errors-only'), ['node', 'tests/interop/run.ts', ...extra]],
   'test:dropin': (extra) => [
@@ -91,20 +96,21 @@ if (Number(process.versions.node.split('.')[0]) < 20) {
   process.exit(1);
 }
 
-install();
+install(root);
+if (task === 'docs:site') install(join(root, 'site'));
 const env = environment();
 for (const [command, ...args] of tasks[task](extra)) run(command, args);
 
-/** Installs the npm packages of the lock file, unless that very lock file is installed already. */
-function install() {
+/** Installs the npm packages of the lock file in this folder, unless that very lock file is installed already. @param {string} folder */
+function install(folder) {
   const lock = createHash('sha256')
-    .update(readFileSync(join(root, 'package-lock.json')))
+    .update(readFileSync(join(folder, 'package-lock.json')))
     .digest('hex');
-  const stamp = join(root, 'node_modules', '.installed-lock');
+  const stamp = join(folder, 'node_modules', '.installed-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
   console.log('Installing npm packages …');
   const result = spawnSync('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
+    cwd: folder,
     stdio: 'inherit',
     shell: process.platform === 'win32',
   });
@@ -113,12 +119,17 @@ function install() {
   writeFileSync(stamp, lock);
 }
 
-/** The environment of every task: pinned Node and local binaries first on the path, nothing that phones home. */
+/**
+ * The environment of every task: pinned Node and local binaries first on the path, nothing that phones home. With
+ * `LITESTREAM_DEV_NODE=own`, tasks run on the Node that started this script.
+ */
 function environment() {
   const name = nodePackages[`${process.platform}-${process.arch}`];
   const pinned = name === undefined ? undefined : join(root, 'node_modules', name, 'bin');
   const path = [join(root, 'node_modules', '.bin'), process.env.PATH ?? ''];
-  if (pinned !== undefined && existsSync(pinned)) path.unshift(pinned);
+  // `.bin` has the pinned Node, too.
+  if (process.env.LITESTREAM_DEV_NODE === 'own') path.unshift(dirname(process.execPath));
+  else if (pinned !== undefined && existsSync(pinned)) path.unshift(pinned);
   return {
     ...process.env,
     PATH: path.join(delimiter),

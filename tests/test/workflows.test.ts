@@ -56,5 +56,5 @@ test('publishes without a token, in a job that runs no action of others', () => 
       expect({ file, name, others }).toEqual({ file, name, others: [] });
     }
   }
-  expect(publishing).toEqual(['.github/workflows/release.yml publish']);
+  expect(publishing).toEqual(['.github/workflows/docs.yml publish', '.github/workflows/release.yml publish']);
 });

@@ -129,10 +129,10 @@ describe('loggers', () => {
     const { lines, options } = capture({ level: 'debug' });
     const logger = createLogger(options).child({ system: 'store' });
     logger.trace('no');
-    logger.debug('yes', { db: 'a.db' });
+    logger.debug('shown', { db: 'a.db' });
     logger.child({ db: 'b.db' }).error('bad');
     expect(lines.map((line) => line.replace(/^time=\S+ /, ''))).toEqual([
-      'level=DEBUG msg=yes system=store db=a.db',
+      'level=DEBUG msg=shown system=store db=a.db',
       'level=ERROR msg=bad system=store db=b.db',
     ]);
   });

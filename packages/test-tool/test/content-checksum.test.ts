@@ -40,7 +40,7 @@ const rows = fc.array(fc.tuple(value, value), { minLength: 1, maxLength: 12 });
 /** SQLite's own notion of the same value: type and bytes. */
 function literal(input: SQLInputValue): unknown {
   const db = new DatabaseSync(':memory:');
-  const { type, text } = db.prepare('SELECT typeof(?1) AS type, quote(?1) AS text').get(input) ?? {};
+  const { type, text } = db.prepare('SELECT typeof(?) AS type, quote(?) AS text').get(input, input) ?? {};
   return `${String(type)} ${String(text)}`;
 }
 
