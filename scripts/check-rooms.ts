@@ -58,6 +58,8 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     'drill',
     'maintenance',
     'copy',
+    'litestream/replication',
+    'litestream/composition',
     'litestream',
     '.',
     'testing',

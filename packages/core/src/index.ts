@@ -75,10 +75,19 @@ export type {
   LitestreamEvents,
   LitestreamOptions,
   LitestreamStoreOptions,
-  ReplicaTarget,
   ReplicateOptions,
 } from './litestream/litestream-options.ts';
-export type { ReplicatedDatabase } from './litestream/replicated-database.ts';
+export { Container } from './litestream/composition/container.ts';
+export type { Token } from './litestream/composition/container.ts';
+export type { ClientFactory, OpenClient, ReplicaTarget } from './litestream/composition/client-factory.ts';
+export { parts } from './litestream/composition/tokens.ts';
+export type { Composition, DatabaseParts, ReplicaParts, RootParts } from './litestream/composition/tokens.ts';
+export type { DatabaseSettings, MaintenanceSettings, ReplicaSettings } from './litestream/composition/settings.ts';
+export type {
+  NamedReplicaStatus,
+  ReplicatedDatabase,
+  ReplicatedDatabaseStatus,
+} from './litestream/replicated-database.ts';
 export * from './util/logger.ts';
 export * from './plugins/config-reader.ts';
 export { file } from './plugins/file-plugin.ts';

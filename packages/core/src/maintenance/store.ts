@@ -114,9 +114,7 @@ export class Store {
       ...(validationIntervalMs > 0 ? [job(validationIntervalMs, validationTask())] : []),
       ...(drillIntervalMs > 0 ? [job(drillIntervalMs, drillTask())] : []),
     ];
-    if (options.retentionEnabled === false) {
-      this.#logger.warn('retention disabled; cloud provider lifecycle policies must handle retention');
-    }
+    warnUnlessRetained(options.retentionEnabled, this.#logger);
   }
 
   /** Adds a replica, unless the store was closed. The store looks up once, at once, what the replica lacks. */
@@ -216,6 +214,11 @@ export class Store {
     });
     signal.addEventListener('abort', disarm, { once: true });
   }
+}
+
+export function warnUnlessRetained(isRetentionEnabled: boolean | undefined, logger: Logger): void {
+  if (isRetentionEnabled !== false) return;
+  logger.warn('retention disabled; cloud provider lifecycle policies must handle retention');
 }
 
 function compactionTask(level: CompactionLevel): Task {
