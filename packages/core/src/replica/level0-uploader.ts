@@ -46,7 +46,7 @@ export class Level0Uploader {
   /** Files up to here were written by an earlier process and are verified before they are sent, however big. */
   #unverified: TXID = 0n;
   /** First transactions of permanent gaps in level 0 that a warning has reported. There are few: each one is a disaster. */
-  readonly #holesTold = new Set<TXID>();
+  readonly #reportedGaps = new Set<TXID>();
   /** Why the last local file that was lost could not be read. */
   #lost: unknown;
   #isSending = false;
@@ -62,7 +62,7 @@ export class Level0Uploader {
       create: (file, op) => this.#create(file, op),
       upload: async (txid, op) => (await this.#uploadNext(txid, op)) ?? this.#replaceLost(txid, op),
       snapshot: (after, op) => takeSnapshot(op, (txid) => this.#uploadThrough(after, txid, op, 'covered')),
-      onGap: (txid) => this.#holesTold.add(txid),
+      onGap: (txid) => this.#reportedGaps.add(txid),
     });
     this.begin();
   }
@@ -103,9 +103,9 @@ export class Level0Uploader {
     return this.#isSending && this.isKnown ? Number(this.#parts.db.position.txid - (this.#state.remote ?? 0n)) : 0;
   }
 
-  /** See `Replica.isHoleTold`. */
-  isHoleTold(txid: TXID): boolean {
-    return this.#holesTold.has(txid);
+  /** See `Replica.isGapReported`. */
+  isGapReported(txid: TXID): boolean {
+    return this.#reportedGaps.has(txid);
   }
 
   /** See `FirstContact.learn`. */
@@ -247,7 +247,7 @@ export class Level0Uploader {
       logger,
       autoRecover,
       requireSameDatabase: () => this.requireSameDatabase(),
-      onGap: (from: TXID) => this.#holesTold.add(from),
+      onGap: (from: TXID) => this.#reportedGaps.add(from),
       takeSnapshot: (op: Op) => takeSnapshot(op, async () => undefined),
     };
     return await replaceLost(parts, txid, this.#lost, options);

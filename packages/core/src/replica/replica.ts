@@ -168,8 +168,8 @@ export class Replica implements History, AsyncDisposable {
   }
 
   /** Was a warning given that level 0 lacks this transaction, and some that follow it, for good? */
-  isHoleTold(txid: TXID): boolean {
-    return this.#uploader.isHoleTold(txid);
+  isGapReported(txid: TXID): boolean {
+    return this.#uploader.isGapReported(txid);
   }
 
   /**

@@ -2,6 +2,8 @@ import type { LocalFiles } from '../../compaction/compactor.ts';
 import { fencedClient } from '../../lease/fenced-client.ts';
 import { LeaseHolder } from '../../lease/holder.ts';
 import { StoredReplica } from '../../maintenance/stored-replica.ts';
+import type { ReplicaUnderStore } from '../../maintenance/stored-replica-options.ts';
+import type { ReplicaDb } from '../../replica/position/replica-db.ts';
 import { Replica } from '../../replica/replica.ts';
 import { ReplicaLink } from '../replication/replica-link.ts';
 import type { Container } from './container.ts';
@@ -56,7 +58,9 @@ export function composeReplica(
 
 function makeReplica(container: Container): Replica {
   const { syncIntervalMs, autoRecover, onError, onSnapshot } = container.resolve(parts.replicaSettings);
-  return new Replica(container.resolve(parts.client), container.resolve(parts.db), {
+  // All of it: a method that `DB` lacked, or named otherwise, would be left out silently.
+  const db: Required<ReplicaDb> = container.resolve(parts.db);
+  return new Replica(container.resolve(parts.client), db, {
     syncIntervalMs,
     autoRecover,
     clock: container.resolve(parts.clock),
@@ -73,7 +77,9 @@ function makeStoredReplica(container: Container, local: LocalFiles): StoredRepli
   const { path, options } = container.resolve(parts.databaseSettings);
   const { onCompaction, onDrill } = container.resolve(parts.replicaSettings);
   const { metaPath } = container.resolve(parts.db);
-  return new StoredReplica(container.resolve(parts.replica), {
+  // All of it, as above.
+  const replica: Required<ReplicaUnderStore> = container.resolve(parts.replica);
+  return new StoredReplica(replica, {
     ...maintenance,
     local,
     clock: container.resolve(parts.clock),

@@ -23,7 +23,7 @@ export interface FarthestTimelineOptions {
   readonly breaker: CircuitBreaker;
 }
 
-export class FarthestTimeline implements History {
+export class FarthestTimeline implements Required<History> {
   readonly #parts: readonly TimelinePart[];
   readonly #options: FarthestTimelineOptions;
   #farthest: TimelinePart['history'] | undefined;
