@@ -66,6 +66,8 @@ export type {
 } from './sqlite/driver/sqlite-driver.ts';
 export type { DrillResult } from './drill/drill.ts';
 export type { DrillStatus } from './drill/drills.ts';
+export { DEFAULTS } from './util/defaults.ts';
+export type { Defaults } from './util/defaults.ts';
 export * from './util/error.ts';
 export { distrust } from './files/path-trust.ts';
 export { Follower } from './follower/follower.ts';

@@ -1,5 +1,6 @@
 import { DB } from '../../db/db.ts';
 import { LocalLevel0 } from '../../retention/local-level0.ts';
+import { DEFAULTS } from '../../util/defaults.ts';
 import { DatabaseReplication } from '../replication/database-replication.ts';
 import type { ReplicaLink } from '../replication/replica-link.ts';
 import { composeReplica } from './compose-replica.ts';
@@ -51,8 +52,8 @@ export function composeDatabase(
     localTxid: localTxid ?? (() => db.localLtx(0).last()?.maxTxid ?? 0n),
     restore,
     backlog: {
-      intervalMs: maintenance?.level0CheckIntervalMs ?? 15_000,
-      retentionMs: maintenance?.level0RetentionMs ?? 300_000,
+      intervalMs: maintenance?.level0CheckIntervalMs ?? DEFAULTS.level0CheckIntervalMs,
+      retentionMs: maintenance?.level0RetentionMs ?? DEFAULTS.level0RetentionMs,
     },
     clock: container.resolve(parts.clock),
     logger: container.resolve(parts.databaseLogger),

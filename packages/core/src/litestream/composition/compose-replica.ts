@@ -5,6 +5,7 @@ import { StoredReplica } from '../../maintenance/stored-replica.ts';
 import type { ReplicaUnderStore } from '../../maintenance/stored-replica-options.ts';
 import type { ReplicaDb } from '../../replica/position/replica-db.ts';
 import { Replica } from '../../replica/replica.ts';
+import { DEFAULTS } from '../../util/defaults.ts';
 import { ReplicaLink } from '../replication/replica-link.ts';
 import type { Container } from './container.ts';
 import type { ReplicaSettings } from './settings.ts';
@@ -50,7 +51,7 @@ export function composeReplica(
     stored: container.resolve(parts.storedReplica),
     stores: container.resolve(parts.stores),
     local,
-    level0RetentionMs: container.resolve(parts.maintenance)?.level0RetentionMs ?? 300_000,
+    level0RetentionMs: container.resolve(parts.maintenance)?.level0RetentionMs ?? DEFAULTS.level0RetentionMs,
     logger: container.resolve(parts.databaseLogger),
     onUpload,
   });

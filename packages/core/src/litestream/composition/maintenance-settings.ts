@@ -1,12 +1,11 @@
 import { checkLevels, DEFAULT_LEVELS } from '../../compaction/compaction-levels.ts';
 import { Store } from '../../maintenance/store.ts';
 import type { StoreOptions } from '../../maintenance/store.ts';
+import { DEFAULTS } from '../../util/defaults.ts';
 import { BackendStores } from '../replication/backend-stores.ts';
 import type { Container } from './container.ts';
 import type { MaintenanceSettings } from './settings.ts';
 import { parts } from './tokens.ts';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The settings with defaults for what is not given. Throws `CONFIG_INVALID` for levels that are not 1, 2, 3 … in order. */
 export function maintenanceSettings(given: {
@@ -16,14 +15,14 @@ export function maintenanceSettings(given: {
   checkLevels(levels);
   return {
     levels,
-    snapshotIntervalMs: given.snapshotIntervalMs ?? DAY_MS,
-    snapshotRetentionMs: given.snapshotRetentionMs ?? DAY_MS,
-    level0RetentionMs: given.level0RetentionMs ?? 5 * 60_000,
-    level0CheckIntervalMs: given.level0CheckIntervalMs ?? 15_000,
-    validationIntervalMs: given.validationIntervalMs ?? 0,
-    drillIntervalMs: given.drillIntervalMs ?? 0,
-    retentionEnabled: given.retentionEnabled ?? true,
-    verifyCompaction: given.verifyCompaction ?? false,
+    snapshotIntervalMs: given.snapshotIntervalMs ?? DEFAULTS.snapshotIntervalMs,
+    snapshotRetentionMs: given.snapshotRetentionMs ?? DEFAULTS.snapshotRetentionMs,
+    level0RetentionMs: given.level0RetentionMs ?? DEFAULTS.level0RetentionMs,
+    level0CheckIntervalMs: given.level0CheckIntervalMs ?? DEFAULTS.level0CheckIntervalMs,
+    validationIntervalMs: given.validationIntervalMs ?? DEFAULTS.validationIntervalMs,
+    drillIntervalMs: given.drillIntervalMs ?? DEFAULTS.drillIntervalMs,
+    retentionEnabled: given.retentionEnabled ?? DEFAULTS.retentionEnabled,
+    verifyCompaction: given.verifyCompaction ?? DEFAULTS.verifyCompaction,
   };
 }
 
