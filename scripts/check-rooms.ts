@@ -59,6 +59,8 @@ const ORDER: Readonly<Record<string, readonly string[]>> = {
     'drill',
     'maintenance',
     'copy',
+    'litestream/replication',
+    'litestream/composition',
     'litestream',
     '.',
     'testing',

@@ -66,6 +66,8 @@ export type {
 } from './sqlite/driver/sqlite-driver.ts';
 export type { DrillResult } from './drill/drill.ts';
 export type { DrillStatus } from './drill/drills.ts';
+export { DEFAULTS } from './util/defaults.ts';
+export type { Defaults } from './util/defaults.ts';
 export * from './util/error.ts';
 export { distrust } from './files/path-trust.ts';
 export { Follower } from './follower/follower.ts';
@@ -75,10 +77,19 @@ export type {
   LitestreamEvents,
   LitestreamOptions,
   LitestreamStoreOptions,
-  ReplicaTarget,
   ReplicateOptions,
 } from './litestream/litestream-options.ts';
-export type { ReplicatedDatabase } from './litestream/replicated-database.ts';
+export { Container } from './litestream/composition/container.ts';
+export type { Token } from './litestream/composition/container.ts';
+export type { ClientFactory, OpenClient, ReplicaTarget } from './litestream/composition/client-factory.ts';
+export { parts } from './litestream/composition/tokens.ts';
+export type { Composition, DatabaseParts, ReplicaParts, RootParts } from './litestream/composition/tokens.ts';
+export type { DatabaseSettings, MaintenanceSettings, ReplicaSettings } from './litestream/composition/settings.ts';
+export type {
+  NamedReplicaStatus,
+  ReplicatedDatabase,
+  ReplicatedDatabaseStatus,
+} from './litestream/replicated-database.ts';
 export * from './util/logger.ts';
 export * from './plugins/config-reader.ts';
 export { file } from './plugins/file-plugin.ts';

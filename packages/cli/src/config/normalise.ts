@@ -1,9 +1,9 @@
 /** Turns the content of a config file into a `Config`: fills in defaults, inherits settings, makes paths absolute. */
+import { DEFAULTS } from '@litestream/core';
 import { TOKEN_LENGTH_MIN } from './access.ts';
 import { LOG_TYPES } from '../log/format.ts';
 import { parseLogLevel } from '../log/logger.ts';
 import { isSecretKey, registerSecret, registerUrlSecrets } from '../util/secrets.ts';
-import { DEFAULT_SYNC_INTERVAL_MS } from './defaults.ts';
 import { expandPath } from './paths.ts';
 import { replicaType } from './replica-type.ts';
 import { replicaSettings } from './schema/schema.ts';
@@ -13,8 +13,6 @@ import type { Config, DatabaseConfig, LeaseConfig, LoggingConfig, ReplicaConfig 
 import { isRecord } from './schema/unknown-keys.ts';
 import { invalid, replicasOf } from './validate.ts';
 import type { Where } from './validate.ts';
-
-const HOUR_MS = 3_600_000;
 
 export const DEFAULT_LOGGING: LoggingConfig = {
   level: 'info',
@@ -53,26 +51,24 @@ export function normaliseConfig(raw: RawConfig, plain: unknown, path: string | u
       endpoints: raw.socket?.endpoints ?? [],
       heapSnapshots: raw.socket?.['heap-snapshots'] ?? false,
     },
-    levels: (raw.levels ?? [{ interval: 30_000 }, { interval: 300_000 }, { interval: HOUR_MS }]).map(
-      ({ interval }) => ({
-        intervalMs: interval,
-      }),
-    ),
+    levels: (raw.levels?.map(({ interval }) => interval) ?? DEFAULTS.levelIntervalsMs).map((intervalMs) => ({
+      intervalMs,
+    })),
     snapshot: {
-      intervalMs: raw.snapshot?.interval ?? databaseSnapshot('interval') ?? 24 * HOUR_MS,
-      retentionMs: raw.snapshot?.retention ?? databaseSnapshot('retention') ?? 24 * HOUR_MS,
+      intervalMs: raw.snapshot?.interval ?? databaseSnapshot('interval') ?? DEFAULTS.snapshotIntervalMs,
+      retentionMs: raw.snapshot?.retention ?? databaseSnapshot('retention') ?? DEFAULTS.snapshotRetentionMs,
     },
     validationIntervalMs: raw.validation?.interval,
     drillIntervalMs: raw.drill?.interval,
-    l0RetentionMs: raw['l0-retention'] ?? 300_000,
-    l0RetentionCheckIntervalMs: raw['l0-retention-check-interval'] ?? 15_000,
-    verifyCompaction: raw['verify-compaction'] ?? false,
-    retentionEnabled: raw.retention?.enabled ?? true,
+    l0RetentionMs: raw['l0-retention'] ?? DEFAULTS.level0RetentionMs,
+    l0RetentionCheckIntervalMs: raw['l0-retention-check-interval'] ?? DEFAULTS.level0CheckIntervalMs,
+    verifyCompaction: raw['verify-compaction'] ?? DEFAULTS.verifyCompaction,
+    retentionEnabled: raw.retention?.enabled ?? DEFAULTS.retentionEnabled,
     heartbeat:
       heartbeatUrl === '' ? undefined : { url: heartbeatUrl, intervalMs: raw['heartbeat-interval'] ?? 300_000 },
     shutdownTimeoutMs: shutdownTimeout(raw['shutdown-timeout']) ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
-    shutdownSyncTimeoutMs: raw['shutdown-sync-timeout'] ?? 30_000,
-    shutdownSyncIntervalMs: raw['shutdown-sync-interval'] ?? 500,
+    shutdownSyncTimeoutMs: raw['shutdown-sync-timeout'] ?? DEFAULTS.shutdownSyncTimeoutMs,
+    shutdownSyncIntervalMs: raw['shutdown-sync-interval'] ?? DEFAULTS.shutdownSyncIntervalMs,
   };
 }
 
@@ -157,7 +153,7 @@ function normaliseReplica(raw: RawReplica, config: RawConfig, plain: unknown, pl
     type: replicaType(nonEmpty(raw.type), url),
     url,
     path: nonEmpty(raw.path),
-    syncIntervalMs: raw['sync-interval'] ?? config['sync-interval'] ?? DEFAULT_SYNC_INTERVAL_MS,
+    syncIntervalMs: raw['sync-interval'] ?? config['sync-interval'] ?? DEFAULTS.syncIntervalMs,
     maxSyncLtxFiles: raw['max-sync-ltx-files'] ?? config['max-sync-ltx-files'],
     autoRecover: raw['auto-recover'] ?? config['auto-recover'],
     lease: leaseOf(raw.lease ?? config.lease),

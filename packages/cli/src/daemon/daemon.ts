@@ -3,6 +3,8 @@
  * The control socket, a reload of the config and watched folders act on it; metrics and status pages read from it.
  */
 import type { Logger, OperationEvent, PluginRegistry, StopOptions } from '@litestream/core';
+import { parts } from '@litestream/core/composition';
+import type { Container } from '@litestream/core/composition';
 import type { Config } from '../config/types.ts';
 import { describeError } from '../util/describe-error.ts';
 import type { Terminal } from '../terminal/terminal.ts';
@@ -11,10 +13,9 @@ import type { SingleDatabase } from '../databases/directory.ts';
 import { ManagedDatabase } from './managed-database.ts';
 import type { Origin } from './managed-database.ts';
 import { withDatabasePath } from './services/with-database.ts';
-import { CircuitBreaker } from './services/open-patience.ts';
 import type { DatabaseReport } from './services/report.ts';
-import { announceStores } from './services/compaction-store.ts';
-import { BackendStores } from './services/backend-stores.ts';
+import { composeProcess } from './compose-from-config.ts';
+import { announceMaintenance, maintenanceOf } from './services/maintenance.ts';
 import { settleBounded } from '../util/task-queue.ts';
 
 /** How many databases open at a time, as in Litestream (Go). */
@@ -40,14 +41,12 @@ export class Daemon {
   readonly #leaving = new Map<string, Promise<void>>();
   /** By path: why the last sync of a database that was removed failed. */
   readonly #unsent = new Map<string, unknown>();
-  readonly #stores: BackendStores | undefined;
-  readonly #breaker: CircuitBreaker | undefined;
+  readonly #root: Container;
   readonly #lost = Promise.withResolvers<{ readonly error: unknown }>();
 
   constructor(options: DaemonOptions) {
     this.#options = options;
-    this.#breaker = options.once ? undefined : new CircuitBreaker();
-    this.#stores = options.once ? undefined : new BackendStores(options.config, options.logger);
+    this.#root = composeProcess(options);
   }
 
   /** All databases, stopped ones included, in the order they were added. */
@@ -119,7 +118,7 @@ export class Daemon {
 
   /** Starts to monitor all open databases. */
   monitor(): void {
-    announceStores(this.#options.config, this.#options.logger);
+    announceMaintenance(maintenanceOf(this.#options.config), this.#options.logger);
     for (const database of this.databases) database.monitor();
   }
 
@@ -174,7 +173,7 @@ export class Daemon {
    * earlier and not started again.
    */
   async close(options: StopOptions): Promise<unknown[]> {
-    await this.#stores?.close();
+    await this.#root.resolve(parts.stores)?.close();
     const before = [...this.#unsent.values(), ...this.databases.map(({ unsent }) => unsent)];
     const stopped = await Promise.allSettled([
       ...this.databases.map((database) => database.stop(options)),
@@ -196,11 +195,14 @@ export class Daemon {
 
   #make(config: SingleDatabase, origin: Origin): ManagedDatabase {
     this.#collisions.claim(config);
+    const { registry, logger, once, onOperation, terminal } = this.#options;
     const database = new ManagedDatabase(config, origin, {
-      ...this.#options,
-      onOperation: this.#options.onOperation,
-      stores: this.#stores,
-      breaker: this.#breaker,
+      root: this.#root,
+      registry,
+      logger,
+      once,
+      onOperation,
+      terminal,
       onLeaseLost: (error) => this.#lost.resolve({ error }),
     });
     this.#databases.set(config.path, database);

@@ -1,18 +1,17 @@
-import type { DbOptions, Logger } from '@litestream/core';
+import type { DatabaseSettings } from '@litestream/core/composition';
+import type { Logger } from '@litestream/core';
 import type { SingleDatabase } from '../databases/directory.ts';
 import { showSnapshots } from '../terminal/snapshot-progress.ts';
-import type { Services } from './services/services.ts';
+import type { Terminal } from '../terminal/terminal.ts';
 
 /** The settings of a database of the config, as the library takes them. */
 export function dbOptionsOf(
   database: SingleDatabase,
-  { terminal }: Services,
-  loggers: { readonly store: Logger; readonly database: Logger },
-): DbOptions {
+  progress: { readonly terminal: Terminal; readonly logger: Logger },
+): DatabaseSettings['options'] {
   return {
     metaPath: database.metaPath,
     stagingPath: database.stagingPath,
-    logger: loggers.store,
     syncIntervalMs: Math.min(...database.replicas.map(({ syncIntervalMs }) => syncIntervalMs)),
     monitorIntervalMs: database.monitorIntervalMs,
     checkpointIntervalMs: database.checkpointIntervalMs,
@@ -20,6 +19,6 @@ export function dbOptionsOf(
     truncatePageN: database.truncatePageCount,
     busyTimeoutMs: database.busyTimeoutMs,
     maxSyncWalBytes: database.maxSyncWalBytes,
-    onProgress: showSnapshots({ terminal, logger: loggers.database }),
+    onProgress: showSnapshots(progress),
   };
 }

@@ -1,69 +1,38 @@
-/** A database with its replicas while it is replicated, from opening to the last sync. */
+/** A database of the config while it is replicated, from opening to the last sync. */
 import { basename } from 'node:path';
-import { DB, LitestreamError, hasCode } from '@litestream/core';
-import type { Logger, StopOptions, TXID } from '@litestream/core';
+import { LitestreamError, hasCode } from '@litestream/core';
+import type { DB, Logger, StopOptions, TXID } from '@litestream/core';
 import { openReplicas } from '../databases/replicas.ts';
 import type { OpenReplicas } from '../databases/replicas.ts';
 import { checkReplicaFolder } from './services/replica-folder.ts';
 import type { SingleDatabase } from '../databases/directory.ts';
-import { BacklogWatch } from './backlog-watch.ts';
-import { DatabaseOpening } from './database-opening.ts';
-import { dbOptionsOf } from './db-options.ts';
-import { FarthestTimeline } from './services/joint-history.ts';
-import { Leases } from './leases.ts';
-import { RunningReplica } from './running-replica.ts';
+import { composeFromConfig } from './compose-from-config.ts';
+import type { ComposedDatabase } from './compose-from-config.ts';
+import type { RunningReplica } from './running-replica.ts';
 import { warnIfMissing } from './services/missing-database.ts';
 import type { Services } from './services/services.ts';
-import { backendOf } from './services/backend-stores.ts';
 
 /** `-once` has no later attempt, so it waits longer than any file has to be quiet. */
 const ONCE_PATIENCE_MS = 40_000;
+/** `-once` waits for the lease of a killed holder to expire. It does not wait for a holder that renews. */
+const ONCE_TERMS = 2.2;
 
 export class RunningDatabase {
   readonly path: string;
-  readonly db: DB;
-  readonly replicas: readonly RunningReplica[];
   readonly #clients: OpenReplicas;
-  readonly #leases: Leases;
-  readonly #services: Services;
+  readonly #composed: ComposedDatabase;
   readonly #logger: Logger;
-  readonly #lifetime = new AbortController();
-  readonly #opening: DatabaseOpening;
-  #started = false;
-  #rejoining: Promise<void> | undefined;
   #missing: Disposable | undefined;
 
   private constructor(database: SingleDatabase, clients: OpenReplicas, services: Services) {
     this.path = database.path;
     this.#clients = clients;
-    const logger = services.logger.child({ system: 'store' });
-    this.#logger = logger.child({ db: basename(database.path) });
-    this.db = new DB(database.path, dbOptionsOf(database, services, { store: logger, database: this.#logger }));
-    this.#services = services;
-    this.replicas = clients.all.map((open) => {
-      const replica: RunningReplica = new RunningReplica(open, this.db, services, {
-        stagingPath: database.stagingPath,
-        onError: (error) => this.#replicaFailed(replica, error),
-        onLease: ({ state, error }) => {
-          if (state === 'lost') services.onLeaseLost(error);
-        },
-      });
-      return replica;
-    });
-    this.#leases = new Leases(database, this.replicas, { services, logger: this.#logger });
-    this.#opening = new DatabaseOpening({
-      open: () => this.#open(),
-      onOpened: () => {
-        if (this.#started) this.#start();
-      },
-      leases: this.#leases,
+    this.#logger = services.logger.child({ system: 'store' }).child({ db: basename(database.path) });
+    this.#composed = composeFromConfig(database, clients.all, {
+      services,
       logger: this.#logger,
-      signal: this.#lifetime.signal,
+      onStart: () => (this.#missing = warnIfMissing(this.path, this.#logger)),
     });
-    if (this.replicas.length > 1) {
-      const backlog = new BacklogWatch(this.db, this.replicas, services.config);
-      this.db.onChange(() => backlog.look());
-    }
   }
 
   /** Makes it, and the clients of its replicas; nothing is opened yet. */
@@ -75,28 +44,26 @@ export class RunningDatabase {
     return new RunningDatabase(database, clients, services);
   }
 
+  get db(): DB {
+    return this.#composed.replication.db;
+  }
+
+  get replicas(): readonly RunningReplica[] {
+    return this.#composed.replicas;
+  }
+
   /**
    * Opens the database. Rejects if it cannot be replicated at all, or with any failure if `once`; what may pass is tried again
    * from then on.
    */
   async open({ once }: { readonly once: boolean }): Promise<void> {
     this.#checkFolders();
-    this.#leases.requireSupport();
-    if (this.#leases.isAny && !once) {
-      this.#opening.begin();
-      return;
-    }
-    try {
-      await this.#open({ once });
-    } catch (error) {
-      if (once || !this.#opening.retryAfter(error)) throw error;
-    }
+    await this.#composed.replication.open({ retries: !once, terms: once ? ONCE_TERMS : undefined });
   }
 
   /** Follows and uploads from now on, or from when it could be opened. */
   start(): void {
-    this.#started = true;
-    if (!this.#opening.isPending) this.#start();
+    this.#composed.replication.start();
   }
 
   /**
@@ -104,12 +71,9 @@ export class RunningDatabase {
    * not take it, after the others had their turn.
    */
   async sync({ upload, signal }: { readonly upload: boolean; readonly signal?: AbortSignal }): Promise<void> {
-    await this.#rejoining;
-    if (this.#opening.isPending) {
-      const error: unknown = this.#opening.error ?? this.#leases.waitError;
-      throw error;
-    }
-    if (upload) throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated({ signal }))));
+    const { replication } = this.#composed;
+    await replication.requireOpen();
+    if (upload) throwAll(await replication.replicated({ signal }));
     else await this.db.sync({ signal });
     const { waitingFor } = this.db.status();
     if (waitingFor !== undefined) throw notReady(this.path, waitingFor);
@@ -134,7 +98,8 @@ export class RunningDatabase {
   }
 
   async #upload(): Promise<void> {
-    throwAll(await Promise.allSettled(this.replicas.map(({ replica }) => replica.sync())));
+    const results = await Promise.allSettled(this.replicas.map(({ replica }) => replica.sync()));
+    throwAll(results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : [])));
   }
 
   /** A daemon does this in the background. */
@@ -159,64 +124,40 @@ export class RunningDatabase {
 
   /** The last transaction that every replica has. */
   get replicatedTxid(): TXID {
-    const positions = this.replicas.map(({ replica }) => replica.position.txid);
-    return positions.reduce((lowest, txid) => (txid < lowest ? txid : lowest));
+    return this.#composed.replication.replicatedTxid;
   }
 
   /** Resolves once the database is open under its leases; at once if it has none. Rejects if it cannot be opened. */
   get promoted(): Promise<void> {
-    return this.#leases.opened;
+    return this.#composed.replication.promoted;
   }
 
   /** Why it cannot be opened, the database cannot be read, or a replica does not take its files. */
   get lastError(): unknown {
-    if (this.#opening.isPending) return this.#opening.isWaitingForLease ? undefined : this.#opening.error;
-    return this.db.status().lastError ?? this.replicas.map((each) => each.report().lastError).find(Boolean);
+    return this.#composed.replication.lastError;
   }
 
   /** Last sync, then everything is closed. Rejects if that failed, or if the database could not be opened for it. */
   async stop(options: StopOptions): Promise<void> {
-    // While another process has the lease, this process has nothing to upload.
-    const isWaiting = this.#opening.isWaitingForLease;
-    this.#lifetime.abort();
-    await this.#rejoining;
-    await this.#opening.idle();
-    let isSent = false;
     try {
-      await this.db.stop();
-      // While another Litestream replicates the database there is nothing of ours to send.
-      const stopOptions = (await this.#isStandby()) ? { ...options, finalSync: false } : options;
-      throwAll(await Promise.allSettled(this.replicas.map((each) => each.stop(stopOptions))));
-      // It could never be opened, so there was no last sync.
-      if (this.#opening.isPending && !isWaiting) throw this.#opening.error;
-      isSent = true;
+      throwAll(await this.#composed.replication.stop(options));
     } finally {
-      await this.close({ keepLeases: !isSent && !this.#opening.isPending });
+      await this.#release();
     }
   }
 
-  /** Looks again if it was a standby: the other Litestream may have ended since, and left commits to send. */
-  async #isStandby(): Promise<boolean> {
-    const isStandby = (): boolean => this.db.status().state === 'standby';
-    // The last sync meets the same failure, and reports it.
-    if (isStandby()) await this.db.sync().catch(() => undefined);
-    return isStandby();
+  /** Closes it without a last sync. */
+  async close(): Promise<void> {
+    try {
+      await this.#composed.replication.close();
+    } finally {
+      await this.#release();
+    }
   }
 
-  /**
-   * `keepLeases`: some commits were not uploaded. The next process on this database has the term of the leases to upload them.
-   */
-  async close({ keepLeases }: { readonly keepLeases: boolean } = { keepLeases: false }): Promise<void> {
+  async #release(): Promise<void> {
     this.#missing?.[Symbol.dispose]();
-    await this.db.close();
-    await this.#leases.end({ keep: keepLeases });
     await this.#clients[Symbol.asyncDispose]();
-  }
-
-  #start(): void {
-    this.#missing = warnIfMissing(this.path, this.#logger);
-    this.db.start();
-    for (const replica of this.replicas) replica.start();
   }
 
   /** A replica folder that can never be written to is refused, unless there is another replica to go on with. */
@@ -231,47 +172,6 @@ export class RunningDatabase {
     }
     if (failures.length === this.replicas.length) throw failures[0];
   }
-
-  async #open({ once }: { readonly once: boolean } = { once: false }): Promise<void> {
-    const { signal } = this.#lifetime;
-    await this.#leases.take({ once, signal });
-    const parts = this.replicas.map(({ replica, open }) => ({
-      history: replica,
-      backend: open.config.type === 'file' ? undefined : backendOf(open.config),
-    }));
-    await this.db.open({ history: new FarthestTimeline(parts, this.#services.breaker), signal });
-    try {
-      await this.#leases.meet(signal);
-    } catch (error) {
-      await this.db.close();
-      throw error;
-    }
-  }
-
-  /** An upload failed; it is tried again by itself. */
-  #replicaFailed(failed: RunningReplica, error: unknown): void {
-    if (!hasCode(error, 'REPLICA_AHEAD') || failed.replica.isKnown) return;
-    this.#rejoining ??= this.#rejoin(failed).finally(() => (this.#rejoining = undefined));
-  }
-
-  /**
-   * A replica that could not be asked when the database was opened reaches farther than the database: its local state
-   * was lost, or it was restored. As if it had answered then, the database goes on above it.
-   */
-  async #rejoin({ open }: RunningReplica): Promise<void> {
-    if (this.#lifetime.signal.aborted) return;
-    this.#logger.info('replica is ahead of the database, reopening the database to continue above the replica', {
-      replica: open.text,
-    });
-    this.#services.breaker?.reset(backendOf(open.config));
-    try {
-      await this.db.close();
-      await this.#open();
-      if (this.#started) this.db.start();
-    } catch (error) {
-      if (!this.#lifetime.signal.aborted) this.#opening.retry(error);
-    }
-  }
 }
 
 /** There is a file that is not opened yet: what is in it is not replicated. */
@@ -283,8 +183,7 @@ function notReady(path: string, reason: string): LitestreamError {
   });
 }
 
-function throwAll(results: readonly PromiseSettledResult<unknown>[]): void {
-  const failures = results.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+function throwAll(failures: readonly unknown[]): void {
   if (failures.length === 1) throw failures[0];
   if (failures.length > 1) throw new AggregateError(failures);
 }

@@ -1,24 +1,9 @@
-/** One replica of a running database: its client, its uploads and its maintenance by the store. */
-import { basename } from 'node:path';
-import { fencedClient, LeaseHolder, Replica, StoredReplica, proveNewest, verifyLive } from '@litestream/core';
-import type {
-  DB,
-  LeaseStatus,
-  LiveProof,
-  LocalFiles,
-  Logger,
-  Op,
-  StopOptions,
-  TXID,
-  VerifyLiveOptions,
-} from '@litestream/core';
-import { formatTxid } from '@litestream/ltx';
+/** One replica of a running database, as the command shows and verifies it. */
+import { proveNewest, verifyLive } from '@litestream/core';
+import type { DB, LiveProof, Op, Replica, StoredReplica, VerifyLiveOptions } from '@litestream/core';
+import type { ReplicaLink } from '@litestream/core/composition';
 import type { OpenReplica } from '../databases/replicas.ts';
-import { showUploads } from '../terminal/metered-uploads.ts';
-import { localFilesOf } from './services/local-files.ts';
 import type { ReplicaReport } from './services/report.ts';
-import type { Services } from './services/services.ts';
-import { levelsOf } from './services/compaction-store.ts';
 
 /** Proof that the replica states the checksum of the live database. */
 export interface ReplicaVerification extends LiveProof {
@@ -26,91 +11,20 @@ export interface ReplicaVerification extends LiveProof {
   readonly faults: readonly string[];
 }
 
-export interface RunningReplicaOptions {
-  /** Folder for large temporary files of the database. Undefined: its metadata folder. */
-  readonly stagingPath: string | undefined;
-  readonly onError: (error: unknown) => void;
-  readonly onLease: (status: LeaseStatus) => void;
-}
-
 export class RunningReplica {
   readonly open: OpenReplica;
   readonly replica: Replica;
   readonly stored: StoredReplica;
-  /** Undefined if the replica has no lease. */
-  readonly holder: LeaseHolder | undefined;
-  readonly #local: LocalFiles;
-  readonly #services: Services;
+  readonly #link: ReplicaLink;
   readonly #db: DB;
-  readonly #logger: Logger;
-  #started = false;
-  /** Position of the replica when files that it does not have were last released. */
-  #forgoneAt: TXID | undefined;
-  #care: 'none yet' | 'given' | 'over' = 'none yet';
 
-  constructor(open: OpenReplica, db: DB, services: Services, { stagingPath, onError, onLease }: RunningReplicaOptions) {
-    const { config } = services;
-    const { syncIntervalMs, autoRecover } = open.config;
-    const logger = services.logger.child({ system: 'store', db: basename(db.path) });
-    const { lease } = open.config;
-    this.holder = lease && new LeaseHolder(open.client, { ...lease, logger, onChange: onLease });
-    const fenced = this.holder === undefined ? open.client : fencedClient(open.client, this.holder);
-    const client = showUploads(fenced, { terminal: services.terminal, logger });
+  constructor(open: OpenReplica, link: ReplicaLink, db: DB) {
+    if (link.stored === undefined) throw new Error('a replica of the command is always maintained');
     this.open = open;
-    this.#logger = logger;
+    this.replica = link.replica;
+    this.stored = link.stored;
+    this.#link = link;
     this.#db = db;
-    this.#services = services;
-    this.replica = new Replica(client, db, { logger, syncIntervalMs, autoRecover, onError, fence: this.holder });
-    if (this.holder !== undefined) this.holder.acknowledged = () => this.replica.position.txid;
-    this.#local = localFilesOf(db);
-    this.stored = new StoredReplica(this.replica, {
-      levels: levelsOf(config),
-      snapshotIntervalMs: config.snapshot.intervalMs,
-      snapshotRetentionMs: config.snapshot.retentionMs,
-      level0RetentionMs: config.l0RetentionMs,
-      retentionEnabled: config.retentionEnabled,
-      verifyCompaction: config.verifyCompaction,
-      drills: { place: { metaPath: db.metaPath, stagingPath } },
-      local: this.#local,
-      logger,
-      path: db.path,
-    });
-  }
-
-  /** Starts uploads. The store maintains the replica once it has answered: before that, there is nothing to maintain. */
-  start(): void {
-    if (this.#started) return;
-    this.#started = true;
-    this.replica.onUpload(() => {
-      if (this.#care === 'none yet') {
-        this.#care = 'given';
-        this.#services.stores?.add(this.open.config, this.stored);
-      }
-      this.stored.uploaded();
-    });
-    this.replica.start();
-  }
-
-  async stop(options: StopOptions): Promise<void> {
-    const given = this.#care === 'given';
-    // The next process maintains what the last sync uploads.
-    this.#care = 'over';
-    if (given) await this.#services.stores?.remove(this.open.config, this.stored);
-    await this.replica.stop(options);
-  }
-
-  /** Releases older local files that the replica does not have: a snapshot will replace them. */
-  forgo(before: Date): void {
-    const { position } = this.replica;
-    if (this.#forgoneAt !== position.txid) {
-      this.#forgoneAt = position.txid;
-      this.#logger.warn('replica is too far behind, it gets a snapshot once it answers', {
-        replica: this.open.text,
-        'txid.replica': formatTxid(position.txid),
-        'txid.db': formatTxid(this.#db.position.txid),
-      });
-    }
-    this.#local.release?.({ txid: this.#db.position.txid, before });
   }
 
   /** Compares the database with the replica; see `verifyLive`. `repair` also checks every file of the replica, as validation does. */
@@ -148,7 +62,7 @@ export class RunningReplica {
       lastSyncAt: db.lastLookAt === undefined ? undefined : latestIf(hasAll, lastSyncAt, db.lastLookAt),
       lastError,
       counts: this.stored.counts,
-      lease: this.holder?.status,
+      lease: this.#link.holder?.status,
     };
   }
 }

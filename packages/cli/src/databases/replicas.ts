@@ -1,8 +1,7 @@
 /** Creates the clients of replicas in the config. Only this module uses core's plugins. */
 import { basename, dirname, resolve } from 'node:path';
-import { PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
+import { DEFAULTS, PluginRegistry, parseReplicaUrl, redact } from '@litestream/core';
 import type { GuardOptions, LogFields, PluginContext, ReplicaClient, ReplicaUrl } from '@litestream/core';
-import { DEFAULT_SYNC_INTERVAL_MS } from '../config/defaults.ts';
 import { pathOfFileUrl } from '../config/file-url.ts';
 import { expandPath } from '../config/paths.ts';
 import { replicaType } from '../config/replica-type.ts';
@@ -32,7 +31,7 @@ export function replicaFromUrl(url: string): ReplicaConfig {
     type: replicaType(undefined, url),
     url,
     path: undefined,
-    syncIntervalMs: DEFAULT_SYNC_INTERVAL_MS,
+    syncIntervalMs: DEFAULTS.syncIntervalMs,
     maxSyncLtxFiles: undefined,
     autoRecover: undefined,
     lease: undefined,

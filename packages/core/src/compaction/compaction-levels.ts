@@ -2,6 +2,7 @@
  * Compaction levels: level 0 holds one file per sync, each level above merges the one below at its own interval, and
  * snapshots live at level 9. Levels and defaults are those of Litestream (Go) (`compaction_level.go`, `store.go`).
  */
+import { DEFAULTS } from '../util/defaults.ts';
 import { LitestreamError } from '../util/error.ts';
 import { SNAPSHOT_LEVEL } from '../storage/contract/levels.ts';
 
@@ -12,11 +13,10 @@ export interface CompactionLevel {
   readonly intervalMs: number;
 }
 
-export const DEFAULT_LEVELS: readonly CompactionLevel[] = [
-  { level: 1, intervalMs: 30_000 },
-  { level: 2, intervalMs: 5 * 60_000 },
-  { level: 3, intervalMs: 60 * 60_000 },
-];
+export const DEFAULT_LEVELS: readonly CompactionLevel[] = DEFAULTS.levelIntervalsMs.map((intervalMs, index) => ({
+  level: index + 1,
+  intervalMs,
+}));
 
 /** Refuses levels that are not 1, 2, 3 … in order, or that have no interval. */
 export function checkLevels(levels: readonly CompactionLevel[]): void {

@@ -1,163 +1,156 @@
-/** Opens a database and its replica, and starts to replicate it. */
+/** Opens a database and its replicas, and starts to replicate it. */
 import { existsSync } from 'node:fs';
-import type { TXID } from '@litestream/ltx';
-import type { Op, ReplicaClient } from '../storage/contract/contract.ts';
-import { DB } from '../db/db.ts';
 import { realDatabasePath } from '../files/real-path.ts';
-import type { StagingPlace } from '../files/staging.ts';
-import { hasCode } from '../util/error.ts';
-import { fencedClient } from '../lease/fenced-client.ts';
-import { LeaseHolder } from '../lease/holder.ts';
-import type { LeaseOptions } from '../lease/holder-options.ts';
-import type { LeaseStatus } from '../lease/status.ts';
-import { takeOver } from '../lease/take-over.ts';
-import type { Emitter } from '../util/emitter.ts';
-import type { Logger } from '../util/logger.ts';
-import { Replica } from '../replica/replica.ts';
 import { restore } from '../restore/restore.ts';
-import type { LocalFiles } from '../compaction/compactor.ts';
-import { LocalLevel0, releaseOnUpload } from '../retention/local-level0.ts';
-import type { Store } from '../maintenance/store.ts';
-import { DEFAULT_LEVELS } from '../compaction/compaction-levels.ts';
-import { StoredReplica } from '../maintenance/stored-replica.ts';
-import type { LitestreamEvents, LitestreamOptions, ReplicaTarget, ReplicateOptions } from './litestream-options.ts';
-import type { ReplicaClients } from './replica-clients.ts';
+import type { Op } from '../storage/contract/contract.ts';
+import type { Emitter } from '../util/emitter.ts';
+import { hasCode } from '../util/error.ts';
+import type { Logger } from '../util/logger.ts';
+import type { OpenClient, ReplicaTarget } from './composition/client-factory.ts';
+import { composeDatabase } from './composition/compose-database.ts';
+import type { Container } from './composition/container.ts';
+import type { ReplicaSettings } from './composition/settings.ts';
+import { parts } from './composition/tokens.ts';
+import type { Composition } from './composition/tokens.ts';
+import type { LitestreamEvents, ReplicateOptions } from './litestream-options.ts';
 import { ReplicatedDatabase } from './replicated-database.ts';
-
-const DAY_MS = 24 * 60 * 60 * 1000;
-const LEVEL0_RETENTION_MS = 5 * 60 * 1000;
+import type { DatabaseReplication } from './replication/database-replication.ts';
+import { farthestFirst } from './replication/farthest-first.ts';
 
 export interface DatabaseOpenerParts {
-  readonly options: Pick<LitestreamOptions, 'driver' | 'store'>;
-  readonly logger: Logger;
-  readonly clients: ReplicaClients;
+  readonly root: Container;
+  readonly composition: Composition | undefined;
   readonly events: Emitter<LitestreamEvents>;
-  /** Undefined: another process compacts the replicas. */
-  readonly store: Store | undefined;
 }
 
 export class DatabaseOpener {
   readonly #parts: DatabaseOpenerParts;
+  readonly #logger: Logger;
 
-  constructor(parts: DatabaseOpenerParts) {
-    this.#parts = parts;
+  constructor(openerParts: DatabaseOpenerParts) {
+    this.#parts = openerParts;
+    this.#logger = openerParts.root.resolve(parts.logger);
   }
 
   /** `onReleased` is called once the database is closed. */
   async open(
     path: string,
-    target: ReplicaTarget,
+    targets: readonly ReplicaTarget[],
     options: ReplicateOptions,
     onReleased: () => void,
   ): Promise<ReplicatedDatabase> {
-    const { signal, lease, restoreIfMissing = false, ...dbOptions } = options;
-    const { stagingPath } = options;
-    const { clients, events, logger } = this.#parts;
-    const { client: bare, release } = await clients.open(target, { databasePath: path, stagingPath });
-    const db = new DB(path, { ...dbOptions, driver: this.#parts.options.driver, logger });
-    const onError = (error: unknown): void => events.emit('error', { path, error });
-    const holder = lease === undefined || lease === false ? undefined : this.#holder(bare, lease, path);
-    const client = holder === undefined ? bare : fencedClient(bare, holder);
-    const replica = new Replica(client, db, {
-      syncIntervalMs: options.syncIntervalMs,
-      logger,
-      fence: holder,
-      onError,
-      onSnapshot: (file) => events.emit('snapshot', { path, txid: file.maxTxid, file }),
-    });
+    const { signal } = options;
+    const clients = await this.#openClients(targets, path, options);
+    const release = async (): Promise<void> => {
+      for (const client of clients) await client.release();
+    };
+    let replication: DatabaseReplication | undefined;
     try {
-      await client.init({ signal });
-      const restore = restoreIfMissing
-        ? (op: Op): Promise<boolean> => this.#restoreMissing(client, path, op)
-        : undefined;
-      if (holder !== undefined) {
-        holder.acknowledged = () => replica.position.txid;
-        await holder.acquire({ signal });
-        const localTxid = (): TXID => db.localLtx(0).last()?.maxTxid ?? 0n;
-        const database = { path, exists: () => existsSync(path), localTxid, restore };
-        await takeOver({ holder, client, logger, database }, { signal });
-      } else if (!existsSync(path)) await restore?.({ signal });
-      await db.open({ history: replica, signal });
-      if (holder !== undefined) await replica.meet({ signal });
+      replication = this.#compose(path, clients, options);
+      await this.#init(clients, path, { signal });
+      if (options.restoreIfMissing === true && !replication.leases.isAny && !existsSync(path))
+        await this.#restoreMissing(clients, path, { signal });
+      await replication.open({ retries: false, signal });
     } catch (error) {
-      await db.close();
-      await holder?.release();
+      await replication?.close();
       await release();
       throw error;
     }
-    const leaveStore = this.#start(db, replica, stagingPath);
-    return new ReplicatedDatabase({
-      db,
-      replica,
-      holder,
-      leaveStore,
-      release: async () => {
-        onReleased();
-        await release();
-      },
+    this.#start(replication);
+    return new ReplicatedDatabase(replication, async () => {
+      onReleased();
+      await release();
     });
   }
 
-  /** Starts to sync, upload and compact. Returns what ends compaction and retention. */
-  #start(db: DB, replica: Replica, stagingPath: string | undefined): () => Promise<void> {
-    const { events, store } = this.#parts;
-    const { path } = db;
-    const local = new LocalLevel0(db.localLtx(0)).forReplica();
-    const stored = this.#stored(replica, local, path, { metaPath: db.metaPath, stagingPath });
-    if (stored === undefined) replica.onUpload(releaseOnUpload(local, LEVEL0_RETENTION_MS));
-    db.onCheckpoint((checkpoint) => events.emit('checkpoint', { path, ...checkpoint }));
-    db.onProof((proof) => events.emit('proven', { path, ...proof }));
-    db.onChange(({ txid }) => events.emit('sync', { path, txid }));
-    let isCaredFor = false;
-    replica.onUpload(({ txid }) => {
-      events.emit('upload', { path, txid });
-      if (stored === undefined) return;
-      // Not before the two have been compared: there is nothing to look after in the timeline of another database.
-      if (!isCaredFor) store?.add(stored);
-      isCaredFor = true;
-      stored.uploaded();
-    });
-    db.start();
-    replica.start();
-    return async () => {
-      // The next process uploads the rest.
-      isCaredFor = true;
-      if (stored !== undefined) await store?.remove(stored);
+  async #openClients(
+    targets: readonly ReplicaTarget[],
+    databasePath: string,
+    { stagingPath }: ReplicateOptions,
+  ): Promise<readonly OpenClient[]> {
+    const factory = this.#parts.root.resolve(parts.clientFactory);
+    const clients: OpenClient[] = [];
+    try {
+      for (const target of targets) clients.push(await factory.open(target, { databasePath, stagingPath }));
+    } catch (error) {
+      for (const client of clients) await client.release();
+      throw error;
+    }
+    return clients;
+  }
+
+  #compose(path: string, clients: readonly OpenClient[], options: ReplicateOptions): DatabaseReplication {
+    const { signal: _, lease, restoreIfMissing = false, ...dbOptions } = options;
+    const { root, composition } = this.#parts;
+    const leaseOptions = lease === true ? {} : lease === false ? undefined : lease;
+    const replicas = clients.map(({ client, name, backend }) => ({
+      client,
+      name,
+      backend,
+      syncIntervalMs: options.syncIntervalMs,
+      lease: leaseOptions,
+      ...this.#listeners(path, name),
+    }));
+    const database = {
+      path,
+      options: dbOptions,
+      // With several, one that is down must not keep the others from being written.
+      required: clients.length === 1 ? 'all' : 'one',
+      restore: restoreIfMissing ? (op: Op) => this.#restoreMissing(clients, path, op) : undefined,
+    } as const;
+    return composeDatabase(root, { database, replicas }, composition);
+  }
+
+  #listeners(path: string, replica: string): Partial<ReplicaSettings> {
+    const { events } = this.#parts;
+    return {
+      onUpload: ({ txid }) => events.emit('upload', { path, replica, txid }),
+      onSnapshot: (file) => events.emit('snapshot', { path, replica, txid: file.maxTxid, file }),
+      onCompaction: (file) => events.emit('compaction', { path, replica, file }),
+      onDrill: (result) => events.emit('drill', { path, replica, ...result }),
+      onLease: (status) => events.emit('lease', { path, replica, ...status }),
+      onError: (error) => events.emit('error', { path, replica, error }),
     };
   }
 
-  #holder(client: ReplicaClient, lease: true | LeaseOptions, path: string): LeaseHolder {
-    const logger = this.#parts.logger;
-    const onChange = (status: LeaseStatus): void => this.#parts.events.emit('lease', { path, ...status });
-    return new LeaseHolder(client, { ...(lease === true ? {} : lease), logger, onChange });
-  }
-
-  /** A replica without a backup is not an error: it is the first start. */
-  async #restoreMissing(client: ReplicaClient, path: string, { signal }: Op): Promise<boolean> {
-    try {
-      await restore(client, { output: realDatabasePath(path), logger: this.#parts.logger, signal });
-      return true;
-    } catch (error) {
-      if (!hasCode(error, 'REPLICA_EMPTY')) throw error;
-      return false;
+  /** Finds out before anything else whether replicas can be reached. One of several is enough, and they are not waited for. */
+  async #init(clients: readonly OpenClient[], path: string, op: Op): Promise<void> {
+    const [only] = clients;
+    if (only !== undefined && clients.length === 1) return await only.client.init(op);
+    const breaker = this.#parts.root.resolve(parts.breaker);
+    const asked = await Promise.allSettled(
+      clients.map(({ client }) => breaker.ask(undefined, (signal) => client.init({ signal }), op)),
+    );
+    op.signal?.throwIfAborted();
+    const failures = asked.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    if (failures.length === clients.length) throw failures[0];
+    for (const [index, each] of asked.entries()) {
+      if (each.status === 'rejected')
+        this.#parts.events.emit('error', { path, replica: clients[index]?.name, error: each.reason });
     }
   }
 
-  #stored(replica: Replica, local: LocalFiles, path: string, place: StagingPlace): StoredReplica | undefined {
-    const { store } = this.#parts.options;
-    if (store === false) return undefined;
-    return new StoredReplica(replica, {
-      levels: store?.levels ?? DEFAULT_LEVELS,
-      snapshotIntervalMs: store?.snapshotIntervalMs ?? DAY_MS,
-      snapshotRetentionMs: store?.snapshotRetentionMs ?? DAY_MS,
-      level0RetentionMs: store?.level0RetentionMs ?? LEVEL0_RETENTION_MS,
-      retentionEnabled: store?.retentionEnabled ?? true,
-      verifyCompaction: store?.verifyCompaction ?? false,
-      local,
-      logger: this.#parts.logger,
-      path,
-      onCompaction: (file) => this.#parts.events.emit('compaction', { path, file }),
-      drills: { place, onDrill: (result) => this.#parts.events.emit('drill', { path, ...result }) },
-    });
+  #start(replication: DatabaseReplication): void {
+    const { events } = this.#parts;
+    const { db } = replication;
+    const { path } = db;
+    db.onCheckpoint((checkpoint) => events.emit('checkpoint', { path, ...checkpoint }));
+    db.onProof((proof) => events.emit('proven', { path, ...proof }));
+    db.onChange(({ txid }) => events.emit('sync', { path, txid }));
+    replication.start();
+  }
+
+  /** A replica without a backup is not an error: it is the first start. */
+  async #restoreMissing(clients: readonly OpenClient[], path: string, op: Op): Promise<void> {
+    const hint =
+      'All replicas have to answer, so that the newest state is restored. Leave this one out for now, or restore the database yourself.';
+    for (const { client } of await farthestFirst(clients, { ...op, hint })) {
+      try {
+        await restore(client, { output: realDatabasePath(path), logger: this.#logger, ...op });
+        return;
+      } catch (error) {
+        if (!hasCode(error, 'REPLICA_EMPTY')) throw error;
+      }
+    }
   }
 }

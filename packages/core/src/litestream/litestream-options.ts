@@ -1,5 +1,5 @@
 import type { TXID } from '@litestream/ltx';
-import type { LtxFileInfo, Op, ReplicaClient } from '../storage/contract/contract.ts';
+import type { LtxFileInfo, Op } from '../storage/contract/contract.ts';
 import type { Checkpoint } from '../db/status/db-status.ts';
 import type { DbOptions } from '../db/session/options.ts';
 import type { DrillResult } from '../drill/drill.ts';
@@ -9,29 +9,34 @@ import type { LeaseOptions } from '../lease/holder-options.ts';
 import type { LeaseStatus } from '../lease/status.ts';
 import type { Logger } from '../util/logger.ts';
 import type { LitestreamPlugin } from '../plugins/plugin.ts';
-import type { ReplicaSpec } from '../plugins/registry.ts';
 import type { StoreOptions } from '../maintenance/store.ts';
+import type { Composition } from './composition/tokens.ts';
 
-/** What happens to the databases of one `Litestream`. */
+/** What happens to the databases of one `Litestream`. `replica` is the name of one; see `NamedReplicaStatus`. */
 export interface LitestreamEvents {
   /** Commits were taken into a local file. */
   readonly sync: { readonly path: string; readonly txid: TXID };
   /** Everything up to this transaction is on the replica. */
-  readonly upload: { readonly path: string; readonly txid: TXID };
+  readonly upload: { readonly path: string; readonly replica: string; readonly txid: TXID };
   /** SQLite moved pages in the WAL into the database file, or was kept from it (`busy`). */
   readonly checkpoint: { readonly path: string } & Checkpoint;
   /** Files of a level were merged into one of the next. */
-  readonly compaction: { readonly path: string; readonly file: LtxFileInfo };
+  readonly compaction: { readonly path: string; readonly replica: string; readonly file: LtxFileInfo };
   /** The whole database is on the replica as one file. */
-  readonly snapshot: { readonly path: string; readonly txid: TXID; readonly file: LtxFileInfo };
+  readonly snapshot: {
+    readonly path: string;
+    readonly replica: string;
+    readonly txid: TXID;
+    readonly file: LtxFileInfo;
+  };
   /** All pages of the database were compared with what was replicated up to this transaction, and were equal. */
   readonly proven: { readonly path: string } & PageProof;
   /** A restore drill succeeded. One that failed is an `error`. */
-  readonly drill: { readonly path: string } & DrillResult;
+  readonly drill: { readonly path: string; readonly replica: string } & DrillResult;
   /** The lease of a replica was acquired, lapsed (it could not be renewed in time), was renewed again, lost or released. */
-  readonly lease: { readonly path: string } & LeaseStatus;
+  readonly lease: { readonly path: string; readonly replica: string } & LeaseStatus;
   /** Something failed that is tried again by itself. */
-  readonly error: { readonly path: string | undefined; readonly error: unknown };
+  readonly error: { readonly path: string | undefined; readonly replica: string | undefined; readonly error: unknown };
 }
 
 export interface LitestreamOptions {
@@ -42,10 +47,14 @@ export interface LitestreamOptions {
   readonly logger?: Logger | undefined;
   /** Levels, snapshots, retention. `false`: level-0 files only, and another process compacts them. */
   readonly store?: LitestreamStoreOptions | false | undefined;
+  /** Replaces parts of Litestream, such as its clock. Default: none. */
+  readonly composition?: Composition | undefined;
 }
 
 /** Durations in milliseconds; defaults are upstream's. */
 export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'logger' | 'onError'> {
+  /** Replicas of one backend worked on at the same time. Default 4, of which snapshots and validation take at most half. */
+  readonly concurrency?: number | undefined;
   /** How long snapshots, and what is needed to restore between them, are kept. Default 24 h. */
   readonly snapshotRetentionMs?: number | undefined;
   /** How long level-0 files are kept once they are compacted. Default 5 min; 0 keeps them on the replica for good. */
@@ -62,12 +71,12 @@ export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'lo
 export interface ReplicateOptions extends Omit<DbOptions, 'driver' | 'logger' | 'clock'>, Op {
   /**
    * Wait for the lease on the replica before anything else, and write there only while this process holds it. Needs a backend
-   * with conditional writes. Default false.
+   * with conditional writes. With several replicas, it waits for the lease on each, in their order. Default false.
    */
   readonly lease?: boolean | LeaseOptions | undefined;
-  /** Restore the database before it is replicated, if there is no file yet and the replica holds a backup. Default false. */
+  /**
+   * Restore the database before it is replicated, if there is no file yet and the replica holds a backup. Of several replicas, all
+   * have to answer, and the one with the highest TXID is restored. Default false.
+   */
   readonly restoreIfMissing?: boolean | undefined;
 }
-
-/** A URL or a path, either with settings beside it, or a client, which stays the caller's to dispose of. */
-export type ReplicaTarget = string | ReplicaSpec | ReplicaClient;

@@ -4,19 +4,23 @@ import { LitestreamError } from '../util/error.ts';
 import { Follower } from '../follower/follower.ts';
 import type { FollowOptions } from '../follower/follower.ts';
 import { Emitter } from '../util/emitter.ts';
-import { silentLogger } from '../util/logger.ts';
 import type { Logger } from '../util/logger.ts';
 import type { StopOptions } from '../replica/replica-options.ts';
 import { restore } from '../restore/restore.ts';
 import type { RestoreOptions, RestoreResult } from '../restore/plan/restore-options.ts';
-import { Store } from '../maintenance/store.ts';
 import { verifyReplica } from '../verify/verify-replica.ts';
+import type { ReplicaClient } from '../storage/contract/contract.ts';
 import type { VerifyOptions, VerifyReport } from '../verify/verify-replica.ts';
+import { withClient } from './composition/client-factory.ts';
+import type { ReplicaTarget } from './composition/client-factory.ts';
+import type { Container } from './composition/container.ts';
+import { parts } from './composition/tokens.ts';
 import { DatabaseOpener } from './database-opener.ts';
 import { FollowerSet } from './follower-set.ts';
-import type { LitestreamEvents, LitestreamOptions, ReplicaTarget, ReplicateOptions } from './litestream-options.ts';
-import { ReplicaClients } from './replica-clients.ts';
+import { composeLibrary } from './library-composition.ts';
+import type { LitestreamEvents, LitestreamOptions, ReplicateOptions } from './litestream-options.ts';
 import type { ReplicatedDatabase } from './replicated-database.ts';
+import { targetsOf } from './replica-targets.ts';
 
 /**
  * Replicates databases from inside the program that writes them, and restores them.
@@ -28,14 +32,12 @@ import type { ReplicatedDatabase } from './replicated-database.ts';
  * ```
  */
 export class Litestream implements AsyncDisposable {
-  readonly #options: LitestreamOptions;
+  readonly #root: Container;
   readonly #logger: Logger;
-  readonly #clients: ReplicaClients;
   readonly #events = new Emitter<LitestreamEvents>();
   readonly #databases = new Map<string, ReplicatedDatabase | undefined>();
   /** File of each database when it was opened → its path. */
   readonly #files = new Map<string, string>();
-  readonly #store: Store | undefined;
   readonly #opener: DatabaseOpener;
   readonly #followers: FollowerSet;
   /** Databases and copies that are being opened; aborted when it stops. */
@@ -46,21 +48,13 @@ export class Litestream implements AsyncDisposable {
   /** @throws LitestreamError `NODE_TOO_OLD`. */
   constructor(options: LitestreamOptions = {}) {
     requireNode();
-    this.#options = options;
-    this.#logger = options.logger ?? silentLogger;
-    this.#clients = new ReplicaClients(options.plugins, this.#logger);
-    const onError = (path: string | undefined, error: unknown): void => this.#events.emit('error', { path, error });
+    const onError = (path: string | undefined, error: unknown): void =>
+      this.#events.emit('error', { path, replica: undefined, error });
+    this.#root = composeLibrary(options, (error) => onError(undefined, error));
+    this.#logger = this.#root.resolve(parts.logger);
     this.#followers = new FollowerSet(onError);
-    const logger = this.#logger;
-    if (options.store !== false)
-      this.#store = new Store({ ...options.store, logger, onError: (error) => onError(undefined, error) });
-    this.#opener = new DatabaseOpener({
-      options,
-      logger,
-      clients: this.#clients,
-      events: this.#events,
-      store: this.#store,
-    });
+    const { composition } = options;
+    this.#opener = new DatabaseOpener({ root: this.#root, composition, events: this.#events });
   }
 
   /** Calls the listener for each event of this name. Returns what ends it. */
@@ -74,15 +68,18 @@ export class Litestream implements AsyncDisposable {
   }
 
   /**
-   * Starts to replicate a database, which need not exist yet. Rejects if the database
-   * or the replica cannot be opened (`DATABASE_INVALID`, `PLUGIN_MISSING`, `CONFIG_INVALID`, `UNAUTHORIZED`, …).
+   * Starts to replicate a database, which need not exist yet, to one replica or to several. Rejects if the database
+   * or the replica cannot be opened (`DATABASE_INVALID`, `PLUGIN_MISSING`, `CONFIG_INVALID`, `UNAUTHORIZED`, …). Of several replicas,
+   * one that answers is enough: the failures of the others are `error` events, and are tried again.
    */
-  async replicate(path: string, target: ReplicaTarget, options: ReplicateOptions = {}): Promise<ReplicatedDatabase> {
+  async replicate(
+    path: string,
+    replicas: ReplicaTarget | readonly ReplicaTarget[],
+    options: ReplicateOptions = {},
+  ): Promise<ReplicatedDatabase> {
     const absolute = resolve(path);
     if (this.#stopped !== undefined) throw invalid('this Litestream was stopped', absolute);
-    // Plain JavaScript may give several replicas.
-    if (Array.isArray(target) || typeof options !== 'object')
-      throw invalid('a database takes one replica here', absolute);
+    const targets = targetsOf(replicas, options, absolute);
     if (this.#databases.has(absolute)) throw invalid(`already replicated: ${absolute}`, absolute);
     const file = realDatabasePath(absolute);
     const other = this.#files.get(file);
@@ -92,7 +89,7 @@ export class Litestream implements AsyncDisposable {
     this.#files.set(file, absolute);
     try {
       const database = await this.#whileRunning(options.signal, (signal) =>
-        this.#opener.open(absolute, target, { ...options, signal }, () => this.#forget(absolute)),
+        this.#opener.open(absolute, targets, { ...options, signal }, () => this.#forget(absolute)),
       );
       this.#databases.set(absolute, database);
       return database;
@@ -109,7 +106,7 @@ export class Litestream implements AsyncDisposable {
 
   /** Restores a database; see `restore` for options and errors. */
   async restore(source: ReplicaTarget, options: RestoreOptions): Promise<RestoreResult> {
-    return await this.#clients.using(source, (client) => restore(client, { logger: this.#logger, ...options }));
+    return await this.#using(source, (client) => restore(client, { logger: this.#logger, ...options }));
   }
 
   /**
@@ -123,13 +120,17 @@ export class Litestream implements AsyncDisposable {
 
   /** Reads every file of a replica, and proves the newest state; see `verifyReplica`. Writes nothing. */
   async verify(source: ReplicaTarget, options: VerifyOptions = {}): Promise<VerifyReport> {
-    return await this.#clients.using(source, (client) => verifyReplica(client, options));
+    return await this.#using(source, (client) => verifyReplica(client, options));
+  }
+
+  #using<T>(source: ReplicaTarget, work: (client: ReplicaClient) => Promise<T>): Promise<T> {
+    return withClient(this.#root.resolve(parts.clientFactory), source, work);
   }
 
   async #openFollower(source: ReplicaTarget, options: FollowOptions, opening: AbortSignal): Promise<Follower> {
-    const { client, release } = await this.#clients.open(source);
+    const { client, release } = await this.#root.resolve(parts.clientFactory).open(source);
     try {
-      const { driver } = this.#options;
+      const driver = this.#root.resolve(parts.sqliteDriver);
       const follower = await Follower.open(client, { logger: this.#logger, driver, ...options, signal: opening });
       this.#followers.run(follower, options.signal, release);
       return follower;
@@ -164,7 +165,7 @@ export class Litestream implements AsyncDisposable {
   async #stop(options: StopOptions): Promise<void> {
     this.#stopping.abort(new LitestreamError('this Litestream was stopped', { code: 'ABORTED', operation: 'open' }));
     await Promise.allSettled(this.#opening);
-    await this.#store?.close();
+    await this.#root.resolve(parts.stores)?.close();
     await this.#followers.stop();
     const stopped = await Promise.allSettled(this.databases.map((database) => database.stop(options)));
     const failures = stopped.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));

@@ -1,93 +1,111 @@
 import type { LtxFileInfo, Op } from '../storage/contract/contract.ts';
-import type { DB } from '../db/db.ts';
 import { notReadyError } from '../sqlite/database-file/db-errors.ts';
 import type { DbStatus } from '../db/status/db-status.ts';
 import type { Position } from '../db/session/options.ts';
 import { LitestreamError } from '../util/error.ts';
-import type { LeaseHolder } from '../lease/holder.ts';
 import type { LeaseStatus } from '../lease/status.ts';
-import type { Replica } from '../replica/replica.ts';
 import type { ReplicaStatus, StopOptions } from '../replica/replica-options.ts';
 import { verifyLive } from '../verify/verify-live.ts';
 import type { LiveProof, VerifyLiveOptions } from '../verify/verify-live.ts';
+import type { DatabaseReplication } from './replication/database-replication.ts';
+import type { ReplicaLink } from './replication/replica-link.ts';
+
+/** The state of one replica of a database. */
+export interface NamedReplicaStatus extends ReplicaStatus {
+  /** Its URL or path without credentials, or the type of its client. */
+  readonly name: string;
+  /** `file`, `s3`, … */
+  readonly type: string;
+  /** Undefined if it has no lease. */
+  readonly lease: LeaseStatus | undefined;
+}
+
+export interface ReplicatedDatabaseStatus {
+  readonly db: DbStatus;
+  /** With several replicas, what holds for all: the lowest position, the earliest sync, the first error. */
+  readonly replica: ReplicaStatus;
+  /** Each replica, in the order of the call of `replicate`. */
+  readonly replicas: readonly NamedReplicaStatus[];
+}
 
 /** A database that is being replicated. Disposing of it, or of its `Litestream`, uploads the remaining commits and closes it. */
 export class ReplicatedDatabase implements AsyncDisposable {
   readonly path: string;
-  readonly #db: DB;
-  readonly #replica: Replica;
-  readonly #holder: LeaseHolder | undefined;
-  readonly #leaveStore: () => Promise<void>;
+  readonly #replication: DatabaseReplication;
   readonly #release: () => Promise<void>;
   #stopped: Promise<void> | undefined;
 
-  /**
-   * Made by `Litestream.replicate`. `leaveStore` ends compaction and retention, and resolves once neither is running;
-   * `release` frees resources of this database alone.
-   */
-  constructor(parts: {
-    db: DB;
-    replica: Replica;
-    holder?: LeaseHolder | undefined;
-    leaveStore: () => Promise<void>;
-    release: () => Promise<void>;
-  }) {
-    this.path = parts.db.path;
-    this.#db = parts.db;
-    this.#replica = parts.replica;
-    this.#holder = parts.holder;
-    this.#leaveStore = parts.leaveStore;
-    this.#release = parts.release;
+  /** Made by `Litestream.replicate`. `release` frees resources of this database alone. */
+  constructor(replication: DatabaseReplication, release: () => Promise<void>) {
+    this.path = replication.db.path;
+    this.#replication = replication;
+    this.#release = release;
   }
 
-  /** The last transaction that is on the replica. */
+  /** The last transaction that is on every replica. */
   get position(): Position {
-    return this.#replica.position;
-  }
-
-  /** The lease on the replica; undefined if the replica has no lease. */
-  get lease(): LeaseStatus | undefined {
-    return this.#holder?.status;
+    return { txid: this.#replication.replicatedTxid };
   }
 
   /**
-   * Resolves once every commit made before the call is on the replica: then it is safe to acknowledge them. Rejects if
-   * the upload fails, with `LEASE_LOST` while the lease is not held, with `DATABASE_IN_USE` while another Litestream
-   * replicates the database, with `DATABASE_MISSING` as long as there is no database file, or with `DATABASE_NOT_READY`
-   * while there is one that is not ready. Replication keeps retrying; you may call this again.
+   * The lease on the replica; undefined if the replica has no lease. With several replicas, the first lease that is not held, or
+   * else the first one.
+   */
+  get lease(): LeaseStatus | undefined {
+    const leases = this.#replication.replicas.flatMap(({ holder }) => holder?.status ?? []);
+    return leases.find(({ state }) => state !== 'held') ?? leases[0];
+  }
+
+  /**
+   * Resolves once every commit made before the call is on every replica: then it is safe to acknowledge them. Rejects if an upload
+   * fails, with `LEASE_LOST` while a lease is not held, with `DATABASE_IN_USE` while another Litestream replicates the
+   * database, with `DATABASE_MISSING` as long as there is no database file, or with `DATABASE_NOT_READY` while there is one that
+   * is not ready. If uploads to several replicas fail, it rejects with the failure of the first of them, after all have had their
+   * turn; `status` has the others. Replication keeps retrying; you may call this again.
    */
   async replicated(options: Op = {}): Promise<void> {
-    await this.#replica.replicated(options);
-    const { waitingFor } = this.#db.status();
-    if (waitingFor !== undefined) throw notReadyError(this.path, 'replicated', waitingFor);
-    // Most likely a mistyped path.
-    if (this.#db.status().state === 'waiting' && this.#db.position.txid === 0n) throw neverOpenedError(this.path);
+    const failures = await this.#replication.replicated(options);
+    if (failures.length > 0) throw failures[0];
+    this.#requireDatabase();
   }
 
-  /** Uploads the whole database as it is now, as a file that a restore can start from. */
+  /**
+   * Uploads the whole database as it is now, as a file that a restore can start from. With several replicas, to one after the other;
+   * resolves to the file of the first. Rejects with the first failure, after all have had their turn.
+   */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
-    return await this.#replica.snapshot(options);
+    const [first] = await this.#onEach(({ replica }) => replica.snapshot(options), options);
+    return first;
   }
 
   /**
    * Compares all pages with the checksum that the replica states. Writers continue meanwhile. Rejects with `DATABASE_CHANGED`,
-   * `CHECKSUM_MISMATCH` or `UNPROVEN`, unless `repair` repairs the fault, and as `replicated` does.
+   * `CHECKSUM_MISMATCH` or `UNPROVEN`, unless `repair` repairs the fault, and as `replicated` does. With several replicas, one after
+   * the other: resolves to the proof of the last, with the repairs of all; rejects with the first failure, after all have had
+   * their turn.
    */
   async verify(options: VerifyLiveOptions = {}): Promise<LiveProof> {
-    const parts = {
-      client: this.#replica.client,
-      comparePages: (op: Op) => this.#db.comparePages(op),
-      replicated: (op: Op) => this.replicated(op),
-      snapshot: (op: Op) => this.snapshot(op),
+    const [first, ...others] = await this.#onEach((link) => this.#verify(link, options), options);
+    const repairs = [first, ...others].flatMap((proof) => proof.repairs);
+    return { ...(others.at(-1) ?? first), repairs };
+  }
+
+  status(): ReplicatedDatabaseStatus {
+    const replicas = this.#replication.replicas.map(({ name, client, holder, replica }): NamedReplicaStatus => ({
+      name,
+      type: client.type,
+      ...replica.status(),
+      lease: holder?.status,
+    }));
+    const replica = {
+      position: this.position,
+      lastSyncAt: earliest(replicas.map(({ lastSyncAt }) => lastSyncAt)),
+      lastError: replicas.map(({ lastError }) => lastError).find((error) => error !== undefined),
     };
-    return await verifyLive(parts, options);
+    return { db: this.#replication.db.status(), replica, replicas };
   }
 
-  status(): { readonly db: DbStatus; readonly replica: ReplicaStatus } {
-    return { db: this.#db.status(), replica: this.#replica.status() };
-  }
-
-  /** Uploads the commits, for up to 30 s, then stops. Rejects if the upload failed; everything is released even then. */
+  /** Uploads the commits, for up to 30 s, then stops. Rejects if an upload failed; everything is released even then. */
   async stop(options: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop(options);
     await this.#stopped;
@@ -98,24 +116,62 @@ export class ReplicatedDatabase implements AsyncDisposable {
   }
 
   async #stop(options: StopOptions): Promise<void> {
-    let isSent = false;
     try {
-      await this.#db.stop();
-      // Compaction reads and deletes local files, which may belong to another process once the database is closed.
-      await this.#leaveStore();
-      // While another Litestream replicates the database, this process has nothing to upload.
-      const isStandby = this.#db.status().state === 'standby';
-      await this.#replica.stop(isStandby ? { ...options, finalSync: false } : options);
-      isSent = true;
+      const failures = await this.#replication.stop(options);
+      if (failures.length > 0) throw failures[0];
     } finally {
-      await this.#db.close();
-      // The commits that were not uploaded are in the database file. The next process on it has one term of the lease to upload
-      // them.
-      if (isSent) await this.#holder?.release();
-      this.#holder?.end();
       await this.#release();
     }
   }
+
+  async #verify({ replica }: ReplicaLink, options: VerifyLiveOptions): Promise<LiveProof> {
+    const parts = {
+      client: replica.client,
+      comparePages: (op: Op) => this.#replication.db.comparePages(op),
+      replicated: async (op: Op) => {
+        await replica.replicated(op);
+        this.#requireDatabase();
+      },
+      snapshot: (op: Op) => replica.snapshot(op),
+    };
+    return await verifyLive(parts, options);
+  }
+
+  #requireDatabase(): void {
+    const { db } = this.#replication;
+    const { state, waitingFor } = db.status();
+    if (waitingFor !== undefined) throw notReadyError(this.path, 'replicated', waitingFor);
+    // Most likely a mistyped path.
+    if (state === 'waiting' && db.position.txid === 0n) throw neverOpenedError(this.path);
+  }
+
+  /** Rejects with the first failure, after all have had their turn. */
+  async #onEach<T>(work: (link: ReplicaLink) => Promise<T>, { signal }: Op): Promise<readonly [T, ...T[]]> {
+    const [first, ...others] = this.#replication.replicas;
+    if (first === undefined) throw new LitestreamError('a database without a replica', { code: 'INTERNAL' });
+    const failures: unknown[] = [];
+    const results: T[] = [];
+    for (const link of [first, ...others]) {
+      signal?.throwIfAborted();
+      try {
+        results.push(await work(link));
+      } catch (error) {
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+    return results as [T, ...T[]];
+  }
+}
+
+/** Undefined if one of the times is. */
+function earliest(times: readonly (Date | undefined)[]): Date | undefined {
+  const known = times.filter((time) => time !== undefined);
+  if (known.length < times.length) return undefined;
+  return known.reduce<Date | undefined>(
+    (first, time) => (first === undefined || time < first ? time : first),
+    undefined,
+  );
 }
 
 function neverOpenedError(path: string): LitestreamError {

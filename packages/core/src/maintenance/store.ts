@@ -6,6 +6,7 @@
 import { Semaphore } from '../util/semaphore.ts';
 import { systemClock } from '../util/clock.ts';
 import type { Clock } from '../util/clock.ts';
+import { DEFAULTS } from '../util/defaults.ts';
 import { Mutex } from '../util/mutex.ts';
 import { hasCode, isLitestreamError } from '../util/error.ts';
 import { silentLogger } from '../util/logger.ts';
@@ -40,7 +41,6 @@ export interface StoreOptions {
   readonly onError?: ((error: unknown) => void) | undefined;
 }
 
-const DAY_MS = 24 * 60 * 60 * 1000;
 /** Delay before a failed snapshot that is due at once is retried. */
 const SNAPSHOT_RETRY_MS = 60_000;
 /** Delay before a restore drill is repeated after a transient failure: its next turn may be a day away. */
@@ -99,24 +99,23 @@ export class Store {
     checkLevels(levels);
     const clock = options.clock ?? systemClock;
     this.#clock = clock;
-    const concurrency = Math.max(1, options.concurrency ?? 4);
+    const concurrency = Math.max(1, options.concurrency ?? DEFAULTS.concurrency);
     this.#logger = options.logger ?? silentLogger;
     this.#slots = new Semaphore(concurrency);
     this.#longSlots = new Semaphore(Math.max(1, concurrency >> 1));
     this.#onError = options.onError ?? (() => undefined);
     const job = (intervalMs: number, task: Task): Job => ({ task, schedule: this.#schedule(clock, intervalMs, task) });
-    this.#snapshots = job(options.snapshotIntervalMs ?? DAY_MS, snapshotTask());
-    const { validationIntervalMs = 0, drillIntervalMs = 0 } = options;
+    this.#snapshots = job(options.snapshotIntervalMs ?? DEFAULTS.snapshotIntervalMs, snapshotTask());
+    const { validationIntervalMs = DEFAULTS.validationIntervalMs, drillIntervalMs = DEFAULTS.drillIntervalMs } =
+      options;
     this.#jobs = [
       ...levels.map((level) => job(level.intervalMs, compactionTask(level))),
       this.#snapshots,
-      job(options.level0CheckIntervalMs ?? 15_000, level0Task()),
+      job(options.level0CheckIntervalMs ?? DEFAULTS.level0CheckIntervalMs, level0Task()),
       ...(validationIntervalMs > 0 ? [job(validationIntervalMs, validationTask())] : []),
       ...(drillIntervalMs > 0 ? [job(drillIntervalMs, drillTask())] : []),
     ];
-    if (options.retentionEnabled === false) {
-      this.#logger.warn('retention disabled; cloud provider lifecycle policies must handle retention');
-    }
+    warnUnlessRetained(options.retentionEnabled, this.#logger);
   }
 
   /** Adds a replica, unless the store was closed. The store looks up once, at once, what the replica lacks. */
@@ -216,6 +215,11 @@ export class Store {
     });
     signal.addEventListener('abort', disarm, { once: true });
   }
+}
+
+export function warnUnlessRetained(isRetentionEnabled: boolean | undefined, logger: Logger): void {
+  if (isRetentionEnabled !== false) return;
+  logger.warn('retention disabled; cloud provider lifecycle policies must handle retention');
 }
 
 function compactionTask(level: CompactionLevel): Task {

@@ -5,8 +5,8 @@ import { systemClock } from '../util/clock.ts';
 import { Mutex } from '../util/mutex.ts';
 import type { History, Position } from '../db/session/options.ts';
 import { hasCode, LitestreamError } from '../util/error.ts';
-import { silentLogger } from '../util/logger.ts';
-import type { Logger } from '../util/logger.ts';
+import { DEFAULTS } from '../util/defaults.ts';
+import { silentLogger, type Logger } from '../util/logger.ts';
 import { Conflict } from './conflict.ts';
 import { Cut } from './cut.ts';
 import { asOneDatabase } from './join/one-database.ts';
@@ -61,7 +61,7 @@ export class Replica implements History, AsyncDisposable {
     this.#rounds = new UploadLoop({
       round: (signal) => this.#mutex.run(() => this.#syncOnce({ signal }), signal),
       isBehind: () => this.#uploader.isBehind,
-      intervalMs: options.syncIntervalMs ?? 1000,
+      intervalMs: options.syncIntervalMs ?? DEFAULTS.syncIntervalMs,
       clock,
       logger,
       onError: options.onError ?? (() => undefined),

@@ -5,6 +5,7 @@
 import { statSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import type { LtxFileInfo } from '../storage/contract/contract.ts';
+import { DEFAULTS } from '../util/defaults.ts';
 import { systemClock } from '../util/clock.ts';
 import type { LocalLtx } from '../local-ltx/local-ltx.ts';
 import { FileAges } from './file-ages.ts';
@@ -55,15 +56,13 @@ export class LocalLevel0 {
   }
 }
 
-const CHECK_INTERVAL_MS = 15_000;
-
 /** For a replica without a store: deletes uploaded files that are old enough, after each upload. */
 export function releaseOnUpload(local: LocalFiles, retentionMs: number): (position: { readonly txid: TXID }) => void {
   const ages = new FileAges(systemClock, retentionMs);
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   return ({ txid }) => {
     const nowMs = systemClock.monotonic();
-    if (nowMs - checkedAtMs < CHECK_INTERVAL_MS) return;
+    if (nowMs - checkedAtMs < DEFAULTS.level0CheckIntervalMs) return;
     checkedAtMs = nowMs;
     local.release?.({ txid, ...ages.look(txid, undefined) });
   };

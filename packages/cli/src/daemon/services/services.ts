@@ -1,18 +1,15 @@
 import type { Logger, OperationEvent, PluginRegistry } from '@litestream/core';
-import type { Config } from '../../config/types.ts';
+import type { Container } from '@litestream/core/composition';
 import type { Terminal } from '../../terminal/terminal.ts';
-import type { CircuitBreaker } from './open-patience.ts';
-import type { BackendStores } from './backend-stores.ts';
 
 /** Services that all databases of a process share. */
 export interface Services {
-  readonly config: Config;
+  /** The parts of core that they share. */
+  readonly root: Container;
   readonly registry: PluginRegistry;
-  /** Compact replicas, take snapshots and delete expired files; undefined with `-once`. */
-  readonly stores: BackendStores | undefined;
-  /** Skips backends that do not answer when a database opens. Undefined with `-once`: then all replicas have to answer. */
-  readonly breaker: CircuitBreaker | undefined;
   readonly logger: Logger;
+  /** `-once`: all replicas have to answer when a database opens. */
+  readonly once: boolean;
   /** Called after each call of a backend; undefined without metrics. */
   readonly onOperation: ((event: OperationEvent) => void) | undefined;
   readonly terminal: Terminal;

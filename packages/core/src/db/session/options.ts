@@ -5,6 +5,7 @@ import { systemClock } from '../../util/clock.ts';
 import type { SqliteDriver } from '../../sqlite/driver/sqlite-driver.ts';
 import { nodeSqlite } from '../../sqlite/driver/node-sqlite.ts';
 import type { Logger } from '../../util/logger.ts';
+import { DEFAULTS } from '../../util/defaults.ts';
 import { silentLogger } from '../../util/logger.ts';
 import type { OnWriteProgress } from '../../local-ltx/writer/write-job.ts';
 
@@ -52,25 +53,24 @@ export type ResolvedDbOptions = {
   readonly [Key in keyof Omit<DbOptions, 'metaPath' | 'stagingPath'>]-?: NonNullable<DbOptions[Key]>;
 };
 
-const TRUNCATE_PAGE_N = 121_359;
-
 /** Default of `DbOptions.arrivalQuietMs`. */
-export const ARRIVAL_QUIET_MS = 1000;
+export const ARRIVAL_QUIET_MS: number = DEFAULTS.arrivalQuietMs;
 
 export function resolveDbOptions(options: DbOptions): ResolvedDbOptions {
   return {
     driver: options.driver ?? nodeSqlite,
     logger: options.logger ?? silentLogger,
     clock: options.clock ?? systemClock,
-    syncIntervalMs: options.syncIntervalMs ?? 1000,
-    monitorIntervalMs: options.monitorIntervalMs ?? 1000,
-    checkpointIntervalMs: options.checkpointIntervalMs ?? 60_000,
-    minCheckpointPageN: options.minCheckpointPageN ?? 1000,
-    truncatePageN: options.truncatePageN === 0 ? TRUNCATE_PAGE_N : (options.truncatePageN ?? TRUNCATE_PAGE_N),
-    busyTimeoutMs: options.busyTimeoutMs ?? 1000,
+    syncIntervalMs: options.syncIntervalMs ?? DEFAULTS.syncIntervalMs,
+    monitorIntervalMs: options.monitorIntervalMs ?? DEFAULTS.monitorIntervalMs,
+    checkpointIntervalMs: options.checkpointIntervalMs ?? DEFAULTS.checkpointIntervalMs,
+    minCheckpointPageN: options.minCheckpointPageN ?? DEFAULTS.minCheckpointPageN,
+    truncatePageN:
+      options.truncatePageN === 0 ? DEFAULTS.truncatePageN : (options.truncatePageN ?? DEFAULTS.truncatePageN),
+    busyTimeoutMs: options.busyTimeoutMs ?? DEFAULTS.busyTimeoutMs,
     arrivalQuietMs: options.arrivalQuietMs ?? ARRIVAL_QUIET_MS,
     onProgress: options.onProgress ?? (() => undefined),
-    maxSyncWalBytes: options.maxSyncWalBytes ?? 64 * 1024 * 1024,
+    maxSyncWalBytes: options.maxSyncWalBytes ?? DEFAULTS.maxSyncWalBytes,
   };
 }
 

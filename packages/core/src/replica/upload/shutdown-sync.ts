@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { DEFAULTS } from '../../util/defaults.ts';
 import { hasCode, LitestreamError } from '../../util/error.ts';
 import type { LogFields, Logger } from '../../util/logger.ts';
 
@@ -23,7 +24,12 @@ export async function syncForShutdown(
   logger: Logger,
   options: ShutdownSyncOptions = {},
 ): Promise<void> {
-  const { timeoutMs = 30_000, intervalMs = 500, signal, facts } = options;
+  const {
+    timeoutMs = DEFAULTS.shutdownSyncTimeoutMs,
+    intervalMs = DEFAULTS.shutdownSyncIntervalMs,
+    signal,
+    facts,
+  } = options;
   const startMs = performance.now();
   const elapsed = (): number => Math.round(performance.now() - startMs);
   // The longest delay of a timer in Node is about 24 days.

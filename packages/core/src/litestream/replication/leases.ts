@@ -1,42 +1,48 @@
 /** The leases under which a database is opened: one for each replica with a lease. */
 import { existsSync } from 'node:fs';
-import { LEASE_TTL_MS, LitestreamError, hasCode, takeOver } from '@litestream/core';
-import type { LeaseHolder, LitestreamErrorCode, Logger } from '@litestream/core';
-import { defaultMetaPath, localTxid } from '../util/local-state.ts';
-import type { SingleDatabase } from '../databases/directory.ts';
-import { restoreIfMissing } from '../databases/restore-missing.ts';
-import type { RunningReplica } from './running-replica.ts';
-import type { Services } from './services/services.ts';
+import type { TXID } from '@litestream/ltx';
+import type { LeaseHolder } from '../../lease/holder.ts';
+import { LEASE_TTL_MS } from '../../lease/record.ts';
+import { takeOver } from '../../lease/take-over.ts';
+import type { Replica } from '../../replica/replica.ts';
+import type { Op } from '../../storage/contract/contract.ts';
+import { hasCode, LitestreamError } from '../../util/error.ts';
+import type { LitestreamErrorCode } from '../../util/error.ts';
+import type { Logger } from '../../util/logger.ts';
 
-interface Leased {
-  readonly running: RunningReplica;
+export interface LeasedReplica {
+  readonly replica: Pick<Replica, 'client' | 'meet'>;
   readonly holder: LeaseHolder;
+  /** Milliseconds; undefined for the default. */
+  readonly ttlMs: number | undefined;
 }
 
-/** `-once` waits for the lease of a killed holder to expire. It does not wait for a holder that renews. */
-const ONCE_TERMS = 2.2;
+export interface LeasesOptions {
+  /** Of the database. */
+  readonly path: string;
+  /** The last transaction in the local files; 0 for none. */
+  readonly localTxid: () => TXID;
+  /** Restores the database, if that is wanted where it is missing. Called once at most, under all leases. */
+  readonly restore: ((op: Op) => Promise<unknown>) | undefined;
+  readonly logger: Logger;
+}
+
+export interface TakeLeasesOptions extends Op {
+  /** Rejects with `LEASE_HELD` after this many terms of a lease. Default: no limit. */
+  readonly terms?: number | undefined;
+}
 
 export class Leases {
-  readonly #database: SingleDatabase;
-  readonly #services: Services;
-  readonly #logger: Logger;
-  readonly #leased: readonly Leased[];
+  readonly #options: LeasesOptions;
+  readonly #leased: readonly LeasedReplica[];
   /** The leases under which the database may be opened. */
   readonly #taken = new Set<LeaseHolder>();
   readonly #opened = Promise.withResolvers<void>();
 
-  constructor(
-    database: SingleDatabase,
-    replicas: readonly RunningReplica[],
-    { services, logger }: { readonly services: Services; readonly logger: Logger },
-  ) {
-    this.#database = database;
-    this.#services = services;
-    this.#logger = logger;
-    this.#leased = replicas.flatMap((running) =>
-      running.holder === undefined ? [] : [{ running, holder: running.holder }],
-    );
-    if (this.#leased.length === 0) this.#opened.resolve();
+  constructor(leased: readonly LeasedReplica[], options: LeasesOptions) {
+    this.#options = options;
+    this.#leased = leased;
+    if (leased.length === 0) this.#opened.resolve();
     // Perhaps no caller waits for it: then a rejection must not be unhandled.
     this.#opened.promise.catch(() => undefined);
   }
@@ -61,31 +67,29 @@ export class Leases {
   }
 
   /**
-   * Waits for the leases, one after the other in the order of the config, so that two processes do not wait for each other.
-   * Then restores the database if it is missing and the config asks for that.
+   * Waits for the leases, one after the other in the order of the replicas, so that two processes do not wait for each other.
+   * Then restores the database if it is missing and that is wanted.
    */
-  async take({ once, signal }: { readonly once: boolean; readonly signal: AbortSignal }): Promise<void> {
-    const { path } = this.#database;
-    for (const { holder, running } of this.#leased) {
-      const ttlMs = running.open.config.lease?.ttlMs ?? LEASE_TTL_MS;
-      await holder.acquire({ signal, waitMs: once ? ttlMs * ONCE_TERMS : undefined });
+  async take({ terms, signal }: TakeLeasesOptions = {}): Promise<void> {
+    const { path, localTxid, restore, logger } = this.#options;
+    for (const { holder, ttlMs = LEASE_TTL_MS } of this.#leased) {
+      await holder.acquire({ signal, waitMs: terms === undefined ? undefined : ttlMs * terms });
     }
     let isRestored = false;
-    const restore = async (): Promise<boolean> => {
-      if (!isRestored) await restoreIfMissing(this.#database, { ...this.#services, logger: this.#logger, signal });
+    const restoreOnce = async (op: Op): Promise<boolean> => {
+      if (!isRestored) await restore?.(op);
       isRestored = true;
       return existsSync(path);
     };
-    for (const { holder, running } of this.#leased) {
+    for (const { holder, replica } of this.#leased) {
       if (this.#taken.has(holder)) continue;
-      const { client } = running.replica;
       const database = {
         path,
         exists: () => existsSync(path) && !isRestored,
-        localTxid: () => localTxid(this.#database.metaPath ?? defaultMetaPath(path)),
-        restore: this.#database.restoreIfDbNotExists ? restore : undefined,
+        localTxid,
+        restore: restore && restoreOnce,
       };
-      await takeOver({ holder, client, logger: this.#logger, database }, { signal });
+      await takeOver({ holder, client: replica.client, logger, database }, { signal });
       this.#taken.add(holder);
     }
     // A database that was restored under the leases needs no comparison. The program of -exec may open it at once.
@@ -94,9 +98,9 @@ export class Leases {
 
   /** Compares the database, which is open, with its replicas. */
   async meet(signal: AbortSignal): Promise<void> {
-    for (const { holder, running } of this.#leased) {
+    for (const { holder, replica } of this.#leased) {
       try {
-        await running.replica.meet({ signal });
+        await replica.meet({ signal });
       } catch (error) {
         if (hasCode(error, 'PROMOTION_REFUSED')) this.#taken.delete(holder);
         throw error;
@@ -117,7 +121,7 @@ export class Leases {
     const { owner = '', expiresAt } = waiting?.holder.status.lease ?? {};
     const until = expiresAt === undefined ? '' : ` until ${expiresAt.toISOString()}`;
     const by = owner === '' ? 'another process' : owner;
-    return new LitestreamError(`waiting for the lease, which is held by ${by}${until}: ${this.#database.path}`, {
+    return new LitestreamError(`waiting for the lease, which is held by ${by}${until}: ${this.#options.path}`, {
       code: 'LEASE_HELD',
       retryable: true,
       hint: 'This process takes over when the holder ends.',
@@ -127,8 +131,8 @@ export class Leases {
   /** `keep`: the leases are not released, so the next process waits until they expire. */
   async end({ keep }: { readonly keep: boolean }): Promise<void> {
     for (const { holder } of this.#leased) {
-      if (keep) holder.end();
-      else await holder.release();
+      if (!keep) await holder.release();
+      holder.end();
     }
   }
 }

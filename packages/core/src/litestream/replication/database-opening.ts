@@ -1,7 +1,8 @@
 /** Opens a database again and again until that succeeds. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hasCode } from '@litestream/core';
-import type { LitestreamErrorCode, Logger } from '@litestream/core';
+import { hasCode } from '../../util/error.ts';
+import type { LitestreamErrorCode } from '../../util/error.ts';
+import type { Logger } from '../../util/logger.ts';
 import type { Leases } from './leases.ts';
 
 /** An error that waiting does not repair: replication of this database cannot start. */
@@ -102,7 +103,7 @@ export class DatabaseOpening {
         loggedAtMs = performance.now();
         logger.error('sync error', { error: this.#error, consecutive_errors: errors, backoff: backoffMs });
       }
-      await sleep(backoffMs, undefined, { signal }).catch(() => undefined);
+      await sleep(backoffMs, undefined, { signal, ref: false }).catch(() => undefined);
       if (signal.aborted) return;
       try {
         await open();
