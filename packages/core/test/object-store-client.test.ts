@@ -112,6 +112,27 @@ test('an empty range and one past the end cost one description of the object', a
   expect(store.calls.map((call) => call.split(' ')[0])).toEqual(['head', 'get', 'head']);
 });
 
+test('a store without ranges is only asked for the beginning, and marks of deletions are only removed', async () => {
+  const store = new MapStore({ showsTimes: true, deletesMany: false });
+  const client = flat(store, 'app', { capabilities: { ranges: false, objects: true } });
+  await seeded(store, client, 2);
+  for (const size of [undefined, 0]) {
+    await expect(client.openLtxFile(file(1), { offset: 1, size })).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  }
+  expect(store.calls).toEqual([]);
+  const list = store.list.bind(store);
+  store.list = async (query) => {
+    const { objects } = await list(query);
+    return {
+      objects: objects.map((object) => Object.assign(object, { isDeleted: object.key.includes('0000000000000001') })),
+    };
+  };
+  expect(await Array.fromAsync(client.ltxFiles(0))).toMatchObject([file(2)]);
+  expect(await Array.fromAsync(client.objects?.list('') ?? [])).toHaveLength(1);
+  await client.deleteAll();
+  expect(store.objects.size).toBe(0);
+});
+
 test('a listing that repeats a token is an error, and no loop', async () => {
   const store = new MapStore({ showsTimes: true, deletesMany: false });
   const client = flat(store);

@@ -53,10 +53,10 @@ export class ObjectKeys {
     return this.#scheme.objectKey?.(key) ?? key;
   }
 
-  /** The LTX file that an object is; undefined for other objects. */
+  /** The LTX file that an object is; undefined for other objects, and for marks of deletions. */
   fileOf(object: StoredObject): LtxFileInfo | undefined {
-    const { key, size, version, time, createdAt, lastModified } = object;
-    const txids = this.#isInLevel(key) ? parseLtxObjectName(key) : undefined;
+    const { key, size, version, time, createdAt, lastModified, isDeleted = false } = object;
+    const txids = this.#isInLevel(key) && !isDeleted ? parseLtxObjectName(key) : undefined;
     const level = this.#levelNames.indexOf(key.slice(this.folder.length, key.lastIndexOf('/')));
     if (level < 0 || txids === undefined) return undefined;
     return { level, ...txids, size, timestamp: parseObjectTime(time) ?? createdAt ?? lastModified, version };

@@ -70,6 +70,8 @@ export interface StoredObject {
   readonly version?: string | undefined;
   /** The text that `put` was given, if listings show metadata. */
   readonly time?: string | undefined;
+  /** A mark of a deletion that the service keeps. No listing of the client shows it; `deleteAll` removes it. Default false. */
+  readonly isDeleted?: boolean | undefined;
 }
 
 /** What an answer tells of an object. */
@@ -83,6 +85,7 @@ export interface ObjectHead {
 }
 
 export interface StoreRange extends Op {
+  /** 0 where `capabilities.ranges` is false. */
   readonly offset: number;
   /** At least 1. Undefined: to the end. */
   readonly size?: number | undefined;

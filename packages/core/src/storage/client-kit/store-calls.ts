@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 
-import { isLitestreamError } from '../../util/error.ts';
+import { LitestreamError, isLitestreamError } from '../../util/error.ts';
 import type { Body, Op } from '../contract/contract.ts';
 import { httpStatus } from '../errors/sdk-errors.ts';
 import type {
@@ -74,6 +74,10 @@ export class StoreCalls {
     range: { readonly offset?: number | undefined; readonly size?: number | undefined } & Op,
   ): Promise<OpenedObject> {
     const { offset = 0, size, signal } = range;
+    const { type: backend, capabilities } = this.#definition;
+    if (offset > 0 && capabilities.ranges === false) {
+      throw new LitestreamError(`${backend} reads objects only from their beginning`, { code: 'UNSUPPORTED', backend });
+    }
     const call: StoreCall = { operation, request: 'get', object: key };
     const ask = async (store: ObjectStore): Promise<StoredBody | undefined> => {
       try {

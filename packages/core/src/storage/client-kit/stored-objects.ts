@@ -16,9 +16,9 @@ export class StoredObjects implements ObjectOperations {
     const full = this.#keys.objectKey(prefix);
     const baseLength = full.length - prefix.length;
     for await (const objects of this.#calls.pages('objects.list', full, { signal })) {
-      for (const { key, size, lastModified, version } of objects) {
+      for (const { key, size, lastModified, version, isDeleted = false } of objects) {
         signal?.throwIfAborted();
-        yield { key: key.slice(baseLength), size, lastModified, version };
+        if (!isDeleted) yield { key: key.slice(baseLength), size, lastModified, version };
       }
     }
   }
