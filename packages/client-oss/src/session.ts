@@ -90,7 +90,10 @@ export class OssSession {
     this.#agents = agents;
   }
 
-  /** Calls the SDK. An abort destroys the request and rejects with the signal's reason. `isDownload`: the answer is a stream, of any length. */
+  /**
+   * Calls the SDK. An abort destroys the request and rejects with the signal's reason. `isDownload`: the answer is a stream, of any
+   * length.
+   */
   async run<T>(
     signal: AbortSignal | undefined,
     work: (client: OssSdk) => Promise<T>,

@@ -32,8 +32,8 @@ export interface ObjectStore {
   put(key: string, content: PutContent, options: PutOptions): Promise<ObjectHead>;
 
   /**
-   * Deletes an object. If it does not exist, rejects with `NOT_FOUND` where `ifMatch` is given, which is only the case with
-   * `capabilities.conditions`, and resolves otherwise.
+   * Deletes an object. A missing one is no error, unless `ifMatch` is given: then it rejects with `NOT_FOUND`. `ifMatch` is given
+   * only with `capabilities.conditions`.
    */
   delete(key: string, options: { readonly ifMatch?: string | undefined } & Op): Promise<void>;
 

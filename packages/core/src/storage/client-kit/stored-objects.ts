@@ -30,7 +30,7 @@ export class StoredObjects implements ObjectOperations {
     const full = this.#keys.objectKey(key);
     const found = await this.#calls.get('objects.open', full, range);
     // Readers check an object against its size.
-    const size = found.size ?? (await this.#calls.head('objects.open', full, undefined)).size ?? 0;
+    const size = found.size ?? (await this.#calls.head('objects.open', full, range.signal)).size ?? 0;
     const { lastModified = new Date(0), version, body } = found;
     return { info: { key, size, lastModified, version }, body };
   }
