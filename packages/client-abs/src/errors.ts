@@ -5,10 +5,9 @@ import {
   classifyHttpStatus,
   classifyNetworkError,
   httpStatus,
-  isLitestreamError,
   safeCause,
   unreadableAnswer,
-} from '@litestream/core';
+} from '@litestream/core/client';
 
 /** Error codes of the Blob service and of Azure's identity library. */
 const BY_CODE: Readonly<Record<string, ErrorClass>> = {
@@ -65,19 +64,14 @@ export function classifyAbsError(error: unknown): ErrorClass | undefined {
   return classifyNetworkError(error) ?? classifyHttpStatus(httpStatus(error));
 }
 
-/** The error to throw for a failed operation: the reason of an aborted signal, else an error with a code and no secrets. */
-export function absError(
-  error: unknown,
-  context: { object: string; secrets: readonly (string | undefined)[]; signal?: AbortSignal | undefined },
-): unknown {
-  if (context.signal?.aborted === true) return context.signal.reason;
-  if (isLitestreamError(error)) return error;
+/** The error to throw: with a code and no secrets. */
+export function absError(error: unknown, object: string, secrets: readonly (string | undefined)[]): LitestreamError {
   if (isUnreadable(error)) return unreadableAnswer('abs');
   const kind = classifyAbsError(error) ?? { code: 'INTERNAL', retryable: false };
-  const cause = safeCause(error, context.secrets);
+  const cause = safeCause(error, secrets);
   // Only the first line of the service's message matters; the others hold request ID and time.
   const text = cause.message.split('\n')[0] || cause.name;
-  return new LitestreamError(`abs: ${text}`, { ...kind, backend: 'abs', object: context.object, cause });
+  return new LitestreamError(`abs: ${text}`, { ...kind, backend: 'abs', object, cause });
 }
 
 /** Whether the SDK expected XML and found none. */

@@ -1,4 +1,4 @@
-import { ConfigReader, type LitestreamPlugin, type ReplicaUrl, definePlugin } from '@litestream/core';
+import { ConfigReader, type LitestreamPlugin, type ReplicaUrl, definePlugin } from '@litestream/core/client';
 
 import { AbsReplicaClient } from './abs-client.ts';
 import type { AbsOptions } from './options.ts';

@@ -1,6 +1,6 @@
 /** Tells answers of the service from a login page with status 200: only the service numbers its answers. */
 import type { RequestPolicyFactory, WebResource } from '@azure/storage-blob';
-import { malformedAnswer } from '@litestream/core';
+import { malformedAnswer } from '@litestream/core/client';
 
 export const requireProof: RequestPolicyFactory = {
   create: (next) => ({

@@ -2,40 +2,14 @@ import { Agent } from 'node:https';
 
 import type { DefaultAzureCredentialOptions, TokenCredential } from '@azure/identity';
 import type * as Sdk from '@azure/storage-blob';
-import { loadSdk } from '@litestream/core';
+import { loadSdk } from '@litestream/core/client';
 
-import { absError } from './errors.ts';
 import { lengthFromRange } from './answer-length.ts';
 import { requireProof } from './proof.ts';
-import { type AbsSettings, type Login, secretsOf } from './settings.ts';
-
-/** A connected SDK, with what every operation needs. */
-export class AbsSession {
-  readonly container: Sdk.ContainerClient;
-  readonly settings: AbsSettings;
-
-  constructor(container: Sdk.ContainerClient, settings: AbsSettings) {
-    this.container = container;
-    this.settings = settings;
-  }
-
-  /** Runs a request, and turns its failure into the error to throw. */
-  async run<T>(object: string, signal: AbortSignal | undefined, request: () => Promise<T>): Promise<T> {
-    signal?.throwIfAborted();
-    try {
-      return await request();
-    } catch (error) {
-      throw this.error(error, object, signal);
-    }
-  }
-
-  error(error: unknown, object: string, signal?: AbortSignal): unknown {
-    return absError(error, { object, signal, secrets: secretsOf(this.settings) });
-  }
-}
+import type { AbsSettings, Login } from './settings.ts';
 
 /** Loads the SDK, and the identity library only without a key or token. */
-export async function connect(settings: AbsSettings): Promise<AbsSession> {
+export async function connect(settings: AbsSettings): Promise<Sdk.ContainerClient> {
   const sdk = await loadSdk('@azure/storage-blob', () => import('@azure/storage-blob'));
   const { bucket, tls } = settings;
   const agent = tls.secureContext === undefined ? undefined : new Agent({ keepAlive: true, ...tls });
@@ -48,7 +22,7 @@ export async function connect(settings: AbsSettings): Promise<AbsSession> {
   const pipeline = sdk.newPipeline(credential, options);
   pipeline.factories.unshift(requireProof, lengthFromRange);
   if (agent !== undefined) pipeline.factories.push(trusting(agent));
-  return new AbsSession(new sdk.BlobServiceClient(url, pipeline).getContainerClient(bucket), settings);
+  return new sdk.BlobServiceClient(url, pipeline).getContainerClient(bucket);
 }
 
 async function createService(
@@ -105,8 +79,3 @@ function trustPolicy(agent: Agent): AdditionalPolicy {
 }
 
 type AdditionalPolicy = NonNullable<DefaultAzureCredentialOptions['additionalPolicies']>[number];
-
-/** The SDK accepts a missing signal, but not `undefined`. */
-export function aborting(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
-}

@@ -1,4 +1,4 @@
-import { LitestreamError, trustedTls } from '@litestream/core';
+import { LitestreamError, trustedTls } from '@litestream/core/client';
 
 import type { AbsOptions } from './options.ts';
 

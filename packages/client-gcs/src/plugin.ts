@@ -1,4 +1,4 @@
-import { ConfigReader, type LitestreamPlugin, definePlugin } from '@litestream/core';
+import { ConfigReader, type LitestreamPlugin, definePlugin } from '@litestream/core/client';
 
 import { GcsReplicaClient } from './gcs-client.ts';
 import type { GcsOptions } from './options.ts';

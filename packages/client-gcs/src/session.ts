@@ -2,7 +2,7 @@ import { globalAgent } from 'node:http';
 import { Agent } from 'node:https';
 
 import type { Bucket, Storage, StorageOptions } from '@google-cloud/storage';
-import { loadSdk, trustedTls } from '@litestream/core';
+import { loadSdk, trustedTls } from '@litestream/core/client';
 import type * as Auth from 'google-auth-library';
 
 import type { GcsOptions } from './options.ts';
@@ -19,6 +19,9 @@ export interface GcsSettings {
   /** For HTTPS. Undefined: the SDK's own. */
   readonly agent: Agent | undefined;
 }
+
+/** Metadata key of a file's time. */
+export const TIMESTAMP_KEY = 'litestream-timestamp';
 
 /** Chunks of a resumable upload are multiples of this. */
 const CHUNK_SIZE = 256 * 1024;

@@ -1,7 +1,7 @@
 /** Finds an unencrypted connection, on which others on the network can read commits and logins, and warns about it. */
 import { isIPv4 } from 'node:net';
 
-import type { Logger } from '@litestream/core';
+import type { Logger } from '@litestream/core/client';
 
 import type { NatsOptions } from './options.ts';
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-import { LitestreamError, trustedCertificates } from '@litestream/core';
+import { LitestreamError, trustedCertificates } from '@litestream/core/client';
 import type * as transport from '@nats-io/transport-node';
 import type { Authenticator, NatsConnection } from '@nats-io/transport-node';
 

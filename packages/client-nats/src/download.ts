@@ -1,4 +1,4 @@
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError } from '@litestream/core/client';
 
 import { findObject } from './objects.ts';
 import type { StoredObject } from './objects.ts';

@@ -1,5 +1,5 @@
-import { LitestreamError, classifyNetworkError, isLitestreamError, safeCause } from '@litestream/core';
-import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
+import { LitestreamError, classifyNetworkError, safeCause } from '@litestream/core/client';
+import type { ErrorClass, LitestreamErrorCode } from '@litestream/core/client';
 
 const JETSTREAM = 'Start the server with JetStream (-js), and let the account use it.';
 const LOGIN = 'Check username and password, token, creds, or jwt and seed, and whether they have expired.';
@@ -72,9 +72,8 @@ function classifyPart(part: ErrorPart): ErrorClass | undefined {
   return unavailable ? { code: 'UNAVAILABLE', retryable: true } : undefined;
 }
 
-/** The error to throw: classified, and without what the SDK attached. Errors of core pass unchanged. */
-export function natsError(error: unknown, doing: string, object?: string): Error {
-  if (isLitestreamError(error)) return error;
+/** The error to throw: classified, and without what the SDK attached. An unknown one stays as it is. */
+export function natsError(error: unknown, doing: string, object: string | undefined): Error {
   const found = classifyNatsError(error);
   if (found === undefined) return error instanceof Error ? error : new Error(String(error));
   const cause = safeCause(error);

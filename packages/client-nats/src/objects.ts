@@ -4,7 +4,7 @@
  */
 import type { JsMsg, StoredMsg } from '@nats-io/jetstream';
 
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError } from '@litestream/core/client';
 
 import { chunkSubject, metaSubject, purge } from './store.ts';
 import type { NatsStore } from './store.ts';

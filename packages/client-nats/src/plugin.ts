@@ -1,7 +1,7 @@
 import { isAbsolute, resolve } from 'node:path';
 
-import { ConfigReader, LitestreamError, definePlugin } from '@litestream/core';
-import type { LitestreamPlugin, ReplicaUrl } from '@litestream/core';
+import { ConfigReader, LitestreamError, definePlugin } from '@litestream/core/client';
+import type { LitestreamPlugin, ReplicaUrl } from '@litestream/core/client';
 
 import { parseDurationMs } from './duration.ts';
 import { NatsReplicaClient } from './nats-client.ts';

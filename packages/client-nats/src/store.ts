@@ -1,5 +1,5 @@
-import { loadSdk } from '@litestream/core';
-import type { Logger } from '@litestream/core';
+import { loadSdk } from '@litestream/core/client';
+import type { Logger } from '@litestream/core/client';
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { MsgHdrs, NatsConnection } from '@nats-io/transport-node';
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type Socket, connect as dial, isIP } from 'node:net';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError } from '@litestream/core/client';
 
 /** How long to wait for the refusal of a server. */
 const PATIENCE_MS = 2_000;

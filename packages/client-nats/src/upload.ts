@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 
-import { BodyReader, LitestreamError, raceAbort, untilAborted } from '@litestream/core';
-import type { Body } from '@litestream/core';
+import { LitestreamError, raceAbort, untilAborted } from '@litestream/core/client';
 
 import { findObject } from './objects.ts';
 import { chunkSubject, metaSubject, purge, urlSafe } from './store.ts';
@@ -19,22 +18,18 @@ export interface UploadTarget {
   readonly isNew?: boolean | undefined;
 }
 
-/** A stored object. */
-export interface Stored {
-  readonly size: number;
-  readonly digest: string;
-}
-
 /**
  * Stores an object: its chunks under a new id, then a metadata message that makes them the object, in place of an older one.
  * Up to 16 chunks, 2 MiB, are in flight; the SDK's own `put` waits for each. A failed upload removes its chunks.
+ *
+ * @returns the digest of the object
  */
 export async function upload(
   store: NatsStore,
   { name, headers, isNew = false }: UploadTarget,
-  body: Body,
-  signal?: AbortSignal,
-): Promise<Stored> {
+  bytes: AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): Promise<string> {
   const found = await findObject(store, name);
   // Refuse before a chunk is sent. If another writer stores the object after this check, the server refuses the last message.
   if (isNew && found !== undefined && found.deleted !== true) throw taken(name);
@@ -43,8 +38,13 @@ export async function upload(
   const subject = chunkSubject(store, id);
   try {
     const chunkSize = Math.min(CHUNK_SIZE, store.connection.info?.max_payload ?? CHUNK_SIZE);
-    const { size, digest, chunks } = await publishChunks(store, subject, body, chunkSize, signal);
-    signal?.throwIfAborted();
+    const { size, digest, chunks } = await publishChunks(
+      store,
+      subject,
+      rechunk(untilAborted(bytes, signal), chunkSize),
+      signal,
+    );
+    signal.throwIfAborted();
     const meta = {
       name,
       headers,
@@ -59,7 +59,7 @@ export async function upload(
     await publishMeta(store, name, JSON.stringify(meta), isNew ? (found?.revision ?? 0) : undefined);
     // The new object is visible. The chunks of its predecessor are no longer used and only take up space.
     if (older !== undefined && older !== id) await purge(store, chunkSubject(store, older)).catch(() => undefined);
-    return { size, digest };
+    return digest;
   } catch (error) {
     await takeBack(store, name, id).catch(() => undefined);
     throw error;
@@ -69,19 +69,19 @@ export async function upload(
 async function publishChunks(
   store: NatsStore,
   subject: string,
-  body: Body,
-  chunkSize: number,
-  signal: AbortSignal | undefined,
-): Promise<Stored & { chunks: number }> {
-  const reader = new BodyReader({ size: body.size, open: () => untilAborted(body.open(), signal) }, signal);
+  source: AsyncIterable<Buffer>,
+  signal: AbortSignal,
+): Promise<{ readonly size: number; readonly digest: string; readonly chunks: number }> {
   const hash = createHash('sha256');
   const inFlight = new Set<Promise<void>>();
   let failure: { readonly error: unknown } | undefined;
   let chunks = 0;
-  for await (const chunk of rechunk(reader.chunks(), chunkSize)) {
+  let size = 0;
+  for await (const chunk of source) {
     if (failure !== undefined) break;
     hash.update(chunk);
     chunks += 1;
+    size += chunk.byteLength;
     const sent: Promise<void> = raceAbort(store.jetstream.publish(subject, chunk), signal)
       .then(
         () => undefined,
@@ -95,7 +95,7 @@ async function publishChunks(
   }
   await Promise.all(inFlight);
   if (failure !== undefined) throw (failure as { error: unknown }).error;
-  return { size: reader.size, digest: `SHA-256=${urlSafe(hash.digest('base64'))}`, chunks };
+  return { size, digest: `SHA-256=${urlSafe(hash.digest('base64'))}`, chunks };
 }
 
 /** The same bytes in chunks of exactly `size`, except for the last. */

@@ -3,7 +3,7 @@ import { Agent as HttpAgent } from 'node:http';
 import type { ClientRequest } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
-import type { trustedTls } from '@litestream/core';
+import type { trustedTls } from '@litestream/core/client';
 
 /** What a call of the SDK has to keep to. */
 export interface CallLimits {

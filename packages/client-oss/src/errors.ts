@@ -1,11 +1,5 @@
-import {
-  LitestreamError,
-  classifyHttpStatus,
-  classifyNetworkError,
-  isLitestreamError,
-  safeCause,
-} from '@litestream/core';
-import type { ErrorClass, LitestreamErrorCode } from '@litestream/core';
+import { LitestreamError, classifyHttpStatus, classifyNetworkError, safeCause } from '@litestream/core/client';
+import type { ErrorClass, LitestreamErrorCode } from '@litestream/core/client';
 
 const CERTIFICATE = 'Check the TLS certificate of the endpoint. If a private authority signed it, set SSL_CERT_FILE.';
 const KEYS = 'Check access-key-id and secret-access-key.';
@@ -52,9 +46,8 @@ export function classifyOssError(error: unknown): ErrorClass | undefined {
   return classifyHttpStatus(typeof status === 'number' ? status : undefined);
 }
 
-/** The error to throw: classified, and without the request that the SDK attached. Errors of core pass unchanged. */
-export function ossError(error: unknown, object: string, secrets: readonly (string | undefined)[] = []): Error {
-  if (isLitestreamError(error)) return error;
+/** The error to throw: classified, and without the request that the SDK attached. An unknown one is only cleaned. */
+export function ossError(error: unknown, object: string | undefined, secrets: readonly (string | undefined)[]): Error {
   const found = classifyOssError(error);
   const cause = safeCause(error, secrets);
   if (found === undefined) return cause;

@@ -32,3 +32,5 @@ export const PART_SIZE_MIN: number = 100 * 1024;
 export const PART_COUNT_MAX = 10_000;
 export const CONCURRENCY = 3;
 export const METADATA_CONCURRENCY = 50;
+/** Metadata of an object that holds the commit time; the service puts `x-oss-meta-` before it. */
+export const TIMESTAMP_KEY = 'litestream-timestamp';

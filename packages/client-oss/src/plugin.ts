@@ -1,5 +1,5 @@
-import { ConfigReader, LitestreamError, definePlugin } from '@litestream/core';
-import type { LitestreamPlugin, ReplicaUrl } from '@litestream/core';
+import { ConfigReader, LitestreamError, definePlugin } from '@litestream/core/client';
+import type { LitestreamPlugin, ReplicaUrl } from '@litestream/core/client';
 
 import type { OssOptions } from './options.ts';
 import { OssReplicaClient } from './oss-client.ts';

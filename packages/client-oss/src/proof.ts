@@ -1,4 +1,4 @@
-import { isLitestreamError, malformedAnswer } from '@litestream/core';
+import { isLitestreamError, malformedAnswer } from '@litestream/core/client';
 import type OssSdk from 'ali-oss';
 
 /**

@@ -1,9 +1,8 @@
-import { LitestreamError, loadSdk, malformedAnswer, trustedTls } from '@litestream/core';
+import { LitestreamError, loadSdk, malformedAnswer, trustedTls } from '@litestream/core/client';
 import type OssSdk from 'ali-oss';
 
 import { AbortableAgents } from './abortable-agent.ts';
 import { keepDots } from './dots.ts';
-import { ossError } from './errors.ts';
 import { CONCURRENCY, DEFAULT_REGION, METADATA_CONCURRENCY, PART_SIZE, PART_SIZE_MIN } from './options.ts';
 import type { OssOptions } from './options.ts';
 import { requireProof } from './proof.ts';
@@ -92,26 +91,16 @@ export class OssSession {
   }
 
   /**
-   * Calls the SDK. An abort destroys the request and rejects with the signal's reason; errors come out classified. `isDownload`:
-   * the answer is a stream, of any length.
+   * Calls the SDK. An abort destroys the request and rejects with the signal's reason. `isDownload`: the answer is a stream, of any
+   * length.
    */
-  async call<T>(
-    object: string,
+  async run<T>(
     signal: AbortSignal | undefined,
     work: (client: OssSdk) => Promise<T>,
     { isDownload = false }: { readonly isDownload?: boolean } = {},
   ): Promise<T> {
     const limits = { signal, sizeMax: isDownload ? Infinity : DOCUMENT_SIZE_MAX };
-    try {
-      return await this.#agents.run(limits, tooLong, () => work(this.client));
-    } catch (error) {
-      signal?.throwIfAborted();
-      throw this.error(error, object);
-    }
-  }
-
-  error(error: unknown, object: string): Error {
-    return ossError(error, object, this.settings.secrets);
+    return await this.#agents.run(limits, tooLong, () => work(this.client));
   }
 
   close(): void {

@@ -1,74 +1,71 @@
-import { BodyReader, malformedAnswer, untilAborted } from '@litestream/core';
-import type { Body } from '@litestream/core';
+import { malformedAnswer, settleAborted, untilAborted } from '@litestream/core/client';
+import type { ObjectHead, PutContent, PutOptions } from '@litestream/core/client';
 
-import { PART_COUNT_MAX } from './options.ts';
+import { PART_COUNT_MAX, TIMESTAMP_KEY } from './options.ts';
 import type { OssSession } from './session.ts';
 
-/** Metadata and condition of an upload. */
-export interface ObjectMeta {
-  readonly meta: Readonly<Record<string, string>>;
-  readonly mime: string;
-  /** Store only if the object does not exist. */
-  readonly isNew?: boolean | undefined;
-}
+/** An aborted upload has this long to remove its parts. */
+const CLEANUP_MS = 2_000;
 
-function headersOf({ isNew }: ObjectMeta): { readonly headers?: Record<string, string> } {
-  return isNew === true ? { headers: { 'x-oss-forbid-overwrite': 'true' } } : {};
+/** Where an upload goes, and how. */
+interface Target {
+  readonly session: OssSession;
+  readonly key: string;
+  readonly options: PutOptions;
 }
 
 /**
- * Stores a body: in one request if it fits in a part, otherwise in parts. At most `concurrency + 1` parts are in memory. A
+ * Stores an object: in one request if it fits in a part, otherwise in parts. At most `concurrency + 1` parts are in memory. A
  * failed upload leaves no parts.
- *
- * @returns bytes stored
  */
 export async function upload(
   session: OssSession,
   key: string,
-  object: ObjectMeta,
-  body: Body,
-  signal?: AbortSignal,
-): Promise<{ size: number; etag: string }> {
-  const reader = new BodyReader({ size: body.size, open: () => untilAborted(body.open(), signal) }, signal);
-  const parts = inParts(reader.chunks(), partSizes(session.settings.partSize, body.size ?? body.sizeMax));
-  try {
-    const first = await parts.next();
-    const content = first.done === true ? Buffer.alloc(0) : first.value.content;
-    if (first.done === true || first.value.last) {
-      const etag = await put(session, key, object, content, signal);
-      // Only now is it known that the body has the announced size.
-      return { size: reader.size, etag };
-    }
-    const etag = await multipart(session, key, object, content, parts, signal);
-    return { size: reader.size, etag };
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw reader.errorOr(error);
-  }
+  content: PutContent,
+  options: PutOptions,
+): Promise<ObjectHead> {
+  options.signal?.throwIfAborted();
+  const stored = store({ session, key, options }, content);
+  return { version: await settleAborted(stored, options.signal, CLEANUP_MS) };
 }
 
-async function put(
-  session: OssSession,
-  key: string,
-  object: ObjectMeta,
-  content: Buffer,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const options = { meta: object.meta as never, mime: object.mime, ...headersOf(object) };
-  const { res } = await session.call(key, signal, (client) => client.put(key, content, options));
+/** @returns the ETag */
+async function store(target: Target, content: PutContent): Promise<string> {
+  const { session, options } = target;
+  const { size = content.sizeMax } = content;
+  const parts = inParts(untilAborted(content.chunks(), options.signal), partSizes(session.settings.partSize, size));
+  const first = await parts.next();
+  const bytes = first.done === true ? Buffer.alloc(0) : first.value.content;
+  return first.done === true || first.value.last ? await put(target, bytes) : await multipart(target, bytes, parts);
+}
+
+async function put({ session, key, options }: Target, content: Buffer): Promise<string> {
+  const { res } = await session.run(options.signal, (client) => client.put(key, content, described(options)));
   return etagOf(res);
 }
 
-async function multipart(
-  session: OssSession,
-  key: string,
-  object: ObjectMeta,
-  first: Buffer,
-  rest: AsyncIterable<Part>,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const options = { meta: object.meta as never, mime: object.mime, ...headersOf(object) };
-  const { uploadId } = await session.call(key, signal, (client) => client.initMultipartUpload(key, options));
+/** Metadata and condition in the terms of the SDK. */
+function described(options: PutOptions): {
+  readonly meta: never;
+  readonly mime: string;
+  readonly headers?: Record<string, string>;
+} {
+  const { contentType, time } = options;
+  return {
+    meta: (time === undefined ? {} : { [TIMESTAMP_KEY]: time }) as never,
+    mime: contentType,
+    ...condition(options),
+  };
+}
+
+function condition({ ifNoneMatch }: PutOptions): { readonly headers?: Record<string, string> } {
+  return ifNoneMatch === '*' ? { headers: { 'x-oss-forbid-overwrite': 'true' } } : {};
+}
+
+async function multipart(target: Target, first: Buffer, rest: AsyncIterable<Part>): Promise<string> {
+  const { session, key, options } = target;
+  const { signal } = options;
+  const { uploadId } = await session.run(signal, (client) => client.initMultipartUpload(key, described(options)));
   const inFlight = new Set<Promise<void>>();
   try {
     const done: { number: number; etag: string }[] = [];
@@ -76,7 +73,7 @@ async function multipart(
     let count = 0;
     const send = async (content: Buffer): Promise<void> => {
       const number = ++count;
-      const sent: Promise<void> = uploadPart(session, key, uploadId, number, content, signal)
+      const sent: Promise<void> = uploadPart(target, uploadId, number, content)
         .then(
           (etag) => void done.push({ number, etag }),
           (error: unknown) => {
@@ -93,27 +90,25 @@ async function multipart(
     await Promise.all(inFlight);
     if (failure !== undefined) throw (failure as { error: unknown }).error;
     signal?.throwIfAborted();
-    const { res } = await session.call(key, undefined, (client) =>
-      client.completeMultipartUpload(key, uploadId, done, headersOf(object)),
+    const { res } = await session.run(undefined, (client) =>
+      client.completeMultipartUpload(key, uploadId, done, condition(options)),
     );
     return etagOf(res);
   } catch (error) {
     await Promise.all(inFlight);
     // Parts of an incomplete upload would stay, invisible and charged for.
-    await session.call(key, undefined, (client) => client.abortMultipartUpload(key, uploadId)).catch(() => undefined);
+    await session.run(undefined, (client) => client.abortMultipartUpload(key, uploadId)).catch(() => undefined);
     throw error;
   }
 }
 
 async function uploadPart(
-  session: OssSession,
-  key: string,
+  { session, key, options }: Target,
   uploadId: string,
   number: number,
   content: Buffer,
-  signal: AbortSignal | undefined,
 ): Promise<string> {
-  const { res } = await session.call(key, signal, (client) => {
+  const { res } = await session.run(options.signal, (client) => {
     // The SDK's own `uploadPart` sends a stream, and its HTTP library prints a warning for each failed one. A
     // buffer causes no warning, and is sent with its MD5.
     const { bucket } = session.settings;

@@ -1,4 +1,4 @@
-import { ConfigReader, type LitestreamPlugin, definePlugin } from '@litestream/core';
+import { ConfigReader, type LitestreamPlugin, definePlugin } from '@litestream/core/client';
 
 import type { S3Options } from './connection/options.ts';
 import { S3ReplicaClient } from './s3-client.ts';

@@ -1,5 +1,5 @@
 import type { PutObjectCommandInput, S3Client } from '@aws-sdk/client-s3';
-import { type Body, BodyReader, loadSdk } from '@litestream/core';
+import { type PutContent, loadSdk } from '@litestream/core/client';
 import { Readable } from 'node:stream';
 
 import { type S3Session, sendOptions } from './connection/session.ts';
@@ -8,59 +8,25 @@ import { type S3Session, sendOptions } from './connection/session.ts';
 const PART_COUNT_MAX = 10_000;
 
 /**
- * Stores a body: in one request below the part size, otherwise in parts. At most `concurrency + 1` parts are in memory.
- * After a failure or an abort no part is left on the server.
- *
- * @returns the object's ETag and how many bytes it has
+ * Stores an object in parts. At most `concurrency + 1` of them are in memory. After a failure or an abort no part is left on the
+ * server.
  */
-export async function upload(
+export async function putParts(
   session: S3Session,
-  input: Target,
-  body: Body,
+  input: Omit<PutObjectCommandInput, 'Body'>,
+  content: PutContent,
   signal: AbortSignal | undefined,
-): Promise<{ etag: string | undefined; size: number }> {
-  const reader = new BodyReader(body, signal);
-  const small = body.size !== undefined && body.size < session.settings.partSize;
-  try {
-    const etag = await (small
-      ? putWhole(session, input, reader, signal)
-      : putParts(session, input, reader, body.size ?? body.sizeMax, signal));
-    return { etag, size: reader.size };
-  } catch (error) {
-    throw reader.errorOr(session.error(error, input.Key ?? '', signal));
-  }
-}
-
-type Target = Omit<PutObjectCommandInput, 'Body'>;
-
-async function putWhole(
-  { sdk, client }: S3Session,
-  input: Target,
-  reader: BodyReader,
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
-  const bytes = await reader.collect();
-  const stored = await client.send(new sdk.PutObjectCommand({ ...input, Body: bytes }), sendOptions(signal));
-  return stored.ETag;
-}
-
-async function putParts(
-  session: S3Session,
-  input: Target,
-  reader: BodyReader,
-  sizeMax: number | undefined,
-  signal: AbortSignal | undefined,
-): Promise<string | undefined> {
+): Promise<{ ETag?: string | undefined }> {
   const { partSize, concurrency } = session.settings;
+  const { size = content.sizeMax ?? 0 } = content;
   const { Upload } = await loadSdk('@aws-sdk/lib-storage', () => import('@aws-sdk/lib-storage'));
   const transfer = new Upload({
     client: tidyClient(session, signal),
-    params: { ...input, Body: Readable.from(reader.chunks(), { objectMode: false }) },
-    partSize: Math.max(partSize, Math.ceil((sizeMax ?? 0) / PART_COUNT_MAX)),
+    params: { ...input, Body: Readable.from(content.chunks(), { objectMode: false }) },
+    partSize: Math.max(partSize, Math.ceil(size / PART_COUNT_MAX)),
     queueSize: concurrency,
   });
-  const stored = await transfer.done();
-  return stored.ETag;
+  return await transfer.done();
 }
 
 /**

@@ -1,12 +1,11 @@
 import {
   type ErrorClass,
   LitestreamError,
+  type StoreCall,
   classifyHttpStatus,
   classifyNetworkError,
-  hasCode,
-  isLitestreamError,
   safeCause,
-} from '@litestream/core';
+} from '@litestream/core/client';
 
 const BUCKET_HINT = 'Create the bucket, or correct its name.';
 
@@ -39,19 +38,12 @@ export function classifyGcsError(error: unknown): ErrorClass | undefined {
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }
 
-/** The same for a request that names no object: NOT_FOUND means the bucket. */
-export function gcsBucketError(error: unknown, object: string, signal?: AbortSignal): unknown {
-  const kind = gcsError(error, object, signal);
-  if (!hasCode(kind, 'NOT_FOUND')) return kind;
-  const missing = permanent('BUCKET_MISSING', BUCKET_HINT);
-  return new LitestreamError(kind.message, { ...missing, backend: 'gs', object, cause: kind.cause });
-}
-
-/** The error to throw for a failed operation: the reason of an aborted signal, else an error with a code and no secrets. */
-export function gcsError(error: unknown, object: string, signal?: AbortSignal): unknown {
-  if (signal?.aborted === true) return signal.reason;
-  if (isLitestreamError(error)) return error;
-  const kind = classifyGcsError(error) ?? permanent('INTERNAL');
+/** The error to throw: with a code and no secrets. */
+export function gcsError(error: unknown, { request, object }: StoreCall): LitestreamError {
+  const found = classifyGcsError(error) ?? permanent('INTERNAL');
+  // These requests do not name an object that has to exist.
+  const isBucket = found.code === 'NOT_FOUND' && (request === 'list' || request === 'put');
+  const kind = isBucket ? permanent('BUCKET_MISSING', BUCKET_HINT) : found;
   const cause = safeCause(error);
   return new LitestreamError(`gs: ${cause.message}`, { ...kind, backend: 'gs', object, cause });
 }

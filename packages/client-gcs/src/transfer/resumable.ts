@@ -1,5 +1,5 @@
 import type { Bucket } from '@google-cloud/storage';
-import { LitestreamError } from '@litestream/core';
+import { LitestreamError } from '@litestream/core/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { classifyGcsError } from './errors.ts';

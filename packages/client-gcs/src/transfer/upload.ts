@@ -1,9 +1,8 @@
 import type { Bucket } from '@google-cloud/storage';
-import { type Body, BodyReader } from '@litestream/core';
+import type { ObjectHead, PutContent } from '@litestream/core/client';
 import { type Hash, createHash, randomUUID } from 'node:crypto';
 
-import { gcsBucketError } from './errors.ts';
-import { type StoredObject, storedUpload } from './proof.ts';
+import { storedUpload } from './proof.ts';
 import { request, uploadUrl } from './request.ts';
 import { uploadResumable } from './resumable.ts';
 import { type UploadTarget, describeUpload } from './upload-target.ts';
@@ -15,26 +14,24 @@ import { type UploadTarget, describeUpload } from './upload-target.ts';
 export async function upload(
   bucket: Bucket,
   target: UploadTarget,
-  body: Body,
+  content: PutContent,
   options: { partSize: number; signal: AbortSignal | undefined },
-): Promise<StoredObject> {
-  const { signal, partSize } = options;
-  const reader = new BodyReader(body, signal);
-  const small = body.size !== undefined && body.size <= partSize;
-  const hash = createHash('md5');
-  try {
-    const data = await (small
-      ? uploadWhole(bucket, target, Buffer.concat(await Array.fromAsync(hashed(reader.chunks(), hash))), signal)
-      : uploadResumable(bucket, target, hashed(reader.chunks(), hash), { partSize, signal }));
-    return storedUpload(data, target.key, { size: reader.size, md5: hash.digest('base64') });
-  } catch (error) {
-    throw reader.errorOr(gcsBucketError(error, target.key, signal));
-  }
+): Promise<ObjectHead> {
+  const sent = { size: 0, hash: createHash('md5') };
+  const chunks = measured(content.chunks(), sent);
+  const data = await (content.bytes === undefined
+    ? uploadResumable(bucket, target, chunks, options)
+    : uploadWhole(bucket, target, Buffer.concat(await Array.fromAsync(chunks)), options.signal));
+  return storedUpload(data, target.key, { size: sent.size, md5: sent.hash.digest('base64') });
 }
 
-async function* hashed(chunks: AsyncIterable<Buffer>, hash: Hash): AsyncGenerator<Buffer> {
+async function* measured(
+  chunks: AsyncIterable<Buffer>,
+  sent: { size: number; readonly hash: Hash },
+): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
-    hash.update(chunk);
+    sent.size += chunk.byteLength;
+    sent.hash.update(chunk);
     yield chunk;
   }
 }

@@ -3,7 +3,7 @@ import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 
 import type * as Sdk from '@aws-sdk/client-s3';
-import { type Logger, LitestreamError, httpStatus } from '@litestream/core';
+import { type Logger, LitestreamError, httpStatus } from '@litestream/core/client';
 
 import { addDebugLog } from './debug.ts';
 import { requireProof } from './proof.ts';

@@ -1,5 +1,5 @@
 import type { S3Client } from '@aws-sdk/client-s3';
-import type { Logger } from '@litestream/core';
+import type { Logger } from '@litestream/core/client';
 
 /** Values of `LITESTREAM_S3_DEBUG`, separated by commas. Of bodies, only the size is logged: they are user data. */
 const MODES = ['signing', 'request', 'request-with-body', 'response', 'response-with-body', 'retries'] as const;

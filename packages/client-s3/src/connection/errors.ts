@@ -5,10 +5,9 @@ import {
   classifyHttpStatus,
   classifyNetworkError,
   httpStatus,
-  isLitestreamError,
   safeCause,
   unreadableAnswer,
-} from '@litestream/core';
+} from '@litestream/core/client';
 
 const LOCK = /object[ -]?lock|retention|WORM/i;
 
@@ -100,22 +99,12 @@ export function classifyS3Error(error: unknown): ErrorClass | undefined {
   return classifyNetworkError(error) ?? classifyHttpStatus(status);
 }
 
-/** The error to throw for a failed operation: the reason of an aborted signal, else an error with a code and no secrets. */
-export function s3Error(
-  error: unknown,
-  context: { object: string; secrets: readonly (string | undefined)[]; signal?: AbortSignal | undefined },
-): unknown {
-  if (context.signal?.aborted === true) return context.signal.reason;
-  if (isLitestreamError(error)) return error;
+/** The error to throw: with a code and no secrets. */
+export function s3Error(error: unknown, object: string, secrets: readonly (string | undefined)[]): LitestreamError {
   if (isUnreadable(error)) return unreadableAnswer('s3');
   const found = classifyS3Error(error) ?? { code: 'INTERNAL', retryable: false };
-  const cause = safeCause(error, context.secrets);
-  return new LitestreamError(`s3: ${cause.name}: ${cause.message}`, {
-    ...found,
-    backend: 's3',
-    object: context.object,
-    cause,
-  });
+  const cause = safeCause(error, secrets);
+  return new LitestreamError(`s3: ${cause.name}: ${cause.message}`, { ...found, backend: 's3', object, cause });
 }
 
 /** The status of a refusal that the SDK cannot parse, because it is not from the service. */

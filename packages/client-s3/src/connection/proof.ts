@@ -3,7 +3,7 @@
  * answer must hold what S3 and all compatible servers return, and what no web page holds.
  */
 import type * as Sdk from '@aws-sdk/client-s3';
-import { isWebPage, malformedAnswer } from '@litestream/core';
+import { isWebPage, malformedAnswer } from '@litestream/core/client';
 
 /** Operations whose answer describes the object in a header. */
 const WITH_ETAG: ReadonlySet<string> = new Set(['PutObject', 'UploadPart', 'GetObject', 'HeadObject']);

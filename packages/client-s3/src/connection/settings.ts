@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { homedir } from 'node:os';
 
-import { LitestreamError, trustedTls } from '@litestream/core';
+import { LitestreamError, trustedTls } from '@litestream/core/client';
 
 import { ensureEndpointScheme, isLocalEndpoint, providerDefaults } from './endpoint.ts';
 import { PART_SIZE_MIN, type S3Options } from './options.ts';

@@ -1,4 +1,4 @@
-import type { ReplicaUrl } from '@litestream/core';
+import type { ReplicaUrl } from '@litestream/core/client';
 
 import { ensureEndpointScheme } from './endpoint.ts';
 

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { ConfigReader, definePlugin } from '@litestream/core';
-import type { LitestreamPlugin } from '@litestream/core';
+import { ConfigReader, definePlugin } from '@litestream/core/client';
+import type { LitestreamPlugin } from '@litestream/core/client';
 import { AcmeStoreClient } from './client.ts';
 
 /** The settings below `type: acme-store`. */

@@ -2,92 +2,81 @@
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { BodyReader, LitestreamError, readStream } from '@litestream/core';
-import type { Body } from '@litestream/core';
-
-/** An object in a listing. */
-export interface Entry {
-  /** The last part of its key. */
-  readonly name: string;
-  readonly size: number;
-  /** The time passed to `write`, if your service keeps it (declare that in `capabilities.timestamps`), else its own. */
-  readonly time: Date;
-  /** ETag or generation: a text that changes with the content. */
-  readonly version: string;
-}
-
-export interface Range {
-  readonly offset?: number | undefined;
-  readonly size?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** Name, time and condition of an object to write. */
-export interface Target {
-  readonly key: string;
-  readonly time: Date;
-  /** Write only if the object does not exist. */
-  readonly isNew: boolean;
-}
+import { basename, dirname, join, sep } from 'node:path';
+import { LitestreamError } from '@litestream/core/client';
+import type {
+  ListPage,
+  ListQuery,
+  ObjectHead,
+  ObjectStore,
+  PutContent,
+  PutOptions,
+  StoreRange,
+  StoredBody,
+  StoredObject,
+} from '@litestream/core/client';
 
 const TEMPORARY = '.uploading';
 
-export class Store {
+/** See `ObjectStore` for what each method promises. Throw the errors of your SDK as they are. */
+export class Store implements ObjectStore {
   readonly #root: string;
 
   constructor(folder: string, path: string) {
     this.#root = join(folder, path);
   }
 
-  /** The direct entries of a folder, by name. If your service lists in pages, fetch a page only when the reader needs it. */
-  async *list(folder: string, signal?: AbortSignal): AsyncGenerator<Entry> {
-    signal?.throwIfAborted();
-    for (const name of await namesIn(join(this.#root, folder))) {
-      const entry = await this.#find(`${folder}/${name}`);
+  /** The objects below a folder, in all its folders. If your service lists in pages, return its token as `next`. */
+  async list({ prefix }: ListQuery): Promise<ListPage> {
+    const names = (await orUndefined(readdir(join(this.#root, prefix), { recursive: true }))) ?? [];
+    const keys = names.map((name) => prefix + name.replaceAll(sep, '/')).sort();
+    const objects: StoredObject[] = [];
+    for (const key of keys) {
+      const stats = await orUndefined(stat(join(this.#root, key), { bigint: true }));
       // Undefined: deleted meanwhile. A listing may miss concurrent changes.
-      if (entry !== undefined) yield entry;
+      if (stats?.isFile() === true) objects.push({ key, ...headOf(stats) });
     }
+    return { objects };
   }
 
   /** Rejects if the object is missing. Core knows ENOENT, 404 and `NoSuchKey`; add others in the client's `classify`. */
-  async open(
-    key: string,
-    { offset = 0, size = Infinity, signal }: Range,
-  ): Promise<{ entry: Entry; body: AsyncIterable<Uint8Array> }> {
+  async get(key: string, { offset, size = Infinity }: StoreRange): Promise<StoredBody> {
     const file = await open(join(this.#root, key));
-    const entry = entryOf(key, await file.stat({ bigint: true }));
-    const end = Math.min(offset + size, entry.size);
+    const head = headOf(await file.stat({ bigint: true }));
+    const end = Math.min(offset + size, head.size);
     if (end <= offset) {
       await file.close();
-      return { entry, body: emptyBody() };
+      return { ...head, body: emptyBody() };
     }
-    const stream = file.createReadStream({ start: offset, end: end - 1 });
-    return { entry, body: readStream(stream, { signal, size: end - offset, wrapError: (error) => error }) };
+    return { ...head, body: file.createReadStream({ start: offset, end: end - 1 }), length: end - offset };
+  }
+
+  async head(key: string): Promise<ObjectHead> {
+    return headOf(await stat(join(this.#root, key), { bigint: true }));
   }
 
   /**
-   * All or nothing: no reader may see the object, or a part of it, before it is complete. With `isNew`, it must never replace
-   * another object. If your service cannot refuse that in one step, leave out `conditionalCreate`.
+   * All or nothing: no reader may see the object, or a part of it, before it is complete. With `ifNoneMatch`, it must never
+   * replace another object. If your service cannot refuse that in one step, leave out `conditionalCreate`.
    */
-  async write({ key, time, isNew }: Target, body: Body, signal?: AbortSignal): Promise<Entry> {
+  async put(key: string, content: PutContent, { time, ifNoneMatch, signal }: PutOptions): Promise<ObjectHead> {
     const path = join(this.#root, key);
     const temporary = join(this.#root, `${randomUUID()}${TEMPORARY}`);
     await mkdir(dirname(path), { recursive: true });
     try {
       const file = await open(temporary, 'wx');
       try {
-        // `BodyReader` returns chunks that may be kept, and verifies the announced size of the body.
-        for await (const chunk of new BodyReader(body, signal).chunks()) await file.writeFile(chunk);
-        await file.utimes(time, time);
+        for await (const chunk of content.chunks()) await file.writeFile(chunk);
+        // Keep the text in the metadata if your service has some, and return it as `time`.
+        if (time !== undefined) await file.utimes(new Date(time), new Date(time));
         await file.sync();
       } finally {
         await file.close();
       }
       signal?.throwIfAborted();
-      if (isNew) await create(temporary, path);
+      if (ifNoneMatch === '*') await create(temporary, path);
       else await rename(temporary, path);
-      return entryOf(key, await stat(path, { bigint: true }));
+      return headOf(await stat(path, { bigint: true }));
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
@@ -97,14 +86,6 @@ export class Store {
   /** A missing object is not an error. */
   async delete(key: string): Promise<void> {
     await rm(join(this.#root, key), { force: true });
-  }
-
-  /** Closes connections. May be called twice, and before any other method. */
-  async close(): Promise<void> {}
-
-  async #find(key: string): Promise<Entry | undefined> {
-    const stats = await orUndefined(stat(join(this.#root, key), { bigint: true }));
-    return stats === undefined ? undefined : entryOf(key, stats);
   }
 }
 
@@ -119,10 +100,6 @@ async function create(temporary: string, path: string): Promise<void> {
   await rm(temporary, { force: true });
 }
 
-async function namesIn(folder: string): Promise<string[]> {
-  return (await orUndefined(readdir(folder)))?.sort() ?? [];
-}
-
 async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
   try {
     return await promise;
@@ -132,10 +109,12 @@ async function orUndefined<T>(promise: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function entryOf(key: string, { size, mtimeMs, mtimeNs, ctimeNs, ino }: BigIntStats): Entry {
+/** Size, time, and a text that changes with the content: an ETag or a generation. */
+function headOf(stats: BigIntStats): { readonly size: number; readonly lastModified: Date; readonly version: string } {
+  const { size, mtimeMs, mtimeNs, ctimeNs, ino } = stats;
   // Node sets times from a floating-point number of seconds, so a nanosecond below a millisecond means that millisecond.
   const timeMs = Number(mtimeMs) + Math.round(Number(mtimeNs % 1_000_000n) / 1e6);
-  return { name: basename(key), size: Number(size), time: new Date(timeMs), version: `${ino}-${ctimeNs}` };
+  return { size: Number(size), lastModified: new Date(timeMs), version: `${ino}-${ctimeNs}` };
 }
 
 async function* emptyBody(): AsyncGenerator<Uint8Array> {}
