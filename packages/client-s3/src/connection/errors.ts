@@ -104,7 +104,9 @@ export function s3Error(error: unknown, object: string, secrets: readonly (strin
   if (isUnreadable(error)) return unreadableAnswer('s3');
   const found = classifyS3Error(error) ?? { code: 'INTERNAL', retryable: false };
   const cause = safeCause(error, secrets);
-  return new LitestreamError(`s3: ${cause.name}: ${cause.message}`, { ...found, backend: 's3', object, cause });
+  // The SDK repeats the name where the server sends no message.
+  const text = cause.message === cause.name ? cause.name : `${cause.name}: ${cause.message}`;
+  return new LitestreamError(`s3: ${text}`, { ...found, backend: 's3', object, cause });
 }
 
 /** The status of a refusal that the SDK cannot parse, because it is not from the service. */
