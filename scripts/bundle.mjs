@@ -54,7 +54,13 @@ for (const { fileName, code = '' } of output) {
 }
 
 for (const name of found) rmSync(join(dist, name));
-for (const file of output) writeFileSync(join(dist, file.fileName), file.type === 'chunk' ? file.code : file.source);
+for (const file of output) {
+  // A map of texts leads nowhere.
+  if (file.fileName === 'chunk-worker-texts.js.map') continue;
+  const isTexts = file.fileName === 'chunk-worker-texts.js';
+  const code = isTexts ? file.code.replace(/\n\/\/# sourceMappingURL=.*/, '') : file.code;
+  writeFileSync(join(dist, file.fileName), file.type === 'chunk' ? code : file.source);
+}
 
 /** Name of a worker → its script as one text of CommonJS that imports only modules of Node. */
 async function textsOf(names) {
