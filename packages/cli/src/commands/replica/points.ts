@@ -40,7 +40,7 @@ export const command: Command = defineCommand({
   },
 });
 
-/** Consecutive points that a restore makes in the same way. */
+/** Consecutive points whose last file has the same level, and whose restore begins with the same snapshot. */
 interface Run {
   readonly first: RestorePoint;
   readonly last: RestorePoint;
