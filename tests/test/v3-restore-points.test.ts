@@ -9,7 +9,7 @@ import { copyV3Fixture, loadV3Fixtures } from '../support/v3-fixture.ts';
 const fixtures = await loadV3Fixtures();
 
 describe.each(fixtures)('made by v0.3.13: $name', (fixture) => {
-  test('each restore point restores by its time, whole', async () => {
+  test('each restore point restores completely by its time', async () => {
     const folder = await temporaryFolder(fixture.name);
     onTestFinished(() => folder[Symbol.asyncDispose]());
     const replica = join(folder.path, 'replica');

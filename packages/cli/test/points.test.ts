@@ -50,7 +50,7 @@ describe('points', () => {
     }
   });
 
-  test('folds points of a kind, and shows them in the zone of this machine and in UTC', async () => {
+  test('puts points of the same level and snapshot on one line, with local time and UTC', async () => {
     const { url } = await replicaOfThree();
     const { stdout } = await run(['points', url], { env: { TZ: 'Asia/Kathmandu' } });
     const [head, row, ...rest] = stdout.trimEnd().split('\n');
@@ -59,7 +59,7 @@ describe('points', () => {
     expect(rest).toEqual([]);
   });
 
-  test('fails where nothing can be restored', async () => {
+  test('fails if no state can be restored', async () => {
     const folder = scratchFolder();
     const { exitCode, stdout, stderr } = await run(['points', `file://${folder}/nothing`]);
     expect([exitCode, stdout]).toEqual([1, '']);
@@ -68,7 +68,7 @@ describe('points', () => {
 });
 
 describe('restore', () => {
-  test('says which time it understood, and what it restored', async () => {
+  test('prints the time that it understood, and what it restored', async () => {
     const { folder, url } = await replicaOfThree();
     const output = join(folder, 'restored.db');
     const args = ['restore', '-timestamp', '0s ago', '-o', output, url];

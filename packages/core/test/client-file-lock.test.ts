@@ -59,7 +59,7 @@ it('a holder whose lock was taken over is told so before it changes anything, an
   expect(await readdir(root)).toEqual([]);
 });
 
-it('a process that was suspended while it waited takes over a lock that is stale by then', async () => {
+it('a process that was suspended while it waited takes over a lock that has become stale', async () => {
   const subject = join(root, 'suspended.json');
   const first = await hold(subject);
   const second = hold(subject);
