@@ -1,4 +1,4 @@
-/** The restore points of replicas that v0.3.13 wrote, and of those after an upgrade. */
+/** The restore points of replicas that v0.3.13 wrote, before and after an upgrade. */
 import { join } from 'node:path';
 import { FileClient, guardClient, listRestorePoints, restore } from '@litestream/core';
 import { describe, expect, onTestFinished, test } from 'vitest';

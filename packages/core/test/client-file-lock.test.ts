@@ -11,8 +11,8 @@ const root = temporaryFolder('file-lock');
 afterEach(() => void vi.useRealTimers());
 
 /**
- * What the lock of a holder looks like that has stood still for a minute. If this test itself has stood still, who waits for the
- * lock has removed it already.
+ * Makes a lock look as if its holder was suspended for a minute. If the machine suspended this test meanwhile, the process that waits
+ * for the lock has removed it already.
  */
 async function age(subject: string): Promise<void> {
   const thenSeconds = Date.now() / 1000 - 60;

@@ -18,7 +18,7 @@ function bodyOf(text: string, size: number | undefined = text.length): Body {
   };
 }
 
-/** As GCS and Azure are: times in listings, objects are deleted one by one. */
+/** Like GCS and Azure: listings have times, and objects are deleted one by one. */
 function flat(store: MapStore, path = 'app', more: Partial<ObjectStoreDefinition> = {}): ReplicaClient {
   return createObjectStoreClient({
     type: 'map',
@@ -31,7 +31,7 @@ function flat(store: MapStore, path = 'app', more: Partial<ObjectStoreDefinition
   });
 }
 
-/** As S3 is: times only in the metadata of an object, listings from a key on, objects are deleted in batches. */
+/** Like S3: times are only in the metadata of an object, listings may start at a key, and objects are deleted in batches. */
 function hex(store: MapStore, path = 'app', more: Partial<ObjectStoreDefinition> = {}): ReplicaClient {
   return flat(store, path, {
     capabilities: {

@@ -24,7 +24,7 @@ beforeEach(() => {
 
 interface Application {
   exec(sql: string): void;
-  /** Of the table `t`, as text. Read by the application's own library: another one would drop its locks. */
+  /** Rows of the table `t`, as text. Reads with the library of the application: another one would drop its locks. */
   rows(): string;
 }
 
@@ -74,7 +74,7 @@ function start(options: LitestreamOptions = {}): Litestream {
   return litestream;
 }
 
-/** A folder that can be cut off. */
+/** A replica folder with a client that can be disconnected. */
 function place(name: string): { readonly client: SwitchClient; readonly folder: string } {
   const at = join(folder, name);
   return { client: new SwitchClient(new FileClient({ path: at })), folder: at };
@@ -82,7 +82,7 @@ function place(name: string): { readonly client: SwitchClient; readonly folder: 
 
 let restored = 0;
 
-/** Rows of what a replica restores, as text. */
+/** Restores a replica, and returns its rows as text. */
 async function rowsOf(source: string): Promise<string> {
   await using litestream = new Litestream();
   const { output } = await litestream.restore(source, {
