@@ -101,7 +101,7 @@ if (task === 'docs:site') install(join(root, 'site'));
 const env = environment();
 for (const [command, ...args] of tasks[task](extra)) run(command, args);
 
-/** Installs the npm packages of the lock file in this folder, unless that very lock file is installed already. @param {string} folder */
+/** Installs the npm packages of the lock file in this folder, unless they are installed already. @param {string} folder */
 function install(folder) {
   const lock = createHash('sha256')
     .update(readFileSync(join(folder, 'package-lock.json')))

@@ -20,10 +20,10 @@ interface EntryPoint {
   readonly source: string;
 }
 
-/** Shared by our own packages only; their comments say so. */
+/** For the packages of this repository only, as their comments say. */
 const NOT_PUBLIC: ReadonlySet<string> = new Set(['@litestream/cli/kit', '@litestream/core/nearest']);
 
-/** Of modules that are a part of a package only. */
+/** Descriptions of modules that are only a part of a package. */
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   '@litestream/core/conformance': 'What every storage client must do, as tests for any test runner.',
   '@litestream/core/testing': 'Clients for tests: one keeps files in memory, one fails as it is told to.',
@@ -50,7 +50,7 @@ function entryPoints(): EntryPoint[] {
 /**
  * Writes the pages to `folder`.
  *
- * @throws Error if a comment links to what does not exist, or typedoc warns of anything but types that are not exported
+ * @throws Error if a link in a comment is broken, or typedoc gives a warning other than one about types that are not exported
  */
 export async function writeApiReference(folder: string): Promise<void> {
   const all = entryPoints();
@@ -58,7 +58,7 @@ export async function writeApiReference(folder: string): Promise<void> {
   const app = await Application.bootstrapWithPlugins({
     plugin: ['typedoc-plugin-markdown'],
     tsconfig: join(import.meta.dirname, 'tsconfig.api.json'),
-    // Packages see the sources of each other, so that a type has one page, and no build is older than its comments.
+    // Packages import the sources of each other: a type has one page, and comments are never older than the sources.
     compilerOptions: { paths: Object.fromEntries(all.map(({ name, source }) => [name, [source]])) },
     entryPoints: shown.map(({ source }) => source),
     name: 'API',
@@ -81,7 +81,7 @@ export async function writeApiReference(folder: string): Promise<void> {
     const name = shown.find(({ source }) => source === point.sourceFile.fileName)?.name;
     if (name !== undefined) point.displayName = name;
   }
-  // With these names, and with links to the sources, which only this method prepares.
+  // `convert` uses the entry points with these names. Only `app.convert` prepares links to the sources.
   app.getEntryPoints = () => points;
   const project = await app.convert();
   if (project === undefined) throw new Error('typedoc converts nothing: see above');
@@ -107,7 +107,7 @@ function listTypesWithoutPage(app: Application, project: ProjectReflection, pack
   }
 }
 
-/** Of typedoc-plugin-markdown. Typedoc's own type does not have them. */
+/** Options of typedoc-plugin-markdown, which typedoc's own type lacks. */
 const markdownOptions: Readonly<Record<string, unknown>> = {
   entryFileName: 'index',
   hidePageHeader: true,

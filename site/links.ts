@@ -1,4 +1,4 @@
-/** Checks what VitePress does not: fragments, pictures and scripts. */
+/** Checks the links that VitePress does not check: fragments, pictures and scripts. */
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,4 +1,4 @@
-/** The pages of the site: where each file of the repository is shown, and where links to others lead. */
+/** The pages of the site: the page of each file of the repository, and the targets of links between them. */
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { REPOSITORY_URL, repositoryRoot } from './repository.ts';
@@ -46,8 +46,8 @@ function copy(source: string, target: string): void {
 }
 
 /**
- * Where a link on the site leads that is relative to a file of the repository, or leads to one on GitHub. Links that
- * lead to nothing are not changed: VitePress refuses them.
+ * The target on the site of a link that is relative to a file of the repository, or that leads to such a file on GitHub. Broken
+ * links stay unchanged: VitePress refuses them.
  */
 export function linkOnSite(link: string, page: string): string {
   const source = sourceOf(page);

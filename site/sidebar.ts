@@ -1,4 +1,4 @@
-/** The navigation at the side: that of `docs/README.md`, and one of the API. */
+/** The sidebars: one that follows `docs/README.md`, and one of the API. */
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join, posix } from 'node:path';
 import type { DefaultTheme } from 'vitepress';

@@ -7,7 +7,7 @@ interface Environment {
   readonly relativePath: string;
 }
 
-/** A database, and what flows from it. */
+/** A database, and an arrow from it. */
 const ICON = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" stroke="#3451b2" stroke-width="3">
   <ellipse cx="12" cy="8" rx="9" ry="4"/><path d="M3 8v16c0 5 18 5 18 0V8M3 16c0 5 18 5 18 0M24 16h7m-3-4 4 4-4 4"/></svg>`;
 
@@ -21,7 +21,7 @@ export default defineConfig({
   outDir: 'dist',
   cacheDir: '../.cache/site',
   cleanUrls: true,
-  // The sidebar of the API is long: one file, not a copy in each page.
+  // The sidebar of the API is long: keep it in one file, not in each page.
   metaChunk: true,
   vite: {
     build: { chunkSizeWarningLimit: 4096 },
@@ -34,7 +34,7 @@ export default defineConfig({
       markdown.core.ruler.push('site', ({ tokens, env }) => {
         const { relativePath } = env as Environment;
         for (const block of tokens) {
-          // Those of our pages are commands, and VitePress has no style for them.
+          // Indented blocks on these pages are commands, and VitePress has no style for them.
           if (block.type === 'code_block') Object.assign(block, { type: 'fence', info: 'sh' });
         }
         for (const token of tokens.flatMap(({ children }) => children ?? [])) {
@@ -65,14 +65,14 @@ export default defineConfig({
     outline: { level: [2, 3] },
     search: {
       provider: 'local',
-      // Pages about a thing before each property that has its name.
+      // Guides come before the API pages that contain the same word.
       options: {
         miniSearch: { searchOptions: { boostDocument: (id: string) => (id.includes('/api/') ? 0.3 : 1) } },
       },
     },
     socialLinks: [{ icon: 'github', link: REPOSITORY_URL }],
     editLink: {
-      // VitePress runs this in the browser too: it cannot use names from outside.
+      // VitePress also runs this function in the browser: it must not use names from outside.
       pattern: ({ frontmatter }) =>
         `https://github.com/litestream-ts/litestream-ts/edit/main/${String(frontmatter['source'])}`,
       text: 'Edit this page',

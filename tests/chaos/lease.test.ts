@@ -161,7 +161,7 @@ async function round(hosts: readonly Host[], random: Random, breaks: boolean): P
   await restartLost(hosts, keepsDisk);
 }
 
-/** A process that lost its lease is restarted, as a supervisor does when it is not ready any more. */
+/** Restarts a process that lost its lease, as a supervisor does when a process is no longer ready. */
 async function restartLost(hosts: readonly Host[], keepsDisk: () => boolean): Promise<void> {
   for (const each of hosts) {
     if (/lease lost|PROMOTION_REFUSED|was acknowledged|acknowledged commits of an earlier/.test(each.daemon.output)) {
@@ -198,7 +198,7 @@ async function chaos(folder: string, backend: Backend): Promise<readonly string[
     const failed = (): string => hosts.map(({ log, daemon }) => tail(log + daemon.output)).join('\n--\n');
     try {
       await until('an acknowledgement in the end', async () => {
-        // After the last round, too, a process may find out that it lost its lease.
+        // A process may also lose its lease after the last round.
         await restartLost(hosts, () => false);
         return acknowledged.size > before + 1;
       });

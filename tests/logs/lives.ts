@@ -109,7 +109,7 @@ export const lives: readonly Life[] = [
     async live(context) {
       const { replica, database } = place(context.folder);
       makeRemovable(replica);
-      // Time enough for a second attempt, also if the machine stops the daemon meanwhile.
+      // Long enough for a second attempt, even if the machine pauses the daemon meanwhile.
       writeConfig(context, { extra: 'shutdown-sync-timeout: 15s\n' });
       using app = new App(database);
       await using daemon = context.program.replicate(join(context.folder, 'litestream.yml'));

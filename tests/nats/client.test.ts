@@ -30,7 +30,7 @@ describe.skipIf('missing' in found)('nats-server', () => {
   afterAll(() => server[Symbol.asyncDispose]());
 
   test('connects when it is first needed, once, and closes the connection on dispose', async () => {
-    // The server may not have seen yet that those who made the bucket are gone.
+    // The server may not have noticed yet that the clients that made the bucket have disconnected.
     await until('no connection', async () => (await server.connectionCount()) === 0);
     const client = await clientOf(server);
     expect(await server.connectionCount()).toBe(0);

@@ -102,7 +102,7 @@ export async function startNats(
     start: async () => {
       server = await until(`nats-server on port ${port}`, async () => {
         return await start(port).catch((error: unknown) => {
-          // A connection of another process may have it, until it is closed.
+          // A connection of another process may use the port until it is closed.
           if (/address already in use/.test(String(error))) return undefined;
           throw error;
         });

@@ -1,4 +1,4 @@
-/** An application that bundlers make one file of: it replicates and restores where no package is installed. */
+/** Bundles an application into one file, and checks that it replicates and restores where no package is installed. */
 import assert from 'node:assert/strict';
 import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ const NEXT = ['next@16.4.6', 'react@19.3.1', 'react-dom@19.3.1'];
 const APPS = join(repositoryRoot, 'examples', 'apps');
 const EXPECTED = { proven: true, rowCount: 1000 };
 
-/** Bundles of esbuild (both formats), webpack and Vite. @returns their names */
+/** Checks bundles of esbuild (both formats), webpack and Vite. @returns their names */
 export async function bundlers(workshop: Workshop): Promise<string> {
   const folder = await workshop.project('bundled');
   await cp(join(APPS, 'bundled'), folder, { recursive: true });
@@ -36,7 +36,7 @@ export async function bundlers(workshop: Workshop): Promise<string> {
     const { output } = await workshop.run(bin(program), args, { folder });
     assert.doesNotMatch(output, /warning/i, `${name}: ${output}`);
   }
-  // Nothing of the packages is in reach from here.
+  // No `node_modules` folder is on the path from here.
   const alone = await workshop.project('bundled-alone');
   await cp(join(folder, 'out'), alone, { recursive: true });
   for (const [name, , , output] of builds) {
@@ -46,7 +46,7 @@ export async function bundlers(workshop: Workshop): Promise<string> {
   return `${builds.map(([name]) => name).join('; ')}: a commit of 90 MB, a restore and SQLite's check in each`;
 }
 
-/** The same in a route of Next. */
+/** Checks the same application in a route of Next. */
 export async function next(workshop: Workshop): Promise<string> {
   const folder = await workshop.project('next');
   await cp(join(APPS, 'next'), folder, { recursive: true });

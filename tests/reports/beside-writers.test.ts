@@ -124,7 +124,7 @@ describe('reports', { timeout: 300_000 }, () => {
     const whole = (await levelFiles(place.replica, 0))[0]?.size ?? 0;
     const sizes = new Map<string, number>();
     while (sizes.size <= 10 || (await levelFiles(place.replica, 3)).length < 2) {
-      // A burst, then nothing. The next one waits for its file: those of many bursts together would be a large one.
+      // A burst, then nothing. The next burst waits for the file of this one: many bursts together would make one large file.
       const before = await levelMaxTxid(place.replica);
       for (let i = 0; i < 60; i += 1) app.transaction(1, { add: 1, change: 1, remove: 1 });
       await until('the file of a burst', async () => (await levelMaxTxid(place.replica)) > before, failing(daemon));

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const OUTPUT_SIZE_MAX = 64 * 1024;
-/** A server that is killed instead may lose what it acknowledged. */
+/** A server that is killed may lose what it acknowledged. */
 const STOP_MS_MAX = 20_000;
 
 /** A started server. */

@@ -77,7 +77,7 @@ export async function snapshotBesideWriter(sizeMib: number): Promise<SnapshotFig
   const timer = setInterval(look, 20);
   const begunAt = Date.now();
   await pause(WARM_UP_MS, 'what the writer does before the snapshot');
-  // If this process was stopped, the log has grown since the timer looked.
+  // If the machine paused this process, the WAL has grown since the timer looked.
   look();
   phase = 'during';
   timed.lockMsMax = 0;

@@ -1,4 +1,4 @@
-/** `node disk-load.ts FOLDER`: writes a file there, over and over, each chunk with an fsync, until its parent is gone. */
+/** `node disk-load.ts FOLDER`: rewrites a file in the folder, with an fsync after each chunk, until its parent ends. */
 import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ const CHUNK_SIZE = 1 << 20;
 const FILE_SIZE_MAX = 64 << 20;
 
 process.on('disconnect', () => process.exit());
-// Ctrl-C is for the parent, which then ends this.
+// Ctrl-C is for the parent, which then ends this process.
 process.on('SIGINT', () => {});
 const [folder] = process.argv.slice(2);
 if (folder === undefined) throw new Error('usage: disk-load.ts FOLDER');

@@ -1,4 +1,4 @@
-/** Work beside the tests: processes that spin, one that writes to the disk, and one that stops the tests' processes. */
+/** Load beside the tests: processes that use CPU time, one that writes to the disk, and one that pauses processes of the tests. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url';
 import type { PauseMessage } from './pause-load.ts';
 
 export interface LoadOptions {
-  /** Processes that spin; with none there is no other load either. */
+  /** Processes that use CPU time; 0 means no load of any kind. */
   readonly busyCount: number;
-  /** Whether processes below those that `pausing` names are stopped for moments. */
+  /** Whether the load pauses descendants of the processes that `pausing` names. */
   readonly hasPauses: boolean;
   readonly seed: number;
-  /** Where to write. */
+  /** Folder for the file of the disk load. */
   readonly folder: string;
   /** Called if a process of the load ends by itself. */
   readonly onEnd: (error: Error) => void;
@@ -19,7 +19,7 @@ export interface LoadOptions {
 
 export interface Load extends AsyncDisposable {
   readonly pids: readonly number[];
-  /** Lets the processes below `pid` be stopped for moments, until the end of the scope. */
+  /** Lets the load pause descendants of `pid`, until the end of the scope. */
   pausing(pid: number): Disposable;
 }
 
@@ -48,7 +48,7 @@ export function startLoad({ busyCount, hasPauses, seed, folder, onEnd }: LoadOpt
           child.off('exit', ended);
           if (child.exitCode !== null || child.signalCode !== null) return;
           const exited = once(child, 'exit');
-          // Not killed: the one that stops processes lets them go on first.
+          // Not killed: the process that pauses others continues them first.
           child.disconnect();
           await exited;
         }),
@@ -57,7 +57,7 @@ export function startLoad({ busyCount, hasPauses, seed, folder, onEnd }: LoadOpt
   };
 }
 
-/** The channel is what tells a process of the load that its parent is gone. */
+/** A process of the load finds by its channel that its parent has ended. */
 function start(program: string, ...args: string[]): ChildProcess {
   const path = fileURLToPath(new URL(program, import.meta.url));
   return spawn(process.execPath, [path, ...args], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });

@@ -1,14 +1,13 @@
 /**
- * `node pause-load.ts SEED`: stops a process of the tests for a moment, then another one, at random, until its parent is gone. A
- * machine does the same to a process that gets no CPU time, but seldom: what a test guesses about the order of two
- * processes shows soon.
+ * `node pause-load.ts SEED`: pauses random processes of the tests, one after the other, until its parent ends. A machine does the same
+ * to a process that gets no CPU time, but seldom. The pauses soon reveal what a test guesses about the order of two processes.
  */
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Random } from '../support/random.ts';
 
-/** From the parent: processes below `pid` may be stopped from now on, or no longer. */
+/** Message of the parent: descendants of `pid` may be paused from now on, or no longer. */
 export interface PauseMessage {
   readonly pid: number;
   readonly isPausable: boolean;
@@ -27,7 +26,7 @@ process.on('message', ({ pid, isPausable }: PauseMessage) => {
   else roots.delete(pid);
 });
 process.on('disconnect', () => ended.abort());
-// Ctrl-C is for the parent, which then ends this.
+// Ctrl-C is for the parent, which then ends this process.
 process.on('SIGINT', () => {});
 
 while (!ended.signal.aborted) {
@@ -46,7 +45,7 @@ async function pass(durationMs: number): Promise<void> {
   await sleep(durationMs, undefined, { signal: ended.signal }).catch(() => undefined);
 }
 
-/** Whether the process was there. */
+/** Returns false if there is no such process. */
 function send(pid: number, signal: NodeJS.Signals): boolean {
   try {
     return process.kill(pid, signal);

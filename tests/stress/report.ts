@@ -1,14 +1,14 @@
-/** What a stress run says. */
+/** The texts of a stress run. */
 import { relative } from 'node:path';
 import type { Outcome } from './test-run.ts';
 
-/** One line a run. */
+/** One line per run. */
 export function progressLine({ file, round, seed, durationMs, failures }: Outcome, position: string): string {
   const verdict = failures.length === 0 ? 'pass' : 'FAIL';
   return `${verdict}  ${position}  round ${round}  SEED=${seed}  ${seconds(durationMs).padStart(7)}  ${file.name}`;
 }
 
-/** Files that failed, the most frequent first: which tests, how often, with which seeds, and how to repeat it. */
+/** Files that failed, the most frequent first: which tests, how often, with which seeds, and how to repeat the failure. */
 export function failureLines(outcomes: readonly Outcome[], workingFolder: string): string[] {
   const failed = outcomes.filter(({ failures }) => failures.length > 0);
   const files = [...Map.groupBy(failed, ({ file }) => file.name)].sort(([, a], [, b]) => b.length - a.length);

@@ -1,12 +1,12 @@
 /**
- * Each test file many times on a machine that has no time for it:
+ * Runs each test file many times on an overloaded machine:
  * `npm run test:stress -- [--rounds N] [--workers N] [--load N] [NAME ...]`.
  *
- * A NAME is a package, or a part of the names of test files. Files run `--workers` at once (default: two more than there are
- * cores), a batch of them in one vitest, beside `--load` processes that spin (default: one a core; 0 is no load), one that writes to the disk, and
- * one that stops the tests' processes for moments (not with `--no-pauses`, and not those of files that send SIGSTOP themselves). Each
- * round has a seed of its own; `SEED` sets the first one's. The output of runs that fail is kept under `.cache/stress`.
- * Exits with 1 if any failed.
+ * A NAME is a package, or a part of the names of test files. `--workers` files run at the same time (default: two more than there are
+ * cores), in batches of one vitest each. Beside them run `--load` processes that use CPU time (default: one per core; 0 is no load), one
+ * that writes to the disk, and one that pauses processes of the tests (not with `--no-pauses`, and not for files that send SIGSTOP
+ * themselves). Each round has its own seed; `SEED` sets the first. The output of failed runs is kept under `.cache/stress`. Exits with 1
+ * if a run failed.
  */
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';

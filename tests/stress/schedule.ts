@@ -8,12 +8,12 @@ export interface Batch<File> {
   readonly seed: number;
 }
 
-/** Vitest takes a second of CPU time to start: a batch shares that, and is short beside a round, so that workers end together. */
+/** Vitest needs a second of CPU time to start, once per batch. A batch is short beside a round, so that the workers end together. */
 const BATCH_FILE_COUNT_MAX = 12;
 
 /**
- * Every file once a round, in batches that keep `workerCount` busy. Each round has a seed of its own, which also orders it:
- * neighbours differ from round to round.
+ * Every file once per round, in batches that keep `workerCount` workers busy. Each round has its own seed, which also orders the
+ * files: neighbours differ from round to round.
  */
 export function* batchesOf<File>(
   files: readonly File[],

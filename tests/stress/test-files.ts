@@ -8,10 +8,10 @@ import { repositoryRoot } from '../support/repository.ts';
 export interface TestFile {
   /** The folder that vitest runs in. */
   readonly folder: string;
-  /** As a person names it: `core/test/db-sync.test.ts`. */
+  /** Short name for reports and arguments: `core/test/db-sync.test.ts`. */
   readonly name: string;
   readonly path: string;
-  /** It stops and continues processes itself, so nobody else may. */
+  /** It stops and continues processes itself, so the load must not pause its processes. */
   readonly sendsStop: boolean;
 }
 
@@ -40,7 +40,7 @@ async function list(folder: string, nameOf: (path: string) => string): Promise<T
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** A name is a package (`core`), or else a part of the names of files; no names are all files. */
+/** A name is a package (`core`), or a part of the names of files. Without names, all files. */
 export function matching(files: readonly TestFile[], names: readonly string[]): TestFile[] {
   if (names.length === 0) return [...files];
   const packages = new Set(files.map(({ name }) => packageOf(name)));

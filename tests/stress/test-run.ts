@@ -1,4 +1,4 @@
-/** A batch of test files in a vitest of its own: one after the other, each in a process of its own. */
+/** Runs a batch of test files in its own vitest, one after the other, each in its own process. */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -20,24 +20,24 @@ export interface Outcome {
   readonly round: number;
   readonly seed: number;
   readonly durationMs: number;
-  /** None if the file passed. */
+  /** Empty if the file passed. */
   readonly failures: readonly Failure[];
-  /** Where the output of its batch is; only of what failed. */
+  /** File with the output of its batch; only if the file failed. */
   readonly logPath?: string;
 }
 
 export interface TestRunOptions {
   /** For files of this run. */
   readonly scratchFolder: string;
-  /** For the output of runs that failed; created when there is one. */
+  /** For the output of failed runs; created at the first one. */
   readonly logFolder: string;
   readonly signal: AbortSignal;
   readonly load: Pick<Load, 'pausing'>;
 }
 
-/** A batch that has not ended after that long for each of its files hangs. */
+/** A batch hangs if it runs longer than this for each of its files. */
 const FILE_MS_MAX = 30 * 60_000;
-/** Output beyond this is dropped from the front. */
+/** If there is more output than this, the beginning is dropped. */
 const OUTPUT_SIZE_MAX = 16 << 20;
 
 let runCount = 0;
@@ -94,7 +94,7 @@ async function vitest(
   }
   const ending = await new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(`cannot run vitest: ${error.message}`));
-    // Not `close`: what a test left running may hold the streams open.
+    // Not `close`: a process that a test left running may hold the streams open.
     child.once('exit', (code, killedBy) => {
       if (overdue.aborted) resolve(`still running after ${overdueMs} ms`);
       else resolve(code === 0 ? 'passed' : `vitest ended with ${code ?? killedBy}`);
@@ -106,7 +106,7 @@ async function vitest(
   return { ending, output: stripVTControlCharacters(output) };
 }
 
-/** Vitest is the leader of a group that holds its workers and what the tests started. */
+/** Vitest leads the process group of its workers and of the processes that the tests started. */
 function killGroup({ pid }: ChildProcess): void {
   if (pid === undefined) return;
   try {

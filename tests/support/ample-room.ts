@@ -1,7 +1,7 @@
 /**
- * For each test file: the disk of temporary folders appears half empty to the code of this process, however full it is.
- * Core decides by free space where to make a snapshot and whether to restore for a drill, so a full disk would decide what
- * a test tests. Other file systems, as a test mounts them, report what they have.
+ * Setup of each test file: makes the disk of temporary folders appear half empty to the code of this process. Core chooses by free
+ * space where it makes a snapshot, and whether it restores for a drill, so a full disk would decide what a test tests. Other file
+ * systems, which a test mounts, report their real free space.
  */
 import fs from 'node:fs';
 import type { BigIntStatsFs, PathLike, StatsFs } from 'node:fs';

@@ -40,7 +40,7 @@ export const SHORT_RETENTION: Readonly<Record<string, unknown>> = {
 };
 
 const PATIENCE_MS = 90_000;
-/** Longer than a daemon that holds the write lock may be stopped. */
+/** Longer than the machine may pause a daemon that holds the write lock. */
 const BUSY_MS = 60_000;
 const COMPLAINT = /\blevel=(WARN|ERROR)\b/;
 

@@ -15,7 +15,7 @@ function environment(password: string, port: number): { readonly HTTP_PROXY: str
   return { HTTP_PROXY: `http://${USER}:${password}@127.0.0.1:${port}` };
 }
 
-/** The environment of a program whose proxy is away: on port 1 nothing listens, on that of a proxy that has ended something may. */
+/** The environment of a program whose proxy is down: nothing listens on port 1, but something may on the port of a proxy that has ended. */
 export function missingProxyEnv(password: string): { readonly HTTP_PROXY: string } {
   return environment(password, 1);
 }

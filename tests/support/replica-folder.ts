@@ -47,7 +47,7 @@ export async function levelMaxTxid(replica: string, level = 0): Promise<bigint> 
   return (await levelFiles(replica, level)).at(-1)?.maxTxid ?? 0n;
 }
 
-/** The highest TXID of all levels, 0 if there is no file: a snapshot may hold what level 0 does not. */
+/** The highest TXID of all levels; 0 without files. A snapshot may have a TXID that level 0 lacks. */
 export async function replicaMaxTxid(replica: string): Promise<bigint> {
   return (await replicaFiles(replica)).reduce((max, { maxTxid }) => (maxTxid > max ? maxTxid : max), 0n);
 }

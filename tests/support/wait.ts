@@ -12,8 +12,9 @@ export async function pause(ms: number, why: string): Promise<void> {
 }
 
 /**
- * Runs a scenario that a limit of the product bounds: how long a lock may be held, a lease lasts, an error stays unreported.
- * If it fails after more than `limitMs`, the machine has paused it past the limit, and its failure says nothing: it runs again.
+ * Runs a scenario that depends on a limit of the product: how long a lock may be held, a lease lasts, or an error stays unreported.
+ * If the scenario fails after more than `limitMs`, the machine has paused it past the limit, and the failure proves nothing: it runs
+ * again.
  */
 export async function inTime<T>(limitMs: number, scenario: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
@@ -24,7 +25,7 @@ export async function inTime<T>(limitMs: number, scenario: () => Promise<T>): Pr
       const tookMs = performance.now() - startMs;
       if (tookMs <= limitMs || attempt === ATTEMPTS_MAX) throw error;
       console.warn(
-        `failed after ${Math.round(tookMs)} ms, where ${limitMs} ms are the limit, and begins again:`,
+        `failed after ${Math.round(tookMs)} ms, which is more than the limit of ${limitMs} ms; trying again:`,
         error,
       );
     }

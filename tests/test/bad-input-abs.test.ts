@@ -35,7 +35,7 @@ afterAll(async () => {
   await azurite[Symbol.asyncDispose]();
 });
 beforeEach(async () => {
-  // A request of the daemon of the test before may arrive still.
+  // A request from the daemon of the previous test may still arrive.
   path = `app-${++count}`;
   front = await AzuriteFront.start(azurite);
   secrets = [azurite.accountKey, WRONG_KEY, PROXY_PASSWORD];

@@ -14,7 +14,7 @@ import { until } from '../support/wait.ts';
  */
 const SHORT = '15s';
 
-/** Of the application. Longer than a daemon that holds the write lock may be stopped. */
+/** Busy timeout of the application. Longer than the machine may pause a daemon that holds the write lock. */
 const BUSY_MS = 60_000;
 
 /** A program for -exec. It does not inherit the pipes of the test, because it outlives a killed daemon. */

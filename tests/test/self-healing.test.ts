@@ -63,7 +63,7 @@ class Place {
     return program.replicate(config);
   }
 
-  /** Lets replication go on until a commit made now is uploaded and compacted, then ends it. Returns its log. */
+  /** Continues replication until a commit made now is uploaded and compacted, then ends it. Returns its log. */
   async goOn(daemon: Child): Promise<string> {
     const failed = (): string | undefined => (daemon.exit === undefined ? undefined : daemon.output);
     // A snapshot may be what carries it there.
@@ -74,7 +74,7 @@ class Place {
     const before = await newest();
     this.commit(1);
     await until('an upload', async () => (await newest()) > before, { failed });
-    // Compaction meets every gap and damaged file. It must not report what was reported already.
+    // Compaction meets every gap and damaged file. It must not report what Litestream has already reported.
     await until('level 1 to follow', async () => (await levelMaxTxid(this.replica, 1)) > before, { failed });
     await daemon.stop();
     return daemon.output;

@@ -74,7 +74,7 @@ describe('the command', () => {
     }
   });
 
-  test('stops processes of the tests for moments, and lets each of them go on', async () => {
+  test('pauses processes of the tests, and lets each of them continue', async () => {
     const run = start(['is-paused'], { SEED: '3' });
     expect(await run.exited, run.output).toEqual({ code: 0, signal: null });
     expect(run.stdout).toMatch(/pass .*is-paused\.test\.ts/);
@@ -117,7 +117,7 @@ test('few files are spread over the workers', () => {
   expect(sizes(10)).toEqual([3, 3, 3, 1]);
 });
 
-test('files that stop processes share no batch with others', () => {
+test('files that stop processes share no batch with other files', () => {
   const files = Array.from({ length: 30 }, (_, index) => index);
   const isApart = (file: number): boolean => file % 10 === 0;
   const batches = [...batchesOf(files, { roundCount: 1, seed: 7, workerCount: 2, isApart })];

@@ -95,7 +95,7 @@ test('no server of a test closes idle connections, on which its client sends the
     const text = readFileSync(join(repositoryRoot, file), 'utf8');
     return !file.includes('/fixture/') && /import \{[^}]*\bcreateServer\b[^}]*\} from 'node:http'/.test(text);
   });
-  // The program of stray-errors ends after one answer.
+  // The program in stray-errors ends after one answer.
   expect(found.toSorted()).toEqual(['packages/cli/test/stray-errors.test.ts', 'tests/support/http-server.ts']);
 });
 

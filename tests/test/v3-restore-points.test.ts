@@ -1,4 +1,4 @@
-/** The restore points of replicas that v0.3.13 wrote, and of those after an upgrade. */
+/** The restore points of replicas that v0.3.13 wrote, before and after an upgrade. */
 import { join } from 'node:path';
 import { FileClient, guardClient, listRestorePoints, restore } from '@litestream/core';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -9,7 +9,7 @@ import { copyV3Fixture, loadV3Fixtures } from '../support/v3-fixture.ts';
 const fixtures = await loadV3Fixtures();
 
 describe.each(fixtures)('made by v0.3.13: $name', (fixture) => {
-  test('each restore point restores by its time, whole', async () => {
+  test('each restore point restores completely by its time', async () => {
     const folder = await temporaryFolder(fixture.name);
     onTestFinished(() => folder[Symbol.asyncDispose]());
     const replica = join(folder.path, 'replica');

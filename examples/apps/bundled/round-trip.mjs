@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { FileClient, Litestream, guardClient, restore } from '@litestream/core';
 
-/** Some 90 MB: one commit of this size is written by several workers. */
+/** About 90 MB: several workers write a commit of this size. */
 const ROW_COUNT = 1000;
 const ROW_SIZE = 90_000;
 

@@ -22,7 +22,7 @@ test('has every command and every flag', async () => {
   }
 });
 
-test('shows help text as text: no Markdown, no HTML', async () => {
+test('shows help text as plain text: no Markdown, no HTML', async () => {
   const command = defineCommand({
     name: 'show',
     help: { about: 'Shows <b>, a|b and *x* of the config.', usage: ['show [arguments] PATH'] },

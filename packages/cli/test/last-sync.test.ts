@@ -217,7 +217,7 @@ test('one that stands by does the last sync where the other one was killed', asy
   const second = start(['replicate', at.database, at.url]);
   await second.said('msg="another litestream replicates this database, standing by"');
   const app = new DatabaseSync(at.database);
-  // Begun before: a process that stands still may hold a lock.
+  // Begun before: a suspended process may hold a lock.
   app.exec("PRAGMA busy_timeout = 60000; BEGIN IMMEDIATE; INSERT INTO t VALUES ('a'), ('b'), ('c')");
   await first.asOneStep(() => {
     app.exec('COMMIT');

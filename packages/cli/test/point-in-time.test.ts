@@ -63,11 +63,11 @@ describe('in Berlin', () => {
     expect(() => parsed(text)).toThrow(/^must be a time such as 2026-01-31T14:05:00Z/);
   });
 
-  test('a local time that clocks skip is refused', () => {
+  test('refuses a local time that clocks skip', () => {
     expect(() => parsed('2026-03-29 02:30')).toThrow('does not exist in the time zone of this machine');
   });
 
-  test('a local time that exists twice is refused, with both', () => {
+  test('refuses a local time that exists twice, and names both', () => {
     expect(() => parsed('2026-10-25 02:30')).toThrow(
       'exists twice in the time zone of this machine, because clocks were set back: ' +
         'use 2026-10-25 02:30:00 +02:00 or 2026-10-25 02:30:00 +01:00',

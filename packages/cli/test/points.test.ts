@@ -50,16 +50,16 @@ describe('points', () => {
     }
   });
 
-  test('folds points of a kind, and shows them in the zone of this machine and in UTC', async () => {
+  test('puts points of the same level and snapshot on one line, with local time and UTC', async () => {
     const { url } = await replicaOfThree();
     const { stdout } = await run(['points', url], { env: { TZ: 'Asia/Kathmandu' } });
     const [head, row, ...rest] = stdout.trimEnd().split('\n');
-    expect(head).toMatch(/^newest +utc +txid +oldest +points +level +begins with$/);
+    expect(head).toMatch(/^newest +utc +txid +oldest +points +level +restored from$/);
     expect(row).toMatch(/^\S+ \S+ \+05:45 +\S+Z +0{15}3 +\S+ \S+ \+05:45 +3 +0 +the first transaction$/);
     expect(rest).toEqual([]);
   });
 
-  test('fails where nothing can be restored', async () => {
+  test('fails if no state can be restored', async () => {
     const folder = scratchFolder();
     const { exitCode, stdout, stderr } = await run(['points', `file://${folder}/nothing`]);
     expect([exitCode, stdout]).toEqual([1, '']);
@@ -68,7 +68,7 @@ describe('points', () => {
 });
 
 describe('restore', () => {
-  test('says which time it understood, and what it restored', async () => {
+  test('prints the time that it understood, and what it restored', async () => {
     const { folder, url } = await replicaOfThree();
     const output = join(folder, 'restored.db');
     const args = ['restore', '-timestamp', '0s ago', '-o', output, url];

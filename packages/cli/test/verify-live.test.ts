@@ -59,7 +59,7 @@ function damage(path: string, offset: number): void {
 }
 
 interface Asked {
-  /** All of the request was handed to the system. */
+  /** The whole request was handed to the system. */
   readonly sent: Promise<void>;
   readonly answer: Promise<string>;
   /** The client disconnects before the answer. */

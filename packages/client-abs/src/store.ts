@@ -17,7 +17,7 @@ import { Readable } from 'node:stream';
 import { TO_THE_END, lacksLength } from './answer-length.ts';
 import type { AbsSettings } from './settings.ts';
 
-/** The most blocks of one blob. */
+/** The maximum number of blocks of one blob. */
 const BLOCK_COUNT_MAX = 50_000;
 
 /** Metadata key of a file's time: Azure allows no hyphen in it. */

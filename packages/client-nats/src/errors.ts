@@ -72,7 +72,7 @@ function classifyPart(part: ErrorPart): ErrorClass | undefined {
   return unavailable ? { code: 'UNAVAILABLE', retryable: true } : undefined;
 }
 
-/** The error to throw: classified, and without what the SDK attached. An unknown one stays as it is. */
+/** The error to throw: classified, and without what the SDK attached. An unknown error stays as it is. */
 export function natsError(error: unknown, doing: string, object: string | undefined): Error {
   const found = classifyNatsError(error);
   if (found === undefined) return error instanceof Error ? error : new Error(String(error));

@@ -39,7 +39,7 @@ export class NatsObjects implements ObjectStore {
     return this.#store.connection.isClosed();
   }
 
-  /** The server cannot list by name: every listing is one of the bucket, on one page. */
+  /** The server cannot list by name: every listing reads the whole bucket, as one page. */
   async list({ prefix, signal }: ListQuery): Promise<ListPage> {
     const objects = await this.#run(signal, listObjects);
     const rows = objects.filter(({ name }) => name.startsWith(prefix)).map(rowOf);
@@ -93,7 +93,7 @@ export class NatsObjects implements ObjectStore {
   }
 }
 
-/** Gives a restarting server some time before the call fails. Core then retries the call. */
+/** Gives a restarting server some time before the call fails. Then core retries the call. */
 async function waitFor(up: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
   using limit = new EitherSignal(signal, AbortSignal.timeout(RECONNECT_MS));
   await raceAbort(up, limit.signal);

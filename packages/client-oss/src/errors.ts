@@ -46,7 +46,7 @@ export function classifyOssError(error: unknown): ErrorClass | undefined {
   return classifyHttpStatus(typeof status === 'number' ? status : undefined);
 }
 
-/** The error to throw: classified, and without the request that the SDK attached. An unknown one is only cleaned. */
+/** The error to throw: classified, and without the request that the SDK attached. From an unknown error, only secrets are removed. */
 export function ossError(error: unknown, object: string | undefined, secrets: readonly (string | undefined)[]): Error {
   const found = classifyOssError(error);
   const cause = safeCause(error, secrets);

@@ -7,7 +7,7 @@ import type { OssSession } from './session.ts';
 /** An aborted upload has this long to remove its parts. */
 const CLEANUP_MS = 2_000;
 
-/** Where an upload goes, and how. */
+/** The target and the options of an upload. */
 interface Target {
   readonly session: OssSession;
   readonly key: string;

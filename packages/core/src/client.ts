@@ -1,4 +1,4 @@
-/** What authors of storage clients need, and nothing else: docs/guides/write-a-client.md. */
+/** The API for authors of storage clients: docs/guides/write-a-client.md. */
 export type {
   Body,
   Capabilities,

@@ -11,8 +11,8 @@ const root = temporaryFolder('file-lock');
 afterEach(() => void vi.useRealTimers());
 
 /**
- * What the lock of a holder looks like that has stood still for a minute. If this test itself has stood still, who waits for the
- * lock has removed it already.
+ * Makes a lock look as if its holder was suspended for a minute. If the machine suspended this test meanwhile, the process that waits
+ * for the lock has removed it already.
  */
 async function age(subject: string): Promise<void> {
   const thenSeconds = Date.now() / 1000 - 60;
@@ -59,7 +59,7 @@ it('a holder whose lock was taken over is told so before it changes anything, an
   expect(await readdir(root)).toEqual([]);
 });
 
-it('a process that was suspended while it waited takes over a lock that is stale by then', async () => {
+it('a process that was suspended while it waited takes over a lock that has become stale', async () => {
   const subject = join(root, 'suspended.json');
   const first = await hold(subject);
   const second = hold(subject);

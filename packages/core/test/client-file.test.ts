@@ -210,7 +210,7 @@ describe('file client', () => {
       try {
         await objects.put('lock.json', Buffer.from(String(index)), { ifMatch: first.version ?? '' });
       } catch (error) {
-        // A holder that stood still for 10 s lost its lock to the next one, and has written nothing.
+        // A holder that was suspended for 10 s lost its lock to the next one, and has written nothing.
         if (!hasCode(error, 'UNAVAILABLE')) throw error;
         await replace(index);
       }

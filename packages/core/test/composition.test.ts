@@ -38,7 +38,7 @@ test('makes a part once, in the container where it is registered', () => {
   expect(made).toEqual(['sentence']);
 });
 
-test('the last registration counts, and undefined is a part', () => {
+test('the last registration of a token counts, also if its value is undefined', () => {
   const word = token<string | undefined>('word');
   const root = new Container();
   root.registerValue(word, 'first');
@@ -48,7 +48,7 @@ test('the last registration counts, and undefined is a part', () => {
   expect(root.child().resolve(word)).toBe('last');
 });
 
-test('names the part that is not registered', () => {
+test('an error names the part that is not registered', () => {
   const known = token<string>('word');
   const root = new Container();
   root.child().registerValue(known, 'of a child');

@@ -15,7 +15,7 @@ function makeDatabase(path: string): void {
 
 const STARTED_MS = performance.now();
 
-/** Both clocks stand still this long after the last change of the file and its journal, however long the test takes. */
+/** Both clocks are fixed at this time after the last change of the file and its journal, however long the test takes. */
 function setClocks(path: string, afterMs: number): void {
   const times = [path, `${path}-journal`].flatMap((file) => statSync(file, { throwIfNoEntry: false })?.ctimeMs ?? []);
   vi.spyOn(Date, 'now').mockReturnValue(Math.max(...times) + afterMs);

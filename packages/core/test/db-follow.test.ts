@@ -167,7 +167,7 @@ describe('following', () => {
       const errors = lab.logger.lines.filter((line) => line.level === 'error');
       expect(errors.map((line) => line.message)).toEqual(['sync error']);
       mend();
-      // Said last of all that a sync does.
+      // A sync logs this line last.
       await until('a sync that succeeds', () => lab.logger.lines.some((line) => line.message === 'sync recovered'));
       expect(db.position.txid).toBe(2n);
       expect(db.status().lastError).toBeUndefined();

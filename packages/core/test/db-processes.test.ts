@@ -8,7 +8,7 @@ const ROUNDS = Number(process.env['LITESTREAM_TEST_ROUNDS'] ?? 5);
 const SECONDS = Number(process.env['LITESTREAM_TEST_SECONDS'] ?? 2);
 
 async function stopWriter(writer: Awaited<ReturnType<Lab['child']>>): Promise<void> {
-  // It gives up if a lock is in its way for 20 s, and would never say so.
+  // It gives up if another process holds a lock for 20 s, and would never report that.
   expect([writer.exitCode, writer.signalCode]).toEqual([null, null]);
   const ended = once(writer, 'exit');
   writer.stdin?.write('stop\n');

@@ -67,7 +67,7 @@ describe.each(drivers)('connections at rest, with $name', (driver) => {
     await using lab = new Lab(driver);
     lab.app().exec('CREATE TABLE t (a)');
     const connections = await Connections.open(databaseOf(lab), driver, busy);
-    // A moment by the clock, however long the test takes.
+    // A short time by the clock, however long the test takes.
     const clock = vi.spyOn(performance, 'now').mockReturnValue(performance.now());
     await connections.barrier(busy, () => connections.rest(0));
     const opened = vi.spyOn(driver, 'open');

@@ -1,4 +1,4 @@
-/** A gap that the replica has reported is not reported again by the store that compacts it. */
+/** The store that compacts a replica does not report a gap that the replica has already reported. */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -11,7 +11,7 @@ import { temporaryFolder } from './support/temporary-folder.ts';
 
 const folder = temporaryFolder('gap-reported');
 
-test('a replica that lags behind another one when the local files are lost', async () => {
+test('compaction does not report the gap of a replica that lagged behind when the local files were lost', async () => {
   const path = join(folder, 'app.db');
   const app = new DatabaseSync(path);
   onTestFinished(() => app.close());

@@ -27,7 +27,7 @@ const seed = seedOf('metadata lock');
 const ROUNDS = Number(process.env['LITESTREAM_TEST_ROUNDS'] ?? 3);
 const TABLE = 'CREATE TABLE t (id INTEGER PRIMARY KEY, payload BLOB)';
 const INSERT = 'INSERT INTO t (payload) VALUES (randomblob(500))';
-/** For an application beside a Litestream in another process, which may be slow while it holds a lock. */
+/** For an application beside a Litestream in another process. That process may be slow while it holds a lock. */
 const PATIENT = 'PRAGMA busy_timeout = 60000';
 
 /** Needs root, to be mounted; the test that needs it is skipped without. */
@@ -63,7 +63,7 @@ class Daemon implements AsyncDisposable {
     this.#child = spawn(process.execPath, ['--no-warnings', script, path, JSON.stringify(options)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    // With all that it wrote.
+    // With everything that it wrote.
     this.ended = once(this.#child, 'close');
     createInterface(this.#child.stdout).on('line', (line) => this.lines.push(JSON.parse(line) as Line));
   }

@@ -18,7 +18,7 @@ function bodyOf(text: string, size: number | undefined = text.length): Body {
   };
 }
 
-/** As GCS and Azure are: times in listings, objects are deleted one by one. */
+/** Like GCS and Azure: listings have times, and objects are deleted one by one. */
 function flat(store: MapStore, path = 'app', more: Partial<ObjectStoreDefinition> = {}): ReplicaClient {
   return createObjectStoreClient({
     type: 'map',
@@ -31,7 +31,7 @@ function flat(store: MapStore, path = 'app', more: Partial<ObjectStoreDefinition
   });
 }
 
-/** As S3 is: times only in the metadata of an object, listings from a key on, objects are deleted in batches. */
+/** Like S3: times are only in the metadata of an object, listings may start at a key, and objects are deleted in batches. */
 function hex(store: MapStore, path = 'app', more: Partial<ObjectStoreDefinition> = {}): ReplicaClient {
   return flat(store, path, {
     capabilities: {
@@ -66,7 +66,7 @@ async function seeded(store: MapStore, client: ReplicaClient, count: number): Pr
   store.calls.length = 0;
 }
 
-test('keys, requests and pages of a level', async () => {
+test('lists from a TXID on with one request and one HEAD per file, and deletes page by page', async () => {
   const store = new MapStore({ showsTimes: false, deletesMany: true });
   const client = hex(store);
   await seeded(store, client, 45);
@@ -89,7 +89,7 @@ test('keys, requests and pages of a level', async () => {
   ]);
 });
 
-test('a file that is deleted while its time is asked for is left out', async () => {
+test('a listing leaves out a file that is deleted while the client asks for its time', async () => {
   const store = new MapStore({ showsTimes: false, deletesMany: true });
   const client = hex(store);
   await seeded(store, client, 2);
@@ -101,7 +101,7 @@ test('a file that is deleted while its time is asked for is left out', async () 
   expect(await Array.fromAsync(client.ltxFiles(0, { useMetadata: true }))).toMatchObject([file(2)]);
 });
 
-test('an empty range and one past the end cost one description of the object', async () => {
+test('an empty range and a range past the end need one HEAD each', async () => {
   const store = new MapStore({ showsTimes: true, deletesMany: false });
   const client = flat(store);
   await seeded(store, client, 1);
@@ -112,7 +112,7 @@ test('an empty range and one past the end cost one description of the object', a
   expect(store.calls.map((call) => call.split(' ')[0])).toEqual(['head', 'get', 'head']);
 });
 
-test('a store without ranges is only asked for the beginning, and marks of deletions are only removed', async () => {
+test('reads a store without ranges only from the beginning, and removes deletion marks but does not list them', async () => {
   const store = new MapStore({ showsTimes: true, deletesMany: false });
   const client = flat(store, 'app', { capabilities: { ranges: false, objects: true } });
   await seeded(store, client, 2);
@@ -133,7 +133,7 @@ test('a store without ranges is only asked for the beginning, and marks of delet
   expect(store.objects.size).toBe(0);
 });
 
-test('a listing that repeats a token is an error, and no loop', async () => {
+test('a listing that repeats a token fails and does not loop', async () => {
   const store = new MapStore({ showsTimes: true, deletesMany: false });
   const client = flat(store);
   await seeded(store, client, 1);
@@ -142,7 +142,7 @@ test('a listing that repeats a token is an error, and no loop', async () => {
   await expect(Array.fromAsync(client.ltxFiles(0))).rejects.toMatchObject({ code: 'UNAVAILABLE' });
 });
 
-test('bodies up to the limit come whole, others in chunks, and a wrong size stores nothing', async () => {
+test('passes bodies up to the limit whole, others in chunks, and stores nothing for a wrong size', async () => {
   const store = new MapStore({ showsTimes: true, deletesMany: false });
   const client = flat(store, 'app', { wholeSizeMax: 4 });
   await client.writeLtxFile({ ...file(1), timestamp }, bodyOf('four'));
@@ -156,7 +156,7 @@ test('bodies up to the limit come whole, others in chunks, and a wrong size stor
   expect(store.objects.size).toBe(3);
 });
 
-test('errors name the request, the operation and the object; those of a body, of core and of an abort stay', async () => {
+test('toError gets the operation, the request and the object, but no errors of a body or an abort', async () => {
   const store = new MapStore({ showsTimes: true, deletesMany: false });
   const client = flat(store, 'app', {
     toError: (_error, { operation, request, object }) => new Error(`${operation}, ${request}: ${object}`),
@@ -174,7 +174,7 @@ test('errors name the request, the operation and the object; those of a body, of
   await expect(Array.fromAsync(client.ltxFiles(0, { signal }))).rejects.toBe(failure);
 });
 
-test('a store that failed to connect, or has closed itself, is connected again', async () => {
+test('connects again after a failed connection, and after the store has closed itself', async () => {
   const first = new MapStore({ showsTimes: true, deletesMany: false });
   const second = new MapStore({ showsTimes: true, deletesMany: false });
   const answers = [new Error('unreachable'), first, second];

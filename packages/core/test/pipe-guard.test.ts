@@ -48,7 +48,7 @@ describe.skipIf(process.platform === 'win32')('a pipe', () => {
     }
   }
 
-  /** The outcome of work that may wait for a writer of the pipe without a limit. Work that is only slow has not opened the pipe. */
+  /** The outcome of work that may wait without a limit for a writer of the pipe. Work that is only slow has not opened the pipe. */
   async function outcomeOf(work: Promise<unknown>, pipe: string): Promise<unknown> {
     let isOver = false;
     const outcome = work

@@ -1,4 +1,4 @@
-/** The replica takes longer for a file than commits take to become one: the monitor waits for it, and the backlog stays short. */
+/** An upload takes longer than the sync interval: the monitor waits for it, and the backlog stays short. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +10,7 @@ import type { LtxFileInfo } from '../src/index.ts';
 import { Lab } from './helpers/db-lab.ts';
 
 const SYNC_INTERVAL_MS = 20;
-/** What the monitor waits for at most. */
+/** How long the monitor waits at most, as in `monitor.ts`. */
 const PATIENCE_MS = 10_000;
 
 /** Takes files only while its gate is open. */
@@ -60,7 +60,7 @@ class World implements AsyncDisposable {
     this.commitCount += 1;
   }
 
-  /** Commits for a time that makes a hundred files where nobody waits. */
+  /** Commits for a hundred sync intervals: without the wait, each makes a file. */
   async commitMuch(): Promise<{ readonly fileCount: number; readonly elapsedMs: number }> {
     const before = this.db.position.txid;
     const startedMs = performance.now();
@@ -95,7 +95,7 @@ describe('a replica that takes no file for a while', () => {
     expect({ ...restored.prepare('SELECT count(*) AS n FROM t').get() }).toEqual({ n: world.commitCount });
   });
 
-  test('does not keep a commit from the local files where somebody asks for it', async () => {
+  test('does not delay the local file of a commit that a sync asks for', async () => {
     await using world = new World(1);
     await world.begin();
     await world.commitMuch();
@@ -104,12 +104,12 @@ describe('a replica that takes no file for a while', () => {
     expect((await world.db.sync()).txid).toBeGreaterThan(before);
   });
 
-  test('does not slow down another one that keeps up', async () => {
+  test('does not slow down another replica that keeps up', async () => {
     await using world = new World(2);
     await world.begin();
     const [fast, slow] = world.replicas;
     world.clients[0]?.open();
-    await until('a backlog of the slow one', async () => {
+    await until('a backlog of the slow replica', async () => {
       world.commit();
       await pause(2, 'the application commits now and then');
       return (slow?.position.txid ?? 0n) + 20n < (fast?.position.txid ?? 0n);

@@ -24,7 +24,7 @@ beforeEach(() => {
 
 interface Application {
   exec(sql: string): void;
-  /** Of the table `t`, as text. Read by the application's own library: another one would drop its locks. */
+  /** Rows of the table `t`, as text. Reads with the library of the application: another one would drop its locks. */
   rows(): string;
 }
 
@@ -74,7 +74,7 @@ function start(options: LitestreamOptions = {}): Litestream {
   return litestream;
 }
 
-/** A folder that can be cut off. */
+/** A replica folder with a client that can be disconnected. */
 function place(name: string): { readonly client: SwitchClient; readonly folder: string } {
   const at = join(folder, name);
   return { client: new SwitchClient(new FileClient({ path: at })), folder: at };
@@ -82,7 +82,7 @@ function place(name: string): { readonly client: SwitchClient; readonly folder: 
 
 let restored = 0;
 
-/** Rows of what a replica restores, as text. */
+/** Restores a replica, and returns its rows as text. */
 async function rowsOf(source: string): Promise<string> {
   await using litestream = new Litestream();
   const { output } = await litestream.restore(source, {
@@ -105,7 +105,7 @@ const filesOf = (replica: string, level: number): string[] => {
 };
 
 describe.each(libraries)('with $name', ({ driver, open }) => {
-  test('acknowledges a commit once every replica has it, and states each replica', async () => {
+  test('acknowledges a commit once every replica has it, and reports the state of each', async () => {
     const app = application(open);
     const [one, two] = [join(folder, 'one'), join(folder, 'two')];
     const litestream = start({ driver });
@@ -123,7 +123,7 @@ describe.each(libraries)('with $name', ({ driver, open }) => {
     expect(replica).toMatchObject({ position: db.position, lastError: undefined });
   });
 
-  test('goes on with one replica while the other is down, and acknowledges once it is back', async () => {
+  test('continues with one replica while the other is down, and acknowledges once it is back', async () => {
     const app = application(open);
     const [up, down] = [place('up'), place('down')];
     const litestream = start({ driver });
@@ -150,7 +150,7 @@ describe.each(libraries)('with $name', ({ driver, open }) => {
     await db.replicated();
     expect(await rowsOf(down.folder)).toBe(app.rows());
     expect(db.status().replicas.map(({ lastError }) => lastError)).toEqual([undefined, undefined]);
-    // It went on where it was: no gap, and no second snapshot.
+    // It continued where it was: no gap, and no second snapshot.
     const missing = filesOf(up.folder, 0).filter((name) => !filesOf(down.folder, 0).includes(name));
     expect(missing).toEqual([]);
     expect(uploads.every((event) => event.replica === 'file')).toBe(true);
@@ -158,7 +158,7 @@ describe.each(libraries)('with $name', ({ driver, open }) => {
 });
 
 describe('acknowledgement', () => {
-  test('waits for a slow replica, while the other has long been written', async () => {
+  test('waits for a slow replica after the other has the commit', async () => {
     const app = application();
     const gate = Promise.withResolvers<void>();
     let isSlow = false;
@@ -187,7 +187,7 @@ describe('acknowledgement', () => {
     expect(db.position.txid).toBeGreaterThan(before);
   });
 
-  test('rejects as for one replica if there is no database', async () => {
+  test('rejects with DATABASE_MISSING if there is no database', async () => {
     const litestream = start();
     const db = await litestream.replicate(path, [join(folder, 'one'), join(folder, 'two')]);
     await expect(db.replicated()).rejects.toMatchObject({ code: 'DATABASE_MISSING' });
@@ -242,7 +242,7 @@ describe('start', () => {
     expect(db.position.txid).toBe(0n);
   });
 
-  test('goes on above the replica that is farthest if the local files are lost', async () => {
+  test('continues above the replica with the highest TXID if the local files are lost', async () => {
     const app = application();
     const [behind, ahead] = [place('behind'), place('ahead')];
     const first = new Litestream();
@@ -263,7 +263,7 @@ describe('start', () => {
     for (const { folder: source } of [behind, ahead]) expect(await rowsOf(source)).toBe(app.rows());
   });
 
-  test('reopens the database if the farthest replica answers only later', async () => {
+  test('reopens the database if the replica with the highest TXID answers only later', async () => {
     const app = application();
     const [behind, ahead] = [place('behind'), place('ahead')];
     const first = new Litestream();
@@ -302,7 +302,7 @@ describe('start', () => {
     expect(litestream.databases).toEqual([]);
   });
 
-  test('a plugin that is missing is refused, whatever the other replicas are', async () => {
+  test('refuses a missing plugin, also if the other replicas have theirs', async () => {
     const litestream = start();
     await expect(litestream.replicate(path, [join(folder, 'one'), 'none://bucket'])).rejects.toMatchObject({
       code: 'PLUGIN_MISSING',
@@ -312,7 +312,7 @@ describe('start', () => {
 });
 
 describe('restore and lease', () => {
-  test('restores a missing database from the replica that is farthest', async () => {
+  test('restores a missing database from the replica with the highest TXID', async () => {
     const app = application();
     const [behind, ahead] = [place('behind'), place('ahead')];
     const first = new Litestream();
@@ -360,7 +360,7 @@ describe('restore and lease', () => {
 });
 
 describe('maintenance', () => {
-  test('each replica is compacted and gets its snapshot, while another one is down', async () => {
+  test('compacts and snapshots each replica while another one is down', async () => {
     const app = application();
     const [up, down] = [place('up'), place('down')];
     const litestream = start({ store: { levels: [{ level: 1, intervalMs: 100 }], level0CheckIntervalMs: 50 } });

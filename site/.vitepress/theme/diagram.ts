@@ -1,7 +1,7 @@
 import { useData } from 'vitepress';
 import { defineComponent, h, onMounted, ref, useId, watch } from 'vue';
 
-/** A diagram that would be smaller than this part of its size scrolls instead: smaller text is hard to read. */
+/** A diagram scrolls instead of shrinking below this part of its size: smaller text is hard to read. */
 const SCALE_MIN = 0.75;
 
 /** The same flowchart in the other direction, if it is one. */
@@ -14,7 +14,7 @@ function widthOf(svg: string): number {
   return Number(/viewBox="\S+ \S+ (\S+) /.exec(svg)?.[1] ?? 0);
 }
 
-/** A Mermaid diagram, drawn in the browser in the colours of the page. Its text is shown until then, and without scripts. */
+/** A Mermaid diagram, drawn in the browser in the colours of the page. Until then, and without scripts, the page shows its text. */
 export const Diagram = defineComponent({
   props: { source: { type: String, required: true } },
   setup(props) {

@@ -1,4 +1,4 @@
-/** Makes the parts of a process and of its databases as the config says, by core's composition root. */
+/** Makes the parts of a process and of its databases from the config, with core's composition root. */
 import { composeDatabase, composeRoot, backendOf, backendStores, parts } from '@litestream/core/composition';
 import type { Composition, Container, DatabaseReplication, ReplicaSettings } from '@litestream/core/composition';
 import type { Logger, PluginRegistry } from '@litestream/core';
@@ -56,7 +56,7 @@ export function composeFromConfig(
       database: {
         path,
         options: dbOptionsOf(database, { terminal, logger }),
-        // A replica that does not answer keeps no database from being replicated to the others, or locally.
+        // A replica that does not answer must not delay local files or the other replicas.
         required: once ? 'all' : 'none',
         localTxid: () => localTxid(database.metaPath ?? defaultMetaPath(path)),
         restore: database.restoreIfDbNotExists

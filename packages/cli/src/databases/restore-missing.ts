@@ -67,4 +67,4 @@ async function restoreFrom(
 }
 
 const HINT =
-  'All replicas have to answer, so that the newest state is restored. Remove this one from the config for now, or run litestream restore yourself.';
+  'Check the connection to this replica, and try again: it may hold the newest state. Remove it from the config only if you accept the loss of commits that no other replica has.';

@@ -1,4 +1,4 @@
-/** Points in time as a person writes them, in the time zone of this machine where none is given. */
+/** Parses and formats points in time. A time without a zone is in the time zone of this machine. */
 import { parseObjectTime } from '@litestream/core';
 import { parseDuration } from './duration.ts';
 
@@ -24,9 +24,9 @@ interface LocalFields {
 }
 
 /**
- * RFC 3339; the same with a blank, without seconds, or without a zone (then it is local); `today HH:MM`, `yesterday HH:MM`;
- * `2h30m ago`, `3 days ago`. Throws for anything else, for dates and times that do not exist, and for a local time
- * that exists twice because clocks were set back.
+ * Parses RFC 3339, also with a space for the `T`, without seconds, or without a zone (local time); `today HH:MM`, `yesterday HH:MM`;
+ * `2h30m ago`, `3 days ago`. Throws for other texts, for dates and times that do not exist, and for a local time that exists
+ * twice because clocks were set back.
  */
 export function parsePointInTime(text: string, nowMs: number = Date.now()): Date {
   const time = parseObjectTime(text) ?? zonedTime(text) ?? agoTime(text, nowMs);
@@ -88,7 +88,7 @@ function dayOf(word: string, now: Date): readonly [number, number, number] {
   return [day.getFullYear(), day.getMonth() + 1, day.getDate()];
 }
 
-/** The instants that clocks of this time zone show as these fields, in order: none, one or two. */
+/** The instants at which clocks in this time zone show these fields, in order: none, one or two. */
 function instantsOf(fields: LocalFields): Date[] {
   const { year, month, day, hour, minute, second, ms } = fields;
   const asUtcMs = Date.UTC(year, month, day, hour, minute, second, ms);

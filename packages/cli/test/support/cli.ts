@@ -101,11 +101,11 @@ export class Cli {
     return this.ended;
   }
 
-  /** The process sees all that `change` does at once, or nothing of it: it stands still meanwhile. */
+  /** Stops the process while `change` runs: the process sees the whole change, or nothing of it. */
   async asOneStep<T>(change: () => T | Promise<T>): Promise<T> {
     const isStill = (): boolean => this.child.kill('SIGSTOP') && isStopped(this.child.pid);
     try {
-      await until(isStill, 'the process to stand still');
+      await until(isStill, 'the process to stop');
       return await change();
     } finally {
       this.child.kill('SIGCONT');
@@ -113,7 +113,7 @@ export class Cli {
   }
 }
 
-/** Do all threads of the process stand still? Other systems than Linux do not say so. */
+/** Whether all threads of the process are stopped. Only Linux reports that. */
 function isStopped(pid: number | undefined): boolean {
   if (process.platform !== 'linux') return true;
   const folder = `/proc/${pid}/task`;
@@ -125,7 +125,7 @@ function isStopped(pid: number | undefined): boolean {
   }
 }
 
-/** Has a process ended that is no child of this one? What its new parent has not waited for yet has ended, too. */
+/** Whether a process that is no child of this one has ended. A zombie has ended, too. */
 export function hasEnded(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -184,8 +184,7 @@ function wholeLines(text: string): string {
 }
 
 /**
- * Log lines without their times, and without those of snapshots and compactions: they come when those are done, beside
- * everything else.
+ * Log lines without their times, and without the lines of snapshots and compactions, which may come between any other lines.
  */
 export function linesInOrder(log: string): string[] {
   return withoutTimes(log).filter((line) => !/ msg="(snapshot|compaction) complete"/.test(line));

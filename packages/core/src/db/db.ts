@@ -160,7 +160,7 @@ export class DB implements AsyncDisposable {
   }
 
   /**
-   * Makes monitoring wait for uploads: while every replica that was added has several files to take, the next file waits, for
+   * Makes the monitor wait for uploads: while every replica that was added has several files to upload, the next file waits for
    * at most ten seconds. Returns a function that removes the replica.
    */
   awaitUploads(filesInFlight: FilesInFlight): () => void {

@@ -94,7 +94,7 @@ export class DatabaseOpener {
     const database = {
       path,
       options: dbOptions,
-      // With several, one that is down must not keep the others from being written.
+      // With several, a replica that is down must not delay the others.
       required: clients.length === 1 ? 'all' : 'one',
       restore: restoreIfMissing ? (op: Op) => this.#restoreMissing(clients, path, op) : undefined,
     } as const;
@@ -113,7 +113,7 @@ export class DatabaseOpener {
     };
   }
 
-  /** Finds out before anything else whether replicas can be reached. One of several is enough, and they are not waited for. */
+  /** Connects to the replicas. With several, one that answers is enough, and the wait for each is limited. */
   async #init(clients: readonly OpenClient[], path: string, op: Op): Promise<void> {
     const [only] = clients;
     if (only !== undefined && clients.length === 1) return await only.client.init(op);
@@ -143,7 +143,7 @@ export class DatabaseOpener {
   /** A replica without a backup is not an error: it is the first start. */
   async #restoreMissing(clients: readonly OpenClient[], path: string, op: Op): Promise<void> {
     const hint =
-      'All replicas have to answer, so that the newest state is restored. Leave this one out for now, or restore the database yourself.';
+      'Check the connection to this replica, and try again: it may hold the newest state. Leave it out only if you accept the loss of commits that no other replica has.';
     for (const { client } of await farthestFirst(clients, { ...op, hint })) {
       try {
         await restore(client, { output: realDatabasePath(path), logger: this.#logger, ...op });

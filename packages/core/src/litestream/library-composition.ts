@@ -7,8 +7,8 @@ import { parts } from './composition/tokens.ts';
 import type { LitestreamOptions } from './litestream-options.ts';
 
 /**
- * The root container of a `Litestream`: core's parts, then those of the options, then those of the composition. `onStoreError` is
- * called for each failure of maintenance.
+ * Makes the root container of a `Litestream`. Registers core's parts, then those of the options, then those of the composition. Each
+ * failure of maintenance calls `onStoreError`.
  */
 export function composeLibrary(options: LitestreamOptions, onStoreError: (error: unknown) => void): Container {
   const { plugins, driver, logger, store = {}, composition } = options;
@@ -26,7 +26,7 @@ export function composeLibrary(options: LitestreamOptions, onStoreError: (error:
       composition?.root?.(container);
     },
   });
-  // A plugin that cannot be registered is refused now.
+  // Throws now if a plugin cannot be registered.
   root.resolve(parts.clientFactory);
   const maintenance = root.resolve(parts.maintenance);
   if (maintenance !== undefined) warnUnlessRetained(maintenance.retentionEnabled, root.resolve(parts.logger));

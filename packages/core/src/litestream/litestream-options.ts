@@ -14,7 +14,7 @@ import type { Composition } from './composition/tokens.ts';
 
 /** What happens to the databases of one `Litestream`. `replica` is the name of one; see `NamedReplicaStatus`. */
 export interface LitestreamEvents {
-  /** Commits were taken into a local file. */
+  /** Commits are in a local file. */
   readonly sync: { readonly path: string; readonly txid: TXID };
   /** Everything up to this transaction is on the replica. */
   readonly upload: { readonly path: string; readonly replica: string; readonly txid: TXID };
@@ -35,7 +35,7 @@ export interface LitestreamEvents {
   readonly drill: { readonly path: string; readonly replica: string } & DrillResult;
   /** The lease of a replica was acquired, lapsed (it could not be renewed in time), was renewed again, lost or released. */
   readonly lease: { readonly path: string; readonly replica: string } & LeaseStatus;
-  /** Something failed that is tried again by itself. */
+  /** Something failed. Litestream retries it. */
   readonly error: { readonly path: string | undefined; readonly replica: string | undefined; readonly error: unknown };
 }
 
@@ -51,7 +51,7 @@ export interface LitestreamOptions {
   readonly composition?: Composition | undefined;
 }
 
-/** Durations in milliseconds; defaults are upstream's. */
+/** Durations are in milliseconds. Defaults are those of Litestream (Go), where it has the option. */
 export interface LitestreamStoreOptions extends Omit<StoreOptions, 'clock' | 'logger' | 'onError'> {
   /** Replicas of one backend worked on at the same time. Default 4, of which snapshots and validation take at most half. */
   readonly concurrency?: number | undefined;
@@ -75,8 +75,8 @@ export interface ReplicateOptions extends Omit<DbOptions, 'driver' | 'logger' | 
    */
   readonly lease?: boolean | LeaseOptions | undefined;
   /**
-   * Restore the database before it is replicated, if there is no file yet and the replica holds a backup. Of several replicas, all
-   * have to answer, and the one with the highest TXID is restored. Default false.
+   * Restore the database before it is replicated, if there is no file yet and the replica holds a backup. With several replicas, all
+   * have to answer, and the database is restored from the one with the highest TXID. Default false.
    */
   readonly restoreIfMissing?: boolean | undefined;
 }

@@ -68,9 +68,9 @@ export class Litestream implements AsyncDisposable {
   }
 
   /**
-   * Starts to replicate a database, which need not exist yet, to one replica or to several. Rejects if the database
-   * or the replica cannot be opened (`DATABASE_INVALID`, `PLUGIN_MISSING`, `CONFIG_INVALID`, `UNAUTHORIZED`, …). Of several replicas,
-   * one that answers is enough: the failures of the others are `error` events, and are tried again.
+   * Starts to replicate a database, which need not exist yet, to one or several replicas. Rejects if the database or the replica
+   * cannot be opened (`DATABASE_INVALID`, `PLUGIN_MISSING`, `CONFIG_INVALID`, `UNAUTHORIZED`, …). With several replicas, one that
+   * answers is enough: the failures of the others are `error` events, and Litestream retries.
    */
   async replicate(
     path: string,

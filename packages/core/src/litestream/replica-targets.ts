@@ -3,24 +3,24 @@ import { LitestreamError } from '../util/error.ts';
 import { isClient } from './composition/client-factory.ts';
 import type { ReplicaTarget } from './composition/client-factory.ts';
 
-/** The replicas that a call gives, one or several. Throws `INVALID_ARGUMENT` if there is none, or one of them twice. */
+/** The replicas of a call of `replicate`. Throws `INVALID_ARGUMENT` if there is none, or if one is given twice. */
 export function targetsOf(
   given: ReplicaTarget | readonly ReplicaTarget[],
   options: unknown,
   path: string,
 ): readonly ReplicaTarget[] {
-  // Plain JavaScript may give each replica as an argument.
+  // JavaScript without types may pass each replica as an argument.
   if (typeof options !== 'object')
     throw invalid(
-      'several replicas are given as a list',
+      'several replicas must be a list',
       path,
-      "For example: replicate('app.db', ['s3://…', 'file:///…']).",
+      "Pass an array: replicate('app.db', ['s3://…', 'file:///…']).",
     );
   const targets: readonly ReplicaTarget[] = isList(given) ? given : [given];
   if (targets.length === 0) throw invalid('a database needs at least one replica', path);
   for (const [index, target] of targets.entries()) {
     if (targets.slice(0, index).some((other) => isSame(other, target)))
-      throw invalid('a replica is given twice', path, 'Remove one: both would write the same files.');
+      throw invalid('a replica is given twice', path, 'Remove one of them: both would write the same files.');
   }
   return targets;
 }

@@ -22,7 +22,7 @@ export interface NamedReplicaStatus extends ReplicaStatus {
 
 export interface ReplicatedDatabaseStatus {
   readonly db: DbStatus;
-  /** With several replicas, what holds for all: the lowest position, the earliest sync, the first error. */
+  /** With several replicas: the lowest position, the earliest of the last syncs, the first error. */
   readonly replica: ReplicaStatus;
   /** Each replica, in the order of the call of `replicate`. */
   readonly replicas: readonly NamedReplicaStatus[];
@@ -48,8 +48,8 @@ export class ReplicatedDatabase implements AsyncDisposable {
   }
 
   /**
-   * The lease on the replica; undefined if the replica has no lease. With several replicas, the first lease that is not held, or
-   * else the first one.
+   * The lease on the replica; undefined if the replica has no lease. With several replicas, the first lease that this process does not
+   * hold. If it holds all, the first lease.
    */
   get lease(): LeaseStatus | undefined {
     const leases = this.#replication.replicas.flatMap(({ holder }) => holder?.status ?? []);
@@ -60,8 +60,8 @@ export class ReplicatedDatabase implements AsyncDisposable {
    * Resolves once every commit made before the call is on every replica: then it is safe to acknowledge them. Rejects if an upload
    * fails, with `LEASE_LOST` while a lease is not held, with `DATABASE_IN_USE` while another Litestream replicates the
    * database, with `DATABASE_MISSING` as long as there is no database file, or with `DATABASE_NOT_READY` while there is one that
-   * is not ready. If uploads to several replicas fail, it rejects with the failure of the first of them, after all have had their
-   * turn; `status` has the others. Replication keeps retrying; you may call this again.
+   * is not ready. If uploads to several replicas fail, it rejects with the first failure in the order of the replicas, after all
+   * uploads have ended; `status` has the others. Replication keeps retrying; you may call this again.
    */
   async replicated(options: Op = {}): Promise<void> {
     const failures = await this.#replication.replicated(options);
@@ -70,8 +70,8 @@ export class ReplicatedDatabase implements AsyncDisposable {
   }
 
   /**
-   * Uploads the whole database as it is now, as a file that a restore can start from. With several replicas, to one after the other;
-   * resolves to the file of the first. Rejects with the first failure, after all have had their turn.
+   * Uploads the whole database as it is now, as a file that a restore can start from. With several replicas, uploads to one after the
+   * other, and resolves to the file of the first. Rejects with the first failure, after it has tried all replicas.
    */
   async snapshot(options: Op = {}): Promise<LtxFileInfo> {
     const [first] = await this.#onEach(({ replica }) => replica.snapshot(options), options);
@@ -80,9 +80,9 @@ export class ReplicatedDatabase implements AsyncDisposable {
 
   /**
    * Compares all pages with the checksum that the replica states. Writers continue meanwhile. Rejects with `DATABASE_CHANGED`,
-   * `CHECKSUM_MISMATCH` or `UNPROVEN`, unless `repair` repairs the fault, and as `replicated` does. With several replicas, one after
-   * the other: resolves to the proof of the last, with the repairs of all; rejects with the first failure, after all have had
-   * their turn.
+   * `CHECKSUM_MISMATCH` or `UNPROVEN`, unless `repair` repairs the fault, and as `replicated` does. With several replicas, verifies one
+   * after the other, and resolves to the proof of the last, with the repairs of all. Rejects with the first failure, after it has
+   * tried all replicas.
    */
   async verify(options: VerifyLiveOptions = {}): Promise<LiveProof> {
     const [first, ...others] = await this.#onEach((link) => this.#verify(link, options), options);
@@ -105,7 +105,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
     return { db: this.#replication.db.status(), replica, replicas };
   }
 
-  /** Uploads the commits, for up to 30 s, then stops. Rejects if an upload failed; everything is released even then. */
+  /** Uploads the commits, for up to 30 s, then stops. If an upload fails, releases everything and rejects. */
   async stop(options: StopOptions = {}): Promise<void> {
     this.#stopped ??= this.#stop(options);
     await this.#stopped;
@@ -145,7 +145,7 @@ export class ReplicatedDatabase implements AsyncDisposable {
     if (state === 'waiting' && db.position.txid === 0n) throw neverOpenedError(this.path);
   }
 
-  /** Rejects with the first failure, after all have had their turn. */
+  /** Rejects with the first failure, after it has tried all replicas. */
   async #onEach<T>(work: (link: ReplicaLink) => Promise<T>, { signal }: Op): Promise<readonly [T, ...T[]]> {
     const [first, ...others] = this.#replication.replicas;
     if (first === undefined) throw new LitestreamError('a database without a replica', { code: 'INTERNAL' });

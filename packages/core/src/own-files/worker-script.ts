@@ -1,6 +1,6 @@
 /**
- * Finds the scripts of worker threads and child processes. They are files of this package. If an application was bundled, there are
- * no such files: then their text, which is a part of the bundle, is run.
+ * Finds the scripts of worker threads and child processes. They are files of this package. A bundled application has no such
+ * files: it runs their texts, which are part of the bundle.
  */
 import { existsSync } from 'node:fs';
 import { basename, dirname, extname, join } from 'node:path';
@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { WorkerOptions } from 'node:worker_threads';
 
-/** By name: where the script is below `src`, without its extension. */
+/** Path of each script below `src`, without its extension. */
 const SCRIPTS = {
   checkpoint: 'sqlite/checkpoint/checkpoint-worker',
   integrity: 'restore/check/integrity-worker',
@@ -21,7 +21,7 @@ const SCRIPTS = {
 
 export type WorkerName = keyof typeof SCRIPTS;
 
-/** A module at a path, or the text of a script of CommonJS that needs no other file. */
+/** The path of a module, or the text of a CommonJS script that needs no other file. */
 export type WorkerScript = { readonly path: string } | { readonly text: string };
 
 export async function workerScript(name: WorkerName): Promise<WorkerScript> {
@@ -37,9 +37,9 @@ export function startWorker(script: WorkerScript, options: WorkerOptions): Worke
   return 'path' in script ? new Worker(script.path, options) : new Worker(script.text, { ...options, eval: true });
 }
 
-/** Candidates, the best first. In a bundle this module is somewhere else, and none of them exists. */
+/** Candidates, the best first. In a bundle, this module has another path, and none of the candidates exists. */
 function filesOf(name: WorkerName): readonly string[] {
-  // Undefined in a bundle of CommonJS. A bundler must not follow it, so no `new URL` is made of it.
+  // Undefined in a CommonJS bundle. No `new URL`: bundlers follow it.
   const url: string | undefined = import.meta.url;
   if (url === undefined || !url.startsWith('file:')) return [];
   const here = fileURLToPath(url);

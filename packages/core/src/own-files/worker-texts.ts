@@ -1,4 +1,4 @@
-/** The scripts of workers, each as one text that needs no other file. The build of the package fills them in. */
+/** The worker scripts, each as one text that needs no other file. The build of the package fills them in. */
 
-/** By the name of the worker. */
+/** Texts by the name of the worker. */
 export const WORKER_TEXTS: Readonly<Record<string, string>> = {};

@@ -105,7 +105,7 @@ export class Replica implements History, AsyncDisposable {
     return this.#record.lastError !== undefined || this.#conflict.error !== undefined;
   }
 
-  /** It has answered since the database was last opened, and holds no transactions but those that it goes on from. */
+  /** The replica has answered since the database was last opened, and holds only transactions that the database continues from. */
   get isKnown(): boolean {
     return this.#uploader.isKnown;
   }

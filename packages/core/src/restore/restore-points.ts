@@ -23,7 +23,7 @@ export interface LtxRestorePoint {
   readonly snapshotTxid: TXID;
 }
 
-/** A state that Litestream 0.3 stored. It has no TXID. */
+/** A state that Litestream 0.3 stored. Such a state has no TXID. */
 export interface V3RestorePoint {
   readonly format: 'v0.3';
   /** Time of the upload of the last object that it needs. */
@@ -35,9 +35,9 @@ export interface V3RestorePoint {
 }
 
 /**
- * The restore points of a replica, oldest first: those of Litestream 0.3, then those of LTX files by TXID. Reads listings
- * and, where the backend keeps the times of transactions in metadata, those. Rejects with `REPLICA_EMPTY` or `REPLICA_GAP` if
- * nothing can be restored.
+ * The restore points of a replica, oldest first: those of Litestream 0.3, then those of LTX files by TXID. Reads listings, and
+ * also metadata if the backend keeps the times of transactions there. Rejects with `REPLICA_EMPTY` or `REPLICA_GAP` if no state
+ * can be restored.
  */
 export async function listRestorePoints(client: ReplicaClient, { signal }: Op = {}): Promise<RestorePoint[]> {
   const files = await listInOrder({ client, useMetadata: true, signal });
@@ -53,8 +53,9 @@ export async function listRestorePoints(client: ReplicaClient, { signal }: Op = 
 }
 
 /**
- * The TXIDs to which `planChain` finds a chain, ascending. As there, a chain begins with the newest snapshot that is not past its
- * end; so what matters is the last TXID that a chain from that snapshot reaches. O(n log n) in the number of files.
+ * The TXIDs to which `planChain` finds a chain, ascending. As in `planChain`, a chain begins with the newest snapshot that does not
+ * go past the end of the chain. So a file is a restore point if it continues the last TXID that a chain from that snapshot
+ * reaches. O(n log n) in the number of files.
  */
 export function restorePointsOf(files: readonly LtxFileInfo[]): LtxRestorePoint[] {
   const points: LtxRestorePoint[] = [];
@@ -81,7 +82,7 @@ export function restorePointsOf(files: readonly LtxFileInfo[]): LtxRestorePoint[
   return points;
 }
 
-/** Each object whose predecessors are all there, by time. Only their contents show whether segments really continue each other. */
+/** Each object whose predecessors all exist, by time. Only the contents of segments show whether they really continue each other. */
 function restorePointsV3({ snapshots, segments }: V3Listing): V3RestorePoint[] {
   const points: V3RestorePoint[] = [];
   for (const [order, snapshot] of snapshots.entries()) {

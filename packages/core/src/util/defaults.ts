@@ -1,6 +1,6 @@
 /**
- * The defaults of all settings of replication: those of the library are also those of the command. They are the defaults of
- * Litestream (Go) where it has the setting. Durations are in milliseconds.
+ * The defaults of all settings of replication, for the library and the command. If Litestream (Go) has the setting, the default is the
+ * same. Durations are in milliseconds.
  */
 export interface Defaults {
   /** Minimum time between two level-0 files, and between two rounds of uploads. */

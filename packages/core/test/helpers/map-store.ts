@@ -13,14 +13,14 @@ interface Stored {
   readonly lastModified: Date;
 }
 
-/** A store in memory that words its refusals as an SDK over HTTP does, and counts its calls. */
+/** A store in memory. It throws errors as an HTTP SDK does, and records its calls. */
 export class MapStore implements ObjectStore {
   readonly objects: Map<string, Stored> = new Map();
   readonly calls: string[] = [];
   isClosed = false;
   /** Whether listings show the times that `put` was given. */
   readonly showsTimes: boolean;
-  /** Absent: one by one. */
+  /** Without it, objects are deleted one by one. */
   readonly deleteMany?: ObjectStore['deleteMany'];
 
   constructor(options: { readonly showsTimes: boolean; readonly deletesMany: boolean }) {

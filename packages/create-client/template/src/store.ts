@@ -26,7 +26,7 @@ export class Store implements ObjectStore {
     this.#root = join(folder, path);
   }
 
-  /** The objects below a folder, in all its folders. If your service lists in pages, return its token as `next`. */
+  /** The objects whose key begins with the prefix. If your service lists in pages, return its token as `next`. */
   async list({ prefix }: ListQuery): Promise<ListPage> {
     const names = (await orUndefined(readdir(join(this.#root, prefix), { recursive: true }))) ?? [];
     const keys = names.map((name) => prefix + name.replaceAll(sep, '/')).sort();

@@ -12,7 +12,7 @@ import { openTarget } from '../shared/target.ts';
 
 const flags = {
   ...configFlags,
-  all: { kind: flag(), help: 'Prints each restore point on its own line.\nDefaults to one line for points of a kind.' },
+  all: { kind: flag(), help: 'Prints each restore point on its own line.\nDefaults to one line for consecutive points of the same level and snapshot.' },
   json: { kind: flag(), help: 'Prints JSON in place of a table.' },
 };
 
@@ -40,7 +40,7 @@ export const command: Command = defineCommand({
   },
 });
 
-/** Consecutive points that a restore makes in the same way. */
+/** Consecutive points whose last file has the same level, and whose restore begins with the same snapshot. */
 interface Run {
   readonly first: RestorePoint;
   readonly last: RestorePoint;
@@ -84,7 +84,7 @@ function jsonKind(point: RestorePoint): object {
 }
 
 function* tableRows(runs: readonly Run[]): Generator<(string | number)[]> {
-  yield ['newest', 'utc', 'txid', 'oldest', 'points', 'level', 'begins with'];
+  yield ['newest', 'utc', 'txid', 'oldest', 'points', 'level', 'restored from'];
   for (const { first, last, count } of runs) {
     const { timestamp } = last;
     const utc = `${timestamp.toISOString().slice(0, 19)}Z`;

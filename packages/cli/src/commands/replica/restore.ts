@@ -195,7 +195,7 @@ async function restoreTo(
   }
 }
 
-/** A time may be local or relative: says which one it is, before anything is read. */
+/** A time may be local or relative: prints the absolute time before the restore reads the replica. */
 function tellTime(values: RestoreValues, terminal: Terminal): void {
   const { timestamp, json } = values;
   if (timestamp === undefined) return;

@@ -21,14 +21,14 @@ export interface MonitoredDatabase {
    * interval.
    */
   readonly tend: () => Promise<boolean>;
-  /** Cheap: would a further file only wait, because no replica keeps up? */
+  /** Cheap. True if a further file would only wait for its upload, because no replica keeps up. */
   readonly isBacklogFull: () => boolean;
 }
 
 /** How often `tend` runs between two syncs of a database that is being written to. */
 const TEND_INTERVAL_MS = 40;
 
-/** How long the next file waits for uploads. */
+/** How long the next file waits for uploads at most. */
 const BACKLOG_PATIENCE_MS = 10_000;
 
 const CHASE_DELAY_MS_MAX = 16;

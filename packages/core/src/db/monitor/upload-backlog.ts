@@ -1,13 +1,13 @@
-/** How many local files a replica is being sent, and has not confirmed; 0 while nothing is sent to it. */
+/** How many local files the replica does not have yet, while an upload to it runs; 0 while no upload runs. */
 export type FilesInFlight = () => number;
 
 /**
- * While every replica has so many files to take, a further file would only wait: commits go into the next one instead. So a
- * replica that takes longer for a file than the sync interval gets larger files, and no backlog that grows without end.
+ * While every replica has this many files to upload, a further file would only wait: its commits go into the next one instead. So a
+ * replica that needs more than the sync interval for a file gets larger files, not a longer queue.
  */
 const FILES_IN_FLIGHT_MAX = 4;
 
-/** What the replicas of one database say of their uploads. */
+/** The upload backlogs of the replicas of one database. */
 export class UploadBacklog {
   readonly #replicas = new Set<FilesInFlight>();
 
@@ -17,7 +17,7 @@ export class UploadBacklog {
     return () => void this.#replicas.delete(filesInFlight);
   }
 
-  /** No replica keeps up. False without replicas, and if one of them is sent nothing: it may be down. */
+  /** True if no replica keeps up. False without replicas, and if no upload to one of them runs: it may be down. */
   get isFull(): boolean {
     if (this.#replicas.size === 0) return false;
     for (const filesInFlight of this.#replicas) if (filesInFlight() < FILES_IN_FLIGHT_MAX) return false;

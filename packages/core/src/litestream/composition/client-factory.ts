@@ -7,10 +7,10 @@ import { guardClient } from '../../storage/guard/guard-client.ts';
 import type { Logger } from '../../util/logger.ts';
 import { backendOf } from '../replication/backend.ts';
 
-/** A URL or a path, either with settings beside it, or a client, which stays the caller's to dispose of. */
+/** A URL, a path, or a specification with settings; or a client, which the caller disposes of. */
 export type ReplicaTarget = string | ReplicaSpec | ReplicaClient;
 
-/** A client, and what ends it, unless it is the caller's to dispose of. */
+/** A client. `release` disposes of it, unless the caller does. */
 export interface OpenClient {
   readonly client: ReplicaClient;
   /** The URL or path without credentials, or else the type of the backend. */
@@ -56,7 +56,7 @@ export class PluginClientFactory implements ClientFactory {
   }
 }
 
-/** Opens a client for the time of some work. */
+/** Opens a client, runs the work, and releases the client. */
 export async function withClient<T>(
   factory: ClientFactory,
   target: ReplicaTarget,

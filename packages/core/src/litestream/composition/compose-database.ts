@@ -10,7 +10,7 @@ import { parts } from './tokens.ts';
 import type { Composition } from './tokens.ts';
 
 /**
- * Makes a database and its replicas, each in a container of its own. Nothing is opened yet. At least one replica is needed.
+ * Makes a database and its replicas, each in its own container. Opens nothing. Needs at least one replica.
  */
 export function composeDatabase(
   root: Container,

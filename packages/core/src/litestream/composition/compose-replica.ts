@@ -12,7 +12,7 @@ import type { ReplicaSettings } from './settings.ts';
 import { parts } from './tokens.ts';
 import type { Composition } from './tokens.ts';
 
-/** Makes one replica of a database; `database` is the container of that. */
+/** Makes one replica of a database; `database` is the container of the database. */
 export function composeReplica(
   database: Container,
   settings: ReplicaSettings,
@@ -59,7 +59,7 @@ export function composeReplica(
 
 function makeReplica(container: Container): Replica {
   const { syncIntervalMs, autoRecover, onError, onSnapshot } = container.resolve(parts.replicaSettings);
-  // All of it: a method that `DB` lacked, or named otherwise, would be left out silently.
+  // Required: otherwise an optional method that `DB` lacks, or gives another name, would be lost silently.
   const db: Required<ReplicaDb> = container.resolve(parts.db);
   return new Replica(container.resolve(parts.client), db, {
     syncIntervalMs,
@@ -78,7 +78,7 @@ function makeStoredReplica(container: Container, local: LocalFiles): StoredRepli
   const { path, options } = container.resolve(parts.databaseSettings);
   const { onCompaction, onDrill } = container.resolve(parts.replicaSettings);
   const { metaPath } = container.resolve(parts.db);
-  // All of it, as above.
+  // Required, as above.
   const replica: Required<ReplicaUnderStore> = container.resolve(parts.replica);
   return new StoredReplica(replica, {
     ...maintenance,

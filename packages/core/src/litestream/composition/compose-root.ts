@@ -8,7 +8,7 @@ import { Container } from './container.ts';
 import { parts } from './tokens.ts';
 import type { Composition } from './tokens.ts';
 
-/** The parts that all databases share, where the composition does not register others. Nothing is made yet. */
+/** Registers the parts that all databases share, then those of the composition. Makes none yet. */
 export function composeRoot({ root }: Composition = {}): Container {
   const container = new Container();
   container.registerValue(parts.clock, systemClock);

@@ -1,6 +1,6 @@
 /**
- * The parts of Litestream by token, in a tsyringe container. A child container has the parts of its parent, except those that are
- * registered in the child itself.
+ * The parts of Litestream by token, in a tsyringe container. A child container has the parts of its parent. A part that is registered in
+ * the child replaces that of the parent.
  */
 // tsyringe throws on import without it.
 import 'reflect-metadata';
@@ -13,7 +13,7 @@ declare const part: unique symbol;
 /** Names a part, and carries its type. Two tokens with the same name are two tokens. */
 export interface Token<T> {
   readonly key: symbol;
-  /** Only for the compiler. */
+  /** Never set: carries the type. */
   readonly [part]?: (value: T) => T;
 }
 
@@ -32,14 +32,14 @@ export class Container {
     return new Container(this.#inner);
   }
 
-  /** Registers a part that is there already. See `register`. */
+  /** Registers a part that exists already. See `register`. */
   registerValue<T>(token: Token<T>, value: T): void {
     this.register(token, () => value);
   }
 
   /**
-   * Registers a part that is made when it is first needed, and then kept: `make` is called once at most, with this container. The
-   * last registration of a token counts. One that comes after the part was made does not reach those that use it.
+   * Registers a part. The container makes it when it is first needed, and keeps it: it calls `make` at most once, with itself. The last
+   * registration of a token counts. A part that was made before a registration keeps the parts that it already uses.
    */
   register<T>(token: Token<T>, make: (container: this) => T): void {
     let made: { readonly value: T } | undefined;

@@ -1,4 +1,4 @@
-/** For programs that make the parts of replication themselves, as the command does. `Litestream` is enough for most. */
+/** For programs that make the parts of replication themselves, as the command does. Most programs need only `Litestream`. */
 export { composeDatabase } from './compose-database.ts';
 export { composeRoot } from './compose-root.ts';
 export { Container } from './container.ts';

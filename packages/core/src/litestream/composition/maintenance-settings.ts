@@ -7,7 +7,7 @@ import type { Container } from './container.ts';
 import type { MaintenanceSettings } from './settings.ts';
 import { parts } from './tokens.ts';
 
-/** The settings with defaults for what is not given. Throws `CONFIG_INVALID` for levels that are not 1, 2, 3 … in order. */
+/** Adds the defaults to the given settings. Throws `CONFIG_INVALID` if the levels are not 1, 2, 3 … in order. */
 export function maintenanceSettings(given: {
   readonly [Key in keyof MaintenanceSettings]?: MaintenanceSettings[Key] | undefined;
 }): MaintenanceSettings {
@@ -26,7 +26,7 @@ export function maintenanceSettings(given: {
   };
 }
 
-/** Stores that maintain replicas as the container says, one for each backend; undefined if another process does. */
+/** The stores that maintain the replicas of the container, one for each backend; undefined if another process maintains them. */
 export function backendStores(
   container: Container,
   options: Pick<StoreOptions, 'onError' | 'concurrency'>,
@@ -37,6 +37,6 @@ export function backendStores(
   const intervals = { levels, snapshotIntervalMs, level0CheckIntervalMs, validationIntervalMs, drillIntervalMs };
   const clock = container.resolve(parts.clock);
   const logger = container.resolve(parts.logger);
-  // Without `retentionEnabled`, which makes each store warn: the caller warns once.
+  // Without `retentionEnabled`: each store would warn. The caller warns once.
   return new BackendStores(() => new Store({ ...intervals, clock, logger, ...options }));
 }

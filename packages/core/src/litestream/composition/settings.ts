@@ -7,7 +7,7 @@ import type { LeaseStatus } from '../../lease/status.ts';
 import type { LtxFileInfo, Op, ReplicaClient } from '../../storage/contract/contract.ts';
 import type { RequiredAnswers } from '../replication/farthest-timeline.ts';
 
-/** How replicas are maintained. Durations in milliseconds. */
+/** Settings of the maintenance of replicas. Durations are in milliseconds. */
 export interface MaintenanceSettings {
   readonly levels: readonly CompactionLevel[];
   readonly snapshotIntervalMs: number;
@@ -29,7 +29,7 @@ export interface DatabaseSettings {
   readonly options: Omit<DbOptions, 'driver' | 'logger' | 'clock'>;
   /** See `DatabaseReplicationParts`. */
   readonly required: RequiredAnswers;
-  /** See `DatabaseReplicationParts`. Default: of the local files as `DB` lists them. */
+  /** See `DatabaseReplicationParts`. Default: the last transaction in the local files that `DB` lists. */
   readonly localTxid?: (() => TXID) | undefined;
   /** See `DatabaseReplicationParts`. */
   readonly restore?: ((op: Op) => Promise<unknown>) | undefined;
@@ -54,6 +54,6 @@ export interface ReplicaSettings {
   readonly onCompaction?: ((file: LtxFileInfo) => void) | undefined;
   readonly onDrill?: ((result: DrillResult) => void) | undefined;
   readonly onLease?: ((status: LeaseStatus) => void) | undefined;
-  /** An upload failed, and is tried again by itself. */
+  /** Called when an upload failed. Litestream retries it. */
   readonly onError?: ((error: unknown) => void) | undefined;
 }

@@ -1,6 +1,6 @@
 /**
- * The parts of Litestream. A program or a test replaces one by registering another under its token, in the container of the level
- * that it belongs to; see `Composition`.
+ * The parts of Litestream. To replace a part, a program or a test registers another one under the same token, in the root, database or
+ * replica container that the part belongs to; see `Composition`.
  */
 import type { DB } from '../../db/db.ts';
 import type { LeaseHolder } from '../../lease/holder.ts';
@@ -19,7 +19,7 @@ import { token } from './container.ts';
 import type { Container, Token } from './container.ts';
 import type { DatabaseSettings, MaintenanceSettings, ReplicaSettings } from './settings.ts';
 
-/** Shared by all databases of a `Litestream`, or of a process of the command. */
+/** Parts that all databases of a `Litestream` share, or all databases of a process of the command. */
 export interface RootParts {
   readonly clock: Clock;
   readonly logger: Logger;
@@ -27,34 +27,34 @@ export interface RootParts {
   readonly pluginRegistry: PluginRegistry;
   /** Makes the clients of replicas. */
   readonly clientFactory: ClientFactory;
-  /** How replicas are maintained. Undefined: another process compacts them. */
+  /** Settings of the maintenance of replicas. Undefined: another process compacts them. */
   readonly maintenance: MaintenanceSettings | undefined;
-  /** Schedule that maintenance. Undefined: nothing is scheduled. */
+  /** Schedule the maintenance. Undefined: no maintenance is scheduled. */
   readonly stores: BackendStores | undefined;
   /** Bounds how long a database waits for its replicas when it opens. */
   readonly breaker: CircuitBreaker;
 }
 
-/** Of one database. */
+/** Parts of one database. */
 export interface DatabaseParts {
   readonly databaseSettings: DatabaseSettings;
-  /** For the lines of `DB`, which adds the name of the database. Default: `logger`. */
+  /** For the log lines of `DB`, which adds the name of the database. Default: `logger`. */
   readonly dbLogger: Logger;
-  /** For all other lines about the database and its replicas. Default: `logger`. */
+  /** For all other log lines about the database and its replicas. Default: `logger`. */
   readonly databaseLogger: Logger;
   readonly db: DB;
   /** The local files, which the replicas share. */
   readonly level0: LocalLevel0;
 }
 
-/** Of one replica of a database. */
+/** Parts of one replica of a database. */
 export interface ReplicaParts {
   readonly replicaSettings: ReplicaSettings;
-  /** As the plugin or the program made it, inside core's guard. */
+  /** The client of the plugin or the program, inside core's guard. */
   readonly guardedClient: ReplicaClient;
   /** Undefined if the replica has no lease. */
   readonly leaseHolder: LeaseHolder | undefined;
-  /** The same client, which writes only while the lease is held. */
+  /** The same client, but it writes only while this process holds the lease. */
   readonly fencedClient: ReplicaClient;
   /** The client that the replica uses. Default: `fencedClient`. */
   readonly client: ReplicaClient;
@@ -90,13 +90,13 @@ export const parts: Tokens<RootParts & DatabaseParts & ReplicaParts> = {
 };
 
 /**
- * Registers other parts than core's. Each function is called once for each container, after core has registered its own parts there
- * and before any is made.
+ * Replaces parts of core. Core calls each function once for each container, after it has registered its own parts there and before it
+ * makes any.
  */
 export interface Composition {
   readonly root?: ((container: Container) => void) | undefined;
-  /** `resolve(parts.databaseSettings)` tells which database it is. */
+  /** `resolve(parts.databaseSettings)` names the database. */
   readonly database?: ((container: Container) => void) | undefined;
-  /** `resolve(parts.replicaSettings)` tells which replica it is. */
+  /** `resolve(parts.replicaSettings)` names the replica. */
   readonly replica?: ((container: Container) => void) | undefined;
 }

@@ -12,7 +12,7 @@ export class BackendStores {
     this.#create = create;
   }
 
-  /** Maintains this replica from now on. `backend`: see `backendOf`. */
+  /** Starts to maintain the replica. `backend`: see `backendOf`. */
   add(backend: string, stored: StoredReplica): void {
     if (this.#closed) return;
     let store = this.#stores.get(backend);

@@ -1,4 +1,4 @@
-/** How long local files are kept for a replica that does not take them. */
+/** Limits the local files that are kept for a replica that does not take them. */
 import { statSync } from 'node:fs';
 import type { TXID } from '@litestream/ltx';
 import type { DB } from '../../db/db.ts';
@@ -12,21 +12,20 @@ const BYTES_MIN = 64 * 1024 * 1024;
 
 export interface WaitingReplica {
   readonly replica: { readonly position: { readonly txid: TXID } };
-  /** Releases older local files that the replica does not have: a snapshot will replace them. */
+  /** Releases local files older than `before` that the replica does not have: a snapshot will replace them. */
   forgo(before: Date): void;
 }
 
 export interface BacklogWatchOptions {
   /** Least time between two looks, in milliseconds. */
   readonly intervalMs: number;
-  /** Files that are younger than this, in milliseconds, are kept. */
+  /** Younger files are kept. In milliseconds. */
   readonly retentionMs: number;
   readonly clock?: Clock | undefined;
 }
 
 /**
- * Files that wait for a slow replica, or one that is down, go when they outweigh a snapshot and another replica has them: looks
- * whether there are such files.
+ * Releases the local files that wait for a replica that is slow or down, once they outweigh a snapshot and another replica has them.
  */
 export class BacklogWatch {
   readonly #db: DB;

@@ -4,7 +4,7 @@ import type { Clock } from '../../util/clock.ts';
 
 /** A database that has waited this long for a replica opens without knowing the last TXID of that replica. */
 const WAIT_MS = 3000;
-/** After a backend did not answer, no database waits for it for this long: hundreds of databases may share it. */
+/** For this long after a backend did not answer, no database waits for it: hundreds of databases may share a backend. */
 const OPEN_MS = 60_000;
 
 /** Limits how long a database waits for its replicas when it opens, and skips backends that did not answer recently. */

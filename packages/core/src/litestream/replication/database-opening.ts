@@ -1,4 +1,4 @@
-/** Opens a database again and again until that succeeds. */
+/** Retries to open a database until it succeeds. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../util/error.ts';
 import type { LitestreamErrorCode } from '../../util/error.ts';
@@ -45,7 +45,7 @@ export class DatabaseOpening {
     return this.#attempts !== undefined;
   }
 
-  /** Why the last attempt failed. */
+  /** The failure of the last attempt. */
   get error(): unknown {
     return this.#error;
   }

@@ -23,7 +23,7 @@ export interface DatabaseReplicationParts {
   readonly required: RequiredAnswers;
   /** The last transaction in the local files; 0 for none. */
   readonly localTxid: () => TXID;
-  /** Restores the database under its leases, if that is wanted where it is missing. */
+  /** Restores a missing database under its leases; undefined if that is not wanted. */
   readonly restore: ((op: Op) => Promise<unknown>) | undefined;
   readonly backlog: Pick<BacklogWatchOptions, 'intervalMs' | 'retentionMs'>;
   readonly clock: Clock;
@@ -34,7 +34,7 @@ export interface DatabaseReplicationParts {
 }
 
 export interface OpenReplicationOptions extends Op {
-  /** Tries again in the background if the first attempt fails, unless waiting does not help; and waits there for leases. */
+  /** Retries in the background if the first attempt fails, unless waiting does not help. Also waits there for leases. */
   readonly retries: boolean;
   /** See `Leases.take`. */
   readonly terms?: number | undefined;
@@ -76,8 +76,8 @@ export class DatabaseReplication {
   }
 
   /**
-   * Opens the database. Rejects if it cannot be replicated at all, or with any failure without `retries`; what may pass is tried
-   * again from then on.
+   * Opens the database. Without `retries`, rejects with any failure. With `retries`, rejects only if the database cannot be replicated
+   * at all, and retries other failures in the background.
    */
   async open({ retries, terms, signal }: OpenReplicationOptions): Promise<void> {
     this.leases.requireSupport();
@@ -93,7 +93,7 @@ export class DatabaseReplication {
     }
   }
 
-  /** Follows and uploads from now on, or from when it could be opened. */
+  /** Starts to monitor and upload, now or as soon as the database is open. */
   start(): void {
     this.#started = true;
     if (!this.#opening.isPending) this.#start();
@@ -113,8 +113,8 @@ export class DatabaseReplication {
   }
 
   /**
-   * Sends everything committed before the call to every replica, each in its own time. Resolves to the failures, in the order of the
-   * replicas, once all have had their turn.
+   * Uploads everything committed before the call to every replica, to all at the same time. Resolves to the failures, in the order of
+   * the replicas, once all uploads have ended.
    */
   async replicated(options: Op = {}): Promise<readonly unknown[]> {
     await this.requireOpen();
@@ -127,15 +127,15 @@ export class DatabaseReplication {
     return positions.reduce((lowest, txid) => (txid < lowest ? txid : lowest));
   }
 
-  /** Why it cannot be opened, the database cannot be read, or a replica does not take its files. */
+  /** The last failure to open the database, to sync it, or to upload to a replica. */
   get lastError(): unknown {
     if (this.#opening.isPending) return this.#opening.isWaitingForLease ? undefined : this.#opening.error;
     return this.db.status().lastError ?? this.replicas.map(({ replica }) => replica.status().lastError).find(Boolean);
   }
 
   /**
-   * Last sync, then the database is closed. Resolves to the failures of the replicas, in their order. Rejects if the database could
-   * not be opened for it.
+   * Makes a last sync, then closes the database. Resolves to the failures of the replicas, in their order. Rejects if the database was
+   * never open, so that there was no last sync.
    */
   async stop(options: StopOptions): Promise<readonly unknown[]> {
     // While another process has the lease, this process has nothing to upload.
@@ -146,7 +146,7 @@ export class DatabaseReplication {
     let isSent = false;
     try {
       await this.db.stop();
-      // While another Litestream replicates the database there is nothing of ours to send.
+      // While another Litestream replicates the database, this process has nothing to upload.
       const stopOptions = (await this.#isStandby()) ? { ...options, finalSync: false } : options;
       const failures = failuresOf(await Promise.allSettled(this.replicas.map((each) => each.stop(stopOptions))));
       // It could never be opened, so there was no last sync.
@@ -166,15 +166,15 @@ export class DatabaseReplication {
     await this.leases.end({ keep: keepLeases });
   }
 
-  /** An upload failed; it is tried again by itself. */
+  /** Called when an upload failed. The replica retries it. */
   uploadFailed(failed: ReplicaLink, error: unknown): void {
     if (!hasCode(error, 'REPLICA_AHEAD') || failed.replica.isKnown || this.#parts.required === 'all') return;
     this.#rejoining ??= this.#rejoin(failed).finally(() => (this.#rejoining = undefined));
   }
 
   /**
-   * A replica that could not be asked when the database was opened reaches farther than the database: its local state
-   * was lost, or it was restored. As if it had answered then, the database goes on above it.
+   * Reopens the database to continue above a replica that did not answer when the database was opened, and turned out to be ahead of it:
+   * the local state of the database was lost, or the database was restored.
    */
   async #rejoin({ circuit, name }: ReplicaLink): Promise<void> {
     const { signal } = this.#lifetime;
@@ -193,7 +193,7 @@ export class DatabaseReplication {
     }
   }
 
-  /** Looks again if it was a standby: the other Litestream may have ended since, and left commits to send. */
+  /** Whether another Litestream replicates the database. A standby checks again: the other one may have ended, and left commits. */
   async #isStandby(): Promise<boolean> {
     const isStandby = (): boolean => this.db.status().state === 'standby';
     // The last sync meets the same failure, and reports it.

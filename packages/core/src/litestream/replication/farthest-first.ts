@@ -3,9 +3,9 @@ import type { Op, ReplicaClient } from '../../storage/contract/contract.ts';
 import { LitestreamError } from '../../util/error.ts';
 
 /**
- * Sorts the replicas, the highest TXID first: that is the one to restore from. All have to answer, or it rejects with `UNAVAILABLE`
- * and this hint: a replica that lags behind another would bring back an old state, and begin a second timeline. One replica is
- * not asked.
+ * Sorts the replicas by their last TXID, the highest first: restore from that one. Rejects with `UNAVAILABLE` and this hint if a
+ * replica does not answer: a replica that lags behind another would bring back an old state, and begin a second timeline. Does not ask
+ * a single replica.
  */
 export async function farthestFirst<T extends { readonly client: ReplicaClient; readonly name: string }>(
   replicas: readonly T[],

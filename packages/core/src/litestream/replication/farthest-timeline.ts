@@ -8,13 +8,13 @@ import type { CircuitBreaker } from './circuit-breaker.ts';
 
 export interface TimelinePart {
   readonly history: Pick<Replica, 'maxTxid' | 'openLevel0' | 'lastTimestamp'>;
-  /** The circuit of its backend, if a backend that does not answer is to be skipped for a while; see `CircuitBreaker`. */
+  /** The circuit of its backend. If given, a backend that does not answer is skipped for a while; see `CircuitBreaker`. */
   readonly circuit: string | undefined;
 }
 
 /**
- * How many replicas have to answer before a database opens. `all`, for as long as that takes; `one` of them; `none`. With `one` and
- * `none`, the database waits a few seconds for the others, and `Replica` compares them with the database when they answer.
+ * How many replicas have to answer before a database opens. With `all`, the database waits for each without a limit. With `one` and
+ * `none`, it waits a few seconds, and `Replica` compares the other replicas with the database when they answer.
  */
 export type RequiredAnswers = 'all' | 'one' | 'none';
 
@@ -51,7 +51,7 @@ export class FarthestTimeline implements Required<History> {
     return await this.#farthest?.lastTimestamp(options);
   }
 
-  /** A replica that fails is asked again at its first upload, which reports the failure. */
+  /** A replica that fails here is asked again at its first upload, which reports the failure. */
   #requireAnswers(asked: readonly PromiseSettledResult<TXID | undefined>[], { signal }: Op): void {
     signal?.throwIfAborted();
     const { required } = this.#options;
@@ -77,6 +77,6 @@ function silentError(count: number): LitestreamError {
     code: 'UNAVAILABLE',
     retryable: true,
     operation: 'open',
-    hint: 'At least one has to answer: it tells where the timeline of the database ends. Check the network, then try again.',
+    hint: 'Check the network, then try again. At least one replica has to answer: it determines where the timeline of the database ends.',
   });
 }

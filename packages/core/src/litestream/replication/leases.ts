@@ -22,7 +22,7 @@ export interface LeasesOptions {
   readonly path: string;
   /** The last transaction in the local files; 0 for none. */
   readonly localTxid: () => TXID;
-  /** Restores the database, if that is wanted where it is missing. Called once at most, under all leases. */
+  /** Restores a missing database; undefined if that is not wanted. Called at most once, under all leases. */
   readonly restore: ((op: Op) => Promise<unknown>) | undefined;
   readonly logger: Logger;
 }
@@ -43,7 +43,7 @@ export class Leases {
     this.#options = options;
     this.#leased = leased;
     if (leased.length === 0) this.#opened.resolve();
-    // Perhaps no caller waits for it: then a rejection must not be unhandled.
+    // If no caller waits for it, a rejection must not be unhandled.
     this.#opened.promise.catch(() => undefined);
   }
 
@@ -51,12 +51,12 @@ export class Leases {
     return this.#leased.length > 0;
   }
 
-  /** Whether another process holds one of them, as far as is known. */
+  /** Whether this process still has to acquire one of them. */
   get isWaiting(): boolean {
     return this.#leased.some(({ holder }) => ['idle', 'waiting'].includes(holder.status.state));
   }
 
-  /** Resolves once the database is restored, or open, under its leases. Rejects if that is not possible. */
+  /** Resolves once the database is restored or open under its leases. Rejects if this is not possible. */
   get opened(): Promise<void> {
     return this.#opened.promise;
   }
@@ -67,8 +67,8 @@ export class Leases {
   }
 
   /**
-   * Waits for the leases, one after the other in the order of the replicas, so that two processes do not wait for each other.
-   * Then restores the database if it is missing and that is wanted.
+   * Acquires the leases one after the other, in the order of the replicas, so that two processes do not wait for each other. Then
+   * restores the database if it is missing and `restore` is given.
    */
   async take({ terms, signal }: TakeLeasesOptions = {}): Promise<void> {
     const { path, localTxid, restore, logger } = this.#options;
@@ -92,11 +92,11 @@ export class Leases {
       await takeOver({ holder, client: replica.client, logger, database }, { signal });
       this.#taken.add(holder);
     }
-    // A database that was restored under the leases needs no comparison. The program of -exec may open it at once.
+    // A database that was restored under the leases needs no comparison. The program of -exec may open it now.
     if (isRestored && existsSync(path)) this.#opened.resolve();
   }
 
-  /** Compares the database, which is open, with its replicas. */
+  /** Compares the open database with its replicas. */
   async meet(signal: AbortSignal): Promise<void> {
     for (const { holder, replica } of this.#leased) {
       try {
@@ -109,7 +109,7 @@ export class Leases {
     this.#opened.resolve();
   }
 
-  /** The database could not be opened. `isHopeless`: waiting does not help. */
+  /** Records that the database could not be opened. `isHopeless`: waiting does not help. */
   failed(error: unknown, isHopeless: boolean): void {
     if (hasCode(error, 'PROMOTION_REFUSED')) this.#taken.clear();
     if (isHopeless || HOPELESS.some((code) => hasCode(error, code))) this.#opened.reject(error);

@@ -19,7 +19,7 @@ export interface ReplicaLinkParts {
   readonly backend: string;
   /** See `TimelinePart.circuit`. */
   readonly circuit: string | undefined;
-  /** The client before it is limited by the lease. */
+  /** The client without the limits of the lease. */
   readonly client: ReplicaClient;
   readonly db: DB;
   readonly replica: Replica;
@@ -28,7 +28,7 @@ export interface ReplicaLinkParts {
   readonly leaseTtlMs: number | undefined;
   /** Undefined: another process compacts the replica, and deletes its old files. */
   readonly stored: StoredReplica | undefined;
-  /** Undefined: this process maintains the replica only by request. */
+  /** Undefined: this process maintains the replica only on request. */
   readonly stores: BackendStores | undefined;
   /** The local files, as this replica needs them. */
   readonly local: LocalFiles;
@@ -68,7 +68,7 @@ export class ReplicaLink {
     if (parts.holder !== undefined) parts.holder.acknowledged = () => parts.replica.position.txid;
   }
 
-  /** Starts uploads. The store maintains the replica once it has answered: before that, there is nothing to maintain. */
+  /** Starts uploads. The store maintains the replica from its first upload on: before that, there is nothing to maintain. */
   start(): void {
     if (this.#started) return;
     this.#started = true;
@@ -101,7 +101,7 @@ export class ReplicaLink {
     await replica.stop(options);
   }
 
-  /** Releases older local files that the replica does not have: a snapshot will replace them. */
+  /** Releases local files older than `before` that the replica does not have: a snapshot will replace them. */
   forgo(before: Date): void {
     const { db, local, logger, replica } = this.#parts;
     const { position } = replica;

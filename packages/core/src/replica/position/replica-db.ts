@@ -34,8 +34,8 @@ export interface ReplicaDb {
   snapshot(options?: Op): Promise<SnapshotStream>;
   onChange(listener: (position: Position) => void): () => void;
   /**
-   * Lets the database wait with its next file while this replica has several to take. `filesInFlight`: how many local files
-   * it is being sent, and has not confirmed; 0 while nothing is sent. Returns a function that ends it.
+   * Makes the database delay its next file while this replica has several to upload. `filesInFlight`: how many local files the
+   * replica does not have yet, while an upload runs; 0 while no upload runs. Returns a function that removes the replica.
    */
   awaitUploads?(filesInFlight: () => number): () => void;
   /** Local files of a level. */

@@ -101,7 +101,7 @@ async function ask(
   }
 }
 
-/** Node reads a text from its standard input. The check needs no environment variables, which may hold credentials. */
+/** Node reads a script that is a text from its standard input. The check gets no environment variables: they may hold credentials. */
 function startProcess(script: WorkerScript): ChildProcess {
   const isFile = 'path' in script;
   const args = ['--no-warnings', ...(isFile ? [script.path] : ['--input-type=commonjs', '-'])];

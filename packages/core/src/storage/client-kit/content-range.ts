@@ -1,5 +1,5 @@
 /**
- * Bytes of the whole object that an HTTP answer has a part of, or all of; undefined if it does not say so.
+ * Size in bytes of the object that an HTTP answer is all or a part of; undefined if the answer does not say.
  *
  * @param contentRange as in `bytes 0-9/100`
  */

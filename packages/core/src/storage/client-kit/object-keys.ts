@@ -15,11 +15,11 @@ export function keyBelow(path: string, key: string): string {
   return path === '' ? key : `${path}/${key}`;
 }
 
-/** The keys of a replica's objects, and what they say. */
+/** Makes and parses the keys of a replica's objects. */
 export class ObjectKeys {
-  /** The key of every LTX file begins with it. */
+  /** Prefix of the key of every LTX file. */
   readonly folder: string;
-  /** The keys of the levels that exist begin with it. */
+  /** Prefix of the keys of all levels. */
   readonly levelsPrefix: string;
   readonly #scheme: KeyScheme;
   /** Names of the levels' folders, by level. */
@@ -53,7 +53,7 @@ export class ObjectKeys {
     return this.#scheme.objectKey?.(key) ?? key;
   }
 
-  /** The LTX file that an object is; undefined for other objects, and for marks of deletions. */
+  /** The LTX file that this object is; undefined for other objects, and for deletion marks. */
   fileOf(object: StoredObject): LtxFileInfo | undefined {
     const { key, size, version, time, createdAt, lastModified, isDeleted = false } = object;
     const txids = this.#isInLevel(key) && !isDeleted ? parseLtxObjectName(key) : undefined;

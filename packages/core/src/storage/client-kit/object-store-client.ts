@@ -22,7 +22,7 @@ import { StoredObjects } from './stored-objects.ts';
 
 const HEADS_MAX = 50;
 
-/** A replica in a store of objects: the contract of clients, for any store. */
+/** Implements the client contract for a replica in any object store. */
 export class ObjectStoreClient implements ReplicaClient {
   readonly type: string;
   readonly capabilities: Capabilities;
@@ -133,7 +133,7 @@ export class ObjectStoreClient implements ReplicaClient {
     }
   }
 
-  /** The file with the time from its metadata, if it has one; `undefined` if it was deleted meanwhile. */
+  /** The file, with the time from its metadata if there is one; `undefined` if the file was deleted meanwhile. */
   async #withTime(file: LtxFileInfo, signal: AbortSignal | undefined): Promise<LtxFileInfo | undefined> {
     try {
       const { time } = await this.#calls.head('ltxFiles', this.#keys.ltxKey(file), signal);
@@ -146,7 +146,7 @@ export class ObjectStoreClient implements ReplicaClient {
   }
 }
 
-/** A client for a replica in a store of objects. Connects on first use. */
+/** Makes a client for a replica in an object store. It connects on first use. */
 export function createObjectStoreClient(definition: ObjectStoreDefinition): ReplicaClient {
   return new ObjectStoreClient(definition);
 }

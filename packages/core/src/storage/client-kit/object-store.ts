@@ -1,5 +1,5 @@
 /**
- * The store behind `createObjectStoreClient`: what a service of objects has to do itself. The client does the rest of the
+ * The store behind `createObjectStoreClient`: what each object store has to implement. The client does the rest of the
  * contract: names, order and pages of listings, times, ranges, sizes, batches, objects of leases, and errors.
  */
 import type { Readable } from 'node:stream';
@@ -9,14 +9,14 @@ import type { ErrorClass } from '../errors/sdk-errors.ts';
 import type { ClientOperation } from '../guard/guard-options.ts';
 
 /**
- * A connected store. Its methods reject with the errors of the SDK as they are, and with the signal's reason after an abort, which
- * leaves nothing behind.
+ * A connected store. Its methods reject with the errors of the SDK as they are. After an abort, they reject with the reason of the
+ * signal, and leave nothing in the store.
  */
 export interface ObjectStore {
-  /** True once every call would fail: the next call of the client connects again. Default false. */
+  /** True once every call would fail: the client then connects again at its next call. Default false. */
   readonly isClosed?: boolean | undefined;
 
-  /** A page of the objects whose key begins with `prefix`, ascending by the bytes of their keys, whatever folders they are in. */
+  /** A page of the objects whose key begins with `prefix`, in all folders below it, ascending by the bytes of their keys. */
   list(query: ListQuery): Promise<ListPage>;
 
   /**
@@ -64,17 +64,17 @@ export interface StoredObject {
   /** Bytes. */
   readonly size: number;
   readonly lastModified: Date;
-  /** When the object was stored, if the service tells that from changes of its metadata. */
+  /** When the object was stored, if the service keeps that apart from changes of the metadata. */
   readonly createdAt?: Date | undefined;
   /** ETag or generation, in the form that `ifMatch` takes. */
   readonly version?: string | undefined;
   /** The text that `put` was given, if listings show metadata. */
   readonly time?: string | undefined;
-  /** A mark of a deletion that the service keeps. No listing of the client shows it; `deleteAll` removes it. Default false. */
+  /** True for the mark that the service keeps of a deletion. The client does not list it; `deleteAll` removes it. Default false. */
   readonly isDeleted?: boolean | undefined;
 }
 
-/** What an answer tells of an object. */
+/** What an answer says about an object. */
 export interface ObjectHead {
   /** Bytes. */
   readonly size?: number | undefined;
@@ -91,25 +91,25 @@ export interface StoreRange extends Op {
   readonly size?: number | undefined;
 }
 
-/** An opened object; `size` is that of the whole one. */
+/** An opened object; `size` is the size of the whole object. */
 export interface StoredBody extends ObjectHead {
-  /** A stream of Node is destroyed by an abort, and when the reader leaves. Other bodies must see to both themselves. */
+  /** The client destroys a Node stream after an abort, and when the reader stops early. Other bodies must handle both themselves. */
   readonly body: Readable | AsyncIterable<Uint8Array>;
-  /** Bytes of the body, as announced. Fewer in a stream of Node are an error. */
+  /** Bytes of the body, as announced. If a Node stream has fewer, the client reports an error. */
   readonly length?: number | undefined;
 }
 
 /** Bytes to store. */
 export interface PutContent {
-  /** All of them, if their number is known and at most `wholeSizeMax`, and for objects that are no LTX files. */
+  /** All bytes, for an LTX file of known size up to `wholeSizeMax`, and for every object that is no LTX file. */
   readonly bytes?: Uint8Array | undefined;
   /** Total bytes, if known. */
   readonly size?: number | undefined;
   /** Upper bound, if it is known and `size` is not. */
   readonly sizeMax?: number | undefined;
   /**
-   * The bytes in chunks that may be kept. To be read once. Throws if the source fails, or has another size than it announced; the
-   * client reports that failure, whatever the SDK makes of it.
+   * The bytes, in chunks that the store may keep. Read them once. Throws if the source fails, or has another size than it announced;
+   * the client reports that failure, even if the SDK throws another error.
    */
   chunks(): AsyncIterable<Buffer>;
 }
@@ -133,31 +133,31 @@ export interface StoreCall {
   readonly object?: string | undefined;
 }
 
-/** A store and what is known of it before it is connected. */
+/** A store, and what the client knows of it before it connects. */
 export interface ObjectStoreDefinition {
   /** `s3`, … as in the config's `type`. */
   readonly type: string;
   readonly capabilities: Capabilities;
   readonly keys: KeyScheme;
-  /** Loads the SDK and logs in. Called on first use, and again after it failed. */
+  /** Loads the SDK and logs in. Called on first use, and again after a failure or once the store is closed. */
   readonly connect: () => Promise<ObjectStore>;
   /** As in `ReplicaClient`. */
   readonly classify?: ((error: unknown) => ErrorClass | undefined) | undefined;
   /** The error to throw. Not called for errors of core, nor after an abort. Default: the error as it is. */
   readonly toError?: ((error: unknown, call: StoreCall) => unknown) | undefined;
-  /** Whether one listing shows all levels at no more cost than one of them. Default false. */
+  /** Whether one listing of all levels costs no more than a listing of one level. Default false. */
   readonly listsAllLevels?: boolean | undefined;
-  /** Whether a listing has to begin again after objects were deleted: a token may name one. Default false. */
+  /** Whether a listing has to restart after objects were deleted: a token may name a deleted one. Default false. */
   readonly relistsAfterDelete?: boolean | undefined;
   /** In bytes: see `PutContent.bytes`. Default: never. */
   readonly wholeSizeMax?: number | undefined;
-  /** Deletes in flight, for stores without `deleteMany`. Default 16. */
+  /** Deletes at the same time, for stores without `deleteMany`. Default 16. */
   readonly deletesMax?: number | undefined;
-  /** HEAD requests in flight while a listing asks for exact times. Default 50. */
+  /** HEAD requests at the same time while a listing asks for exact times. Default 50. */
   readonly headsMax?: number | undefined;
 }
 
-/** Where the objects of a replica lie. */
+/** The keys of the objects of a replica. */
 export interface KeyScheme {
   /** Folder of the levels, with its slash: `app/ltx/`. */
   readonly folder: string;

@@ -22,12 +22,12 @@ const DELETES_MAX = 16;
 
 type Operation = StoreCall['operation'];
 
-/** An opened object whose body reports failures as the client does. */
+/** An opened object. Its body throws the errors of the client, not those of the SDK. */
 export interface OpenedObject extends ObjectHead {
   readonly body: AsyncIterable<Uint8Array>;
 }
 
-/** Calls of a store: connected on first use, errors turned into those to throw, whole listings, ranges, uploads and batches. */
+/** Calls a store: connects on first use, converts errors, reads whole listings, and handles ranges, uploads and batches. */
 export class StoreCalls {
   readonly #definition: ObjectStoreDefinition;
   #opened: Promise<ObjectStore> | undefined;
@@ -67,7 +67,7 @@ export class StoreCalls {
     return this.#run({ operation, request: 'head', object: key }, signal, (store) => store.head(key, { signal }));
   }
 
-  /** Opens a range. An empty one, or one past the end, gives no bytes, but its object has to exist. */
+  /** Opens a range. An empty range, or one past the end, has no bytes, but the object has to exist. */
   async get(
     operation: Operation,
     key: string,
@@ -92,7 +92,7 @@ export class StoreCalls {
     return { ...found, body: this.#read(found, call, signal) };
   }
 
-  /** Stores a body; `size` of the result is the number of its bytes. */
+  /** Stores a body; `size` of the result is its number of bytes. */
   async put(
     operation: Operation,
     key: string,
@@ -132,7 +132,7 @@ export class StoreCalls {
     await this.#run(call, options.signal, (store) => store.delete(key, options));
   }
 
-  /** Deletes objects, in batches or several at a time. Missing ones are no error. */
+  /** Deletes objects, in batches or several at the same time. Missing objects are no error. */
   async deleteMany(operation: Operation, keys: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     const { deletesMax = DELETES_MAX } = this.#definition;
     const store = await this.connect(operation, signal);
@@ -198,7 +198,7 @@ export class StoreCalls {
   }
 }
 
-/** S3 has a name for this refusal as well, and some servers another status. */
+/** Some S3 servers name this error, but send another status. */
 function isPastEnd(error: unknown): boolean {
   return httpStatus(error) === 416 || (error as { name?: unknown } | null)?.name === 'InvalidRange';
 }

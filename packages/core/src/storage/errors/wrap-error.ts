@@ -16,7 +16,7 @@ export interface ErrorContext {
   readonly secrets?: readonly string[] | undefined;
 }
 
-/** What could not be done, by the name of the operation. */
+/** What failed, by the name of the operation. */
 const ACTIONS: Readonly<Record<string, string>> = {
   init: 'connect',
   ltxFiles: 'list',
@@ -44,7 +44,7 @@ export function wrapError(error: unknown, context: ErrorContext): LitestreamErro
   const action = ACTIONS[operation];
   const failed = action === undefined ? operation : `cannot ${action}`;
   const subject = object === undefined ? failed : `${failed} ${object}`;
-  // Clients may name themselves too.
+  // Some clients put their own name before the text.
   const text = errorText(error).replace(`${backend}: `, '');
   return new LitestreamError(redact(`${backend}: ${subject}: ${text}`, secrets), {
     code: kind.code,

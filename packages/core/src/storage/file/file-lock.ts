@@ -40,7 +40,7 @@ export async function withFileLock<T>(subject: string, task: (check: () => Promi
 async function acquire(path: string, token: string): Promise<void> {
   const deadlineMs = Date.now() + WAIT_MS_MAX;
   while (!(await create(path, token))) {
-    // Also after the deadline: a process that was suspended finds the lock stale when it wakes up.
+    // Also after the deadline: a process that was suspended finds a stale lock when it resumes.
     if (await breakIfStale(path)) continue;
     if (Date.now() > deadlineMs) throw unavailable(`cannot lock ${path}`);
     await sleep(systemClock, POLL_MS);
