@@ -12,7 +12,10 @@ import { openTarget } from '../shared/target.ts';
 
 const flags = {
   ...configFlags,
-  all: { kind: flag(), help: 'Prints each restore point on its own line.\nDefaults to one line for consecutive points of the same level and snapshot.' },
+  all: {
+    kind: flag(),
+    help: 'Prints each restore point on its own line.\nDefaults to one line for consecutive points of the same level and snapshot.',
+  },
   json: { kind: flag(), help: 'Prints JSON in place of a table.' },
 };
 
