@@ -1,5 +1,5 @@
 /** The store that compacts a replica does not report a gap that the replica has already reported. */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
@@ -8,6 +8,7 @@ import type { Logger } from '../src/index.ts';
 import { until } from '../../../tests/support/wait.ts';
 import { SwitchClient } from './helpers/switch-client.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const folder = temporaryFolder('gap-reported');
 
@@ -28,7 +29,7 @@ test('compaction does not report the gap of a replica that lagged behind when th
     await until('the other replica has it', () => (db.status().replicas[1]?.position.txid ?? 0n) > before);
   }
   await first.stop({ finalSync: false });
-  rmSync(join(folder, '.app.db-litestream'), { recursive: true });
+  removeFolder(join(folder, '.app.db-litestream'), { force: true });
   lagging.isDown = false;
 
   const warnings: string[] = [];

@@ -1,5 +1,5 @@
 /** A database with several replicas, through the public class, on real files. */
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import Database from 'better-sqlite3';
@@ -10,6 +10,7 @@ import { MemoryClient } from '../src/testing/index.ts';
 import { until } from '../../../tests/support/wait.ts';
 import { SwitchClient } from './helpers/switch-client.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const root = temporaryFolder('several');
 let count = 0;
@@ -253,7 +254,7 @@ describe('start', () => {
     const end = db.status().replicas[1]?.position.txid ?? 0n;
     expect(end).toBeGreaterThan(db.position.txid);
     await first.stop({ finalSync: false });
-    rmSync(join(folder, '.app.db-litestream'), { recursive: true });
+    removeFolder(join(folder, '.app.db-litestream'), { force: true });
     behind.client.isDown = false;
     const litestream = start();
     const again = await litestream.replicate(path, [behind.client, ahead.client]);
@@ -273,7 +274,7 @@ describe('start', () => {
     for (let round = 0; round < 3; round++) await insertInto(app, db, 1);
     const end = db.status().replicas[1]?.position.txid ?? 0n;
     await first.stop({ finalSync: false });
-    rmSync(join(folder, '.app.db-litestream'), { recursive: true });
+    removeFolder(join(folder, '.app.db-litestream'), { force: true });
     behind.client.isDown = false;
     ahead.client.isDown = true;
     const litestream = start();
