@@ -1,6 +1,7 @@
 import type { TXID } from '@litestream/ltx';
 import type { DB } from '../../db/db.ts';
 import type { StopOptions } from '../../replica/replica-options.ts';
+import { raceAbort } from '../../storage/client-kit/sdk-abort.ts';
 import type { Op } from '../../storage/contract/contract.ts';
 import type { Clock } from '../../util/clock.ts';
 import { hasCode } from '../../util/error.ts';
@@ -50,6 +51,8 @@ export class DatabaseReplication {
   readonly #opening: DatabaseOpening;
   #started = false;
   #rejoining: Promise<void> | undefined;
+  /** TXIDs that replicas had reached when the database was reopened for them. */
+  readonly #reached = new Map<ReplicaLink, TXID>();
 
   constructor(parts: DatabaseReplicationParts) {
     const { db, replicas, localTxid, restore, backlog, clock, logger } = parts;
@@ -117,7 +120,7 @@ export class DatabaseReplication {
    * the replicas, once all uploads have ended.
    */
   async replicated(options: Op = {}): Promise<readonly unknown[]> {
-    await this.requireOpen();
+    await raceAbort(this.requireOpen(), options.signal);
     return failuresOf(await Promise.allSettled(this.replicas.map(({ replica }) => replica.replicated(options))));
   }
 
@@ -176,10 +179,17 @@ export class DatabaseReplication {
    * Reopens the database to continue above a replica that did not answer when the database was opened, and turned out to be ahead of it:
    * the local state of the database was lost, or the database was restored.
    */
-  async #rejoin({ circuit, name }: ReplicaLink): Promise<void> {
+  async #rejoin(ahead: ReplicaLink): Promise<void> {
+    const { circuit, name, replica } = ahead;
     const { signal } = this.#lifetime;
-    if (signal.aborted) return;
     const { breaker, logger } = this.#parts;
+    try {
+      // Its answer may take longer than an opening waits for it. Until it is there, the others are written.
+      this.#reached.set(ahead, await replica.maxTxid({ signal }));
+    } catch {
+      return; // The next upload fails as well, and reports why.
+    }
+    if (signal.aborted) return;
     logger.info('replica is ahead of the database, reopening the database to continue above the replica', {
       replica: name,
     });
@@ -210,7 +220,11 @@ export class DatabaseReplication {
   async #open({ terms, signal }: { readonly terms?: number | undefined; readonly signal: AbortSignal }): Promise<void> {
     const { breaker, required } = this.#parts;
     await this.leases.take({ terms, signal });
-    const timeline = this.replicas.map(({ replica, circuit }) => ({ history: replica, circuit }));
+    const timeline = this.replicas.map((link) => ({
+      history: link.replica,
+      circuit: link.circuit,
+      reached: this.#reached.get(link),
+    }));
     await this.db.open({ history: new FarthestTimeline(timeline, { breaker, required }), signal });
     try {
       await this.leases.meet(signal);

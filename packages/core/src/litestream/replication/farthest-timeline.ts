@@ -10,6 +10,8 @@ export interface TimelinePart {
   readonly history: Pick<Replica, 'maxTxid' | 'openLevel0' | 'lastTimestamp'>;
   /** The circuit of its backend. If given, a backend that does not answer is skipped for a while; see `CircuitBreaker`. */
   readonly circuit: string | undefined;
+  /** A TXID that it has reached, if it was asked before: it counts where the replica does not answer in time. */
+  readonly reached?: TXID | undefined;
 }
 
 /**
@@ -36,7 +38,10 @@ export class FarthestTimeline implements Required<History> {
   async maxTxid(options: Op = {}): Promise<TXID> {
     const asked = await Promise.allSettled(this.#parts.map((part) => this.#endOf(part, options)));
     this.#requireAnswers(asked, options);
-    const tops = asked.map((each) => (each.status === 'fulfilled' ? (each.value ?? 0n) : 0n));
+    const tops = asked.map((each, index) => {
+      const answer = each.status === 'fulfilled' ? each.value : undefined;
+      return answer ?? this.#parts[index]?.reached ?? 0n;
+    });
     const top = tops.reduce<TXID>((max, txid) => (txid > max ? txid : max), 0n);
     this.#farthest = top === 0n ? undefined : this.#parts[tops.indexOf(top)]?.history;
     return top;
