@@ -1,5 +1,4 @@
 /** A replica that takes longer for each answer than a database waits for it when it opens. */
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
@@ -9,6 +8,7 @@ import { parts } from '../src/litestream/composition/tokens.ts';
 import { CircuitBreaker } from '../src/litestream/replication/circuit-breaker.ts';
 import { pause, until } from '../../../tests/support/wait.ts';
 import { temporaryFolder } from './support/temporary-folder.ts';
+import { removeFolder } from '../../../tests/support/remove-folder.ts';
 
 const folder = temporaryFolder('slow-ahead');
 const path = join(folder, 'app.db');
@@ -53,7 +53,7 @@ test('is continued above where it is ahead, after one reopening', async () => {
     await until('it has the commit', () => aheadAt() > before);
   }
   await first.stop({ finalSync: false });
-  rmSync(join(folder, '.app.db-litestream'), { recursive: true });
+  removeFolder(join(folder, '.app.db-litestream'), { force: true });
   behind.isDown = false;
   ahead.isSlow = true;
 
